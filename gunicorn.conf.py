@@ -1,0 +1,43 @@
+"""How gunicorn serves the desk: gevent workers, because every open page keeps a connection.
+
+Nothing of the app is imported here: a worker patches the standard library first, and loads it then.
+"""
+
+from __future__ import annotations
+
+from os import environ
+from typing import Any
+
+import gevent
+
+_host = environ.get("HOST") or "127.0.0.1"
+
+bind = f"{f'[{_host}]' if ':' in _host else _host}:{environ.get('PORT') or 3000}"
+workers = int(environ.get("WORKERS") or 1)
+worker_class = "gevent"
+worker_connections = 10_000
+keepalive = 5
+timeout = 30
+graceful_timeout = 10
+control_socket_disable = True
+forwarded_allow_ips = ""  # TRUSTED_PROXIES decides, in the app
+loglevel = "warning"
+
+# How soon sockets learn that their worker stops.
+WATCH_SECONDS = 0.1
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start what the app does by itself, and stop it before gunicorn would cut the sockets.
+
+    After its grace time gunicorn writes an HTTP error into connections that are still open, websockets among them.
+    """
+    hub = worker.wsgi.extensions["hub"]
+    hub.start()
+
+    def stop_with_worker() -> None:
+        while worker.alive:
+            gevent.sleep(WATCH_SECONDS)
+        hub.stop()
+
+    gevent.spawn(stop_with_worker)

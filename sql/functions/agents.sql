@@ -1,0 +1,193 @@
+-- agents.sql: who agents are, and whether they are here. Safe to run again.
+-- Login sessions are known by the SHA-256 of their cookie; they end 12 hours after login, or after 30 minutes without
+-- a request or an open page (OWASP ASVS 5.0, 7.3.1 and 7.3.2).
+
+-- An agent as the web code knows the one who is logged in.
+create or replace function public.own_agent_json(p_row public.agents)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'id', p_row.id, 'name', p_row.name, 'email', p_row.email, 'role', p_row.role,
+        'availability', p_row.availability, 'max_tickets', p_row.max_tickets,
+        'load', (select count(*) from public.tickets t where t.assigned_agent_id = p_row.id and t.status = 'open')
+    )
+$$;
+
+-- Makes an agent, or an admin. PT409 when the e-mail address is taken.
+create or replace function public.create_agent(
+    p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    made public.agents;
+begin
+    insert into public.agents (name, email, role, max_tickets)
+    values (p_name, p_email, p_role, p_max_tickets)
+    on conflict (lower(email)) do nothing
+    returning * into made;
+    if not found then
+        raise sqlstate 'PT409' using message = 'email_taken';
+    end if;
+    insert into public.agent_credentials (agent_id, password_hash) values (made.id, p_password_hash);
+    return public.own_agent_json(made);
+end $$;
+
+-- What a login is checked against; null for an unknown address or an agent who left.
+create or replace function public.credentials_of(p_email text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('agent_id', a.id, 'password_hash', c.password_hash)
+    from public.agents a
+    join public.agent_credentials c on c.agent_id = a.id
+    where lower(a.email) = lower(p_email) and a.is_active
+$$;
+
+-- Begins a login session, and forgets the ended ones.
+create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text)
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.agent_sessions where created_at < now() - interval '12 hours';
+    insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
+$$;
+
+-- The agent behind a login session; null when it has ended. Its use keeps it alive.
+create or replace function public.agent_of_session(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+    seen timestamptz;
+begin
+    select a.* into who from public.agents a
+    join public.agent_sessions s on s.agent_id = a.id
+    where s.token_hash = p_token_hash and a.is_active
+        and s.created_at > now() - interval '12 hours' and s.last_seen_at > now() - interval '30 minutes';
+    if not found then
+        return null;
+    end if;
+    update public.agent_sessions set last_seen_at = now()
+    where token_hash = p_token_hash and last_seen_at < now() - interval '1 minute';
+    return public.own_agent_json(who);
+end $$;
+
+-- Ends a login session, and tells the server processes to close its sockets.
+create or replace function public.close_agent_session(p_token_hash text)
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.agent_sessions where token_hash = p_token_hash;
+    select public.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
+$$;
+
+-- Says whether an agent takes new tickets. 'available' takes the first ones at once when others wait.
+create or replace function public.set_availability(p_agent_id uuid, p_availability text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    if p_availability not in ('available', 'away') then
+        raise sqlstate 'PT422' using message = 'availability_unknown';
+    end if;
+    perform public.lock_assignment();
+    update public.agents set availability = p_availability where id = p_agent_id returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    perform public.drain_queue();
+    perform public.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
+    return public.own_agent_json(who);
+end $$;
+
+-- The agents who could take over a ticket, the ones who are here first, with their load.
+create or replace function public.list_agents()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
+    from (
+        select a.lease_expires_at > now() is true as here,
+            public.own_agent_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
+        from public.agents a where a.is_active
+    ) as listed
+$$;
+
+-- A server process reports itself: its open sockets, the conversations and the agents behind them. Agents named here
+-- keep their lease for another 45 seconds, and their login sessions; the first one that comes takes waiting tickets.
+-- Gives which of the login sessions are still good.
+create or replace function public.report_process(
+    p_process_id uuid, p_sockets integer, p_sessions uuid[], p_token_hashes text[], p_swept boolean default false
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    good text[];
+    came integer;
+begin
+    insert into public.server_processes as process (process_id, sockets, sessions, swept_at)
+    values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
+    on conflict (process_id) do update set
+        seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
+        swept_at = coalesce(excluded.swept_at, process.swept_at);
+    delete from public.server_processes where seen_at < now() - interval '1 day';
+
+    select coalesce(array_agg(s.token_hash), '{}') into good
+    from public.agent_sessions s
+    join public.agents a on a.id = s.agent_id
+    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - interval '12 hours';
+
+    update public.agent_sessions set last_seen_at = now()
+    where token_hash = any (good) and last_seen_at < now() - interval '1 minute';
+
+    with known as (
+        -- In the order of id, so that two processes which report the same agents do not wait for each other in a circle.
+        select id, lease_expires_at > now() is true as here from public.agents
+        where id in (select agent_id from public.agent_sessions where token_hash = any (good))
+        order by id for no key update
+    ), renewed as (
+        update public.agents a set lease_expires_at = now() + interval '45 seconds'
+        from known where known.id = a.id
+        returning known.here
+    )
+    select count(*) filter (where not here) into came from renewed;
+    if came > 0 then
+        perform public.notify_change('agent.changed', '{}');
+    end if;
+    return jsonb_build_object('good', good, 'came', came);
+end $$;
+
+-- Forgets a server process that stops in order, so that /status does not count its sockets any longer.
+create or replace function public.forget_process(p_process_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.server_processes where process_id = p_process_id
+$$;
+
+select public.restrict_functions(array[
+    'own_agent_json', 'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
+    'set_availability', 'list_agents', 'report_process', 'forget_process'
+]);
+
+notify pgrst, 'reload schema';

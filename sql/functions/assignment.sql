@@ -1,0 +1,238 @@
+-- assignment.sql: who answers whom, and why nobody does. Safe to run again.
+--
+-- Lock order, everywhere: the assignment lock, then a conversation, then its ticket. Whoever holds the assignment lock
+-- may lock further conversations; whoever does not holds one at most. So no two transactions can wait in a circle.
+
+-- Lets one transaction at a time decide who gets a ticket.
+create or replace function public.lock_assignment()
+returns void
+language sql
+set search_path = ''
+as $$
+    select pg_catalog.pg_advisory_xact_lock(7308332045)
+$$;
+
+-- Locks a conversation and gives its newest ticket, locked as well. PT404 when there is none.
+create or replace function public.lock_ticket(p_session_id uuid)
+returns public.tickets
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform from public.user_sessions where session_id = p_session_id for no key update;
+    select * into ticket from public.tickets
+    where session_id = p_session_id order by number desc limit 1 for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    return ticket;
+end $$;
+
+-- Writes who did what to a ticket, and tells the desks.
+create or replace function public.record_event(
+    p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.ticket_events (ticket_id, actor, agent_id, event, detail)
+    values (p_ticket.id, p_actor, p_agent_id, p_event, p_detail);
+    perform public.notify_change(
+        'ticket.changed', jsonb_build_object('session_id', p_ticket.session_id, 'number', p_ticket.number)
+    );
+end $$;
+
+-- The agents who are here, with their load: only they are considered for a ticket.
+create or replace function public.agents_here()
+returns table (agent_id uuid, availability text, load bigint, max_tickets integer, last_assigned_at timestamptz)
+language sql
+stable
+set search_path = ''
+as $$
+    select a.id, a.availability, given.load, a.max_tickets, given.last_assigned_at
+    from public.agents a
+    cross join lateral (
+        select count(*) filter (where t.status = 'open') as load, max(t.assigned_at) as last_assigned_at
+        from public.tickets t where t.assigned_agent_id = a.id
+    ) as given
+    where a.is_active and a.lease_expires_at > now()
+$$;
+
+-- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
+-- An agent who knows the customer already comes first.
+create or replace function public.next_agent(p_preferred uuid default null)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select agent_id from public.agents_here()
+    where availability = 'available' and load < max_tickets
+    order by (agent_id = p_preferred) desc nulls last, load, last_assigned_at nulls first, agent_id
+    limit 1
+$$;
+
+-- Why a waiting ticket has nobody: a code, and the figures behind it.
+create or replace function public.unassigned_reason()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with figures as (
+        select
+            (select count(*) from public.agents where is_active) as agents,
+            count(*) as here,
+            count(*) filter (where availability = 'available') as available,
+            count(*) filter (where availability = 'available' and load < max_tickets) as with_room,
+            coalesce(sum(load) filter (where availability = 'available'), 0) as load,
+            coalesce(sum(max_tickets) filter (where availability = 'available'), 0) as places
+        from public.agents_here()
+    )
+    select to_jsonb(figures) || jsonb_build_object('code', case
+        when agents = 0 then 'no_agents'
+        when here = 0 then 'nobody_here'
+        when available = 0 then 'everybody_away'
+        when with_room = 0 then 'everybody_full'
+        else 'about_to_be_assigned'
+    end)
+    from figures
+$$;
+
+-- Gives a ticket to an agent: state, line in the conversation, event. The caller holds the locks.
+create or replace function public.give_ticket(
+    p_ticket public.tickets, p_agent_id uuid, p_reason text, p_actor text, p_actor_id uuid default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    detail jsonb := jsonb_build_object('agent', public.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
+    previous jsonb := public.agent_json(p_ticket.assigned_agent_id);
+begin
+    if previous is not null then
+        detail := detail || jsonb_build_object('from', previous);
+    end if;
+    update public.tickets set status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp()
+    where id = p_ticket.id;
+    perform public.append_message(
+        p_ticket.session_id, 'system', (detail -> 'agent' ->> 'name') || ' joined the chat.',
+        p_event => 'assigned', p_detail => detail
+    );
+    perform public.record_event(p_ticket, 'assigned', p_actor, p_actor_id, detail);
+end $$;
+
+-- Assigns a waiting ticket if somebody can take it, else tells the customer so when p_tell says to.
+-- The caller holds the assignment lock and the conversation. True when it was assigned.
+create or replace function public.offer_ticket(p_ticket_id uuid, p_tell boolean, p_preferred uuid default null)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+    chosen uuid := public.next_agent(p_preferred);
+begin
+    select * into ticket from public.tickets where id = p_ticket_id;
+    if chosen is not null then
+        perform public.give_ticket(
+            ticket, chosen, case when chosen = p_preferred then 'knows_customer' else 'least_loaded' end, 'system'
+        );
+        return true;
+    end if;
+    if p_tell then
+        perform public.append_message(
+            ticket.session_id, 'system', 'Nobody is free right now. The message is kept and will be answered here.',
+            p_event => 'queued', p_detail => public.unassigned_reason()
+        );
+    end if;
+    return false;
+end $$;
+
+-- Hands waiting tickets, the longest waiting first, to agents with room. The caller holds the assignment lock.
+create or replace function public.drain_queue()
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    candidate record;
+    ticket public.tickets;
+    given integer := 0;
+begin
+    for candidate in
+        select session_id from public.tickets
+        where status = 'waiting'
+        order by coalesce(awaiting_since, created_at), number
+    loop
+        exit when public.next_agent() is null;
+        ticket := public.lock_ticket(candidate.session_id);
+        if ticket.status = 'waiting' and public.offer_ticket(ticket.id, p_tell => false) then
+            given := given + 1;
+        end if;
+    end loop;
+    return given;
+end $$;
+
+-- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since.
+create or replace function public.return_to_queue(
+    p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    detail jsonb := jsonb_build_object('from', public.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason);
+begin
+    update public.tickets set status = 'waiting', assigned_agent_id = null where id = p_ticket.id;
+    perform public.append_message(
+        p_ticket.session_id, 'system', (detail -> 'from' ->> 'name') || ' had to leave. The chat is first in line again.',
+        p_event => 'returned', p_detail => detail
+    );
+    perform public.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
+end $$;
+
+-- Returns the unanswered tickets of agents whose lease ran out, then drains the queue. Every server process calls it
+-- every few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
+create or replace function public.sweep_assignment()
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    candidate record;
+    ticket public.tickets;
+    returned integer := 0;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7308332045) then
+        return null;
+    end if;
+    for candidate in
+        select t.session_id, t.assigned_agent_id from public.tickets t
+        join public.agents a on a.id = t.assigned_agent_id
+        where t.status = 'open' and t.awaiting_since is not null
+            and (a.lease_expires_at is null or a.lease_expires_at <= now())
+        order by t.awaiting_since, t.number
+    loop
+        ticket := public.lock_ticket(candidate.session_id);
+        if ticket.status = 'open' and ticket.awaiting_since is not null
+            and ticket.assigned_agent_id = candidate.assigned_agent_id then
+            perform public.return_to_queue(ticket, 'agent_left', 'system');
+            returned := returned + 1;
+        end if;
+    end loop;
+    return jsonb_build_object('returned', returned, 'assigned', public.drain_queue());
+end $$;
+
+select public.restrict_functions(array[
+    'lock_assignment', 'lock_ticket', 'record_event', 'agents_here', 'next_agent', 'unassigned_reason', 'give_ticket',
+    'offer_ticket', 'drain_queue', 'return_to_queue', 'sweep_assignment'
+]);
+
+notify pgrst, 'reload schema';

@@ -1,0 +1,264 @@
+-- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
+
+-- Tells every server process that something changed. It is a hint: who misses it finds the change by seq and version.
+create or replace function public.notify_change(p_event text, p_payload jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    body jsonb := jsonb_build_object('event', p_event) || p_payload;
+begin
+    -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
+    if octet_length(body::text) >= 7900 then
+        body := body - 'row';
+    end if;
+    perform pg_catalog.pg_notify('supportchat', body::text);
+end $$;
+
+-- An agent as others may know one: id and name.
+create or replace function public.agent_json(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
+$$;
+
+-- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes.
+create or replace function public.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_id', p_row.session_id,
+        'seq', p_row.seq,
+        'sender', p_row.sender,
+        'agent', public.agent_json(p_row.sender_agent_id),
+        'customer_name', (
+            select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
+        ),
+        'message', p_row.message,
+        'image', (
+            select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height)
+            from public.chat_images i where i.id = p_row.image_id
+        ),
+        'event', p_row.event,
+        'detail', p_row.detail,
+        'client_message_id', p_row.client_message_id,
+        'created_at', p_row.created_at,
+        'continues', p_row.sender <> 'system' and exists (
+            select from public.chat_messages earlier
+            where earlier.session_id = p_row.session_id
+                and earlier.seq = p_row.seq - 1
+                and earlier.sender = p_row.sender
+                and earlier.sender_agent_id is not distinct from p_row.sender_agent_id
+                and p_row.created_at - earlier.created_at < interval '5 minutes'
+        )
+    )
+$$;
+
+-- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
+create or replace function public.append_message(
+    p_session_id uuid,
+    p_sender text,
+    p_message text,
+    p_client_message_id uuid default gen_random_uuid(),
+    p_sender_agent_id uuid default null,
+    p_image_id uuid default null,
+    p_event text default null,
+    p_detail jsonb default '{}'
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    line public.chat_messages;
+    line_json jsonb;
+begin
+    update public.user_sessions set last_seq = last_seq + 1
+    where session_id = p_session_id
+    returning last_seq into line.seq;
+
+    insert into public.chat_messages (
+        session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
+    )
+    values (
+        p_session_id, line.seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
+    )
+    returning * into line;
+
+    line_json := public.message_json(line);
+    perform public.notify_change(
+        'message.posted', jsonb_build_object('session_id', p_session_id, 'seq', line.seq, 'row', line_json)
+    );
+    return line_json;
+end $$;
+
+-- Refuses a text that no message may have: nothing but space without an image, or more than 8000 characters.
+create or replace function public.check_message(p_message text, p_has_image boolean)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    if char_length(p_message) > 8000 then
+        raise sqlstate 'PT422' using message = 'message_too_long';
+    elsif p_message !~ '\S' and not p_has_image then
+        raise sqlstate 'PT422' using message = 'message_empty';
+    end if;
+end $$;
+
+-- Keeps the record of an image whose bytes are stored already: key, content_type, width, height, bytes, digest.
+create or replace function public.add_image(p_session_id uuid, p_image jsonb)
+returns uuid
+language sql
+set search_path = ''
+as $$
+    insert into public.chat_images (session_id, storage_key, content_type, width, height, bytes, digest)
+    select p_session_id, i.key, i.content_type, i.width, i.height, i.bytes, i.digest
+    from jsonb_to_record(p_image) as i (key text, content_type text, width integer, height integer, bytes integer, digest text)
+    where p_image is not null
+    returning id
+$$;
+
+-- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
+-- The same id with another text or another picture is an error.
+create or replace function public.repeated_message(
+    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    earlier public.chat_messages;
+    earlier_digest text;
+begin
+    select * into earlier from public.chat_messages
+    where session_id = p_session_id and sender = p_sender and client_message_id = p_client_message_id;
+    if not found then
+        return null;
+    end if;
+    select digest into earlier_digest from public.chat_images where id = earlier.image_id;
+    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
+        raise sqlstate 'PT422' using message = 'client_message_id_reused';
+    end if;
+    return jsonb_build_object(
+        'duplicate', true,
+        'session_id', p_session_id,
+        'messages', jsonb_build_array(public.message_json(earlier))
+    );
+end $$;
+
+-- The lines of a conversation after a seq, oldest first.
+create or replace function public.messages_after(p_session_id uuid, p_after integer, p_limit integer default 200)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(public.message_json(m) order by m.seq), '[]')
+    from (
+        select * from public.chat_messages
+        where session_id = p_session_id and seq > p_after
+        order by seq
+        limit p_limit
+    ) as m
+$$;
+
+-- The last lines before a seq (of the whole conversation when it is null), oldest first.
+create or replace function public.messages_before(p_session_id uuid, p_before integer default null, p_limit integer default 50)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(public.message_json(m) order by m.seq), '[]')
+    from (
+        select * from public.chat_messages
+        where session_id = p_session_id and seq < coalesce(p_before, 2147483647)
+        order by seq desc
+        limit p_limit
+    ) as m
+$$;
+
+-- Where the bytes of an image lie, if it belongs to this conversation.
+create or replace function public.image_of_session(p_session_id uuid, p_image_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('key', storage_key, 'content_type', content_type, 'bytes', bytes)
+    from public.chat_images where session_id = p_session_id and id = p_image_id
+$$;
+
+-- Of some stored objects, those that no message needs.
+create or replace function public.orphan_images(p_keys text[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
+    where not exists (select from public.chat_images where storage_key = key)
+$$;
+
+-- Says to the other side that somebody is typing. Nothing is stored.
+create or replace function public.signal_typing(p_session_id uuid, p_sender text, p_agent_id uuid default null)
+returns void
+language sql
+set search_path = ''
+as $$
+    select public.notify_change(
+        'typing',
+        jsonb_build_object('session_id', p_session_id, 'sender', p_sender, 'agent', public.agent_json(p_agent_id))
+    )
+$$;
+
+-- Remembers how far a side has received and read. The marks only move forward, and never past the last message.
+create or replace function public.record_receipt(
+    p_session_id uuid, p_reader text, p_delivered integer, p_read integer, p_agent_id uuid default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if p_reader = 'customer' then
+        update public.user_sessions set
+            customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
+            customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
+        where session_id = p_session_id
+            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq);
+    else
+        update public.user_sessions set
+            agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
+            agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
+        where session_id = p_session_id
+            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
+    end if;
+    if found then
+        perform public.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
+    end if;
+
+    insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
+    select p_agent_id, s.session_id, least(p_read, s.last_seq) from public.user_sessions s
+    where s.session_id = p_session_id and p_agent_id is not null
+    on conflict (agent_id, session_id) do update set read_seq = excluded.read_seq
+    where mine.read_seq < excluded.read_seq;
+end $$;
+
+select public.restrict_functions(array[
+    'notify_change', 'agent_json', 'message_json', 'append_message', 'check_message', 'add_image', 'repeated_message',
+    'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
+]);
+
+notify pgrst, 'reload schema';

@@ -1,0 +1,163 @@
+-- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
+
+-- Examines one of the four tables of a chat: is it there, with its columns, its foreign keys, its row-level security?
+-- rows is exact up to 100,000, then Postgres' own estimate.
+create or replace function public.check_table(p_table text)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    wanted_columns jsonb := '{
+        "user_sessions": ["session_id", "visitor_id", "customer_name", "customer_phone", "channel", "is_anonymous", "status",
+            "last_seq", "last_note_no", "customer_delivered_seq", "customer_read_seq", "agent_delivered_seq",
+            "agent_read_seq", "created_at"],
+        "chat_messages": ["session_id", "seq", "sender", "sender_agent_id", "client_message_id", "message", "image_id", "event",
+            "detail", "created_at"],
+        "tickets": ["number", "session_id", "channel", "status", "assigned_agent_id", "awaiting_since", "assigned_at",
+            "first_reply_at", "closed_at", "version", "created_at", "updated_at"],
+        "agents": ["id", "name", "email", "role", "availability", "max_tickets", "is_active", "lease_expires_at", "created_at"]
+    }';
+    wanted_keys jsonb := '{
+        "user_sessions": ["visitor_id"],
+        "chat_messages": ["session_id", "sender_agent_id", "image_id"],
+        "tickets": ["session_id", "assigned_agent_id"],
+        "agents": []
+    }';
+    found_table regclass := to_regclass('public.' || quote_ident(p_table));
+    figures jsonb;
+    last_at timestamptz;
+begin
+    if wanted_columns -> p_table is null then
+        raise sqlstate 'PT404' using message = 'table_unknown';
+    elsif found_table is null then
+        return jsonb_build_object('table', p_table, 'exists', false);
+    end if;
+    execute format('select jsonb_build_object(''rows'', count(*)) from (select from %s limit 100001) as counted', found_table)
+    into figures;
+    if (figures ->> 'rows')::bigint > 100000 then
+        figures := jsonb_build_object('rows', (
+            select greatest(reltuples::bigint, 100001) from pg_catalog.pg_class where oid = found_table
+        ));
+    end if;
+    if exists (select from pg_catalog.pg_attribute where attrelid = found_table and attname = 'created_at' and not attisdropped) then
+        execute format('select max(created_at) from %s', found_table) into last_at;
+    end if;
+    return figures || jsonb_build_object(
+        'table', p_table,
+        'exists', true,
+        'last_at', last_at,
+        'row_security', (select relrowsecurity from pg_catalog.pg_class where oid = found_table),
+        'missing_columns', (
+            select coalesce(jsonb_agg(name), '[]') from jsonb_array_elements_text(wanted_columns -> p_table) as name
+            where not exists (
+                select from pg_catalog.pg_attribute
+                where attrelid = found_table and attname = name and not attisdropped
+            )
+        ),
+        'missing_keys', (
+            select coalesce(jsonb_agg(name), '[]') from jsonb_array_elements_text(wanted_keys -> p_table) as name
+            where not exists (
+                select from pg_catalog.pg_constraint k
+                join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+                where k.contype = 'f' and k.conrelid = found_table and a.attname = name
+            )
+        )
+    );
+end $$;
+
+-- The figures at the head of /status. Sockets and processes are those that reported within 25 seconds.
+create or replace function public.desk_figures()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'waiting', count(*) filter (where status = 'waiting'),
+        'open', count(*) filter (where status = 'open'),
+        'longest_wait_seconds', extract(epoch from now() - min(coalesce(awaiting_since, created_at)) filter (where status = 'waiting'))::integer,
+        'first_reply_seconds', public.median_first_reply(date_trunc('day', now())),
+        'agents', public.list_agents(),
+        'reason', public.unassigned_reason(),
+        'processes', (select count(*) from public.server_processes where seen_at > now() - interval '25 seconds'),
+        'sockets', (select coalesce(sum(sockets), 0) from public.server_processes where seen_at > now() - interval '25 seconds'),
+        'swept_seconds_ago', (select extract(epoch from now() - max(swept_at))::integer from public.server_processes)
+    )
+    from public.tickets where status <> 'closed'
+$$;
+
+-- Tickets that wait although somebody could take them for longer than the sweep needs. There should be none.
+create or replace function public.stuck_tickets()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(number order by number), '[]') from public.tickets
+    where status = 'waiting' and updated_at < now() - interval '15 seconds' and public.next_agent() is not null
+$$;
+
+-- The three queries that show a started chat, with their rows.
+create or replace function public.verify_chat()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'sessions', (
+            select coalesce(jsonb_agg(to_jsonb(s)), '[]')
+            from (select * from public.user_sessions order by created_at desc limit 5) as s
+        ),
+        'messages', (
+            select coalesce(jsonb_agg(to_jsonb(m)), '[]')
+            from (select * from public.chat_messages order by created_at desc limit 10) as m
+        ),
+        'tickets', (
+            select coalesce(jsonb_agg(to_jsonb(t)), '[]')
+            from (select * from public.tickets where channel = 'web-chat' order by created_at desc limit 5) as t
+        )
+    )
+$$;
+
+-- Sends an event that means nothing, for whoever measures how long events take.
+create or replace function public.send_ping(p_nonce text)
+returns void
+language sql
+set search_path = ''
+as $$
+    select public.notify_change('ping', jsonb_build_object('nonce', p_nonce))
+$$;
+
+-- A number that changes whenever anything that the queue shows has changed: the sweep of the desks.
+create or replace function public.desk_fingerprint()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select to_jsonb(md5(concat_ws(',',
+        (select concat_ws(':', count(*), sum(t.version), sum(s.last_seq), sum(s.last_note_no))
+        from public.tickets t join public.user_sessions s on s.session_id = t.session_id
+        where t.status <> 'closed' or t.updated_at > now() - interval '1 minute'),
+        (select string_agg(concat_ws(':', a.id, a.availability, a.lease_expires_at > now()), ',' order by a.id) from public.agents a)
+    )))
+$$;
+
+-- The applied scripts and their checksums: what this database knows of its own version.
+create or replace function public.applied_scripts()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_object_agg(name, checksum), '{}') from public.schema_scripts
+$$;
+
+select public.restrict_functions(array[
+    'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'desk_fingerprint', 'applied_scripts'
+]);
+
+notify pgrst, 'reload schema';

@@ -1,0 +1,31 @@
+// Copies what a button carries.
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const label = button.querySelector("[data-copy-label]");
+  label.dataset.text ??= label.textContent;
+  label.textContent = (await copy(button.dataset.copy)) ? "Copied" : "Press Ctrl+C";
+  setTimeout(() => {
+    label.textContent = label.dataset.text;
+  }, 2000);
+});
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyByHand(text); // a page without https has no clipboard
+  }
+}
+
+function copyByHand(text) {
+  const box = document.createElement("textarea");
+  box.value = text;
+  document.body.append(box);
+  box.select();
+  const isCopied = document.execCommand("copy");
+  box.remove();
+  return isCopied;
+}

@@ -1,0 +1,109 @@
+// The list of messages: days, states, holes, and where it is scrolled to.
+import { dayName, isSameDay } from "../lib/format.js";
+import { fetchMissing, messageList, seqOf, shownSeq } from "../lib/messages.js";
+import { writeTimes } from "./times.js";
+
+const NEAR = 100; // pixels from the end that count as being at the end
+
+function mount(list) {
+  const timeline = list.closest("[data-timeline]");
+  const jump = document.querySelector("[data-jump]");
+  let isAtEnd = true;
+  let fromEnd = 0;
+  let unseen = 0;
+  let first = firstSeq(list);
+
+  const toEnd = () => {
+    timeline.scrollTop = timeline.scrollHeight;
+  };
+  const look = () => {
+    fromEnd = timeline.scrollHeight - timeline.scrollTop;
+    isAtEnd = fromEnd - timeline.clientHeight < NEAR;
+    timeline.toggleAttribute("data-at-end", isAtEnd);
+    if (isAtEnd) {
+      unseen = 0;
+      jump.hidden = true;
+    }
+  };
+  const onAdded = (lines) => {
+    const isEarlier = firstSeq(list) < first;
+    first = firstSeq(list);
+    writeDays(list);
+    writeStates(list);
+    for (const line of lines) writeTimes(line);
+    if (isEarlier) {
+      timeline.scrollTop = timeline.scrollHeight - fromEnd;
+    } else if (isAtEnd || lines.some((line) => line.matches(".message--mine"))) {
+      toEnd();
+    } else {
+      unseen += lines.filter((line) => line.matches(".message--theirs")).length;
+      jump.querySelector("[data-jump-text]").textContent = unseen === 1 ? "1 new message" : `${unseen} new messages`;
+      jump.hidden = unseen === 0;
+    }
+    if (lines.some((line) => line.matches(".message--theirs"))) {
+      timeline.querySelector("[data-typing-line]").replaceChildren();
+    }
+    look();
+    timeline.dispatchEvent(new CustomEvent("timeline:added", { bubbles: true }));
+    if (shownSeq(list) < lastSeq(list)) fetchMissing(list);
+  };
+
+  writeDays(list);
+  writeStates(list);
+  toEnd();
+  look();
+  timeline.addEventListener("scroll", look, { passive: true });
+  jump.addEventListener("click", toEnd);
+  new ResizeObserver(() => isAtEnd && toEnd()).observe(timeline);
+  new MutationObserver((changes) => {
+    const lines = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.nodeType === 1);
+    if (lines.length) onAdded(lines);
+  }).observe(list, { childList: true });
+  // The line that somebody types pushes the end down.
+  new MutationObserver(() => isAtEnd && toEnd()).observe(timeline.querySelector("[data-typing-line]"), { childList: true });
+}
+
+const seqs = (list) => [...list.children].map(seqOf).filter((seq) => seq !== null);
+const firstSeq = (list) => seqs(list)[0] ?? 0;
+const lastSeq = (list) => seqs(list).at(-1) ?? 0;
+
+// A line above the first message of each day, as days fall where the reader is.
+function writeDays(list) {
+  let before = null;
+  for (const line of list.children) {
+    const date = new Date(line.querySelector("time").dateTime);
+    const mark = line.querySelector("[data-day]");
+    mark.hidden = before !== null && isSameDay(before, date);
+    if (!mark.hidden) mark.textContent = dayName(date);
+    before = date;
+  }
+}
+
+// How far one's own messages have come: stored, on the other side's page, read there.
+export function writeStates(list) {
+  const delivered = Number(list.dataset.delivered);
+  const read = Number(list.dataset.read);
+  for (const state of list.querySelectorAll("[data-state]")) {
+    const seq = Number(state.closest("[data-seq]").dataset.seq);
+    const text = seq <= read ? "Read" : seq <= delivered ? "Delivered" : "Sent";
+    if (state.textContent !== text) state.textContent = text;
+  }
+}
+
+function mountNew() {
+  const list = messageList();
+  if (list && !list.isMounted) {
+    list.isMounted = true;
+    mount(list);
+  }
+}
+
+mountNew();
+document.addEventListener("htmx:after:swap", mountNew);
+document.addEventListener("live:receipts", ({ detail }) => {
+  const list = messageList();
+  if (list?.dataset.number !== String(detail.number)) return;
+  list.dataset.delivered = detail.delivered;
+  list.dataset.read = detail.read;
+  writeStates(list);
+});

@@ -1,0 +1,46 @@
+// Writes every time of the page in the reader's own zone, and keeps the relative ones current.
+import { ago, clockTime, fullTime, moment, shortDate, timeIn } from "../lib/format.js";
+
+const FORMATS = { time: clockTime, moment, date: shortDate, ago };
+
+export function writeTimes(root = document) {
+  for (const [name, format] of Object.entries(FORMATS)) {
+    for (const element of root.querySelectorAll(`time[data-${name}]`)) {
+      const date = new Date(element.dateTime);
+      element.textContent = format(date);
+      element.title = fullTime(date);
+    }
+  }
+  for (const element of root.querySelectorAll("[data-local-time]")) {
+    element.textContent = timeIn(element.dataset.localTime);
+  }
+  for (const element of root.querySelectorAll("[data-waits]")) writeWait(element);
+}
+
+// How long a customer waits for an answer: amber from one minute, red from five.
+function writeWait(element) {
+  const minutes = Math.floor((Date.now() - new Date(element.dataset.waits)) / 60_000);
+  element.hidden = minutes < 1;
+  element.dataset.level = minutes >= 5 ? 2 : 1;
+  element.textContent = `waits ${ago(new Date(element.dataset.waits))}`;
+}
+
+const loaded = { at: Date.now() };
+
+function writeAge() {
+  const seconds = Math.round((Date.now() - loaded.at) / 1000);
+  for (const element of document.querySelectorAll("[data-since-load]")) {
+    element.textContent = seconds < 2 ? "just now" : seconds < 60 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
+  }
+}
+
+writeTimes();
+for (const input of document.querySelectorAll("[data-time-zone]")) {
+  input.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+}
+document.addEventListener("htmx:after:settle", (event) => {
+  if (event.target.id === "report") loaded.at = Date.now();
+  writeTimes(event.target.parentElement ?? document);
+});
+setInterval(() => writeTimes(), 15_000);
+setInterval(writeAge, 1000);

@@ -1,0 +1,37 @@
+// Times as the reader of the page writes them.
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
+const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+
+export const clockTime = (date) => clock.format(date);
+export const fullTime = (date) => full.format(date);
+export const shortDate = (date) => shortDay.format(date);
+export const isSameDay = (one, other) => one.toDateString() === other.toDateString();
+
+export function dayName(date, now = new Date()) {
+  const yesterday = new Date(now);
+  yesterday.setDate(now.getDate() - 1);
+  if (isSameDay(date, now)) return "Today";
+  if (isSameDay(date, yesterday)) return "Yesterday";
+  return (date.getFullYear() === now.getFullYear() ? day : dayOfYear).format(date);
+}
+
+// The time alone today, the day alone before.
+export function moment(date, now = new Date()) {
+  return isSameDay(date, now) ? clockTime(date) : shortDate(date);
+}
+
+export function ago(date, now = new Date()) {
+  const minutes = Math.floor((now - date) / 60_000);
+  if (minutes < 1) return "now";
+  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h`;
+  return shortDate(date);
+}
+
+export function timeIn(zone, now = new Date()) {
+  return new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", timeZone: zone }).format(now);
+}

@@ -1,0 +1,58 @@
+"""supportchat: customers chat at /chat, agents answer at /agent, admins see at /status that all is well."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import assets, auth, cli, errors, filters, modes, security
+from .agents import routes as agents
+from .chat import routes as chat
+from .config import ROOT, Config
+from .fragments import Fragments
+from .realtime.hub import Hub
+from .realtime.sockets import SERVER_OPTIONS
+from .status import routes as status
+from .tickets import routes as tickets
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """Make the app of one process. Nothing connects or listens yet: see `Hub.start`."""
+    config = config or Config.from_environment()
+    app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=None)
+    app.extensions["config"] = config
+    app.config.update(
+        SECRET_KEY=config.secret_key or modes.secret_key(config),
+        # A picture of 10 MB and its form around it.
+        MAX_CONTENT_LENGTH=11 * 1024 * 1024,
+        MAX_FORM_MEMORY_SIZE=128 * 1024,
+        MAX_FORM_PARTS=20,
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the browser's session: pages stay open for days
+        WTF_CSRF_SSL_STRICT=False,  # by Referer; security.check_origin is stricter
+        SOCK_SERVER_OPTIONS=SERVER_OPTIONS,
+    )
+
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+
+    database, events, images = modes.open_mode(config)
+    app.extensions["database"] = database
+    app.extensions["images"] = images
+    app.extensions["fragments"] = Fragments(app.jinja_env)
+    app.extensions["hub"] = Hub(database, events, app.extensions["fragments"])
+
+    security.init_app(app, config)
+    auth.init_app(app, config)
+    assets.init_app(app)
+    filters.init_app(app)
+    errors.init_app(app)
+    CSRFProtect(app)
+
+    for blueprint in (chat.bp, agents.bp, tickets.bp, status.bp):
+        app.register_blueprint(blueprint)
+    cli.init_app(app)
+
+    if config.trusted_proxies:
+        hops = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,124 @@
+"""Login, the desk as a page, and its socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, abort, current_app, g, make_response, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_sock import Sock
+from simple_websocket import Server
+
+from .. import auth, security
+from ..auth import for_agents, open_to_all
+from ..database import DatabaseError, NotFound, call
+from ..forms import LoginForm, whole_number
+from ..realtime.connection import OVERLOAD, Connection
+from ..realtime.hub import Hub
+from ..realtime.sockets import as_count, prepare_handshake, run_socket
+from ..sentences import sentence
+from ..tickets.pages import queue_values, ticket_values
+
+bp = Blueprint("agents", __name__)
+sock = Sock()
+
+
+@bp.get("/agent/login")
+@open_to_all
+def login() -> ResponseReturnValue:
+    """Show the login form."""
+    if auth.current_agent():
+        return redirect(url_for("agents.desk"), 303)
+    return render_template("agents/login.html", form=LoginForm())
+
+
+@bp.post("/agent/login")
+@open_to_all
+def log_in() -> ResponseReturnValue:
+    """Log an agent in."""
+    form = LoginForm(request.form)
+    if not form.validate():
+        return render_template("agents/login.html", form=form), 422
+    token = auth.log_in(form.email.data or "", form.password.data or "")
+    if token is None:
+        return render_template("agents/login.html", form=form, error=sentence("login_failed")), 422
+    session.clear()  # a token of the time before the login proves nothing any more
+    response = make_response(redirect(auth.safe_next(request.args.get("next", "")), 303))
+    auth.set_agent_cookie(response, token)
+    return response
+
+
+@bp.post("/agent/logout")
+@for_agents
+def log_out() -> ResponseReturnValue:
+    """End the login session, with its sockets in every process."""
+    call("close_agent_session", token_hash=auth.agent_token_hash())
+    session.clear()
+    response = make_response(redirect(url_for("agents.login"), 303))
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    auth.delete_agent_cookie(response)
+    return response
+
+
+@bp.get("/agent")
+@for_agents
+def desk() -> ResponseReturnValue:
+    """Show the desk: queue, conversation, customer."""
+    number = whole_number("ticket")
+    values = queue_values(request.args.get("view"))
+    if number:
+        values |= ticket_values(number)
+    return render_template("agents/desk.html", agent=g.agent, **values)
+
+
+@bp.post("/agent/availability")
+@for_agents
+def switch_availability() -> ResponseReturnValue:
+    """Say whether new tickets may come."""
+    agent = call("set_availability", agent_id=g.agent["id"], availability=request.form.get("availability", ""))
+    if not request.headers.get("HX-Request"):
+        return redirect(url_for("agents.desk"), 303)
+    return render_template("agents/_availability.html", agent=agent)
+
+
+# The socket
+
+
+@bp.before_request
+def admit_socket() -> None:
+    """Check who opens a socket before the handshake: flask-sock asks nobody afterwards."""
+    if security.is_websocket():
+        if auth.current_agent() is None:
+            abort(401)
+        prepare_handshake(request)
+
+
+@for_agents
+def socket(websocket: Server) -> ResponseReturnValue:
+    """Push what happens at the desk, and in the ticket that the page shows."""
+    hub: Hub = current_app.extensions["hub"]
+    agent_id = g.agent["id"]
+    page = Connection(websocket.input_buffer.wake, agent_id=agent_id, token_hash=auth.agent_token_hash())
+    if not hub.add(page):
+        page.close(OVERLOAD)
+    hub.report_soon()
+
+    def on_message(message: dict[str, Any]) -> None:
+        if message.get("hello") is True:
+            number = as_count(message.get("ticket"))
+            try:
+                session_id = call("ticket_of_agent", agent_id=agent_id, number=number)["session_id"] if number else None
+                hub.show(page, session_id, "agent", as_count(message.get("after")), as_count(message.get("after_note")))
+            except NotFound:
+                hub.show(page, None, "agent")
+            except DatabaseError:
+                page.close(hub.overload_code)
+
+    try:
+        run_socket(websocket, page, on_message)
+    finally:
+        hub.remove(page)
+    return ""
+
+
+sock.route("/agent/ws", bp=bp)(socket)

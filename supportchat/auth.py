@@ -1,0 +1,206 @@
+"""Who is asking: customers by the key of their browser, agents by a login session. Cookies hold random bytes; the
+database holds their hash, and decides."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import argon2
+import gevent
+from flask import Flask, Response, abort, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from .config import Config, current_config
+from .database import call
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Agent = dict[str, Any]
+
+VISITOR_SECONDS = 180 * 86400
+AGENT_SECONDS = 12 * 3600  # agents.sql ends the session then, whatever the cookie says
+
+# argon2-cffi's defaults are RFC 9106's second recommendation: 64 MiB, 3 passes.
+_hasher = argon2.PasswordHasher(parallelism=1)
+# What a login for an unknown address is checked against, so that it takes as long as one for a known address.
+_NOBODY = _hasher.hash(secrets.token_hex(16))
+
+
+# Customers
+
+
+def visitor() -> str:
+    """Give the hash of this browser's key; '' for a browser that has none."""
+    return token_hash(request.cookies.get(cookie_name("c"), ""))
+
+
+def ensure_visitor() -> str:
+    """Give the hash of this browser's key, and the browser a key if it has none."""
+    if not visitor():
+        g.fresh_visitor = g.get("fresh_visitor") or secrets.token_urlsafe(32)
+        return token_hash(g.fresh_visitor)
+    return visitor()
+
+
+def token_hash(token: str) -> str:
+    """Give the SHA-256 of a cookie's value in hex; '' for one that cannot be ours."""
+    return hashlib.sha256(token.encode()).hexdigest() if 32 <= len(token) <= 64 else ""
+
+
+# Agents
+
+
+def current_agent() -> Agent | None:
+    """Give the agent who is logged in, asked of the database once per request."""
+    if "agent" not in g:
+        token = agent_token_hash()
+        g.agent = call("agent_of_session", token_hash=token) if token else None
+    agent: Agent | None = g.agent
+    return agent
+
+
+def agent_token_hash() -> str:
+    """Give the hash of the login session's cookie; '' without one."""
+    return token_hash(request.cookies.get(cookie_name("a"), ""))
+
+
+def log_in(email: str, password: str) -> str | None:
+    """Begin a login session and give its token; None when address and password do not belong together."""
+    known = call("credentials_of", email=email)
+    is_right = off_the_loop(_verify, known["password_hash"] if known else _NOBODY, password)
+    if not known or not is_right:
+        return None
+    token = secrets.token_urlsafe(32)
+    call("open_agent_session", agent_id=known["agent_id"], token_hash=token_hash(token))
+    return token
+
+
+def hash_password(password: str) -> str:
+    """Give what the database keeps of a password."""
+    return off_the_loop(_hasher.hash, password)
+
+
+def off_the_loop(function: Callable[..., R], *arguments: Any) -> R:
+    """Run something that computes long in a thread, so that the worker's other requests go on."""
+    result: R = gevent.get_hub().threadpool.apply(function, arguments)
+    return result
+
+
+def _verify(password_hash: str, password: str) -> bool:
+    try:
+        return _hasher.verify(password_hash, password)
+    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+        return False
+
+
+# Cookies
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Set up the cookies: `Secure` and `__Host-` where the desk is reached by https."""
+    app.config["SESSION_COOKIE_NAME"] = cookie_name("s", config)
+    app.config["SESSION_COOKIE_SECURE"] = config.is_https
+    app.config["SESSION_COOKIE_SAMESITE"] = "None" if config.embed_origins and config.is_https else "Lax"
+    app.config["SESSION_COOKIE_PARTITIONED"] = bool(config.embed_origins and config.is_https)
+    app.after_request(_give_visitor_cookie)
+
+
+def cookie_name(name: str, config: Config | None = None) -> str:
+    """Give the name of a cookie; the prefix makes browsers refuse one that another host or plain http has set."""
+    config = config or current_config()
+    return f"__Host-{name}" if config.is_https else name
+
+
+def set_agent_cookie(response: Response, token: str) -> None:
+    """Give the browser its login session."""
+    response.set_cookie(
+        cookie_name("a"),
+        token,
+        max_age=AGENT_SECONDS,
+        secure=current_config().is_https,
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def delete_agent_cookie(response: Response) -> None:
+    """Take the login session from the browser."""
+    response.delete_cookie(cookie_name("a"), secure=current_config().is_https, httponly=True, samesite="Strict")
+
+
+def _give_visitor_cookie(response: Response) -> Response:
+    key = g.pop("fresh_visitor", None)
+    if key:
+        is_embedded = bool(current_config().embed_origins) and current_config().is_https
+        response.set_cookie(
+            cookie_name("c"),
+            key,
+            max_age=VISITOR_SECONDS,
+            secure=current_config().is_https,
+            httponly=True,
+            samesite="None" if is_embedded else "Lax",
+            partitioned=is_embedded,
+        )
+    return response
+
+
+# What a route demands. The policy stands at the route and can be read from it; a test finds every route without one.
+
+
+def open_to_all(view: Callable[P, R]) -> Callable[P, R]:
+    """Mark a route that anybody may call."""
+    return _marked(view, "anyone")
+
+
+def for_visitors(view: Callable[P, R]) -> Callable[P, R]:
+    """Mark a route that shows and changes the conversation of the calling browser only, found by its key."""
+    return _marked(view, "visitor")
+
+
+def for_agents(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """Let only agents who are logged in call a route."""
+    return _demanding(view, "agent")
+
+
+def for_admins(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """Let only admins call a route."""
+    return _demanding(view, "admin")
+
+
+def _demanding(view: Callable[P, ResponseReturnValue], role: str) -> Callable[P, ResponseReturnValue]:
+    @functools.wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        agent = current_agent()
+        if agent is None:
+            return to_login()
+        if role == "admin" and agent["role"] != "admin":
+            abort(403, "admins_only")
+        return view(*args, **kwargs)
+
+    return _marked(guarded, role)
+
+
+def _marked(view: Callable[P, R], policy: str) -> Callable[P, R]:
+    view.policy = policy  # type: ignore[attr-defined]
+    return view
+
+
+def to_login() -> ResponseReturnValue:
+    """Send somebody who is not logged in to the login page, and back afterwards where that is a page."""
+    if request.headers.get("HX-Request"):
+        return Response(status=401, headers={"HX-Redirect": url_for("agents.login")})
+    if request.method == "GET":
+        return redirect(url_for("agents.login", next=request.full_path.rstrip("?")), 303)
+    return redirect(url_for("agents.login"), 303)
+
+
+def safe_next(target: str) -> str:
+    """Give a path of ours to go to after login; the desk for anything that could lead elsewhere."""
+    ours = (
+        target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() and "\\" not in target
+    )
+    return target if ours else url_for("agents.desk")

@@ -1,0 +1,253 @@
+"""What a customer's browser can ask for. Its key alone decides which conversation is meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_sock import Sock
+from simple_websocket import Server
+from werkzeug.datastructures import MultiDict
+
+from .. import auth, posting, security
+from ..auth import for_visitors
+from ..database import DatabaseError, NotFound, call
+from ..errors import REFUSALS, described
+from ..forms import (
+    StartForm,
+    known_time_zone,
+    message_text,
+    new_message_id,
+    normal_phone,
+    shown_session,
+    whole_number,
+)
+from ..fragments import Fragments, joined, partial
+from ..images.serving import serve_image
+from ..realtime.connection import OVERLOAD, Connection
+from ..realtime.hub import Hub
+from ..realtime.sockets import as_count, prepare_handshake, run_socket
+from ..sentences import sentence
+
+bp = Blueprint("chat", __name__)
+sock = Sock()
+PAGE = 50
+
+Chat = dict[str, Any]
+
+
+@bp.get("/")
+@for_visitors
+def index() -> ResponseReturnValue:
+    """Lead to the chat."""
+    return redirect(url_for("chat.show"), 303)
+
+
+@bp.get("/chat")
+@for_visitors
+def show() -> ResponseReturnValue:
+    """Show the conversation of this browser, or the form that starts one."""
+    chat = call("conversation_of_visitor", visitor=auth.ensure_visitor())
+    if chat is None or (chat["status"] == "closed" and "new" in request.args):
+        return _start_page(StartForm(MultiDict({"client_message_id": new_message_id()})))
+    return _chat_page(chat)
+
+
+@bp.post("/chat")
+@for_visitors
+def start() -> ResponseReturnValue:
+    """Start a chat with its first message, or go on with the one that runs."""
+    form = StartForm(request.form)
+    visitor = auth.ensure_visitor()
+    if not form.validate():
+        return _start_page(form, status=422)
+    try:
+        answer = posting.post(
+            "start_chat",
+            form.message.data or "",
+            visitor=visitor,
+            customer_name=form.customer_name.data or None,
+            customer_phone=normal_phone(form.customer_phone.data or "") or None,
+            time_zone=known_time_zone(form.time_zone.data),
+        )
+    except REFUSALS as error:
+        status, code, _ = described(error)
+        return _start_page(form, error=sentence(code), status=status)
+    _hub().offer(answer)
+    if request.headers.get("HX-Request"):
+        response = make_response("", 200)
+        response.headers["HX-Redirect"] = url_for("chat.show")
+        return response
+    return redirect(url_for("chat.show"), 303)
+
+
+@bp.post("/chat/messages")
+@for_visitors
+def post_message() -> ResponseReturnValue:
+    """Send a message into the conversation of this browser."""
+    chat = conversation_of_browser()
+    try:
+        answer = posting.post(
+            "post_message",
+            message_text(),
+            visitor=auth.visitor(),
+            session_id=shown_session() or chat["session_id"],
+        )
+    except REFUSALS as error:
+        if request.headers.get("HX-Request"):
+            raise
+        status, code, _ = described(error)
+        return _chat_page(chat, error=sentence(code), status=status)
+    _hub().offer(answer)
+    if not request.headers.get("HX-Request"):
+        return redirect(url_for("chat.show", _anchor="end"), 303)
+    composer = render_template("chat/_composer.html", chat=chat, client_message_id=new_message_id())
+    return joined(_lines(chat, answer["messages"]), partial(composer, "#composer", "outerMorph"))
+
+
+@bp.get("/chat/messages")
+@for_visitors
+def messages() -> ResponseReturnValue:
+    """Give the lines after a seq, with what else may have changed; or those before one, with the link to more."""
+    chat = conversation_of_browser()
+    _hub().saw_poll("session", chat["session_id"])
+    if before := whole_number("before"):
+        rows = call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE)
+        earlier = render_template("shared/_earlier.html", rows=rows, **_earlier_links())
+        return joined(_lines(chat, rows), partial(earlier, "#earlier"))
+    rows = call("messages_after", session_id=chat["session_id"], after=whole_number("after"))
+    return joined(_lines(chat, rows), partial(_fragments().presence(chat), "#presence"))
+
+
+@bp.post("/chat/typing")
+@for_visitors
+def type_message() -> ResponseReturnValue:
+    """Let the agent see that the customer is typing."""
+    call("signal_typing", session_id=conversation_of_browser()["session_id"], sender="user")
+    return "", 204
+
+
+@bp.post("/chat/receipts")
+@for_visitors
+def acknowledge() -> ResponseReturnValue:
+    """Remember how far this browser has received and read."""
+    call(
+        "record_receipt",
+        session_id=conversation_of_browser()["session_id"],
+        reader="customer",
+        delivered=whole_number("delivered"),
+        read=whole_number("read"),
+    )
+    return "", 204
+
+
+@bp.post("/chat/closure")
+@for_visitors
+def close() -> ResponseReturnValue:
+    """End the chat. A later message opens it again."""
+    after = conversation_of_browser()["last_seq"]
+    chat = call("close_chat", visitor=auth.visitor())
+    if not request.headers.get("HX-Request"):
+        return redirect(url_for("chat.show", _anchor="end"), 303)
+    rows = call("messages_after", session_id=chat["session_id"], after=after)
+    return joined(_lines(chat, rows), partial(_fragments().presence(chat), "#presence"))
+
+
+@bp.get("/chat/images/<uuid:image_id>")
+@for_visitors
+def image(image_id: Any) -> ResponseReturnValue:
+    """Give a picture of this browser's conversation."""
+    return serve_image(conversation_of_browser()["session_id"], image_id)
+
+
+def conversation_of_browser() -> Chat:
+    """Give the conversation of the calling browser.
+
+    :raise NotFound: when it has none.
+    """
+    visitor = auth.visitor()
+    chat: Chat | None = call("conversation_of_visitor", visitor=visitor) if visitor else None
+    if chat is None:
+        raise NotFound("conversation_not_found")
+    return chat
+
+
+# The socket
+
+
+@bp.before_request
+def admit_socket() -> None:
+    """Check who opens a socket before the handshake: flask-sock asks nobody afterwards."""
+    if security.is_websocket():
+        conversation_of_browser()
+        prepare_handshake(request)
+
+
+@for_visitors
+def socket(websocket: Server) -> None:
+    """Push what happens in the conversation of this browser."""
+    session_id = conversation_of_browser()["session_id"]
+    hub = _hub()
+    page = Connection(websocket.input_buffer.wake, token_hash=auth.visitor())
+    if not hub.add(page):
+        page.close(OVERLOAD)
+
+    def on_message(message: dict[str, Any]) -> None:
+        if message.get("hello") is True:
+            try:
+                hub.show(page, session_id, "customer", as_count(message.get("after")))
+            except DatabaseError:
+                page.close(hub.overload_code)
+
+    try:
+        run_socket(websocket, page, on_message)
+    finally:
+        hub.remove(page)
+
+
+sock.route("/chat/ws", bp=bp)(socket)
+
+
+# Pages
+
+
+def _start_page(form: StartForm, *, error: str = "", status: int = 200) -> ResponseReturnValue:
+    here = call("who_is_here")
+    if request.headers.get("HX-Request"):
+        html = render_template("chat/_start_form.html", form=form, error=error)
+        return html, status, {"HX-Retarget": "#start", "HX-Reswap": "outerMorph"}
+    return render_template("chat/start.html", form=form, here=here, error=error), status
+
+
+def _chat_page(chat: Chat, *, error: str = "", status: int = 200) -> ResponseReturnValue:
+    before = whole_number("before") or None
+    html = render_template(
+        "chat/show.html",
+        chat=chat,
+        rows=call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE),
+        is_latest=before is None,
+        error=error,
+        text=message_text() if error else "",
+        client_message_id=(error and request.form.get("client_message_id")) or new_message_id(),
+        **_earlier_links(),
+    )
+    return html, status
+
+
+def _earlier_links() -> dict[str, str]:
+    return {"earlier_page": url_for("chat.show"), "earlier_lines": url_for("chat.messages")}
+
+
+def _lines(chat: Chat, rows: list[dict[str, Any]]) -> str:
+    return _fragments().messages("customer", chat["number"], rows)
+
+
+def _hub() -> Hub:
+    hub: Hub = current_app.extensions["hub"]
+    return hub
+
+
+def _fragments() -> Fragments:
+    fragments: Fragments = current_app.extensions["fragments"]
+    return fragments

@@ -1,0 +1,89 @@
+"""`flask --app wsgi ...`: what an operator does from a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sys
+from collections.abc import Iterator
+
+import click
+from flask import Flask, current_app
+
+from .auth import hash_password
+from .config import current_config
+from .database import Conflict, DatabaseError, call
+from .embedded import EmbeddedPostgres
+from .forms import clean_line
+from .status.checks import Checks
+
+SHORTEST_PASSWORD = 12
+
+
+def init_app(app: Flask) -> None:
+    """Add the commands."""
+    for command in (create_agent, doctor):
+        app.cli.add_command(command)
+
+
+@click.command("create-agent")
+@click.option("--name", prompt="Name", help="As customers see it.")
+@click.option("--email", prompt="E-mail", help="What they log in with.")
+@click.option("--password", default="", help="At least 12 characters; a random one is made and shown without.")
+@click.option("--admin", is_flag=True, help="May also see /status.")
+@click.option("--max-tickets", default=5, show_default=True, type=click.IntRange(0, 1000), help="Open tickets at once.")
+def create_agent(name: str, email: str, password: str, admin: bool, max_tickets: int) -> None:
+    """Make somebody who can answer."""
+    name, email = clean_line(name), clean_line(email)
+    if not 1 <= len(name) <= 80:
+        raise click.BadParameter("A name has 1 to 80 characters.", param_hint="--name")
+    if not 3 <= len(email) <= 254 or "@" not in email:
+        raise click.BadParameter("This is no e-mail address.", param_hint="--email")
+    if password and len(password) < SHORTEST_PASSWORD:
+        raise click.BadParameter(f"A password has at least {SHORTEST_PASSWORD} characters.", param_hint="--password")
+    given = password or "-".join(secrets.token_hex(2) for _ in range(4))
+    with _running_database():
+        try:
+            call(
+                "create_agent",
+                name=name,
+                email=email,
+                role="admin" if admin else "agent",
+                password_hash=hash_password(given),
+                max_tickets=max_tickets,
+            )
+        except Conflict:
+            raise click.ClickException(f"Somebody with the address {email} exists already.") from None
+        except DatabaseError as error:
+            raise click.ClickException(f"The database refused it: {error}.") from error
+    click.echo(f"Made {name} <{email}>." + ("" if password else f" Password: {given}"))
+
+
+@click.command("doctor")
+def doctor() -> None:
+    """Run the checks of /status here, but for realtime, which only a server has."""
+    with _running_database():
+        checks = Checks(*(current_app.extensions[part] for part in ("database", "images", "hub"))).run()
+    failed = False
+    for check in checks:
+        if check.name == "Realtime":
+            continue
+        failed |= check.state == "fail"
+        click.echo(f"{check.state:4}  {check.name:22}  {check.text}")
+        if check.state != "ok":
+            script = f" (sql/{check.script})" if check.script else ""
+            click.echo(f"      {check.mend}{script}")
+    sys.exit(1 if failed else 0)
+
+
+@contextlib.contextmanager
+def _running_database() -> Iterator[None]:
+    config = current_config()
+    if config.mode != "embedded":
+        yield
+        return
+    with EmbeddedPostgres(config.data_dir).running():
+        try:
+            yield
+        finally:
+            current_app.extensions["database"].close()

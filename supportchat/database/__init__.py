@@ -1,0 +1,65 @@
+"""The one door to the database: `call("post_message", ...)` runs the SQL function of that name.
+
+Arguments are given without their prefix: `session_id=` is the function's `p_session_id`. What comes back is what the
+function returns, as JSON types; None for nothing. Errors are those of `errors.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from flask import current_app
+
+from .errors import Conflict, DatabaseError, Invalid, NotFound, Unavailable
+
+__all__ = ["Conflict", "Database", "DatabaseError", "Invalid", "NotFound", "Unavailable", "call"]
+
+# Functions that may run twice with the same arguments and leave the same behind: a call whose connection broke is
+# repeated once. Messages and notes are among them because client_message_id makes them so.
+REPEATABLE = frozenset(
+    {
+        "add_note",
+        "agent_of_session",
+        "applied_scripts",
+        "conversation_of_visitor",
+        "conversation_heads",
+        "conversations",
+        "credentials_of",
+        "desk_figures",
+        "desk_fingerprint",
+        "image_of_session",
+        "list_agents",
+        "list_tickets",
+        "messages_after",
+        "messages_before",
+        "notes_after",
+        "orphan_images",
+        "post_message",
+        "post_reply",
+        "record_receipt",
+        "report_process",
+        "start_chat",
+        "sweep_assignment",
+        "ticket_of_agent",
+        "who_is_here",
+    }
+)
+
+
+class Database(Protocol):
+    """A door: psycopg's or Supabase's."""
+
+    def call(self, function: str, /, **arguments: Any) -> Any:
+        """Run one function in one transaction.
+
+        :raise DatabaseError: one of `NotFound`, `Conflict`, `Invalid`, `Unavailable`.
+        """
+
+    def close(self) -> None:
+        """Give back every connection."""
+
+
+def call(function: str, /, **arguments: Any) -> Any:
+    """Run one SQL function through the app's door. See `Database.call`."""
+    database: Database = current_app.extensions["database"]
+    return database.call(function, **arguments)

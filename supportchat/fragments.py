@@ -1,0 +1,112 @@
+"""Every piece of HTML that reaches a page by itself: rendered here, for the socket's frames and for HTTP answers alike.
+
+A frame is always an envelope of our own, so that no text of a user can decide where it goes. Frames carry no hx-*
+attributes: what can be clicked comes with a page or an HTTP answer, under that page's nonce.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+Row = dict[str, Any]
+
+SORTED = "upsert key:data-seq"
+SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position")
+SHOWN_TO_AGENT = ("status", "agent", "version")
+
+
+def event_frame(event: str, /, **values: Any) -> str:
+    """Give a frame without content, for the scripts of the page."""
+    return json.dumps({"event": event, **values})
+
+
+def content_frame(content: str, target: str, swap: str) -> str:
+    """Give a frame that htmx swaps in: HTML, where, and how."""
+    return json.dumps({"content": content, "target": target, "swap": swap})
+
+
+def partial(content: str, target: str, swap: str = "innerHTML") -> Markup:
+    """Wrap HTML so that htmx puts it elsewhere than the rest of an HTTP answer."""
+    return Markup('<hx-partial hx-target="{}" hx-swap="{}">{}</hx-partial>').format(target, swap, Markup(content))  # noqa: S704
+
+
+def messages_id(number: int) -> str:
+    """Give the id of the list that holds a ticket's messages."""
+    return f"messages-{number}"
+
+
+def joined(*parts: str) -> Markup:
+    """Join rendered HTML to one answer."""
+    return Markup("").join(Markup(part) for part in parts)  # noqa: S704
+
+
+class Fragments:
+    """Renders a row once for each audience: 'customer' or 'agent'."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def message(self, audience: str, number: int, row: Row) -> Markup:
+        """Render a line of a conversation."""
+        return self._render("shared/_message.html", audience=audience, number=number, message=row)
+
+    def messages(self, audience: str, number: int, rows: list[Row]) -> Markup:
+        """Render the lines of a conversation one after the other."""
+        return joined(*(self.message(audience, number, row) for row in rows))
+
+    def note(self, number: int, row: Row) -> Markup:
+        """Render a private note. There is no audience to choose: customers have no such fragment."""
+        return self._render("tickets/_note.html", number=number, note=row)
+
+    def message_frame(self, audience: str, number: int, row: Row) -> str:
+        """Give the frame that puts a line into the list, in the order of seq, once."""
+        return content_frame(self.message(audience, number, row), f"#{messages_id(number)}", SORTED)
+
+    def note_frame(self, number: int, row: Row) -> str:
+        """Give the frame that puts a note into an agent's list."""
+        return content_frame(self.note(number, row), f"#{messages_id(number)}", SORTED)
+
+    def typing_frame(self, audience: str, state: Row, agent: Row | None) -> str:
+        """Give the frame that shows to one side that the other is typing; the page takes it away by itself."""
+        html = self._render("shared/_typing.html", audience=audience, agent=agent, customer_name=state["customer_name"])
+        return content_frame(html, f"#typing-{state['number']}", "innerHTML")
+
+    def presence(self, state: Row) -> Markup:
+        """Render who answers, or the place in the queue, for the customer."""
+        return self._render("chat/_presence.html", chat=state)
+
+    def state_frames(self, audience: str, state: Row, before: Row | None = None) -> list[str]:
+        """Give the frames that bring a page from the state `before`, or from any, to another."""
+
+        def changed(keys: tuple[str, ...]) -> bool:
+            return before is None or any(before.get(key) != state[key] for key in keys)
+
+        frames = []
+        mine, theirs = ("customer", "agent") if audience == "customer" else ("agent", "customer")
+        if changed((f"{theirs}_delivered_seq", f"{theirs}_read_seq")):
+            frames.append(
+                event_frame(
+                    "receipts",
+                    number=state["number"],
+                    delivered=state[f"{theirs}_delivered_seq"],
+                    read=state[f"{theirs}_read_seq"],
+                )
+            )
+        if mine == "customer":
+            if changed(SHOWN_TO_CUSTOMER):
+                frames.append(content_frame(self.presence(state), "#presence", "innerHTML"))
+                frames.append(event_frame("chat_state", status=state["status"]))
+            return frames
+        if before and changed(SHOWN_TO_AGENT):
+            frames.append(event_frame("ticket_changed", number=state["number"]))
+        if changed(("customer_here",)):
+            html = self._render("tickets/_customer_here.html", ticket=state)
+            frames.append(content_frame(html, f"#customer-here-{state['number']}", "innerHTML"))
+        return frames
+
+    def _render(self, name: str, **values: Any) -> Markup:
+        return Markup(self._environment.get_template(name).render(values))  # noqa: S704

@@ -1,0 +1,34 @@
+"""Pictures on their way to a browser that may see them."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask import current_app, send_file
+from flask.typing import ResponseReturnValue
+
+from ..database import NotFound, call
+from .stores import ImageStore
+
+EXTENSIONS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png", "image/gif": "gif"}
+
+
+def serve_image(session_id: str, image_id: uuid.UUID) -> ResponseReturnValue:
+    """Give a picture of a conversation that the caller has been found to see.
+
+    :raise NotFound: when it is not there, or belongs to another conversation.
+    """
+    image = call("image_of_session", session_id=session_id, image_id=str(image_id))
+    if image is None:
+        raise NotFound("not_found")
+    store: ImageStore = current_app.extensions["images"]
+    try:
+        content = store.open(image["key"])
+    except FileNotFoundError as error:
+        raise NotFound("not_found") from error
+    name = f"picture-{str(image_id)[:8]}.{EXTENSIONS[image['content_type']]}"
+    response = send_file(content, image["content_type"], download_name=name, etag=str(image_id), conditional=True)
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    # The browser may keep the bytes, but has to ask each time whether it may still show them.
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response

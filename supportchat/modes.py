@@ -1,0 +1,41 @@
+"""The places where a desk can live. A mode is a database, a stream of events and a store of images; nothing else knows
+which one it is."""
+
+from __future__ import annotations
+
+import secrets
+
+from .config import Config, ConfigError, kept_secret_key
+from .database import Database
+from .database.postgres import PostgresDatabase
+from .embedded import EmbeddedPostgres
+from .images.stores import FileStore, ImageStore
+from .realtime.events import Events, PostgresEvents
+
+
+def open_mode(config: Config) -> tuple[Database, Events, ImageStore]:
+    """Give the three parts of the configured mode. Nothing connects yet."""
+    conninfo = conninfo_of(config)
+    return PostgresDatabase(conninfo), PostgresEvents(conninfo), FileStore(config.data_dir / "images")
+
+
+def conninfo_of(config: Config) -> str:
+    """Give how to reach the Postgres of the configured mode.
+
+    :raise ConfigError: when the mode has none.
+    """
+    if config.mode == "supabase":
+        raise ConfigError(
+            "Supabase is not supported yet: unset SUPABASE_URL and SUPABASE_SECRET_KEY, or set DATABASE_URL."
+        )
+    return config.database_url or EmbeddedPostgres(config.data_dir).conninfo
+
+
+def secret_key(config: Config) -> str:
+    """Give the key that signs forms when SECRET_KEY is unset: one that is kept beside the embedded database.
+
+    :raise ConfigError: in the other modes, where several machines may serve one desk and must agree.
+    """
+    if config.mode == "embedded":
+        return kept_secret_key(config.data_dir)
+    raise ConfigError(f"SECRET_KEY is not set: put SECRET_KEY={secrets.token_urlsafe(36)} into .env.")

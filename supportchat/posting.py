@@ -1,0 +1,37 @@
+"""The way of a message from a form to the database: the picture first, then one call that stores the message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app
+
+from .database import Unavailable, call
+from .forms import message_id, uploaded_image
+from .images.pipeline import store_upload
+from .images.stores import ImageStore
+
+
+def post(function: str, message: str, **arguments: Any) -> dict[str, Any]:
+    """Store the picture of the form, if there is one, then call a function that stores its message.
+
+    The message exists only once its picture does. When the call fails, or has stored this message before, the picture
+    goes again; if the process ends in between, the sweep of orphans takes it.
+    """
+    store: ImageStore = current_app.extensions["images"]
+    client_message_id = message_id()
+    upload = uploaded_image()
+    image = store_upload(upload, store) if upload is not None else None
+    is_needed = False
+    try:
+        answer: dict[str, Any] = call(
+            function, client_message_id=client_message_id, message=message, image=image, **arguments
+        )
+        is_needed = not answer["duplicate"]
+    except Unavailable:
+        is_needed = True  # it may have been committed; the sweep knows better, later
+        raise
+    finally:
+        if image is not None and not is_needed:
+            store.delete(image["key"])
+    return answer

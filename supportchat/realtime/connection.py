@@ -1,0 +1,54 @@
+"""One open page, as the hub sees it: an outbox with a limit, drained by the socket's one writer."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gevent.event import Event
+
+OUTBOX_LIMIT = 100
+
+# RFC 6455 close codes; the page comes back after the first two and not after the others.
+RESTART = 1012
+OVERLOAD = 1013
+SIGNED_OUT = 4401
+NOT_ALLOWED = 4403
+
+
+class Connection:
+    """Frames wait here until the socket takes them. A page that does not keep up is closed; it catches up by seq."""
+
+    def __init__(self, wake: Event | None = None, *, agent_id: str = "", token_hash: str = "") -> None:
+        """:param wake: set whenever the writer has something to do."""
+        self.wake = wake or Event()
+        self.agent_id = agent_id
+        self.token_hash = token_hash
+        self.close_code: int | None = None
+        # What this page has been sent of the conversation that it shows.
+        self.last_seq = 0
+        self.last_note_no = 0
+        self._frames: deque[str] = deque()
+
+    def push(self, frame: str) -> None:
+        """Queue a frame. When the outbox is full, the page is told to come back later instead."""
+        if len(self._frames) >= OUTBOX_LIMIT:
+            self.close(OVERLOAD)
+        elif self.close_code is None:
+            self._frames.append(frame)
+            self.wake.set()
+
+    def push_once(self, frame: str) -> None:
+        """Queue a frame that says nothing new while the same one still waits."""
+        if frame not in self._frames:
+            self.push(frame)
+
+    def take(self) -> str | None:
+        """Give the next frame, or None."""
+        return self._frames.popleft() if self._frames else None
+
+    def close(self, code: int) -> None:
+        """Have the writer close the socket, with the first code that was given."""
+        if self.close_code is None:
+            self.close_code = code
+            self._frames.clear()
+            self.wake.set()

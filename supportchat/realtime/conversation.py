@@ -1,0 +1,185 @@
+"""A conversation that pages of this process show: what they have been sent, and how the rest reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import gevent
+from gevent.lock import RLock
+
+from ..database import Database, DatabaseError
+from ..fragments import Fragments, event_frame
+from .connection import Connection
+from .events import Event
+
+Row = dict[str, Any]
+CATCH_UP_LIMIT = 200
+AUDIENCES = ("customer", "agent")
+MARKS = ("customer_delivered_seq", "customer_read_seq", "agent_delivered_seq", "agent_read_seq")
+
+
+class Conversation:
+    """Delivers each line once and in order to every page that shows the conversation.
+
+    Hints say that there is something new and may carry it. What counts is `last_seq`: a hint that continues it is
+    delivered as it stands, anything else is read from the database.
+    """
+
+    def __init__(self, session_id: str, database: Database, fragments: Fragments) -> None:
+        self.session_id = session_id
+        self.pages: dict[str, set[Connection]] = {audience: set() for audience in AUDIENCES}
+        self.state: Row = {}
+        self.last_seq = 0
+        self.last_note_no = 0
+        self._database = database
+        self._fragments = fragments
+        self._hints: dict[int, Row | None] = {}
+        self._is_stale = {"messages": False, "notes": False, "state": False}
+        self._lock = RLock()
+        self._is_working = False
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether any page shows it."""
+        return any(self.pages.values())
+
+    def join(self, page: Connection, audience: str, after_seq: int, after_note_no: int = 0) -> None:
+        """Send a page what it does not show yet, then everything that comes.
+
+        A page that is too far behind, or ahead of the database (which was restored, then), is told to load anew.
+
+        :raise DatabaseError: when the rest cannot be read; the page has not joined then.
+        """
+        with self._lock:
+            state = self._read_state()
+            start = min(after_seq, self.last_seq) if self.is_shown else after_seq
+            lines = self._read_after(start, CATCH_UP_LIMIT + 1)
+            if len(lines) > CATCH_UP_LIMIT or after_seq > state["last_seq"]:
+                page.push(event_frame("reset"))
+                return
+            notes = self._read_notes(min(after_note_no, self.last_note_no)) if audience == "agent" else []
+            if not self.is_shown:
+                self.last_seq = after_seq
+            page.last_seq, page.last_note_no = after_seq, after_note_no
+            self.pages[audience].add(page)
+            self.state = state
+            # To all of its pages: what this read found may be news to the others as well.
+            self._send_lines(lines)
+            self._send_notes(notes)
+            for frame in self._fragments.state_frames(audience, state):
+                page.push(frame)
+            page.push(event_frame("caught_up", seq=page.last_seq))
+
+    def leave(self, page: Connection) -> None:
+        """Send a page nothing any more."""
+        for pages in self.pages.values():
+            pages.discard(page)
+
+    def hint(self, event: Event) -> None:
+        """Take notice of an event of this conversation."""
+        kind = event["event"]
+        if kind == "typing":
+            self._send_typing(event)
+            return
+        if kind == "message.posted":
+            self._hints[event["seq"]] = event.get("row")
+            self._is_stale["messages"] = True
+        elif kind == "note.added":
+            self._is_stale["notes"] = True
+        else:
+            self._is_stale["state"] = True
+        self._wake()
+
+    def compare(self, head: Row) -> None:
+        """Look for what no event has told: `head` is the conversation's counters, or its whole state."""
+        if head["last_seq"] > self.last_seq:
+            self._is_stale["messages"] = True
+        if self.pages["agent"] and head["last_note_no"] > self.last_note_no:
+            self._is_stale["notes"] = True
+        if "status" in head:
+            self._show_state(head)
+        elif any(head[key] != self.state[key] for key in ("version", *MARKS)):
+            self._is_stale["state"] = True
+        self._wake()
+
+    def _wake(self) -> None:
+        # One greenlet at a time: a burst of hints becomes one read.
+        if not self._is_working and any(self._is_stale.values()):
+            self._is_working = True
+            gevent.spawn(self._work)
+
+    def _work(self) -> None:
+        try:
+            with self._lock:
+                while any(self._is_stale.values()):
+                    stale, self._is_stale = self._is_stale, dict.fromkeys(self._is_stale, False)
+                    if stale["messages"]:
+                        self._deliver_messages()
+                    if stale["notes"]:
+                        self._send_notes(self._read_notes(self.last_note_no))
+                    if stale["state"]:
+                        self._show_state(self._read_state())
+        except DatabaseError:
+            pass  # the next sweep finds the same difference and tries again
+        finally:
+            self._is_working = False
+
+    def _deliver_messages(self) -> None:
+        hints, self._hints = self._hints, {}
+        new = sorted(seq for seq in hints if seq > self.last_seq)
+        if hints and not new:
+            return  # all of it has been delivered
+        lines = [line for seq in new if (line := hints[seq]) is not None]
+        if not lines or [line["seq"] for line in lines] != list(range(self.last_seq + 1, new[-1] + 1)):
+            lines = self._read_after(self.last_seq, CATCH_UP_LIMIT)
+            self._is_stale["messages"] = len(lines) == CATCH_UP_LIMIT
+        self._send_lines(lines)
+
+    def _send_lines(self, lines: Iterable[Row]) -> None:
+        for line in lines:
+            for audience, pages in self.pages.items():
+                behind = [page for page in pages if page.last_seq < line["seq"]]
+                if behind:
+                    frame = self._fragments.message_frame(audience, self.state["number"], line)
+                    for page in behind:
+                        page.push(frame)
+                        page.last_seq = line["seq"]
+            self.last_seq = max(self.last_seq, line["seq"])
+
+    def _send_notes(self, notes: Iterable[Row]) -> None:
+        for note in notes:
+            behind = [page for page in self.pages["agent"] if page.last_note_no < note["note_no"]]
+            if behind:
+                frame = self._fragments.note_frame(self.state["number"], note)
+                for page in behind:
+                    page.push(frame)
+                    page.last_note_no = note["note_no"]
+            self.last_note_no = max(self.last_note_no, note["note_no"])
+
+    def _send_typing(self, event: Event) -> None:
+        audience = "customer" if event["sender"] == "agent" else "agent"
+        if self.pages[audience]:
+            frame = self._fragments.typing_frame(audience, self.state, event.get("agent"))
+            for page in self.pages[audience]:
+                page.push(frame)
+
+    def _show_state(self, state: Row) -> None:
+        before, self.state = self.state, state
+        for audience, pages in self.pages.items():
+            if pages:
+                for frame in self._fragments.state_frames(audience, state, before):
+                    for page in pages:
+                        page.push(frame)
+
+    def _read_state(self) -> Row:
+        state: Row = self._database.call("conversations", session_ids=[self.session_id])[0]
+        return state
+
+    def _read_after(self, seq: int, limit: int) -> list[Row]:
+        lines: list[Row] = self._database.call("messages_after", session_id=self.session_id, after=seq, limit=limit)
+        return lines
+
+    def _read_notes(self, note_no: int) -> list[Row]:
+        notes: list[Row] = self._database.call("notes_after", session_id=self.session_id, after=note_no)
+        return notes

@@ -1,0 +1,233 @@
+"""Where the events of the database meet the open pages of this process."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gevent
+
+from ..database import Database, DatabaseError
+from ..fragments import Fragments, event_frame
+from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection
+from .conversation import Conversation
+from .events import Event, Events
+
+SWEEP_SECONDS = 2.0
+REPORT_SECONDS = 10.0
+FULL_SWEEP_EVERY = 5  # sweeps: presence and places in the queue change without an event
+PAGES_PER_VIEWER = 20
+POLLER_SECONDS = 20.0
+QUEUE_CHANGED = event_frame("queue_changed")
+QUEUE_EVENTS = {"message.posted", "note.added", "ticket.changed", "agent.changed"}
+
+log = logging.getLogger(__name__)
+
+
+class Hub:
+    """Keyed by conversation; the desks of the agents are one more topic. Holds no state that matters."""
+
+    def __init__(self, database: Database, events: Events, fragments: Fragments) -> None:
+        self.process_id = str(uuid.uuid4())
+        self.events = events
+        self.is_stopping = False
+        self._database = database
+        self._fragments = fragments
+        self._conversations: dict[str, Conversation] = {}
+        self._pages: dict[Connection, Conversation | None] = {}
+        self._desks: set[Connection] = set()
+        self._polls: dict[tuple[str, str], float] = {}
+        self._pings: dict[str, Callable[[], None]] = {}
+        self._desk_fingerprint: Any = None
+        self._tasks: list[gevent.Greenlet[..., Any]] = []
+
+    # Pages
+
+    def add(self, page: Connection) -> bool:
+        """Take in a page that has opened its socket. False when its viewer has too many open already."""
+        viewer = page.agent_id or page.token_hash
+        if sum((other.agent_id or other.token_hash) == viewer for other in self._pages) >= PAGES_PER_VIEWER:
+            return False
+        self._pages[page] = None
+        if page.agent_id:
+            self._desks.add(page)
+        return True
+
+    def remove(self, page: Connection) -> None:
+        """Forget a page whose socket is gone."""
+        self._leave(page)
+        self._pages.pop(page, None)
+        self._desks.discard(page)
+
+    def show(
+        self, page: Connection, session_id: str | None, audience: str, after_seq: int = 0, after_note_no: int = 0
+    ) -> None:
+        """Send a page the rest of one conversation, and from now on what happens there. None: of no conversation."""
+        self._leave(page)
+        if session_id is None:
+            return
+        conversation = self._conversations.get(session_id)
+        if conversation is None:
+            conversation = self._conversations[session_id] = Conversation(session_id, self._database, self._fragments)
+        self._pages[page] = conversation
+        conversation.join(page, audience, after_seq, after_note_no)
+
+    def _leave(self, page: Connection) -> None:
+        conversation = self._pages.get(page)
+        if conversation is not None:
+            conversation.leave(page)
+            self._pages[page] = None
+            if not conversation.is_shown:
+                self._conversations.pop(conversation.session_id, None)
+
+    def saw_poll(self, kind: str, viewer: str) -> None:
+        """Count a viewer without a socket as here: kind 'session' with its id, or 'agent' with the token hash."""
+        self._polls[kind, viewer] = time.monotonic()
+
+    def _polling(self, kind: str) -> set[str]:
+        limit = time.monotonic() - POLLER_SECONDS
+        self._polls = {key: seen for key, seen in self._polls.items() if seen > limit}
+        return {viewer for of_kind, viewer in self._polls if of_kind == kind}
+
+    def close_pages(self, code: int, pages: Iterable[Connection] | None = None) -> None:
+        """Close the sockets of some pages, by default of all."""
+        for page in list(self._pages if pages is None else pages):
+            page.close(code)
+
+    @property
+    def sockets(self) -> int:
+        """How many pages have a socket open here."""
+        return len(self._pages)
+
+    # Events
+
+    def offer(self, answer: dict[str, Any]) -> None:
+        """Deliver what this process has just written, without waiting for its event to come round."""
+        for row in answer.get("messages", ()):
+            self._to_conversation(
+                {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"], "row": row}
+            )
+
+    def on_event(self, event: Event) -> None:
+        """Take an event from the database."""
+        kind = event["event"]
+        if kind == "ping":
+            answer = self._pings.pop(event["nonce"], None)
+            if answer is not None:
+                answer()
+        elif kind == "session.revoked":
+            self.close_pages(SIGNED_OUT, [p for p in self._pages if p.token_hash == event["token_hash"]])
+        else:
+            self._to_conversation(event)
+            if kind in QUEUE_EVENTS:
+                self._queue_changed()
+            if kind == "ticket.changed":
+                self._refresh_waiting()
+
+    def expect_ping(self, nonce: str, answer: Callable[[], None]) -> None:
+        """Have `answer` called when the ping event with this nonce arrives."""
+        self._pings[nonce] = answer
+
+    def forget_ping(self, nonce: str) -> None:
+        """Wait for a ping no longer."""
+        self._pings.pop(nonce, None)
+
+    def _to_conversation(self, event: Event) -> None:
+        conversation = self._conversations.get(event.get("session_id", ""))
+        if conversation is not None:
+            conversation.hint(event)
+
+    def _queue_changed(self) -> None:
+        for page in self._desks:
+            page.push_once(QUEUE_CHANGED)
+
+    def _refresh_waiting(self) -> None:
+        # Who waits moves up when somebody before them is served.
+        for conversation in self._conversations.values():
+            if conversation.state.get("status") == "waiting":
+                conversation.hint({"event": "ticket.changed"})
+
+    # What happens by itself
+
+    def start(self) -> None:
+        """Begin to listen, to sweep, and to report this process."""
+        self._tasks = [
+            gevent.spawn(self.events.run, self.on_event, self._after_gap),
+            gevent.spawn(self._every, SWEEP_SECONDS, self.sweep),
+            gevent.spawn(self._every, REPORT_SECONDS, self.report),
+        ]
+
+    def stop(self) -> None:
+        """Close every socket so that its page comes back at once, and stop what `start` began."""
+        self.is_stopping = True
+        self.close_pages(RESTART)
+        gevent.killall(self._tasks)
+        try:
+            self._database.call("forget_process", process_id=self.process_id)
+        except DatabaseError as error:
+            log.warning("could not sign off: %s", error)
+
+    def sweep(self, count: int = 0) -> None:
+        """Find what no event has told: missed lines, changed states, waiting tickets, a changed queue."""
+        shown = list(self._conversations)
+        if shown:
+            function = "conversations" if count % FULL_SWEEP_EVERY == 0 else "conversation_heads"
+            for head in self._database.call(function, session_ids=shown):
+                conversation = self._conversations.get(head["session_id"])
+                if conversation is not None:
+                    conversation.compare(head)
+        done = self._database.call("sweep_assignment")
+        if done and (done["returned"] or done["assigned"]):
+            log.info("tickets returned to the queue: %(returned)d, assigned from it: %(assigned)d", done)
+        if self._desks:
+            fingerprint = self._database.call("desk_fingerprint")
+            if fingerprint != self._desk_fingerprint:
+                self._desk_fingerprint = fingerprint
+                self._queue_changed()
+
+    def report(self, count: int = 0) -> None:
+        """Tell the database which conversations and agents are behind our sockets, and close those it knows no more."""
+        agents = {page.token_hash for page in self._desks} | self._polling("agent")
+        here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
+        answer = self._database.call(
+            "report_process",
+            process_id=self.process_id,
+            sockets=self.sockets,
+            sessions=sorted(here),
+            token_hashes=sorted(agents),
+            swept=True,
+        )
+        gone = agents.difference(answer["good"])
+        self.close_pages(SIGNED_OUT, [page for page in self._desks if page.token_hash in gone])
+        if answer["came"]:
+            self._database.call("sweep_assignment")
+
+    def report_soon(self) -> None:
+        """Report now: an agent has opened the desk and can be given tickets."""
+        gevent.spawn(self._try, self.report, 0)
+
+    def _after_gap(self) -> None:
+        gevent.spawn(self._try, self.sweep, 0)
+
+    def _every(self, seconds: float, task: Callable[[int], None]) -> None:
+        count = 0
+        while True:
+            # Jitter, so that the processes do not all ask at the same moment.
+            gevent.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311
+            self._try(task, count)
+            count += 1
+
+    def _try(self, task: Callable[[int], None], count: int) -> None:
+        try:
+            task(count)
+        except DatabaseError as error:
+            log.warning("%s has to wait: %s", task.__name__, error)
+
+    @property
+    def overload_code(self) -> int:
+        """What a page is told that cannot be served now: come back."""
+        return RESTART if self.is_stopping else OVERLOAD

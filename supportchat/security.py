@@ -1,0 +1,111 @@
+"""What every request must pass and every answer carries: its origin, its framing, the headers of a strict page."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, g, request
+from werkzeug.exceptions import SecurityError
+
+from .config import Config, current_config
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+# Pages that customers' sites may show in a frame, when EMBED_ORIGINS names them.
+EMBEDDABLE = ("chat",)
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Install the checks before and the headers after each request."""
+    app.before_request(check_body)
+    app.before_request(check_origin)
+    app.after_request(add_headers)
+    app.jinja_env.globals["csp_nonce"] = csp_nonce
+    app.config["TRUSTED_HOSTS"] = trusted_hosts(config)
+
+
+def trusted_hosts(config: Config) -> list[str] | None:
+    """Give the host names that the desk answers to; None for any, where only the network knows its name.
+
+    With PUBLIC_URL or on loopback a page of another name would be a forged one (DNS rebinding, poisoned links).
+    """
+    loopback = ["localhost", "127.0.0.1", "[::1]"]
+    if config.public_url:
+        return [urlsplit(config.public_url).hostname or "", *loopback]
+    return loopback if is_loopback(config.host) else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_body() -> None:
+    """Refuse a chunked body: past MAX_CONTENT_LENGTH it would be cut silently and taken for whole."""
+    if "Transfer-Encoding" in request.headers:
+        abort(411)
+
+
+def check_origin() -> None:
+    """Refuse what another site has a browser do: unsafe requests, and websockets, which no token protects."""
+    if request.method in SAFE_METHODS and not is_websocket():
+        return
+    origin = request.headers.get("Origin")
+    if origin is None and not is_websocket():
+        # A browser that leaves it out says by this header at least where the request comes from.
+        origin = own_origin() if request.headers.get("Sec-Fetch-Site") == "same-origin" else None
+    if origin != own_origin():
+        abort(403, "foreign_origin")
+
+
+def own_origin() -> str:
+    """Give scheme, host and port of the desk: PUBLIC_URL, or what this request has reached. '' for a name not ours."""
+    if current_config().public_url:
+        return current_config().public_url
+    try:
+        return request.host_url.rstrip("/")
+    except SecurityError:
+        return ""
+
+
+def is_websocket() -> bool:
+    """Whether the request asks for a websocket."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def csp_nonce() -> str:
+    """Give the nonce of this answer: scripts and htmx attributes without it do nothing."""
+    if "csp_nonce" not in g:
+        g.csp_nonce = secrets.token_urlsafe(16)
+    return str(g.csp_nonce)
+
+
+def add_headers(response: Response) -> Response:
+    """Add the headers that keep a page to itself. A route that has set one of them knows better."""
+    headers = response.headers
+    config = current_config()
+    frames = "'none'"
+    if request.blueprint in EMBEDDABLE and config.embed_origins:
+        frames = " ".join(config.embed_origins)
+    websocket = own_origin().replace("http", "ws", 1)
+    headers.setdefault(
+        "Content-Security-Policy",
+        "default-src 'none'; "
+        f"script-src 'nonce-{csp_nonce()}'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
+        f"connect-src 'self' {websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
+        f"frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx",
+    )
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
+    headers.setdefault("Cache-Control", "no-store")
+    response.vary.update(("Cookie", "HX-Request"))
+    if config.is_https:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response

@@ -1,0 +1,47 @@
+"""What people read when something does not work: one sentence for each code, with the way out."""
+
+from __future__ import annotations
+
+SENTENCES = {
+    # Messages
+    "message_empty": "Write a message or add a picture first.",
+    "message_too_long": "This message has more than 8000 characters. Shorten it, or send it in two parts.",
+    "client_message_id_reused": "This was sent before with another text. Send it again to add it as a new message.",
+    "conversation_not_found": "There is no chat in this browser yet. Start one, and your message will reach us.",
+    "conversation_moved_on": "You have started a newer chat in another tab. Load this page again to go on there.",
+    "form_expired": "This page was open for too long. Please send it once more: your text is still here.",
+    # Pictures
+    "image_empty": "This file is empty. Choose another picture.",
+    "image_unknown_type": "This is not a picture that we can show. Choose a PNG, JPEG, WebP or GIF file.",
+    "image_too_large": "This picture is larger than 10 MB. Choose a smaller one.",
+    "image_too_many_pixels": "This picture has too many pixels. Make it smaller and try again.",
+    "image_unreadable": "This picture is damaged and cannot be read. Choose another one.",
+    "animation_too_long": "This animation is too long. Choose a shorter one, or a still picture.",
+    "image_not_stored": "The picture could not be stored just now. Try again in a moment, or send the text without it.",
+    # Tickets
+    "ticket_not_found": "There is no ticket with this number.",
+    "ticket_closed": "This ticket is closed. Reopen it first.",
+    "ticket_unassigned": "Nobody has this ticket any more. Claim it first.",
+    "assigned_to_other": "{detail} was faster: this ticket belongs to {detail} now.",
+    "agent_not_found": "This colleague cannot take tickets any more. Choose somebody else.",
+    "agent_not_here": "{detail} is not here just now. Choose somebody else, or return the ticket to the queue.",
+    "transition_not_allowed": "This ticket has changed in the meantime. Look at it again.",
+    # People
+    "login_failed": "E-mail and password do not match. Check both and try again.",
+    "admins_only": "Only admins can open this page.",
+    "foreign_origin": "This request came from another site, so it was refused. Open the page here and try again.",
+    # Everything else
+    "value_refused": "One of the values cannot be stored like this. Check them and try again.",
+    "database_unavailable": "We cannot reach our database just now. Nothing is lost: try again in a moment.",
+    "schema_missing": "The database is not set up completely. An admin finds on the status page what to run.",
+    "not_found": "There is nothing at this address.",
+    "body_too_large": "This is larger than we can take. Pictures may have up to 10 MB.",
+    "length_required": "The request does not say how long it is, so it was refused.",
+    "not_understood": "The request could not be understood. Load the page again and try once more.",
+    "fault": "Something went wrong on our side, and we have noted it. Try again in a moment.",
+}
+
+
+def sentence(code: str, detail: str = "") -> str:
+    """Give the sentence for a code; `detail` stands in where the sentence names somebody."""
+    return SENTENCES.get(code, SENTENCES["not_understood"]).format(detail=detail or "Somebody else")

@@ -1,0 +1,206 @@
+"""`bin/run`, once everything is installed: the server process, with the embedded Postgres when that is the mode.
+
+It prepares the database, starts gunicorn, and keeps both alive: whichever dies is started again. SIGTERM and Ctrl-C
+stop gunicorn first and Postgres last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from types import FrameType
+
+import psycopg
+
+from .config import ROOT, Config, ConfigError
+from .database.migrations import migrate
+from .database.postgres import PostgresDatabase
+from .demo import create_demo_agents
+from .embedded import EmbeddedPostgres, die_with_parent
+
+STOP_TIMEOUT = 20.0
+
+
+def main() -> int:
+    """Serve until a signal comes, and give the exit code."""
+    try:
+        config = Config.from_environment()
+        check_port(config.host, config.port)
+        raise_file_limit()
+        with prepared_data_dir(config):
+            return Server(config).run()
+    except ConfigError as error:
+        print(f"supportchat: {error}", file=sys.stderr)
+        return 1
+
+
+class Server:
+    """The processes of one desk: gunicorn, and Postgres in embedded mode."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._postgres = EmbeddedPostgres(config.data_dir) if config.mode == "embedded" else None
+        self._gunicorn: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+
+    def run(self) -> int:
+        """Start everything, watch it, stop it, and give the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        try:
+            if self._postgres is not None:
+                self._postgres.start()
+            self._prepare_database()
+            self._start_gunicorn()
+            self._announce()
+            return self._watch()
+        finally:
+            self._stop()
+
+    def _prepare_database(self) -> None:
+        conninfo = self._postgres.conninfo if self._postgres else self._config.database_url
+        if self._config.mode == "supabase":
+            return
+        try:
+            applied = migrate(conninfo)
+        except psycopg.OperationalError as error:
+            raise ConfigError(f"No Postgres answers at DATABASE_URL: {' '.join(str(error).split())}.") from error
+        for name in applied:
+            print(f"applied sql/{name}")
+        if self._postgres is not None:
+            database = PostgresDatabase(conninfo, size=1)
+            try:
+                create_demo_agents(database)
+            finally:
+                database.close()
+
+    def _start_gunicorn(self) -> None:
+        self._gunicorn = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "HOST": self._config.host,
+                "PORT": str(self._config.port),
+                "WORKERS": str(self._config.workers),
+            },
+            start_new_session=True,  # Ctrl-C is for this process alone, which stops gunicorn in order
+            preexec_fn=die_with_parent,
+        )
+
+    def _announce(self) -> None:
+        address = self._config.address
+        while not self._stopping and self._gunicorn is not None and self._gunicorn.poll() is None:
+            if is_ready(self._config):
+                print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Health     {address}/status\n")
+                print("Ready. Ctrl-C stops the desk.", flush=True)
+                return
+            time.sleep(0.1)
+
+    def _watch(self) -> int:
+        while not self._stopping:
+            if self._postgres is not None and self._postgres.has_died():
+                print("supportchat: Postgres has died, starting it again", file=sys.stderr, flush=True)
+                try:
+                    self._postgres.start()
+                except ConfigError as error:
+                    print(f"supportchat: {error}", file=sys.stderr, flush=True)
+                    time.sleep(1)
+            code = self._gunicorn.poll() if self._gunicorn is not None else None
+            if code is not None and code >= 0:
+                return code or 1  # gunicorn gave up by itself and has said why
+            if code is not None:
+                print("supportchat: gunicorn was killed, starting it again", file=sys.stderr, flush=True)
+                self._start_gunicorn()
+            time.sleep(0.2)
+        return 0
+
+    def _stop(self) -> None:
+        if self._gunicorn is not None and self._gunicorn.poll() is None:
+            self._gunicorn.terminate()
+            try:
+                self._gunicorn.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._gunicorn.kill()
+                self._gunicorn.wait()
+        if self._postgres is not None:
+            self._postgres.stop()
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _on_hangup(self, number: int, frame: FrameType | None) -> None:
+        if self._gunicorn is not None:
+            self._gunicorn.send_signal(signal.SIGHUP)
+
+
+def check_port(host: str, port: int) -> None:
+    """Fail with one sentence when the address cannot be listened on."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(
+                f"Port {port} is taken: stop the program that uses it, or choose another: PORT={port + 1} bin/run."
+            ) from error
+        raise ConfigError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. Set HOST and PORT."
+        ) from error
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets us: every socket is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def prepared_data_dir(config: Config) -> Iterator[None]:
+    """Make DATA_DIR, prove that it can be written, and hold it in embedded mode: a cluster has one server."""
+    try:
+        config.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        lock = (config.data_dir / "lock").open("a")
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot write to {config.data_dir} ({error.strerror}): allow it, or set DATA_DIR to another folder."
+        ) from error
+    with lock:
+        if config.mode == "embedded":
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"Another supportchat runs on {config.data_dir}: stop it, or set DATA_DIR to another folder."
+                ) from error
+        os.set_inheritable(lock.fileno(), False)
+        yield
+
+
+def is_ready(config: Config) -> bool:
+    """Ask the server that was just started whether it can serve."""
+    host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
+    url = f"http://{f'[{host}]' if ':' in host else host}:{config.port}/readyz"
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""The checks of /status. Each one does the thing it speaks of, and fails when the thing does."""
+
+from __future__ import annotations
+
+import functools
+import io
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gevent.event import Event
+
+from ..database import Database, DatabaseError
+from ..database.migrations import SCRIPTS, checksums, script_text
+from ..images.pipeline import new_key
+from ..images.stores import ImageStore, StoreUnavailable
+from ..realtime.hub import Hub
+
+PING_SECONDS = 2.0
+REASONS = {
+    "no_agents": "There are no agents yet.",
+    "nobody_here": "No agent has the desk open.",
+    "everybody_away": "Everybody who is here is set to away.",
+    "everybody_full": "Everybody who is available has as many tickets as they take.",
+    "about_to_be_assigned": "Somebody has room.",
+}
+
+
+@dataclass
+class Check:
+    """One line of the page: `state` is 'ok', 'warn' or 'fail'; `mend` says what to do, `script` names what to run."""
+
+    group: str
+    name: str
+    state: str
+    text: str
+    mend: str = ""
+    script: str = ""
+    milliseconds: float = 0.0
+    details: list[str] = field(default_factory=list)
+
+    @property
+    def script_text(self) -> str:
+        """Give the text of the script, to be copied into an SQL editor."""
+        return script_text(self.script) if self.script else ""
+
+
+Finding = tuple[str, str, str, str]  # state, text, mend, script
+
+
+class Checks:
+    """Everything that a working desk needs, asked one after the other."""
+
+    def __init__(self, database: Database, images: ImageStore, hub: Hub) -> None:
+        self._database = database
+        self._images = images
+        self._hub = hub
+
+    def run(self) -> list[Check]:
+        """Do every check, and give what it found and how long it took."""
+        return list(self._run())
+
+    def _run(self) -> Iterator[Check]:
+        yield self._timed("Database", "Connection", self._connection)
+        yield self._timed("Database", "Version of the schema", self._schema)
+        for table in ("user_sessions", "chat_messages", "tickets", "agents"):
+            yield self._timed("Database", table, functools.partial(self._table, table))
+        yield self._timed("Services", "Realtime", self._realtime)
+        yield self._timed("Services", "Image storage", self._image_storage)
+        yield self._timed("Services", "Assignment", self._assignment)
+
+    def _timed(self, group: str, name: str, look: Callable[[], Finding]) -> Check:
+        start = time.perf_counter()
+        try:
+            state, text, mend, script = look()
+        except DatabaseError as error:
+            if error.code == "schema_missing":
+                state, text, script = "fail", f"A function or a table is missing: {error.detail}.", ""
+                mend = "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README."
+            else:
+                state, text, script = "fail", "The database does not answer.", ""
+                mend = "Look whether Postgres runs and DATABASE_URL is right. The desk comes back by itself."
+        return Check(group, name, state, text, mend, script, (time.perf_counter() - start) * 1000)
+
+    def _connection(self) -> Finding:
+        self._database.call("applied_scripts")
+        return "ok", "answers", "", ""
+
+    def _schema(self) -> Finding:
+        applied = self._database.call("applied_scripts")
+        missing = [name for name, checksum in checksums().items() if applied.get(name) != checksum]
+        if not missing:
+            return "ok", f"all {len(SCRIPTS)} scripts are applied", "", ""
+        names = ", ".join(f"sql/{name}" for name in missing)
+        return (
+            "warn",
+            f"{names} differs from what was applied last",
+            "Run bin/migrate. It is safe and changes no row.",
+            missing[0],
+        )
+
+    def _table(self, table: str) -> Finding:
+        found = self._database.call("check_table", table=table)
+        if not found["exists"]:
+            return (
+                "fail",
+                "is missing",
+                "Run the script. It is safe to run again and changes no row.",
+                "supabase_schema.sql",
+            )
+        problems = _problems(found)
+        if problems:
+            text, script = problems[0]
+            return "fail", text, "Run the script. It is safe to run again and loses no row.", script
+        rows = f"{found['rows']:,} row{'' if found['rows'] == 1 else 's'}"
+        last = f", the newest of {_moment(found['last_at'])}" if found["last_at"] else ""
+        return "ok", rows + last, "", ""
+
+    def _realtime(self) -> Finding:
+        mend = "New messages are found by looking every 2 seconds meanwhile. The connection is tried again by itself."
+        if not self._hub.events.is_connected:
+            return "fail", "This process hears no events.", mend, ""
+        heard, nonce, start = Event(), secrets.token_hex(8), time.perf_counter()
+        self._hub.expect_ping(nonce, heard.set)
+        try:
+            self._database.call("send_ping", nonce=nonce)
+            if not heard.wait(PING_SECONDS):
+                return "fail", f"An event did not come back within {PING_SECONDS:.0f} s.", mend, ""
+        finally:
+            self._hub.forget_ping(nonce)
+        return "ok", f"an event came back after {(time.perf_counter() - start) * 1000:.1f} ms", "", ""
+
+    def _image_storage(self) -> Finding:
+        key, content = new_key(), secrets.token_bytes(64)
+        mend = "Text chat goes on. Make room on the disk, or give this user the right to write to DATA_DIR/images."
+        try:
+            self._images.put(key, io.BytesIO(content), "image/png")
+            try:
+                with self._images.open(key) as file:
+                    if file.read() != content:
+                        return "fail", "What was stored came back changed.", mend, ""
+            finally:
+                self._images.delete(key)
+        except (StoreUnavailable, OSError) as error:
+            return "fail", f"A picture could not be stored: {error}.", mend, ""
+        return "ok", "stored, read back and deleted a test file", "", ""
+
+    def _assignment(self) -> Finding:
+        figures = self._database.call("desk_figures")
+        stuck = self._database.call("stuck_tickets")
+        if stuck:
+            numbers = ", ".join(f"#{number}" for number in stuck[:5])
+            return (
+                "fail",
+                f"{numbers} wait although somebody has room.",
+                "Restart the server; if it stays, look at its log.",
+                "",
+            )
+        swept = figures["swept_seconds_ago"]
+        if swept is None or swept > 60:
+            return (
+                "fail",
+                "No server process has looked after the queue for a minute.",
+                "Restart the server and look at its log.",
+                "",
+            )
+        reason = figures["reason"]
+        text = "{available} of {agents} agents available, {load} of {places} places taken".format(**reason)
+        if reason["code"] == "about_to_be_assigned":
+            return "ok", text, "", ""
+        mend = "New chats wait until somebody opens /agent and is available."
+        if reason["code"] == "no_agents":
+            mend = "Make one: flask --app wsgi create-agent"
+        return "warn", f"{REASONS[reason['code']]} {text}.", mend, ""
+
+
+def _problems(found: dict[str, Any]) -> list[tuple[str, str]]:
+    problems = []
+    own = {"channel", "is_anonymous"} if found["table"] == "user_sessions" else set()
+    for column in found["missing_columns"]:
+        script = "fix_user_sessions_columns.sql" if column in own else "supabase_schema.sql"
+        problems.append((f"the column {column} is missing", script))
+    for column in found["missing_keys"]:
+        problems.append((f"the foreign key of {column} is missing", "fix_foreign_keys.sql"))
+    if not found["row_security"]:
+        problems.append(("row-level security is off", "supabase_schema.sql"))
+    return problems
+
+
+def _moment(value: str) -> str:
+    return datetime.fromisoformat(value).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,87 @@
+"""The health of everything, for admins; and for machines, whether the process lives and can serve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, current_app, g, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ..auth import for_admins, open_to_all
+from ..config import current_config
+from ..database import DatabaseError, call
+from .checks import Check, Checks
+
+bp = Blueprint("status", __name__)
+
+# The three queries of the set-up guide, as they can be run in any SQL editor.
+QUERIES = (
+    ("sessions", "Check sessions", "SELECT * FROM user_sessions ORDER BY created_at DESC LIMIT 5;"),
+    ("messages", "Check messages", "SELECT * FROM chat_messages ORDER BY created_at DESC LIMIT 10;"),
+    (
+        "tickets",
+        "Check tickets created from chat",
+        "SELECT * FROM tickets WHERE channel = 'web-chat' ORDER BY created_at DESC LIMIT 5;",
+    ),
+)
+
+
+@bp.get("/status")
+@for_admins
+def show() -> ResponseReturnValue:
+    """Show that all is well, or what to do."""
+    values = _report()
+    if request.headers.get("HX-Request"):
+        return render_template("status/_report.html", **values)
+    return render_template("status/show.html", agent=g.agent, **values)
+
+
+@bp.get("/healthz")
+@open_to_all
+def healthz() -> ResponseReturnValue:
+    """Say that the process lives."""
+    return {"status": "ok"}
+
+
+@bp.get("/readyz")
+@open_to_all
+def readyz() -> ResponseReturnValue:
+    """Say whether the process can serve: the database answers, with its functions."""
+    try:
+        call("applied_scripts")
+    except DatabaseError as error:
+        return {"status": "unavailable", "reason": error.code}, 503
+    return {"status": "ok"}
+
+
+def _report() -> dict[str, Any]:
+    app = current_app
+    checks = Checks(app.extensions["database"], app.extensions["images"], app.extensions["hub"]).run()
+    return {
+        "checks": checks,
+        "figures": _or_none("desk_figures"),
+        "headline": _headline(checks),
+        "mode": current_config().mode,
+        "queries": QUERIES,
+        "results": _or_none("verify_chat"),
+    }
+
+
+def _headline(checks: list[Check]) -> tuple[str, str]:
+    """Give the state of the whole, and the sentence that the page begins with."""
+    failing = [check for check in checks if check.state == "fail"]
+    warnings = [check for check in checks if check.state == "warn"]
+    if failing:
+        return "fail", "One thing needs you" if len(failing) == 1 else f"{len(failing)} things need you"
+    if warnings:
+        return "warn", "Everything works, one thing to know" if len(
+            warnings
+        ) == 1 else "Everything works, some things to know"
+    return "ok", "All is well"
+
+
+def _or_none(function: str) -> Any:
+    try:
+        return call(function)
+    except DatabaseError:
+        return None

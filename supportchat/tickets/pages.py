@@ -1,0 +1,67 @@
+"""What the templates of the queue and of a ticket are given, by the page of the desk and by the fragments alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g, request, url_for
+
+from ..database import call
+from ..forms import new_message_id
+
+VIEWS = ("mine", "unassigned", "all")
+PAGE = 50
+
+Ticket = dict[str, Any]
+
+
+def queue_values(view: str | None = None) -> dict[str, Any]:
+    """Give the queue of the agent who asks. Without a view: their own tickets."""
+    view = view if view in VIEWS else "mine"
+    queue = call("list_tickets", agent_id=g.agent["id"], view=view)
+    return {"queue": queue, "view": view, "selected": request.args.get("ticket", "")}
+
+
+def ticket_for(number: int) -> Ticket:
+    """Give a ticket as the agent who asks may see it.
+
+    :raise NotFound: when there is none of this number.
+    """
+    ticket: Ticket = call("ticket_of_agent", agent_id=g.agent["id"], number=number)
+    return ticket
+
+
+def ticket_values(number: int) -> dict[str, Any]:
+    """Give a ticket with its latest lines, for the pane of the conversation and that of the customer."""
+    ticket = ticket_for(number)
+    return {
+        "ticket": ticket,
+        "timeline": timeline(ticket, call("messages_before", session_id=ticket["session_id"], limit=PAGE)),
+        "colleagues": call("list_agents"),
+        "reply_id": new_message_id(),
+        "note_id": new_message_id(),
+        "agent": g.agent,
+        **earlier_links(number),
+    }
+
+
+def earlier_links(number: int) -> dict[str, str]:
+    """Give where lines before the shown ones come from."""
+    return {
+        "earlier_page": url_for("agents.desk", ticket=number),
+        "earlier_lines": url_for("tickets.messages", number=number),
+    }
+
+
+def timeline(ticket: Ticket, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put the notes that were written while these lines were the last ones between them."""
+    if not rows:
+        return []
+    first, last = rows[0]["seq"], rows[-1]["seq"]
+    notes = call("notes_after", session_id=ticket["session_id"], after=0, from_seq=first if first > 1 else 0)
+    shown = [note for note in notes if note["after_seq"] <= last]
+    return sorted([*rows, *shown], key=_place)
+
+
+def _place(row: dict[str, Any]) -> tuple[int, int]:
+    return (row["after_seq"], row["note_no"]) if "note_no" in row else (row["seq"], 0)

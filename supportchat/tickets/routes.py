@@ -1,0 +1,218 @@
+"""What an agent can do with tickets. Each action is a resource of its ticket."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask import Blueprint, current_app, g, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from .. import auth, posting
+from ..auth import for_agents
+from ..database import Conflict, Invalid, call
+from ..errors import on_refusal
+from ..forms import message_id, message_text, new_message_id, whole_number
+from ..fragments import Fragments, joined, partial
+from ..images.serving import serve_image
+from ..realtime.hub import Hub
+from .pages import PAGE, Ticket, earlier_links, queue_values, ticket_for, ticket_values, timeline
+
+bp = Blueprint("tickets", __name__, url_prefix="/tickets")
+
+
+@bp.get("")
+@for_agents
+def index() -> ResponseReturnValue:
+    """Show the queue."""
+    if not _from_htmx():
+        return redirect(url_for("agents.desk", view=request.args.get("view")), 303)
+    _hub().saw_poll("agent", auth.agent_token_hash())
+    return render_template("tickets/_queue.html", agent=g.agent, **queue_values(request.args.get("view")))
+
+
+@bp.get("/<int(max=999999999):number>")
+@for_agents
+def show(number: int) -> ResponseReturnValue:
+    """Show a ticket: its conversation, and the customer beside it."""
+    if not _from_htmx():
+        return redirect(url_for("agents.desk", ticket=number), 303)
+    values = ticket_values(number)
+    customer = render_template("tickets/_customer.html", **values)
+    return joined(render_template("tickets/_ticket.html", **values), partial(customer, "#customer"))
+
+
+@bp.get("/<int(max=999999999):number>/changes")
+@for_agents
+def changes(number: int) -> ResponseReturnValue:
+    """Show what a change of a ticket's state has made of its head, its composer and its customer."""
+    return _changed(number)
+
+
+@bp.get("/<int(max=999999999):number>/messages")
+@for_agents
+def messages(number: int) -> ResponseReturnValue:
+    """Give the lines after a seq, notes among them; or those before one, with the link to more."""
+    ticket = ticket_for(number)
+    if before := whole_number("before"):
+        rows = call("messages_before", session_id=ticket["session_id"], before=before, limit=PAGE)
+        earlier = render_template("shared/_earlier.html", rows=rows, **earlier_links(number))
+        return joined(_rendered(ticket, timeline(ticket, rows)), partial(earlier, "#earlier"))
+    rows = call("messages_after", session_id=ticket["session_id"], after=whole_number("after"))
+    notes = call("notes_after", session_id=ticket["session_id"], after=whole_number("after_note"))
+    return _rendered(ticket, [*rows, *notes])
+
+
+@bp.post("/<int(max=999999999):number>/messages")
+@for_agents
+def reply(number: int) -> ResponseReturnValue:
+    """Send a reply to the customer."""
+    answer = posting.post("post_reply", message_text(), agent_id=g.agent["id"], number=number)
+    _hub().offer(answer)
+    if not _from_htmx():
+        return _to_desk(number)
+    ticket = ticket_for(number)
+    form = render_template("tickets/_reply_form.html", ticket=ticket, reply_id=new_message_id())
+    return joined(_rendered(ticket, answer["messages"]), partial(form, "#reply", "outerMorph"))
+
+
+@bp.post("/<int(max=999999999):number>/notes")
+@for_agents
+def add_note(number: int) -> ResponseReturnValue:
+    """Write a note that only agents see."""
+    note = call("add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=message_text())
+    if not _from_htmx():
+        return _to_desk(number)
+    form = render_template("tickets/_note_form.html", ticket={"number": number}, note_id=new_message_id())
+    return joined(_fragments().note(number, note), partial(form, "#note", "outerMorph"))
+
+
+@bp.post("/<int(max=999999999):number>/assignment")
+@for_agents
+def assign(number: int) -> ResponseReturnValue:
+    """Claim a ticket, or hand it over: `agent` is who gets it, `expected` whom the page showed ('' for nobody)."""
+    call(
+        "assign_ticket",
+        agent_id=g.agent["id"],
+        number=number,
+        assignee_id=_agent_id("agent") or g.agent["id"],
+        expected_id=_agent_id("expected"),
+    )
+    return _after_action(number)
+
+
+@bp.delete("/<int(max=999999999):number>/assignment")
+@for_agents
+def unassign(number: int) -> ResponseReturnValue:
+    """Return a ticket to the queue."""
+    call("unassign_ticket", agent_id=g.agent["id"], number=number)
+    return _after_action(number)
+
+
+@bp.post("/<int(max=999999999):number>/closure")
+@for_agents
+def close(number: int) -> ResponseReturnValue:
+    """Close a ticket and end its chat."""
+    call("close_ticket", agent_id=g.agent["id"], number=number)
+    return _after_action(number)
+
+
+@bp.delete("/<int(max=999999999):number>/closure")
+@for_agents
+def reopen(number: int) -> ResponseReturnValue:
+    """Open a closed ticket again, for oneself."""
+    call("reopen_ticket", agent_id=g.agent["id"], number=number)
+    return _after_action(number)
+
+
+@bp.post("/<int(max=999999999):number>/typing")
+@for_agents
+def type_reply(number: int) -> ResponseReturnValue:
+    """Let the customer see that somebody is typing."""
+    call("signal_typing", session_id=ticket_for(number)["session_id"], sender="agent", agent_id=g.agent["id"])
+    return "", 204
+
+
+@bp.post("/<int(max=999999999):number>/receipts")
+@for_agents
+def acknowledge(number: int) -> ResponseReturnValue:
+    """Remember how far this agent has received and read."""
+    call(
+        "record_receipt",
+        session_id=ticket_for(number)["session_id"],
+        reader="agent",
+        agent_id=g.agent["id"],
+        delivered=whole_number("delivered"),
+        read=whole_number("read"),
+    )
+    return "", 204
+
+
+@bp.get("/<int(max=999999999):number>/images/<uuid:image_id>")
+@for_agents
+def image(number: int, image_id: uuid.UUID) -> ResponseReturnValue:
+    """Give a picture of a ticket's conversation."""
+    return serve_image(ticket_for(number)["session_id"], image_id)
+
+
+@bp.errorhandler(Conflict)
+def on_conflict(error: Conflict) -> ResponseReturnValue:
+    """Tell the loser of a race who was first, and show the ticket as it is now."""
+    response = make_response(on_refusal(error))
+    number = (request.view_args or {}).get("number")
+    if _from_htmx() and number is not None:
+        response.headers["HX-Retarget"] = "#notice"
+        response.data = joined(response.get_data(as_text=True), _changed(number))
+    return response
+
+
+def _after_action(number: int) -> ResponseReturnValue:
+    return _changed(number) if _from_htmx() else _to_desk(number)
+
+
+def _changed(number: int) -> str:
+    values = ticket_values(number)
+    ticket = values["ticket"]
+    return joined(
+        partial(render_template("tickets/_header.html", **values), f"#ticket-header-{number}"),
+        partial(render_template("tickets/_composer.html", **values), f"#ticket-composer-{number}", "innerMorph"),
+        partial(render_template("tickets/_customer.html", **values), "#customer"),
+        partial(_rendered(ticket, values["timeline"]), f"#messages-{number}", "upsert key:data-seq"),
+    )
+
+
+def _rendered(ticket: Ticket, rows: list[dict[str, object]]) -> str:
+    fragments = _fragments()
+    return joined(
+        *(
+            fragments.note(ticket["number"], row)
+            if "note_no" in row
+            else fragments.message("agent", ticket["number"], row)
+            for row in rows
+        )
+    )
+
+
+def _agent_id(field: str) -> str | None:
+    value = request.form.get(field)
+    try:
+        return str(uuid.UUID(value)) if value else None
+    except ValueError as error:
+        raise Invalid("agent_not_found") from error
+
+
+def _to_desk(number: int) -> ResponseReturnValue:
+    return redirect(url_for("agents.desk", ticket=number), 303)
+
+
+def _from_htmx() -> bool:
+    return "HX-Request" in request.headers
+
+
+def _hub() -> Hub:
+    hub: Hub = current_app.extensions["hub"]
+    return hub
+
+
+def _fragments() -> Fragments:
+    fragments: Fragments = current_app.extensions["fragments"]
+    return fragments
