@@ -143,6 +143,8 @@ as $$
 declare
     good text[];
     came integer;
+    before uuid[] := (select sessions from public.server_processes where process_id = p_process_id);
+    changed uuid[];
 begin
     insert into public.server_processes as process (process_id, sockets, sessions, swept_at)
     values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
@@ -150,6 +152,14 @@ begin
         seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
         swept_at = coalesce(excluded.swept_at, process.swept_at);
     delete from public.server_processes where seen_at < now() - interval '1 day';
+
+    -- Customers who came or went. When it is a crowd (a restart), the sweeps of the others find it.
+    select array_agg(id) into changed from (
+        (select unnest(p_sessions) except select unnest(before)) union (select unnest(before) except select unnest(p_sessions))
+    ) as moved (id);
+    if cardinality(changed) <= 50 then
+        perform public.notify_change('presence.changed', jsonb_build_object('session_id', id)) from unnest(changed) as id;
+    end if;
 
     select coalesce(array_agg(s.token_hash), '{}') into good
     from public.agent_sessions s

@@ -19,6 +19,7 @@ from .events import Event, Events
 
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
+REPORT_SOON_SECONDS = 0.2
 FULL_SWEEP_EVERY = 5  # sweeps: presence and places in the queue change without an event
 PAGES_PER_VIEWER = 20
 POLLER_SECONDS = 20.0
@@ -43,6 +44,7 @@ class Hub:
         self._polls: dict[tuple[str, str], float] = {}
         self._pings: dict[str, Callable[[], None]] = {}
         self._desk_fingerprint: Any = None
+        self._is_reporting_soon = False
         self._tasks: list[gevent.Greenlet[..., Any]] = []
 
     # Pages
@@ -69,12 +71,15 @@ class Hub:
         """Send a page the rest of one conversation, and from now on what happens there. None: of no conversation."""
         self._leave(page)
         if session_id is None:
+            page.push(event_frame("caught_up", seq=0))
             return
         conversation = self._conversations.get(session_id)
         if conversation is None:
             conversation = self._conversations[session_id] = Conversation(session_id, self._database, self._fragments)
         self._pages[page] = conversation
         conversation.join(page, audience, after_seq, after_note_no)
+        if audience == "customer":
+            self.report_soon()
 
     def _leave(self, page: Connection) -> None:
         conversation = self._pages.get(page)
@@ -83,6 +88,7 @@ class Hub:
             self._pages[page] = None
             if not conversation.is_shown:
                 self._conversations.pop(conversation.session_id, None)
+            self.report_soon()
 
     def saw_poll(self, kind: str, viewer: str) -> None:
         """Count a viewer without a socket as here: kind 'session' with its id, or 'agent' with the token hash."""
@@ -207,8 +213,14 @@ class Hub:
             self._database.call("sweep_assignment")
 
     def report_soon(self) -> None:
-        """Report now: an agent has opened the desk and can be given tickets."""
-        gevent.spawn(self._try, self.report, 0)
+        """Report in a moment: somebody has come, who can be given tickets or be seen, or somebody has left."""
+        if not self._is_reporting_soon and not self.is_stopping:
+            self._is_reporting_soon = True
+            gevent.spawn_later(REPORT_SOON_SECONDS, self._report_now)
+
+    def _report_now(self) -> None:
+        self._is_reporting_soon = False
+        self._try(self.report, 0)
 
     def _after_gap(self) -> None:
         gevent.spawn(self._try, self.sweep, 0)

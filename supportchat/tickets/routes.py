@@ -27,7 +27,8 @@ def index() -> ResponseReturnValue:
     if not _from_htmx():
         return redirect(url_for("agents.desk", view=request.args.get("view")), 303)
     _hub().saw_poll("agent", auth.agent_token_hash())
-    return render_template("tickets/_queue.html", agent=g.agent, **queue_values(request.args.get("view")))
+    queue = render_template("tickets/_queue.html", agent=g.agent, **queue_values(request.args.get("view")))
+    return joined(queue, partial(render_template("agents/_load.html", agent=g.agent), "#load"))
 
 
 @bp.get("/<int(max=999999999):number>")

@@ -52,20 +52,15 @@ function onCaughtUp() {
   }
 }
 
-// The desk without a ticket gets no "caught up": its open socket is all there is to wait for.
-function isLive() {
-  return lostSince === null || (socket?.readyState === WebSocket.OPEN && !messageList());
-}
-
 function look() {
-  if (isLive()) return;
+  if (lostSince === null) return;
   const gone = Date.now() - lostSince;
   if (gone > SHOW_AFTER) showBar(isPolling ? "polling" : "lost");
 }
 
 async function poll() {
   const list = messageList();
-  if (!isLive() && Date.now() - lostSince > POLL_AFTER) {
+  if (lostSince !== null && Date.now() - lostSince > POLL_AFTER) {
     document.dispatchEvent(new CustomEvent("live:queue_changed"));
     if (list) isPolling = await fetchMissing(list);
   }
