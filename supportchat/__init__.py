@@ -7,14 +7,14 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import assets, auth, cli, errors, filters, modes, security
-from .agents import routes as agents
-from .chat import routes as chat
+from .agents import routes as agent_routes
+from .chat import routes as chat_routes
 from .config import ROOT, Config
 from .fragments import Fragments
 from .realtime.hub import Hub
 from .realtime.sockets import SERVER_OPTIONS
-from .status import routes as status
-from .tickets import routes as tickets
+from .status import routes as status_routes
+from .tickets import routes as ticket_routes
 
 
 def create_app(config: Config | None = None) -> Flask:
@@ -48,8 +48,8 @@ def create_app(config: Config | None = None) -> Flask:
     errors.init_app(app)
     CSRFProtect(app)
 
-    for blueprint in (chat.bp, agents.bp, tickets.bp, status.bp):
-        app.register_blueprint(blueprint)
+    for routes in (chat_routes, agent_routes, ticket_routes, status_routes):
+        app.register_blueprint(routes.bp)
     cli.init_app(app)
 
     if config.trusted_proxies:

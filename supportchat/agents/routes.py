@@ -65,10 +65,10 @@ def log_out() -> ResponseReturnValue:
 def desk() -> ResponseReturnValue:
     """Show the desk: queue, conversation, customer."""
     number = whole_number("ticket")
-    values = queue_values(request.args.get("view"))
+    values = {"agent": g.agent, **queue_values(request.args.get("view"))}
     if number:
         values |= ticket_values(number)
-    return render_template("agents/desk.html", agent=g.agent, **values)
+    return render_template("agents/desk.html", **values)
 
 
 @bp.post("/agent/availability")

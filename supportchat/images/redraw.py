@@ -39,6 +39,7 @@ def main(source: str, target: str) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_OUTPUT, MOST_OUTPUT))
     warnings.simplefilter("error")
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     try:
         with Image.open(source, formats=FORMATS) as picture:
             check_size(picture)
@@ -47,10 +48,10 @@ def main(source: str, target: str) -> dict[str, Any]:
             return redraw_still(picture, Path(target))
     except Refused as refusal:
         return {"error": str(refusal)}
-    except (OSError, ValueError, SyntaxError, EOFError, Warning, Image.DecompressionBombError):
-        return {"error": "image_unreadable"}
-    except MemoryError:
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError, MemoryError):
         return {"error": "image_too_many_pixels"}
+    except (OSError, ValueError, SyntaxError, EOFError, Warning):
+        return {"error": "image_unreadable"}
 
 
 def check_size(picture: Image.Image) -> None:

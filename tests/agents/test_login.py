@@ -1,0 +1,127 @@
+"""Login, logout, and what a session is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from supportchat import create_app
+from supportchat.config import Config
+from tests.cast import PASSWORD
+from tests.web import Browser, Web
+
+
+def login(web: Web, **fields: str) -> Any:
+    browser = web.visitor()
+    browser.get("/agent/login")
+    return browser.post("/agent/login", **fields)
+
+
+def test_a_login_leads_to_the_desk(web: Web) -> None:
+    answer = login(web, email="alice@example.com", password=PASSWORD)
+    assert (answer.status_code, answer.location) == (303, "/agent")
+
+
+@pytest.mark.parametrize("email", ["alice@example.com", "nobody@example.com"])
+def test_a_wrong_login_does_not_say_what_was_wrong(web: Web, email: str) -> None:
+    answer = login(web, email=email, password="wrong")
+    assert answer.status_code == 422
+    assert "E-mail and password do not match" in answer.get_data(as_text=True)
+    assert email in answer.get_data(as_text=True)
+
+
+def test_an_empty_login_says_what_is_missing(web: Web) -> None:
+    page = login(web, email="", password="").get_data(as_text=True)
+    assert "Enter your e-mail address." in page
+    assert "Enter your password." in page
+
+
+def test_only_a_hash_of_the_session_is_stored(web: Web, rows: Any) -> None:
+    browser = web.agent("alice")
+    token = browser.client.get_cookie("a")
+    assert token is not None
+    [(stored,)] = rows("select token_hash from agent_sessions")
+    assert len(stored) == 64
+    assert token.value not in stored
+
+
+def test_a_logout_ends_the_session_for_good(web: Web) -> None:
+    browser = web.agent("alice")
+    cookie = browser.client.get_cookie("a")
+    assert cookie is not None
+    answer = browser.post("/agent/logout")
+    assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
+    browser.client.set_cookie("a", cookie.value)
+    assert browser.get("/agent").status_code == 303
+
+
+def test_each_login_gets_a_new_session(web: Web, app: Flask) -> None:
+    browser = Browser(app)
+    browser.client.set_cookie("a", "x" * 43)
+    browser.get("/agent/login")
+    browser.post("/agent/login", email="alice@example.com", password=PASSWORD)
+    cookie = browser.client.get_cookie("a")
+    assert cookie is not None
+    assert cookie.value != "x" * 43
+
+
+@pytest.mark.parametrize(
+    ("target", "leads_to"),
+    [
+        ("/status", "/status"),
+        ("/agent?ticket=1001", "/agent?ticket=1001"),
+        ("//evil.example", "/agent"),
+        ("/\\evil.example", "/agent"),
+        ("https:evil.example", "/agent"),
+        ("javascript:alert(1)", "/agent"),
+        ("/%09/evil.example", "/%09/evil.example"),
+        ("/\t/evil.example", "/agent"),
+    ],
+)
+def test_after_login_only_paths_of_ours_are_gone_to(web: Web, target: str, leads_to: str) -> None:
+    browser = web.visitor()
+    browser.get("/agent/login")
+    answer = browser.client.post(
+        "/agent/login",
+        query_string={"next": target},
+        data={"email": "alice@example.com", "password": PASSWORD},
+        headers={"Origin": "http://localhost", "X-CSRFToken": browser._token},
+    )
+    assert answer.location == leads_to
+
+
+def test_who_is_not_logged_in_is_sent_to_the_login_and_back(web: Web) -> None:
+    browser = web.visitor()
+    assert browser.get("/agent?ticket=1001").location == "/agent/login?next=/agent?ticket%3D1001"
+    fragment = browser.get("/tickets", headers={"HX-Request": "true"})
+    assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (401, "/agent/login")
+
+
+def cookies_of(config: Config) -> list[str]:
+    app = create_app(config)
+    origin = config.public_url or "http://localhost"
+    client = app.test_client()
+    answers = [client.get("/chat", base_url=origin), client.get("/agent/login", base_url=origin)]
+    app.extensions["database"].close()
+    return [cookie for answer in answers for cookie in answer.headers.getlist("Set-Cookie")]
+
+
+def test_cookies_are_plain_on_loopback_so_that_every_browser_can_log_in(config: Config) -> None:
+    for cookie in cookies_of(config):
+        assert "HttpOnly" in cookie
+        assert "Secure" not in cookie
+        assert not cookie.startswith("__Host-")
+
+
+def test_cookies_are_bound_to_the_host_behind_https(config: Config) -> None:
+    from dataclasses import replace
+
+    cookies = cookies_of(replace(config, public_url="https://chat.example.com"))
+    assert len(cookies) >= 2
+    for cookie in cookies:
+        assert cookie.startswith("__Host-")
+        assert "Secure" in cookie
+        assert "Path=/" in cookie
+        assert "Domain" not in cookie

@@ -1,0 +1,142 @@
+"""POST and GET /chat/messages, and what goes with a conversation."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.cast import Agent, new_id
+from tests.web import Web
+
+
+def test_a_message_is_answered_with_itself_and_a_fresh_composer(web: Web) -> None:
+    answer = web.customer().post("/chat/messages", htmx=True, message="One more", client_message_id=new_id())
+    html = answer.get_data(as_text=True)
+    assert answer.status_code == 200
+    assert re.search(r'<li id="message-1001-3"\s+class="message message--mine"', html)
+    assert '<hx-partial hx-target="#composer"' in html
+
+
+def test_without_scripts_a_message_leads_back_to_the_page(web: Web) -> None:
+    browser = web.customer()
+    answer = browser.post("/chat/messages", message="One more")
+    assert (answer.status_code, answer.location) == (303, "/chat#end")
+    assert "One more" in browser.get("/chat").get_data(as_text=True)
+
+
+def test_without_a_chat_there_is_nothing_to_post_to(web: Web) -> None:
+    answer = web.visitor().post("/chat/messages", message="Hello?")
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 404
+    assert "There is no chat in this browser yet" in page
+    assert "Hello?" in page  # the text is not lost
+
+
+def test_a_foreign_session_in_the_form_changes_nothing(web: Web, rows: Any) -> None:
+    web.customer("Mine is private")
+    [(hers,)] = rows("select session_id::text from user_sessions")
+    victor = web.customer("Mine as well")
+    answer = victor.post("/chat/messages", htmx=True, message="Into hers", session=hers)
+    assert answer.status_code == 409
+    assert rows("select count(*) from chat_messages where message = 'Into hers'") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "problem"),
+    [
+        ({"message": ""}, 422, "Write a message or add a picture first."),
+        ({"message": "x" * 8001}, 422, "more than 8000 characters"),
+        ({"message": "Hi", "client_message_id": "1"}, 422, "could not be understood"),
+        ({"message": "Hi", "session": "1"}, 422, "could not be understood"),
+    ],
+)
+def test_bad_input_is_answered_in_the_composer(web: Web, fields: dict[str, str], status: int, problem: str) -> None:
+    browser = web.customer()
+    plain = browser.post("/chat/messages", **fields)
+    assert plain.status_code == status
+    assert problem in plain.get_data(as_text=True)
+    assert fields["message"] in plain.get_data(as_text=True)
+    fragment = browser.send("POST", "/chat/messages", fields, htmx=True)
+    assert fragment.status_code == status
+    assert problem in fragment.get_data(as_text=True)
+
+
+def test_a_repeated_message_is_answered_the_same_way(web: Web, rows: Any) -> None:
+    browser, once = web.customer(), new_id()
+    answers = [
+        browser.post("/chat/messages", htmx=True, message="Once", client_message_id=once).get_data(as_text=True)
+        for _ in range(2)
+    ]
+    assert all('id="message-1001-3"' in html for html in answers)
+    assert rows("select count(*) from chat_messages where message = 'Once'") == [(1,)]
+
+
+def test_the_same_id_with_another_text_is_refused(web: Web) -> None:
+    browser, once = web.customer(), new_id()
+    browser.post("/chat/messages", htmx=True, message="Once", client_message_id=once)
+    assert browser.post("/chat/messages", htmx=True, message="Twice", client_message_id=once).status_code == 422
+
+
+def test_the_lines_after_a_seq(web: Web) -> None:
+    browser = web.customer("First")
+    browser.post("/chat/messages", message="Second")
+    html = browser.get("/chat/messages?after=2", headers={"HX-Request": "true"}).get_data(as_text=True)
+    assert "Second" in html
+    assert "First" not in html
+    assert 'hx-target="#presence"' in html
+
+
+def test_the_lines_before_a_seq_come_with_a_link_to_more(web: Web) -> None:
+    browser = web.customer("m1")
+    for number in range(60):
+        browser.post("/chat/messages", message=f"text {number}")
+    assert "Show earlier messages" in browser.get("/chat").get_data(as_text=True)
+    earlier = browser.get("/chat/messages?before=13", headers={"HX-Request": "true"}).get_data(as_text=True)
+    assert "m1" in earlier
+    assert "Show earlier messages" not in earlier
+    assert "text 9" in browser.get("/chat?before=13").get_data(as_text=True)
+
+
+def test_ending_and_going_on(web: Web, alice: Agent) -> None:
+    browser = web.customer()
+    assert browser.post("/chat/closure").status_code == 303
+    assert "This chat has ended" in browser.get("/chat").get_data(as_text=True)
+    browser.post("/chat/messages", message="Wait")
+    assert "This chat has ended" not in browser.get("/chat").get_data(as_text=True)
+
+
+def test_an_ended_chat_can_be_followed_by_a_new_one(web: Web) -> None:
+    browser = web.customer()
+    assert "Start Chat" not in browser.get("/chat?new").get_data(as_text=True)  # one at a time
+    browser.post("/chat/closure")
+    assert "Start Chat" in browser.get("/chat?new").get_data(as_text=True)
+    browser.post("/chat", message="Something else")
+    assert "Ticket #1002" in browser.get("/chat").get_data(as_text=True)
+
+
+def test_a_note_is_in_nothing_that_a_customer_gets(web: Web, alice: Agent) -> None:
+    browser = web.customer()
+    alice.call("add_note", number=1001, client_message_id=new_id(), note="Between us")
+    alice.reply(1001, "Hello")
+    for path in ("/chat", "/chat/messages?after=0", "/chat/messages?before=99"):
+        assert "Between us" not in browser.get(path).get_data(as_text=True)
+
+
+def test_an_agents_address_is_in_nothing_that_a_customer_gets(web: Web, alice: Agent) -> None:
+    browser = web.customer()
+    alice.reply(1001)
+    for path in ("/chat", "/chat/messages?after=0"):
+        page = browser.get(path).get_data(as_text=True)
+        assert "Alice" in page
+        assert "alice@example.com" not in page
+        assert alice.id not in page
+
+
+def test_receipts_and_typing_are_answered_with_nothing(web: Web, rows: Any) -> None:
+    browser = web.customer()
+    assert browser.post("/chat/typing").status_code == 204
+    assert browser.post("/chat/receipts", delivered="2", read="1").status_code == 204
+    assert rows("select customer_delivered_seq, customer_read_seq from user_sessions") == [(2, 1)]
+    assert browser.post("/chat/receipts", delivered="-1", read="x").status_code == 204

@@ -1,0 +1,102 @@
+"""GET and POST /chat."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.cast import Agent, new_id
+from tests.web import Web
+
+
+def test_a_new_browser_sees_the_form(web: Web) -> None:
+    page = web.visitor().get("/chat").get_data(as_text=True)
+    assert "Start Chat" in page
+    assert "Nobody is here right now" in page
+
+
+def test_the_form_says_who_is_here(web: Web, alice: Agent) -> None:
+    page = " ".join(web.visitor().get("/chat").get_data(as_text=True).split())
+    assert "1 person here" in page
+    assert "answers in about" not in page  # not known before three answers
+
+
+def test_a_start_shows_conversation_and_ticket(web: Web, alice: Agent) -> None:
+    page = web.customer("My machine is cold").get("/chat").get_data(as_text=True)
+    assert "My machine is cold" in page
+    assert "Ticket #1001" in page
+    assert "Alice Kern" in page
+
+
+def test_nobody_here_means_an_honest_place_in_the_queue(web: Web) -> None:
+    web.customer("First")
+    page = " ".join(web.customer("Second").get("/chat").get_data(as_text=True).split())
+    assert "You are number 2 in line" in page
+
+
+def test_another_browser_sees_nothing_of_it(web: Web) -> None:
+    web.customer("My secret")
+    assert "My secret" not in web.visitor().get("/chat").get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"message": ""}, "Write a message or add a picture first."),
+        ({"message": "x" * 8001}, "more than 8000 characters"),
+        ({"message": "Hi", "customer_name": "n" * 81}, "up to 80 characters"),
+        ({"message": "Hi", "customer_phone": "1" * 33}, "up to 32 characters"),
+        ({"message": "Hi", "client_message_id": "no uuid"}, "could not be understood"),
+    ],
+)
+def test_bad_input_is_answered_in_the_form_and_nothing_is_lost(
+    web: Web, rows: Any, fields: dict[str, str], problem: str
+) -> None:
+    answer = web.visitor().post("/chat", **{"customer_name": "Vera", **fields})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert problem in page
+    assert fields.get("customer_name", "Vera") in page
+    assert fields["message"] in page
+    assert rows("select count(*) from user_sessions") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("+4930901820", "+49 30 901820"), ("030 / 90 18 20", "030 / 90 18 20"), ("ask for Vera", "ask for Vera")],
+)
+def test_a_phone_number_is_normalised_when_it_parses(web: Web, rows: Any, typed: str, kept: str) -> None:
+    web.customer(customer_phone=typed)
+    assert rows("select customer_phone from user_sessions") == [(kept,)]
+
+
+def test_what_is_typed_is_cleaned_of_what_no_database_takes(web: Web, rows: Any) -> None:
+    web.customer("  a\x00b\r\nc\x1b[2J  ", customer_name=" Vera\n\u0000 Lindt ")
+    assert rows("select customer_name from user_sessions") == [("Vera Lindt",)]
+    assert rows("select message from chat_messages where seq = 1") == [("ab\nc[2J",)]
+
+
+def test_a_double_click_starts_one_chat(web: Web, rows: Any) -> None:
+    browser, once = web.visitor(), new_id()
+    for _ in range(2):
+        assert browser.post("/chat", message="Hi", client_message_id=once).status_code == 303
+    assert rows("select count(*) from tickets") == [(1,)]
+
+
+def test_htmx_gets_a_form_with_its_errors_or_is_sent_on(web: Web) -> None:
+    browser = web.visitor()
+    refused = browser.post("/chat", htmx=True, message="")
+    assert refused.status_code == 422
+    assert refused.headers["HX-Retarget"] == "#start"
+    assert refused.get_data(as_text=True).lstrip().startswith('<form id="start"')
+    assert browser.post("/chat", htmx=True, message="Hi").headers["HX-Redirect"] == "/chat"
+
+
+def test_text_is_shown_as_text(web: Web) -> None:
+    bait = '<img src=x onerror=alert(1)>{{7*7}}"><p hx-swap-oob="true">'
+    page = web.customer(bait, customer_name=bait).get("/chat").get_data(as_text=True)
+    assert "<img src=x" not in page
+    assert not re.search(r"<p hx-swap-oob", page)
+    assert "{{7*7}}" in page

@@ -1,0 +1,260 @@
+"""The hub: every line once and in order, whatever the events do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gevent
+import pytest
+from flask import Flask
+
+from supportchat.database import Database
+from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection
+from supportchat.realtime.hub import Hub
+from tests.cast import Agent, Cast, Visitor, new_id
+
+
+@pytest.fixture
+def hub(app: Flask) -> Hub:
+    """A hub that hears no events but those that a test hands to it."""
+    made: Hub = app.extensions["hub"]
+    return made
+
+
+@pytest.fixture
+def vera(cast: Cast, alice: Agent) -> Visitor:
+    """A customer whose chat is alice's. Two lines are there already."""
+    visitor = cast.visitor()
+    visitor.start("Line 1")
+    return visitor
+
+
+def taken(page: Connection) -> list[dict[str, Any]]:
+    gevent.get_hub().loop.update_now()  # else the time that the test took counts as slept
+    gevent.sleep(0.05)
+    frames = []
+    while (frame := page.take()) is not None:
+        frames.append(json.loads(frame))
+    return frames
+
+
+def seqs(page: Connection) -> list[int]:
+    frames = taken(page)
+    return [
+        int(frame["content"].split('data-seq="')[1].split('"')[0])
+        for frame in frames
+        if frame.get("target", "").startswith("#messages")
+    ]
+
+
+def shown(hub: Hub, visitor: Visitor, audience: str = "customer", after: int = 2, **values: Any) -> Connection:
+    page = Connection(**values)
+    assert hub.add(page)
+    hub.show(page, visitor.chat["session_id"], audience, after)
+    taken(page)
+    return page
+
+
+def posted(answer: dict[str, Any], *, with_row: bool = True) -> list[dict[str, Any]]:
+    events = []
+    for row in answer["messages"]:
+        event = {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"]}
+        events.append({**event, "row": row} if with_row else event)
+    return events
+
+
+def test_a_page_gets_what_it_does_not_show_yet(hub: Hub, vera: Visitor) -> None:
+    vera.post("Line 3")
+    page = Connection()
+    hub.add(page)
+    hub.show(page, vera.chat["session_id"], "customer", 1)
+    frames = taken(page)
+    assert [f["content"].count("data-seq") for f in frames if "messages" in f.get("target", "")] == [1, 1]
+    assert frames[-1] == {"event": "caught_up", "seq": 3}
+
+
+def test_an_event_with_its_row_is_delivered_without_a_read(hub: Hub, vera: Visitor, monkeypatch: Any) -> None:
+    page = shown(hub, vera)
+    answer = vera.post("Line 3")
+    monkeypatch.setattr(hub._database, "call", lambda *a, **k: pytest.fail("read the database"))
+    for event in posted(answer):
+        hub.on_event(event)
+    assert seqs(page) == [3]
+
+
+def test_an_event_that_comes_twice_is_shown_once(hub: Hub, vera: Visitor) -> None:
+    page = shown(hub, vera)
+    answer = vera.post("Line 3")
+    hub.offer(answer)
+    for event in posted(answer) * 2:
+        hub.on_event(event)
+    assert seqs(page) == [3]
+
+
+def test_events_in_the_wrong_order_are_shown_in_the_right_one(hub: Hub, vera: Visitor) -> None:
+    page = shown(hub, vera)
+    events = [event for n in (3, 4, 5) for event in posted(vera.post(f"Line {n}"))]
+    for event in reversed(events):
+        hub.on_event(event)
+    assert seqs(page) == [3, 4, 5]
+
+
+def test_a_lost_event_is_made_good_by_the_next(hub: Hub, vera: Visitor) -> None:
+    page = shown(hub, vera)
+    vera.post("Line 3")
+    for event in posted(vera.post("Line 4")):
+        hub.on_event(event)
+    assert seqs(page) == [3, 4]
+
+
+def test_an_event_too_large_to_carry_its_row_is_read(hub: Hub, vera: Visitor) -> None:
+    page = shown(hub, vera)
+    for event in posted(vera.post("ß" * 8000), with_row=False):
+        hub.on_event(event)
+    assert seqs(page) == [3]
+
+
+def test_what_no_event_has_told_is_found_by_the_sweep(hub: Hub, vera: Visitor) -> None:
+    page = shown(hub, vera)
+    vera.post("Line 3")
+    hub.sweep(1)
+    assert seqs(page) == [3]
+
+
+def test_a_page_that_joins_brings_the_others_up_to_date(hub: Hub, vera: Visitor) -> None:
+    first = shown(hub, vera)
+    vera.post("Line 3")
+    shown(hub, vera, after=3)
+    assert seqs(first) == [3]
+
+
+def test_a_page_that_is_far_behind_or_ahead_is_told_to_load_anew(hub: Hub, vera: Visitor, rows: Any) -> None:
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, n, 'user', 'x' from user_sessions, generate_series(3, 300) n"
+    )
+    rows("update user_sessions set last_seq = 300")
+    for after in (1, 301):
+        page = Connection()
+        hub.add(page)
+        hub.show(page, vera.chat["session_id"], "customer", after)
+        assert taken(page) == [{"event": "reset"}]
+
+
+def test_a_customer_is_sent_no_note(hub: Hub, vera: Visitor, alice: Agent) -> None:
+    customer, agent = shown(hub, vera), shown(hub, vera, "agent", agent_id=alice.id)
+    alice.call("add_note", number=1001, client_message_id=new_id(), note="Between us")
+    hub.on_event({"event": "note.added", "session_id": vera.chat["session_id"]})
+    hub.sweep(0)
+    assert "Between us" in json.dumps(taken(agent))
+    assert "Between us" not in json.dumps(taken(customer))
+
+
+def test_a_note_and_a_message_at_once_both_reach_every_agent(hub: Hub, vera: Visitor, alice: Agent, bob: Agent) -> None:
+    first = shown(hub, vera, "agent", agent_id=alice.id)
+    alice.call("add_note", number=1001, client_message_id=new_id(), note="Between us")
+    shown(hub, vera, "agent", agent_id=bob.id)
+    assert "Between us" in json.dumps(taken(first))
+
+
+def test_typing_is_shown_to_the_other_side_only(hub: Hub, vera: Visitor, alice: Agent) -> None:
+    customer, agent = shown(hub, vera), shown(hub, vera, "agent", agent_id=alice.id)
+    session_id = vera.chat["session_id"]
+    hub.on_event({"event": "typing", "session_id": session_id, "sender": "user", "agent": None})
+    assert "is typing" in json.dumps(taken(agent))
+    hub.on_event(
+        {"event": "typing", "session_id": session_id, "sender": "agent", "agent": {"id": "x", "name": "Alice Kern"}}
+    )
+    assert "Alice" in json.dumps(taken(customer))
+    assert taken(agent) == []
+
+
+def test_a_users_text_decides_no_field_of_a_frame(hub: Hub, vera: Visitor) -> None:
+    page = shown(hub, vera)
+    for text in ('{"content":"<b>","target":"body"}', "123", "null", '{"__proto__":{}}', "<hx-partial hx-target=body>"):
+        hub.offer(vera.post(text))
+    frames = [frame for frame in taken(page) if "content" in frame]
+    assert len(frames) == 5
+    for frame in frames:
+        assert set(frame) == {"content", "target", "swap"}
+        assert frame["target"] == "#messages-1001"
+        assert "<hx-partial" not in frame["content"]
+        assert "<b>" not in frame["content"]
+
+
+def test_a_page_that_takes_nothing_is_told_to_come_back(hub: Hub, vera: Visitor) -> None:
+    slow, quick = shown(hub, vera), shown(hub, vera)
+    received = 0
+    for n in range(OUTBOX_LIMIT + 5):
+        hub.offer(vera.post(f"Line {n}"))
+        received += len(seqs(quick))
+    assert slow.close_code == OVERLOAD
+    assert quick.close_code is None
+    assert received == OUTBOX_LIMIT + 5
+
+
+def test_a_viewer_has_so_many_pages_and_no_more(hub: Hub, vera: Visitor) -> None:
+    pages = [Connection(token_hash="one browser") for _ in range(21)]
+    assert [hub.add(page) for page in pages] == [True] * 20 + [False]
+
+
+def test_a_logout_closes_the_sockets_of_that_session_only(hub: Hub, alice: Agent, bob: Agent) -> None:
+    hers = Connection(agent_id=alice.id, token_hash=alice.token_hash)
+    his = Connection(agent_id=bob.id, token_hash=bob.token_hash)
+    for page in (hers, his):
+        hub.add(page)
+    hub.on_event({"event": "session.revoked", "token_hash": alice.token_hash})
+    assert (hers.close_code, his.close_code) == (SIGNED_OUT, None)
+
+
+def test_a_session_that_ended_without_a_word_is_found_by_the_report(
+    hub: Hub, alice: Agent, database: Database, rows: Any
+) -> None:
+    page = Connection(agent_id=alice.id, token_hash=alice.token_hash)
+    hub.add(page)
+    hub.report()
+    assert page.close_code is None
+    rows("delete from agent_sessions")
+    hub.report()
+    assert page.close_code == SIGNED_OUT
+
+
+def test_the_desk_hears_of_a_change_once_while_it_has_not_looked(hub: Hub, vera: Visitor, alice: Agent) -> None:
+    page = Connection(agent_id=alice.id, token_hash=alice.token_hash)
+    hub.add(page)
+    for n in range(3):
+        for event in posted(vera.post(f"Line {n}")):
+            hub.on_event(event)
+    assert taken(page) == [{"event": "queue_changed"}]
+
+
+def test_the_sweep_tells_the_desk_of_what_no_event_has_told(hub: Hub, vera: Visitor, alice: Agent) -> None:
+    page = Connection(agent_id=alice.id, token_hash=alice.token_hash)
+    hub.add(page)
+    hub.sweep(1)
+    taken(page)
+    hub.sweep(1)
+    assert taken(page) == []
+    vera.post("Line 3")
+    hub.sweep(1)
+    assert taken(page) == [{"event": "queue_changed"}]
+
+
+def test_a_waiting_customer_moves_up_while_others_are_served(hub: Hub, cast: Cast, alice: Agent) -> None:
+    alice.call("set_availability", availability="away")
+    first, second = cast.visitor(), cast.visitor()
+    first.start()
+    second.start()
+    page = shown(hub, second)
+    alice.call("assign_ticket", number=first.chat["number"], assignee_id=alice.id)
+    hub.on_event({"event": "ticket.changed", "session_id": first.chat["session_id"], "number": 1001})
+    assert "You are next" in json.dumps(taken(page))
+
+
+def test_receipts_reach_the_side_that_wrote(hub: Hub, vera: Visitor, alice: Agent, database: Database) -> None:
+    page = shown(hub, vera)
+    session_id = vera.chat["session_id"]
+    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
+    hub.on_event({"event": "receipt.recorded", "session_id": session_id})
+    assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)

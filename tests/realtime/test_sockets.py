@@ -1,0 +1,273 @@
+"""Websockets as a browser opens them, on the running server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from supportchat.auth import token_hash
+from supportchat.database import Database
+from tests.cast import Agent, Cast, Visitor
+from tests.server import Server
+
+KEY = "k" * 43
+Opener = Callable[..., ClientConnection]
+
+
+@pytest.fixture
+def vera(cast: Cast, alice: Agent) -> Visitor:
+    """A customer with a chat, whose browser's cookie is KEY."""
+    visitor = cast.visitor()
+    visitor.key = token_hash(KEY)
+    visitor.start("Line 1")
+    return visitor
+
+
+@pytest.fixture
+def opened(server: Server) -> Iterator[Opener]:
+    """A function that opens a socket with a cookie."""
+    sockets = []
+
+    def open_socket(path: str = "/chat/ws", cookie: str = f"c={KEY}", hello: Any = None, **options: Any) -> Any:
+        headers = {"Cookie": cookie} | options.pop("headers", {})
+        made = connect(
+            server.url.replace("http", "ws") + path,
+            origin=options.pop("origin", server.url),
+            additional_headers=headers,
+            **options,
+        )
+        sockets.append(made)
+        if hello is not None:
+            made.send(json.dumps({"hello": True, **hello}))
+        return made
+
+    yield open_socket
+    for each in sockets:
+        each.close()
+
+
+def until(websocket: ClientConnection, event: str, seconds: float = 5) -> list[dict[str, Any]]:
+    """Read frames up to one with this event, and give them all."""
+    frames: list[dict[str, Any]] = []
+    while not frames or frames[-1].get("event") != event:
+        frames.append(json.loads(websocket.recv(timeout=seconds)))
+    return frames
+
+
+def next_line(websocket: ClientConnection, seconds: float = 5) -> str:
+    """Read frames up to one with a line of the conversation, and give its HTML."""
+    while True:
+        frame = json.loads(websocket.recv(timeout=seconds))
+        if frame.get("target", "").startswith("#messages"):
+            return str(frame["content"])
+
+
+def close_code(websocket: ClientConnection, seconds: float = 10) -> int:
+    """Read until the server closes, and give its code."""
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            websocket.recv(timeout=seconds)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
+
+
+@pytest.mark.parametrize(
+    "origin", [None, "null", "https://evil.example", "http://127.0.0.1", "http://127.0.0.1.evil.example"]
+)
+def test_a_handshake_from_elsewhere_is_refused(vera: Visitor, opened: Opener, origin: str | None) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        opened(origin=origin)
+    assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "cookie", "status"),
+    [("/chat/ws", "c=" + "x" * 43, 404), ("/chat/ws", "", 404), ("/agent/ws", "", 401), ("/agent/ws", f"a={KEY}", 401)],
+)
+def test_a_handshake_needs_a_session(vera: Visitor, opened: Opener, path: str, cookie: str, status: int) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        opened(path, cookie)
+    assert refused.value.response.status_code == status
+
+
+def test_a_message_reaches_an_open_page_within_a_second(vera: Visitor, alice: Agent, opened: Opener) -> None:
+    page = opened(hello={"after": 2})
+    until(page, "caught_up")
+    start = time.monotonic()
+    alice.reply(1001, "Right away")
+    assert "Right away" in next_line(page)
+    assert time.monotonic() - start < 1
+
+
+def test_a_page_that_comes_back_gets_what_it_missed(vera: Visitor, alice: Agent, opened: Opener) -> None:
+    opened(hello={"after": 2}).close()
+    for n in range(3):
+        alice.reply(1001, f"Missed {n}")
+    lines = [frame for frame in until(opened(hello={"after": 2}), "caught_up") if "messages" in frame.get("target", "")]
+    assert [f"Missed {n}" in line["content"] for n, line in enumerate(lines)] == [True] * 3
+
+
+def test_a_socket_shows_its_own_conversation_whatever_it_says(
+    cast: Cast, vera: Visitor, alice: Agent, opened: Opener
+) -> None:
+    victor = cast.visitor()
+    other = victor.start("Private to victor")
+    page = opened(hello={"after": 0, "session_id": other["session_id"], "ticket": other["number"]})
+    assert "Private to victor" not in json.dumps(until(page, "caught_up"))
+
+
+def test_nonsense_on_the_socket_is_ignored(vera: Visitor, alice: Agent, opened: Opener) -> None:
+    page = opened()
+    for message in ("", "null", "[1]", "{", '{"hello": "yes"}', '{"hello": true, "after": -1}'):
+        page.send(message)
+    page.send(json.dumps({"hello": True, "after": True}))
+    until(page, "caught_up")
+
+
+def test_an_agent_sees_the_queue_change_and_the_ticket_that_is_open(
+    cast: Cast, vera: Visitor, alice: Agent, opened: Opener, database: Database
+) -> None:
+    database.call("open_agent_session", agent_id=alice.id, token_hash=token_hash(KEY))
+    desk = opened("/agent/ws", f"a={KEY}", {"ticket": 1001, "after": 2, "after_note": 0})
+    until(desk, "caught_up")
+    vera.post("Are you there?")
+    frames = until(desk, "queue_changed")
+    if not any("Are you there?" in frame.get("content", "") for frame in frames):
+        assert "Are you there?" in next_line(desk)
+
+
+def test_an_open_desk_makes_an_agent_available(cast: Cast, bob: Agent, opened: Opener, database: Database) -> None:
+    waiting = cast.visitor()
+    assert waiting.start()["status"] == "waiting"
+    database.call("open_agent_session", agent_id=bob.id, token_hash=token_hash(KEY))
+    desk = opened("/agent/ws", f"a={KEY}", {"ticket": 0})
+    until(desk, "queue_changed")
+    deadline = time.monotonic() + 3
+    while waiting.chat["agent"] is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert waiting.chat["agent"]["id"] == bob.id
+
+
+def test_a_logout_closes_the_socket_for_good(alice: Agent, opened: Opener, database: Database) -> None:
+    database.call("open_agent_session", agent_id=alice.id, token_hash=token_hash(KEY))
+    desk = opened("/agent/ws", f"a={KEY}", {"ticket": 0})
+    until(desk, "caught_up")
+    database.call("close_agent_session", token_hash=token_hash(KEY))
+    assert close_code(desk) == 4401
+
+
+def test_a_restart_closes_every_socket_so_that_its_page_comes_back(
+    vera: Visitor, opened: Opener, server: Server
+) -> None:
+    page = opened(hello={"after": 2})
+    until(page, "caught_up")
+    server.stop()
+    assert close_code(page) == 1012
+
+
+def test_a_lost_listener_is_opened_again_and_nothing_is_missed(
+    vera: Visitor, alice: Agent, opened: Opener, rows: Any
+) -> None:
+    page = opened(hello={"after": 2})
+    until(page, "caught_up")
+    assert rows("select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen supportchat'") == [(True,)]
+    alice.reply(1001, "While nobody listened")
+    assert "While nobody listened" in next_line(page)
+    deadline = time.monotonic() + 5
+    while rows("select count(*) from pg_stat_activity where query = 'listen supportchat'") != [(1,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_long_message_is_refused(vera: Visitor, opened: Opener) -> None:
+    page = opened()
+    page.send("x" * 20_000)
+    assert close_code(page) == 1009
+
+
+def test_a_flood_of_messages_is_refused(vera: Visitor, opened: Opener) -> None:
+    page = opened()
+    with pytest.raises(ConnectionClosed):
+        for _ in range(20_000):
+            page.send("x" * 1000)
+        close_code(page)
+
+
+def test_no_compression_is_agreed_on(vera: Visitor, opened: Opener) -> None:
+    page = opened(compression="deflate")
+    assert page.response is not None
+    assert "Sec-WebSocket-Extensions" not in page.response.headers
+
+
+def raw_socket(server: Server, receive_buffer: int) -> socket.socket:
+    """Open a websocket by hand, with a small buffer for what comes in."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    made.connect(("127.0.0.1", server.port))
+    lines = [
+        "GET /chat/ws HTTP/1.1",
+        f"Host: 127.0.0.1:{server.port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        f"Origin: {server.url}",
+        f"Cookie: c={KEY}",
+    ]
+    made.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += made.recv(1)
+    hello = json.dumps({"hello": True, "after": 2}).encode()
+    made.sendall(b"\x81" + bytes([0x80 | len(hello)]) + b"\0\0\0\0" + hello)
+    return made
+
+
+def frames_of(data: bytes) -> list[bytes]:
+    """Take a stream of the server apart into whole frames; fail where one does not begin."""
+    frames = []
+    while data:
+        assert data[0] in (0x81, 0x88, 0x89), f"no frame begins with {data[:20]!r}"
+        length, start = data[1], 2
+        if length == 126:
+            length, start = int.from_bytes(data[2:4], "big"), 4
+        elif length == 127:
+            length, start = int.from_bytes(data[2:10], "big"), 10
+        if len(data) < start + length:
+            break  # cut off in the middle: the connection was closed
+        frames.append(data[start : start + length])
+        data = data[start + length :]
+    return frames
+
+
+def test_a_slow_reader_gets_whole_frames_and_holds_nobody_up(
+    vera: Visitor, alice: Agent, opened: Opener, server: Server
+) -> None:
+    """simple_websocket sends without looking how much went out: a reader that stalls would get broken frames."""
+    slow = raw_socket(server, 4096)
+    quick = opened(hello={"after": 2})
+    until(quick, "caught_up")
+    big = "x" * 7900
+    for n in range(60):
+        vera.post(f"{n} {big}")
+        assert f"{n} x" in next_line(quick)
+    time.sleep(1)
+    stream = b""
+    slow.settimeout(2)
+    try:
+        while chunk := slow.recv(65536):
+            stream += chunk
+    except (TimeoutError, ConnectionError):
+        pass
+    slow.close()
+    frames = frames_of(stream)
+    lines = [json.loads(f)["content"] for f in frames if f.startswith(b'{"content"') and b"messages" in f]
+    assert len(lines) >= 5
+    assert all(f"{n} x" in line for n, line in enumerate(lines))

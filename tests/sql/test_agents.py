@@ -1,0 +1,77 @@
+"""Login sessions, leases, and the processes that report them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from supportchat.database import Conflict, Database, Invalid
+from tests.cast import Agent, Cast, new_id
+
+
+def test_an_address_belongs_to_one_agent_in_any_case(database: Database) -> None:
+    with pytest.raises(Conflict, match="email_taken"):
+        database.call("create_agent", name="Eve", email="ALICE@example.com", password_hash="x")
+
+
+def test_no_row_of_agents_holds_a_secret(rows: Any) -> None:
+    columns = {name for (name,) in rows("select column_name from information_schema.columns where table_name = 'agents'")}
+    assert "email" in columns
+    assert not any("password" in name or "token" in name or "hash" in name for name in columns)
+
+
+def test_a_session_is_an_agent_until_it_is_closed(alice: Agent, database: Database) -> None:
+    assert database.call("agent_of_session", token_hash=alice.token_hash)["name"] == "Alice Kern"
+    database.call("close_agent_session", token_hash=alice.token_hash)
+    assert database.call("agent_of_session", token_hash=alice.token_hash) is None
+
+
+@pytest.mark.parametrize(("column", "age"), [("created_at", "12 hours 1 second"), ("last_seen_at", "31 minutes")])
+def test_a_session_ends_by_age_and_by_idleness(
+    alice: Agent, database: Database, rows: Any, column: str, age: str
+) -> None:
+    rows(f"update agent_sessions set {column} = now() - interval '{age}'")
+    assert database.call("agent_of_session", token_hash=alice.token_hash) is None
+
+
+def test_an_open_page_keeps_a_session_from_idling_out(alice: Agent, database: Database, rows: Any) -> None:
+    rows("update agent_sessions set last_seen_at = now() - interval '29 minutes'")
+    report = database.call(
+        "report_process", process_id=new_id(), sockets=1, sessions=[], token_hashes=[alice.token_hash]
+    )
+    assert report["good"] == [alice.token_hash]
+    assert rows("select now() - last_seen_at < interval '1 minute' from agent_sessions") == [(True,)]
+
+
+def test_a_deactivated_agent_is_nobody(alice: Agent, database: Database, rows: Any) -> None:
+    rows("update agents set is_active = false where id = %s", alice.id)
+    assert database.call("agent_of_session", token_hash=alice.token_hash) is None
+    assert database.call("credentials_of", email="alice@example.com") is None
+    report = database.call(
+        "report_process", process_id=new_id(), sockets=1, sessions=[], token_hashes=[alice.token_hash]
+    )
+    assert report == {"good": [], "came": 0}
+
+
+def test_a_report_renews_the_lease_and_says_who_came(bob: Agent, database: Database, rows: Any) -> None:
+    database.call("open_agent_session", agent_id=bob.id, token_hash=bob.token_hash)
+    report = {"process_id": new_id(), "sockets": 1, "sessions": [], "token_hashes": [bob.token_hash]}
+    assert database.call("report_process", **report)["came"] == 1
+    assert database.call("report_process", **report)["came"] == 0
+    assert rows("select lease_expires_at > now() + interval '40 seconds' from agents where id = %s", bob.id) == [(True,)]
+
+
+def test_a_customer_is_here_while_a_process_reports_the_socket(cast: Cast, database: Database, rows: Any) -> None:
+    vera = cast.visitor()
+    session_id, process_id = vera.start()["session_id"], new_id()
+    assert not vera.chat["customer_here"]
+    database.call("report_process", process_id=process_id, sockets=1, sessions=[session_id], token_hashes=[])
+    assert vera.chat["customer_here"]
+    rows("update server_processes set seen_at = now() - interval '26 seconds'")
+    assert not vera.chat["customer_here"]
+
+
+def test_availability_takes_two_values(alice: Agent) -> None:
+    with pytest.raises(Invalid, match="availability_unknown"):
+        alice.call("set_availability", availability="asleep")

@@ -1,0 +1,194 @@
+"""Who gets a ticket, who loses it, and what is said when nobody can have it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from supportchat.database import Conflict, Database
+from tests.cast import Agent, Cast, Visitor
+
+
+def started(cast: Cast, count: int) -> list[Visitor]:
+    visitors = [cast.visitor() for _ in range(count)]
+    for number, visitor in enumerate(visitors):
+        visitor.start(f"Chat {number}")
+    return visitors
+
+
+def owners(visitors: list[Visitor]) -> list[str]:
+    return [(visitor.chat["agent"] or {}).get("name", "") for visitor in visitors]
+
+
+def leave(rows: Any, agent: Agent) -> None:
+    rows("update agents set lease_expires_at = now() - interval '1 second' where id = %s", agent.id)
+
+
+def test_tickets_go_to_the_least_loaded_then_to_who_waited_longest(cast: Cast, alice: Agent, bob: Agent) -> None:
+    bob.come()
+    names = owners(started(cast, 4))
+    assert sorted(names) == ["Alice Kern", "Alice Kern", "Bob Ortiz", "Bob Ortiz"]
+    assert names[0] != names[1]
+    assert names[2] != names[3]
+
+
+def test_nobody_gets_more_than_their_limit(cast: Cast, alice: Agent) -> None:
+    visitors = started(cast, 5)
+    assert owners(visitors) == ["Alice Kern"] * 3 + [""] * 2
+    assert visitors[3].chat["queue_position"] == 1
+    assert visitors[4].chat["queue_position"] == 2
+    assert visitors[4].lines[-1]["detail"]["code"] == "everybody_full"
+
+
+def test_who_is_away_gets_none(cast: Cast, alice: Agent) -> None:
+    alice.call("set_availability", availability="away")
+    [vera] = started(cast, 1)
+    assert vera.chat["status"] == "waiting"
+    assert vera.lines[-1]["detail"]["code"] == "everybody_away"
+
+
+def test_who_is_not_here_gets_none(cast: Cast, bob: Agent) -> None:
+    [vera] = started(cast, 1)
+    assert vera.chat["status"] == "waiting"
+    assert vera.lines[-1]["detail"]["code"] == "nobody_here"
+
+
+def test_why_a_ticket_waits_can_always_be_read(cast: Cast, database: Database, rows: Any) -> None:
+    assert database.call("unassigned_reason")["code"] == "nobody_here"
+    rows("update agents set is_active = false")
+    assert database.call("unassigned_reason")["code"] == "no_agents"
+
+
+def test_the_queue_drains_oldest_first_when_somebody_becomes_available(cast: Cast, alice: Agent) -> None:
+    alice.call("set_availability", availability="away")
+    visitors = started(cast, 4)
+    assert owners(visitors) == [""] * 4
+    alice.call("set_availability", availability="available")
+    assert owners(visitors) == ["Alice Kern"] * 3 + [""]
+    assert visitors[3].chat["queue_position"] == 1
+
+
+def test_a_closed_ticket_makes_room_for_who_waits(cast: Cast, alice: Agent) -> None:
+    visitors = started(cast, 4)
+    alice.call("close_ticket", number=visitors[0].chat["number"])
+    assert visitors[3].chat["agent"]["id"] == alice.id
+
+
+def test_the_sweep_serves_the_queue_when_somebody_comes(cast: Cast, bob: Agent, database: Database) -> None:
+    [vera] = started(cast, 1)
+    bob.come()
+    assert database.call("sweep_assignment") == {"returned": 0, "assigned": 1}
+    assert vera.chat["agent"]["id"] == bob.id
+
+
+def test_an_agent_who_leaves_loses_unanswered_tickets_only(
+    cast: Cast, alice: Agent, database: Database, rows: Any
+) -> None:
+    answered, unanswered = started(cast, 2)
+    alice.reply(answered.chat["number"])
+    leave(rows, alice)
+    assert database.call("sweep_assignment") == {"returned": 1, "assigned": 0}
+    assert answered.chat["agent"]["id"] == alice.id
+    assert unanswered.chat["status"] == "waiting"
+    assert unanswered.events() == ["assigned", "returned"]
+
+
+def test_a_returned_ticket_keeps_its_place_before_younger_ones(
+    cast: Cast, alice: Agent, bob: Agent, database: Database, rows: Any
+) -> None:
+    [first] = started(cast, 1)
+    leave(rows, alice)
+    [second] = started(cast, 1)
+    database.call("sweep_assignment")
+    assert (first.chat["queue_position"], second.chat["queue_position"]) == (1, 2)
+
+
+def test_an_agent_who_comes_back_in_time_loses_nothing(cast: Cast, alice: Agent, database: Database) -> None:
+    started(cast, 1)
+    alice.come()
+    assert database.call("sweep_assignment") == {"returned": 0, "assigned": 0}
+
+
+def test_two_claims_have_one_winner_and_the_other_is_told_who(cast: Cast, bob: Agent, carol: Agent) -> None:
+    [vera] = started(cast, 1)
+    number = vera.chat["number"]
+
+    def claim(agent: Agent) -> str:
+        try:
+            agent.call("assign_ticket", number=number, assignee_id=agent.id)
+        except Conflict as conflict:
+            return conflict.detail
+        return "won"
+
+    with ThreadPoolExecutor(2) as pool:
+        results = set(pool.map(claim, [bob, carol]))
+    winner = vera.chat["agent"]["name"]
+    assert results == {"won", winner}
+
+
+def test_a_repeated_claim_of_the_owner_changes_nothing(cast: Cast, bob: Agent) -> None:
+    [vera] = started(cast, 1)
+    for _ in range(2):
+        bob.call("assign_ticket", number=vera.chat["number"], assignee_id=bob.id)
+    assert vera.events().count("assigned") == 1
+
+
+def test_a_hand_over_goes_to_a_colleague_who_is_here(cast: Cast, alice: Agent, bob: Agent) -> None:
+    [vera] = started(cast, 1)
+    arguments = {"number": vera.chat["number"], "assignee_id": bob.id, "expected_id": alice.id}
+    with pytest.raises(Conflict, match="agent_not_here"):
+        alice.call("assign_ticket", **arguments)
+    bob.come()
+    alice.call("assign_ticket", **arguments)
+    assert vera.chat["agent"]["id"] == bob.id
+    assert vera.lines[-1]["detail"]["from"]["id"] == alice.id
+
+
+def test_a_hand_over_of_what_somebody_else_took_is_refused(cast: Cast, alice: Agent, bob: Agent, carol: Agent) -> None:
+    bob.come()
+    [vera] = started(cast, 1)
+    owner = next(agent for agent in (alice, bob) if agent.id == vera.chat["agent"]["id"])
+    other = bob if owner is alice else alice
+    carol.call("assign_ticket", number=vera.chat["number"], assignee_id=carol.id, expected_id=owner.id)
+    with pytest.raises(Conflict, match="assigned_to_other") as refused:
+        owner.call("assign_ticket", number=vera.chat["number"], assignee_id=other.id, expected_id=owner.id)
+    assert refused.value.detail == "Carol Tan"
+
+
+def test_starts_and_closes_at_once_do_not_deadlock_or_lose_anybody(
+    cast: Cast, alice: Agent, bob: Agent, database: Database, rows: Any
+) -> None:
+    bob.come()
+    visitors = [cast.visitor() for _ in range(24)]
+
+    def live(visitor: Visitor) -> None:
+        visitor.start()
+        visitor.post("And another thing")
+        database.call("close_chat", visitor=visitor.key)
+        visitor.post("Wait, one more")
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(live, visitors))
+    database.call("sweep_assignment")
+    assert rows("select count(*) from tickets where status = 'open'") == [(6,)]
+    assert rows("select count(*) from tickets where status = 'waiting'") == [(18,)]
+    assert database.call("stuck_tickets") == []
+
+
+def test_every_change_leaves_an_event_with_who_and_when(cast: Cast, alice: Agent, rows: Any) -> None:
+    [vera] = started(cast, 1)
+    alice.call("close_ticket", number=vera.chat["number"])
+    assert rows("select event, actor, agent_id::text from ticket_events order by id") == [
+        ("opened", "customer", None),
+        ("assigned", "system", None),
+        ("closed", "agent", alice.id),
+    ]
+
+
+def test_a_state_that_is_not_allowed_is_refused_by_the_table_itself(cast: Cast, alice: Agent, rows: Any) -> None:
+    [vera] = started(cast, 1)
+    alice.call("close_ticket", number=vera.chat["number"])
+    with pytest.raises(Exception, match="transition_not_allowed"):
+        rows("update tickets set status = 'open'")

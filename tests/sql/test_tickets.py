@@ -1,0 +1,164 @@
+"""What an agent can do with a ticket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from supportchat.database import Conflict, Database, Invalid, NotFound
+from tests.cast import Agent, Cast, Visitor, new_id
+
+
+@pytest.fixture
+def vera(cast: Cast, alice: Agent) -> Visitor:
+    """A customer whose chat is alice's."""
+    visitor = cast.visitor()
+    visitor.start("Help!", customer_name="Vera Lindt")
+    assert visitor.chat["agent"]["id"] == alice.id
+    return visitor
+
+
+def note(agent: Agent, number: int, text: str = "Careful", **arguments: Any) -> Any:
+    return agent.call("add_note", number=number, note=text, **{"client_message_id": new_id(), **arguments})
+
+
+def test_a_reply_reaches_the_conversation(vera: Visitor, alice: Agent) -> None:
+    alice.reply(vera.chat["number"], "Of course")
+    last = vera.lines[-1]
+    assert (last["sender"], last["message"], last["agent"]["name"]) == ("agent", "Of course", "Alice Kern")
+
+
+def test_only_who_has_the_ticket_can_reply(vera: Visitor, bob: Agent) -> None:
+    with pytest.raises(Conflict, match="assigned_to_other") as refused:
+        bob.reply(vera.chat["number"])
+    assert refused.value.detail == "Alice Kern"
+
+
+def test_a_closed_ticket_takes_no_reply(vera: Visitor, alice: Agent) -> None:
+    alice.call("close_ticket", number=vera.chat["number"])
+    with pytest.raises(Conflict, match="ticket_closed"):
+        alice.reply(vera.chat["number"])
+
+
+def test_a_repeated_reply_is_stored_once_even_after_the_ticket_moved_on(
+    vera: Visitor, alice: Agent, rows: Any
+) -> None:
+    once, number = new_id(), vera.chat["number"]
+    alice.reply(number, client_message_id=once)
+    alice.call("unassign_ticket", number=number)
+    alice.reply(number, client_message_id=once)
+    assert rows("select count(*) from chat_messages where sender = 'agent'") == [(1,)]
+
+
+def test_a_reply_marks_the_conversation_as_answered_and_read(vera: Visitor, alice: Agent, rows: Any) -> None:
+    assert rows("select awaiting_since is not null, first_reply_at from tickets") == [(True, None)]
+    alice.reply(vera.chat["number"])
+    assert rows("select awaiting_since, first_reply_at is not null from tickets") == [(None, True)]
+    assert vera.chat["agent_read_seq"] == vera.chat["last_seq"]
+    vera.post("Thanks, but")
+    assert rows("select awaiting_since is not null from tickets") == [(True,)]
+
+
+def test_a_note_stands_after_the_last_message_and_is_in_no_message(vera: Visitor, alice: Agent) -> None:
+    before = vera.lines
+    written = note(alice, vera.chat["number"])
+    assert (written["after_seq"], written["note_no"]) == (before[-1]["seq"], 1)
+    assert vera.lines == before
+
+
+def test_notes_are_for_any_agent_on_any_ticket(vera: Visitor, bob: Agent, database: Database) -> None:
+    note(bob, vera.chat["number"], "I know her")
+    notes = database.call("notes_after", session_id=vera.chat["session_id"], after=0)
+    assert [(n["note"], n["agent"]["name"]) for n in notes] == [("I know her", "Bob Ortiz")]
+
+
+def test_a_repeated_note_is_stored_once(vera: Visitor, alice: Agent, rows: Any) -> None:
+    once = new_id()
+    for _ in range(2):
+        note(alice, vera.chat["number"], client_message_id=once)
+    assert rows("select count(*) from ticket_notes") == [(1,)]
+    with pytest.raises(Invalid, match="client_message_id_reused"):
+        note(alice, vera.chat["number"], "Another", client_message_id=once)
+
+
+def test_closing_and_reopening(vera: Visitor, alice: Agent, bob: Agent) -> None:
+    number = vera.chat["number"]
+    alice.call("close_ticket", number=number)
+    assert vera.chat["status"] == "closed"
+    bob.call("reopen_ticket", number=number)
+    assert vera.chat["status"] == "open"
+    assert vera.chat["agent"]["id"] == bob.id
+    assert vera.events() == ["assigned", "closed", "reopened", "assigned"]
+
+
+def test_nobody_closes_the_ticket_of_a_colleague(vera: Visitor, bob: Agent) -> None:
+    with pytest.raises(Conflict, match="assigned_to_other"):
+        bob.call("close_ticket", number=vera.chat["number"])
+
+
+def test_reopening_what_a_colleague_has_open_says_who(vera: Visitor, bob: Agent) -> None:
+    with pytest.raises(Conflict, match="assigned_to_other") as refused:
+        bob.call("reopen_ticket", number=vera.chat["number"])
+    assert refused.value.detail == "Alice Kern"
+
+
+def test_a_ticket_returned_by_its_agent_waits_again(vera: Visitor, alice: Agent) -> None:
+    alice.call("unassign_ticket", number=vera.chat["number"])
+    assert vera.chat["status"] == "waiting"
+    assert vera.events()[-1] == "returned"
+
+
+def test_the_queue_counts_and_lists_by_view(vera: Visitor, cast: Cast, alice: Agent, bob: Agent) -> None:
+    alice.call("set_availability", availability="away")
+    cast.visitor().start("I wait")
+    mine = alice.call("list_tickets", view="mine")
+    assert mine["counts"] == {"mine": 1, "unassigned": 1, "all": 2}
+    assert [row["customer_name"] for row in mine["rows"]] == ["Vera Lindt"]
+    assert len(alice.call("list_tickets", view="unassigned")["rows"]) == 1
+    assert len(alice.call("list_tickets", view="all")["rows"]) == 2
+    assert bob.call("list_tickets", view="mine")["rows"] == []
+
+
+def test_unread_are_the_customers_messages_after_ones_own_mark(
+    vera: Visitor, alice: Agent, bob: Agent, database: Database
+) -> None:
+    def unread(agent: Agent) -> int:
+        count: int = agent.call("list_tickets", view="all")["rows"][0]["unread"]
+        return count
+
+    vera.post("Second")
+    assert (unread(alice), unread(bob)) == (2, 2)
+    alice.reply(vera.chat["number"])
+    note(bob, vera.chat["number"])
+    assert (unread(alice), unread(bob)) == (0, 2)
+    vera.post("Third")
+    database.call(
+        "record_receipt", session_id=vera.chat["session_id"], reader="agent", agent_id=bob.id, delivered=9, read=9
+    )
+    assert (unread(alice), unread(bob)) == (1, 0)
+
+
+def test_closed_tickets_are_found_under_all(vera: Visitor, alice: Agent) -> None:
+    alice.call("close_ticket", number=vera.chat["number"])
+    queue = alice.call("list_tickets", view="all")
+    assert queue["rows"] == []
+    assert [row["number"] for row in queue["closed"]] == [vera.chat["number"]]
+    assert queue["counts"]["all"] == 0
+
+
+def test_a_ticket_knows_its_customer_history_and_earlier_tickets(
+    vera: Visitor, alice: Agent, database: Database
+) -> None:
+    first = vera.chat["number"]
+    database.call("close_chat", visitor=vera.key)
+    vera.start("Again me", customer_name="Vera Lindt")
+    ticket = alice.call("ticket_of_agent", number=vera.chat["number"])
+    assert ticket["customer"]["name"] == "Vera Lindt"
+    assert [event["event"] for event in ticket["history"]] == ["opened", "assigned"]
+    assert [(other["number"], other["status"]) for other in ticket["earlier"]] == [(first, "closed")]
+
+
+def test_a_number_without_a_ticket_is_not_found(alice: Agent) -> None:
+    with pytest.raises(NotFound, match="ticket_not_found"):
+        alice.call("ticket_of_agent", number=999)

@@ -1,0 +1,174 @@
+"""/status, /healthz and /readyz: each check breaks when the thing that it checks does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from supportchat.database import Database
+from supportchat.images.stores import FileStore
+from supportchat.status.checks import Check, Checks
+from tests.cast import Agent, new_id
+from tests.web import Web
+
+
+class Events:
+    """Events that come round, as long as somebody sends them."""
+
+    is_connected = True
+
+
+@pytest.fixture
+def checks(app: Flask, database: Database, rows: Any) -> Any:
+    """Runs the checks, and gives one by name."""
+    rows("insert into server_processes (process_id, swept_at) values (gen_random_uuid(), now())")
+
+    def run(name: str) -> Check:
+        made = Checks(database, app.extensions["images"], app.extensions["hub"])
+        return next(check for check in made.run() if check.name == name)
+
+    return run
+
+
+@pytest.mark.parametrize("table", ["user_sessions", "chat_messages", "tickets", "agents"])
+def test_a_table_is_well(checks: Any, table: str) -> None:
+    check = checks(table)
+    assert check.state == "ok"
+    assert check.milliseconds > 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "table", "script"),
+    [
+        ("drop table user_sessions cascade", "user_sessions", "supabase_schema.sql"),
+        ("alter table user_sessions drop column channel", "user_sessions", "fix_user_sessions_columns.sql"),
+        ("alter table user_sessions drop column is_anonymous", "user_sessions", "fix_user_sessions_columns.sql"),
+        ("alter table chat_messages drop column seq", "chat_messages", "supabase_schema.sql"),
+        (
+            "alter table tickets drop constraint tickets_assigned_agent_id_fkey",
+            "tickets",
+            "fix_foreign_keys.sql",
+        ),
+        ("alter table agents disable row level security", "agents", "supabase_schema.sql"),
+    ],
+)
+def test_a_damaged_table_fails_and_names_the_script_that_mends_it(
+    checks: Any, rows: Any, damage: str, table: str, script: str
+) -> None:
+    rows(damage)
+    check = checks(table)
+    assert (check.state, check.script) == ("fail", script)
+    assert check.script_text
+
+
+def test_a_missing_function_is_named(checks: Any, rows: Any) -> None:
+    rows("drop function check_table(text)")
+    check = checks("tickets")
+    assert check.state == "fail"
+    assert "check_table" in check.text
+
+
+def test_an_older_script_is_named(checks: Any, rows: Any) -> None:
+    assert checks("Version of the schema").state == "ok"
+    rows("update schema_scripts set checksum = 'older' where name = 'functions/chat.sql'")
+    check = checks("Version of the schema")
+    assert (check.state, check.script) == ("warn", "functions/chat.sql")
+
+
+def test_image_storage_fails_when_it_cannot_be_written(checks: Any, app: Flask, tmp_path: Path) -> None:
+    assert checks("Image storage").state == "ok"
+    (tmp_path / "a file").touch()
+    app.extensions["images"] = FileStore(tmp_path / "a file")
+    assert checks("Image storage").state == "fail"
+
+
+def test_realtime_fails_when_nothing_listens(checks: Any) -> None:
+    assert checks("Realtime").state == "fail"
+
+
+def test_realtime_fails_when_an_event_does_not_come_back(checks: Any, app: Flask, monkeypatch: Any) -> None:
+    monkeypatch.setattr("supportchat.status.checks.PING_SECONDS", 0.1)
+    app.extensions["hub"].events = Events()
+    assert "did not come back" in checks("Realtime").text
+
+
+def test_assignment_says_who_could_take_a_chat(checks: Any, alice: Agent) -> None:
+    check = checks("Assignment")
+    assert (check.state, check.text) == ("ok", "1 of 3 agents available, 0 of 3 places taken")
+
+
+def test_assignment_warns_when_nobody_could(checks: Any) -> None:
+    check = checks("Assignment")
+    assert check.state == "warn"
+    assert "No agent has the desk open." in check.text
+
+
+def test_assignment_fails_when_a_ticket_waits_although_somebody_has_room(
+    checks: Any, web: Web, rows: Any, alice: Agent
+) -> None:
+    alice.call("set_availability", availability="away")
+    web.customer()
+    rows("update agents set availability = 'available'")
+    rows("alter table tickets disable trigger guard_ticket")
+    rows("update tickets set updated_at = now() - interval '1 minute'")
+    check = checks("Assignment")
+    assert check.state == "fail"
+    assert "#1001" in check.text
+
+
+def test_assignment_fails_when_nobody_sweeps(checks: Any, rows: Any, alice: Agent) -> None:
+    rows("update server_processes set swept_at = now() - interval '2 minutes'")
+    assert checks("Assignment").state == "fail"
+
+
+def test_the_page_shows_checks_figures_and_verify_queries(web: Web, alice: Agent) -> None:
+    web.customer("Find me in the query")
+    page = web.agent("carol").get("/status").get_data(as_text=True)
+    for part in (
+        "user_sessions",
+        "Image storage",
+        "Open sockets",
+        "SELECT * FROM tickets WHERE channel = &#39;web-chat&#39; ORDER BY created_at DESC LIMIT 5;",
+        "Find me in the query",
+        "Alice Kern",
+    ):
+        assert part in page
+
+
+def test_the_page_stands_when_the_database_is_half_there(web: Web, rows: Any) -> None:
+    admin = web.agent("carol")
+    rows("drop function desk_figures() cascade")
+    rows("drop function verify_chat() cascade")
+    answer = admin.get("/status")
+    assert answer.status_code == 200
+    assert "desk_figures" in answer.get_data(as_text=True)
+
+
+def test_no_secret_is_on_the_page(web: Web, config: Any, rows: Any) -> None:
+    web.customer()
+    page = web.agent("carol").get("/status").get_data(as_text=True)
+    [(password_hash,)] = rows("select password_hash from agent_credentials limit 1")
+    hashes = [value for (value,) in rows("select token_hash from agent_sessions union select token_hash from visitors")]
+    for secret in (config.secret_key, password_hash, *hashes):
+        assert secret not in page
+
+
+def test_machines_learn_whether_it_lives_and_can_serve(web: Web, rows: Any) -> None:
+    browser = web.visitor()
+    assert browser.get("/healthz").get_json() == {"status": "ok"}
+    assert browser.get("/readyz").get_json() == {"status": "ok"}
+    rows("drop function applied_scripts() cascade")
+    assert browser.get("/healthz").status_code == 200
+    answer = browser.get("/readyz")
+    assert (answer.status_code, answer.get_json()["reason"]) == (503, "schema_missing")
+
+
+def test_a_processs_sockets_are_counted_until_it_goes(database: Database) -> None:
+    process = new_id()
+    database.call("report_process", process_id=process, sockets=7, sessions=[], token_hashes=[])
+    assert database.call("desk_figures")["sockets"] == 7
+    database.call("forget_process", process_id=process)
+    assert database.call("desk_figures")["sockets"] == 0

@@ -1,0 +1,286 @@
+"""What holds for every route: who may call it, from where, and what its answers carry."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from supportchat import create_app
+from supportchat.config import ROOT, Config
+from tests.cast import Agent, new_id
+from tests.web import ORIGIN, Browser, Web
+
+POLICIES = {"anyone", "visitor", "agent", "admin"}
+UNSAFE = ("POST", "DELETE")
+
+
+def rules(app: Flask) -> list[Rule]:
+    return list(app.url_map.iter_rules())
+
+
+def path_of(rule: Rule, image_id: str) -> str:
+    return rule.rule.replace("<int(max=999999999):number>", "1001").replace("<uuid:image_id>", image_id)
+
+
+def policy_of(app: Flask, rule: Rule) -> str:
+    return getattr(app.view_functions[rule.endpoint], "policy", "none")
+
+
+def calls(app: Flask, image_id: str) -> list[tuple[str, str, str]]:
+    """Every method of every route, with the policy that is written at it."""
+    return [
+        (policy_of(app, rule), method, path_of(rule, image_id))
+        for rule in rules(app)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        if not rule.websocket
+    ]
+
+
+def snapshot(rows: Any) -> list[Any]:
+    tables = ["user_sessions", "chat_messages", "tickets", "ticket_notes", "ticket_events", "chat_images", "agents"]
+    return [rows(f"select * from {table} order by 1") for table in tables]
+
+
+@pytest.fixture
+def hers(web: Web, alice: Agent, rows: Any) -> str:
+    """Vera's chat, with alice; gives the id of a picture in it."""
+    web.customer("My secret", customer_name="Vera Lindt")
+    [(session_id,)] = rows("select session_id from user_sessions")
+    image_id = str(uuid.uuid4())
+    rows(
+        "insert into chat_images (id, session_id, storage_key, content_type, width, height, bytes, digest)"
+        " values (%s, %s, %s, 'image/webp', 1, 1, 1, 'd')",
+        image_id,
+        session_id,
+        "a" * 64,
+    )
+    return image_id
+
+
+def test_every_route_names_who_may_call_it(app: Flask) -> None:
+    assert len(rules(app)) > 20
+    assert [rule.rule for rule in rules(app) if policy_of(app, rule) not in POLICIES] == []
+
+
+def test_who_is_not_logged_in_gets_nothing_of_the_desk(app: Flask, web: Web, hers: str, rows: Any) -> None:
+    before, browser = snapshot(rows), web.visitor()
+    for policy, method, path in calls(app, hers):
+        if policy in ("agent", "admin"):
+            answer = browser.send(method, path, {"message": "x", "availability": "away"})
+            assert (answer.status_code, answer.location.split("?")[0]) == (303, "/agent/login"), (method, path)
+            assert browser.send(method, path, {}, htmx=True).status_code == 401
+    assert snapshot(rows) == before
+
+
+def test_another_visitor_gets_nothing_of_hers(app: Flask, web: Web, hers: str, rows: Any) -> None:
+    victor = web.customer("I am victor")
+    for policy, method, path in calls(app, hers):
+        if policy == "visitor" and method == "GET":
+            answer = victor.get(path)
+            assert "My secret" not in answer.get_data(as_text=True), path
+    assert victor.get(f"/chat/images/{hers}").status_code == 404
+    unknown = victor.get(f"/chat/images/{uuid.uuid4()}")
+    assert unknown.get_data() == victor.get(f"/chat/images/{hers}").get_data() or unknown.status_code == 404
+
+
+def test_an_agent_is_no_admin(app: Flask, web: Web, hers: str) -> None:
+    agent = web.agent("bob")
+    assert [p for policy, _, p in calls(app, hers) if policy == "admin"] != []
+    for policy, method, path in calls(app, hers):
+        if policy == "admin":
+            assert agent.send(method, path).status_code == 403
+
+
+def test_no_get_changes_anything(app: Flask, web: Web, hers: str, rows: Any) -> None:
+    browsers = [web.agent("alice"), web.agent("carol"), web.visitor()]
+    before = snapshot(rows)
+    for _, method, path in calls(app, hers):
+        if method == "GET":
+            for browser in browsers:
+                browser.get(path, headers={"HX-Request": "true"})
+    assert snapshot(rows) == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "null"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": "https://localhost"},
+        {"Origin": "http://localhost:8080"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_unsafe_requests_come_from_our_own_pages(
+    app: Flask, web: Web, hers: str, rows: Any, headers: dict[str, str]
+) -> None:
+    browser, before = web.agent("alice"), snapshot(rows)
+    for _, method, path in calls(app, hers):
+        if method in UNSAFE:
+            answer = browser.client.open(path, method=method, headers={**headers, "X-CSRFToken": browser._token})
+            assert answer.status_code == 403, (method, path)
+    assert snapshot(rows) == before
+
+
+def test_unsafe_requests_carry_the_token_of_this_browser(app: Flask, web: Web, hers: str, rows: Any) -> None:
+    browser, other, before = web.agent("alice"), web.agent("bob"), snapshot(rows)
+    for _, method, path in calls(app, hers):
+        if method in UNSAFE:
+            for token in ("", "nonsense", other._token):
+                answer = browser.client.open(path, method=method, headers={"Origin": ORIGIN, "X-CSRFToken": token})
+                assert answer.status_code == 400, (method, path)
+    assert snapshot(rows) == before
+
+
+def test_a_request_of_the_same_origin_by_sec_fetch_site_is_taken(web: Web) -> None:
+    browser = web.visitor()
+    headers = {"Sec-Fetch-Site": "same-origin", "X-CSRFToken": browser._token}
+    assert browser.client.post("/chat", data={"message": "Hi"}, headers=headers).status_code == 303
+
+
+def test_an_expired_form_is_answered_with_the_text_still_in_it(web: Web, rows: Any) -> None:
+    browser = web.customer()
+    browser._token = "expired"
+    answer = browser.post("/chat/messages", message="A long story")
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 400
+    assert "please send it once more" in page.lower()
+    assert "A long story" in page
+    again = browser.client.post(
+        "/chat/messages",
+        data={"message": "A long story", "csrf_token": re.findall(r'name="csrf_token" value="([^"]+)"', page)[0]},
+        headers={"Origin": ORIGIN},
+    )
+    assert again.status_code == 303
+    assert rows("select count(*) from chat_messages where message = 'A long story'") == [(1,)]
+
+
+def test_every_answer_carries_the_headers_of_a_strict_page(app: Flask, web: Web, hers: str) -> None:
+    browser = web.agent("carol")
+    for _, method, path in calls(app, hers):
+        headers = browser.send(method, path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "unsafe" not in policy, path
+        assert "default-src 'none'" in policy, path
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "same-origin"
+        assert "no-store" in headers["Cache-Control"] or path.endswith(hers)
+        assert "Cookie" in headers["Vary"]
+
+
+def test_each_answer_has_a_nonce_of_its_own(web: Web) -> None:
+    nonces = {web.visitor().get("/chat").headers["Content-Security-Policy"].split("nonce-")[1][:22] for _ in range(5)}
+    assert len(nonces) == 5
+
+
+def test_no_page_has_a_script_or_a_style_inline(app: Flask, web: Web, hers: str) -> None:
+    browser = web.agent("carol")
+    for _, method, path in calls(app, hers):
+        page = browser.send(method, path).get_data(as_text=True)
+        assert re.findall(r"<script(?![^>]*\bsrc=)", page) == [], path
+        assert re.findall(r"\sstyle=|<style|\son[a-z]+=|javascript:", page) == [], path
+
+
+def test_chunked_bodies_are_refused(web: Web) -> None:
+    answer = web.visitor().client.post("/chat", headers={"Transfer-Encoding": "chunked", "Origin": ORIGIN})
+    assert answer.status_code == 411
+
+
+def test_a_body_that_is_too_large_is_refused_with_a_sentence(web: Web) -> None:
+    answer = web.customer().post("/chat/messages", htmx=True, message="x" * 12_000_000)
+    assert answer.status_code == 413
+    assert "10 MB" in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example"])
+def test_only_the_hosts_that_are_ours_are_answered(web: Web, host: str) -> None:
+    answer = web.visitor().client.get("/chat", headers={"Host": host})
+    assert answer.status_code == 400
+    assert host not in answer.get_data(as_text=True)
+
+
+def test_public_url_is_the_origin_behind_a_proxy(config: Config) -> None:
+    app = create_app(replace(config, public_url="https://chat.example.com"))
+    browser = Browser(app)
+    page = browser.client.get("/chat", base_url="https://chat.example.com").get_data(as_text=True)
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', page)[0]
+
+    def start(origin: str) -> int:
+        return browser.client.post(
+            "/chat",
+            base_url="https://chat.example.com",
+            data={"message": "Hi", "client_message_id": new_id()},
+            headers={"Origin": origin, "X-CSRFToken": token},
+        ).status_code
+
+    assert start("http://chat.example.com") == 403
+    assert start("https://chat.example.com") == 303
+    app.extensions["database"].close()
+
+
+def test_only_the_named_sites_may_frame_the_chat(config: Config) -> None:
+    app = create_app(replace(config, embed_origins=("https://shop.example",)))
+    client = app.test_client()
+    assert "frame-ancestors https://shop.example;" in client.get("/chat").headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in client.get("/agent/login").headers["Content-Security-Policy"]
+    app.extensions["database"].close()
+
+
+def test_forwarded_headers_count_only_behind_a_trusted_proxy(config: Config) -> None:
+    forged = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+    app = create_app(config)
+    assert "ws://localhost" in app.test_client().get("/chat", headers=forged).headers["Content-Security-Policy"]
+    app.extensions["database"].close()
+
+
+def test_templates_never_switch_escaping_off() -> None:
+    sources = [*(ROOT / "templates").rglob("*.html")]
+    assert len(sources) > 20
+    for source in sources:
+        text = source.read_text()
+        assert not re.search(r"\|\s*safe|autoescape|xmlattr|hx-on|\bjs:|\"javascript:", text), source
+        assert not re.search(r"hx-nonce:inherited", text), source
+
+
+def test_frames_for_the_socket_carry_no_attributes_of_htmx() -> None:
+    # Everything that fragments.py renders for frames, with what it includes.
+    for name in ("shared/_message", "shared/_system_line", "shared/_typing", "chat/_presence", "tickets/_note",
+                 "tickets/_customer_here"):
+        assert "hx-" not in (ROOT / "templates" / f"{name}.html").read_text(), name
+
+
+def test_no_route_answers_a_fault_with_a_traceback(app: Flask, web: Web, hers: str, monkeypatch: Any) -> None:
+    browser = web.customer()
+    monkeypatch.setattr("supportchat.chat.routes.call", lambda *a, **k: 1 / 0)
+    for htmx in ({}, {"HX-Request": "true"}):
+        answer = browser.client.get("/chat", headers=htmx)
+        page = answer.get_data(as_text=True)
+        assert answer.status_code == 500
+        assert "Something went wrong on our side" in page
+        assert "ZeroDivisionError" not in page
+        assert "Traceback" not in page
+
+
+def test_a_lost_database_is_said_in_words_and_keeps_the_text(web: Web, app: Flask) -> None:
+    browser = web.customer()
+    app.extensions["database"].close()
+    app.extensions["database"]._pool = None
+    from supportchat.database.postgres import PostgresDatabase
+
+    app.extensions["database"] = PostgresDatabase("host=127.0.0.1 port=1 user=x dbname=x", wait=0.2)
+    plain = browser.post("/chat/messages", message="Do not lose me")
+    assert plain.status_code == 503
+    assert plain.headers["Retry-After"] == "2"
+    assert "Do not lose me" in plain.get_data(as_text=True)
+    fragment = browser.post("/chat/messages", htmx=True, message="Do not lose me")
+    assert fragment.status_code == 503
+    assert "Retry" in fragment.get_data(as_text=True)

@@ -1,0 +1,122 @@
+"""/tickets and what an agent does there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cast import Agent
+from tests.web import Browser, Web
+
+
+@pytest.fixture
+def desk(web: Web, alice: Agent) -> Browser:
+    """Alice's browser; ticket 1001 is hers, of Vera."""
+    web.customer("Help me", customer_name="Vera Lindt", customer_phone="+4930901820")
+    return web.agent("alice")
+
+
+def fragment(browser: Browser, path: str) -> str:
+    return browser.get(path, headers={"HX-Request": "true"}).get_data(as_text=True)
+
+
+def test_the_desk_shows_queue_conversation_and_customer(desk: Browser) -> None:
+    page = desk.get("/agent?ticket=1001").get_data(as_text=True)
+    for part in ("Vera Lindt", "Help me", "+49 30 901820", "web-chat", "Mine", "Unassigned", "All"):
+        assert part in page
+
+
+def test_a_ticket_as_a_page_is_the_desk(desk: Browser) -> None:
+    answer = desk.get("/tickets/1001")
+    assert (answer.status_code, answer.location) == (303, "/agent?ticket=1001")
+
+
+def test_a_ticket_as_a_fragment_brings_the_customer_along(desk: Browser) -> None:
+    html = fragment(desk, "/tickets/1001")
+    assert "Help me" in html
+    assert '<hx-partial hx-target="#customer"' in html
+
+
+def test_a_ticket_that_is_not_there(desk: Browser) -> None:
+    assert desk.get("/agent?ticket=999").status_code == 404
+    assert "There is no ticket with this number." in desk.get("/agent?ticket=999").get_data(as_text=True)
+    assert desk.get("/tickets/999999999999", headers={"HX-Request": "true"}).status_code == 404
+
+
+def test_a_reply_is_answered_with_itself_and_a_fresh_form(desk: Browser) -> None:
+    html = desk.post("/tickets/1001/messages", htmx=True, message="Of course").get_data(as_text=True)
+    assert 'class="message message--mine"' in html
+    assert '<hx-partial hx-target="#reply"' in html
+
+
+def test_a_note_is_marked_as_one(desk: Browser) -> None:
+    html = desk.post("/tickets/1001/notes", htmx=True, message="Careful").get_data(as_text=True)
+    assert "message--note" in html
+    assert "only colleagues see this" in html
+
+
+@pytest.mark.parametrize("resource", ["messages", "notes"])
+@pytest.mark.parametrize(
+    ("text", "problem"), [("", "Write a message or add a picture first."), ("x" * 8001, "more than 8000 characters")]
+)
+def test_bad_input_is_answered_in_its_form(desk: Browser, resource: str, text: str, problem: str) -> None:
+    answer = desk.post(f"/tickets/1001/{resource}", htmx=True, message=text)
+    assert answer.status_code == 422
+    assert problem in answer.get_data(as_text=True)
+
+
+def test_the_queue_has_views_with_counts(desk: Browser) -> None:
+    assert "Vera Lindt" in fragment(desk, "/tickets?view=mine")
+    assert "Nobody waits." in fragment(desk, "/tickets?view=unassigned")
+    assert "Vera Lindt" in fragment(desk, "/tickets?view=nonsense")
+
+
+def test_close_and_reopen(desk: Browser) -> None:
+    assert "Reopen" in desk.post("/tickets/1001/closure", htmx=True).get_data(as_text=True)
+    assert "Close" in desk.delete("/tickets/1001/closure", htmx=True).get_data(as_text=True)
+
+
+def test_return_to_the_queue_and_claim(desk: Browser, rows: Any) -> None:
+    html = desk.delete("/tickets/1001/assignment", htmx=True).get_data(as_text=True)
+    assert "Nobody answers this customer yet." in html
+    desk.post("/tickets/1001/assignment", htmx=True, expected="")
+    assert rows("select status from tickets") == [("open",)]
+
+
+def test_the_loser_of_a_claim_is_told_who_won_and_sees_the_ticket_as_it_is(web: Web, desk: Browser) -> None:
+    answer = web.agent("bob").post("/tickets/1001/assignment", htmx=True, expected="")
+    html = answer.get_data(as_text=True)
+    assert answer.status_code == 409
+    assert answer.headers["HX-Retarget"] == "#notice"
+    assert "Alice Kern was faster" in html
+    assert '<hx-partial hx-target="#ticket-header-1001"' in html
+
+
+def test_hand_over_to_a_colleague(web: Web, desk: Browser, alice: Agent, bob: Agent, rows: Any) -> None:
+    bob.come()
+    desk.post("/tickets/1001/assignment", htmx=True, agent=bob.id, expected=alice.id)
+    assert rows("select assigned_agent_id::text from tickets") == [(bob.id,)]
+
+
+def test_a_colleague_has_to_take_over_before_a_reply(web: Web, desk: Browser) -> None:
+    bob = web.agent("bob")
+    assert "answers this customer" in fragment(bob, "/tickets/1001")
+    assert bob.post("/tickets/1001/messages", htmx=True, message="Mine!").status_code == 409
+
+
+def test_without_scripts_an_action_leads_back_to_the_ticket(desk: Browser) -> None:
+    answer = desk.post("/tickets/1001/closure")
+    assert (answer.status_code, answer.location) == (303, "/agent?ticket=1001")
+
+
+def test_availability_is_a_switch(desk: Browser, rows: Any) -> None:
+    assert "Away" in desk.post("/agent/availability", htmx=True, availability="away").get_data(as_text=True)
+    assert rows("select availability from agents where email like 'alice%%'") == [("away",)]
+    assert desk.post("/agent/availability", htmx=True, availability="asleep").status_code == 422
+
+
+def test_the_queue_says_why_tickets_wait(web: Web, desk: Browser) -> None:
+    desk.post("/agent/availability", availability="away")
+    web.customer("And I?")
+    assert "1 waits" in " ".join(fragment(desk, "/tickets?view=unassigned").split())

@@ -1,0 +1,75 @@
+"""Browsers as far as HTTP goes: cookies, the token of the form, and the origin of the page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from .cast import PASSWORD, email_of
+
+ORIGIN = "http://localhost"
+
+
+class Browser:
+    """One browser with its cookies. Posts carry origin and token, as those of a real page do."""
+
+    def __init__(self, app: Flask) -> None:
+        self.client: FlaskClient = app.test_client()
+        self._token = ""
+
+    def get(self, path: str, **arguments: Any) -> TestResponse:
+        """Load a page."""
+        answer = self.client.get(path, **arguments)
+        found = re.search(rb'name="csrf_token" value="([^"]+)"', answer.get_data())
+        self._token = found[1].decode() if found else self._token
+        answer.close()
+        return answer
+
+    def send(self, method: str, path: str, data: dict[str, Any] | None = None, htmx: bool = False) -> TestResponse:
+        """Send a form, from a page of ours."""
+        headers = {"Origin": ORIGIN} | ({"HX-Request": "true"} if htmx else {})
+        return self.client.open(
+            path, method=method, data={**(data or {})}, headers={**headers, "X-CSRFToken": self._token}
+        )
+
+    def post(self, path: str, htmx: bool = False, **data: Any) -> TestResponse:
+        """Post a form."""
+        return self.send("POST", path, data, htmx)
+
+    def delete(self, path: str, htmx: bool = False) -> TestResponse:
+        """Undo something."""
+        return self.send("DELETE", path, htmx=htmx)
+
+
+class Web:
+    """Makes browsers on one app."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def visitor(self) -> Browser:
+        """Give a browser that looks at the chat."""
+        browser = Browser(self._app)
+        browser.get("/chat")
+        return browser
+
+    def customer(self, message: str = "Hello", **fields: Any) -> Browser:
+        """Give a browser whose chat has begun."""
+        browser = self.visitor()
+        answer = browser.post("/chat", message=message, **fields)
+        assert answer.status_code == 303, answer.get_data(as_text=True)
+        browser.get("/chat")
+        return browser
+
+    def agent(self, name: str) -> Browser:
+        """Give a browser in which an agent is logged in."""
+        browser = Browser(self._app)
+        browser.get("/agent/login")
+        answer = browser.post("/agent/login", email=email_of(name), password=PASSWORD)
+        assert answer.status_code == 303, answer.get_data(as_text=True)
+        browser.get("/agent")
+        return browser
