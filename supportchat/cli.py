@@ -13,6 +13,7 @@ from flask import Flask, current_app
 from .auth import hash_password
 from .config import current_config
 from .database import Conflict, DatabaseError, call
+from .demo import create_demo_chats
 from .embedded import EmbeddedPostgres
 from .forms import clean_line
 from .status.checks import Checks
@@ -22,7 +23,7 @@ SHORTEST_PASSWORD = 12
 
 def init_app(app: Flask) -> None:
     """Add the commands."""
-    for command in (create_agent, doctor):
+    for command in (create_agent, demo, doctor):
         app.cli.add_command(command)
 
 
@@ -57,6 +58,16 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
         except DatabaseError as error:
             raise click.ClickException(f"The database refused it: {error}.") from error
     click.echo(f"Made {name} <{email}>." + ("" if password else f" Password: {given}"))
+
+
+@click.command("demo")
+def demo() -> None:
+    """Start a few chats, to look around in."""
+    with _running_database():
+        if not call("list_agents"):
+            raise click.ClickException("There are no agents yet. Make one first: flask --app wsgi create-agent")
+        numbers = create_demo_chats(current_app.extensions["database"])
+    click.echo(f"Started {len(numbers)} chats: {', '.join(f'#{number}' for number in numbers)}.")
 
 
 @click.command("doctor")

@@ -118,8 +118,10 @@ class EmbeddedPostgres:
             raise ConfigError(
                 f"{self.cluster} belongs to another user: start bin/run as that user, or set DATA_DIR."
             ) from error
-        # A killed server leaves the file behind, and Postgres does not start over one that names a living process.
+        # A killed server leaves these behind, and Postgres does not start over one that names a living process: another
+        # program's by now, or its own that nobody has buried yet.
         pid_file.unlink(missing_ok=True)
+        (self._sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
         return None
 
     def _make_cluster(self) -> None:
@@ -156,9 +158,9 @@ class EmbeddedPostgres:
         conninfo = f"host={self._sockets} user=postgres dbname=postgres"
         with psycopg.connect(conninfo, autocommit=True, connect_timeout=5) as connection:
             name = sql.Identifier(NAME)
-            if not connection.execute("select from pg_roles where rolname = %s", (NAME,)).fetchone():
+            if not connection.execute("select 1 from pg_roles where rolname = %s", (NAME,)).fetchone():
                 connection.execute(sql.SQL("create role {} login").format(name))
-            if not connection.execute("select from pg_database where datname = %s", (NAME,)).fetchone():
+            if not connection.execute("select 1 from pg_database where datname = %s", (NAME,)).fetchone():
                 connection.execute(sql.SQL("create database {} owner {}").format(name, name))
 
     def _make_private(self, directory: Path) -> None:

@@ -63,9 +63,7 @@ class Visitor:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """Every line of the conversation."""
-        lines: list[dict[str, Any]] = self._database.call(
-            "messages_after", session_id=self.chat["session_id"], after=0
-        )
+        lines: list[dict[str, Any]] = self._database.call("messages_after", session_id=self.chat["session_id"], after=0)
         return lines
 
     def events(self) -> list[str]:

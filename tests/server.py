@@ -53,7 +53,8 @@ class Server:
             )
         deadline = time.monotonic() + START_SECONDS
         while not self.is_ready():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 
     def is_ready(self) -> bool:

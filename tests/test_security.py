@@ -253,8 +253,14 @@ def test_templates_never_switch_escaping_off() -> None:
 
 def test_frames_for_the_socket_carry_no_attributes_of_htmx() -> None:
     # Everything that fragments.py renders for frames, with what it includes.
-    for name in ("shared/_message", "shared/_system_line", "shared/_typing", "chat/_presence", "tickets/_note",
-                 "tickets/_customer_here"):
+    for name in (
+        "shared/_message",
+        "shared/_system_line",
+        "shared/_typing",
+        "chat/_presence",
+        "tickets/_note",
+        "tickets/_customer_here",
+    ):
         assert "hx-" not in (ROOT / "templates" / f"{name}.html").read_text(), name
 
 

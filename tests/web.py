@@ -36,9 +36,9 @@ class Browser:
             path, method=method, data={**(data or {})}, headers={**headers, "X-CSRFToken": self._token}
         )
 
-    def post(self, path: str, htmx: bool = False, **data: Any) -> TestResponse:
+    def post(self, path: str, htmx: Any = False, **data: Any) -> TestResponse:
         """Post a form."""
-        return self.send("POST", path, data, htmx)
+        return self.send("POST", path, data, bool(htmx))
 
     def delete(self, path: str, htmx: bool = False) -> TestResponse:
         """Undo something."""

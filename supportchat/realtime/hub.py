@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import time
@@ -226,12 +227,10 @@ class Hub:
         gevent.spawn(self._try, self.sweep, 0)
 
     def _every(self, seconds: float, task: Callable[[int], None]) -> None:
-        count = 0
-        while True:
+        for count in itertools.count():
+            self._try(task, count)
             # Jitter, so that the processes do not all ask at the same moment.
             gevent.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311
-            self._try(task, count)
-            count += 1
 
     def _try(self, task: Callable[[int], None], count: int) -> None:
         try:

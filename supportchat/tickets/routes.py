@@ -87,6 +87,15 @@ def add_note(number: int) -> ResponseReturnValue:
     return joined(_fragments().note(number, note), partial(form, "#note", "outerMorph"))
 
 
+@bp.get("/<int(max=999999999):number>/assignment")
+@for_agents
+def colleagues(number: int) -> ResponseReturnValue:
+    """Show who could take a ticket over, as it is at this moment."""
+    return render_template(
+        "tickets/_colleagues.html", ticket=ticket_for(number), agent=g.agent, colleagues=call("list_agents")
+    )
+
+
 @bp.post("/<int(max=999999999):number>/assignment")
 @for_agents
 def assign(number: int) -> ResponseReturnValue:

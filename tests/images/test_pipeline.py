@@ -105,7 +105,7 @@ def test_an_animation_keeps_moving(store: FileStore) -> None:
     frames = [Image.new("RGB", (80, 60), (60 * n, 0, 0)) for n in range(4)]
     frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=100)
     picture = Image.open(io.BytesIO(stored(store, out.getvalue())[1]))
-    assert picture.n_frames == 4
+    assert getattr(picture, "n_frames", 1) == 4
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,10 @@ def upload(content: bytes, name: str = "photo.png") -> dict[str, Any]:
 def test_a_picture_is_a_message_and_is_served_to_both_sides(web: Web, alice: Agent, rows: Any) -> None:
     browser = web.customer("", **upload(encoded("PNG")))
     [(image_id,)] = rows("select id::text from chat_images")
-    for viewer, path in ((browser, f"/chat/images/{image_id}"), (web.agent("alice"), f"/tickets/1001/images/{image_id}")):
+    for viewer, path in (
+        (browser, f"/chat/images/{image_id}"),
+        (web.agent("alice"), f"/tickets/1001/images/{image_id}"),
+    ):
         answer = viewer.get(path)
         assert answer.status_code == 200
         assert answer.content_type == "image/webp"
@@ -222,9 +225,7 @@ def test_a_retry_with_the_same_picture_stores_it_once(web: Web, tmp_path: Path, 
     ("content", "status", "problem"),
     [(b"no picture", 422, "not a picture"), (encoded("PNG") + b"\0" * MOST_BYTES, 413, "larger than 10 MB")],
 )
-def test_a_file_that_is_not_taken_is_answered_in_the_form(
-    web: Web, content: bytes, status: int, problem: str
-) -> None:
+def test_a_file_that_is_not_taken_is_answered_in_the_form(web: Web, content: bytes, status: int, problem: str) -> None:
     browser = web.customer()
     answer = browser.post("/chat/messages", message="Look here", **upload(content))
     page = answer.get_data(as_text=True)

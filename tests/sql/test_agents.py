@@ -16,7 +16,9 @@ def test_an_address_belongs_to_one_agent_in_any_case(database: Database) -> None
 
 
 def test_no_row_of_agents_holds_a_secret(rows: Any) -> None:
-    columns = {name for (name,) in rows("select column_name from information_schema.columns where table_name = 'agents'")}
+    columns = {
+        name for (name,) in rows("select column_name from information_schema.columns where table_name = 'agents'")
+    }
     assert "email" in columns
     assert not any("password" in name or "token" in name or "hash" in name for name in columns)
 
@@ -59,7 +61,9 @@ def test_a_report_renews_the_lease_and_says_who_came(bob: Agent, database: Datab
     report = {"process_id": new_id(), "sockets": 1, "sessions": [], "token_hashes": [bob.token_hash]}
     assert database.call("report_process", **report)["came"] == 1
     assert database.call("report_process", **report)["came"] == 0
-    assert rows("select lease_expires_at > now() + interval '40 seconds' from agents where id = %s", bob.id) == [(True,)]
+    assert rows("select lease_expires_at > now() + interval '40 seconds' from agents where id = %s", bob.id) == [
+        (True,)
+    ]
 
 
 def test_a_customer_is_here_while_a_process_reports_the_socket(cast: Cast, database: Database, rows: Any) -> None:

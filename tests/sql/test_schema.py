@@ -36,7 +36,9 @@ def test_running_every_script_again_changes_no_row(cast: Cast, database_url: str
 
 
 def test_row_level_security_is_on_for_every_table(rows: Any) -> None:
-    tables = rows("select relname, relrowsecurity from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'")
+    tables = rows(
+        "select relname, relrowsecurity from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+    )
     assert len(tables) > 10
     assert [name for name, secured in tables if not secured] == []
 

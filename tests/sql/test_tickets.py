@@ -41,9 +41,7 @@ def test_a_closed_ticket_takes_no_reply(vera: Visitor, alice: Agent) -> None:
         alice.reply(vera.chat["number"])
 
 
-def test_a_repeated_reply_is_stored_once_even_after_the_ticket_moved_on(
-    vera: Visitor, alice: Agent, rows: Any
-) -> None:
+def test_a_repeated_reply_is_stored_once_even_after_the_ticket_moved_on(vera: Visitor, alice: Agent, rows: Any) -> None:
     once, number = new_id(), vera.chat["number"]
     alice.reply(number, client_message_id=once)
     alice.call("unassign_ticket", number=number)

@@ -20,6 +20,7 @@ export function sayHello() {
     hello.ticket = list ? Number(list.dataset.number) : 0;
     hello.after_note = list ? shownNote(list) : 0;
   }
+  mark(false);
   socket.send(JSON.stringify(hello));
 }
 
@@ -38,11 +39,18 @@ function onFrame(event) {
 
 function onClose(event) {
   socket = null;
+  mark(false);
   lostSince ??= Date.now();
   if (event.detail.code === SIGNED_OUT) window.location.assign("/agent/login");
 }
 
+// The page says whether it is live, for whoever looks at it: styles, tests, a curious developer.
+function mark(isLive) {
+  document.documentElement.dataset.live = isLive ? "yes" : "no";
+}
+
 function onCaughtUp() {
+  mark(true);
   const wasShown = bar() && !bar().hidden;
   lostSince = null;
   isPolling = false;

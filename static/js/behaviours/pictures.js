@@ -40,7 +40,8 @@ function show(form) {
 }
 
 function problemOf(file) {
-  if (!TYPES.includes(file.type)) return "This is not a picture that we can show. Choose a PNG, JPEG, WebP or GIF file.";
+  if (!TYPES.includes(file.type))
+    return "This is not a picture that we can show. Choose a PNG, JPEG, WebP or GIF file.";
   if (file.size > MOST_BYTES) return "This picture is larger than 10 MB. Choose a smaller one.";
 }
 

@@ -9,7 +9,8 @@ const say = debounce(async () => {
   if (!list) return;
   const before = said.get(list) ?? { delivered: 0, read: 0 };
   const delivered = shownSeq(list);
-  const isLookedAt = document.visibilityState === "visible" && list.closest("[data-timeline]").hasAttribute("data-at-end");
+  const isLookedAt =
+    document.visibilityState === "visible" && list.closest("[data-timeline]").hasAttribute("data-at-end");
   const read = isLookedAt ? delivered : before.read;
   if (delivered === before.delivered && read === before.read) return;
   said.set(list, { delivered, read });

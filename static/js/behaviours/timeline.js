@@ -60,7 +60,9 @@ function mount(list) {
     if (lines.length) onAdded(lines);
   }).observe(list, { childList: true });
   // The line that somebody types pushes the end down.
-  new MutationObserver(() => isAtEnd && toEnd()).observe(timeline.querySelector("[data-typing-line]"), { childList: true });
+  new MutationObserver(() => isAtEnd && toEnd()).observe(timeline.querySelector("[data-typing-line]"), {
+    childList: true,
+  });
 }
 
 const seqs = (list) => [...list.children].map(seqOf).filter((seq) => seq !== null);

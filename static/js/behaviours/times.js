@@ -30,7 +30,8 @@ const loaded = { at: Date.now() };
 function writeAge() {
   const seconds = Math.round((Date.now() - loaded.at) / 1000);
   for (const element of document.querySelectorAll("[data-since-load]")) {
-    element.textContent = seconds < 2 ? "just now" : seconds < 60 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
+    element.textContent =
+      seconds < 2 ? "just now" : seconds < 60 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
   }
 }
 

@@ -36,7 +36,11 @@ export async function fetchMissing(list) {
   document.addEventListener("htmx:after:request", note);
   try {
     const query = `after=${shownSeq(list)}&after_note=${shownNote(list)}`;
-    await htmx.ajax("GET", `${list.dataset.poll}?${query}`, { source: list, target: list, swap: "upsert key:data-seq" });
+    await htmx.ajax("GET", `${list.dataset.poll}?${query}`, {
+      source: list,
+      target: list,
+      swap: "upsert key:data-seq",
+    });
   } finally {
     document.removeEventListener("htmx:after:request", note);
   }

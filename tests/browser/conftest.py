@@ -1,0 +1,196 @@
+"""Real windows: Chromium on the running server, and what people do in them, in their own words."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+from tests.cast import PASSWORD, email_of
+from tests.server import Server
+
+# A sandbox does not start as root, and the rest would ask the network for things that no test needs.
+ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SECOND = 1000
+
+
+def chromium() -> str | None:
+    """Give the path of an installed Chromium; None for the one that Playwright brings."""
+    names = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of this process; each window has cookies of its own."""
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        yield made
+        made.close()
+
+
+class Window:
+    """A window with cookies of its own. What its console complains about is kept."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context = context
+        self.url = url
+        self.complaints: list[str] = []
+        self.page = self.tab()
+
+    def tab(self) -> Page:
+        """Open another tab of this window's browser."""
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("console", self._on_console)
+        return page
+
+    def _on_console(self, message: Any) -> None:
+        # That a request failed is what some tests are about; the page has to cope with it.
+        if message.type in ("error", "warning") and not re.search(
+            r"Failed to load resource|net::ERR|WebSocket connection to|Failed to fetch|htmx:ws:error", message.text
+        ):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    @property
+    def messages(self) -> Locator:
+        """The bubbles of the conversation, the oldest first."""
+        return self.page.locator("[data-messages] .bubble")
+
+    def sees(self, text: str, seconds: float = 5) -> None:
+        """Assert that a text is on the page, or comes to be."""
+        expect(self.page.get_by_text(text).first).to_be_visible(timeout=seconds * SECOND)
+
+    def does_not_see(self, text: str) -> None:
+        """Assert that a text is nowhere on the page."""
+        expect(self.page.get_by_text(text)).to_have_count(0)
+
+    def is_live(self) -> None:
+        """Wait until the socket has caught up."""
+        expect(self.page.locator("html")).to_have_attribute("data-live", "yes", timeout=15 * SECOND)
+
+
+class Customer(Window):
+    """Somebody who needs help."""
+
+    def visit(self) -> Customer:
+        """Open the chat."""
+        self.page.goto(f"{self.url}/chat")
+        return self
+
+    def start(self, message: str = "Hello", name: str = "", phone: str = "", picture: Path | None = None) -> Customer:
+        """Start a chat, and wait for the conversation."""
+        self.visit()
+        self.page.get_by_label("Your message").fill(message)
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Phone").fill(phone)
+        if picture:
+            self.page.locator("#start-image").set_input_files(picture)
+        self.page.get_by_role("button", name="Start Chat").click()
+        expect(self.box).to_be_visible()
+        return self
+
+    @property
+    def box(self) -> Locator:
+        """Where a message is written."""
+        return self.page.get_by_label("Message", exact=True)
+
+    def write(self, text: str) -> None:
+        """Send a message by Enter."""
+        self.box.fill(text)
+        self.box.press("Enter")
+
+
+class Agent(Window):
+    """Somebody who helps."""
+
+    def log_in(self, name: str = "alice", path: str = "/agent") -> Agent:
+        """Log in, and open a page."""
+        self.page.goto(f"{self.url}/agent/login?next={path}")
+        self.page.get_by_label("E-mail").fill(email_of(name))
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.wait_for_url(f"**{path}")
+        return self
+
+    def row(self, number: int = 1001) -> Locator:
+        """A ticket in the queue."""
+        return self.page.locator(f"[data-row='{number}']")
+
+    def open(self, number: int = 1001) -> Agent:
+        """Open a ticket from the queue."""
+        self.row(number).get_by_role("link").click()
+        expect(self.page.locator(f"#messages-{number}")).to_be_visible()
+        self.is_live()
+        return self
+
+    @property
+    def box(self) -> Locator:
+        """Where a reply is written."""
+        return self.page.get_by_label("Reply", exact=True).and_(self.page.locator("textarea"))
+
+    def write(self, text: str) -> None:
+        """Send a reply by Enter."""
+        self.box.fill(text)
+        self.box.press("Enter")
+
+    def note(self, text: str) -> None:
+        """Write a private note."""
+        self.page.locator("label", has_text="Note").first.click()
+        box = self.page.locator("#note-text")
+        box.fill(text)
+        box.press("Enter")
+
+    def press(self, name: str) -> None:
+        """Press a button of the ticket."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+
+Opener = Callable[..., Any]
+
+
+@pytest.fixture
+def windows(browser: Browser, server: Server) -> Iterator[Opener]:
+    """A function that opens a window. When the test ends, no console may have complained."""
+    opened: list[Window] = []
+
+    def open_window(kind: type[Window], **options: Any) -> Window:
+        window = kind(browser.new_context(**{"locale": "en-GB", **options}), server.url)
+        opened.append(window)
+        return window
+
+    yield open_window
+    complaints = [complaint for window in opened for complaint in window.complaints]
+    for window in opened:
+        window.context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def vera(windows: Opener) -> Customer:
+    """The customer's window."""
+    window: Customer = windows(Customer)
+    return window
+
+
+@pytest.fixture
+def alice(windows: Opener) -> Agent:
+    """The agent's window, at the desk."""
+    window: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    return window.log_in()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture on the disk."""
+    path = tmp_path / "photo.png"
+    picture = Image.new("RGB", (640, 480))
+    picture.putdata([(x // 3, y // 2, (x * y) % 255) for y in range(480) for x in range(640)])
+    picture.save(path)
+    return path

@@ -1,0 +1,240 @@
+"""Two people, two windows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.server import Server
+
+
+def test_a_started_chat_is_a_ticket_that_the_agent_has_at_once(alice: Agent, vera: Customer) -> None:
+    vera.start("My coffee machine shows error E4", name="Vera Lindt")
+    vera.sees("You are now talking to Alice. Your ticket is #1001.")
+    expect(alice.row()).to_contain_text("Vera Lindt", timeout=SECOND)
+    expect(alice.row()).to_contain_text("My coffee machine shows error E4")
+    expect(alice.row()).to_contain_text("1 new")
+
+
+def test_replies_go_both_ways_within_a_second(alice: Agent, vera: Customer) -> None:
+    vera.start("Hello?", name="Vera Lindt")
+    vera.is_live()
+    alice.open()
+    start = time.monotonic()
+    alice.write("Hello Vera")
+    expect(vera.messages.last).to_have_text("Hello Vera", timeout=SECOND)
+    vera.write("I need help")
+    expect(alice.messages.last).to_have_text("I need help", timeout=SECOND)
+    assert time.monotonic() - start < 3
+    assert (
+        alice.messages.all_text_contents()
+        == vera.messages.all_text_contents()
+        == ["Hello?", "Hello Vera", "I need help"]
+    )
+
+
+def test_pictures_go_both_ways_and_open_large(alice: Agent, vera: Customer, photo: Path) -> None:
+    vera.start("", picture=photo)
+    alice.open()
+    picture = alice.page.locator(".picture img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    alice.page.locator("#reply-image").set_input_files(photo)
+    alice.write("Like this one?")
+    theirs = vera.page.locator(".message--theirs .picture img")
+    expect(theirs).to_be_visible()
+    theirs.click()
+    large = vera.page.get_by_role("dialog")
+    expect(large).to_be_visible()
+    vera.page.keyboard.press("Escape")
+    expect(large).to_be_hidden()
+
+
+def test_typing_shows_on_the_other_side_and_goes_when_the_message_comes(alice: Agent, vera: Customer) -> None:
+    vera.start("Hello", name="Vera Lindt")
+    vera.is_live()
+    alice.open()
+    vera.box.press_sequentially("I wan")
+    expect(alice.page.locator(".typing")).to_contain_text("Vera Lindt is typing", timeout=SECOND)
+    alice.box.press_sequentially("Just a")
+    expect(vera.page.locator(".typing")).to_contain_text("Alice is typing", timeout=SECOND)
+    alice.box.press("Enter")
+    expect(vera.page.locator(".typing")).to_have_count(0)
+
+
+def test_a_note_is_seen_by_colleagues_and_never_by_the_customer(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start("Hello")
+    vera.is_live()
+    alice.open()
+    bob = windows(Agent).log_in("bob", "/agent?ticket=1001")
+    bob.is_live()
+    alice.note("She is a good customer")
+    bob.sees("She is a good customer", seconds=1)
+    alice.page.locator("label", has_text="Reply").first.click()
+    alice.write("Good morning")
+    vera.sees("Good morning")
+    vera.does_not_see("She is a good customer")
+    vera.page.reload()
+    vera.sees("Good morning")
+    vera.does_not_see("She is a good customer")
+    assert "good customer" not in vera.page.content()
+
+
+def test_either_side_ends_the_chat_and_a_message_opens_it_again(alice: Agent, vera: Customer) -> None:
+    vera.start("Hello")
+    vera.is_live()
+    alice.open()
+    alice.press("Close")
+    vera.sees("Alice ended the chat.")
+    vera.sees("This chat has ended")
+    vera.write("One more thing")
+    alice.sees("One more thing")
+    alice.sees("answered by you")
+    vera.page.on("dialog", lambda dialog: dialog.accept())
+    vera.page.get_by_role("button", name="End chat").click()
+    alice.sees("The customer ended the chat")
+    alice.press("Reopen")
+    vera.sees("here now")
+    vera.does_not_see("This chat has ended")
+
+
+def test_a_reload_a_second_tab_and_a_restarted_browser_show_the_same_conversation(
+    vera: Customer, windows: Opener, browser: Browser, server: Server
+) -> None:
+    vera.start("Remember me")
+    vera.page.reload()
+    vera.sees("Remember me")
+    tab = vera.tab()
+    tab.goto(f"{server.url}/chat")
+    expect(tab.get_by_text("Remember me")).to_be_visible()
+    restarted: Customer = windows(Customer, storage_state=vera.context.storage_state()).visit()
+    restarted.sees("Remember me")
+    victor: Customer = windows(Customer).visit()
+    victor.sees("How can we help?")
+    victor.does_not_see("Remember me")
+
+
+def test_two_tabs_of_one_browser_show_each_message_once(alice: Agent, vera: Customer, server: Server) -> None:
+    vera.start("From the first tab")
+    tab = vera.tab()
+    tab.goto(f"{server.url}/chat")
+    vera.is_live()
+    vera.write("Only once please")
+    for page in (vera.page, tab):
+        expect(page.get_by_text("Only once please")).to_have_count(1)
+    tab.wait_for_timeout(300)
+    for page in (vera.page, tab):
+        expect(page.get_by_text("Only once please")).to_have_count(1)
+
+
+def test_a_restarted_server_is_found_again_and_nothing_is_lost(
+    alice: Agent, vera: Customer, server: Server, database: Any
+) -> None:
+    vera.start("Before")
+    vera.is_live()
+    alice.open()
+    server.stop()
+    vera.sees("Reconnecting. Your messages are kept.", seconds=6)
+    database.call(
+        "post_reply",
+        agent_id=database.call("credentials_of", email="alice@example.com")["agent_id"],
+        number=1001,
+        client_message_id="00000000-0000-4000-8000-000000000001",
+        message="Written while it was down",
+    )
+    server.start()
+    vera.sees("Written while it was down", seconds=15)
+    vera.is_live()
+    alice.is_live()
+    vera.write("After")
+    expect(alice.messages.last).to_have_text("After")
+    expect(vera.messages).to_have_text(["Before", "Written while it was down", "After"])
+
+
+def test_without_websockets_the_page_looks_by_itself(alice: Agent, windows: Opener) -> None:
+    vera: Customer = windows(Customer)
+    vera.page.route_web_socket("**/chat/ws", lambda socket: socket.close(code=1006))
+    vera.start("No sockets here")
+    alice.open()
+    alice.write("Still reaching you")
+    vera.sees("Still reaching you", seconds=15)
+    vera.sees("We look for new messages every few seconds")
+    alice.sees("in the chat")
+    vera.write("Yes")
+    expect(alice.messages.last).to_have_text("Yes")
+
+
+def test_states_tell_how_far_a_message_has_come(alice: Agent, vera: Customer) -> None:
+    vera.start("Hello")
+    vera.is_live()
+    state = vera.page.locator("[data-state]").last
+    expect(state).to_have_text("Sent")
+    alice.open()
+    expect(state).to_have_text("Read")
+    alice.write("Hello Vera")
+    expect(alice.page.locator("[data-state]").last).to_have_text("Read")
+
+
+def test_messages_of_one_person_stand_together_under_one_line_of_time(alice: Agent, vera: Customer) -> None:
+    vera.start("One")
+    alice.open()
+    for text in ("Two", "Three", "Four"):
+        alice.write(text)
+        expect(vera.messages.last).to_have_text(text)
+    expect(vera.page.locator(".message--theirs .message__meta:visible")).to_have_count(1)
+    expect(vera.page.locator(".message--theirs .avatar").nth(0)).to_be_visible()
+    expect(vera.page.locator(".message--theirs .avatar").nth(1)).to_be_hidden()
+
+
+def test_times_and_days_are_those_of_the_reader(vera: Customer, windows: Opener, rows: Any) -> None:
+    vera.start("Late at night")
+    rows("update chat_messages set created_at = '2026-01-31 23:30:00+00'")
+    here: Customer = windows(Customer, storage_state=vera.context.storage_state(), timezone_id="UTC").visit()
+    there: Customer = windows(Customer, storage_state=vera.context.storage_state(), timezone_id="Asia/Tokyo").visit()
+    expect(here.page.locator("[data-day]").first).to_contain_text("31 January")
+    expect(here.page.locator(".message--mine time").first).to_have_text("23:30")
+    expect(there.page.locator("[data-day]").first).to_contain_text("1 February")
+    expect(there.page.locator(".message--mine time").first).to_have_text("08:30")
+
+
+def test_a_long_conversation_is_read_back_page_by_page(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("The very first")
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, n, 'user', 'line ' || n from user_sessions, generate_series(3, 120) n"
+    )
+    rows("update user_sessions set last_seq = 120")
+    vera.page.reload()
+    expect(vera.messages.last).to_be_in_viewport()
+    for _ in range(2):
+        vera.page.get_by_role("link", name="Show earlier messages").click()
+        vera.page.wait_for_timeout(200)
+    vera.sees("The very first")
+    expect(vera.page.get_by_role("link", name="Show earlier messages")).to_have_count(0)
+    assert vera.page.locator("[data-messages] > li").count() == 120
+
+
+def test_a_message_that_comes_while_one_reads_further_up_does_not_move_the_page(
+    alice: Agent, vera: Customer, rows: Any
+) -> None:
+    vera.start("The very first")
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, n, 'user', 'line ' || n from user_sessions, generate_series(3, 40) n"
+    )
+    rows("update user_sessions set last_seq = 40")
+    vera.page.reload()
+    vera.is_live()
+    timeline = vera.page.locator("[data-timeline]")
+    timeline.evaluate("element => { element.scrollTop = 300 }")
+    vera.page.wait_for_timeout(100)
+    alice.open()
+    alice.write("Down here")
+    vera.sees("1 new message")
+    assert timeline.evaluate("element => element.scrollTop") == 300
+    vera.page.get_by_role("button", name="1 new message").click()
+    expect(vera.messages.last).to_be_in_viewport()

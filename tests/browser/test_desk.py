@@ -1,0 +1,174 @@
+"""The agents' desk and the admin's page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import SECOND, Agent, Customer, Opener
+
+
+@pytest.fixture
+def bob(windows: Opener) -> Agent:
+    """A colleague at the desk."""
+    window: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    return window.log_in("bob")
+
+
+def test_the_queue_follows_what_happens(alice: Agent, vera: Customer, windows: Opener) -> None:
+    expect(alice.page.get_by_text("You have no tickets.")).to_be_visible()
+    vera.start("First", name="Vera Lindt")
+    expect(alice.page.locator("#view-mine")).to_contain_text("1", timeout=SECOND)
+    expect(alice.page.locator("#load")).to_contain_text("1/3")
+    expect(alice.page).to_have_title(re.compile(r"^\(1\) "))
+    alice.open()
+    expect(alice.row()).not_to_contain_text("new")
+    expect(alice.page).not_to_have_title(re.compile(r"^\("))
+    alice.write("An answer")
+    expect(alice.row()).to_contain_text("You: An answer")
+
+
+def test_one_of_two_claims_wins_and_the_other_is_told_who(alice: Agent, bob: Agent, vera: Customer, rows: Any) -> None:
+    rows("update agents set availability = 'away'")
+    vera.start("Who takes me?")
+    vera.sees("You are next")
+    for agent in (alice, bob):
+        agent.page.locator("#view-unassigned").click()
+        agent.open()
+    alice.press("Claim")
+    alice.sees("answered by you")
+    bob.sees("Alice Kern answers this customer.")
+    vera.sees("You are now talking to Alice.")
+
+
+def test_a_claim_that_comes_too_late_is_answered_with_who_was_faster(
+    alice: Agent, bob: Agent, vera: Customer, rows: Any
+) -> None:
+    rows("update agents set availability = 'away'")
+    vera.start("Who takes me?")
+    bob.page.locator("#view-unassigned").click()
+    bob.open()
+    bob.page.route("**/tickets/1001/changes", lambda route: route.abort())  # he has not seen it yet
+    alice.page.locator("#view-unassigned").click()
+    alice.open()
+    alice.press("Claim")
+    alice.sees("answered by you")
+    bob.press("Claim")
+    bob.sees("Alice Kern was faster: this ticket belongs to Alice Kern now.")
+    bob.sees("Take over")
+
+
+def test_a_ticket_is_handed_over_to_a_colleague(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start("Hello")
+    alice.open()
+    bob: Agent = windows(Agent).log_in("bob")
+    expect(bob.page.get_by_text("You have no tickets.")).to_be_visible()
+    him = alice.page.get_by_role("button", name="Bob Ortiz")
+    menu = alice.page.locator("summary", has_text="Hand over")
+    for _ in range(10):  # who is here is looked up each time the menu opens
+        with alice.page.expect_response("**/tickets/1001/assignment"):
+            menu.click()
+        alice.page.wait_for_timeout(100)
+        if him.is_enabled():
+            break
+        menu.click()
+    him.click()
+    alice.sees("Bob Ortiz answers this customer.")
+    vera.sees("Bob has taken over from Alice.")
+    expect(bob.row()).to_be_visible()
+
+
+def test_who_is_away_gets_no_new_ticket_and_the_first_when_available_again(alice: Agent, vera: Customer) -> None:
+    alice.page.get_by_role("button", name="Available").click()
+    expect(alice.page.get_by_role("button", name="Away")).to_be_visible()
+    vera.start("Anybody?")
+    vera.sees("You are next")
+    alice.page.get_by_role("button", name="Away").click()
+    expect(alice.row()).to_be_visible()
+    vera.sees("You are now talking to Alice.")
+
+
+def test_a_draft_waits_at_its_ticket(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start("One")
+    victor: Customer = windows(Customer)
+    victor.start("Two")
+    alice.open(1001)
+    alice.box.press_sequentially("Half an answer")
+    alice.open(1002)
+    expect(alice.box).to_have_value("")
+    expect(alice.row(1001)).to_contain_text("Draft")
+    alice.open(1001)
+    expect(alice.box).to_have_value("Half an answer")
+    alice.box.press("Enter")
+    victor.does_not_see("Half an answer")
+    vera.sees("Half an answer")
+
+
+def test_messages_of_one_ticket_do_not_appear_in_another(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start("One")
+    vera.is_live()
+    victor: Customer = windows(Customer)
+    victor.start("Two")
+    alice.open(1001)
+    alice.open(1002)
+    vera.write("For the first ticket")
+    expect(alice.row(1001)).to_contain_text("For the first ticket")
+    expect(alice.messages).to_have_text(["Two"])
+
+
+def test_a_logout_in_one_tab_ends_the_other(alice: Agent) -> None:
+    alice.is_live()
+    tab = alice.tab()
+    tab.goto(f"{alice.url}/agent")
+    tab.locator(".rail__me summary").click()
+    tab.get_by_role("button", name="Log out").click()
+    alice.page.wait_for_url("**/agent/login")
+
+
+def test_on_a_phone_there_is_one_pane_with_a_way_back(windows: Opener, vera: Customer) -> None:
+    alice: Agent = windows(Agent, viewport={"width": 390, "height": 800}).log_in()
+    vera.start("Hello", name="Vera Lindt", phone="+4930901820")
+    alice.open()
+    expect(alice.row()).to_be_hidden()
+    alice.page.get_by_role("button", name="About the customer").click()
+    expect(alice.page.get_by_role("link", name="+49 30 901820")).to_be_visible()
+    alice.page.keyboard.press("Escape")
+    expect(alice.page.locator("#customer")).to_be_hidden()
+    alice.page.get_by_role("link", name="Back to the queue").click()
+    expect(alice.row()).to_be_visible()
+
+
+def test_the_browsers_back_button_leads_back_to_the_ticket_before(
+    alice: Agent, vera: Customer, windows: Opener
+) -> None:
+    vera.start("One")
+    windows(Customer).start("Two")
+    alice.open(1001)
+    alice.open(1002)
+    alice.page.go_back()
+    expect(alice.page.locator("#messages-1001")).to_be_visible()
+
+
+def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
+    alice: Agent, vera: Customer, windows: Opener, rows: Any
+) -> None:
+    vera.start("Show me in the query")
+    carol: Agent = windows(Agent).log_in("carol", "/status")
+    carol.sees("All is well")
+    carol.sees("an event came back after")
+    carol.page.get_by_text("Check messages").click()
+    carol.sees("Show me in the query")
+    rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
+    carol.page.get_by_role("link", name="Check again").click()
+    carol.sees("One thing needs you")
+    carol.sees("the foreign key of assigned_agent_id is missing")
+    expect(carol.page.get_by_role("button", name="Copy the script")).to_be_visible()
+    rows(
+        "alter table tickets add constraint tickets_assigned_agent_id_fkey"
+        " foreign key (assigned_agent_id) references agents (id)"
+    )
+    carol.page.get_by_role("link", name="Check again").click()
+    carol.sees("All is well")

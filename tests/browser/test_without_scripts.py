@@ -1,0 +1,64 @@
+"""The chat in a browser that runs no scripts: everything but the live parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Agent, Customer, Opener
+
+
+@pytest.fixture
+def plain(windows: Opener) -> Customer:
+    """A window without scripts."""
+    window: Customer = windows(Customer, java_script_enabled=False)
+    return window
+
+
+def send(window: Customer, text: str) -> None:
+    window.box.fill(text)
+    window.page.get_by_role("button", name="Send").click()
+
+
+def test_a_whole_conversation(plain: Customer, alice: Agent, photo: Path) -> None:
+    plain.start("No scripts here", name="Vera Lindt")
+    alice.open()
+    alice.write("That is fine")
+    plain.page.get_by_role("link", name="Look for new messages").click()
+    plain.sees("That is fine")
+    plain.page.locator("#composer-image").set_input_files(photo)
+    send(plain, "And a picture")
+    expect(plain.page.locator(".message--mine .picture img")).to_be_visible()
+    alice.sees("And a picture")
+    plain.page.get_by_role("button", name="End chat").click()
+    plain.sees("This chat has ended")
+    send(plain, "Wait, one more thing")
+    plain.sees("Wait, one more thing")
+    plain.does_not_see("This chat has ended")
+
+
+def test_errors_are_said_in_place_and_the_text_is_kept(plain: Customer, tmp_path: Path) -> None:
+    plain.start("Hello")
+    (tmp_path / "a.png").write_bytes(b"this is no picture")
+    plain.page.locator("#composer-image").set_input_files(tmp_path / "a.png")
+    send(plain, "Look at this")
+    plain.sees("This is not a picture that we can show.")
+    expect(plain.box).to_have_value("Look at this")
+
+
+def test_the_start_form_says_what_is_wrong(plain: Customer) -> None:
+    plain.visit()
+    plain.page.get_by_label("Name").fill("Vera")
+    plain.page.get_by_role("button", name="Start Chat").click()
+    plain.sees("Write a message or add a picture first.")
+    expect(plain.page.get_by_label("Name")).to_have_value("Vera")
+
+
+def test_a_reload_of_the_answer_sends_nothing_twice(plain: Customer, rows: Any) -> None:
+    plain.start("Hello")
+    send(plain, "Only once")
+    plain.page.reload()
+    assert rows("select count(*) from chat_messages where message = 'Only once'") == [(1,)]

@@ -1,0 +1,216 @@
+"""The box in which people write: nothing that was typed is lost."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.conftest import SECOND, Agent, Customer, Opener
+
+
+@pytest.fixture
+def started(vera: Customer) -> Customer:
+    """A customer whose chat has begun."""
+    vera.start("Hello")
+    vera.is_live()
+    return vera
+
+
+def drop(page: Any, selector: str, photo: Path, event: str = "drop") -> None:
+    """Drop a file on an element, or paste it there."""
+    page.evaluate(
+        """async ([selector, data, event]) => {
+            const transfer = new DataTransfer();
+            const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+            transfer.items.add(new File([bytes], "photo.png", { type: "image/png" }));
+            const options = { bubbles: true, cancelable: true };
+            const made = event === "paste"
+                ? new ClipboardEvent("paste", { ...options, clipboardData: transfer })
+                : new DragEvent(event, { ...options, dataTransfer: transfer });
+            document.querySelector(selector).dispatchEvent(made);
+        }""",
+        [selector, base64.b64encode(photo.read_bytes()).decode(), event],
+    )
+
+
+def test_enter_sends_and_shift_enter_breaks_the_line(started: Customer) -> None:
+    started.box.press_sequentially("First line")
+    started.box.press("Shift+Enter")
+    started.box.press_sequentially("second line")
+    started.box.press("Enter")
+    expect(started.messages.last).to_have_text("First line\nsecond line")
+    expect(started.box).to_have_value("")
+
+
+def test_the_box_is_cleared_only_when_the_server_has_answered(started: Customer) -> None:
+    held: list[Route] = []
+    started.page.route("**/chat/messages", lambda route: held.append(route))
+    started.write("Wait for it")
+    started.page.wait_for_timeout(300)
+    expect(started.box).to_have_value("Wait for it")
+    started.box.press("End")
+    started.box.press_sequentially(" and go on")
+    held[0].continue_()
+    expect(started.messages.last).to_have_text("Wait for it")
+    expect(started.box).to_have_value("and go on")
+
+
+def test_a_failed_send_keeps_the_text_and_is_retried_as_the_same_message(started: Customer, rows: Any) -> None:
+    ids: list[str] = []
+
+    def lose_the_answer(route: Route) -> None:
+        ids.append(str(route.request.post_data).split('name="client_message_id"')[1].split()[0])
+        route.fetch()  # it arrives, and nobody hears that it did
+        route.abort()
+
+    started.page.route("**/chat/messages", lose_the_answer, times=1)
+    started.write("Exactly once")
+    started.sees("Not sent: no connection. Your text is kept.")
+    expect(started.box).to_have_value("Exactly once")
+    with started.page.expect_request("**/chat/messages") as retried:
+        started.page.get_by_role("button", name="Retry").click()
+    assert ids[0] in str(retried.value.post_data)
+    expect(started.box).to_have_value("")
+    started.does_not_see("Not sent")
+    expect(started.page.get_by_text("Exactly once")).to_have_count(1)
+    assert rows("select count(*) from chat_messages where message = 'Exactly once'") == [(1,)]
+
+
+def test_another_text_after_a_failed_send_is_another_message(started: Customer, rows: Any) -> None:
+    started.page.route("**/chat/messages", lambda route: (route.fetch(), route.abort()), times=1)
+    started.write("First try")
+    started.sees("Not sent")
+    started.write("Second thoughts")
+    expect(started.messages.last).to_have_text("Second thoughts")
+    assert rows("select message from chat_messages where sender = 'user' order by seq") == [
+        ("Hello",),
+        ("First try",),
+        ("Second thoughts",),
+    ]
+
+
+def test_an_error_of_the_server_is_said_in_place_and_can_be_retried(started: Customer, rows: Any) -> None:
+    rows("alter function post_message rename to post_message_gone")
+    started.write("Are you there?")
+    started.sees("Retry")
+    expect(started.box).to_have_value("Are you there?")
+    rows("alter function post_message_gone rename to post_message")
+    started.page.get_by_role("button", name="Retry").click()
+    expect(started.messages.last).to_have_text("Are you there?")
+
+
+def test_an_empty_message_is_answered_in_place(started: Customer) -> None:
+    started.box.press("Enter")
+    started.sees("Write a message or add a picture first.")
+
+
+def test_a_draft_survives_a_reload(started: Customer) -> None:
+    started.box.press_sequentially("Not finished")
+    started.page.reload()
+    expect(started.box).to_have_value("Not finished")
+    started.box.press("Enter")
+    expect(started.messages.last).to_have_text("Not finished")
+    started.page.reload()
+    expect(started.box).to_have_value("")
+
+
+def test_the_start_form_keeps_what_was_typed_when_something_is_wrong(vera: Customer) -> None:
+    vera.visit()
+    vera.page.get_by_label("Name").fill("Vera")
+    vera.page.get_by_role("button", name="Start Chat").click()
+    vera.sees("Write a message or add a picture first.")
+    expect(vera.page.get_by_label("Name")).to_have_value("Vera")
+    vera.page.get_by_label("Your message").fill("Now I know what to say")
+    vera.page.get_by_role("button", name="Start Chat").click()
+    vera.sees("Ticket #1001")
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_a_picture_can_be_dropped_and_pasted(started: Customer, photo: Path, event: str) -> None:
+    drop(started.page, "#composer-text", photo, event)
+    started.sees("photo.png")
+    started.box.press("Enter")
+    expect(started.page.locator(".message--mine .picture img")).to_be_visible()
+    expect(started.page.locator("[data-preview]")).to_be_hidden()
+
+
+def test_a_chosen_picture_can_be_taken_away_again(started: Customer, photo: Path) -> None:
+    started.page.locator("#composer-image").set_input_files(photo)
+    started.sees("photo.png")
+    started.page.get_by_role("button", name="Remove the picture").click()
+    expect(started.page.locator("[data-preview]")).to_be_hidden()
+    started.write("Only text")
+    expect(started.messages.last).to_have_text("Only text")
+    expect(started.page.locator(".picture")).to_have_count(0)
+
+
+def test_an_upload_shows_how_far_it_is(started: Customer, tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = tmp_path / "noise.png"
+    Image.effect_noise((1600, 1600), 90).convert("RGB").save(path)
+    assert path.stat().st_size > 1_000_000
+    client = started.context.new_cdp_session(started.page)
+    client.send("Network.enable")
+    client.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000},
+    )
+    started.page.evaluate(
+        """() => {
+            window.seen = [];
+            const bar = document.querySelector("[data-progress]");
+            new MutationObserver(() => !bar.hidden && window.seen.push(bar.value)).observe(bar, { attributes: true });
+        }"""
+    )
+    started.page.locator("#composer-image").set_input_files(path)
+    started.page.get_by_role("button", name="Send").click()
+    expect(started.page.locator(".message--mine .picture img")).to_be_visible(timeout=20 * SECOND)
+    seen = started.page.evaluate("window.seen")
+    assert len(seen) > 2
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [("a.pdf", b"%PDF-1.7", "not a picture"), ("a.png", b"x" * 10_485_761, "larger than 10 MB")],
+)
+def test_a_file_that_cannot_be_taken_is_refused_before_it_is_sent(
+    started: Customer, tmp_path: Path, name: str, content: bytes, problem: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    started.page.locator("#composer-image").set_input_files(tmp_path / name)
+    started.sees(problem)
+    expect(started.page.locator("[data-preview]")).to_be_hidden()
+
+
+def test_what_looks_like_a_page_is_shown_as_text(alice: Agent, started: Customer) -> None:
+    alice.open()
+    bait = '"><img src=x onerror="document.title=1"><hx-partial hx-target="body">gone</hx-partial>{{7*7}}'
+    started.write(bait)
+    expect(alice.messages.last).to_have_text(bait)
+    expect(started.messages.last).to_have_text(bait)
+    assert alice.page.title() != "1"
+
+
+def test_a_link_can_be_clicked_and_leads_outside_safely(started: Customer) -> None:
+    started.write("See https://example.com/a?b=1&c=2 please")
+    link = started.messages.last.get_by_role("link")
+    expect(link).to_have_attribute("href", "https://example.com/a?b=1&c=2")
+    assert "noopener" in str(link.get_attribute("rel"))
+
+
+def test_on_a_touch_keyboard_enter_breaks_the_line(windows: Opener) -> None:
+    vera: Customer = windows(Customer, has_touch=True, is_mobile=True, viewport={"width": 390, "height": 760})
+    vera.start("Hello")
+    vera.box.press_sequentially("First")
+    vera.box.press("Enter")
+    vera.box.press_sequentially("second")
+    expect(vera.box).to_have_value("First\nsecond")
+    vera.page.get_by_role("button", name="Send").click()
+    expect(vera.messages.last).to_have_text("First\nsecond")

@@ -1,0 +1,397 @@
+"""bin/run as a whole: the first start, the second, the end, and what it says when it cannot start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from supportchat.config import ROOT
+from supportchat.embedded import EmbeddedPostgres
+from tests.server import free_port
+
+START_SECONDS = 60
+
+
+class Desk:
+    """A desk as somebody runs it: `bin/run` with a data folder and a port."""
+
+    def __init__(self, data_dir: Path, *prefix: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.output = data_dir.parent / f"{data_dir.name}.log"
+        self._prefix = prefix
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Run it until it says that it is ready; give how many seconds that took."""
+        start = time.monotonic()
+        with self.output.open("ab") as output:
+            output.truncate(0)
+            self.process = subprocess.Popen(
+                [*self._prefix, ROOT / "bin" / "run"],
+                cwd="/",
+                env=environment(DATA_DIR=str(self.data_dir), PORT=str(self.port)),
+                stdout=output,
+                stderr=output,
+            )
+        while "Ready." not in self.text:
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() - start < START_SECONDS, self.text
+            time.sleep(0.02)
+        return time.monotonic() - start
+
+    @property
+    def text(self) -> str:
+        """What it has printed."""
+        return self.output.read_text()
+
+    def family(self) -> list[psutil.Process]:
+        """Every process of it."""
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop it, and give its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(40)
+
+    def kill(self) -> None:
+        """Kill everything at once, as a power cut would."""
+        for act in (psutil.Process.suspend, psutil.Process.kill):
+            for process in self.family():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    act(process)
+        assert self.process is not None
+        self.process.wait()
+
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run SQL on its database."""
+        with psycopg.connect(EmbeddedPostgres(self.data_dir).conninfo, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+def environment(**values: str) -> dict[str, str]:
+    """Give an environment without settings of this machine's desk."""
+    ours = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "SECRET_KEY", "PUBLIC_URL"}
+    return {name: value for name, value in os.environ.items() if name not in ours} | values
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """A folder of which only its owner may see anything."""
+    folder = tmp_path / "private"
+    folder.mkdir(mode=0o700)
+    return folder / "data"
+
+
+@pytest.fixture
+def desk(data_dir: Path) -> Iterator[Desk]:
+    """A desk that is not running yet."""
+    made = Desk(data_dir)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.kill()
+
+
+def refused(**values: str) -> str:
+    """Run bin/run where it cannot start, and give what it says."""
+    done = subprocess.run(
+        [ROOT / "bin" / "run"], env=environment(**values), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode not in (0, None)
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("supportchat: ")
+    return lines[0]
+
+
+def test_the_first_start_makes_everything_and_says_the_passwords_once(desk: Desk) -> None:
+    desk.start()
+    assert len(re.findall(r"@example\.com +(?:[0-9a-f]{4}-){3}[0-9a-f]{4}", desk.text)) == 3
+    assert f"http://127.0.0.1:{desk.port}/chat" in desk.text
+    assert desk.run("select count(*) from agents") == [(3,)]
+    assert desk.stop() == 0
+    desk.start()
+    assert "password" not in desk.text.lower()
+    assert "applied" not in desk.text
+    assert desk.stop() == 0
+
+
+def test_the_second_start_takes_less_than_five_seconds_and_keeps_the_data(desk: Desk) -> None:
+    desk.start()
+    desk.run("insert into visitors (token_hash) values ('kept')")
+    desk.stop()
+    assert desk.start() < 5
+    assert desk.run("select token_hash from visitors") == [("kept",)]
+    desk.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_every_process_in_order(desk: Desk, number: int) -> None:
+    desk.start()
+    family = desk.family()
+    assert any("postgres" in process.name() for process in family)
+    assert desk.stop(number) == 0
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert alive == []
+    assert "database system is shut down" in (desk.data_dir / "postgres.log").read_text()
+
+
+def test_after_a_power_cut_a_new_start_has_lost_nothing(desk: Desk) -> None:
+    desk.start()
+    for number in range(20):
+        desk.run(f"insert into visitors (token_hash) values ('{number}')")
+    desk.kill()
+    desk.start()
+    assert desk.run("select count(*) from visitors") == [(20,)]
+    assert desk.stop() == 0
+
+
+def test_a_stale_pid_of_another_program_does_not_keep_it_from_starting(desk: Desk) -> None:
+    desk.start()
+    desk.kill()
+    pid_file = desk.data_dir / "postgres" / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+    desk.start()
+    assert desk.stop() == 0
+
+
+def postmaster(desk: Desk) -> psutil.Process:
+    return psutil.Process(int((desk.data_dir / "postgres" / "postmaster.pid").read_text().split()[0]))
+
+
+def test_a_killed_postgres_is_started_again(desk: Desk) -> None:
+    desk.start()
+    server = postmaster(desk)
+    for process in [*server.children(recursive=True), server]:
+        process.kill()
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            desk.run("select 1")
+            break
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert desk.stop() == 0
+
+
+def gunicorn(desk: Desk) -> psutil.Process | None:
+    for process in desk.family():
+        with contextlib.suppress(psutil.Error):
+            if "gunicorn.conf.py" in " ".join(process.cmdline()):
+                return process
+    return None
+
+
+def test_a_killed_gunicorn_is_started_again(desk: Desk) -> None:
+    desk.start()
+    master = gunicorn(desk)
+    assert master is not None
+    master.kill()
+    deadline = time.monotonic() + 20
+    while (again := gunicorn(desk)) is None or again.pid == master.pid or not answers(desk.port):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert desk.stop() == 0
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200)
+    return False
+
+
+def test_when_the_server_process_is_killed_its_children_stop_by_themselves(desk: Desk) -> None:
+    desk.start()
+    family = desk.family()
+    family[0].kill()
+    _, alive = psutil.wait_procs(family, timeout=25)
+    assert alive == []
+
+
+# Becomes nobody, for whom the interpreter may lie in a home directory that only root can enter: its folder is shown
+# at the same place in a file system of this process alone.
+AS_NOBODY = """
+set -e
+if ! setpriv --reuid=nobody --regid=nogroup --clear-groups test -x "$1/bin/python3"; then
+  hold=$(mktemp -d)
+  mount --bind "$1" "$hold"
+  mount -t tmpfs -o mode=755 tmpfs "/$(echo "$1" | cut -d/ -f2)"
+  mkdir -p "$1"
+  mount --move "$hold" "$1"
+fi
+shift
+exec setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="whoever runs this is a plain user already")
+def test_a_plain_user_can_run_it(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.chown(home, "nobody", "nogroup")
+    for directory in (tmp_path, *tmp_path.parents):
+        if directory.stat().st_uid == 0:
+            directory.chmod(directory.stat().st_mode | 0o055)
+    desk = Desk(home / "data", "unshare", "--mount", "sh", "-c", AS_NOBODY, "sh", os.path.realpath(sys.base_prefix))
+    try:
+        desk.start()
+        assert postmaster(desk).username() == "nobody"
+        assert desk.stop() == 0
+    finally:
+        if desk.process is not None and desk.process.poll() is None:
+            desk.kill()
+
+
+def test_a_taken_port_is_named_with_the_way_out(desk: Desk, tmp_path: Path) -> None:
+    desk.start()
+    said = refused(PORT=str(desk.port), DATA_DIR=str(tmp_path / "other"))
+    assert f"Port {desk.port} is taken" in said
+    assert f"PORT={desk.port + 1} bin/run" in said
+    desk.stop()
+
+
+def test_a_second_desk_on_the_same_data_is_refused(desk: Desk) -> None:
+    desk.start()
+    said = refused(PORT=str(free_port()), DATA_DIR=str(desk.data_dir))
+    assert f"Another supportchat runs on {desk.data_dir}" in said
+    assert desk.run("select 1") == [(1,)]
+    desk.stop()
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
+    said = refused(PORT=str(free_port()), DATA_DIR=str(tmp_path / "a file" / "data"))
+    assert "Cannot write to" in said
+    assert "DATA_DIR" in said
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"PORT": "http"}, "PORT is 'http'"),
+        ({"WORKERS": "0"}, "WORKERS is '0'"),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
+        ({"PUBLIC_URL": "chat.example.com"}, "PUBLIC_URL is 'chat.example.com'"),
+        ({"PUBLIC_URL": "https://chat.example.com/desk"}, "without a path"),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/x", "SECRET_KEY": "x" * 32}, "No Postgres answers at DATABASE_URL"),
+    ],
+)
+def test_a_wrong_setting_is_named(values: dict[str, str], sentence: str, tmp_path: Path) -> None:
+    assert sentence in refused(**{"PORT": str(free_port()), "DATA_DIR": str(tmp_path / "data"), **values})
+
+
+def stripped_clone(tmp_path: Path) -> Path:
+    """Give a copy of the project without what bin/setup has installed."""
+    clone = tmp_path / "clone"
+    shutil.copytree(
+        ROOT,
+        clone,
+        ignore=shutil.ignore_patterns(".venv", "node_modules", "data", "vendor", ".git", "*_cache", "screenshots"),
+    )
+    return clone
+
+
+def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:
+    clone, tools = stripped_clone(tmp_path), tmp_path / "tools"
+    tools.mkdir()
+    old = tools / "python3"
+    old.write_text('#!/bin/sh\ncase "$1" in --version) echo "Python 3.9.2";; *) exit 1;; esac\n')
+    old.chmod(0o755)
+    for name in ("bash", "dirname", "cat", "cksum", "grep", "env"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    done = subprocess.run([clone / "bin/run"], env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is needed, and Python 3.9.2 was found" in done.stderr
+
+
+def test_a_registry_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    clone = stripped_clone(tmp_path)
+    done = subprocess.run(
+        [clone / "bin/run"],
+        env=environment(
+            PIP_INDEX_URL="http://127.0.0.1:1/simple",
+            PIP_EXTRA_INDEX_URL="",
+            PIP_FIND_LINKS="",
+            PIP_CONFIG_FILE=os.devnull,
+            PIP_NO_CACHE_DIR="1",
+            PIP_RETRIES="0",
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "could not be installed" in done.stderr
+    assert "check the connection to the package registry" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+# The commands that work beside it
+
+
+def flask(*arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
+        cwd=ROOT,
+        env=environment(**values),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_an_agent_is_made_while_the_desk_runs_and_while_it_does_not(desk: Desk) -> None:
+    desk.start()
+    where = {"DATA_DIR": str(desk.data_dir)}
+    arguments = ["create-agent", "--name", "Dora Lind", "--admin"]
+    done = flask(*arguments, "--email", "dora@example.com", **where)
+    assert done.returncode == 0, done.stderr
+    assert "Made Dora Lind <dora@example.com>. Password: " in done.stdout
+    again = flask(*arguments, "--email", "DORA@example.com", **where)
+    assert again.returncode != 0
+    assert "exists already" in again.stderr
+    desk.stop()
+    assert flask(*arguments, "--email", "eve@example.com", **where).returncode == 0
+    assert not (desk.data_dir / "postgres" / "postmaster.pid").exists()
+
+
+def test_the_doctor_tells_what_it_found(desk: Desk) -> None:
+    desk.start()
+    done = flask("doctor", DATA_DIR=str(desk.data_dir))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "user_sessions" in done.stdout
+    desk.run("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
+    done = flask("doctor", DATA_DIR=str(desk.data_dir))
+    assert done.returncode == 1
+    assert "fix_foreign_keys.sql" in done.stdout
+    desk.stop()
+
+
+def test_migrate_says_what_it_did(desk: Desk) -> None:
+    desk.start()
+    desk.stop()
+    where = environment(DATA_DIR=str(desk.data_dir))
+    done = subprocess.run([ROOT / "bin/migrate"], env=where, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "The database was up to date already.\n")
