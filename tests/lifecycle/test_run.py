@@ -183,7 +183,8 @@ def test_a_killed_postgres_is_started_again(desk: Desk) -> None:
     desk.start()
     server = postmaster(desk)
     for process in [*server.children(recursive=True), server]:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     deadline = time.monotonic() + 15
     while True:
         try:

@@ -1,0 +1,50 @@
+"""The documents say what is there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+from flask import Flask
+
+from supportchat.config import ROOT, Config
+from tests.docs import MARK, PAGE, reference
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def test_every_setting_is_described() -> None:
+    described = text("docs/self-hosting.md")
+    for field in fields(Config):
+        assert f"`{field.name.upper()}`" in described, field.name
+
+
+def test_every_command_is_listed() -> None:
+    for command in (ROOT / "bin").iterdir():
+        assert f"bin/{command.name}" in text("docs/development.md"), command.name
+
+
+def test_every_address_is_in_the_architecture(app: Flask) -> None:
+    described = text("docs/architecture.md")
+    for rule in app.url_map.iter_rules():
+        path = rule.rule.replace("<int(max=999999999):number>", "<number>").replace("<uuid:image_id>", "<id>")
+        assert f"`{path}`" in described, path
+
+
+def test_every_function_is_described_by_its_own_comment() -> None:
+    page = PAGE.read_text()
+    assert page[page.index(MARK) + len(MARK) :] == reference(), "run: python -m tests.docs"
+    names = re.findall(
+        r"create or replace function public\.(\w+)", "".join(p.read_text() for p in ROOT.glob("sql/functions/*.sql"))
+    )
+    assert len(names) > 60
+    for name in names:
+        assert f"`{name}(" in page, name
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
