@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 
 from flask import Flask, current_app, make_response, render_template, request
@@ -20,6 +21,7 @@ CODES = {404: "not_found", 411: "length_required", 413: "body_too_large"}
 # What the same request, sent again, may well do.
 WORTH_RETRYING = (429, 500, 502, 503, 504)
 RETRY_SECONDS = 2
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
 def init_app(app: Flask) -> None:
@@ -32,8 +34,8 @@ def init_app(app: Flask) -> None:
 
 
 def on_expired_form(error: CSRFError) -> ResponseReturnValue:
-    """Answer a form whose token is not this browser's."""
-    return failure(400, "form_expired")
+    """Answer a form whose token is not this browser's, or whose browser keeps no cookies at all."""
+    return failure(400, "form_expired" if request.cookies else "cookies_refused")
 
 
 def on_http_error(error: HTTPException) -> ResponseReturnValue:
@@ -66,6 +68,9 @@ def described(error: Exception) -> tuple[int, str, str]:
 
 def on_fault(error: Exception) -> ResponseReturnValue:
     """Answer a fault of our own, by a number under which the log has the rest."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        current_app.logger.error("no room: %s", error)
+        return failure(503, "no_room")
     number = secrets.token_hex(4)
     current_app.logger.exception("fault %s", number)
     return failure(500, "fault", number=number)

@@ -10,6 +10,7 @@ SENTENCES = {
     "conversation_not_found": "There is no chat in this browser yet. Start one, and your message will reach us.",
     "conversation_moved_on": "You have started a newer chat in another tab. Load this page again to go on there.",
     "form_expired": "This page was open for too long. Please send it once more: your text is still here.",
+    "cookies_refused": "Your browser has not kept our cookie. Allow cookies for this page, and send it once more.",
     # Pictures
     "image_empty": "This file is empty. Choose another picture.",
     "image_unknown_type": "This is not a picture that we can show. Choose a PNG, JPEG, WebP or GIF file.",
@@ -34,6 +35,7 @@ SENTENCES = {
     "value_refused": "One of the values cannot be stored like this. Check them and try again.",
     "database_unavailable": "We cannot reach our database just now. Nothing is lost: try again in a moment.",
     "schema_missing": "The database is not set up completely. An admin finds on the status page what to run.",
+    "no_room": "Our disk is full just now. Nothing is lost: try again in a few minutes.",
     "not_found": "There is nothing at this address.",
     "body_too_large": "This is larger than we can take. Pictures may have up to 10 MB.",
     "length_required": "The request does not say how long it is, so it was refused.",

@@ -290,3 +290,12 @@ def test_a_lost_database_is_said_in_words_and_keeps_the_text(web: Web, app: Flas
     fragment = browser.post("/chat/messages", htmx=True, message="Do not lose me")
     assert fragment.status_code == 503
     assert "Retry" in fragment.get_data(as_text=True)
+
+
+def test_a_browser_without_cookies_is_told_what_to_allow(app: Flask) -> None:
+    browser = Browser(app)
+    answer = browser.client.post("/chat", data={"message": "Keep this"}, headers={"Origin": ORIGIN})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 400
+    assert "Allow cookies for this page" in page
+    assert "Keep this" in page

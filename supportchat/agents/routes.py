@@ -98,7 +98,12 @@ def socket(websocket: Server) -> ResponseReturnValue:
     """Push what happens at the desk, and in the ticket that the page shows."""
     hub: Hub = current_app.extensions["hub"]
     agent_id = g.agent["id"]
-    page = Connection(websocket.input_buffer.wake, agent_id=agent_id, token_hash=auth.agent_token_hash())
+    page = Connection(
+        websocket.input_buffer.wake,
+        agent_id=agent_id,
+        token_hash=auth.agent_token_hash(),
+        address=request.remote_addr or "",
+    )
     if not hub.add(page):
         page.close(OVERLOAD)
     hub.report_soon()

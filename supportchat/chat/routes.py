@@ -189,7 +189,7 @@ def socket(websocket: Server) -> None:
     """Push what happens in the conversation of this browser."""
     session_id = conversation_of_browser()["session_id"]
     hub = _hub()
-    page = Connection(websocket.input_buffer.wake, token_hash=auth.visitor())
+    page = Connection(websocket.input_buffer.wake, token_hash=auth.visitor(), address=request.remote_addr or "")
     if not hub.add(page):
         page.close(OVERLOAD)
 

@@ -24,8 +24,8 @@ MOST_MOVING_PIXELS = 30_000_000  # all frames of an animation together
 MOST_FRAMES = 300
 LONGEST_SIDE = 2048
 LONGEST_MOVING_SIDE = 640
-MEMORY = 700_000_000
-CPU_SECONDS = 8
+MEMORY = 512 * 1024 * 1024
+CPU_SECONDS = 5
 MOST_OUTPUT = 10 * 1024 * 1024
 
 
@@ -65,12 +65,9 @@ def redraw_still(picture: Image.Image, target: Path) -> dict[str, Any]:
     """Draw one picture, upright, at most `LONGEST_SIDE` wide and high."""
     was_jpeg = picture.format == "JPEG"
     picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-    upright = ImageOps.exif_transpose(picture)
-    upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    if was_jpeg or not upright.has_transparency_data:
-        canvas = fresh_canvas(upright, "RGB")
-    else:
-        canvas = fresh_canvas(upright, "RGBA")
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    ImageOps.exif_transpose(picture, in_place=True)
+    canvas = fresh_canvas(picture, "RGBA" if picture.has_transparency_data and not was_jpeg else "RGB")
     if was_jpeg:
         canvas.save(target, "JPEG", quality=85)
         return described("image/jpeg", canvas)

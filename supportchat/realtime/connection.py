@@ -18,16 +18,24 @@ NOT_ALLOWED = 4403
 class Connection:
     """Frames wait here until the socket takes them. A page that does not keep up is closed; it catches up by seq."""
 
-    def __init__(self, wake: Event | None = None, *, agent_id: str = "", token_hash: str = "") -> None:
-        """:param wake: set whenever the writer has something to do."""
+    def __init__(
+        self, wake: Event | None = None, *, agent_id: str = "", token_hash: str = "", address: str = ""
+    ) -> None:
+        """:param wake: set whenever the writer has something to do. :param address: the IP address of the page."""
         self.wake = wake or Event()
         self.agent_id = agent_id
         self.token_hash = token_hash
+        self.address = address
         self.close_code: int | None = None
         # What this page has been sent of the conversation that it shows.
         self.last_seq = 0
         self.last_note_no = 0
         self._frames: deque[str] = deque()
+
+    @property
+    def viewer(self) -> str:
+        """Whose page it is: an agent's id, or the hash of a browser's key."""
+        return self.agent_id or self.token_hash
 
     def push(self, frame: str) -> None:
         """Queue a frame. When the outbox is full, the page is told to come back later instead."""

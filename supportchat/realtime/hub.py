@@ -7,6 +7,7 @@ import logging
 import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ import gevent
 
 from ..database import Database, DatabaseError
 from ..fragments import Fragments, event_frame
+from ..security import is_loopback
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection
 from .conversation import Conversation
 from .events import Event, Events
@@ -23,6 +25,7 @@ REPORT_SECONDS = 10.0
 REPORT_SOON_SECONDS = 0.2
 FULL_SWEEP_EVERY = 5  # sweeps: presence and places in the queue change without an event
 PAGES_PER_VIEWER = 20
+PAGES_PER_ADDRESS = 500
 POLLER_SECONDS = 20.0
 QUEUE_CHANGED = event_frame("queue_changed")
 QUEUE_EVENTS = {"message.posted", "note.added", "ticket.changed", "agent.changed"}
@@ -41,6 +44,7 @@ class Hub:
         self._fragments = fragments
         self._conversations: dict[str, Conversation] = {}
         self._pages: dict[Connection, Conversation | None] = {}
+        self._counts: Counter[str] = Counter()
         self._desks: set[Connection] = set()
         self._polls: dict[tuple[str, str], float] = {}
         self._pings: dict[str, Callable[[], None]] = {}
@@ -51,10 +55,13 @@ class Hub:
     # Pages
 
     def add(self, page: Connection) -> bool:
-        """Take in a page that has opened its socket. False when its viewer has too many open already."""
-        viewer = page.agent_id or page.token_hash
-        if sum((other.agent_id or other.token_hash) == viewer for other in self._pages) >= PAGES_PER_VIEWER:
+        """Take in a page that has opened its socket. False when its viewer or its address has too many open already."""
+        limits = [(page.viewer, PAGES_PER_VIEWER)]
+        if page.address and not is_loopback(page.address):  # a proxy of ours, behind which everybody is
+            limits.append((page.address, PAGES_PER_ADDRESS))
+        if any(self._counts[key] >= limit for key, limit in limits):
             return False
+        self._counts.update(key for key, _ in limits)
         self._pages[page] = None
         if page.agent_id:
             self._desks.add(page)
@@ -63,7 +70,10 @@ class Hub:
     def remove(self, page: Connection) -> None:
         """Forget a page whose socket is gone."""
         self._leave(page)
-        self._pages.pop(page, None)
+        if page in self._pages:
+            del self._pages[page]
+            self._counts.subtract({page.viewer, page.address})
+            self._counts = +self._counts  # forget who has none open
         self._desks.discard(page)
 
     def show(

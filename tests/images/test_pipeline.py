@@ -94,6 +94,13 @@ def test_large_photos_become_small_ones(store: FileStore) -> None:
     assert (image["width"], image["height"]) == (2048, 1365)
 
 
+def test_a_large_screenshot_with_transparency_fits_into_the_limits(store: FileStore) -> None:
+    out = io.BytesIO()
+    Image.new("RGBA", (5000, 5000), (200, 90, 40, 128)).save(out, "PNG")
+    image, _ = stored(store, out.getvalue())
+    assert (image["width"], image["height"]) == (2048, 2048)
+
+
 def test_transparency_is_kept(store: FileStore) -> None:
     out = io.BytesIO()
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(out, "PNG")

@@ -143,7 +143,7 @@ def test_a_page_that_is_far_behind_or_ahead_is_told_to_load_anew(hub: Hub, vera:
 
 
 def test_a_customer_is_sent_no_note(hub: Hub, vera: Visitor, alice: Agent) -> None:
-    customer, agent = shown(hub, vera), shown(hub, vera, "agent", agent_id=alice.id)
+    customer, agent = shown(hub, vera), shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
     alice.call("add_note", number=1001, client_message_id=new_id(), note="Between us")
     hub.on_event({"event": "note.added", "session_id": vera.chat["session_id"]})
     hub.sweep(0)
@@ -152,14 +152,14 @@ def test_a_customer_is_sent_no_note(hub: Hub, vera: Visitor, alice: Agent) -> No
 
 
 def test_a_note_and_a_message_at_once_both_reach_every_agent(hub: Hub, vera: Visitor, alice: Agent, bob: Agent) -> None:
-    first = shown(hub, vera, "agent", agent_id=alice.id)
+    first = shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
     alice.call("add_note", number=1001, client_message_id=new_id(), note="Between us")
-    shown(hub, vera, "agent", agent_id=bob.id)
+    shown(hub, vera, "agent", agent_id=bob.id, token_hash=bob.come().token_hash)
     assert "Between us" in json.dumps(taken(first))
 
 
 def test_typing_is_shown_to_the_other_side_only(hub: Hub, vera: Visitor, alice: Agent) -> None:
-    customer, agent = shown(hub, vera), shown(hub, vera, "agent", agent_id=alice.id)
+    customer, agent = shown(hub, vera), shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
     session_id = vera.chat["session_id"]
     hub.on_event({"event": "typing", "session_id": session_id, "sender": "user", "agent": None})
     assert "is typing" in json.dumps(taken(agent))
@@ -258,3 +258,15 @@ def test_receipts_reach_the_side_that_wrote(hub: Hub, vera: Visitor, alice: Agen
     database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
+
+
+def test_an_address_has_so_many_pages_and_no_more(hub: Hub) -> None:
+    pages = [Connection(token_hash=f"browser {n}", address="203.0.113.7") for n in range(501)]
+    assert [hub.add(page) for page in pages] == [True] * 500 + [False]
+    hub.remove(pages[0])
+    assert hub.add(pages[500])
+
+
+def test_behind_a_proxy_on_this_machine_everybody_has_the_same_address(hub: Hub) -> None:
+    pages = [Connection(token_hash=f"browser {n}", address="127.0.0.1") for n in range(501)]
+    assert all(hub.add(page) for page in pages)
