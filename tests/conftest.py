@@ -6,7 +6,7 @@ The cast: the visitors vera and victor (who must see nothing of hers), the agent
 from __future__ import annotations
 
 import itertools
-import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,22 +32,23 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_conn
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cluster() -> Iterator[str]:
     """A Postgres for this test process; gives the conninfo of its superuser, without a database."""
-    data_dir = tmp_path_factory.mktemp("data")
-    for directory in (data_dir, *data_dir.parents):
-        if directory.stat().st_uid == os.geteuid() and directory != Path("/"):
-            directory.chmod(directory.stat().st_mode | 0o711)
-    postgres = EmbeddedPostgres(data_dir, *FAST)
-    postgres.start()
-    try:
-        migrate(postgres.conninfo)
-        template = PostgresDatabase(postgres.conninfo)
-        create_cast(template)
-        template.close()
-        yield postgres.conninfo.replace(f"user={TEMPLATE} dbname={TEMPLATE}", "user=postgres")
-    finally:
-        postgres.stop()
+    # Not under pytest's own folder: for root, Postgres runs as another user, whom a second pytest, as it starts, locks
+    # out of everything in there.
+    with tempfile.TemporaryDirectory(prefix="supportchat-test-") as folder:
+        data_dir = Path(folder)
+        data_dir.chmod(0o711)
+        postgres = EmbeddedPostgres(data_dir, *FAST)
+        postgres.start()
+        try:
+            migrate(postgres.conninfo)
+            template = PostgresDatabase(postgres.conninfo)
+            create_cast(template)
+            template.close()
+            yield postgres.conninfo.replace(f"user={TEMPLATE} dbname={TEMPLATE}", "user=postgres")
+        finally:
+            postgres.stop()
 
 
 _numbers = itertools.count()
