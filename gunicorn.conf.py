@@ -32,8 +32,11 @@ def post_worker_init(worker: Any) -> None:
 
     After its grace time gunicorn writes an HTTP error into connections that are still open, websockets among them.
     """
-    hub = worker.wsgi.extensions["hub"]
+    from supportchat.images.orphans import sweep_for_ever
+
+    hub, images, database = (worker.wsgi.extensions[part] for part in ("hub", "images", "database"))
     hub.start()
+    gevent.spawn(sweep_for_ever, images, database)
 
     def stop_with_worker() -> None:
         while worker.alive:

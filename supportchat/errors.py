@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from .database import Conflict, DatabaseError, Invalid, NotFound, Unavailable
 from .images.pipeline import ImageRefused
-from .images.stores import StoreUnavailable
+from .images.stores import StoreRefuses, StoreUnavailable
 from .sentences import sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
@@ -57,7 +57,7 @@ def described(error: Exception) -> tuple[int, str, str]:
         return (413 if error.code == "image_too_large" else 422), error.code, ""
     if isinstance(error, StoreUnavailable):
         current_app.logger.error("images: %s", error)
-        return 503, "image_not_stored", ""
+        return (413, "image_not_taken", "") if isinstance(error, StoreRefuses) else (503, "image_not_stored", "")
     if isinstance(error, Unavailable):
         current_app.logger.error("database: %s %s (%s)", error.code, error.detail, error.__cause__)
         return 503, error.code, ""

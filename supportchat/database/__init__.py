@@ -38,6 +38,7 @@ REPEATABLE = frozenset(
         "post_reply",
         "record_receipt",
         "report_process",
+        "send_heartbeat",
         "start_chat",
         "sweep_assignment",
         "ticket_of_agent",
@@ -48,6 +49,8 @@ REPEATABLE = frozenset(
 
 class Database(Protocol):
     """A door: psycopg's or Supabase's."""
+
+    advice: str  # what an admin can do when the database does not answer
 
     def call(self, function: str, /, **arguments: Any) -> Any:
         """Run one function in one transaction.

@@ -30,6 +30,8 @@ CONNECTION = {
 class PostgresDatabase:
     """Calls functions by named arguments: `select public.f(p_a => ...)`, one statement and so one transaction."""
 
+    advice = "Look whether Postgres runs and DATABASE_URL is right. The desk comes back by itself."
+
     def __init__(self, conninfo: str, *, size: int = 10, wait: float = 2.0) -> None:
         """:param size: connections at most. :param wait: seconds that a call waits for a free one."""
         self._pool = ConnectionPool(

@@ -19,6 +19,7 @@ from ..security import is_loopback
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection
 from .conversation import Conversation
 from .events import Event, Events
+from .pulse import ANSWER_SECONDS, BEAT_SECONDS, Pulse
 
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
@@ -49,6 +50,7 @@ class Hub:
         self._polls: dict[tuple[str, str], float] = {}
         self._pings: dict[str, Callable[[], None]] = {}
         self._desk_fingerprint: Any = None
+        self._pulse = Pulse()
         self._is_reporting_soon = False
         self._tasks: list[gevent.Greenlet[..., Any]] = []
 
@@ -136,6 +138,8 @@ class Hub:
             answer = self._pings.pop(event["nonce"], None)
             if answer is not None:
                 answer()
+        elif kind == "heartbeat":
+            self._pulse.hear(event["beat"])
         elif kind == "session.revoked":
             self.close_pages(SIGNED_OUT, [p for p in self._pages if p.token_hash == event["token_hash"]])
         else:
@@ -176,6 +180,7 @@ class Hub:
             gevent.spawn(self.events.run, self.on_event, self._after_gap),
             gevent.spawn(self._every, SWEEP_SECONDS, self.sweep),
             gevent.spawn(self._every, REPORT_SECONDS, self.report),
+            gevent.spawn(self._every, BEAT_SECONDS, self.beat),
         ]
 
     def stop(self) -> None:
@@ -206,6 +211,17 @@ class Hub:
                 self._desk_fingerprint = fingerprint
                 self._queue_changed()
 
+    def beat(self, count: int = 0) -> None:
+        """Have a beat sent through the events, once for all processes, and begin anew when none arrives."""
+        self._pulse.expect(self._database.call("send_heartbeat", seconds=BEAT_SECONDS)["beat"])
+        gevent.spawn_later(ANSWER_SECONDS, self._check_pulse)
+
+    def _check_pulse(self) -> None:
+        if self._pulse.is_silent and self.events.is_connected and not self.is_stopping:
+            log.warning("events have gone silent: listening anew")
+            self._pulse.forgive()
+            self.events.restart()
+
     def report(self, count: int = 0) -> None:
         """Tell the database which conversations and agents are behind our sockets, and close those it knows no more."""
         agents = {page.token_hash for page in self._desks} | self._polling("agent")
@@ -234,6 +250,7 @@ class Hub:
         self._try(self.report, 0)
 
     def _after_gap(self) -> None:
+        self._pulse.forgive()
         gevent.spawn(self._try, self.sweep, 0)
 
     def _every(self, seconds: float, task: Callable[[int], None]) -> None:

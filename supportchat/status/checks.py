@@ -77,13 +77,17 @@ class Checks:
         try:
             state, text, mend, script = look()
         except DatabaseError as error:
-            if error.code == "schema_missing":
-                state, text, script = "fail", f"A function or a table is missing: {error.detail}.", ""
-                mend = "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README."
-            else:
-                state, text, script = "fail", "The database does not answer.", ""
-                mend = "Look whether Postgres runs and DATABASE_URL is right. The desk comes back by itself."
+            state, text, mend, script = "fail", *self._described(error), ""
         return Check(group, name, state, text, mend, script, (time.perf_counter() - start) * 1000)
+
+    def _described(self, error: DatabaseError) -> tuple[str, str]:
+        if error.code == "schema_missing":
+            mend = "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README."
+            return f"A function, a table or a right to use it is missing: {error.detail}.", mend
+        if error.code == "key_refused":
+            mend = "Set SUPABASE_SECRET_KEY to the secret key of the project (Settings, API Keys), and start again."
+            return "The project refuses our key.", mend
+        return "The database does not answer.", self._database.advice
 
     def _connection(self) -> Finding:
         self._database.call("applied_scripts")
@@ -120,7 +124,10 @@ class Checks:
         return "ok", rows + last, "", ""
 
     def _realtime(self) -> Finding:
-        mend = "New messages are found by looking every 2 seconds meanwhile. The connection is tried again by itself."
+        mend = (
+            "Nothing is lost: new messages are found by looking every 2 seconds meanwhile, and the connection is tried"
+            f" again by itself. If it stays like this: {self._hub.events.advice}"
+        )
         if not self._hub.events.is_connected:
             return "fail", "This process hears no events.", mend, ""
         heard, nonce, start = Event(), secrets.token_hex(8), time.perf_counter()
@@ -135,9 +142,11 @@ class Checks:
 
     def _image_storage(self) -> Finding:
         key, content = new_key(), secrets.token_bytes(64)
-        mend = "Text chat goes on. Make room on the disk, or give this user the right to write to DATA_DIR/images."
+        mend = f"Text chat goes on. {self._images.advice}"
         try:
-            self._images.put(key, io.BytesIO(content), "image/png")
+            if problems := self._images.problems():
+                return "fail", problems[0], mend, ""
+            self._images.put(key, io.BytesIO(content), "image/webp")
             try:
                 with self._images.open(key) as file:
                     if file.read() != content:

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 from werkzeug.datastructures import FileStorage
 
+from supportchat.images.orphans import sweep_orphans
 from supportchat.images.pipeline import MOST_BYTES, ImageRefused, store_upload
-from supportchat.images.stores import FileStore, StoreUnavailable, sweep_orphans
+from supportchat.images.stores import FileStore, StoreUnavailable
 from tests.cast import Agent, Cast, new_id
 from tests.web import Web
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -190,6 +192,29 @@ def test_a_lost_listener_is_opened_again_and_nothing_is_missed(
     while rows("select count(*) from pg_stat_activity where query = 'listen supportchat'") != [(1,)]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def listeners(rows: Any) -> list[int]:
+    """Give the process ids of the backends that listen."""
+    return [pid for (pid,) in rows("select pid from pg_stat_activity where query = 'listen supportchat'")]
+
+
+def test_a_listener_that_has_gone_silent_is_replaced_within_ten_seconds(
+    vera: Visitor, alice: Agent, opened: Opener, rows: Any
+) -> None:
+    page = opened(hello={"after": 2})
+    until(page, "caught_up")
+    [frozen] = listeners(rows)
+    os.kill(frozen, signal.SIGSTOP)  # its connection stays, and says nothing any more
+    try:
+        start = time.monotonic()
+        alice.reply(1001, "Into the silence")
+        assert "Into the silence" in next_line(page)  # by the sweep
+        while not set(listeners(rows)) - {frozen}:
+            assert time.monotonic() - start < 10
+            time.sleep(0.05)
+    finally:
+        os.kill(frozen, signal.SIGCONT)
 
 
 def test_a_long_message_is_refused(vera: Visitor, opened: Opener) -> None:
