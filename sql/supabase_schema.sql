@@ -20,8 +20,8 @@ begin
     end;
 end $$;
 
--- Lets only the server's role run the named functions: Supabase would expose them to the browser's keys otherwise.
-create or replace function public.restrict_functions(p_names text[])
+-- Takes the named functions from everybody but their owner: Supabase would expose them to the browser's keys otherwise.
+create or replace function public.withdraw_functions(p_names text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -35,12 +35,51 @@ begin
         where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
     loop
         execute format('revoke all on function %s from public', signature);
-        for outsider in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
+        for outsider in
+            select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role')
+        loop
             execute format('revoke all on function %s from %I', signature, outsider);
         end loop;
-        if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+    end loop;
+end $$;
+
+-- Lets only the server's role run the named functions.
+create or replace function public.restrict_functions(p_names text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    signature regprocedure;
+begin
+    perform public.withdraw_functions(p_names);
+    if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+        for signature in
+            select p.oid::regprocedure from pg_catalog.pg_proc p
+            where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
+        loop
             execute format('grant execute on function %s to service_role', signature);
-        end if;
+        end loop;
+    end if;
+end $$;
+
+-- Makes the named functions, those that the web code calls, give up in time. A psycopg connection says so for itself.
+-- PostgREST would wait 8 seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a
+-- function for the whole request (it "hoists" it); lock_timeout works inside the function anyway. The functions that
+-- these are made of have none: each setting costs a little on every call.
+create or replace function public.limit_functions(p_names text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    signature regprocedure;
+begin
+    for signature in
+        select p.oid::regprocedure from pg_catalog.pg_proc p
+        where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
+    loop
+        execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', signature);
     end loop;
 end $$;
 
@@ -193,6 +232,14 @@ alter table public.server_processes add column if not exists sockets integer not
 alter table public.server_processes add column if not exists sessions uuid[] not null default '{}';
 alter table public.server_processes add column if not exists swept_at timestamptz;
 
+-- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
+create table if not exists public.heartbeat (
+    only_row boolean primary key default true check (only_row),
+    number bigint not null default 0,
+    sent_at timestamptz not null default 'epoch'
+);
+insert into public.heartbeat (only_row) values (true) on conflict do nothing;
+
 -- Which script was applied in which version; bin/migrate reads and writes it.
 create table if not exists public.schema_scripts (
     name text primary key,
@@ -263,7 +310,9 @@ create or replace trigger guard_ticket
 before update on public.tickets
 for each row execute function public.guard_ticket();
 
-select public.restrict_functions(array['ensure_constraint', 'restrict_functions', 'guard_ticket']);
+select public.withdraw_functions(array[
+    'ensure_constraint', 'withdraw_functions', 'restrict_functions', 'limit_functions', 'guard_ticket'
+]);
 
 -- Row-level security is on everywhere, with one policy that lets nobody through: the server's role stands above it,
 -- and the keys that a browser may hold reach no row.
@@ -271,28 +320,70 @@ do $$
 declare
     tables text[] := array[
         'visitors', 'agents', 'agent_credentials', 'agent_sessions', 'user_sessions', 'chat_images', 'chat_messages',
-        'tickets', 'ticket_transitions', 'ticket_events', 'ticket_notes', 'ticket_reads', 'server_processes', 'schema_scripts'
+        'tickets', 'ticket_transitions', 'ticket_events', 'ticket_notes', 'ticket_reads', 'server_processes', 'heartbeat',
+        'schema_scripts'
     ];
     name text;
     outsider text;
+    counter text;
 begin
     foreach name in array tables loop
         execute format('alter table public.%I enable row level security', name);
         execute format('drop policy if exists server_only on public.%I', name);
         execute format('create policy server_only on public.%I as restrictive using (false) with check (false)', name);
         execute format('revoke all on public.%I from public', name);
-        for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
+        for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
             execute format('revoke all on public.%I from %I', name, outsider);
         end loop;
         if exists (select from pg_roles where rolname = 'service_role') then
             execute format('grant select, insert, update, delete on public.%I to service_role', name);
         end if;
     end loop;
-    for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
-        execute format('revoke all on sequence public.ticket_numbers from %I', outsider);
+    -- An identity needs no right on its sequence, a default of nextval does.
+    foreach counter in array array['ticket_numbers', 'ticket_events_id_seq'] loop
+        execute format('revoke all on sequence public.%I from public', counter);
+        for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
+            execute format('revoke all on sequence public.%I from %I', counter, outsider);
+        end loop;
     end loop;
     if exists (select from pg_roles where rolname = 'service_role') then
         grant usage on sequence public.ticket_numbers to service_role;
+    end if;
+end $$;
+
+-- Says whether this is a database with Supabase's storage, whose buckets we may see. A schema 'storage' of another make
+-- does not count, and neither does one that is closed to us: to_regclass would fail on it.
+create or replace function public.has_buckets()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'storage' and c.relname = 'buckets'
+            and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+            and 5 = (
+                select count(*) from pg_catalog.pg_attribute a
+                where a.attrelid = c.oid and not a.attisdropped
+                    and a.attname in ('id', 'name', 'public', 'file_size_limit', 'allowed_mime_types')
+            )
+    )
+$$;
+
+select public.restrict_functions(array['has_buckets']);
+
+-- The bucket of the pictures: private, and with the limits that the server keeps to as well. One that is there already
+-- stays as its owner set it; check_bucket says when that is not as it should be.
+do $$
+begin
+    if public.has_buckets() then
+        insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
+        values (
+            'chat-images', 'chat-images', false, 10485760, array['image/png', 'image/jpeg', 'image/webp', 'image/gif']
+        )
+        on conflict do nothing;
     end if;
 end $$;
 

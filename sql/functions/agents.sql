@@ -199,5 +199,9 @@ select public.restrict_functions(array[
     'own_agent_json', 'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
     'set_availability', 'list_agents', 'report_process', 'forget_process'
 ]);
+select public.limit_functions(array[
+    'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
+    'set_availability', 'list_agents', 'report_process', 'forget_process'
+]);
 
 notify pgrst, 'reload schema';

@@ -234,5 +234,8 @@ select public.restrict_functions(array[
     'lock_assignment', 'lock_ticket', 'record_event', 'agents_here', 'next_agent', 'unassigned_reason', 'give_ticket',
     'offer_ticket', 'drain_queue', 'return_to_queue', 'sweep_assignment'
 ]);
+select public.limit_functions(array[
+    'unassigned_reason', 'sweep_assignment'
+]);
 
 notify pgrst, 'reload schema';

@@ -279,5 +279,9 @@ select public.restrict_functions(array[
     'conversation_json', 'conversations', 'conversation_heads', 'conversation_of_visitor', 'post_as_customer', 'post_message', 'start_chat',
     'close_chat', 'who_is_here', 'median_first_reply'
 ]);
+select public.limit_functions(array[
+    'conversations', 'conversation_heads', 'conversation_of_visitor', 'post_message', 'start_chat', 'close_chat',
+    'who_is_here'
+]);
 
 notify pgrst, 'reload schema';

@@ -131,6 +131,59 @@ as $$
     select public.notify_change('ping', jsonb_build_object('nonce', p_nonce))
 $$;
 
+-- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
+-- still reach it. One row serves all processes, so that many of them send no more than one does. Whoever finds another
+-- one sending leaves it to that, and waits for nobody.
+create or replace function public.send_heartbeat(p_seconds double precision)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    beat bigint;
+begin
+    insert into public.heartbeat (only_row) select true
+    where not exists (select from public.heartbeat)
+    on conflict do nothing;
+    update public.heartbeat set number = number + 1, sent_at = clock_timestamp()
+    where only_row = (
+        select only_row from public.heartbeat
+        where sent_at <= clock_timestamp() - make_interval(secs => p_seconds)
+        for update skip locked
+    )
+    returning number into beat;
+    if found then
+        perform public.notify_change('heartbeat', jsonb_build_object('beat', beat));
+    else
+        select number into beat from public.heartbeat;
+    end if;
+    return jsonb_build_object('beat', beat);
+end $$;
+
+-- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
+-- no Supabase Storage.
+create or replace function public.check_bucket()
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    answer jsonb;
+begin
+    if not public.has_buckets() then
+        return null;
+    end if;
+    select jsonb_build_object(
+        'exists', true, 'public', b.public, 'file_size_limit', b.file_size_limit, 'allowed_mime_types', b.allowed_mime_types
+    )
+    into answer
+    from storage.buckets b where b.id = 'chat-images';
+    return coalesce(answer, jsonb_build_object(
+        'exists', false, 'public', null, 'file_size_limit', null, 'allowed_mime_types', null
+    ));
+end $$;
+
 -- A number that changes whenever anything that the queue shows has changed: the sweep of the desks.
 create or replace function public.desk_fingerprint()
 returns jsonb
@@ -157,7 +210,12 @@ as $$
 $$;
 
 select public.restrict_functions(array[
-    'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'desk_fingerprint', 'applied_scripts'
+    'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'send_heartbeat', 'check_bucket', 'desk_fingerprint',
+    'applied_scripts'
+]);
+select public.limit_functions(array[
+    'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'send_heartbeat', 'check_bucket',
+    'desk_fingerprint', 'applied_scripts'
 ]);
 
 notify pgrst, 'reload schema';

@@ -379,5 +379,9 @@ select public.restrict_functions(array[
     'session_of_ticket', 'check_owner', 'queue_row_json', 'list_tickets', 'ticket_of_agent', 'post_reply', 'note_json',
     'add_note', 'notes_after', 'assign_ticket', 'unassign_ticket', 'end_ticket', 'close_ticket', 'reopen_ticket'
 ]);
+select public.limit_functions(array[
+    'list_tickets', 'ticket_of_agent', 'post_reply', 'add_note', 'notes_after', 'assign_ticket', 'unassign_ticket',
+    'close_ticket', 'reopen_ticket'
+]);
 
 notify pgrst, 'reload schema';
