@@ -19,6 +19,7 @@ class Events:
     """Events that come round, as long as somebody sends them."""
 
     is_connected = True
+    advice = "Look."
 
 
 @pytest.fixture
