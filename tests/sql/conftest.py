@@ -13,9 +13,8 @@ from psycopg import sql
 
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
-from supportchat.embedded import NAME, EmbeddedPostgres
 from tests.cast import create_cast
-from tests.conftest import FAST
+from tests.postgres import running_postgres, superuser_of
 
 OWNER = "project_owner"  # Supabase calls it postgres, which is the name of the superuser here
 ROLES = f"""
@@ -32,39 +31,32 @@ MakeDatabase = Callable[..., contextlib.AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeDatabase]:
+def platform() -> Iterator[MakeDatabase]:
     """A Postgres with the roles of Supabase. Gives what makes a database in it, and takes it away again.
 
     The databases are the owner's; `template` names one to copy, else they are as new.
     """
-    data_dir = tmp_path_factory.mktemp("platform")
-    for directory in (data_dir, data_dir.parent):
-        directory.chmod(directory.stat().st_mode | 0o711)
-    postgres = EmbeddedPostgres(data_dir, *FAST)
-    postgres.start()
-    superuser = postgres.conninfo.replace(f"user={NAME} dbname={NAME}", "user=postgres")
+    with running_postgres() as postgres:
+        superuser = superuser_of(postgres)
 
-    @contextlib.contextmanager
-    def make(template: str | None = None) -> Iterator[str]:
-        name = f"project_{next(_numbers)}"
-        with psycopg.connect(f"{superuser} dbname=postgres", autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("create database {} template {} owner {}").format(
-                    *map(sql.Identifier, (name, template or "template1", OWNER))
+        @contextlib.contextmanager
+        def make(template: str | None = None) -> Iterator[str]:
+            name = f"project_{next(_numbers)}"
+            with psycopg.connect(f"{superuser} dbname=postgres", autocommit=True) as connection:
+                connection.execute(
+                    sql.SQL("create database {} template {} owner {}").format(
+                        *map(sql.Identifier, (name, template or "template1", OWNER))
+                    )
                 )
-            )
-            if template is None:
-                with psycopg.connect(f"{superuser} dbname={name}", autocommit=True) as inside:
-                    inside.execute(PLATFORM.encode())
-            yield f"{superuser.replace('user=postgres', f'user={OWNER}')} dbname={name}"
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+                if template is None:
+                    with psycopg.connect(f"{superuser} dbname={name}", autocommit=True) as inside:
+                        inside.execute(PLATFORM.encode())
+                yield f"{superuser.replace('user=postgres', f'user={OWNER}')} dbname={name}"
+                connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
-    try:
         with psycopg.connect(f"{superuser} dbname=postgres", autocommit=True) as connection:
             connection.execute(ROLES.encode())
         yield make
-    finally:
-        postgres.stop()
 
 
 @pytest.fixture(scope="session")

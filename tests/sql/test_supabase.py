@@ -13,8 +13,9 @@ from supportchat.database import Database
 from supportchat.database.errors import Invalid
 from supportchat.database.migrations import SCRIPTS, migrate, script_text
 from supportchat.database.postgres import PostgresDatabase
-from tests.cast import Agent, Cast, new_id
+from tests.cast import Cast, new_id
 
+pytestmark = pytest.mark.mode("postgres")
 IMAGE = {"key": "a" * 64, "content_type": "image/webp", "width": 3, "height": 2, "bytes": 100, "digest": "d"}
 
 
@@ -47,6 +48,8 @@ def test_every_function_that_the_web_code_calls_gives_up_in_time(project_rows: A
 
 class Recorder:
     """A door that remembers what was called."""
+
+    advice = ""
 
     def __init__(self, database: Database) -> None:
         self._database = database

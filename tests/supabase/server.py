@@ -39,7 +39,7 @@ class SupabaseServer:
         self.rest = Rest(project, self.keys)
         self.realtime = Realtime(self, project, self.keys)
         self.storage = Storage(self, project, self.keys, storage_dir)
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread | None = None
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
@@ -72,6 +72,7 @@ class SupabaseServer:
     def start(self) -> None:
         """Serve; on the port of the time before, if there was one."""
         if self._thread is None:
+            self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._run_loop, name="supabase", daemon=True)
             self._thread.start()
         self.run(self._start())
@@ -84,7 +85,6 @@ class SupabaseServer:
             self._thread.join(10)
         self._thread = None
         self._loop.close()
-        self._loop = asyncio.new_event_loop()
 
     def restart(self) -> None:
         """Stop and start again, on the same port; nothing that was in memory outlives it."""
