@@ -44,3 +44,10 @@ def post_worker_init(worker: Any) -> None:
         hub.stop()
 
     gevent.spawn(stop_with_worker)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Give the connections back in order, while there is still an event loop to do it in."""
+    app = getattr(worker, "wsgi", None)
+    if app is not None:
+        app.extensions["database"].close()

@@ -199,6 +199,19 @@ as $$
     )))
 $$;
 
+-- Of some functions, those that this database does not have.
+create or replace function public.missing_functions(p_names text[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(name order by name), '[]') from unnest(p_names) as name
+    where not exists (
+        select from pg_catalog.pg_proc where pronamespace = 'public'::regnamespace and proname = name
+    )
+$$;
+
 -- The applied scripts and their checksums: what this database knows of its own version.
 create or replace function public.applied_scripts()
 returns jsonb
@@ -211,11 +224,11 @@ $$;
 
 select public.restrict_functions(array[
     'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'send_heartbeat', 'check_bucket', 'desk_fingerprint',
-    'applied_scripts'
+    'applied_scripts', 'missing_functions'
 ]);
 select public.limit_functions(array[
     'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'send_heartbeat', 'check_bucket',
-    'desk_fingerprint', 'applied_scripts'
+    'desk_fingerprint', 'applied_scripts', 'missing_functions'
 ]);
 
 notify pgrst, 'reload schema';

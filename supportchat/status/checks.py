@@ -13,7 +13,7 @@ from typing import Any
 
 from gevent.event import Event
 
-from ..database import Database, DatabaseError
+from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
 from ..database.migrations import SCRIPTS, checksums, script_text
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
@@ -90,8 +90,10 @@ class Checks:
         return "The database does not answer.", self._database.advice
 
     def _connection(self) -> Finding:
-        self._database.call("applied_scripts")
-        return "ok", "answers", "", ""
+        missing = self._database.call("missing_functions", names=sorted(FUNCTIONS))
+        if missing:
+            raise Unavailable("schema_missing", ", ".join(missing))
+        return "ok", f"answers, and has all {len(FUNCTIONS)} functions", "", ""
 
     def _schema(self) -> Finding:
         applied = self._database.call("applied_scripts")

@@ -131,7 +131,7 @@ def test_a_socket_shows_its_own_conversation_whatever_it_says(
 
 def test_nonsense_on_the_socket_is_ignored(vera: Visitor, alice: Agent, opened: Opener) -> None:
     page = opened()
-    for message in ("", "null", "[1]", "{", '{"hello": "yes"}', '{"hello": true, "after": -1}'):
+    for message in ("", "null", "[1]", "{", "[" * 8000, '{"hello": "yes"}', '{"hello": true, "after": -1}'):
         page.send(message)
     page.send(json.dumps({"hello": True, "after": True}))
     until(page, "caught_up")
@@ -178,6 +178,7 @@ def test_a_restart_closes_every_socket_so_that_its_page_comes_back(
     assert close_code(page) == 1012
 
 
+@pytest.mark.mode("postgres")
 def test_a_lost_listener_is_opened_again_and_nothing_is_missed(
     vera: Visitor, alice: Agent, opened: Opener, rows: Any
 ) -> None:
@@ -199,6 +200,7 @@ def listeners(rows: Any) -> list[int]:
     return [pid for (pid,) in rows("select pid from pg_stat_activity where query = 'listen supportchat'")]
 
 
+@pytest.mark.mode("postgres")
 def test_a_listener_that_has_gone_silent_is_replaced_within_ten_seconds(
     vera: Visitor, alice: Agent, opened: Opener, rows: Any
 ) -> None:

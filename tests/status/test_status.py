@@ -72,6 +72,13 @@ def test_a_missing_function_is_named(checks: Any, rows: Any) -> None:
     assert "check_table" in check.text
 
 
+def test_a_function_that_only_a_chat_would_miss_is_named(checks: Any, rows: Any) -> None:
+    rows("alter function start_chat rename to begin_chat")
+    check = checks("Connection")
+    assert check.state == "fail"
+    assert "start_chat" in check.text
+
+
 def test_an_older_script_is_named(checks: Any, rows: Any) -> None:
     assert checks("Version of the schema").state == "ok"
     rows("update schema_scripts set checksum = 'older' where name = 'functions/chat.sql'")
@@ -161,7 +168,7 @@ def test_machines_learn_whether_it_lives_and_can_serve(web: Web, rows: Any) -> N
     browser = web.visitor()
     assert browser.get("/healthz").get_json() == {"status": "ok"}
     assert browser.get("/readyz").get_json() == {"status": "ok"}
-    rows("drop function applied_scripts() cascade")
+    rows("drop function start_chat")
     assert browser.get("/healthz").status_code == 200
     answer = browser.get("/readyz")
     assert (answer.status_code, answer.get_json()["reason"]) == (503, "schema_missing")
