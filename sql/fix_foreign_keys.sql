@@ -67,4 +67,11 @@ end $$;
 select public.restrict_functions(array['orphan_rows']);
 select public.limit_functions(array['orphan_rows']);
 
+select public.record_script('fix_foreign_keys.sql', 'b57789ace7b6');
+
 notify pgrst, 'reload schema';
+
+-- Rows that refer to nothing, if there are any. They are kept; look at them, and delete them or add what they refer to.
+select found ->> 'table' as "table", found ->> 'column' as "column", found ->> 'refers_to' as refers_to,
+    found ->> 'count' as number_of_rows, found ->> 'ids' as some_of_them
+from jsonb_array_elements(public.orphan_rows()) as found;

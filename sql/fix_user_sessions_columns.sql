@@ -25,4 +25,6 @@ select public.ensure_constraint(
 );
 select public.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
+select public.record_script('fix_user_sessions_columns.sql', '9d8dfc8e61ce');
+
 notify pgrst, 'reload schema';

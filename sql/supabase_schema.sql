@@ -71,6 +71,26 @@ as $$
     end
 $$;
 
+-- Puts a column aside as legacy_<name>, with everything that hangs on it. Its indexes give their names free as well.
+create or replace function public.set_aside(p_table regclass, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    name text;
+begin
+    for name in
+        select c.relname from pg_catalog.pg_index i
+        join pg_catalog.pg_class c on c.oid = i.indexrelid
+        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+        where i.indrelid = p_table and a.attname = p_column
+    loop
+        execute format('alter index public.%I rename to %I', name, 'legacy_' || name);
+    end loop;
+    execute format('alter table %s rename column %I to %I', p_table, p_column, 'legacy_' || p_column);
+end $$;
+
 -- Gives a column the type that the functions expect. p_keys_of names the table whose keys it holds, for a uuid.
 -- In place when that changes no value; else the old column goes on as legacy_<name>, with everything that hangs on it.
 create or replace function public.convert_column(p_table regclass, p_column text, p_type text, p_keys_of text)
@@ -86,15 +106,17 @@ declare
 begin
     select format_type(atttypid, null) into old_type
     from pg_catalog.pg_attribute where attrelid = p_table and attname = p_column;
+    -- A pattern for format(), because the column may get another name.
     converted := case
-        when p_type = 'uuid' then format('public.legacy_uuid(%L, %I::text)', p_keys_of, p_column)
+        when p_type = 'uuid' then 'public.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
         when p_type = 'timestamp with time zone' and old_type in ('timestamp without time zone', 'date')
-            then format('%I::timestamp at time zone ''UTC''', p_column)
-        else format('%I::text::%s', p_column, p_type)
+            then '%1$I::timestamp at time zone ''UTC'''
+        else '%1$I::text::' || p_type
     end;
     if p_type = 'uuid' then
-        execute format('select coalesce(bool_and(lower(%I::text) = (%s)::text), true) from %s', p_column, converted, p_table)
-        into is_safe;
+        execute format(
+            'select coalesce(bool_and(lower(%1$I::text) = (' || converted || ')::text), true) from %2$s', p_column, p_table
+        ) into is_safe;
         is_safe := is_safe and old_type in ('text', 'character varying', 'character');
     end if;
     -- Keys between our own tables would hold the old type fast; fix_foreign_keys.sql makes them anew.
@@ -118,16 +140,21 @@ begin
         end if;
         execute format('alter table %s alter column %I drop identity if exists', p_table, p_column);
         execute format('alter table %s alter column %I drop default', p_table, p_column);
-        execute format('alter table %s alter column %I type %s using %s', p_table, p_column, p_type, converted);
+        execute format('alter table %s alter column %I type %s using %s', p_table, p_column, p_type, format(converted, p_column));
     -- A view, a trigger or a foreign table's key needs the old type, or a value does not fit the new one.
     exception when data_exception or datatype_mismatch or cannot_coerce or feature_not_supported
         or dependent_objects_still_exist or undefined_function then
-        execute format('alter table %s rename column %I to %I', p_table, p_column, 'legacy_' || p_column);
+        perform public.set_aside(p_table, p_column);
         execute format('alter table %s add column %I %s', p_table, p_column, p_type);
-        if p_type = 'uuid' then
-            execute format('update %s set %I = public.legacy_uuid(%L, %I::text) where %I is not null',
-                p_table, p_column, p_keys_of, 'legacy_' || p_column, 'legacy_' || p_column);
-        end if;
+        begin
+            execute format(
+                'update %s set %I = %s where %I is not null',
+                p_table, p_column, format(converted, 'legacy_' || p_column),
+                'legacy_' || p_column
+            );
+        exception when data_exception or cannot_coerce then
+            raise notice '%: the values of legacy_% are kept, but cannot be read as %', p_table, p_column, p_type;
+        end;
     end;
 end $$;
 
@@ -158,7 +185,7 @@ begin
 end $$;
 
 -- Follows a reference of an older version that names a conversation by another column than session_id: the key then
--- says so, as in "references user_sessions (id)". What it held goes on as legacy_session_id.
+-- says so, as in "references user_sessions (id)". Where the types differ, what it held goes on as legacy_session_id.
 create or replace function public.follow_sessions(p_table text)
 returns void
 language plpgsql
@@ -167,21 +194,28 @@ as $$
 declare
     here regclass := format('public.%I', p_table);
     wrong record;
-    found_type text;
 begin
     for wrong in
-        select k.conname, k.confrelid::regclass as target, b.attname as target_column
+        select k.conname, k.confrelid::regclass as target, b.attname as target_column,
+            format_type(a.atttypid, null) as type, format_type(theirs.atttypid, null) as their_type
         from pg_catalog.pg_constraint k
         join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
         join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
+        left join pg_catalog.pg_attribute theirs
+            on theirs.attrelid = k.confrelid and theirs.attname = 'session_id' and not theirs.attisdropped
         where k.contype = 'f' and k.conrelid = here and a.attname = 'session_id' and b.attname <> 'session_id'
     loop
         execute format('alter table %s drop constraint %I', here, wrong.conname);
-        select format_type(atttypid, null) into found_type
-        from pg_catalog.pg_attribute where attrelid = wrong.target and attname = 'session_id' and not attisdropped;
-        if found then
-            execute format('alter table %s rename column session_id to legacy_session_id', here);
-            execute format('alter table %s add column session_id %s', here, found_type);
+        if wrong.type = wrong.their_type then
+            execute format(
+                'update %s as mine set session_id = theirs.session_id,'
+                || ' legacy = public.noted(mine.legacy, ''session_id'', mine.session_id::text)'
+                || ' from %s as theirs where theirs.%I = mine.session_id and theirs.session_id <> mine.session_id',
+                here, wrong.target, wrong.target_column
+            );
+        elsif wrong.their_type is not null then
+            perform public.set_aside(here, 'session_id');
+            execute format('alter table %s add column session_id %s', here, wrong.their_type);
             execute format(
                 'update %s as mine set session_id = theirs.session_id from %s as theirs where theirs.%I = mine.legacy_session_id',
                 here, wrong.target, wrong.target_column
@@ -326,7 +360,7 @@ begin
         order by s.place
     loop
         execute format(
-            'update %s set %I = %I::text, legacy = coalesce(legacy, ''{}'') || jsonb_build_object(%L, %I)'
+            'update %s set %I = %I::text, legacy = public.noted(legacy, %L, %I)'
             || ' where coalesce(%I, '''') !~ ''\S'' and %I::text ~ ''\S''',
             here, p_column, name, p_column, p_column, p_column, name
         );
@@ -567,6 +601,7 @@ alter table public.user_sessions alter column session_id set default gen_random_
 select public.require_columns('user_sessions', array['session_id']);
 select public.ensure_unique('user_sessions', 'session_id');
 
+select public.ensure_column('chat_messages', 'legacy', 'jsonb');
 select public.follow_sessions('chat_messages');
 alter table public.chat_messages add column if not exists id uuid default gen_random_uuid();
 select public.ensure_column('chat_messages', 'session_id', 'uuid', p_keys_of => 'user_sessions');
@@ -574,14 +609,14 @@ select public.ensure_column('chat_messages', 'seq', 'integer');
 select public.ensure_column('chat_messages', 'sender', 'text');
 select public.ensure_column('chat_messages', 'sender_agent_id', 'uuid', p_keys_of => 'agents');
 select public.ensure_column('chat_messages', 'client_message_id', 'uuid', 'gen_random_uuid()');
-select public.ensure_column('chat_messages', 'message', 'text', '''''');
+select public.ensure_column('chat_messages', 'message', 'text');
 select public.ensure_column('chat_messages', 'image_id', 'uuid', p_keys_of => 'chat_images');
 select public.ensure_column('chat_messages', 'event', 'text');
 select public.ensure_column('chat_messages', 'detail', 'jsonb', '''{}''');
 select public.ensure_column('chat_messages', 'created_at', 'timestamptz', 'clock_timestamp()');
-select public.ensure_column('chat_messages', 'legacy', 'jsonb');
 select public.release_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
 
+select public.ensure_column('tickets', 'legacy', 'jsonb');
 select public.follow_sessions('tickets');
 select public.ensure_column('tickets', 'id', 'uuid', 'gen_random_uuid()');
 select public.ensure_column('tickets', 'number', 'bigint');
@@ -596,7 +631,6 @@ select public.ensure_column('tickets', 'closed_at', 'timestamptz');
 select public.ensure_column('tickets', 'version', 'integer', '1');
 select public.ensure_column('tickets', 'created_at', 'timestamptz', 'now()');
 select public.ensure_column('tickets', 'updated_at', 'timestamptz');
-select public.ensure_column('tickets', 'legacy', 'jsonb');
 select public.release_columns('tickets', array[
     'id', 'number', 'channel', 'status', 'version', 'created_at', 'updated_at'
 ]);
@@ -735,6 +769,12 @@ update public.tickets t set created_at = coalesce(
 ) where created_at is null;
 update public.tickets set updated_at = coalesce(closed_at, created_at) where updated_at is null;
 update public.tickets set version = 1 where version is null;
+-- Here and not only in fix_user_sessions_columns.sql: a row that this transaction has written already is held against its
+-- foreign keys when it is written again, and those come in between.
+update public.tickets set channel = 'web-chat', legacy = public.noted(legacy, 'channel', channel)
+where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+update public.tickets set channel = left(channel, 32), legacy = public.noted(legacy, 'channel', channel)
+where char_length(channel) > 32;
 update public.tickets set
     status = case
         when lower(translate(trim(status), ' -', '__')) in (
@@ -800,6 +840,7 @@ update public.tickets t set
 from older where older.place = t.ctid;
 
 select public.pause_triggers(name, false) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
+alter table public.chat_messages alter column message set default '';
 alter table public.tickets alter column number set default nextval('public.ticket_numbers');
 alter table public.tickets alter column updated_at set default now();
 select public.ensure_unique('agents', 'id');
@@ -999,7 +1040,7 @@ before update on public.tickets
 for each row execute function public.guard_ticket();
 
 select public.withdraw_functions(array[
-    'ensure_constraint', 'ensure_foreign_key', 'legacy_uuid', 'convert_column', 'ensure_column', 'follow_sessions',
+    'ensure_constraint', 'ensure_foreign_key', 'legacy_uuid', 'set_aside', 'convert_column', 'ensure_column', 'follow_sessions',
     'loosen_table', 'ensure_unique', 'require_columns', 'release_columns', 'fill_column', 'noted', 'pause_triggers',
     'record_script', 'withdraw_functions', 'restrict_functions', 'limit_functions', 'guard_ticket'
 ]);
@@ -1083,5 +1124,7 @@ begin
         on conflict do nothing;
     end if;
 end $$;
+
+select public.record_script('supabase_schema.sql', '74a135b0d0e2');
 
 notify pgrst, 'reload schema';
