@@ -1,7 +1,7 @@
 """Applies the scripts under `sql/` to a Postgres: those that it has not seen in their present form.
 
-Each script ends by recording itself: its name, and a stamp that its text gives. So a database knows its version too when
-somebody has pasted the scripts into an SQL editor. After a change in `sql/`, write the stamps anew:
+Each script ends by recording itself: its name, and a stamp that its text gives. So a database knows its version also
+when somebody has pasted the scripts into an SQL editor. After a change in `sql/`, write the stamps anew:
 `python -m supportchat.database.migrations stamp`.
 """
 
