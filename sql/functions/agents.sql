@@ -16,7 +16,8 @@ as $$
     )
 $$;
 
--- Makes an agent, or an admin. PT409 when the e-mail address is taken.
+-- Makes an agent, or an admin. An agent whom an older version left here without a password, who so can not log in, gets
+-- this one, and the name, role and limit given. PT409 when the e-mail address is taken.
 create or replace function public.create_agent(
     p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5
 )
@@ -29,12 +30,17 @@ declare
 begin
     insert into public.agents (name, email, role, max_tickets)
     values (p_name, p_email, p_role, p_max_tickets)
-    on conflict (lower(email)) do nothing
+    on conflict (lower(email)) do update set
+        name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true
+    where not exists (select from public.agent_credentials c where c.agent_id = agents.id)
     returning * into made;
+    if found then
+        insert into public.agent_credentials (agent_id, password_hash) values (made.id, p_password_hash)
+        on conflict do nothing;
+    end if;
     if not found then
         raise sqlstate 'PT409' using message = 'email_taken';
     end if;
-    insert into public.agent_credentials (agent_id, password_hash) values (made.id, p_password_hash);
     return public.own_agent_json(made);
 end $$;
 
@@ -203,5 +209,7 @@ select public.limit_functions(array[
     'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
     'set_availability', 'list_agents', 'report_process', 'forget_process'
 ]);
+
+select public.record_script('functions/agents.sql', '07a882282419');
 
 notify pgrst, 'reload schema';

@@ -49,7 +49,11 @@ as $$
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
-        'agent', public.agent_json(p_row.sender_agent_id),
+        -- Of an agent's line by an older version it may be unknown whose it was.
+        'agent', coalesce(
+            public.agent_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
+        ),
         'customer_name', (
             select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
         ),
@@ -275,5 +279,7 @@ select public.restrict_functions(array[
 select public.limit_functions(array[
     'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
 ]);
+
+select public.record_script('functions/messages.sql', '2f81f673c8c3');
 
 notify pgrst, 'reload schema';

@@ -20,10 +20,10 @@ declare
         "agents": ["id", "name", "email", "role", "availability", "max_tickets", "is_active", "lease_expires_at", "created_at"]
     }';
     wanted_keys jsonb := '{
-        "user_sessions": ["visitor_id"],
-        "chat_messages": ["session_id", "sender_agent_id", "image_id"],
-        "tickets": ["session_id", "assigned_agent_id"],
-        "agents": []
+        "user_sessions": {"visitor_id": "visitors"},
+        "chat_messages": {"session_id": "user_sessions", "sender_agent_id": "agents", "image_id": "chat_images"},
+        "tickets": {"session_id": "user_sessions", "assigned_agent_id": "agents"},
+        "agents": {}
     }';
     found_table regclass := to_regclass('public.' || quote_ident(p_table));
     figures jsonb;
@@ -57,11 +57,13 @@ begin
             )
         ),
         'missing_keys', (
-            select coalesce(jsonb_agg(name), '[]') from jsonb_array_elements_text(wanted_keys -> p_table) as name
+            select coalesce(jsonb_agg(wanted.name), '[]') from jsonb_each_text(wanted_keys -> p_table) as wanted (name, target)
             where not exists (
                 select from pg_catalog.pg_constraint k
                 join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-                where k.contype = 'f' and k.conrelid = found_table and a.attname = name
+                join pg_catalog.pg_class c on c.oid = k.confrelid
+                where k.contype = 'f' and k.conrelid = found_table and a.attname = wanted.name and c.relname = wanted.target
+                    and c.relnamespace = 'public'::regnamespace
             )
         )
     );
@@ -231,4 +233,11 @@ select public.limit_functions(array[
     'desk_fingerprint', 'applied_scripts', 'missing_functions'
 ]);
 
+select public.record_script('functions/status.sql', '7ea3392562c2');
+
 notify pgrst, 'reload schema';
+
+-- Rows that refer to nothing, if there are any. They are kept; look at them, and delete them or add what they refer to.
+select found ->> 'table' as "table", found ->> 'column' as "column", found ->> 'refers_to' as refers_to,
+    found ->> 'count' as number_of_rows, found ->> 'ids' as some_of_them
+from jsonb_array_elements(public.orphan_rows()) as found;

@@ -31,6 +31,9 @@ class Events(Protocol):
     def restart(self) -> None:
         """Give the connection up, which has gone silent without a word, and make another."""
 
+    def stop(self) -> None:
+        """End what goes on outside of `run`, whose greenlet is about to be ended."""
+
 
 class PostgresEvents:
     """`LISTEN supportchat` on a connection of its own, opened again whenever it breaks."""
@@ -67,3 +70,6 @@ class PostgresEvents:
         if self._descriptor >= 0:
             with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._descriptor)) as line:
                 line.shutdown(socket.SHUT_RDWR)
+
+    def stop(self) -> None:
+        """Leave it to the end of the greenlet, which closes the connection; see `Events.stop`."""

@@ -187,6 +187,7 @@ class Hub:
         """Close every socket so that its page comes back at once, and stop what `start` began."""
         self.is_stopping = True
         self.close_pages(RESTART)
+        self.events.stop()
         gevent.killall(self._tasks)
         try:
             self._database.call("forget_process", process_id=self.process_id)

@@ -41,6 +41,7 @@ class SupabaseEvents:
 
     def __init__(self, url: str, secret_key: str) -> None:
         self.is_connected = False
+        self._is_stopping = False
         self._url = url
         self._key = secret_key
         # From the thread to the greenlets: an event, or None when what was missed has to be looked for.
@@ -73,6 +74,11 @@ class SupabaseEvents:
         if loop is not None and give_up is not None:
             loop.call_soon_threadsafe(give_up.set)
 
+    def stop(self) -> None:
+        """Have the thread close the subscription and end; see `Events.stop`."""
+        self._is_stopping = True
+        self.restart()
+
     # In the thread
 
     def _run_thread(self) -> None:
@@ -82,7 +88,7 @@ class SupabaseEvents:
     async def _subscribe_for_ever(self) -> None:
         self._loop = asyncio.get_running_loop()
         failures = 0
-        while True:
+        while not self._is_stopping:
             began = self._loop.time()
             try:
                 reason = await self._subscription()
@@ -90,6 +96,8 @@ class SupabaseEvents:
                 # Whatever it was, the answer is another subscription: an end of this loop would be the silence itself.
                 reason = f"{type(error).__name__}: {error}"
             self.is_connected = False
+            if self._is_stopping:
+                return
             failures = 0 if self._loop.time() - began > GOOD_SECONDS else failures + 1
             log.warning("events are lost until Realtime works again: %s", reason.replace(self._key, "***"))
             pause = PAUSES[min(failures, len(PAUSES)) - 1] if failures else 0.0

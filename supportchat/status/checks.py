@@ -14,7 +14,7 @@ from typing import Any
 from gevent.event import Event
 
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
-from ..database.migrations import SCRIPTS, checksums, script_text
+from ..database.migrations import SCRIPTS, checksums, describe_orphans, script_text
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
 from ..realtime.hub import Hub
@@ -104,7 +104,7 @@ class Checks:
         return (
             "warn",
             f"{names} differs from what was applied last",
-            "Run bin/migrate. It is safe and changes no row.",
+            "Run bin/migrate, or paste the script into the SQL editor. It is safe to run again and loses no row.",
             missing[0],
         )
 
@@ -114,13 +114,22 @@ class Checks:
             return (
                 "fail",
                 "is missing",
-                "Run the script. It is safe to run again and changes no row.",
+                "Run the script. It is safe to run again and loses no row.",
                 "supabase_schema.sql",
             )
         problems = _problems(found)
         if problems:
             text, script = problems[0]
             return "fail", text, "Run the script. It is safe to run again and loses no row.", script
+        orphans = self._database.call("orphan_rows", table=table)
+        if orphans:
+            return (
+                "warn",
+                "; ".join(describe_orphans(orphan) for orphan in orphans),
+                "They came with an older version, are kept, and are shown on no page. Delete them, or add what they"
+                " belong to, and run the script: from then on the key holds for every row.",
+                "fix_foreign_keys.sql",
+            )
         rows = f"{found['rows']:,} row{'' if found['rows'] == 1 else 's'}"
         last = f", the newest of {_moment(found['last_at'])}" if found["last_at"] else ""
         return "ok", rows + last, "", ""
