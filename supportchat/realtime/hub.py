@@ -19,7 +19,7 @@ from ..security import is_loopback
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection
 from .conversation import Conversation
 from .events import Event, Events
-from .pulse import ANSWER_SECONDS, BEAT_SECONDS, Pulse
+from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
@@ -149,6 +149,13 @@ class Hub:
             if kind == "ticket.changed":
                 self._refresh_waiting()
 
+    def _hear(self, event: Event) -> None:
+        try:
+            self.on_event(event)
+        except Exception:
+            # One event that we cannot take must not be the last one that we hear.
+            log.exception("this event was not understood: %s", event.get("event"))
+
     def expect_ping(self, nonce: str, answer: Callable[[], None]) -> None:
         """Have `answer` called when the ping event with this nonce arrives."""
         self._pings[nonce] = answer
@@ -177,7 +184,7 @@ class Hub:
     def start(self) -> None:
         """Begin to listen, to sweep, and to report this process."""
         self._tasks = [
-            gevent.spawn(self.events.run, self.on_event, self._after_gap),
+            gevent.spawn(self.events.run, self._hear, self._after_gap),
             gevent.spawn(self._every, SWEEP_SECONDS, self.sweep),
             gevent.spawn(self._every, REPORT_SECONDS, self.report),
             gevent.spawn(self._every, BEAT_SECONDS, self.beat),
@@ -214,7 +221,7 @@ class Hub:
 
     def beat(self, count: int = 0) -> None:
         """Have a beat sent through the events, once for all processes, and begin anew when none arrives."""
-        self._pulse.expect(self._database.call("send_heartbeat", seconds=BEAT_SECONDS)["beat"])
+        self._pulse.expect(self._database.call("send_heartbeat", seconds=LEAST_SECONDS)["beat"])
         gevent.spawn_later(ANSWER_SECONDS, self._check_pulse)
 
     def _check_pulse(self) -> None:
@@ -265,6 +272,9 @@ class Hub:
             task(count)
         except DatabaseError as error:
             log.warning("%s has to wait: %s", task.__name__, error)
+        except Exception:
+            # What happens by itself would never happen again.
+            log.exception("%s failed", task.__name__)
 
     @property
     def overload_code(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 BEAT_SECONDS = 2.5
+# Processes ask for a beat at their own moments. Who comes a little early still sends one, or the gap would double.
+LEAST_SECONDS = 1.8
 ANSWER_SECONDS = 4.0
 
 
