@@ -19,7 +19,7 @@ from .pipeline import MOST_BYTES
 from .stores import KEY, StoreRefuses, StoreUnavailable
 
 BUCKET = "chat-images"
-CALL_SECONDS = 9.0
+CALL_SECONDS = 7.0
 PAGE = 1000
 CONTENT_TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"]
 
