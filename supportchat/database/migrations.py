@@ -2,7 +2,7 @@
 
 Each script ends by recording itself: its name, and a stamp that its text gives. So a database knows its version also
 when somebody has pasted the scripts into an SQL editor. After a change in `sql/`, write the stamps anew:
-`python -m supportchat.database.migrations stamp`.
+`bin/migrate stamp`.
 """
 
 from __future__ import annotations
@@ -120,8 +120,14 @@ def main() -> int:
         with where as conninfo:
             applied = migrate(conninfo)
             sentences = advice(conninfo)
-    except (ConfigError, psycopg.Error) as error:
-        print(f"supportchat: {' '.join(str(error).split())}", file=sys.stderr)
+    except ConfigError as error:
+        print(f"supportchat: {error}", file=sys.stderr)
+        return 1
+    except psycopg.OperationalError as error:
+        print(f"supportchat: No Postgres answers at DATABASE_URL: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except psycopg.Error as error:
+        print(f"supportchat: A script failed, nothing was changed: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     for name in applied:
         print(f"applied sql/{name}")
@@ -129,7 +135,3 @@ def main() -> int:
         print(f"look: {sentence}")
     print("The database is up to date." if applied else "The database was up to date already.")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import time
 from typing import Any
 
@@ -68,7 +69,8 @@ def _translated(error: APIError | Exception) -> Exception:
         return Unavailable("database_unavailable", type(error).__name__)
     code, message = error.code or "", error.message or ""
     if code in _SCHEMA_MISSING:
-        return Unavailable("schema_missing", message)
+        named = re.search(r"public\.(\w+)", message)
+        return Unavailable("schema_missing", named[1] if named else message)
     if code in _KEY_REFUSED or "API key" in message:
         return Unavailable("key_refused", message)
     if code in _PASSING or code.startswith("PGRST") or (code.isdecimal() and len(code) == 3):

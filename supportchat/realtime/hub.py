@@ -51,6 +51,7 @@ class Hub:
         self._pings: dict[str, Callable[[], None]] = {}
         self._desk_fingerprint: Any = None
         self._pulse = Pulse()
+        self._troubles: dict[str, str] = {}
         self._is_reporting_soon = False
         self._tasks: list[gevent.Greenlet[..., Any]] = []
 
@@ -268,13 +269,18 @@ class Hub:
             gevent.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311
 
     def _try(self, task: Callable[[int], None], count: int) -> None:
+        name, trouble = task.__name__, ""
         try:
             task(count)
         except DatabaseError as error:
-            log.warning("%s has to wait: %s", task.__name__, error)
+            trouble = str(error)
         except Exception:
             # What happens by itself would never happen again.
-            log.exception("%s failed", task.__name__)
+            log.exception("%s failed", name)
+        if trouble != self._troubles.get(name, ""):
+            # Once, and not every two seconds for as long as it lasts.
+            log.warning(*("%s has to wait: %s", name, trouble) if trouble else ("%s works again", name))
+        self._troubles[name] = trouble
 
     @property
     def overload_code(self) -> int:

@@ -83,7 +83,7 @@ class Checks:
     def _described(self, error: DatabaseError) -> tuple[str, str]:
         if error.code == "schema_missing":
             mend = "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README."
-            return f"A function, a table or a right to use it is missing: {error.detail}.", mend
+            return f"A function, a table or the right to use it is missing: {error.detail}", mend
         if error.code == "key_refused":
             mend = "Set SUPABASE_SECRET_KEY to the secret key of the project (Settings, API Keys), and start again."
             return "The project refuses our key.", mend

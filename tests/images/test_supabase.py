@@ -193,7 +193,7 @@ def test_whatever_the_storage_does_the_answer_comes_within_ten_seconds_and_text_
 def test_a_picture_is_seen_by_its_own_conversation_only(web: Web, rows: Any, storage: Storage) -> None:
     vera = web.customer("", image=(io.BytesIO(png()), "a.png"))
     [(image_id,)] = rows("select id::text from chat_images")
-    answer = vera.client.get(f"/chat/images/{image_id}")
+    answer = vera.get(f"/chat/images/{image_id}")
     assert answer.status_code == 200
     assert answer.mimetype == "image/webp"
     assert web.customer().client.get(f"/chat/images/{image_id}").status_code == 404

@@ -24,9 +24,7 @@ def test_every_script_of_the_folder_is_applied() -> None:
 def test_every_script_bears_the_stamp_of_its_text() -> None:
     for name in SCRIPTS:
         found = STAMP.findall(script_text(name))
-        assert found == [(name, checksum(script_text(name)))], (
-            f"sql/{name} has changed: run python -m supportchat.database.migrations stamp"
-        )
+        assert found == [(name, checksum(script_text(name)))], f"sql/{name} has changed: run bin/migrate stamp"
 
 
 def test_a_stamp_tells_every_change_but_its_own() -> None:
