@@ -137,6 +137,12 @@ class FunctionCache:
             self._task.cancel()
             await asyncio.wait([self._task])
 
+    async def reload(self) -> None:
+        """Fill it now."""
+        conninfo = self._project.conninfo_of("authenticator")
+        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+            await self._load(connection)
+
     def find(self, schema: str, name: str, given: set[str]) -> Function | None:
         """Give the function that takes these arguments.
 
@@ -167,16 +173,16 @@ class FunctionCache:
         conninfo = self._project.conninfo_of("authenticator")
         async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
             await connection.execute("listen pgrst")
-            await self._load(connection)
+            await self.reload()
             ready.set()
             async for _ in connection.notifies():
-                await self._load(connection)
+                await self.reload()  # on a connection of its own: this one listens, and does nothing else
 
     async def _load(self, connection: psycopg.AsyncConnection[Any]) -> None:
         functions = defaultdict(list)
         for row in await (await connection.execute(FUNCTIONS, [self._schemas])).fetchall():
             settings = {key: value for key, value in _settings(row[-1]).items() if key in HOISTED}
-            function = Function(*row[:-1], settings=settings)
+            function = Function(*row[: len(row) - 1], settings)
             functions[function.schema, function.name].append(function)
         self._functions = dict(functions)
         roles = await (await connection.execute(ROLE_SETTINGS)).fetchall()
