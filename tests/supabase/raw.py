@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import time
 from typing import Any
 
@@ -18,7 +20,7 @@ class RawClient:
     """Speaks vsn 1.0.0. Frames that nobody has asked for yet are kept in the order in which they came."""
 
     def __init__(self, server: SupabaseServer, key: str | None = None, *, vsn: str = "1.0.0") -> None:
-        self._key = key or server.secret_key
+        self._key = server.secret_key if key is None else key
         url = f"{server.url.replace('http', 'ws')}/realtime/v1/websocket?apikey={self._key}&vsn={vsn}"
         self._ws = connect(url, compression=None, max_size=None, ping_interval=None, open_timeout=10, close_timeout=1)
         self._ref = 0
@@ -31,7 +33,8 @@ class RawClient:
 
     def close(self) -> None:
         """Close the socket; at once, for whoever is half-open does not answer."""
-        self._ws.socket.close()
+        with contextlib.suppress(OSError):
+            self._ws.socket.shutdown(socket.SHUT_RDWR)
         self._ws.close()
 
     def send(self, topic: str, event: str, payload: Any, **more: Any) -> str:

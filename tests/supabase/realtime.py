@@ -254,8 +254,7 @@ class Realtime:
         try:
             checked(self.keys, token)
         except Refused as refusal:
-            reason = str(refusal).partition(": ")[2]
-            return "Token has expired" if reason.startswith("Token has expired") else reason
+            return "Token has expired" if refusal.reason.startswith("Token has expired") else refusal.reason
         return None
 
     # The stream
