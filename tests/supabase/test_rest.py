@@ -255,7 +255,8 @@ def test_who_calls_is_the_role_of_the_token(supabase: SupabaseServer, define: De
 
 def test_what_is_not_granted_is_401_for_strangers_and_403_for_others(supabase: SupabaseServer, define: Define) -> None:
     define(
-        "create function public.own() returns int language sql as 'select 1'; revoke all on function public.own from public"
+        "create function public.own() returns int language sql as 'select 1';"
+        " revoke all on function public.own from public"
     )
     assert post(supabase, "own", key=supabase.anon_key).status_code == 401
     answer = post(supabase, "own")
@@ -278,7 +279,8 @@ def test_a_function_that_is_not_volatile_may_not_write(
 
 def test_get_runs_read_only(client: Client, define: Define) -> None:
     define(
-        "create function public.mode(p_a int) returns text language sql as $$ select p_a || current_setting('transaction_read_only') $$"
+        "create function public.mode(p_a int) returns text language sql"
+        " as $$ select p_a || current_setting('transaction_read_only') $$"
     )
     assert client.rpc("mode", {"p_a": 1}).execute().data == "1off"
     assert client.rpc("mode", {"p_a": 1}, get=True).execute().data == "1on"

@@ -119,7 +119,7 @@ def test_an_upload_can_be_downloaded(bucket: Any, raw: httpx.Client) -> None:
 
 
 def test_a_buffered_file_is_streamed(bucket: Any) -> None:
-    bucket.upload("a.png", io.BufferedReader(io.BytesIO(PNG)), IMAGE)  # type: ignore[arg-type]
+    bucket.upload("a.png", io.BufferedReader(io.BytesIO(PNG)), IMAGE)
     assert bucket.download("a.png") == PNG
 
 
