@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from .project import SupabaseProject
 
@@ -25,7 +26,7 @@ select
   p.prorettype = 'void'::regtype as is_void,
   p.prorettype = 'record'::regtype or t.typtype = 'c' as gives_rows,
   p.provolatile = 'v' as is_volatile,
-  coalesce(p.proconfig, '{}') as config
+  coalesce(p.proconfig, '{}') as settings
 from pg_proc p
 join pg_namespace n on n.oid = p.pronamespace
 join pg_type t on t.oid = p.prorettype
@@ -137,6 +138,12 @@ class FunctionCache:
             self._task.cancel()
             await asyncio.wait([self._task])
 
+    async def reload(self) -> None:
+        """Fill it now."""
+        conninfo = self._project.conninfo_of("authenticator")
+        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+            await self._load(connection)
+
     def find(self, schema: str, name: str, given: set[str]) -> Function | None:
         """Give the function that takes these arguments.
 
@@ -167,16 +174,17 @@ class FunctionCache:
         conninfo = self._project.conninfo_of("authenticator")
         async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
             await connection.execute("listen pgrst")
-            await self._load(connection)
+            await self.reload()
             ready.set()
             async for _ in connection.notifies():
-                await self._load(connection)
+                await self.reload()  # on a connection of its own: this one listens, and does nothing else
 
     async def _load(self, connection: psycopg.AsyncConnection[Any]) -> None:
         functions = defaultdict(list)
-        for row in await (await connection.execute(FUNCTIONS, [self._schemas])).fetchall():
-            settings = {key: value for key, value in _settings(row[-1]).items() if key in HOISTED}
-            function = Function(*row[:-1], settings=settings)
+        cursor = connection.cursor(row_factory=dict_row)
+        for row in await (await cursor.execute(FUNCTIONS, [self._schemas])).fetchall():
+            settings = {key: value for key, value in _settings(row["settings"]).items() if key in HOISTED}
+            function = Function(**{**row, "settings": settings})
             functions[function.schema, function.name].append(function)
         self._functions = dict(functions)
         roles = await (await connection.execute(ROLE_SETTINGS)).fetchall()

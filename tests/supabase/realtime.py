@@ -100,6 +100,11 @@ class Realtime:
         """Whether what commits from now on is delivered, and the clients that asked for it know."""
         return self.replication.is_told.is_set()
 
+    @property
+    def average(self) -> float:
+        """How many events there were a second, as of the last tick."""
+        return sum(list(self._ticks)) / (TICKS * self.tick_seconds)
+
     def wait_for_channels(self, count: int = 1, seconds: float = 10.0) -> None:
         """Wait until so many channels are joined, and the stream runs."""
         deadline = time.monotonic() + seconds
@@ -249,8 +254,7 @@ class Realtime:
         try:
             checked(self.keys, token)
         except Refused as refusal:
-            reason = str(refusal).partition(": ")[2]
-            return "Token has expired" if reason.startswith("Token has expired") else reason
+            return "Token has expired" if refusal.reason.startswith("Token has expired") else refusal.reason
         return None
 
     # The stream
@@ -259,15 +263,12 @@ class Realtime:
         if row.event is None or row.payload is None or len(row.payload) > self.max_payload_bytes:
             return
         self._events += 1
-        if self._drops_broadcasts or self._average() > self.max_events_per_second:
+        if self._drops_broadcasts or self.average > self.max_events_per_second:
             return
         payload = _broadcast(row.event, json.loads(row.payload), {"id": row.id})
         topic = PREFIX + row.topic
         text = json.dumps({"ref": None, "payload": payload, "topic": topic, "event": "broadcast"})
         self.fan_out(topic, bool(row.private), text)
-
-    def _average(self) -> float:
-        return sum(self._ticks) / (TICKS * self.tick_seconds)
 
     async def _tick_for_ever(self) -> None:
         while True:

@@ -69,8 +69,10 @@ class Replication:
     async def _run(self) -> None:
         try:
             while True:
-                with contextlib.suppress(psycopg.Error):
+                try:
                     await self._stream()
+                except* psycopg.Error:
+                    pass  # nobody is told
                 self.is_told.clear()
                 await asyncio.sleep(self.seconds_until_looked_after)
         finally:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jwt
 import psycopg
@@ -20,6 +20,9 @@ from .keys import Keys
 from .project import SupabaseProject
 from .rest_errors import RestError, of_database
 
+if TYPE_CHECKING:
+    from .server import SupabaseServer
+
 SINGLE = "application/vnd.pgrst.object+json"
 CONNECTION = {"autocommit": True, "prepare_threshold": 2, "application_name": "postgrest"}
 
@@ -27,13 +30,14 @@ CONNECTION = {"autocommit": True, "prepare_threshold": 2, "application_name": "p
 class Rest(Faults):
     """The service. Set `pool_size` and `pool_timeout` before the server starts."""
 
-    def __init__(self, project: SupabaseProject, keys: Keys) -> None:
+    def __init__(self, server: SupabaseServer, project: SupabaseProject, keys: Keys) -> None:
         super().__init__()
         self.pool_size = 10
         self.pool_timeout = 10.0
         self.schemas = ["public"]
         # What was called, in the order in which it came in.
         self.calls: list[str] = []
+        self._server = server
         self._project = project
         self._keys = keys
         self._pool: AsyncConnectionPool[Any] | None = None
@@ -61,6 +65,10 @@ class Rest(Faults):
         await self._cache.stop()
         if self._pool is not None:
             await self._pool.close(1)
+
+    def reload(self) -> None:
+        """Fill the schema cache now, without waiting for what `NOTIFY pgrst, 'reload schema'` brings about."""
+        self._server.run(self._cache.reload())
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["function"]

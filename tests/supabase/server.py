@@ -36,10 +36,10 @@ class SupabaseServer:
         self.keys = Keys()
         self.port = 0
         self._hosted = hosted
-        self.rest = Rest(project, self.keys)
+        self.rest = Rest(self, project, self.keys)
         self.realtime = Realtime(self, project, self.keys)
         self.storage = Storage(self, project, self.keys, storage_dir)
-        self._loop: asyncio.AbstractEventLoop
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
@@ -71,20 +71,21 @@ class SupabaseServer:
 
     def start(self) -> None:
         """Serve; on the port of the time before, if there was one."""
-        if self._thread is None:
+        if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._run_loop, name="supabase", daemon=True)
+            self._thread = threading.Thread(target=self._loop.run_forever, name="supabase", daemon=True)
             self._thread.start()
         self.run(self._start())
 
     def stop(self) -> None:
         """Stop serving, and end the thread: every connection is cut, websockets are closed with 1012."""
+        if self._loop is None or self._thread is None:
+            return
         self.run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        if self._thread is not None:
-            self._thread.join(10)
-        self._thread = None
+        self._thread.join(10)
         self._loop.close()
+        self._loop = self._thread = None
 
     def restart(self) -> None:
         """Stop and start again, on the same port; nothing that was in memory outlives it."""
@@ -101,11 +102,8 @@ class SupabaseServer:
 
     def run(self, work: Coroutine[Any, Any, R]) -> R:
         """Run a coroutine in the server's loop, and give what it gives. For the parts of the server."""
+        assert self._loop is not None, "the server is stopped"
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    def _run_loop(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
 
     async def _start(self) -> None:
         if self._runner is not None:

@@ -25,7 +25,12 @@ Frame = dict[str, Any]
 
 
 class Refused(Exception):
-    """A join that is not granted; says the reason as Realtime does."""
+    """What Realtime does not grant: the kind of refusal, and the reason in its words."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.kind = kind
+        self.reason = reason
 
 
 @dataclasses.dataclass(eq=False)
@@ -208,13 +213,11 @@ class Socket:
         try:
             await self._service.replication.ensure()
             if channel.private and not await self._service.may_read(channel.name, claims):
-                raise Refused(
-                    f"Unauthorized: You do not have permissions to read from this Channel topic: {channel.name}"
-                )
+                raise forbidden(channel)
         except psycopg.Error as error:
-            raise Refused("Realtime was unable to connect to the project database") from error
+            raise Refused("UnableToConnectToProject", "Realtime was unable to connect to the database") from error
         if channel.broadcast_config("replay") and not channel.private:
-            raise Refused("UnableToReplayMessages: Replay is not allowed for public channels")
+            raise Refused("UnableToReplayMessages", "Replay is not allowed for public channels")
         return channel
 
     def _token_of(self, payload: dict[str, Any]) -> str:
@@ -274,9 +277,10 @@ class Socket:
         try:
             claims = checked(self._service.keys, self._token_of({"access_token": token}))
             if channel.private and not await self._service.may_read(channel.name, claims):
-                raise Refused(f"You do not have permissions to read from this Channel topic: {channel.name}")
+                raise forbidden(channel)
         except Refused as refusal:
-            self.tell(channel, "error", str(refusal).partition(": ")[2] or str(refusal))
+            is_signature = refusal.kind == "JwtSignatureError"
+            self.tell(channel, "error", ":signature_error" if is_signature else refusal.reason)
             self.close_channel(channel.topic)
             return
         channel.claims = claims
@@ -305,6 +309,11 @@ HANDLERS = {
 }
 
 
+def forbidden(channel: Channel) -> Refused:
+    """The policies on `realtime.messages` do not let the token's role read the topic."""
+    return Refused("Unauthorized", f"You do not have permissions to read from this Channel topic: {channel.name}")
+
+
 def checked(keys: Keys, token: str) -> dict[str, Any]:
     """Give the claims of a token.
 
@@ -313,12 +322,12 @@ def checked(keys: Keys, token: str) -> dict[str, Any]:
     try:
         claims = keys.claims(token, check_expiry=False)
     except jwt.InvalidSignatureError as error:
-        raise Refused("JwtSignatureError: Failed to validate JWT signature") from error
+        raise Refused("JwtSignatureError", "Failed to validate JWT signature") from error
     except jwt.InvalidTokenError as error:
-        raise Refused("MalformedJWT: The token provided is not a valid JWT") from error
+        raise Refused("MalformedJWT", "The token provided is not a valid JWT") from error
     if "role" not in claims or "exp" not in claims:
-        raise Refused("InvalidJWTToken: Fields `role` and `exp` are required in JWT")
+        raise Refused("InvalidJWTToken", "Fields `role` and `exp` are required in JWT")
     ago = time.time() - claims["exp"]
     if ago >= 0:
-        raise Refused(f"InvalidJWTToken: Token has expired {int(ago)} seconds ago")
+        raise Refused("InvalidJWTToken", f"Token has expired {int(ago)} seconds ago")
     return claims
