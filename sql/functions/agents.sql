@@ -63,7 +63,11 @@ returns void
 language sql
 set search_path = ''
 as $$
-    delete from public.agent_sessions where created_at < now() - interval '12 hours';
+    -- What another transaction holds is left to the next login.
+    delete from public.agent_sessions where token_hash in (
+        select token_hash from public.agent_sessions
+        where created_at < now() - interval '12 hours' for update skip locked
+    );
     insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
 $$;
 
@@ -172,11 +176,14 @@ begin
     join public.agents a on a.id = s.agent_id
     where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - interval '12 hours';
 
+    -- Both in one order, so that two processes which report the same logins do not wait for each other in a circle.
+    perform from public.agent_sessions
+    where token_hash = any (good) and last_seen_at < now() - interval '1 minute'
+    order by token_hash for no key update;
     update public.agent_sessions set last_seen_at = now()
     where token_hash = any (good) and last_seen_at < now() - interval '1 minute';
 
     with known as (
-        -- In the order of id, so that two processes which report the same agents do not wait for each other in a circle.
         select id, lease_expires_at > now() is true as here from public.agents
         where id in (select agent_id from public.agent_sessions where token_hash = any (good))
         order by id for no key update
@@ -210,6 +217,6 @@ select public.limit_functions(array[
     'set_availability', 'list_agents', 'report_process', 'forget_process'
 ]);
 
-select public.record_script('functions/agents.sql', '07a882282419');
+select public.record_script('functions/agents.sql', '94198be0b045');
 
 notify pgrst, 'reload schema';

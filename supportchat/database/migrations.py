@@ -63,6 +63,8 @@ def stamp() -> list[str]:
 def migrate(conninfo: str) -> list[str]:
     """Run what is missing, all in one transaction, and give the names of the scripts that ran."""
     with psycopg.connect(conninfo, connect_timeout=5) as connection:
+        # Supabase cuts a statement off after 2 minutes, and a large database of an older version may need longer.
+        connection.execute("set local statement_timeout = 0")
         # Two servers that start at once must not both create the tables.
         connection.execute("select pg_advisory_xact_lock(7308332044)")
         applied = _applied(connection)

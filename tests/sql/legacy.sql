@@ -50,6 +50,9 @@ create trigger touch before update on user_sessions for each row execute functio
 create trigger touch before update on tickets for each row execute function touch();
 alter table user_sessions disable trigger touch;
 alter table chat_messages enable row level security;
+alter table user_sessions enable row level security;
+alter table user_sessions force row level security;
+create policy "anyone may do anything" on user_sessions using (true) with check (true);
 create policy "anyone may read" on chat_messages for select using (true);
 create policy "anyone may write" on chat_messages for insert with check (true);
 

@@ -45,6 +45,6 @@ insert into chat_messages (session_id, sender_type, content, created_at) values
     ('session_3', 'bot', 'May I help?', '2024-02-03 10:00'),
     (null, 'customer', 'Of nobody', '2024-02-03 10:00');
 insert into tickets (id, session_id, status, title, assigned_agent_id, created_at) values
-    (10, 1, 'open', 'Vera', 7, '2024-02-01'), (11, 2, 'closed', 'Victor', 8, '2024-02-02'), (12, 3, 'pending', '', null, '2024-02-03');
+    (11, 2, 'closed', 'Victor', 8, '2024-02-01'), (12, 3, 'pending', '', null, '2024-02-01'), (10, 1, 'open', 'Vera', 7, '2024-02-01');
 insert into ratings values (11, 5);
 select setval('agents_id_seq', 8), setval('tickets_id_seq', 12);

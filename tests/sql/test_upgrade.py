@@ -364,6 +364,12 @@ def test_numbers_and_texts_as_keys_lead_to_the_same_conversations(make: MakeData
                 ("Victor", "Ben", "Victor", "Hello"),
                 ("", None, None, "May I help?"),
             ]
+            # Two of one moment are counted by their old id.
+            assert connection.execute("select legacy_id from tickets order by number").fetchall() == [
+                (10,),
+                (11,),
+                (12,),
+            ]
             assert connection.execute("select status from tickets order by number").fetchall() == [
                 ("open",),
                 ("closed",),
