@@ -43,6 +43,8 @@ class Verdict:
     longest_silence: float = 0.0
     longest_without_ack: float = 0.0
     slowest_answer: float = 0.0
+    # Seconds from the close of a socket to the page's being caught up again.
+    longest_reconnect: float = 0.0
 
     @property
     def broken(self) -> dict[str, list[str]]:
@@ -81,6 +83,7 @@ def check(ledger: Ledger, rows: Iterable[Row]) -> Verdict:
         conversations[row.mark].append(row)
     for screen in ledger.screens:
         _check_screen(screen, conversations[screen.mark], verdict)
+        verdict.longest_reconnect = max(verdict.longest_reconnect, _reconnect_seconds(screen))
     _check_answers(ledger, verdict)
     return verdict
 
@@ -155,6 +158,11 @@ def _check_screen(screen: Screen, rows: list[Row], verdict: Verdict) -> None:
         if one == other and after <= before:
             verdict.disordered.append(f"{screen.name} was sent {after} after {before}")
     verdict.foreign += [f"{screen.name} was sent {what}" for what in screen.foreign]
+
+
+def _reconnect_seconds(screen: Screen) -> float:
+    gone = [(closed, min((t for t in screen.caught_up if t > closed), default=closed)) for closed, _ in screen.closed]
+    return max((back - closed for closed, back in gone), default=0.0)
 
 
 def _check_answers(ledger: Ledger, verdict: Verdict) -> None:

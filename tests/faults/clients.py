@@ -39,11 +39,14 @@ ROW = re.compile(r'data-row="(\d+)"')
 class Load:
     """What all clients of one process share."""
 
-    def __init__(self, url: str, rate: float, deadline: float) -> None:
-        """:param rate: messages a second, of all writers together. :param deadline: on the monotonic clock."""
+    def __init__(self, url: str, rate: float, deadline: float, copies: int = 1) -> None:
+        """:param rate: messages a second, of all writers together. :param deadline: on the monotonic clock.
+        :param copies: how often each message is posted, all at the same moment.
+        """
         self.url = url
         self.rate = rate
         self.deadline = deadline
+        self.copies = copies
         self.ledger = Ledger()
         self.pages: list[Page] = []
         self.writers = 0
@@ -237,19 +240,30 @@ class Page:
     async def _keep_socket(self) -> None:
         attempt = 0
         while True:
-            code = 1006
-            with contextlib.suppress(OSError, TimeoutError, WebSocketException, EOFError):
-                async with self._connected() as websocket:
-                    attempt = 0
-                    await websocket.send(json.dumps(self.hello()))
-                    await self._read(websocket)
-                    code = websocket.close_code or 1006
-            self._lost_since = self._lost_since or time.monotonic()
-            self.screen.closed.append((time.time(), code))
-            if code not in RECONNECT_CODES:
-                return
+            try:
+                websocket = await self._connected()
+            except (OSError, TimeoutError, WebSocketException, EOFError) as error:
+                self.screen.not_opened.append((time.time(), repr(error)))
+            else:
+                attempt = 0
+                code = await self._use(websocket)
+                self._lost_since = self._lost_since or time.monotonic()
+                self.screen.closed.append((time.time(), code))
+                if code not in RECONNECT_CODES:
+                    return
             await backoff(attempt)
             attempt += 1
+
+    async def _use(self, websocket: ClientConnection) -> int:
+        """Say hello and read until the socket is closed; give its close code."""
+        try:
+            await websocket.send(json.dumps(self.hello()))
+            await self._read(websocket)
+        except (OSError, WebSocketException):
+            pass
+        finally:
+            await websocket.close()
+        return websocket.close_code or 1006
 
     def _connected(self) -> connect:
         self._connections += 1
@@ -341,7 +355,14 @@ class Page:
         """Post a message until it is answered."""
         values = {"client_message_id": cid, "message": text_of(cid, self.screen.mark, kind)}
         resource = "notes" if kind == "note" else "messages"
-        return await self.browser.insist("POST", f"{self.base}/{resource}", data=values | self.fields())
+        attempts = [
+            self.browser.insist("POST", f"{self.base}/{resource}", data=values | self.fields())
+            for _ in range(self.load.copies)
+        ]
+        answers = await asyncio.gather(*attempts)
+        for answer in answers[1:]:
+            self.take(answer.text if answer is not None else "")
+        return answers[0]
 
     def fields(self) -> dict[str, str]:
         """What the form carries besides."""

@@ -73,6 +73,8 @@ class Screen:
     # (time, close code), and when the server had told all that was missed
     closed: list[tuple[float, int]] = field(default_factory=list)
     caught_up: list[float] = field(default_factory=list)
+    # (time, why) of handshakes that failed
+    not_opened: list[tuple[float, str]] = field(default_factory=list)
 
     @property
     def lines(self) -> list[Shown]:
@@ -99,7 +101,7 @@ class Ledger:
         screens = []
         for screen in values["screens"]:
             lines = {name: [Shown(**line) for line in screen.pop(name)] for name in ("shown", "notes")}
-            pairs = {name: [(a, b) for a, b in screen.pop(name)] for name in ("frames", "closed")}
+            pairs = {name: [(a, b) for a, b in screen.pop(name)] for name in ("frames", "closed", "not_opened")}
             screens.append(Screen(**screen, **lines, **pairs))
         return cls([Sent(**s) for s in values["sent"]], [Answer(**a) for a in values["answers"]], screens)
 

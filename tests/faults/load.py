@@ -22,7 +22,7 @@ QUIET_SECONDS = 3.0  # longer than a sweep, which finds what no event has told
 async def run(options: argparse.Namespace) -> bool:
     """Run one load; whether every page has come to show everything."""
     start = time.monotonic()
-    load = Load(options.url, options.rate, start + options.seconds)
+    load = Load(options.url, options.rate, start + options.seconds, options.copies)
     over = asyncio.Event()
     load.spawn(_hear(over))
     for email in options.agents:
@@ -82,6 +82,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100.0)
     parser.add_argument("--notes", type=float, default=0.1, help="the share of notes in what agents write")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--copies", type=int, default=1)
     options = parser.parse_args()
     random.seed()
     return 0 if asyncio.run(run(options)) else 3

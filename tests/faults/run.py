@@ -54,6 +54,7 @@ class Run:
         agents: int = 2,
         messages: int = MESSAGES,
         rate: float = RATE,
+        copies: int = 1,
         at_least: float = 60.0,
     ) -> LoadProcess:
         """Start a load, and wait until its pages are open. `at_least`: seconds that it may take, however few they are."""
@@ -62,7 +63,7 @@ class Run:
         command = [
             *(sys.executable, "-m", "tests.faults.load", url or self.desk.url, str(ledger)),
             *("--name", name, "--customers", str(customers), "--messages", str(messages), "--rate", str(rate)),
-            *("--seconds", str(at_least + messages / LEAST_RATE)),
+            *("--copies", str(copies), "--seconds", str(at_least + messages / LEAST_RATE)),
             *("--agents", *(self.desk.new_agents(agents) if agents else [])),
         ]
         with log.open("wb") as errors:
