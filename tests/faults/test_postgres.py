@@ -36,6 +36,20 @@ def test_postgres_is_killed(desk: Desk, contract: Contract) -> None:
     contract("Postgres kill -9, 5 times", run, silence=12, answer=3.5)
 
 
+def test_postgres_that_cannot_be_started_at_once_is_started_later(desk: Desk) -> None:
+    control = desk.data_dir / "postgres" / "global" / "pg_control"
+    aside = control.with_suffix(".aside")
+    desk.kill_postgres()
+    control.rename(aside)
+    try:
+        wait_for(
+            lambda: "Postgres did not start" in desk.output.read_text(), 15, "Postgres starts without its control file"
+        )
+    finally:
+        aside.rename(control)
+    wait_for(desk.is_ready, 15, "nobody tries again")
+
+
 @pytest.mark.long
 def test_postgres_restarts(desk: Desk, contract: Contract) -> None:
     with under_load(desk) as run:
@@ -148,12 +162,11 @@ def test_the_disk_is_full(folder: Path, contract: Contract) -> None:
 
 def fill(path: Path) -> None:
     """Take every byte that is left."""
-    with path.open("wb") as file:
+    with path.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 12):
             with contextlib.suppress(OSError):
-                while True:
-                    file.write(bytes(size))
-                    file.flush()
+                while file.write(bytes(size)) == size:
+                    pass
 
 
 def can_post(desk: Desk) -> bool:
