@@ -208,9 +208,7 @@ class Page:
         self._has_news.set()
 
     def _put(self, kind: str, line: Shown) -> None:
-        known, shown = (
-            (self._lines, self.screen.shown) if kind == "message" else (self._notes, self.screen.notes)
-        )
+        known, shown = (self._lines, self.screen.shown) if kind == "message" else (self._notes, self.screen.notes)
         if known.get(line.seq) == line.cid:
             return  # its twin is there already, and is replaced
         known[line.seq] = line.cid

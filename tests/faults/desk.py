@@ -31,7 +31,9 @@ SETTINGS = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "SECRET_KEY",
 class Desk:
     """A supervised desk and the processes of it."""
 
-    def __init__(self, data_dir: Path, *, prefix: tuple[str, ...] = (), host: str = "127.0.0.1", **environ: str) -> None:
+    def __init__(
+        self, data_dir: Path, *, prefix: tuple[str, ...] = (), host: str = "127.0.0.1", **environ: str
+    ) -> None:
         """:param prefix: a command that runs the server process elsewhere, in a network namespace say."""
         self.data_dir = data_dir
         self.port = free_port()
@@ -152,12 +154,16 @@ class Desk:
 
     def listeners(self) -> list[int]:
         """The processes of Postgres that serve the workers' LISTEN."""
-        return [pid for (pid,) in self.run("select pid from pg_stat_activity where starts_with(lower(query), 'listen ')")]
+        return [
+            pid for (pid,) in self.run("select pid from pg_stat_activity where starts_with(lower(query), 'listen ')")
+        ]
 
     def new_agents(self, count: int, max_tickets: int = 100) -> list[str]:
         """Make agents, end what was before them, and give the addresses that they log in with."""
         self.run("update agents set availability = 'away'")
-        self.run("update tickets set status = 'closed', closed_at = now(), awaiting_since = null where status <> 'closed'")
+        self.run(
+            "update tickets set status = 'closed', closed_at = now(), awaiting_since = null where status <> 'closed'"
+        )
         self._password_hash = self._password_hash or hash_password(PASSWORD)
         emails = [f"{uuid.uuid4().hex[:10]}@example.com" for _ in range(count)]
         door = PostgresDatabase(self.conninfo, size=1)
@@ -186,9 +192,7 @@ def running(desk: Desk) -> Iterator[Desk]:
         desk.kill()
 
 
-def wait_for(
-    condition: Callable[[], Any], seconds: float, what: str, detail: Callable[[], Any] | None = None
-) -> float:
+def wait_for(condition: Callable[[], Any], seconds: float, what: str, detail: Callable[[], Any] | None = None) -> float:
     """Wait until something is so, and give how many seconds that took; fail with `what` when it does not come."""
     start = time.monotonic()
     while not condition():

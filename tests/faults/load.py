@@ -1,7 +1,8 @@
 """A load in a process of its own: `python -m tests.faults.load URL LEDGER ...`.
 
-It prints `running` once every page is live, and goes on until a line (or the end) of its input says that the fault is
-over and enough messages are acknowledged. Then it lets the pages catch up, writes its ledger, and ends.
+It prints `running` once every page is live, and goes on until a line of its input says that the fault is over and enough
+messages are acknowledged. Then it prints `quiet`, and when its input ends it lets the pages catch up, writes its ledger,
+and ends.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ async def run(options: argparse.Namespace) -> bool:
     """Run one load; whether every page has come to show everything."""
     start = time.monotonic()
     load = Load(options.url, options.rate, start + options.seconds, options.copies)
-    over = asyncio.Event()
-    load.spawn(_hear(over))
+    over, end = asyncio.Event(), asyncio.Event()
+    load.spawn(_hear(over, end))
     for email in options.agents:
         await Desk(load, email, options.notes).start()
     made = await asyncio.gather(*(start_customer(load, f"{options.name} {n}") for n in range(options.customers)))
@@ -39,18 +40,24 @@ async def run(options: argparse.Namespace) -> bool:
     await until(lambda: over.is_set() and load.acked >= options.messages, load.deadline)
     load.is_writing = False
     load.deadline = time.monotonic() + SETTLE_SECONDS
-    await asyncio.wait(load.writing, timeout=SETTLE_SECONDS)
+    if load.writing:
+        await asyncio.wait(load.writing, timeout=SETTLE_SECONDS)
+    print("quiet", flush=True)
+    await end.wait()
+    load.deadline = time.monotonic() + SETTLE_SECONDS
     has_settled = await _settle(load)
     load.ledger.save(options.ledger)
     await load.stop()
     return has_settled
 
 
-async def _hear(over: asyncio.Event) -> None:
+async def _hear(over: asyncio.Event, end: asyncio.Event) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     await reader.readline()
     over.set()
+    await reader.read()
+    end.set()
 
 
 async def _settle(load: Load) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -58,11 +59,20 @@ class Network:
 
     def drop(self) -> None:
         """Lose every packet, both ways, without a word: what is open is half-open now."""
-        self._filter("drop")
+        self._filter("counter drop")
 
     def lose(self, percent: int) -> None:
         """Lose some of the packets to the server."""
-        self._filter(f"tcp flags & (fin | syn | rst | psh | ack) != 0 numgen random mod 100 < {percent} drop", "output")
+        self._filter(
+            f"tcp flags & (fin | syn | rst | psh | ack) != 0 numgen random mod 100 < {percent} counter drop", "output"
+        )
+
+    def dropped(self) -> int:
+        """How many packets were lost so far."""
+        rules = subprocess.run(
+            [*self.at_client, "nft", "list", "ruleset"], capture_output=True, text=True, check=True
+        ).stdout
+        return sum(int(count) for count in re.findall(r"counter packets (\d+)", rules))
 
     def restore(self) -> None:
         """Let everything through again."""

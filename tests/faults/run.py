@@ -33,6 +33,20 @@ class LoadProcess:
     ledger: Path
     log: Path
 
+    def say(self, line: str) -> None:
+        """Give it a line; '' ends its input."""
+        assert self.process.stdin is not None
+        if line:
+            self.process.stdin.write(line)
+            self.process.stdin.flush()
+        else:
+            self.process.stdin.close()
+
+    def expect(self, line: str) -> None:
+        """Wait until it has printed a line; fail when it ends instead."""
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == line, self.log.read_text()
+
 
 @dataclass
 class Run:
@@ -77,15 +91,23 @@ class Run:
             )
         load = LoadProcess(process, ledger, log)
         self.loads.append(load)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "running\n", log.read_text()
+        load.expect("running\n")
         return load
+
+    def let_write(self, load: LoadProcess, seconds: float) -> None:
+        """Let a load go on for a while."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            load.process.wait(seconds)
+            raise AssertionError(f"the load has ended: {load.log.read_text()}")
 
     def finish(self) -> Verdict:
         """Say that the fault is over, wait for the loads, and compare."""
         for load in self.loads:
-            assert load.process.stdin is not None
-            load.process.stdin.close()
+            load.say("over\n")
+        for load in self.loads:
+            load.expect("quiet\n")
+        for load in self.loads:
+            load.say("")
         codes = [load.process.wait() for load in self.loads]
         assert set(codes) <= {0, 3}, "\n".join(load.log.read_text() for load in self.loads)
         self.ledger = Ledger.joined(Ledger.load(load.ledger) for load in self.loads)

@@ -50,6 +50,7 @@ def test_three_of_ten_packets_are_lost(network: Network, far_desk: Desk, far_url
     with under_load(far_desk, url=far_url, prefix=network.at_client, messages=messages, at_least=120) as run:
         network.lose(30)
         wait_for(lambda: progress(far_desk) >= messages, 60 + messages / 2, "too slow under loss")
+        assert network.dropped() > 0
         network.restore()
     contract("30 % of the packets lost", run, silence=90, answer=30)
 
@@ -59,7 +60,7 @@ def test_every_connection_is_reset(network: Network, far_desk: Desk, far_url: st
         for _ in range(10 if IS_FULL else 2):
             network.reset(far_desk.port)
             time.sleep(3)
-    contract("every connection reset, 10 times", run, silence=5, reconnect=4)
+    contract("every connection reset, 10 times", run, silence=6, reconnect=6)
 
 
 def test_clients_that_fall_silent_are_found_out(
@@ -67,9 +68,10 @@ def test_clients_that_fall_silent_are_found_out(
 ) -> None:
     with under_load(far_desk, prefix=network.at_server, at_least=180) as run:
         run.start(url=far_url, prefix=network.at_client, name="far", customers=3, agents=0, messages=30, rate=1)
-        here = sockets(far_desk)
+        # Six customers and their agents, two desks; three more customers and their agents.
+        wait_for(lambda: sockets(far_desk) == 20, 30, "not every page is open", lambda: sockets(far_desk))
         network.drop()
-        took = wait_for(lambda: sockets(far_desk) <= here - 3, 55, "the server keeps half-open sockets")
+        took = wait_for(lambda: sockets(far_desk) == 17, 55, "the server keeps half-open sockets")
         network.restore()
     contract("clients half-open", run, silence=180)
     assert took < 55
@@ -86,19 +88,15 @@ def test_text_goes_through_a_thin_pipe_beside_a_picture(
     try:
         with under_load(far_desk, prefix=network.at_server, at_least=180) as run:
             run.start(url=far_url, prefix=network.at_client, name="thin", customers=1, agents=0, messages=40, rate=0.5)
-            code = (
-                "import io, secrets, sys\nfrom PIL import Image\nfrom tests.faults.people import Customer\n"
-                "picture = io.BytesIO()\n"
-                "Image.frombytes('RGB', (150, 130), secrets.token_bytes(150 * 130 * 3)).save(picture, 'PNG')\n"
-                "with Customer(sys.argv[1], seconds=120) as customer:\n"
-                "    files = {'image': ('a.png', picture.getvalue(), 'image/png')}\n"
-                "    answer = customer.send('With a picture', files=files)\n"
-                "    sys.exit(answer.status_code != 200)\n"
-            )
             done = subprocess.run(
-                [*network.at_client, sys.executable, "-c", code, far_url], cwd=ROOT, timeout=170, check=False
+                [*network.at_client, sys.executable, "-m", "tests.faults.picture", far_url],
+                cwd=ROOT,
+                timeout=170,
+                capture_output=True,
+                text=True,
+                check=False,
             )
-            assert done.returncode == 0
+            assert done.returncode == 0, done.stdout + done.stderr
     finally:
         network.make_wide()
     contract("64 kbit/s, a picture going up", run, silence=30, answer=30)
