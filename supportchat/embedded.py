@@ -79,6 +79,10 @@ class EmbeddedPostgres:
         """Whether the server that this process started is gone."""
         return self._process is not None and self._process.poll() is not None
 
+    def is_running(self) -> bool:
+        """Whether the server that this process started lives. False as well when it could not be started."""
+        return self._process is not None and self._process.poll() is None
+
     def stop(self) -> None:
         """Stop the server if it runs, whoever started it: in order, and by force after `STOP_TIMEOUT` seconds."""
         server = self._running()

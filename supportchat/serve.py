@@ -22,6 +22,7 @@ import urllib.request
 from collections.abc import Iterator
 from types import FrameType
 
+import psutil
 import psycopg
 
 from .config import ROOT, Config, ConfigError
@@ -137,11 +138,11 @@ class Server:
 
     def _watch(self) -> int:
         while not self._stopping:
-            if self._postgres is not None and self._postgres.has_died():
+            if self._postgres is not None and not self._postgres.is_running():
                 print("supportchat: Postgres has died, starting it again", file=sys.stderr, flush=True)
                 try:
                     self._postgres.start()
-                except ConfigError as error:
+                except (ConfigError, OSError, psutil.Error) as error:  # a full disk, say: it may have room later
                     print(f"supportchat: {error}", file=sys.stderr, flush=True)
                     time.sleep(1)
             code = self._gunicorn.poll() if self._gunicorn is not None else None

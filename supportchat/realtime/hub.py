@@ -58,7 +58,14 @@ class Hub:
     # Pages
 
     def add(self, page: Connection) -> bool:
-        """Take in a page that has opened its socket. False when its viewer or its address has too many open already."""
+        """Take in a page that has opened its socket. False when its viewer or its address has too many open already.
+
+        A process that stops takes connections for up to a second more; such a page is told to come back, or its socket
+        would be cut without a close code in the end.
+        """
+        if self.is_stopping:
+            page.close(RESTART)
+            return False
         limits = [(page.viewer, PAGES_PER_VIEWER)]
         if page.address and not is_loopback(page.address):  # a proxy of ours, behind which everybody is
             limits.append((page.address, PAGES_PER_ADDRESS))
