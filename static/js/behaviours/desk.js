@@ -67,6 +67,7 @@ function start() {
   });
   document.addEventListener("live:queue_changed", refreshQueue);
   document.addEventListener("receipts:sent", refreshQueue);
+  document.addEventListener("sending:changed", markRows);
   document.addEventListener("live:ticket_changed", ({ detail }) => {
     const list = messageList();
     if (list?.dataset.number === String(detail.number)) {
