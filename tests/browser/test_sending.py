@@ -167,11 +167,15 @@ def test_after_ten_minutes_it_says_that_it_is_not_sent_and_offers_to_retry(windo
     tries = len(wire.ids)
     vera.page.clock.run_for(60 * SECOND)
     assert len(wire.ids) == tries
+    vera.box.press("End")
+    vera.box.press_sequentially(" and more")  # typed behind it: that is no change of it
+    vera.sees(STOPPED)
     wire.default = lambda route: route.continue_()
     vera.page.get_by_role("button", name="Retry").click()
-    expect(vera.messages.last).to_have_text("Patience")
+    expect(vera.messages.last).to_have_text("and more")
+    wire.ids.pop()
     assert len(set(wire.ids)) == 1
-    assert texts_in(rows) == ["Hello", "Patience"]
+    assert texts_in(rows) == ["Hello", "Patience", "and more"]
 
 
 def test_the_server_says_how_long_it_wants_to_be_left_alone(windows: Opener) -> None:

@@ -11,6 +11,7 @@ function show(form) {
   const place = placeOfState(form);
   if ((place.dataset.state ?? "idle") === line.state) return;
   place.dataset.state = line.state;
+  if (line.state === "changed") error.replaceChildren(); // there is nothing to retry any more
   place.replaceChildren();
   if (form.querySelector(`[data-when=${line.state}]`) && line.state !== "stopped")
     place.append(copyOf(form, line.state));
