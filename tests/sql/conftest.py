@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,39 +34,39 @@ MakeDatabase = Callable[..., contextlib.AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeDatabase]:
+def platform() -> Iterator[MakeDatabase]:
     """A Postgres with the roles of Supabase. Gives what makes a database in it, and takes it away again.
 
     The databases are the owner's; `template` names one to copy, else they are as new.
     """
-    data_dir = tmp_path_factory.mktemp("platform")
-    for directory in (data_dir, data_dir.parent):
-        directory.chmod(directory.stat().st_mode | 0o711)
-    postgres = EmbeddedPostgres(data_dir, *FAST)
-    postgres.start()
-    superuser = postgres.conninfo.replace(f"user={NAME} dbname={NAME}", "user=postgres")
+    # Not under pytest's own folder; see the cluster of the other tests.
+    with tempfile.TemporaryDirectory(prefix="supportchat-platform-") as folder:
+        Path(folder).chmod(0o711)
+        postgres = EmbeddedPostgres(Path(folder), *FAST)
+        postgres.start()
+        try:
+            superuser = postgres.conninfo.replace(f"user={NAME} dbname={NAME}", "user=postgres")
+            with psycopg.connect(f"{superuser} dbname=postgres", autocommit=True) as connection:
+                connection.execute(ROLES.encode())
+            yield functools.partial(_new_database, superuser)
+        finally:
+            postgres.stop()
 
-    @contextlib.contextmanager
-    def make(template: str | None = None) -> Iterator[str]:
-        name = f"project_{next(_numbers)}"
-        with psycopg.connect(f"{superuser} dbname=postgres", autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("create database {} template {} owner {}").format(
-                    *map(sql.Identifier, (name, template or "template1", OWNER))
-                )
+
+@contextlib.contextmanager
+def _new_database(superuser: str, template: str | None = None) -> Iterator[str]:
+    name = f"project_{next(_numbers)}"
+    with psycopg.connect(f"{superuser} dbname=postgres", autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create database {} template {} owner {}").format(
+                *map(sql.Identifier, (name, template or "template1", OWNER))
             )
-            if template is None:
-                with psycopg.connect(f"{superuser} dbname={name}", autocommit=True) as inside:
-                    inside.execute(PLATFORM.encode())
-            yield f"{superuser.replace('user=postgres', f'user={OWNER}')} dbname={name}"
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-
-    try:
-        with psycopg.connect(f"{superuser} dbname=postgres", autocommit=True) as connection:
-            connection.execute(ROLES.encode())
-        yield make
-    finally:
-        postgres.stop()
+        )
+        if template is None:
+            with psycopg.connect(f"{superuser} dbname={name}", autocommit=True) as inside:
+                inside.execute(PLATFORM.encode())
+        yield f"{superuser.replace('user=postgres', f'user={OWNER}')} dbname={name}"
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="session")
