@@ -5,58 +5,40 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
-from tests.cast import create_cast
-from tests.postgres import running_postgres, superuser_of
+from tests.conftest import fill
+from tests.supabase.project import ADMIN, SupabaseProject
 
-OWNER = "project_owner"  # Supabase calls it postgres, which is the name of the superuser here
-ROLES = f"""
-create role anon;
-create role authenticated;
-create role service_role bypassrls;
-create role {OWNER} login createrole createdb bypassrls;
-grant anon, authenticated, service_role to {OWNER};
-"""
-PLATFORM = (Path(__file__).parent / "platform.sql").read_text()
+# Realtime makes one for each day while somebody listens, and nobody does here.
+PARTITION = "create table realtime.all_days partition of realtime.messages default"
+
 _numbers = itertools.count()
 
 MakeDatabase = Callable[..., contextlib.AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[MakeDatabase]:
-    """A Postgres with the roles of Supabase. Gives what makes a database in it, and takes it away again.
+def platform(supabase_cluster: str) -> MakeDatabase:
+    """Gives what makes a project's database, and takes it away again; `template` names one to copy.
 
-    The databases are the owner's; `template` names one to copy, else they are as new.
+    They are projects from the time when new tables and functions were everybody's, until somebody took that back.
     """
-    with running_postgres() as postgres:
-        superuser = superuser_of(postgres)
 
-        @contextlib.contextmanager
-        def make(template: str | None = None) -> Iterator[str]:
-            name = f"project_{next(_numbers)}"
-            with psycopg.connect(f"{superuser} dbname=postgres", autocommit=True) as connection:
-                connection.execute(
-                    sql.SQL("create database {} template {} owner {}").format(
-                        *map(sql.Identifier, (name, template or "template1", OWNER))
-                    )
-                )
-                if template is None:
-                    with psycopg.connect(f"{superuser} dbname={name}", autocommit=True) as inside:
-                        inside.execute(PLATFORM.encode())
-                yield f"{superuser.replace('user=postgres', f'user={OWNER}')} dbname={name}"
-                connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    @contextlib.contextmanager
+    def make(template: str | None = None) -> Iterator[str]:
+        project = SupabaseProject(supabase_cluster, f"sql_{next(_numbers)}")
+        project.create(template, automatic_grants=template is None)
+        if template is None:
+            project.run(PARTITION)
+        yield project.conninfo
+        project.drop()
 
-        with psycopg.connect(f"{superuser} dbname=postgres", autocommit=True) as connection:
-            connection.execute(ROLES.encode())
-        yield make
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +46,7 @@ def project_template(platform: MakeDatabase) -> Iterator[str]:
     """The name of a project's database with the schema and the cast."""
     with platform() as conninfo:
         migrate(conninfo)
-        door = PostgresDatabase(conninfo)
-        create_cast(door)
-        door.close()
+        fill(conninfo)
         yield conninfo.rpartition("dbname=")[2]
 
 
@@ -82,6 +62,11 @@ def project(platform: MakeDatabase, project_template: str) -> Iterator[str]:
     """The conninfo of a fresh database of a project with the schema and the cast, as its owner."""
     with platform(project_template) as conninfo:
         yield conninfo
+
+
+def superuser_of_project(conninfo: str) -> str:
+    """Give the conninfo of the superuser, who is not `postgres` there."""
+    return conninfo.replace("user=postgres", f"user={ADMIN}")
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from supportchat.database.migrations import migrate
+from tests.sql.conftest import superuser_of_project
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ RULES = [
 @pytest.fixture
 def superuser(project: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection to a project's database that may break it; what it does is rolled back."""
-    with psycopg.connect(project.replace("user=project_owner", "user=postgres")) as connection:
+    with psycopg.connect(superuser_of_project(project)) as connection:
         yield connection
         connection.rollback()
 

@@ -173,7 +173,7 @@ def upgraded(make: MakeDatabase) -> Iterator[str]:
 @pytest.fixture
 def door(upgraded: str) -> Iterator[PostgresDatabase]:
     """A door to it: as `service_role` where there is one."""
-    role = " options='-c role=service_role'" if "project_owner" in upgraded else ""
+    role = " options='-c role=service_role'" if "user=postgres" in upgraded else ""
     made = PostgresDatabase(upgraded + role)
     yield made
     made.close()
@@ -344,7 +344,8 @@ def test_the_old_policies_checks_and_triggers_do_not_stand_in_the_way(old_rows: 
     assert old_rows("select distinct policyname from pg_policies where schemaname = 'public'") == [("server_only",)]
     states = dict(
         old_rows(
-            "select tgrelid::regclass::text || '.' || tgname, tgenabled::text from pg_trigger where not tgisinternal"
+            "select c.relname || '.' || tgname, tgenabled::text from pg_trigger join pg_class c on c.oid = tgrelid"
+            " where not tgisinternal and c.relnamespace = 'public'::regnamespace"
         )
     )
     assert states == {"user_sessions.touch": "D", "tickets.touch": "O", "tickets.guard_ticket": "O"}
@@ -375,7 +376,7 @@ def test_numbers_and_texts_as_keys_lead_to_the_same_conversations(make: MakeData
                 ("closed",),
                 ("waiting",),
             ]
-        role = " options='-c role=service_role'" if "project_owner" in conninfo else ""
+        role = " options='-c role=service_role'" if "user=postgres" in conninfo else ""
         door = PostgresDatabase(conninfo + role)
         door.call("create_agent", name="Ann", email="ann@example.com", password_hash="x")
         ann = joined(door)
