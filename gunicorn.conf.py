@@ -32,8 +32,11 @@ def post_worker_init(worker: Any) -> None:
 
     After its grace time gunicorn writes an HTTP error into connections that are still open, websockets among them.
     """
-    hub = worker.wsgi.extensions["hub"]
+    from supportchat.images.orphans import sweep_for_ever
+
+    hub, images, database = (worker.wsgi.extensions[part] for part in ("hub", "images", "database"))
     hub.start()
+    gevent.spawn(sweep_for_ever, images, database)
 
     def stop_with_worker() -> None:
         while worker.alive:
@@ -41,3 +44,10 @@ def post_worker_init(worker: Any) -> None:
         hub.stop()
 
     gevent.spawn(stop_with_worker)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Give the connections back in order, while there is still an event loop to do it in."""
+    app = getattr(worker, "wsgi", None)
+    if app is not None:
+        app.extensions["database"].close()

@@ -1,18 +1,30 @@
 -- supabase_schema.sql creates every table of supportchat.
--- Run it first; it is safe to run again, and it adds what is missing to a database that an older version left behind.
+-- Run it first; it is safe to run again. A database that an older version left behind is brought up to date: what is
+-- missing is added, and where a value has to change, the old one stays in the column "legacy" of the row, or in a column
+-- "legacy_..." beside the new one. No row is deleted.
 -- Foreign keys follow in fix_foreign_keys.sql, channel and is_anonymous in fix_user_sessions_columns.sql.
 
--- Adds a constraint that is missing. Rows that already break it stay as they are: it then binds new rows only.
+-- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
+-- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
 create or replace function public.ensure_constraint(p_table regclass, p_name text, p_definition text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+    present record;
 begin
-    if exists (select from pg_catalog.pg_constraint where conrelid = p_table and conname = p_name) then
+    select obj_description(oid, 'pg_constraint') as definition, convalidated into present
+    from pg_catalog.pg_constraint where conrelid = p_table and conname = p_name;
+    if found and present.definition is distinct from p_definition then
+        execute format('alter table %s drop constraint %I', p_table, p_name);
+    end if;
+    if present.definition is distinct from p_definition then
+        execute format('alter table %s add constraint %I %s not valid', p_table, p_name, p_definition);
+        execute format('comment on constraint %I on %s is %L', p_name, p_table, p_definition);
+    elsif present.convalidated then
         return;
     end if;
-    execute format('alter table %s add constraint %I %s not valid', p_table, p_name, p_definition);
     begin
         execute format('alter table %s validate constraint %I', p_table, p_name);
     exception when check_violation or foreign_key_violation then
@@ -20,8 +32,401 @@ begin
     end;
 end $$;
 
--- Lets only the server's role run the named functions: Supabase would expose them to the browser's keys otherwise.
-create or replace function public.restrict_functions(p_names text[])
+-- Gives a table a foreign key to one column, and takes away every other key of that column: an older version's may
+-- point to another table or column.
+create or replace function public.ensure_foreign_key(
+    p_table text, p_column text, p_target text, p_target_column text, p_on_delete text default 'no action'
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    wanted text := format('%s_%s_fkey', p_table, p_column);
+    other text;
+begin
+    for other in
+        select k.conname from pg_catalog.pg_constraint k
+        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = any (k.conkey)
+        where k.conrelid = here and k.contype = 'f' and a.attname = p_column and k.conname <> wanted
+    loop
+        execute format('alter table %s drop constraint %I', here, other);
+    end loop;
+    perform public.ensure_constraint(here, wanted, format(
+        'foreign key (%I) references public.%I (%I) on delete %s', p_column, p_target, p_target_column, p_on_delete
+    ));
+end $$;
+
+-- The uuid that stands for a key of an older version: the same key gives the same one in every table and every run.
+create or replace function public.legacy_uuid(p_table text, p_key text)
+returns uuid
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_key::uuid
+        else md5(p_table || ':' || p_key)::uuid
+    end
+$$;
+
+-- Puts a column aside as legacy_<name>, with everything that hangs on it. Its indexes give their names free as well.
+create or replace function public.set_aside(p_table regclass, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    name text;
+begin
+    for name in
+        select c.relname from pg_catalog.pg_index i
+        join pg_catalog.pg_class c on c.oid = i.indexrelid
+        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+        where i.indrelid = p_table and a.attname = p_column
+    loop
+        execute format('alter index public.%I rename to %I', name, 'legacy_' || name);
+    end loop;
+    execute format('alter table %s rename column %I to %I', p_table, p_column, 'legacy_' || p_column);
+end $$;
+
+-- Gives a column the type that the functions expect. p_keys_of names the table whose keys it holds, for a uuid.
+-- In place when that changes no value; else the old column goes on as legacy_<name>, with everything that hangs on it.
+create or replace function public.convert_column(p_table regclass, p_column text, p_type text, p_keys_of text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    old_type text;
+    converted text;
+    other record;
+    is_safe boolean := true;
+begin
+    select format_type(atttypid, null) into old_type
+    from pg_catalog.pg_attribute where attrelid = p_table and attname = p_column;
+    -- A pattern for format(), because the column may get another name.
+    converted := case
+        when p_type = 'uuid' then 'public.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
+        when p_type = 'timestamp with time zone' and old_type in ('timestamp without time zone', 'date')
+            then '%1$I::timestamp at time zone ''UTC'''
+        else '%1$I::text::' || p_type
+    end;
+    if p_type = 'uuid' then
+        execute format(
+            'select coalesce(bool_and(lower(%1$I::text) = (' || converted || ')::text), true) from %2$s', p_column, p_table
+        ) into is_safe;
+        is_safe := is_safe and old_type in ('text', 'character varying', 'character');
+    end if;
+    -- Keys between our own tables would hold the old type fast; fix_foreign_keys.sql makes them anew.
+    for other in
+        select k.conrelid::regclass as table_name, k.conname from pg_catalog.pg_constraint k
+        where k.contype = 'f' and k.connamespace = 'public'::regnamespace
+            and k.conrelid in (select to_regclass('public.' || t) from unnest(array['user_sessions', 'chat_messages', 'tickets', 'agents']) as t)
+            and exists (
+                select from pg_catalog.pg_attribute a
+                where a.attname = p_column and (
+                    (a.attrelid = k.conrelid and k.conrelid = p_table and a.attnum = any (k.conkey))
+                    or (a.attrelid = k.confrelid and k.confrelid = p_table and a.attnum = any (k.confkey))
+                )
+            )
+    loop
+        execute format('alter table %s drop constraint %I', other.table_name, other.conname);
+    end loop;
+    begin
+        if not is_safe then
+            raise datatype_mismatch;
+        end if;
+        execute format('alter table %s alter column %I drop identity if exists', p_table, p_column);
+        execute format('alter table %s alter column %I drop default', p_table, p_column);
+        execute format('alter table %s alter column %I type %s using %s', p_table, p_column, p_type, format(converted, p_column));
+    -- A view, a trigger or a foreign table's key needs the old type, or a value does not fit the new one.
+    exception when data_exception or datatype_mismatch or cannot_coerce or feature_not_supported
+        or dependent_objects_still_exist or undefined_function then
+        perform public.set_aside(p_table, p_column);
+        execute format('alter table %s add column %I %s', p_table, p_column, p_type);
+        begin
+            execute format(
+                'update %s set %I = %s where %I is not null',
+                p_table, p_column, format(converted, 'legacy_' || p_column),
+                'legacy_' || p_column
+            );
+        exception when data_exception or cannot_coerce then
+            raise notice '%: the values of legacy_% are kept, but cannot be read as %', p_table, p_column, p_type;
+        end;
+    end;
+end $$;
+
+-- Adds a column that is missing, and gives one that is there the type and the default that the functions expect.
+create or replace function public.ensure_column(
+    p_table text, p_column text, p_type text, p_default text default null, p_keys_of text default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    present record;
+    wanted text := p_type::regtype::text;
+begin
+    select format_type(atttypid, atttypmod) as type into present
+    from pg_catalog.pg_attribute where attrelid = here and attname = p_column and not attisdropped;
+    if not found then
+        execute format('alter table %s add column %I %s default %s', here, p_column, wanted, coalesce(p_default, 'null'));
+        return;
+    elsif present.type <> wanted then
+        perform public.convert_column(here, p_column, wanted, coalesce(p_keys_of, p_table));
+    end if;
+    if p_default is not null then
+        execute format('alter table %s alter column %I set default %s', here, p_column, p_default);
+    end if;
+end $$;
+
+-- Follows a reference of an older version that names a conversation by another column than session_id: the key then
+-- says so, as in "references user_sessions (id)". Where the types differ, what it held goes on as legacy_session_id.
+create or replace function public.follow_sessions(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    wrong record;
+begin
+    for wrong in
+        select k.conname, k.confrelid::regclass as target, b.attname as target_column,
+            format_type(a.atttypid, null) as type, format_type(theirs.atttypid, null) as their_type
+        from pg_catalog.pg_constraint k
+        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+        join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
+        left join pg_catalog.pg_attribute theirs
+            on theirs.attrelid = k.confrelid and theirs.attname = 'session_id' and not theirs.attisdropped
+        where k.contype = 'f' and k.conrelid = here and a.attname = 'session_id' and b.attname <> 'session_id'
+    loop
+        execute format('alter table %s drop constraint %I', here, wrong.conname);
+        if wrong.type = wrong.their_type then
+            execute format(
+                'update %s as mine set session_id = theirs.session_id,'
+                || ' legacy = public.noted(mine.legacy, ''session_id'', mine.session_id::text)'
+                || ' from %s as theirs where theirs.%I = mine.session_id and theirs.session_id <> mine.session_id',
+                here, wrong.target, wrong.target_column
+            );
+        elsif wrong.their_type is not null then
+            perform public.set_aside(here, 'session_id');
+            execute format('alter table %s add column session_id %s', here, wrong.their_type);
+            execute format(
+                'update %s as mine set session_id = theirs.session_id from %s as theirs where theirs.%I = mine.legacy_session_id',
+                here, wrong.target, wrong.target_column
+            );
+        end if;
+    end loop;
+end $$;
+
+-- Takes away what an older version demands of our columns and the functions do not know of: a check, a uniqueness, a
+-- policy. Our own checks are known by their comment, our own indexes by their name.
+create or replace function public.loosen_table(p_table text, p_columns text[], p_indexes text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    other record;
+begin
+    -- Security that binds the owner too would bind the functions, which run as the owner where there is no service_role.
+    if (select relforcerowsecurity from pg_catalog.pg_class where oid = here) then
+        execute format('alter table %s no force row level security', here);
+    end if;
+
+    for other in
+        select k.conname from pg_catalog.pg_constraint k
+        where k.conrelid = here and k.contype = 'c'
+            and coalesce(obj_description(k.oid, 'pg_constraint'), '') not like 'check (%'
+            and exists (
+                select from pg_catalog.pg_attribute a
+                where a.attrelid = here and a.attnum = any (k.conkey) and a.attname = any (p_columns)
+            )
+    loop
+        execute format('alter table %s drop constraint %I', here, other.conname);
+    end loop;
+
+    for other in
+        select c.relname, k.conname from pg_catalog.pg_index i
+        join pg_catalog.pg_class c on c.oid = i.indexrelid
+        left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.contype in ('u', 'x')
+        where i.indrelid = here and i.indisunique and not i.indisprimary
+            and (c.relname <> all (p_indexes) or (c.relname = 'agents_email_key' and i.indexprs is null))
+            and exists (
+                select from pg_catalog.pg_attribute a
+                where a.attrelid = here and a.attnum = any (i.indkey) and a.attname = any (p_columns)
+            )
+    loop
+        begin
+            if other.conname is not null then
+                execute format('alter table %s drop constraint %I', here, other.conname);
+            else
+                execute format('drop index public.%I', other.relname);
+            end if;
+        exception when dependent_objects_still_exist then
+            raise notice '%: % stays, because a foreign key needs it', here, other.relname;
+        end;
+    end loop;
+
+    for other in select polname from pg_catalog.pg_policy where polrelid = here and polname <> 'server_only' loop
+        execute format('drop policy %I on %s', other.polname, here);
+    end loop;
+end $$;
+
+-- Makes a column one by which a row can be referred to: the primary key where there is none, else a unique index.
+create or replace function public.ensure_unique(p_table text, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+begin
+    if not exists (select from pg_catalog.pg_index where indrelid = here and indisprimary) then
+        execute format('alter table %s add primary key (%I)', here, p_column);
+    elsif not exists (
+        select from pg_catalog.pg_index i
+        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+        where i.indrelid = here and i.indisunique and i.indnkeyatts = 1 and i.indpred is null and a.attname = p_column
+    ) then
+        execute format('create unique index %I on %s (%I)', p_table || '_' || p_column || '_key', here, p_column);
+    end if;
+end $$;
+
+-- Demands a value in the named columns, where every row has one.
+create or replace function public.require_columns(p_table text, p_columns text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    name text;
+begin
+    for name in
+        select attname from pg_catalog.pg_attribute
+        where attrelid = here and attname = any (p_columns) and not attnotnull and not attisdropped
+    loop
+        execute format('alter table %s alter column %I set not null', here, name);
+    end loop;
+end $$;
+
+-- Lets every column but the named ones be empty, as the functions do not fill what they do not know. A key that they do
+-- not know gets its value by itself.
+create or replace function public.release_columns(p_table text, p_required text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    other record;
+begin
+    for other in
+        select a.attname, format_type(a.atttypid, null) as type, a.atthasdef or a.attidentity <> '' as fills_itself,
+            coalesce(a.attnum = any (k.conkey), false) as is_key
+        from pg_catalog.pg_attribute a
+        left join pg_catalog.pg_constraint k on k.conrelid = a.attrelid and k.contype = 'p'
+        where a.attrelid = here and a.attnum > 0 and a.attnotnull and not a.attisdropped and a.attname <> all (p_required)
+    loop
+        if not other.is_key then
+            execute format('alter table %s alter column %I drop not null', here, other.attname);
+        elsif not other.fills_itself and other.type in ('smallint', 'integer', 'bigint') then
+            execute format('alter table %s alter column %I add generated by default as identity', here, other.attname);
+            execute format(
+                'select pg_catalog.setval(pg_catalog.pg_get_serial_sequence(%L, %L), coalesce(max(%I), 0) + 1, false) from %s',
+                here, other.attname, other.attname, here
+            );
+        elsif not other.fills_itself and other.type in ('uuid', 'text', 'character varying') then
+            execute format('alter table %s alter column %I set default gen_random_uuid()', here, other.attname);
+        end if;
+    end loop;
+end $$;
+
+-- Fills a column that is still empty from the first of some columns, which other versions had, that has something in it.
+create or replace function public.fill_column(p_table text, p_column text, p_sources text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    name text;
+begin
+    for name in
+        select s.name from unnest(p_sources) with ordinality as s (name, place)
+        join pg_catalog.pg_attribute a on a.attrelid = here and a.attname = s.name and not a.attisdropped
+        order by s.place
+    loop
+        execute format(
+            'update %s set %I = %I::text, legacy = public.noted(legacy, %L, %I)'
+            || ' where coalesce(%I, '''') !~ ''\S'' and %I::text ~ ''\S''',
+            here, p_column, name, p_column, p_column, p_column, name
+        );
+    end loop;
+end $$;
+
+-- Notes in a row what a column held before: the first value counts, and nothing is noted where nothing was.
+create or replace function public.noted(p_legacy jsonb, p_column text, p_value text)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_value is null then p_legacy
+        else jsonb_build_object(p_column, p_value) || coalesce(p_legacy, '{}')
+    end
+$$;
+
+-- Turns the triggers of a table off while old rows are mended, or on again: they would count versions and move
+-- updated_at. The ones that are off already stay so.
+create or replace function public.pause_triggers(p_table text, p_pause boolean)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    other record;
+begin
+    for other in
+        select oid, tgname, obj_description(oid, 'pg_trigger') as note from pg_catalog.pg_trigger
+        where tgrelid = here and not tgisinternal and tgenabled = case when p_pause then 'O' else 'D' end
+    loop
+        if p_pause then
+            execute format('alter table %s disable trigger %I', here, other.tgname);
+            execute format('comment on trigger %I on %s is %L', other.tgname, here, 'paused: ' || coalesce(other.note, ''));
+        elsif other.note like 'paused: %' then
+            execute format('alter table %s enable trigger %I', here, other.tgname);
+            execute format(
+                'comment on trigger %I on %s is %L', other.tgname, here, nullif(substr(other.note, 9), '')
+            );
+        end if;
+    end loop;
+end $$;
+
+-- Remembers which version of a script was applied: /status and bin/migrate compare it with the files.
+create or replace function public.record_script(p_name text, p_checksum text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.schema_scripts as script (name, checksum) values (p_name, p_checksum)
+    on conflict (name) do update set checksum = excluded.checksum, applied_at = now()
+    where script.checksum <> excluded.checksum;
+    return 'sql/' || p_name || ' is applied.';
+end $$;
+
+-- Takes the named functions from everybody but their owner: Supabase would expose them to the browser's keys otherwise.
+create or replace function public.withdraw_functions(p_names text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -35,14 +440,60 @@ begin
         where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
     loop
         execute format('revoke all on function %s from public', signature);
-        for outsider in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
+        for outsider in
+            select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role')
+        loop
             execute format('revoke all on function %s from %I', signature, outsider);
         end loop;
-        if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
-            execute format('grant execute on function %s to service_role', signature);
-        end if;
     end loop;
 end $$;
+
+-- Lets only the server's role run the named functions.
+create or replace function public.restrict_functions(p_names text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    signature regprocedure;
+begin
+    perform public.withdraw_functions(p_names);
+    if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+        for signature in
+            select p.oid::regprocedure from pg_catalog.pg_proc p
+            where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
+        loop
+            execute format('grant execute on function %s to service_role', signature);
+        end loop;
+    end if;
+end $$;
+
+-- Makes the named functions, those that the web code calls, give up in time. A psycopg connection says so for itself.
+-- PostgREST would wait 8 seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a
+-- function for the whole request (it "hoists" it); lock_timeout works inside the function anyway. The functions that
+-- these are made of have none: each setting costs a little on every call.
+create or replace function public.limit_functions(p_names text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    signature regprocedure;
+begin
+    for signature in
+        select p.oid::regprocedure from pg_catalog.pg_proc p
+        where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
+    loop
+        execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', signature);
+    end loop;
+end $$;
+
+-- Which script was applied in which version.
+create table if not exists public.schema_scripts (
+    name text primary key,
+    checksum text not null,
+    applied_at timestamptz not null default now()
+);
 
 -- A browser that has chatted here, known by the hash of its cookie and by nothing that a person could type.
 create table if not exists public.visitors (visitor_id uuid primary key default gen_random_uuid());
@@ -50,18 +501,403 @@ alter table public.visitors add column if not exists token_hash text not null;
 alter table public.visitors add column if not exists created_at timestamptz not null default now();
 create unique index if not exists visitors_token_hash_key on public.visitors (token_hash);
 
--- A person who answers. Passwords and login sessions live in tables of their own, so that no row of agents holds a secret.
+-- The four tables that older versions had, too. What those left in them is mended below, before anything is demanded.
 create table if not exists public.agents (id uuid primary key default gen_random_uuid());
-alter table public.agents add column if not exists name text;
-alter table public.agents add column if not exists email text;
-alter table public.agents add column if not exists role text not null default 'agent';
-alter table public.agents add column if not exists availability text not null default 'available';
-alter table public.agents add column if not exists max_tickets integer not null default 5;
-alter table public.agents add column if not exists is_active boolean not null default true;
-alter table public.agents add column if not exists lease_expires_at timestamptz;
-alter table public.agents add column if not exists created_at timestamptz not null default now();
-create unique index if not exists agents_email_key on public.agents (lower(email));
+create table if not exists public.user_sessions (session_id uuid primary key default gen_random_uuid());
+create table if not exists public.chat_messages (id uuid primary key default gen_random_uuid());
+create table if not exists public.tickets (id uuid primary key default gen_random_uuid());
+create sequence if not exists public.ticket_numbers start 1001;
+select public.pause_triggers(name, true) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
 
+-- A person who answers. Passwords and login sessions live in tables of their own, so that no row of agents holds a secret.
+select public.loosen_table(
+    'agents',
+    array[
+        'name', 'email', 'role', 'availability', 'max_tickets', 'is_active', 'lease_expires_at', 'created_at', 'legacy'
+    ],
+    array['agents_email_key', 'agents_id_key']
+);
+select public.ensure_column('agents', 'id', 'uuid', 'gen_random_uuid()');
+select public.ensure_column('agents', 'name', 'text');
+select public.ensure_column('agents', 'email', 'text');
+select public.ensure_column('agents', 'role', 'text', '''agent''');
+select public.ensure_column('agents', 'availability', 'text', '''available''');
+select public.ensure_column('agents', 'max_tickets', 'integer', '5');
+select public.ensure_column('agents', 'is_active', 'boolean', 'true');
+select public.ensure_column('agents', 'lease_expires_at', 'timestamptz');
+select public.ensure_column('agents', 'created_at', 'timestamptz', 'now()');
+select public.ensure_column('agents', 'legacy', 'jsonb');
+select public.release_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
+
+-- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
+select public.loosen_table(
+    'user_sessions',
+    array[
+        'session_id', 'visitor_id', 'customer_name', 'customer_phone', 'time_zone', 'channel', 'is_anonymous', 'status',
+        'last_seq', 'last_note_no', 'customer_delivered_seq', 'customer_read_seq', 'agent_delivered_seq', 'agent_read_seq',
+        'created_at', 'legacy'
+    ],
+    array['user_sessions_session_id_key']
+);
+select public.ensure_column('user_sessions', 'session_id', 'uuid');
+select public.ensure_column('user_sessions', 'visitor_id', 'uuid', p_keys_of => 'visitors');
+select public.ensure_column('user_sessions', 'customer_name', 'text');
+select public.ensure_column('user_sessions', 'customer_phone', 'text');
+select public.ensure_column('user_sessions', 'time_zone', 'text');
+select public.ensure_column('user_sessions', 'status', 'text', '''active''');
+select public.ensure_column('user_sessions', 'last_seq', 'integer', '0');
+select public.ensure_column('user_sessions', 'last_note_no', 'integer', '0');
+select public.ensure_column('user_sessions', 'customer_delivered_seq', 'integer', '0');
+select public.ensure_column('user_sessions', 'customer_read_seq', 'integer', '0');
+select public.ensure_column('user_sessions', 'agent_delivered_seq', 'integer', '0');
+select public.ensure_column('user_sessions', 'agent_read_seq', 'integer', '0');
+select public.ensure_column('user_sessions', 'created_at', 'timestamptz', 'now()');
+select public.ensure_column('user_sessions', 'legacy', 'jsonb');
+select public.release_columns('user_sessions', array[
+    'session_id', 'channel', 'is_anonymous', 'status', 'last_seq', 'last_note_no', 'customer_delivered_seq',
+    'customer_read_seq', 'agent_delivered_seq', 'agent_read_seq', 'created_at'
+]);
+
+-- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
+select public.loosen_table(
+    'chat_messages',
+    array[
+        'session_id', 'seq', 'sender', 'sender_agent_id', 'client_message_id', 'message', 'image_id', 'event', 'detail',
+        'created_at', 'legacy'
+    ],
+    array['chat_messages_seq_key', 'chat_messages_client_key']
+);
+
+-- What the desk has to do about a conversation. awaiting_since is the moment from which the customer waits for an
+-- answer; it is null once an agent has answered.
+select public.loosen_table(
+    'tickets',
+    array[
+        'number', 'session_id', 'channel', 'status', 'assigned_agent_id', 'awaiting_since', 'assigned_at', 'first_reply_at',
+        'closed_at', 'version', 'created_at', 'updated_at', 'legacy'
+    ],
+    array['tickets_number_key', 'tickets_id_key']
+);
+
+-- Every conversation gets a session_id of its own. Where an older version had rows without one, or several with the
+-- same, the oldest keeps it, and with it the messages and tickets that name it.
+do $$
+begin
+    if exists (
+        select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
+    ) then
+        update public.user_sessions set session_id = public.legacy_uuid('user_sessions', id::text) where session_id is null;
+    end if;
+    update public.user_sessions set session_id = gen_random_uuid() where session_id is null;
+    with twins as (
+        select ctid as place, row_number() over (
+            partition by s.session_id order by s.created_at nulls last, to_jsonb(s) ->> 'id', s.ctid
+        ) as number
+        from public.user_sessions s
+    )
+    update public.user_sessions s set
+        session_id = public.legacy_uuid(
+            'user_sessions', s.session_id || ':' || coalesce(to_jsonb(s) ->> 'id', twins.number::text)
+        ),
+        legacy = public.noted(legacy, 'session_id', s.session_id::text)
+    from twins where twins.place = s.ctid and twins.number > 1;
+end $$;
+alter table public.user_sessions alter column session_id set default gen_random_uuid();
+select public.require_columns('user_sessions', array['session_id']);
+select public.ensure_unique('user_sessions', 'session_id');
+
+select public.ensure_column('chat_messages', 'legacy', 'jsonb');
+select public.follow_sessions('chat_messages');
+alter table public.chat_messages add column if not exists id uuid default gen_random_uuid();
+select public.ensure_column('chat_messages', 'session_id', 'uuid', p_keys_of => 'user_sessions');
+select public.ensure_column('chat_messages', 'seq', 'integer');
+select public.ensure_column('chat_messages', 'sender', 'text');
+select public.ensure_column('chat_messages', 'sender_agent_id', 'uuid', p_keys_of => 'agents');
+select public.ensure_column('chat_messages', 'client_message_id', 'uuid', 'gen_random_uuid()');
+select public.ensure_column('chat_messages', 'message', 'text');
+select public.ensure_column('chat_messages', 'image_id', 'uuid', p_keys_of => 'chat_images');
+select public.ensure_column('chat_messages', 'event', 'text');
+select public.ensure_column('chat_messages', 'detail', 'jsonb', '''{}''');
+select public.ensure_column('chat_messages', 'created_at', 'timestamptz', 'clock_timestamp()');
+select public.release_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
+
+select public.ensure_column('tickets', 'legacy', 'jsonb');
+select public.follow_sessions('tickets');
+select public.ensure_column('tickets', 'id', 'uuid', 'gen_random_uuid()');
+select public.ensure_column('tickets', 'number', 'bigint');
+select public.ensure_column('tickets', 'session_id', 'uuid', p_keys_of => 'user_sessions');
+select public.ensure_column('tickets', 'channel', 'text', '''web-chat''');
+select public.ensure_column('tickets', 'status', 'text', '''waiting''');
+select public.ensure_column('tickets', 'assigned_agent_id', 'uuid', p_keys_of => 'agents');
+select public.ensure_column('tickets', 'awaiting_since', 'timestamptz');
+select public.ensure_column('tickets', 'assigned_at', 'timestamptz');
+select public.ensure_column('tickets', 'first_reply_at', 'timestamptz');
+select public.ensure_column('tickets', 'closed_at', 'timestamptz');
+select public.ensure_column('tickets', 'version', 'integer', '1');
+select public.ensure_column('tickets', 'created_at', 'timestamptz', 'now()');
+select public.ensure_column('tickets', 'updated_at', 'timestamptz');
+select public.release_columns('tickets', array[
+    'id', 'number', 'channel', 'status', 'version', 'created_at', 'updated_at'
+]);
+
+select public.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
+select public.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
+select public.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
+
+-- Agents of older versions: what a name, an address, a role and a limit may be.
+update public.agents set
+    name = left(coalesce(substring(trim(name) from '\S.*'), nullif(split_part(email, '@', 1), ''), 'Agent'), 80),
+    legacy = public.noted(legacy, 'name', name)
+where name is null or name !~ '\S' or char_length(name) > 80;
+update public.agents set email = null, legacy = public.noted(legacy, 'email', email)
+where char_length(email) not between 3 and 254;
+with twins as (
+    select id, row_number() over (partition by lower(email) order by created_at, id) as number
+    from public.agents where email is not null
+)
+update public.agents a set email = null, legacy = public.noted(legacy, 'email', email)
+from twins where twins.id = a.id and twins.number > 1;
+update public.agents set
+    role = case when lower(trim(role)) in ('admin', 'administrator', 'owner', 'superadmin') then 'admin' else 'agent' end,
+    legacy = public.noted(legacy, 'role', role)
+where role is null or role not in ('agent', 'admin');
+update public.agents set
+    availability = case
+        when availability is null or lower(trim(availability)) in ('available', 'online', 'active', 'free') then 'available'
+        else 'away'
+    end,
+    legacy = public.noted(legacy, 'availability', availability)
+where availability is null or availability not in ('available', 'away');
+update public.agents set
+    max_tickets = greatest(0, least(1000, coalesce(max_tickets, 5))),
+    legacy = public.noted(legacy, 'max_tickets', max_tickets::text)
+where max_tickets is null or max_tickets not between 0 and 1000;
+update public.agents set is_active = true where is_active is null;
+update public.agents set created_at = now() where created_at is null;
+
+-- References that name a conversation by its id, without a key that says so.
+do $$
+declare
+    name text;
+    old_name text;
+begin
+    if exists (
+        select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
+    ) then
+        foreach name in array array['chat_messages', 'tickets'] loop
+            select coalesce(max(attname::text), 'session_id') into old_name from pg_attribute
+            where attrelid = format('public.%I', name)::regclass and attname = 'legacy_session_id' and not attisdropped;
+            execute format(
+                'update public.%I as mine set session_id = theirs.session_id,'
+                || ' legacy = public.noted(mine.legacy, ''session_id'', mine.%I::text)'
+                || ' from public.user_sessions theirs where theirs.id::text = mine.%I::text and mine.session_id is not null'
+                || ' and not exists (select from public.user_sessions s where s.session_id = mine.session_id)',
+                name, old_name, old_name
+            );
+        end loop;
+    end if;
+end $$;
+
+-- Conversations of older versions. A text that no column may hold is cut; the whole is in legacy.
+update public.user_sessions s set created_at = coalesce(
+    (select min(m.created_at) from public.chat_messages m where m.session_id = s.session_id), now()
+) where created_at is null;
+update public.user_sessions set
+    customer_name = left(substring(trim(customer_name) from '\S.*'), 80), legacy = public.noted(legacy, 'customer_name', customer_name)
+where customer_name !~ '\S' or char_length(customer_name) > 80;
+update public.user_sessions set
+    customer_phone = left(substring(trim(customer_phone) from '\S.*'), 32),
+    legacy = public.noted(legacy, 'customer_phone', customer_phone)
+where customer_phone !~ '\S' or char_length(customer_phone) > 32;
+update public.user_sessions set time_zone = null, legacy = public.noted(legacy, 'time_zone', time_zone)
+where char_length(time_zone) > 64;
+update public.user_sessions set
+    status = case
+        when lower(trim(status)) in (
+            'ended', 'closed', 'resolved', 'solved', 'completed', 'complete', 'done', 'finished', 'inactive', 'archived',
+            'expired', 'cancelled', 'canceled', 'disconnected'
+        ) then 'ended' else 'active'
+    end,
+    legacy = public.noted(legacy, 'status', status)
+where status is null or status not in ('active', 'ended');
+
+-- Messages of older versions: seq counts them by time, and goes on after what is counted already.
+update public.chat_messages m set created_at = coalesce(
+    (select s.created_at from public.user_sessions s where s.session_id = m.session_id), now()
+) where created_at is null;
+update public.chat_messages set
+    sender = case
+        when lower(trim(sender)) in ('agent', 'admin', 'support', 'staff', 'operator', 'human', 'employee', 'representative')
+            then 'agent'
+        when lower(trim(sender)) in ('bot', 'chatbot', 'ai', 'assistant', 'auto', 'automation', 'system', 'info')
+            then 'system'
+        when sender_agent_id is not null or exists (
+            select from public.agents a where sender in (a.id::text, a.name, a.email)
+        ) then 'agent'
+        else 'user'
+    end,
+    legacy = public.noted(legacy, 'sender', sender)
+where sender is null or sender not in ('user', 'agent', 'system');
+-- A message that no check would let in stays as it was said. legacy is what exempts it.
+update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
+where legacy is null and (message is null or char_length(message) > 8000 or (message !~ '\S' and image_id is null));
+update public.chat_messages set message = '' where message is null;
+update public.chat_messages set detail = '{}' where detail is null;
+with twins as (
+    select ctid as place, row_number() over (partition by session_id, sender, client_message_id order by created_at, ctid) as number
+    from public.chat_messages
+    where client_message_id is not null and to_regclass('public.chat_messages_client_key') is null
+)
+update public.chat_messages m set
+    client_message_id = gen_random_uuid(), legacy = public.noted(legacy, 'client_message_id', client_message_id::text)
+from twins where twins.place = m.ctid and twins.number > 1;
+update public.chat_messages set client_message_id = gen_random_uuid() where client_message_id is null;
+with counted as (
+    select m.ctid as place, coalesce(known.last, 0) + row_number() over (
+        partition by m.session_id order by m.created_at, m.id, m.ctid
+    ) as seq
+    from public.chat_messages m
+    left join (
+        select session_id, max(seq) as last from public.chat_messages where seq is not null group by session_id
+    ) as known on known.session_id = m.session_id
+    where m.seq is null and m.session_id is not null
+)
+update public.chat_messages m set seq = counted.seq from counted where counted.place = m.ctid;
+update public.user_sessions s set last_seq = counted.last
+from (select session_id, max(seq) as last from public.chat_messages group by session_id) as counted
+where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
+update public.user_sessions set last_seq = 0 where last_seq is null;
+
+-- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time.
+update public.tickets t set created_at = coalesce(
+    (select s.created_at from public.user_sessions s where s.session_id = t.session_id), now()
+) where created_at is null;
+update public.tickets set updated_at = coalesce(closed_at, created_at) where updated_at is null;
+update public.tickets set version = 1 where version is null;
+-- Here and not only in fix_user_sessions_columns.sql: a row that this transaction has written already is held against its
+-- foreign keys when it is written again, and those come in between.
+update public.tickets set channel = 'web-chat', legacy = public.noted(legacy, 'channel', channel)
+where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+update public.tickets set channel = left(channel, 32), legacy = public.noted(legacy, 'channel', channel)
+where char_length(channel) > 32;
+update public.tickets set
+    status = case
+        when lower(translate(trim(status), ' -', '__')) in (
+            'closed', 'resolved', 'solved', 'done', 'completed', 'complete', 'ended', 'finished', 'archived', 'cancelled',
+            'canceled', 'expired', 'inactive', 'spam', 'deleted', 'rejected'
+        ) then 'closed'
+        when assigned_agent_id is null then 'waiting'
+        else 'open'
+    end,
+    legacy = public.noted(legacy, 'status', status)
+where status is null or status not in ('waiting', 'open', 'closed')
+    or (status = 'open' and assigned_agent_id is null) or (status = 'waiting' and assigned_agent_id is not null);
+-- What is open for an agent who is not there waits for another one.
+update public.tickets t set
+    status = 'waiting', assigned_agent_id = null,
+    legacy = public.noted(public.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
+where status = 'open' and not exists (select from public.agents a where a.id = t.assigned_agent_id);
+with twins as (
+    select ctid as place, row_number() over (partition by number order by created_at, ctid) as number
+    from public.tickets where number is not null and to_regclass('public.tickets_number_key') is null
+)
+update public.tickets t set number = null, legacy = public.noted(legacy, 'number', t.number::text)
+from twins where twins.place = t.ctid and twins.number > 1;
+with counted as (
+    select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
+        order by t.created_at, to_jsonb(t) -> 'legacy_id', t.id, t.ctid
+    ) as number
+    from public.tickets t where t.number is null
+), spoken as (
+    -- The customer waits since the first message after the last answer, when there is one.
+    select m.session_id, min(m.created_at) as since from public.chat_messages m
+    where m.sender = 'user' and m.seq > coalesce((
+        select max(a.seq) from public.chat_messages a where a.session_id = m.session_id and a.sender = 'agent'
+    ), 0)
+    group by m.session_id
+)
+update public.tickets t set
+    number = counted.number,
+    awaiting_since = case when t.status <> 'closed' then coalesce(
+        t.awaiting_since, (select spoken.since from spoken where spoken.session_id = t.session_id)
+    ) end,
+    closed_at = case when t.status = 'closed' then coalesce(t.closed_at, t.updated_at) end,
+    legacy = case
+        when t.status <> 'closed' and t.closed_at is not null then public.noted(legacy, 'closed_at', t.closed_at::text) else legacy
+    end
+from counted where counted.place = t.ctid;
+select setval('public.ticket_numbers', numbered.last)
+from (select max(number) as last from public.tickets) as numbered, public.ticket_numbers as counter
+where numbered.last > counter.last_value or (numbered.last = counter.last_value and not counter.is_called);
+-- One ticket at a time can be worked on in a conversation, and none without one.
+with older as (
+    select t.ctid as place from public.tickets t
+    where t.status <> 'closed' and (
+        not exists (select from public.user_sessions s where s.session_id = t.session_id)
+        or exists (
+            select from public.tickets later
+            where later.session_id = t.session_id and later.status <> 'closed' and later.number > t.number
+        )
+    )
+)
+update public.tickets t set
+    status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = public.noted(legacy, 'status', status)
+from older where older.place = t.ctid;
+
+select public.pause_triggers(name, false) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
+alter table public.chat_messages alter column message set default '';
+alter table public.tickets alter column number set default nextval('public.ticket_numbers');
+alter table public.tickets alter column updated_at set default now();
+select public.ensure_unique('agents', 'id');
+select public.ensure_unique('tickets', 'id');
+select public.ensure_unique('chat_messages', 'id');
+select public.require_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
+select public.require_columns('user_sessions', array[
+    'status', 'last_seq', 'last_note_no', 'customer_delivered_seq', 'customer_read_seq', 'agent_delivered_seq',
+    'agent_read_seq', 'created_at'
+]);
+select public.require_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
+select public.require_columns('tickets', array['id', 'number', 'status', 'version', 'created_at', 'updated_at']);
+
+create unique index if not exists agents_email_key on public.agents (lower(email));
+create index if not exists user_sessions_visitor_id_idx on public.user_sessions (visitor_id, created_at desc);
+create index if not exists user_sessions_created_at_idx on public.user_sessions (created_at desc);
+create unique index if not exists chat_messages_seq_key on public.chat_messages (session_id, seq);
+create unique index if not exists chat_messages_client_key on public.chat_messages (session_id, sender, client_message_id);
+create index if not exists chat_messages_created_at_idx on public.chat_messages (created_at desc);
+create index if not exists chat_messages_sender_agent_id_idx on public.chat_messages (sender_agent_id);
+create index if not exists chat_messages_image_id_idx on public.chat_messages (image_id);
+create unique index if not exists tickets_number_key on public.tickets (number);
+create index if not exists tickets_session_id_idx on public.tickets (session_id);
+create index if not exists tickets_assigned_agent_id_idx on public.tickets (assigned_agent_id, assigned_at desc);
+create index if not exists tickets_not_closed_idx on public.tickets (status, awaiting_since) where status <> 'closed';
+create index if not exists tickets_updated_at_idx on public.tickets (updated_at desc);
+create index if not exists tickets_created_at_idx on public.tickets (created_at desc);
+
+-- An index of an older version that does the same as one of these is only work.
+do $$
+declare
+    twin regclass;
+begin
+    for twin in
+        select other.indexrelid::regclass
+        from pg_index own
+        join pg_class own_name on own_name.oid = own.indexrelid
+        join pg_index other on other.indrelid = own.indrelid and other.indexrelid <> own.indexrelid
+        join pg_class other_name on other_name.oid = other.indexrelid
+        where own.indrelid in (
+            'public.agents'::regclass, 'public.user_sessions'::regclass, 'public.chat_messages'::regclass,
+            'public.tickets'::regclass
+        )
+            and own_name.relname ~ ('^' || own.indrelid::regclass::text || '_(visitor_id|created_at|updated_at|sender_agent_id|image_id|session_id|assigned_agent_id|not_closed)_idx$')
+            and replace(pg_get_indexdef(own.indexrelid), own_name.relname, '')
+            = replace(pg_get_indexdef(other.indexrelid), other_name.relname, '')
+    loop
+        execute format('drop index %s', twin);
+    end loop;
+end $$;
+
+-- What must stay secret about an agent.
 create table if not exists public.agent_credentials (agent_id uuid primary key);
 alter table public.agent_credentials add column if not exists password_hash text not null;
 alter table public.agent_credentials add column if not exists changed_at timestamptz not null default now();
@@ -72,23 +908,7 @@ alter table public.agent_sessions add column if not exists created_at timestampt
 alter table public.agent_sessions add column if not exists last_seen_at timestamptz not null default now();
 create index if not exists agent_sessions_agent_id_idx on public.agent_sessions (agent_id);
 
--- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
-create table if not exists public.user_sessions (session_id uuid primary key default gen_random_uuid());
-alter table public.user_sessions add column if not exists visitor_id uuid;
-alter table public.user_sessions add column if not exists customer_name text;
-alter table public.user_sessions add column if not exists customer_phone text;
-alter table public.user_sessions add column if not exists time_zone text;
-alter table public.user_sessions add column if not exists status text not null default 'active';
-alter table public.user_sessions add column if not exists last_seq integer not null default 0;
-alter table public.user_sessions add column if not exists last_note_no integer not null default 0;
-alter table public.user_sessions add column if not exists customer_delivered_seq integer not null default 0;
-alter table public.user_sessions add column if not exists customer_read_seq integer not null default 0;
-alter table public.user_sessions add column if not exists agent_delivered_seq integer not null default 0;
-alter table public.user_sessions add column if not exists agent_read_seq integer not null default 0;
-alter table public.user_sessions add column if not exists created_at timestamptz not null default now();
-create index if not exists user_sessions_visitor_id_idx on public.user_sessions (visitor_id, created_at desc);
-create index if not exists user_sessions_created_at_idx on public.user_sessions (created_at desc);
-
+-- A stored picture that a message needs.
 create table if not exists public.chat_images (id uuid primary key default gen_random_uuid());
 alter table public.chat_images add column if not exists session_id uuid not null;
 alter table public.chat_images add column if not exists storage_key text not null;
@@ -100,46 +920,6 @@ alter table public.chat_images add column if not exists digest text not null;
 alter table public.chat_images add column if not exists created_at timestamptz not null default now();
 create unique index if not exists chat_images_storage_key_key on public.chat_images (storage_key);
 create index if not exists chat_images_session_id_idx on public.chat_images (session_id);
-
--- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
-create table if not exists public.chat_messages (id uuid primary key default gen_random_uuid());
-alter table public.chat_messages add column if not exists session_id uuid;
-alter table public.chat_messages add column if not exists seq integer;
-alter table public.chat_messages add column if not exists sender text;
-alter table public.chat_messages add column if not exists sender_agent_id uuid;
-alter table public.chat_messages add column if not exists client_message_id uuid not null default gen_random_uuid();
-alter table public.chat_messages add column if not exists message text not null default '';
-alter table public.chat_messages add column if not exists image_id uuid;
-alter table public.chat_messages add column if not exists event text;
-alter table public.chat_messages add column if not exists detail jsonb not null default '{}';
-alter table public.chat_messages add column if not exists created_at timestamptz not null default clock_timestamp();
-create unique index if not exists chat_messages_seq_key on public.chat_messages (session_id, seq);
-create unique index if not exists chat_messages_client_key on public.chat_messages (session_id, sender, client_message_id);
-create index if not exists chat_messages_created_at_idx on public.chat_messages (created_at desc);
-create index if not exists chat_messages_sender_agent_id_idx on public.chat_messages (sender_agent_id);
-create index if not exists chat_messages_image_id_idx on public.chat_messages (image_id);
-
--- awaiting_since is the moment from which the customer waits for an answer; it is null once an agent has answered.
-create table if not exists public.tickets (id uuid primary key default gen_random_uuid());
-create sequence if not exists public.ticket_numbers start 1001;
-alter table public.tickets add column if not exists number bigint not null default nextval('public.ticket_numbers');
-alter table public.tickets add column if not exists session_id uuid;
-alter table public.tickets add column if not exists channel text not null default 'web-chat';
-alter table public.tickets add column if not exists status text not null default 'waiting';
-alter table public.tickets add column if not exists assigned_agent_id uuid;
-alter table public.tickets add column if not exists awaiting_since timestamptz;
-alter table public.tickets add column if not exists assigned_at timestamptz;
-alter table public.tickets add column if not exists first_reply_at timestamptz;
-alter table public.tickets add column if not exists closed_at timestamptz;
-alter table public.tickets add column if not exists version integer not null default 1;
-alter table public.tickets add column if not exists created_at timestamptz not null default now();
-alter table public.tickets add column if not exists updated_at timestamptz not null default now();
-create unique index if not exists tickets_number_key on public.tickets (number);
-create index if not exists tickets_session_id_idx on public.tickets (session_id);
-create index if not exists tickets_assigned_agent_id_idx on public.tickets (assigned_agent_id, assigned_at desc);
-create index if not exists tickets_not_closed_idx on public.tickets (status, awaiting_since) where status <> 'closed';
-create index if not exists tickets_updated_at_idx on public.tickets (updated_at desc);
-create index if not exists tickets_created_at_idx on public.tickets (created_at desc);
 
 -- The ways a ticket may go; guard_ticket refuses every other.
 create table if not exists public.ticket_transitions (
@@ -193,12 +973,13 @@ alter table public.server_processes add column if not exists sockets integer not
 alter table public.server_processes add column if not exists sessions uuid[] not null default '{}';
 alter table public.server_processes add column if not exists swept_at timestamptz;
 
--- Which script was applied in which version; bin/migrate reads and writes it.
-create table if not exists public.schema_scripts (
-    name text primary key,
-    checksum text not null,
-    applied_at timestamptz not null default now()
+-- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
+create table if not exists public.heartbeat (
+    only_row boolean primary key default true check (only_row),
+    number bigint not null default 0,
+    sent_at timestamptz not null default 'epoch'
 );
+insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 select public.ensure_constraint('public.agents', 'agents_name_check', 'check (char_length(name) between 1 and 80)');
 select public.ensure_constraint('public.agents', 'agents_email_check', 'check (char_length(email) between 3 and 254)');
@@ -230,7 +1011,7 @@ select public.ensure_constraint(
 );
 select public.ensure_constraint(
     'public.chat_messages', 'chat_messages_message_check',
-    'check (char_length(message) <= 8000 and (message ~ ''\S'' or image_id is not null))'
+    'check (legacy is not null or (char_length(message) <= 8000 and (message ~ ''\S'' or image_id is not null)))'
 );
 select public.ensure_constraint('public.chat_messages', 'chat_messages_seq_check', 'check (seq > 0)');
 select public.ensure_constraint('public.ticket_notes', 'ticket_notes_note_check', 'check (note ~ ''\S'' and char_length(note) <= 8000)');
@@ -263,7 +1044,11 @@ create or replace trigger guard_ticket
 before update on public.tickets
 for each row execute function public.guard_ticket();
 
-select public.restrict_functions(array['ensure_constraint', 'restrict_functions', 'guard_ticket']);
+select public.withdraw_functions(array[
+    'ensure_constraint', 'ensure_foreign_key', 'legacy_uuid', 'set_aside', 'convert_column', 'ensure_column', 'follow_sessions',
+    'loosen_table', 'ensure_unique', 'require_columns', 'release_columns', 'fill_column', 'noted', 'pause_triggers',
+    'record_script', 'withdraw_functions', 'restrict_functions', 'limit_functions', 'guard_ticket'
+]);
 
 -- Row-level security is on everywhere, with one policy that lets nobody through: the server's role stands above it,
 -- and the keys that a browser may hold reach no row.
@@ -271,29 +1056,80 @@ do $$
 declare
     tables text[] := array[
         'visitors', 'agents', 'agent_credentials', 'agent_sessions', 'user_sessions', 'chat_images', 'chat_messages',
-        'tickets', 'ticket_transitions', 'ticket_events', 'ticket_notes', 'ticket_reads', 'server_processes', 'schema_scripts'
+        'tickets', 'ticket_transitions', 'ticket_events', 'ticket_notes', 'ticket_reads', 'server_processes', 'heartbeat',
+        'schema_scripts'
     ];
     name text;
     outsider text;
+    counter regclass;
 begin
     foreach name in array tables loop
         execute format('alter table public.%I enable row level security', name);
         execute format('drop policy if exists server_only on public.%I', name);
         execute format('create policy server_only on public.%I as restrictive using (false) with check (false)', name);
         execute format('revoke all on public.%I from public', name);
-        for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
+        for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
             execute format('revoke all on public.%I from %I', name, outsider);
         end loop;
         if exists (select from pg_roles where rolname = 'service_role') then
             execute format('grant select, insert, update, delete on public.%I to service_role', name);
         end if;
     end loop;
-    for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
-        execute format('revoke all on sequence public.ticket_numbers from %I', outsider);
+    -- The sequences too: of these tables, and the one of the ticket numbers. A default of nextval needs a right on it.
+    for counter in
+        select c.oid::regclass from pg_class c
+        where c.relkind = 'S' and c.relnamespace = 'public'::regnamespace and (c.relname = 'ticket_numbers' or exists (
+            select from pg_depend d
+            where d.objid = c.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+                and d.refobjid in (select to_regclass('public.' || own) from unnest(tables) as own)
+        ))
+    loop
+        execute format('revoke all on sequence %s from public', counter);
+        for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
+            execute format('revoke all on sequence %s from %I', counter, outsider);
+        end loop;
+        if exists (select from pg_roles where rolname = 'service_role') then
+            execute format('grant usage on sequence %s to service_role', counter);
+        end if;
     end loop;
-    if exists (select from pg_roles where rolname = 'service_role') then
-        grant usage on sequence public.ticket_numbers to service_role;
+end $$;
+
+-- Says whether this is a database with Supabase's storage, whose buckets we may see. A schema 'storage' of another make
+-- does not count, and neither does one that is closed to us: to_regclass would fail on it.
+create or replace function public.has_buckets()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'storage' and c.relname = 'buckets'
+            and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+            and 5 = (
+                select count(*) from pg_catalog.pg_attribute a
+                where a.attrelid = c.oid and not a.attisdropped
+                    and a.attname in ('id', 'name', 'public', 'file_size_limit', 'allowed_mime_types')
+            )
+    )
+$$;
+
+select public.restrict_functions(array['has_buckets']);
+
+-- The bucket of the pictures: private, and with the limits that the server keeps to as well. One that is there already
+-- stays as its owner set it; check_bucket says when that is not as it should be.
+do $$
+begin
+    if public.has_buckets() then
+        insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
+        values (
+            'chat-images', 'chat-images', false, 10485760, array['image/png', 'image/jpeg', 'image/webp', 'image/gif']
+        )
+        on conflict do nothing;
     end if;
 end $$;
+
+select public.record_script('supabase_schema.sql', '2363ac2705ef');
 
 notify pgrst, 'reload schema';

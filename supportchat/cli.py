@@ -16,6 +16,7 @@ from .database import Conflict, DatabaseError, call
 from .demo import create_demo_chats
 from .embedded import EmbeddedPostgres
 from .forms import clean_line
+from .sentences import sentence
 from .status.checks import Checks
 
 SHORTEST_PASSWORD = 12
@@ -56,7 +57,7 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
         except Conflict:
             raise click.ClickException(f"Somebody with the address {email} exists already.") from None
         except DatabaseError as error:
-            raise click.ClickException(f"The database refused it: {error}.") from error
+            raise click.ClickException(sentence(error.code)) from error
     click.echo(f"Made {name} <{email}>." + ("" if password else f" Password: {given}"))
 
 
@@ -64,9 +65,12 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
 def demo() -> None:
     """Start a few chats, to look around in."""
     with _running_database():
-        if not call("list_agents"):
-            raise click.ClickException("There are no agents yet. Make one first: flask --app wsgi create-agent")
-        numbers = create_demo_chats(current_app.extensions["database"])
+        try:
+            if not call("list_agents"):
+                raise click.ClickException("There are no agents yet. Make one first: flask --app wsgi create-agent")
+            numbers = create_demo_chats(current_app.extensions["database"])
+        except DatabaseError as error:
+            raise click.ClickException(sentence(error.code)) from error
     click.echo(f"Started {len(numbers)} chats: {', '.join(f'#{number}' for number in numbers)}.")
 
 
@@ -75,15 +79,16 @@ def doctor() -> None:
     """Run the checks of /status here, but for realtime, which only a server has."""
     with _running_database():
         checks = Checks(*(current_app.extensions[part] for part in ("database", "images", "hub"))).run()
-    failed = False
+    failed, said = False, ""
     for check in checks:
         if check.name == "Realtime":
             continue
         failed |= check.state == "fail"
         click.echo(f"{check.state:4}  {check.name:22}  {check.text}")
-        if check.state != "ok":
-            script = f" (sql/{check.script})" if check.script else ""
-            click.echo(f"      {check.mend}{script}")
+        mend = f"{check.mend} (sql/{check.script})" if check.script else check.mend
+        if mend and mend != said:
+            click.echo(f"      {mend}")
+            said = mend
     sys.exit(1 if failed else 0)
 
 

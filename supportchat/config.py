@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -43,6 +45,7 @@ class Config:
         """
         if environ is None:
             environ = {**{k: v or "" for k, v in dotenv_values(ROOT / ".env").items()}, **os.environ}
+        supabase_url = _origin("SUPABASE_URL", environ.get("SUPABASE_URL", "").rstrip("/"))
         return cls(
             host=environ.get("HOST") or cls.host,
             port=_whole_number(environ, "PORT", cls.port, 1, 65535),
@@ -50,8 +53,8 @@ class Config:
             data_dir=Path(environ.get("DATA_DIR") or cls.data_dir).expanduser().absolute(),
             secret_key=_secret_key(environ.get("SECRET_KEY", "")),
             database_url=environ.get("DATABASE_URL", ""),
-            supabase_url=environ.get("SUPABASE_URL", "").rstrip("/"),
-            supabase_secret_key=environ.get("SUPABASE_SECRET_KEY", ""),
+            supabase_url=supabase_url,
+            supabase_secret_key=_supabase_key(supabase_url, environ.get("SUPABASE_SECRET_KEY", "").strip()),
             public_url=_origin("PUBLIC_URL", environ.get("PUBLIC_URL", "")),
             trusted_proxies=_whole_number(environ, "TRUSTED_PROXIES", 0, 0, 10),
             embed_origins=tuple(_origin("EMBED_ORIGINS", o) for o in environ.get("EMBED_ORIGINS", "").split()),
@@ -112,6 +115,33 @@ def _secret_key(value: str) -> str:
     if value and len(value) < 32:
         raise ConfigError("SECRET_KEY is too short: set it to 32 random characters or more, or leave it out.")
     return value
+
+
+def _supabase_key(url: str, key: str) -> str:
+    """Give the key of the project, if it is one that the server may work with."""
+    where = "You find it in the project's dashboard under Settings, API Keys."
+    if bool(url) != bool(key):
+        missing = "SUPABASE_SECRET_KEY" if url else "SUPABASE_URL"
+        raise ConfigError(f"{missing} is not set: the desk needs both the project's URL and its secret key. {where}")
+    role = _role_of(key)
+    if not key or key.startswith("sb_secret_") or role == "service_role":
+        return key
+    if key.startswith("sb_publishable_") or role:
+        raise ConfigError(
+            "SUPABASE_SECRET_KEY holds a key that is made for browsers (publishable, or anon), which may not read our"
+            f" tables: set it to the secret key, sb_secret_..., or to the legacy service_role key. {where}"
+        )
+    raise ConfigError(f"SUPABASE_SECRET_KEY is no key of a Supabase project: it begins with sb_secret_. {where}")
+
+
+def _role_of(key: str) -> str:
+    """Give the role that a legacy key, a JSON Web Token, is made for; '' for what is none. Nothing is verified."""
+    try:
+        claims = key.split(".")[1]
+        role = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["role"]
+    except (IndexError, ValueError, KeyError, TypeError):
+        return ""
+    return str(role)
 
 
 def _origin(name: str, value: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import secrets
 
+import gevent
 from flask import Flask, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFError
+from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.exceptions import HTTPException
 
 from .database import Conflict, DatabaseError, Invalid, NotFound, Unavailable
+from .fragments import events_header
 from .images.pipeline import ImageRefused
-from .images.stores import StoreUnavailable
+from .images.stores import StoreRefuses, StoreUnavailable
 from .sentences import sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
@@ -21,6 +24,9 @@ CODES = {404: "not_found", 411: "length_required", 413: "body_too_large"}
 # What the same request, sent again, may well do.
 WORTH_RETRYING = (429, 500, 502, 503, 504)
 RETRY_SECONDS = 2
+CHUNK = 65536
+MOST_REST = 64 * 1024 * 1024
+REST_SECONDS = 20
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
@@ -34,16 +40,31 @@ def init_app(app: Flask) -> None:
 
 
 def on_expired_form(error: CSRFError) -> ResponseReturnValue:
-    """Answer a form whose token is not this browser's, or whose browser keeps no cookies at all."""
-    return failure(400, "form_expired" if request.cookies else "cookies_refused")
+    """Answer a form whose token is not this browser's, or whose browser keeps no cookies at all.
+
+    A token that is good comes along, and the page puts it into its forms: the next try goes through.
+    """
+    response = make_response(failure(400, "form_expired" if request.cookies else "cookies_refused"))
+    response.headers["HX-Trigger"] = events_header({"csrf:renewed": {"token": generate_csrf()}})
+    return response
 
 
 def on_http_error(error: HTTPException) -> ResponseReturnValue:
     """Answer what Flask itself, or an `abort`, has refused."""
     if error.code is None or error.code < 400:
         return error.get_response()
+    if error.code == 413:
+        _read_off_the_rest()
     code = str(error.description) if error.code == 403 else CODES.get(error.code, "not_understood")
     return failure(error.code, code)
+
+
+def _read_off_the_rest() -> None:
+    # A browser that is still sending when the connection closes shows its own error instead of our answer.
+    with contextlib.suppress(OSError, gevent.Timeout), gevent.Timeout(REST_SECONDS):
+        for _ in range(MOST_REST // CHUNK):
+            if not request.environ["wsgi.input"].read(CHUNK):
+                break
 
 
 def on_refusal(error: Exception) -> ResponseReturnValue:
@@ -57,7 +78,7 @@ def described(error: Exception) -> tuple[int, str, str]:
         return (413 if error.code == "image_too_large" else 422), error.code, ""
     if isinstance(error, StoreUnavailable):
         current_app.logger.error("images: %s", error)
-        return 503, "image_not_stored", ""
+        return (413, "image_not_taken", "") if isinstance(error, StoreRefuses) else (503, "image_not_stored", "")
     if isinstance(error, Unavailable):
         current_app.logger.error("database: %s %s (%s)", error.code, error.detail, error.__cause__)
         return 503, error.code, ""
@@ -79,6 +100,7 @@ def on_fault(error: Exception) -> ResponseReturnValue:
 def failure(status: int, code: str, detail: str = "", number: str = "") -> ResponseReturnValue:
     """Answer with a sentence: into the form that htmx sent, into the corner of its page, or as a page of its own."""
     values = {"sentence": sentence(code, detail), "retry": status in WORTH_RETRYING, "number": number, "status": status}
+    values["form"] = _form_as_sent()
     if request.headers.get("HX-Request"):
         response = make_response(render_template("shared/_error.html", **values), status)
         response.headers["HX-Retarget"] = _place_of_error()
@@ -88,6 +110,14 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
     if status == 503:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
+
+
+def _form_as_sent() -> dict[str, str]:
+    # A body that is too large, or no form, has none: reading it is what has failed, perhaps.
+    try:
+        return request.form.to_dict()
+    except HTTPException:
+        return {}
 
 
 def _place_of_error() -> str:

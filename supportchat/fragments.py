@@ -24,6 +24,11 @@ def event_frame(event: str, /, **values: Any) -> str:
     return json.dumps({"event": event, **values})
 
 
+def events_header(events: dict[str, Row]) -> str:
+    """Give the value of HX-Trigger that has a page hear events, each with its detail."""
+    return json.dumps(events)
+
+
 def content_frame(content: str, target: str, swap: str) -> str:
     """Give a frame that htmx swaps in: HTML, where, and how."""
     return json.dumps({"content": content, "target": target, "swap": swap})
@@ -74,6 +79,22 @@ class Fragments:
         """Give the frame that shows to one side that the other is typing; the page takes it away by itself."""
         html = self._render("shared/_typing.html", audience=audience, agent=agent, customer_name=state["customer_name"])
         return content_frame(html, f"#typing-{state['number']}", "innerHTML")
+
+    def state_header(self, audience: str, state: Row) -> str:
+        """Give the HX-Trigger that tells a page without a socket what its socket would: receipts, and the state."""
+        theirs = "agent" if audience == "customer" else "customer"
+        events = {
+            "live:receipts": {
+                "number": state["number"],
+                "delivered": state[f"{theirs}_delivered_seq"],
+                "read": state[f"{theirs}_read_seq"],
+            }
+        }
+        if audience == "customer":
+            events["live:chat_state"] = {"status": state["status"]}
+        else:
+            events["live:ticket_version"] = {"number": state["number"], "version": state["version"]}
+        return events_header(events)
 
     def presence(self, state: Row) -> Markup:
         """Render who answers, or the place in the queue, for the customer."""

@@ -15,20 +15,22 @@ from .realtime.events import Events, PostgresEvents
 
 def open_mode(config: Config) -> tuple[Database, Events, ImageStore]:
     """Give the three parts of the configured mode. Nothing connects yet."""
-    conninfo = conninfo_of(config)
+    if config.mode == "supabase":
+        return open_supabase(config)
+    conninfo = config.database_url or EmbeddedPostgres(config.data_dir).conninfo
     return PostgresDatabase(conninfo), PostgresEvents(conninfo), FileStore(config.data_dir / "images")
 
 
-def conninfo_of(config: Config) -> str:
-    """Give how to reach the Postgres of the configured mode.
+def open_supabase(config: Config) -> tuple[Database, Events, ImageStore]:
+    """Give the parts of a desk on a Supabase project. The client is loaded in this mode only: it takes a second."""
+    from .database.supabase import SupabaseDatabase
+    from .images.supabase import SupabaseStore
+    from .project import open_project
+    from .realtime.supabase import SupabaseEvents
 
-    :raise ConfigError: when the mode has none.
-    """
-    if config.mode == "supabase":
-        raise ConfigError(
-            "Supabase is not supported yet: unset SUPABASE_URL and SUPABASE_SECRET_KEY, or set DATABASE_URL."
-        )
-    return config.database_url or EmbeddedPostgres(config.data_dir).conninfo
+    project = open_project(config.supabase_url, config.supabase_secret_key)
+    events = SupabaseEvents(config.supabase_url, config.supabase_secret_key)
+    return SupabaseDatabase(project), events, SupabaseStore(project)
 
 
 def secret_key(config: Config) -> str:

@@ -18,6 +18,7 @@ SENTENCES = {
     "image_too_many_pixels": "This picture has too many pixels. Make it smaller and try again.",
     "image_unreadable": "This picture is damaged and cannot be read. Choose another one.",
     "animation_too_long": "This animation is too long. Choose a shorter one, or a still picture.",
+    "image_not_taken": "Our storage takes smaller pictures only. Choose another one, or send the text without it.",
     "image_not_stored": "The picture could not be stored just now. Try again in a moment, or send the text without it.",
     # Tickets
     "ticket_not_found": "There is no ticket with this number.",
@@ -34,6 +35,7 @@ SENTENCES = {
     # Everything else
     "value_refused": "One of the values cannot be stored like this. Check them and try again.",
     "database_unavailable": "We cannot reach our database just now. Nothing is lost: try again in a moment.",
+    "key_refused": "Our database refuses us just now. Nothing is lost. An admin finds on the status page what to do.",
     "schema_missing": "The database is not set up completely. An admin finds on the status page what to run.",
     "no_room": "Our disk is full just now. Nothing is lost: try again in a few minutes.",
     "not_found": "There is nothing at this address.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import resource
 import signal
@@ -25,12 +26,21 @@ import psutil
 import psycopg
 
 from .config import ROOT, Config, ConfigError
+from .database import DatabaseError
 from .database.migrations import migrate
 from .database.postgres import PostgresDatabase
 from .demo import create_demo_agents
 from .embedded import EmbeddedPostgres, die_with_parent
+from .modes import open_mode
 
 STOP_TIMEOUT = 20.0
+# What keeps a started server from serving, and what to do.
+NOT_READY = {
+    "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste the scripts of"
+    " sql/ into the SQL editor as docs/supabase.md says. The desk goes on by itself then.",
+    "key_refused": "The project refuses SUPABASE_SECRET_KEY: set it to the secret key under Settings, API Keys.",
+    "database_unavailable": "The database does not answer yet. The desk goes on by itself when it does.",
+}
 
 
 def main() -> int:
@@ -72,8 +82,8 @@ class Server:
 
     def _prepare_database(self) -> None:
         conninfo = self._postgres.conninfo if self._postgres else self._config.database_url
-        if self._config.mode == "supabase":
-            return
+        if not conninfo:
+            return  # a Supabase project that is set up by hand: /status says what it lacks
         try:
             applied = migrate(conninfo)
         except psycopg.OperationalError as error:
@@ -103,12 +113,28 @@ class Server:
 
     def _announce(self) -> None:
         address = self._config.address
+        said = ""
         while not self._stopping and self._gunicorn is not None and self._gunicorn.poll() is None:
-            if is_ready(self._config):
+            state = readiness(self._config)
+            if state == "ok":
                 print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Health     {address}/status\n")
+                self._point_to_agents()
                 print("Ready. Ctrl-C stops the desk.", flush=True)
                 return
+            if state != said and state in NOT_READY:
+                print(f"supportchat: {NOT_READY[state]}", file=sys.stderr, flush=True)
+                said = state
             time.sleep(0.1)
+
+    def _point_to_agents(self) -> None:
+        database = open_mode(self._config)[0]
+        try:
+            if not database.call("list_agents"):
+                print("  Nobody can answer yet. Make an admin: .venv/bin/flask --app wsgi create-agent --admin\n")
+        except DatabaseError as error:
+            print(f"supportchat: {error}", file=sys.stderr, flush=True)
+        finally:
+            database.close()
 
     def _watch(self) -> int:
         while not self._stopping:
@@ -192,15 +218,18 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
         yield
 
 
-def is_ready(config: Config) -> bool:
-    """Ask the server that was just started whether it can serve."""
+def readiness(config: Config) -> str:
+    """Ask the server that was just started whether it can serve: 'ok', the code of the reason, or '' for no answer."""
     host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
     url = f"http://{f'[{host}]' if ':' in host else host}:{config.port}/readyz"
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+        with urllib.request.urlopen(url, timeout=10):
+            return "ok"
+    except urllib.error.HTTPError as error:
+        with error:
+            return str(json.loads(error.read()).get("reason", "")) if error.code == 503 else ""
+    except (urllib.error.URLError, OSError, ValueError):
+        return ""
 
 
 if __name__ == "__main__":

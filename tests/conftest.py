@@ -5,9 +5,10 @@ The cast: the visitors vera and victor (who must see nothing of hers), the agent
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,58 +19,112 @@ from psycopg import sql
 
 from supportchat import create_app
 from supportchat.config import Config
+from supportchat.database import Database
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
-from supportchat.embedded import EmbeddedPostgres
+from supportchat.modes import open_mode
 
 from .cast import Agent, Cast, create_cast
+from .postgres import running_postgres, superuser_of
 from .server import Server
+from .supabase.project import SupabaseProject
+from .supabase.server import SupabaseServer
 from .web import Web
 
+pytest_plugins = ["tests.supabase.fixtures"]
+
 TEMPLATE = "supportchat"
-# A lost test database is no loss.
-FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
     """A Postgres for this test process; gives the conninfo of its superuser, without a database."""
-    # Not under pytest's own folder: for root, Postgres runs as another user, whom a second pytest, as it starts, locks
-    # out of everything in there.
-    with tempfile.TemporaryDirectory(prefix="supportchat-test-") as folder:
-        data_dir = Path(folder)
-        data_dir.chmod(0o711)
-        postgres = EmbeddedPostgres(data_dir, *FAST)
-        postgres.start()
-        try:
-            migrate(postgres.conninfo)
-            template = PostgresDatabase(postgres.conninfo)
-            create_cast(template)
-            template.close()
-            yield postgres.conninfo.replace(f"user={TEMPLATE} dbname={TEMPLATE}", "user=postgres")
-        finally:
-            postgres.stop()
+    with running_postgres() as postgres:
+        migrate(postgres.conninfo)
+        fill(postgres.conninfo)
+        yield superuser_of(postgres)
+
+
+@pytest.fixture(scope="session")
+def cast_project(supabase_cluster: str) -> str:
+    """The name of a Supabase project with the schema and the cast, to be copied."""
+    project = SupabaseProject(supabase_cluster, "cast").create()
+    migrate(project.conninfo)
+    fill(project.conninfo)
+    return project.dbname
+
+
+def fill(conninfo: str) -> None:
+    """Put the cast into a database."""
+    door = PostgresDatabase(conninfo, size=1)
+    create_cast(door)
+    door.close()
 
 
 _numbers = itertools.count()
 
 
+@dataclass
+class Place:
+    """Where one test's desk keeps its data: a fresh database with the schema and the cast."""
+
+    conninfo: str
+    settings: dict[str, Any]
+    project: SupabaseServer | None = None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of a desk in both modes, or in the one that its mark `mode` names."""
+    if "place" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("mode")
+        metafunc.parametrize("place", mark.args if mark else ("postgres", "supabase"), indirect=True)
+
+
 @pytest.fixture
-def database_url(cluster: str) -> Iterator[str]:
-    """The conninfo of a fresh database with the schema and the cast."""
-    name = sql.Identifier(f"test_{next(_numbers)}")
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """The same desk twice: on any Postgres by psycopg, and on a Supabase project by its official client."""
+    name = f"test_{next(_numbers)}"
+    opened = supabase_place if request.param == "supabase" else postgres_place
+    with opened(name, request.getfixturevalue) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def postgres_place(name: str, fixture: Callable[[str], Any]) -> Iterator[Place]:
+    """Copy the database with the cast."""
+    cluster, database = fixture("cluster"), sql.Identifier(name)
     with psycopg.connect(f"{cluster} dbname=postgres", autocommit=True) as connection:
         connection.execute(
-            sql.SQL("create database {} template {} owner {}").format(name, *[sql.Identifier(TEMPLATE)] * 2)
+            sql.SQL("create database {} template {} owner {}").format(database, *[sql.Identifier(TEMPLATE)] * 2)
         )
-        yield f"{cluster.replace('user=postgres', f'user={TEMPLATE}')} dbname={name.as_string().strip(chr(34))}"
-        connection.execute(sql.SQL("drop database {} with (force)").format(name))
+        conninfo = f"{cluster.replace('user=postgres', f'user={TEMPLATE}')} dbname={name}"
+        yield Place(conninfo, {"database_url": conninfo})
+        connection.execute(sql.SQL("drop database {} with (force)").format(database))
+
+
+@contextlib.contextmanager
+def supabase_place(name: str, fixture: Callable[[str], Any]) -> Iterator[Place]:
+    """Copy the project with the cast, and serve it."""
+    project = SupabaseProject(fixture("supabase_cluster"), name).create(fixture("cast_project"))
+    server = SupabaseServer(project, fixture("tmp_path") / "storage")
+    server.start()
+    yield Place(
+        project.conninfo, {"supabase_url": server.url, "supabase_secret_key": server.secret_key}, project=server
+    )
+    server.stop()
+    project.drop()
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[PostgresDatabase]:
+def database_url(place: Place) -> str:
+    """The conninfo of the fresh database, as who owns the schema."""
+    return place.conninfo
+
+
+@pytest.fixture
+def database(config: Config) -> Iterator[Database]:
     """The door to the fresh database."""
-    door = PostgresDatabase(database_url, size=20)
+    door = open_mode(config)[0]
     yield door
     door.close()
 
@@ -87,7 +142,7 @@ def rows(database_url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def cast(database: PostgresDatabase) -> Cast:
+def cast(database: Database) -> Cast:
     """The agents, and visitors who have not written yet."""
     return Cast(database)
 
@@ -111,9 +166,9 @@ def carol(cast: Cast) -> Agent:
 
 
 @pytest.fixture
-def config(database_url: str, tmp_path: Path) -> Config:
+def config(place: Place, tmp_path: Path) -> Config:
     """The settings of a desk on the fresh database."""
-    return Config(database_url=database_url, data_dir=tmp_path, secret_key="a secret key for the tests only, no other")
+    return Config(data_dir=tmp_path, secret_key="a secret key for the tests only, no other", **place.settings)
 
 
 @pytest.fixture

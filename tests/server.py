@@ -36,6 +36,8 @@ class Server:
             "PORT": str(self.port),
             "DATA_DIR": str(config.data_dir),
             "DATABASE_URL": config.database_url,
+            "SUPABASE_URL": config.supabase_url,
+            "SUPABASE_SECRET_KEY": config.supabase_secret_key,
             "SECRET_KEY": config.secret_key,
             **environ,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from dataclasses import replace
@@ -13,6 +14,7 @@ from werkzeug.routing import Rule
 
 from supportchat import create_app
 from supportchat.config import ROOT, Config
+from supportchat.database.postgres import PostgresDatabase
 from tests.cast import Agent, new_id
 from tests.web import ORIGIN, Browser, Web
 
@@ -195,8 +197,19 @@ def test_chunked_bodies_are_refused(web: Web) -> None:
     assert answer.status_code == 411
 
 
-def test_a_body_that_is_too_large_is_refused_with_a_sentence(web: Web) -> None:
-    answer = web.customer().post("/chat/messages", htmx=True, message="x" * 12_000_000)
+def test_an_expired_form_gets_a_token_with_which_the_next_try_goes_through(web: Web, rows: Any) -> None:
+    browser = web.customer()
+    browser.client.delete_cookie("s")
+    refused = browser.post("/chat/messages", htmx=True, message="Once more")
+    assert refused.status_code == 400
+    browser._token = json.loads(refused.headers["HX-Trigger"])["csrf:renewed"]["token"]
+    assert browser.post("/chat/messages", htmx=True, message="Once more").status_code == 200
+    assert rows("select count(*) from chat_messages where message = 'Once more'") == [(1,)]
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_a_body_that_is_too_large_is_refused_with_a_sentence(web: Web, htmx: bool) -> None:
+    answer = web.customer().post("/chat/messages", htmx=htmx, message="x" * 12_000_000)
     assert answer.status_code == 413
     assert "10 MB" in answer.get_data(as_text=True)
 
@@ -279,9 +292,6 @@ def test_no_route_answers_a_fault_with_a_traceback(app: Flask, web: Web, hers: s
 def test_a_lost_database_is_said_in_words_and_keeps_the_text(web: Web, app: Flask) -> None:
     browser = web.customer()
     app.extensions["database"].close()
-    app.extensions["database"]._pool = None
-    from supportchat.database.postgres import PostgresDatabase
-
     app.extensions["database"] = PostgresDatabase("host=127.0.0.1 port=1 user=x dbname=x", wait=0.2)
     plain = browser.post("/chat/messages", message="Do not lose me")
     assert plain.status_code == 503

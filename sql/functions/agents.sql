@@ -16,7 +16,8 @@ as $$
     )
 $$;
 
--- Makes an agent, or an admin. PT409 when the e-mail address is taken.
+-- Makes an agent, or an admin. An agent whom an older version left here without a password, who so can not log in, gets
+-- this one, and the name, role and limit given. PT409 when the e-mail address is taken.
 create or replace function public.create_agent(
     p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5
 )
@@ -29,12 +30,17 @@ declare
 begin
     insert into public.agents (name, email, role, max_tickets)
     values (p_name, p_email, p_role, p_max_tickets)
-    on conflict (lower(email)) do nothing
+    on conflict (lower(email)) do update set
+        name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true
+    where not exists (select from public.agent_credentials c where c.agent_id = agents.id)
     returning * into made;
+    if found then
+        insert into public.agent_credentials (agent_id, password_hash) values (made.id, p_password_hash)
+        on conflict do nothing;
+    end if;
     if not found then
         raise sqlstate 'PT409' using message = 'email_taken';
     end if;
-    insert into public.agent_credentials (agent_id, password_hash) values (made.id, p_password_hash);
     return public.own_agent_json(made);
 end $$;
 
@@ -57,7 +63,11 @@ returns void
 language sql
 set search_path = ''
 as $$
-    delete from public.agent_sessions where created_at < now() - interval '12 hours';
+    -- What another transaction holds is left to the next login.
+    delete from public.agent_sessions where token_hash in (
+        select token_hash from public.agent_sessions
+        where created_at < now() - interval '12 hours' for update skip locked
+    );
     insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
 $$;
 
@@ -166,11 +176,14 @@ begin
     join public.agents a on a.id = s.agent_id
     where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - interval '12 hours';
 
+    -- Both in one order, so that two processes which report the same logins do not wait for each other in a circle.
+    perform from public.agent_sessions
+    where token_hash = any (good) and last_seen_at < now() - interval '1 minute'
+    order by token_hash for no key update;
     update public.agent_sessions set last_seen_at = now()
     where token_hash = any (good) and last_seen_at < now() - interval '1 minute';
 
     with known as (
-        -- In the order of id, so that two processes which report the same agents do not wait for each other in a circle.
         select id, lease_expires_at > now() is true as here from public.agents
         where id in (select agent_id from public.agent_sessions where token_hash = any (good))
         order by id for no key update
@@ -199,5 +212,11 @@ select public.restrict_functions(array[
     'own_agent_json', 'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
     'set_availability', 'list_agents', 'report_process', 'forget_process'
 ]);
+select public.limit_functions(array[
+    'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
+    'set_availability', 'list_agents', 'report_process', 'forget_process'
+]);
+
+select public.record_script('functions/agents.sql', '94198be0b045');
 
 notify pgrst, 'reload schema';

@@ -12,7 +12,8 @@ as $$
     select pg_catalog.pg_advisory_xact_lock(7308332045)
 $$;
 
--- Locks a conversation and gives its newest ticket, locked as well. PT404 when there is none.
+-- Locks a conversation and gives its ticket, locked as well. PT404 when there is none. An older version may have left
+-- several in one conversation: then it is the newest that is not closed, or else the newest.
 create or replace function public.lock_ticket(p_session_id uuid)
 returns public.tickets
 language plpgsql
@@ -22,8 +23,10 @@ declare
     ticket public.tickets;
 begin
     perform from public.user_sessions where session_id = p_session_id for no key update;
-    select * into ticket from public.tickets
-    where session_id = p_session_id order by number desc limit 1 for no key update;
+    if found then
+        select * into ticket from public.tickets
+        where session_id = p_session_id order by status = 'closed', number desc limit 1 for no key update;
+    end if;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     end if;
@@ -234,5 +237,10 @@ select public.restrict_functions(array[
     'lock_assignment', 'lock_ticket', 'record_event', 'agents_here', 'next_agent', 'unassigned_reason', 'give_ticket',
     'offer_ticket', 'drain_queue', 'return_to_queue', 'sweep_assignment'
 ]);
+select public.limit_functions(array[
+    'unassigned_reason', 'sweep_assignment'
+]);
+
+select public.record_script('functions/assignment.sql', '6f7b8e8b4076');
 
 notify pgrst, 'reload schema';

@@ -38,7 +38,7 @@ as $$
     )
     from public.user_sessions s
     join lateral (
-        select * from public.tickets where session_id = s.session_id order by number desc limit 1
+        select * from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
     ) as t on true
     where s.session_id = p_session_id
 $$;
@@ -75,7 +75,7 @@ as $$
     )), '[]')
     from public.user_sessions s
     join lateral (
-        select version from public.tickets where session_id = s.session_id order by number desc limit 1
+        select version from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
     ) as t on true
     where s.session_id = any (p_session_ids)
 $$;
@@ -279,5 +279,11 @@ select public.restrict_functions(array[
     'conversation_json', 'conversations', 'conversation_heads', 'conversation_of_visitor', 'post_as_customer', 'post_message', 'start_chat',
     'close_chat', 'who_is_here', 'median_first_reply'
 ]);
+select public.limit_functions(array[
+    'conversations', 'conversation_heads', 'conversation_of_visitor', 'post_message', 'start_chat', 'close_chat',
+    'who_is_here'
+]);
+
+select public.record_script('functions/chat.sql', '4400ae6e26de');
 
 notify pgrst, 'reload schema';

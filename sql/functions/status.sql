@@ -20,10 +20,10 @@ declare
         "agents": ["id", "name", "email", "role", "availability", "max_tickets", "is_active", "lease_expires_at", "created_at"]
     }';
     wanted_keys jsonb := '{
-        "user_sessions": ["visitor_id"],
-        "chat_messages": ["session_id", "sender_agent_id", "image_id"],
-        "tickets": ["session_id", "assigned_agent_id"],
-        "agents": []
+        "user_sessions": {"visitor_id": "visitors"},
+        "chat_messages": {"session_id": "user_sessions", "sender_agent_id": "agents", "image_id": "chat_images"},
+        "tickets": {"session_id": "user_sessions", "assigned_agent_id": "agents"},
+        "agents": {}
     }';
     found_table regclass := to_regclass('public.' || quote_ident(p_table));
     figures jsonb;
@@ -57,11 +57,13 @@ begin
             )
         ),
         'missing_keys', (
-            select coalesce(jsonb_agg(name), '[]') from jsonb_array_elements_text(wanted_keys -> p_table) as name
+            select coalesce(jsonb_agg(wanted.name), '[]') from jsonb_each_text(wanted_keys -> p_table) as wanted (name, target)
             where not exists (
                 select from pg_catalog.pg_constraint k
                 join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-                where k.contype = 'f' and k.conrelid = found_table and a.attname = name
+                join pg_catalog.pg_class c on c.oid = k.confrelid
+                where k.contype = 'f' and k.conrelid = found_table and a.attname = wanted.name and c.relname = wanted.target
+                    and c.relnamespace = 'public'::regnamespace
             )
         )
     );
@@ -131,6 +133,59 @@ as $$
     select public.notify_change('ping', jsonb_build_object('nonce', p_nonce))
 $$;
 
+-- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
+-- still reach it. One row serves all processes, so that many of them send no more than one does. Whoever finds another
+-- one sending leaves it to that, and waits for nobody.
+create or replace function public.send_heartbeat(p_seconds double precision)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    beat bigint;
+begin
+    insert into public.heartbeat (only_row) select true
+    where not exists (select from public.heartbeat)
+    on conflict do nothing;
+    update public.heartbeat set number = number + 1, sent_at = clock_timestamp()
+    where only_row = (
+        select only_row from public.heartbeat
+        where sent_at <= clock_timestamp() - make_interval(secs => p_seconds)
+        for update skip locked
+    )
+    returning number into beat;
+    if found then
+        perform public.notify_change('heartbeat', jsonb_build_object('beat', beat));
+    else
+        select number into beat from public.heartbeat;
+    end if;
+    return jsonb_build_object('beat', beat);
+end $$;
+
+-- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
+-- no Supabase Storage.
+create or replace function public.check_bucket()
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    answer jsonb;
+begin
+    if not public.has_buckets() then
+        return null;
+    end if;
+    select jsonb_build_object(
+        'exists', true, 'public', b.public, 'file_size_limit', b.file_size_limit, 'allowed_mime_types', b.allowed_mime_types
+    )
+    into answer
+    from storage.buckets b where b.id = 'chat-images';
+    return coalesce(answer, jsonb_build_object(
+        'exists', false, 'public', null, 'file_size_limit', null, 'allowed_mime_types', null
+    ));
+end $$;
+
 -- A number that changes whenever anything that the queue shows has changed: the sweep of the desks.
 create or replace function public.desk_fingerprint()
 returns jsonb
@@ -146,6 +201,19 @@ as $$
     )))
 $$;
 
+-- Of some functions, those that this database does not have.
+create or replace function public.missing_functions(p_names text[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(name order by name), '[]') from unnest(p_names) as name
+    where not exists (
+        select from pg_catalog.pg_proc where pronamespace = 'public'::regnamespace and proname = name
+    )
+$$;
+
 -- The applied scripts and their checksums: what this database knows of its own version.
 create or replace function public.applied_scripts()
 returns jsonb
@@ -157,7 +225,19 @@ as $$
 $$;
 
 select public.restrict_functions(array[
-    'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'desk_fingerprint', 'applied_scripts'
+    'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'send_heartbeat', 'check_bucket', 'desk_fingerprint',
+    'applied_scripts', 'missing_functions'
+]);
+select public.limit_functions(array[
+    'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'send_heartbeat', 'check_bucket',
+    'desk_fingerprint', 'applied_scripts', 'missing_functions'
 ]);
 
+select public.record_script('functions/status.sql', '7ea3392562c2');
+
 notify pgrst, 'reload schema';
+
+-- Rows that refer to nothing, if there are any. They are kept; look at them, and delete them or add what they refer to.
+select found ->> 'table' as "table", found ->> 'column' as "column", found ->> 'refers_to' as refers_to,
+    found ->> 'count' as number_of_rows, found ->> 'ids' as some_of_them
+from jsonb_array_elements(public.orphan_rows()) as found;

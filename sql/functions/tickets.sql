@@ -11,7 +11,9 @@ as $$
 declare
     found_id uuid;
 begin
-    select session_id into found_id from public.tickets where number = p_number;
+    select s.session_id into found_id from public.tickets t
+    join public.user_sessions s on s.session_id = t.session_id
+    where t.number = p_number;
     if found_id is null then
         raise sqlstate 'PT404' using message = 'ticket_not_found';
     end if;
@@ -111,8 +113,11 @@ as $$
         'closed', (
             select coalesce(jsonb_agg(public.queue_row_json(t, p_agent_id) order by t.closed_at desc), '[]')
             from (
-                select * from public.tickets where p_view = 'all' and status = 'closed'
-                order by updated_at desc limit 30
+                select c.* from public.tickets c
+                -- An older version may have left tickets without a conversation: there is nothing to show of them.
+                join public.user_sessions s on s.session_id = c.session_id
+                where p_view = 'all' and c.status = 'closed'
+                order by c.updated_at desc limit 30
             ) as t
         ),
         'reason', case when p_view <> 'mine' then public.unassigned_reason() end
@@ -379,5 +384,11 @@ select public.restrict_functions(array[
     'session_of_ticket', 'check_owner', 'queue_row_json', 'list_tickets', 'ticket_of_agent', 'post_reply', 'note_json',
     'add_note', 'notes_after', 'assign_ticket', 'unassign_ticket', 'end_ticket', 'close_ticket', 'reopen_ticket'
 ]);
+select public.limit_functions(array[
+    'list_tickets', 'ticket_of_agent', 'post_reply', 'add_note', 'notes_after', 'assign_ticket', 'unassign_ticket',
+    'close_ticket', 'reopen_ticket'
+]);
+
+select public.record_script('functions/tickets.sql', '379e82025f68');
 
 notify pgrst, 'reload schema';

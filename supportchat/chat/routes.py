@@ -117,7 +117,7 @@ def messages() -> ResponseReturnValue:
         earlier = render_template("shared/_earlier.html", rows=rows, **_earlier_links())
         return joined(_lines(chat, rows), partial(earlier, "#earlier"))
     rows = call("messages_after", session_id=chat["session_id"], after=whole_number("after"))
-    return joined(_lines(chat, rows), partial(_fragments().presence(chat), "#presence"))
+    return _news(chat, rows)
 
 
 @bp.post("/chat/typing")
@@ -150,8 +150,7 @@ def close() -> ResponseReturnValue:
     chat = call("close_chat", visitor=auth.visitor())
     if not request.headers.get("HX-Request"):
         return redirect(url_for("chat.show", _anchor="end"), 303)
-    rows = call("messages_after", session_id=chat["session_id"], after=after)
-    return joined(_lines(chat, rows), partial(_fragments().presence(chat), "#presence"))
+    return _news(chat, call("messages_after", session_id=chat["session_id"], after=after))
 
 
 @bp.get("/chat/images/<uuid:image_id>")
@@ -237,6 +236,13 @@ def _chat_page(chat: Chat, *, error: str = "", status: int = 200) -> ResponseRet
 
 def _earlier_links() -> dict[str, str]:
     return {"earlier_page": url_for("chat.show"), "earlier_lines": url_for("chat.messages")}
+
+
+def _news(chat: Chat, rows: list[dict[str, Any]]) -> ResponseReturnValue:
+    """Give lines, and what else the socket would have told."""
+    fragments = _fragments()
+    html = joined(_lines(chat, rows), partial(fragments.presence(chat), "#presence"))
+    return html, {"HX-Trigger": fragments.state_header("customer", chat)}
 
 
 def _lines(chat: Chat, rows: list[dict[str, Any]]) -> str:

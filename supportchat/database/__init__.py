@@ -15,39 +15,61 @@ from .errors import Conflict, DatabaseError, Invalid, NotFound, Unavailable
 __all__ = ["Conflict", "Database", "DatabaseError", "Invalid", "NotFound", "Unavailable", "call"]
 
 # Functions that may run twice with the same arguments and leave the same behind: a call whose connection broke is
-# repeated once. Messages and notes are among them because client_message_id makes them so.
+# repeated. Messages and notes are among them because client_message_id makes them so.
 REPEATABLE = frozenset(
     {
         "add_note",
         "agent_of_session",
         "applied_scripts",
-        "conversation_of_visitor",
+        "check_table",
+        "close_agent_session",
+        "close_chat",
         "conversation_heads",
+        "conversation_of_visitor",
         "conversations",
         "credentials_of",
         "desk_figures",
         "desk_fingerprint",
+        "forget_process",
         "image_of_session",
         "list_agents",
         "list_tickets",
         "messages_after",
         "messages_before",
+        "missing_functions",
         "notes_after",
         "orphan_images",
         "post_message",
         "post_reply",
         "record_receipt",
         "report_process",
+        "send_heartbeat",
+        "send_ping",
+        "set_availability",
+        "signal_typing",
         "start_chat",
+        "stuck_tickets",
         "sweep_assignment",
         "ticket_of_agent",
+        "verify_chat",
         "who_is_here",
     }
 )
+# Everything that is called: /status looks whether it is all there.
+FUNCTIONS = REPEATABLE | {
+    "assign_ticket",
+    "close_ticket",
+    "create_agent",
+    "open_agent_session",
+    "reopen_ticket",
+    "unassign_ticket",
+}
 
 
 class Database(Protocol):
     """A door: psycopg's or Supabase's."""
+
+    advice: str  # what an admin can do when the database does not answer
 
     def call(self, function: str, /, **arguments: Any) -> Any:
         """Run one function in one transaction.

@@ -1,9 +1,15 @@
-"""Applies the scripts under `sql/` to a Postgres: those that it has not seen in their present form."""
+"""Applies the scripts under `sql/` to a Postgres: those that it has not seen in their present form.
+
+Each script ends by recording itself: its name, and a stamp that its text gives. So a database knows its version also
+when somebody has pasted the scripts into an SQL editor. After a change in `sql/`, write the stamps anew:
+`bin/migrate stamp`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import sys
 from typing import Any
 
@@ -23,6 +29,8 @@ SCRIPTS = (
     "functions/agents.sql",
     "functions/status.sql",
 )
+STAMP = re.compile(r"(?<=^select public\.record_script\(')([\w/]+\.sql)', '([0-9a-f]{12})(?='\);$)", re.MULTILINE)
+REFERENCES = {"user_sessions": "conversation", "agents": "agent", "visitors": "browser", "chat_images": "picture"}
 
 
 def script_text(name: str) -> str:
@@ -30,27 +38,66 @@ def script_text(name: str) -> str:
     return (ROOT / "sql" / name).read_text(encoding="utf-8")
 
 
+def checksum(text: str) -> str:
+    """Give the stamp of a script: 12 digits of the SHA-256 of its text, in which the stamp itself is blanked out."""
+    return hashlib.sha256(STAMP.sub(r"\1', '", text).encode()).hexdigest()[:12]
+
+
 def checksums() -> dict[str, str]:
-    """Give the name and the SHA-256 of every script, in the order in which they run."""
-    return {name: hashlib.sha256(script_text(name).encode()).hexdigest() for name in SCRIPTS}
+    """Give the name and the stamp of every script, in the order in which they run."""
+    return {name: checksum(script_text(name)) for name in SCRIPTS}
+
+
+def stamp() -> list[str]:
+    """Write the right stamp into every script, and give the names of those that had another."""
+    changed = []
+    for name in SCRIPTS:
+        text = script_text(name)
+        stamped = STAMP.sub(rf"{name}', '{checksum(text)}", text)
+        if stamped != text:
+            (ROOT / "sql" / name).write_text(stamped, encoding="utf-8")
+            changed.append(name)
+    return changed
 
 
 def migrate(conninfo: str) -> list[str]:
     """Run what is missing, all in one transaction, and give the names of the scripts that ran."""
     with psycopg.connect(conninfo, connect_timeout=5) as connection:
+        # Supabase cuts a statement off after 2 minutes, and a large database of an older version may need longer.
+        connection.execute("set local statement_timeout = 0")
         # Two servers that start at once must not both create the tables.
         connection.execute("select pg_advisory_xact_lock(7308332044)")
         applied = _applied(connection)
-        missing = {name: checksum for name, checksum in checksums().items() if applied.get(name) != checksum}
+        missing = {name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp}
         for name in missing:
             connection.execute(script_text(name).encode())
-        for name, checksum in missing.items():
-            connection.execute(
-                "insert into public.schema_scripts (name, checksum) values (%s, %s)"
-                " on conflict (name) do update set checksum = excluded.checksum, applied_at = now()",
-                (name, checksum),
-            )
+        for name, right in missing.items():
+            # What the script has recorded itself, unless somebody has changed it and not stamped it.
+            connection.execute("select public.record_script(%s, %s)", (name, right))
     return list(missing)
+
+
+def advice(conninfo: str) -> list[str]:
+    """Say in sentences what a person should look at: rows that refer to nothing, a bucket that is open to everybody."""
+    with psycopg.connect(conninfo, connect_timeout=5) as connection:
+        orphans, bucket = connection.execute("select public.orphan_rows(), public.check_bucket()").fetchone() or (
+            [],
+            None,
+        )
+    sentences = [f"{orphan['table']}: {describe_orphans(orphan)}. They are kept." for orphan in orphans]
+    if bucket and bucket["public"]:
+        sentences.append(
+            "The bucket chat-images is public: whoever knows an address sees the picture. Make it private in the"
+            " dashboard under Storage; the desk does not need it to be public."
+        )
+    return sentences
+
+
+def describe_orphans(orphan: dict[str, Any]) -> str:
+    """Say in words what one entry of `orphan_rows()` means."""
+    count, target = orphan["count"], REFERENCES.get(orphan["refers_to"], orphan["refers_to"])
+    rows = f"{count:,} row belongs" if count == 1 else f"{count:,} rows belong"
+    return f"{rows} to no {target} that is there ({orphan['column']}; id {', '.join(orphan['ids'])})"
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
@@ -61,6 +108,9 @@ def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
 
 def main() -> int:
     """`bin/migrate`: bring the configured database up to date, say what was done, and give the exit code."""
+    if sys.argv[1:] == ["stamp"]:
+        print("\n".join(f"stamped sql/{name}" for name in stamp()) or "Every stamp was right already.")
+        return 0
     try:
         config = Config.from_environment()
         if config.mode == "embedded":
@@ -71,14 +121,19 @@ def main() -> int:
             raise ConfigError("Set DATABASE_URL to the connection string of the project's database.")
         with where as conninfo:
             applied = migrate(conninfo)
-    except (ConfigError, psycopg.Error) as error:
-        print(f"supportchat: {' '.join(str(error).split())}", file=sys.stderr)
+            sentences = advice(conninfo)
+    except ConfigError as error:
+        print(f"supportchat: {error}", file=sys.stderr)
+        return 1
+    except psycopg.OperationalError as error:
+        print(f"supportchat: No Postgres answers at DATABASE_URL: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except psycopg.Error as error:
+        print(f"supportchat: A script failed, nothing was changed: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     for name in applied:
         print(f"applied sql/{name}")
+    for sentence in sentences:
+        print(f"look: {sentence}")
     print("The database is up to date." if applied else "The database was up to date already.")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import gevent
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -13,6 +14,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from . import REPEATABLE
 from .errors import Unavailable, error_for
 
+CALL_SECONDS = 5.0  # the wait for a connection and the statement's own timeout fit into it
 VOID = 2278  # the type oid of a function that returns nothing
 
 # Half-open connections are noticed within 5 s instead of the kernel's minutes.
@@ -29,6 +31,8 @@ CONNECTION = {
 
 class PostgresDatabase:
     """Calls functions by named arguments: `select public.f(p_a => ...)`, one statement and so one transaction."""
+
+    advice = "Look whether Postgres runs and DATABASE_URL is right. The desk comes back by itself."
 
     def __init__(self, conninfo: str, *, size: int = 10, wait: float = 2.0) -> None:
         """:param size: connections at most. :param wait: seconds that a call waits for a free one."""
@@ -48,13 +52,11 @@ class PostgresDatabase:
         if self._pool.closed:
             self._pool.open()  # not before: forked workers must not share connections
         try:
-            return self._run(function, arguments)
-        except psycopg.OperationalError as error:
-            if error.sqlstate is None and function in REPEATABLE and not isinstance(error, PoolTimeout):
-                # The connection had died. Its neighbours have too, most likely: throw the dead ones out.
-                self._pool.check()
-                return self._run_or_raise(function, arguments)
-            raise _translated(error) from error
+            # A server that hangs keeps no timeout of its own.
+            with gevent.Timeout(CALL_SECONDS, TimeoutError("no answer in time")):
+                return self._run_or_repeat(function, arguments)
+        except TimeoutError as error:
+            raise Unavailable("database_unavailable", str(error)) from error
         except psycopg.Error as error:
             raise _translated(error) from error
 
@@ -62,11 +64,15 @@ class PostgresDatabase:
         """Close the pool."""
         self._pool.close()
 
-    def _run_or_raise(self, function: str, arguments: dict[str, Any]) -> Any:
+    def _run_or_repeat(self, function: str, arguments: dict[str, Any]) -> Any:
         try:
             return self._run(function, arguments)
-        except psycopg.Error as error:
-            raise _translated(error) from error
+        except psycopg.OperationalError as error:
+            if error.sqlstate is not None or function not in REPEATABLE or isinstance(error, PoolTimeout):
+                raise
+            # The connection had died. Its neighbours have too, most likely: throw the dead ones out.
+            self._pool.check()
+            return self._run(function, arguments)
 
     def _run(self, function: str, arguments: dict[str, Any]) -> Any:
         with self._pool.connection() as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from flask import current_app, send_file
+from flask import Response, current_app, request, send_file
 from flask.typing import ResponseReturnValue
 
 from ..database import NotFound, call
@@ -21,13 +21,18 @@ def serve_image(session_id: str, image_id: uuid.UUID) -> ResponseReturnValue:
     image = call("image_of_session", session_id=session_id, image_id=str(image_id))
     if image is None:
         raise NotFound("not_found")
+    if request.if_none_match.contains(str(image_id)):
+        return _strict(Response(status=304, headers={"ETag": f'"{image_id}"'}))  # the store need not be asked
     store: ImageStore = current_app.extensions["images"]
     try:
         content = store.open(image["key"])
     except FileNotFoundError as error:
         raise NotFound("not_found") from error
     name = f"picture-{str(image_id)[:8]}.{EXTENSIONS[image['content_type']]}"
-    response = send_file(content, image["content_type"], download_name=name, etag=str(image_id), conditional=True)
+    return _strict(send_file(content, image["content_type"], download_name=name, etag=str(image_id), conditional=True))
+
+
+def _strict(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     # The browser may keep the bytes, but has to ask each time whether it may still show them.
     response.headers["Cache-Control"] = "private, no-cache"

@@ -10,18 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from ..database import Database
+import gevent
 
 KEY = re.compile(r"[0-9a-f]{64}")
-ORPHAN_SECONDS = 3600
 
 
 class StoreUnavailable(Exception):
     """The store cannot do it now: no space, no answer, no bucket."""
 
 
+class StoreRefuses(StoreUnavailable):
+    """The store does not take this object as it is set up: another one may pass."""
+
+
 class ImageStore(Protocol):
     """A store of objects by key."""
+
+    advice: str  # what an admin can do when pictures cannot be stored
 
     def put(self, key: str, content: IO[bytes], content_type: str) -> None:
         """Store an object whole, or not at all.
@@ -41,9 +46,17 @@ class ImageStore(Protocol):
     def older_than(self, seconds: float) -> Iterator[str]:
         """Give the keys of the objects that were stored longer ago than that."""
 
+    def problems(self) -> list[str]:
+        """Give what an admin should change about the store, in sentences; nothing when it is as it should be.
+
+        :raise StoreUnavailable: when the store does not answer.
+        """
+
 
 class FileStore:
     """Files under a directory, in 256 folders by the first two digits of the key."""
+
+    advice = "Make room on the disk, or give this user the right to write to DATA_DIR/images."
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -58,7 +71,8 @@ class FileStore:
                 with part.open("wb") as file:
                     shutil.copyfileobj(content, file)
                     file.flush()
-                    os.fsync(file.fileno())
+                    # In a thread: a busy disk takes its time.
+                    gevent.get_hub().threadpool.apply(os.fsync, (file.fileno(),))
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
@@ -76,22 +90,17 @@ class FileStore:
     def older_than(self, seconds: float) -> Iterator[str]:
         """Go through the folders; see `ImageStore.older_than`."""
         limit = time.time() - seconds
-        for path in self._root.glob("??/*"):
-            if KEY.fullmatch(path.name) and path.stat().st_mtime < limit:
-                yield path.name
+        for folder in self._root.glob("??"):
+            gevent.sleep(0)  # a large store takes seconds, in which others want to be served
+            for path in folder.iterdir():
+                if KEY.fullmatch(path.name) and path.stat().st_mtime < limit:
+                    yield path.name
+
+    def problems(self) -> list[str]:
+        """A folder has no settings of its own; see `ImageStore.problems`."""
+        return []
 
     def _path(self, key: str) -> Path:
         if not KEY.fullmatch(key):
             raise FileNotFoundError(key)
         return self._root / key[:2] / key
-
-
-def sweep_orphans(store: ImageStore, database: Database) -> int:
-    """Remove the objects that no message came to need within `ORPHAN_SECONDS`, and give how many."""
-    removed = 0
-    keys = list(store.older_than(ORPHAN_SECONDS))
-    for start in range(0, len(keys), 500):
-        for key in database.call("orphan_images", keys=keys[start : start + 500]):
-            store.delete(key)
-            removed += 1
-    return removed

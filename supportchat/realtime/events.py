@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
+import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -20,17 +23,27 @@ class Events(Protocol):
     """A source of events. It may lose some: whoever needs all reads the database by seq."""
 
     is_connected: bool
+    advice: str  # what an admin can do when no events come
 
     def run(self, on_event: Callable[[Event], None], on_connected: Callable[[], None]) -> None:
         """Hand over events for ever; call `on_connected` after each gap, when what was missed must be looked for."""
+
+    def restart(self) -> None:
+        """Give the connection up, which has gone silent without a word, and make another."""
+
+    def stop(self) -> None:
+        """End what goes on outside of `run`, whose greenlet is about to be ended."""
 
 
 class PostgresEvents:
     """`LISTEN supportchat` on a connection of its own, opened again whenever it breaks."""
 
+    advice = "LISTEN needs a session of its own: DATABASE_URL must not lead through a pooler in transaction mode."
+
     def __init__(self, conninfo: str) -> None:
         self.is_connected = False
         self._conninfo = conninfo
+        self._descriptor = -1
 
     def run(self, on_event: Callable[[Event], None], on_connected: Callable[[], None]) -> None:
         """Listen until the process ends; see `Events.run`."""
@@ -40,6 +53,7 @@ class PostgresEvents:
                 with psycopg.connect(self._conninfo, **CONNECTION) as connection:  # type: ignore[arg-type]
                     connection.execute("listen supportchat")
                     self.is_connected = True
+                    self._descriptor = connection.fileno()
                     delay = 0.1
                     on_connected()
                     for notification in connection.notifies():
@@ -47,6 +61,15 @@ class PostgresEvents:
             except psycopg.OperationalError as error:
                 log.warning("events are lost until LISTEN works again: %s", " ".join(str(error).split()))
             finally:
-                self.is_connected = False
+                self.is_connected, self._descriptor = False, -1
             gevent.sleep(delay)
             delay = min(delay * 2, 2.0)
+
+    def restart(self) -> None:
+        """Cut the connection under the listener, which then sees that it is gone; see `Events.restart`."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._descriptor)) as line:
+                line.shutdown(socket.SHUT_RDWR)
+
+    def stop(self) -> None:
+        """Leave it to the end of the greenlet, which closes the connection; see `Events.stop`."""

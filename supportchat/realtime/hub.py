@@ -19,6 +19,7 @@ from ..security import is_loopback
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection
 from .conversation import Conversation
 from .events import Event, Events
+from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
@@ -49,6 +50,8 @@ class Hub:
         self._polls: dict[tuple[str, str], float] = {}
         self._pings: dict[str, Callable[[], None]] = {}
         self._desk_fingerprint: Any = None
+        self._pulse = Pulse()
+        self._troubles: dict[str, str] = {}
         self._is_reporting_soon = False
         self._tasks: list[gevent.Greenlet[..., Any]] = []
 
@@ -143,6 +146,8 @@ class Hub:
             answer = self._pings.pop(event["nonce"], None)
             if answer is not None:
                 answer()
+        elif kind == "heartbeat":
+            self._pulse.hear(event["beat"])
         elif kind == "session.revoked":
             self.close_pages(SIGNED_OUT, [p for p in self._pages if p.token_hash == event["token_hash"]])
         else:
@@ -151,6 +156,13 @@ class Hub:
                 self._queue_changed()
             if kind == "ticket.changed":
                 self._refresh_waiting()
+
+    def _hear(self, event: Event) -> None:
+        try:
+            self.on_event(event)
+        except Exception:
+            # One event that we cannot take must not be the last one that we hear.
+            log.exception("this event was not understood: %s", event.get("event"))
 
     def expect_ping(self, nonce: str, answer: Callable[[], None]) -> None:
         """Have `answer` called when the ping event with this nonce arrives."""
@@ -180,15 +192,17 @@ class Hub:
     def start(self) -> None:
         """Begin to listen, to sweep, and to report this process."""
         self._tasks = [
-            gevent.spawn(self.events.run, self.on_event, self._after_gap),
+            gevent.spawn(self.events.run, self._hear, self._after_gap),
             gevent.spawn(self._every, SWEEP_SECONDS, self.sweep),
             gevent.spawn(self._every, REPORT_SECONDS, self.report),
+            gevent.spawn(self._every, BEAT_SECONDS, self.beat),
         ]
 
     def stop(self) -> None:
         """Close every socket so that its page comes back at once, and stop what `start` began."""
         self.is_stopping = True
         self.close_pages(RESTART)
+        self.events.stop()
         gevent.killall(self._tasks)
         try:
             self._database.call("forget_process", process_id=self.process_id)
@@ -212,6 +226,17 @@ class Hub:
             if fingerprint != self._desk_fingerprint:
                 self._desk_fingerprint = fingerprint
                 self._queue_changed()
+
+    def beat(self, count: int = 0) -> None:
+        """Have a beat sent through the events, once for all processes, and begin anew when none arrives."""
+        self._pulse.expect(self._database.call("send_heartbeat", seconds=LEAST_SECONDS)["beat"])
+        gevent.spawn_later(ANSWER_SECONDS, self._check_pulse)
+
+    def _check_pulse(self) -> None:
+        if self._pulse.is_silent and self.events.is_connected and not self.is_stopping:
+            log.warning("events have gone silent: listening anew")
+            self._pulse.forgive()
+            self.events.restart()
 
     def report(self, count: int = 0) -> None:
         """Tell the database which conversations and agents are behind our sockets, and close those it knows no more."""
@@ -241,6 +266,7 @@ class Hub:
         self._try(self.report, 0)
 
     def _after_gap(self) -> None:
+        self._pulse.forgive()
         gevent.spawn(self._try, self.sweep, 0)
 
     def _every(self, seconds: float, task: Callable[[int], None]) -> None:
@@ -250,10 +276,18 @@ class Hub:
             gevent.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311
 
     def _try(self, task: Callable[[int], None], count: int) -> None:
+        name, trouble = task.__name__, ""
         try:
             task(count)
         except DatabaseError as error:
-            log.warning("%s has to wait: %s", task.__name__, error)
+            trouble = str(error)
+        except Exception:
+            # What happens by itself would never happen again.
+            log.exception("%s failed", name)
+        if trouble != self._troubles.get(name, ""):
+            # Once, and not every two seconds for as long as it lasts.
+            log.warning(*("%s has to wait: %s", name, trouble) if trouble else ("%s works again", name))
+        self._troubles[name] = trouble
 
     @property
     def overload_code(self) -> int:

@@ -133,6 +133,6 @@ def as_count(value: Any) -> int:
 def _parsed(message: str) -> dict[str, Any]:
     try:
         value = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):  # 8000 brackets fit into a message
         return {}
     return value if isinstance(value, dict) else {}

@@ -13,8 +13,8 @@ from typing import Any
 
 from gevent.event import Event
 
-from ..database import Database, DatabaseError
-from ..database.migrations import SCRIPTS, checksums, script_text
+from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
+from ..database.migrations import SCRIPTS, checksums, describe_orphans, script_text
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
 from ..realtime.hub import Hub
@@ -77,17 +77,23 @@ class Checks:
         try:
             state, text, mend, script = look()
         except DatabaseError as error:
-            if error.code == "schema_missing":
-                state, text, script = "fail", f"A function or a table is missing: {error.detail}.", ""
-                mend = "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README."
-            else:
-                state, text, script = "fail", "The database does not answer.", ""
-                mend = "Look whether Postgres runs and DATABASE_URL is right. The desk comes back by itself."
+            state, text, mend, script = "fail", *self._described(error), ""
         return Check(group, name, state, text, mend, script, (time.perf_counter() - start) * 1000)
 
+    def _described(self, error: DatabaseError) -> tuple[str, str]:
+        if error.code == "schema_missing":
+            mend = "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README."
+            return f"A function, a table or the right to use it is missing: {error.detail}", mend
+        if error.code == "key_refused":
+            mend = "Set SUPABASE_SECRET_KEY to the secret key of the project (Settings, API Keys), and start again."
+            return "The project refuses our key.", mend
+        return "The database does not answer.", self._database.advice
+
     def _connection(self) -> Finding:
-        self._database.call("applied_scripts")
-        return "ok", "answers", "", ""
+        missing = self._database.call("missing_functions", names=sorted(FUNCTIONS))
+        if missing:
+            raise Unavailable("schema_missing", ", ".join(missing))
+        return "ok", f"answers, and has all {len(FUNCTIONS)} functions", "", ""
 
     def _schema(self) -> Finding:
         applied = self._database.call("applied_scripts")
@@ -98,7 +104,7 @@ class Checks:
         return (
             "warn",
             f"{names} differs from what was applied last",
-            "Run bin/migrate. It is safe and changes no row.",
+            "Run bin/migrate, or paste the script into the SQL editor. It is safe to run again and loses no row.",
             missing[0],
         )
 
@@ -108,19 +114,31 @@ class Checks:
             return (
                 "fail",
                 "is missing",
-                "Run the script. It is safe to run again and changes no row.",
+                "Run the script. It is safe to run again and loses no row.",
                 "supabase_schema.sql",
             )
         problems = _problems(found)
         if problems:
             text, script = problems[0]
             return "fail", text, "Run the script. It is safe to run again and loses no row.", script
+        orphans = self._database.call("orphan_rows", table=table)
+        if orphans:
+            return (
+                "warn",
+                "; ".join(describe_orphans(orphan) for orphan in orphans),
+                "They came with an older version, are kept, and are shown on no page. Delete them, or add what they"
+                " belong to, and run the script: from then on the key holds for every row.",
+                "fix_foreign_keys.sql",
+            )
         rows = f"{found['rows']:,} row{'' if found['rows'] == 1 else 's'}"
         last = f", the newest of {_moment(found['last_at'])}" if found["last_at"] else ""
         return "ok", rows + last, "", ""
 
     def _realtime(self) -> Finding:
-        mend = "New messages are found by looking every 2 seconds meanwhile. The connection is tried again by itself."
+        mend = (
+            "Nothing is lost: new messages are found by looking every 2 seconds meanwhile, and the connection is tried"
+            f" again by itself. If it stays like this: {self._hub.events.advice}"
+        )
         if not self._hub.events.is_connected:
             return "fail", "This process hears no events.", mend, ""
         heard, nonce, start = Event(), secrets.token_hex(8), time.perf_counter()
@@ -135,9 +153,11 @@ class Checks:
 
     def _image_storage(self) -> Finding:
         key, content = new_key(), secrets.token_bytes(64)
-        mend = "Text chat goes on. Make room on the disk, or give this user the right to write to DATA_DIR/images."
+        mend = f"Text chat goes on. {self._images.advice}"
         try:
-            self._images.put(key, io.BytesIO(content), "image/png")
+            if problems := self._images.problems():
+                return "fail", problems[0], mend, ""
+            self._images.put(key, io.BytesIO(content), "image/webp")
             try:
                 with self._images.open(key) as file:
                     if file.read() != content:

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from ..auth import for_admins, open_to_all
 from ..config import current_config
-from ..database import DatabaseError, call
+from ..database import FUNCTIONS, DatabaseError, Unavailable, call
 from .checks import Check, Checks
 
 bp = Blueprint("status", __name__)
@@ -48,7 +48,8 @@ def healthz() -> ResponseReturnValue:
 def readyz() -> ResponseReturnValue:
     """Say whether the process can serve: the database answers, with its functions."""
     try:
-        call("applied_scripts")
+        if call("missing_functions", names=sorted(FUNCTIONS)):
+            raise Unavailable("schema_missing")
     except DatabaseError as error:
         return {"status": "unavailable", "reason": error.code}, 503
     return {"status": "ok"}

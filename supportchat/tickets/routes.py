@@ -60,7 +60,9 @@ def messages(number: int) -> ResponseReturnValue:
         return joined(_rendered(ticket, timeline(ticket, rows)), partial(earlier, "#earlier"))
     rows = call("messages_after", session_id=ticket["session_id"], after=whole_number("after"))
     notes = call("notes_after", session_id=ticket["session_id"], after=whole_number("after_note"))
-    return _rendered(ticket, [*rows, *notes])
+    here = partial(render_template("tickets/_customer_here.html", ticket=ticket), f"#customer-here-{number}")
+    header = {"HX-Trigger": _fragments().state_header("agent", ticket)}
+    return joined(_rendered(ticket, [*rows, *notes]), here), header
 
 
 @bp.post("/<int(max=999999999):number>/messages")

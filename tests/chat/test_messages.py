@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -140,3 +141,19 @@ def test_receipts_and_typing_are_answered_with_nothing(web: Web, rows: Any) -> N
     assert browser.post("/chat/receipts", delivered="2", read="1").status_code == 204
     assert rows("select customer_delivered_seq, customer_read_seq from user_sessions") == [(2, 1)]
     assert browser.post("/chat/receipts", delivered="-1", read="x").status_code == 204
+
+
+def test_a_page_without_a_socket_is_told_of_receipts_and_of_the_end(web: Web, alice: Agent) -> None:
+    browser = web.customer()
+    alice.call(
+        "record_receipt",
+        session_id=alice.call("ticket_of_agent", number=1001)["session_id"],
+        reader="agent",
+        delivered=2,
+        read=2,
+    )
+    told = json.loads(browser.get("/chat/messages?after=2").headers["HX-Trigger"])
+    assert told["live:receipts"] == {"number": 1001, "delivered": 2, "read": 2}
+    assert told["live:chat_state"] == {"status": "open"}
+    ended = browser.post("/chat/closure", htmx=True)
+    assert json.loads(ended.headers["HX-Trigger"])["live:chat_state"] == {"status": "closed"}

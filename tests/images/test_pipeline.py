@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from PIL import Image, PngImagePlugin
 from werkzeug.datastructures import FileStorage
 
+from supportchat.images.orphans import sweep_orphans
 from supportchat.images.pipeline import MOST_BYTES, ImageRefused, store_upload
-from supportchat.images.stores import FileStore, StoreUnavailable, sweep_orphans
+from supportchat.images.stores import FileStore, StoreUnavailable
 from tests.cast import Agent, Cast, new_id
 from tests.web import Web
 
@@ -210,14 +212,19 @@ def test_a_picture_that_cannot_be_stored_is_no_message(web: Web, app: Any, tmp_p
     assert browser.post("/chat/messages", htmx=True, message="Text goes on").status_code == 200
 
 
-def test_a_refused_message_leaves_no_object_behind(web: Web, tmp_path: Path) -> None:
+def stored_keys(app: Flask) -> list[str]:
+    """Give the keys of all objects in the store."""
+    return list(app.extensions["images"].older_than(-60))
+
+
+def test_a_refused_message_leaves_no_object_behind(web: Web, app: Flask) -> None:
     browser = web.customer()
     answer = browser.post("/chat/messages", htmx=True, message="x" * 8001, **upload(encoded("PNG")))
     assert answer.status_code == 422
-    assert [path for path in (tmp_path / "images").rglob("*") if path.is_file()] == []
+    assert stored_keys(app) == []
 
 
-def test_a_retry_with_the_same_picture_stores_it_once(web: Web, tmp_path: Path, rows: Any) -> None:
+def test_a_retry_with_the_same_picture_stores_it_once(web: Web, app: Flask, rows: Any) -> None:
     browser, once = web.customer(), new_id()
     for _ in range(2):
         answer = browser.post(
@@ -225,7 +232,7 @@ def test_a_retry_with_the_same_picture_stores_it_once(web: Web, tmp_path: Path, 
         )
         assert answer.status_code == 200
     assert rows("select count(*) from chat_messages where message = 'Look'") == [(1,)]
-    assert len([path for path in (tmp_path / "images").rglob("*") if path.is_file()]) == 1
+    assert len(stored_keys(app)) == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -129,7 +131,7 @@ def test_a_socket_shows_its_own_conversation_whatever_it_says(
 
 def test_nonsense_on_the_socket_is_ignored(vera: Visitor, alice: Agent, opened: Opener) -> None:
     page = opened()
-    for message in ("", "null", "[1]", "{", '{"hello": "yes"}', '{"hello": true, "after": -1}'):
+    for message in ("", "null", "[1]", "{", "[" * 8000, '{"hello": "yes"}', '{"hello": true, "after": -1}'):
         page.send(message)
     page.send(json.dumps({"hello": True, "after": True}))
     until(page, "caught_up")
@@ -176,6 +178,7 @@ def test_a_restart_closes_every_socket_so_that_its_page_comes_back(
     assert close_code(page) == 1012
 
 
+@pytest.mark.mode("postgres")
 def test_a_lost_listener_is_opened_again_and_nothing_is_missed(
     vera: Visitor, alice: Agent, opened: Opener, rows: Any
 ) -> None:
@@ -190,6 +193,30 @@ def test_a_lost_listener_is_opened_again_and_nothing_is_missed(
     while rows("select count(*) from pg_stat_activity where query = 'listen supportchat'") != [(1,)]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def listeners(rows: Any) -> list[int]:
+    """Give the process ids of the backends that listen."""
+    return [pid for (pid,) in rows("select pid from pg_stat_activity where query = 'listen supportchat'")]
+
+
+@pytest.mark.mode("postgres")
+def test_a_listener_that_has_gone_silent_is_replaced_within_ten_seconds(
+    vera: Visitor, alice: Agent, opened: Opener, rows: Any
+) -> None:
+    page = opened(hello={"after": 2})
+    until(page, "caught_up")
+    [frozen] = listeners(rows)
+    os.kill(frozen, signal.SIGSTOP)  # its connection stays, and says nothing any more
+    try:
+        start = time.monotonic()
+        alice.reply(1001, "Into the silence")
+        assert "Into the silence" in next_line(page)  # by the sweep
+        while not set(listeners(rows)) - {frozen}:
+            assert time.monotonic() - start < 10
+            time.sleep(0.05)
+    finally:
+        os.kill(frozen, signal.SIGCONT)
 
 
 def test_a_long_message_is_refused(vera: Visitor, opened: Opener) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
 from supportchat.database import Conflict, Database, Invalid
@@ -79,3 +81,37 @@ def test_a_customer_is_here_while_a_process_reports_the_socket(cast: Cast, datab
 def test_availability_takes_two_values(alice: Agent) -> None:
     with pytest.raises(Invalid, match="availability_unknown"):
         alice.call("set_availability", availability="asleep")
+
+
+def test_two_processes_that_report_the_same_logins_do_not_wait_in_a_circle(
+    bob: Agent, database: Database, database_url: str, rows: Any
+) -> None:
+    # The later one stands first in the table, so that a scan would come to it first.
+    for token_hash in ("b", "a"):
+        database.call("open_agent_session", agent_id=bob.id, token_hash=token_hash)
+    rows("update agent_sessions set last_seen_at = now() - interval '2 minutes' where token_hash = 'b'")
+    rows("update agent_sessions set last_seen_at = now() - interval '2 minutes' where token_hash = 'a'")
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select from agent_sessions where token_hash = 'a' for update")
+        report = pool.submit(
+            database.call, "report_process", process_id=new_id(), sockets=1, sessions=[], token_hashes=["b", "a"]
+        )
+        while rows(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        ) != [(1,)]:
+            assert not report.done()
+        other.execute("select from agent_sessions where token_hash = 'b' for update nowait")
+        other.rollback()
+        assert sorted(report.result()["good"]) == ["a", "b"]
+
+
+def test_a_login_does_not_wait_for_an_ended_session_that_somebody_looks_at(
+    bob: Agent, database: Database, database_url: str, rows: Any
+) -> None:
+    for token_hash in ("looked at", "ended"):
+        database.call("open_agent_session", agent_id=bob.id, token_hash=token_hash)
+    rows("update agent_sessions set created_at = now() - interval '13 hours' where agent_id = %s", bob.id)
+    with psycopg.connect(database_url) as other:
+        other.execute("select from agent_sessions where token_hash = 'looked at' for update")
+        database.call("open_agent_session", agent_id=bob.id, token_hash="new")
+    assert rows("select token_hash from agent_sessions order by 1") == [("looked at",), ("new",)]

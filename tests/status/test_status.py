@@ -19,6 +19,7 @@ class Events:
     """Events that come round, as long as somebody sends them."""
 
     is_connected = True
+    advice = "Look."
 
 
 @pytest.fixture
@@ -69,6 +70,13 @@ def test_a_missing_function_is_named(checks: Any, rows: Any) -> None:
     check = checks("tickets")
     assert check.state == "fail"
     assert "check_table" in check.text
+
+
+def test_a_function_that_only_a_chat_would_miss_is_named(checks: Any, rows: Any) -> None:
+    rows("alter function start_chat rename to begin_chat")
+    check = checks("Connection")
+    assert check.state == "fail"
+    assert "start_chat" in check.text
 
 
 def test_an_older_script_is_named(checks: Any, rows: Any) -> None:
@@ -160,7 +168,7 @@ def test_machines_learn_whether_it_lives_and_can_serve(web: Web, rows: Any) -> N
     browser = web.visitor()
     assert browser.get("/healthz").get_json() == {"status": "ok"}
     assert browser.get("/readyz").get_json() == {"status": "ok"}
-    rows("drop function applied_scripts() cascade")
+    rows("drop function start_chat")
     assert browser.get("/healthz").status_code == 200
     answer = browser.get("/readyz")
     assert (answer.status_code, answer.get_json()["reason"]) == (503, "schema_missing")

@@ -1,0 +1,79 @@
+"""The door to a Supabase project: PostgREST's rpc, by the official client."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import time
+from typing import Any
+
+import gevent
+import httpx
+from postgrest.exceptions import APIError
+
+from ..project import Project
+from . import REPEATABLE
+from .errors import DatabaseError, Unavailable, error_for
+
+CALL_SECONDS = 5.0
+FIRST_PAUSE = 0.1
+
+# What the gateway answers while PostgREST does not, by HTTP status: the client gives it as the code of its error.
+# https://docs.postgrest.org/en/stable/references/errors.html has the PGRST codes.
+_PASSING = ("502", "503", "504", "520", "521", "522", "524", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
+_KEY_REFUSED = ("401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303")
+_SCHEMA_MISSING = ("PGRST106", "PGRST202", "PGRST203", "42501")
+
+
+class SupabaseDatabase:
+    """Calls functions by named arguments: one request, and so one transaction."""
+
+    advice = "Look at the project's dashboard: is it paused, or out of connections? The desk comes back by itself."
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def call(self, function: str, /, **arguments: Any) -> Any:
+        """Run one function; see `Database.call`.
+
+        It is tried again where that can do no harm: when the request has not left, or when the function may run twice.
+        """
+        deadline = time.monotonic() + CALL_SECONDS
+        parameters = {f"p_{name}": value for name, value in arguments.items()}
+        for attempt in itertools.count():
+            try:
+                with gevent.Timeout(max(0.0, deadline - time.monotonic()), TimeoutError("no answer in time")):
+                    return self._project.client.rpc(function, parameters).execute().data
+            except (APIError, httpx.TransportError, TimeoutError) as error:
+                pause = random.uniform(0.5, 1.5) * FIRST_PAUSE * 2**attempt  # noqa: S311
+                if not _may_try_again(function, error) or time.monotonic() + pause > deadline:
+                    raise _translated(error) from error
+            gevent.sleep(pause)
+
+    def close(self) -> None:
+        """Close the project's connections."""
+        self._project.http.close()
+
+
+def _may_try_again(function: str, error: Exception) -> bool:
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        return True
+    if isinstance(error, APIError):
+        return error.code in _PASSING and function in REPEATABLE
+    return isinstance(error, httpx.TransportError) and function in REPEATABLE
+
+
+def _translated(error: APIError | Exception) -> Exception:
+    if not isinstance(error, APIError):
+        return Unavailable("database_unavailable", type(error).__name__)
+    code, message = error.code or "", error.message or ""
+    if code in _SCHEMA_MISSING:
+        named = re.search(r"public\.(\w+)", message)
+        return Unavailable("schema_missing", named[1] if named else message)
+    if code in _KEY_REFUSED or "API key" in message:
+        return Unavailable("key_refused", message)
+    if code in _PASSING or code.startswith("PGRST") or (code.isdecimal() and len(code) == 3):
+        return Unavailable("database_unavailable", code)
+    known: DatabaseError | None = error_for(code, message, str(error.details or ""))
+    return known or error

@@ -1,0 +1,257 @@
+"""On a project of Supabase: its roles, its Realtime, its Storage, and a web server that is `service_role`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import psycopg
+import pytest
+
+from supportchat.config import ROOT
+from supportchat.database import Database
+from supportchat.database.errors import Invalid
+from supportchat.database.migrations import SCRIPTS, migrate, script_text
+from supportchat.database.postgres import PostgresDatabase
+from tests.cast import Cast, new_id
+
+pytestmark = pytest.mark.mode("postgres")
+IMAGE = {"key": "a" * 64, "content_type": "image/webp", "width": 3, "height": 2, "bytes": 100, "digest": "d"}
+
+
+def named_functions(rows: Any) -> set[str]:
+    """Give the functions of the database that the web code names in quotes: it can call no others."""
+    code = "\n".join(path.read_text() for path in (ROOT / "supportchat").rglob("*.py"))
+    functions = {name for (name,) in rows("select proname from pg_proc where pronamespace = 'public'::regnamespace")}
+    return functions & set(re.findall(r'"([a-z_]+)"', code))
+
+
+def limited_functions(rows: Any) -> set[str]:
+    return {
+        name
+        for (name,) in rows(
+            "select proname from pg_proc where pronamespace = 'public'::regnamespace"
+            " and proconfig @> array['statement_timeout=3s', 'lock_timeout=2s']"
+        )
+    }
+
+
+def events(rows: Any) -> list[dict[str, Any]]:
+    return [payload for (payload,) in rows("select payload from realtime.messages order by inserted_at, ctid")]
+
+
+def test_every_function_that_the_web_code_calls_gives_up_in_time(project_rows: Any) -> None:
+    named = named_functions(project_rows)
+    assert {"start_chat", "post_message", "report_process", "desk_figures"} <= named
+    assert named - limited_functions(project_rows) == set()
+
+
+class Recorder:
+    """A door that remembers what was called."""
+
+    advice = ""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.called: set[str] = set()
+
+    def call(self, function: str, /, **arguments: Any) -> Any:
+        self.called.add(function)
+        return self._database.call(function, **arguments)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def test_service_role_may_do_everything_that_the_web_code_does(service: PostgresDatabase, project_rows: Any) -> None:
+    door = Recorder(service)
+    cast = Cast(door)
+    vera, alice, bob = cast.visitor(), cast.agent("alice"), cast.agent("bob")
+    door.call("create_agent", name="Eve", email="eve@example.com", password_hash="x")
+    door.call("open_agent_session", agent_id=bob.id, token_hash=bob.token_hash)
+    alice.come()
+    session_id = vera.start("Hello", customer_name="Vera")["session_id"]
+    number = vera.chat["number"]
+    assert vera.chat["agent"]["id"] == alice.id
+    vera.post("A picture", image=IMAGE)
+    shown = vera.lines[-1]["image"]["id"]
+    assert door.call("image_of_session", session_id=session_id, image_id=shown)["key"] == IMAGE["key"]
+    assert door.call("orphan_images", keys=["x"]) == ["x"]
+    door.call("record_receipt", session_id=session_id, reader="customer", delivered=2, read=1)
+    door.call("signal_typing", session_id=session_id, sender="user")
+    alice.reply(number)
+    bob.call("add_note", number=number, client_message_id=new_id(), note="I know her")
+    assert len(door.call("notes_after", session_id=session_id, after=0)) == 1
+    assert len(door.call("messages_before", session_id=session_id)) == vera.chat["last_seq"]
+    assert door.call("list_agents")
+    assert alice.call("list_tickets", view="all")["counts"]["all"] == 1
+    alice.call("unassign_ticket", number=number)
+    bob.call("assign_ticket", number=number, assignee_id=bob.id)
+    bob.call("close_ticket", number=number)
+    alice.call("reopen_ticket", number=number)
+    assert alice.call("ticket_of_agent", number=number)["mine"]
+    alice.call("set_availability", availability="away")
+    door.call("close_chat", visitor=vera.key)
+    assert door.call("sweep_assignment") == {"returned": 0, "assigned": 0}
+    assert len(door.call("conversations", session_ids=[session_id])) == 1
+    assert len(door.call("conversation_heads", session_ids=[session_id])) == 1
+    assert door.call("who_is_here")["agents"] == []
+    for function in ("desk_figures", "desk_fingerprint", "verify_chat", "applied_scripts", "unassigned_reason"):
+        assert door.call(function)
+    assert door.call("stuck_tickets") == []
+    assert door.call("check_table", table="tickets")["rows"] == 1
+    assert door.call("check_bucket")["exists"]
+    assert door.call("orphan_rows") == []
+    door.call("send_ping", nonce="n")
+    assert door.call("send_heartbeat", seconds=0) == {"beat": 1}
+    door.call("close_agent_session", token_hash=bob.token_hash)
+    door.call("forget_process", process_id=new_id())
+    assert limited_functions(project_rows) - door.called == set()
+
+
+def test_an_event_goes_to_the_private_topic_and_leaves_with_the_commit(
+    service: PostgresDatabase, project_rows: Any
+) -> None:
+    chat = Cast(service).visitor().start("Hello")
+    assert project_rows("select distinct topic, private, extension from realtime.messages") == [
+        ("supportchat", True, "broadcast")
+    ]
+    [first, *_] = [event for event in events(project_rows) if event["event"] == "message.posted"]
+    assert (first["session_id"], first["seq"], first["row"]["message"]) == (chat["session_id"], 1, "Hello")
+    before = len(events(project_rows))
+    with pytest.raises(Invalid):
+        Cast(service).visitor().start("Refused", customer_name="n" * 81)
+    assert len(events(project_rows)) == before
+
+
+def test_realtime_gets_a_long_row_whole_while_notify_gets_it_without(
+    service: PostgresDatabase, project: str, project_rows: Any
+) -> None:
+    with psycopg.connect(project, autocommit=True) as listener:
+        listener.execute("listen supportchat")
+        Cast(service).visitor().start("ß" * 8000)
+        heard = next(listener.notifies(timeout=10)).payload
+    assert len(heard) < 8000
+    assert '"row"' not in heard
+    assert events(project_rows)[0]["row"]["message"] == "ß" * 8000
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "revoke usage on schema realtime from service_role",
+        "revoke execute on function realtime.send from public",
+        "drop function realtime.send",
+        "revoke insert on realtime.messages from service_role",
+    ],
+)
+def test_a_realtime_that_is_closed_to_us_fails_nothing(project: str, service: PostgresDatabase, closed: str) -> None:
+    with psycopg.connect(project.replace("user=project_owner", "user=postgres"), autocommit=True) as superuser:
+        superuser.execute(closed.encode())
+        assert Cast(service).visitor().start("Hello")["last_seq"] > 0
+        assert superuser.execute("select count(*) from realtime.messages").fetchone() == (0,)
+
+
+def test_a_heartbeat_is_sent_once_for_all_who_ask(service: PostgresDatabase, project_rows: Any) -> None:
+    assert service.call("send_heartbeat", seconds=60) == {"beat": 1}
+    assert service.call("send_heartbeat", seconds=60) == {"beat": 1}
+    project_rows("update heartbeat set sent_at = now() - interval '61 seconds' where only_row")
+    assert service.call("send_heartbeat", seconds=60) == {"beat": 2}
+    assert [(event["event"], event["beat"]) for event in events(project_rows)] == [("heartbeat", 1), ("heartbeat", 2)]
+
+
+def test_who_asks_for_a_heartbeat_waits_for_nobody(service: PostgresDatabase, project: str) -> None:
+    with psycopg.connect(project) as sending:
+        sending.execute("select send_heartbeat(0)")
+        # Not committed: its row is locked, and waiting for it would end in a lock_timeout.
+        assert service.call("send_heartbeat", seconds=0) == {"beat": 0}
+    assert service.call("send_heartbeat", seconds=60) == {"beat": 1}
+
+
+def test_the_heartbeat_comes_back_when_somebody_has_emptied_the_table(
+    service: PostgresDatabase, project_rows: Any
+) -> None:
+    project_rows("delete from heartbeat where only_row")
+    assert service.call("send_heartbeat", seconds=60) == {"beat": 1}
+
+
+def test_the_bucket_is_private_and_limited(service: PostgresDatabase, project_rows: Any) -> None:
+    assert project_rows("select id, name from storage.buckets") == [("chat-images", "chat-images")]
+    assert service.call("check_bucket") == {
+        "exists": True,
+        "public": False,
+        "file_size_limit": 10485760,
+        "allowed_mime_types": ["image/png", "image/jpeg", "image/webp", "image/gif"],
+    }
+
+
+def test_a_bucket_that_is_there_stays_as_it_was_set_and_is_described(new_project: str) -> None:
+    with psycopg.connect(new_project, autocommit=True) as owner:
+        owner.execute("insert into storage.buckets (id, name, public) values ('chat-images', 'chat-images', true)")
+        migrate(new_project)
+        assert owner.execute("select check_bucket()").fetchone() == (
+            {"exists": True, "public": True, "file_size_limit": None, "allowed_mime_types": None},
+        )
+
+
+def test_a_missing_bucket_is_told_from_a_missing_storage(
+    project_rows: Any, service: PostgresDatabase, database: Database
+) -> None:
+    project_rows("delete from storage.buckets where id = 'chat-images'")
+    assert service.call("check_bucket")["exists"] is False
+    assert database.call("check_bucket") is None
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "create schema storage; create table storage.buckets (label text)",
+        "create schema storage; create table storage.shelves (id text)",
+    ],
+)
+def test_a_storage_schema_of_another_make_is_left_alone(
+    rows: Any, database_url: str, database: Database, storage: str
+) -> None:
+    rows(storage)
+    rows("delete from schema_scripts where name = 'supabase_schema.sql'")
+    migrate(database_url)
+    assert database.call("check_bucket") is None
+
+
+def test_roles_of_a_browser_may_do_nothing_and_service_role_only_what_is_named(project_rows: Any) -> None:
+    rights = project_rows(
+        """
+        select kind, name, grantee::regrole::text, string_agg(privilege_type, ',' order by privilege_type) from (
+            select 'table', c.relname, a.grantee, a.privilege_type
+            from pg_class c, aclexplode(c.relacl) a
+            where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'm', 'S')
+            union all
+            select 'function', p.proname, a.grantee, a.privilege_type
+            from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+            where p.pronamespace = 'public'::regnamespace
+        ) as granted (kind, name, grantee, privilege_type)
+        where grantee <> 'project_owner'::regrole
+        group by 1, 2, 3
+        """
+    )
+    assert {grantee for _, _, grantee, _ in rights} == {"service_role"}
+    assert {(kind, right) for kind, _, _, right in rights} == {
+        ("table", "DELETE,INSERT,SELECT,UPDATE"),
+        ("table", "USAGE"),  # of ticket_numbers
+        ("function", "EXECUTE"),
+    }
+    served = {name for kind, name, _, _ in rights if kind == "function"}
+    assert {"ensure_constraint", "restrict_functions", "guard_ticket"} & served == set()
+
+
+def test_the_scripts_tell_postgrest_at_their_end_what_changed() -> None:
+    for name in SCRIPTS:
+        assert "\nnotify pgrst, 'reload schema';\n" in script_text(name)[-700:], name
+
+
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+def test_a_browsers_key_reads_no_row_and_runs_no_function(project: str, role: str) -> None:
+    with psycopg.connect(f"{project} options='-c role={role}'", autocommit=True) as browser:
+        for statement in ("select * from user_sessions", "select messages_after(gen_random_uuid(), 0)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                browser.execute(statement.encode())

@@ -1,0 +1,385 @@
+"""A database that an older version left behind, brought up to date in both ways that people do it."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from supportchat.database.migrations import SCRIPTS, advice, migrate, script_text
+from supportchat.database.postgres import PostgresDatabase
+from supportchat.status.checks import Checks
+from tests.cast import Agent, Cast, new_id
+
+from .conftest import MakeDatabase
+
+HERE = Path(__file__).parent
+TABLES = ("agents", "user_sessions", "chat_messages", "tickets")
+Row = dict[str, Any]
+Rows = dict[str, dict[str, Row]]
+
+
+def read(conninfo: str) -> Rows:
+    """Give every row of the four tables by its key, with the values as text."""
+    found: Rows = {}
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("set timezone = 'UTC'")
+        for table in TABLES:
+            rows = [row for (row,) in connection.execute(f"select to_jsonb(t) from {table} t".encode())]
+            found[table] = {str(row.get("legacy_id", row.get("id"))): row for row in rows}
+            assert len(found[table]) == len(rows)
+    return found
+
+
+def paste(conninfo: str) -> None:
+    """Run each file as it is pasted into an SQL editor: as one text, on a connection of its own."""
+    for name in SCRIPTS:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute(script_text(name).encode())
+
+
+WAYS: dict[str, Callable[[str], object]] = {"pasted": paste, "migrated": migrate}
+
+
+@contextlib.contextmanager
+def old_database(make: MakeDatabase, name: str) -> Iterator[str]:
+    with make() as conninfo:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute((HERE / f"{name}.sql").read_bytes())
+        yield conninfo
+
+
+@pytest.fixture
+def plain(cluster: str) -> MakeDatabase:
+    """Makes databases without anything of Supabase's, of an ordinary owner."""
+
+    @contextlib.contextmanager
+    def make() -> Iterator[str]:
+        name = f"old_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(f"{cluster} dbname=postgres", autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {} owner supportchat").format(sql.Identifier(name)))
+            yield f"{cluster.replace('user=postgres', 'user=supportchat')} dbname={name}"
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+    return make
+
+
+@pytest.fixture(params=["platform", "plain"])
+def make(request: pytest.FixtureRequest) -> MakeDatabase:
+    """Makes databases: with the roles of Supabase, and without."""
+    made: MakeDatabase = request.getfixturevalue(request.param)
+    return made
+
+
+both_versions = pytest.mark.parametrize("version", ["legacy", "legacy_keys"])
+both_ways = pytest.mark.parametrize("way", WAYS)
+
+
+def kept(row: Row, column: str) -> list[Any]:
+    """Give what a row holds of a column now, and what it remembers of it."""
+    remembered = (row["legacy"] or {}).get(column)
+    return [row[column], row.get(f"legacy_{column}"), remembered]
+
+
+def same(old: Any, new: Any) -> bool:
+    if isinstance(old, str) and isinstance(new, str):
+        # A time without a zone was meant in UTC; a date is its midnight.
+        return new == old or new == old + "+00:00" or new == old + "T00:00:00+00:00"
+    return bool(old == new)
+
+
+@both_versions
+@both_ways
+def test_no_row_and_no_value_is_lost(make: MakeDatabase, version: str, way: str) -> None:
+    with old_database(make, version) as conninfo:
+        before = read(conninfo)
+        WAYS[way](conninfo)
+        after = read(conninfo)
+        for table in TABLES:
+            assert after[table].keys() == before[table].keys()
+            for key, row in before[table].items():
+                for column, value in row.items():
+                    if value is not None:
+                        assert any(same(value, now) for now in kept(after[table][key], column)), (table, key, column)
+
+
+@both_versions
+def test_both_ways_give_the_same(make: MakeDatabase, version: str) -> None:
+    with old_database(make, version) as one, old_database(make, version) as other:
+        paste(one)
+        migrate(other)
+        assert comparable(one) == comparable(other)
+        assert applied(one) == applied(other)
+
+
+def comparable(conninfo: str) -> Rows:
+    rows = read(conninfo)
+    for table in TABLES:
+        for row in rows[table].values():
+            row.pop("client_message_id", None)  # made anew in each database
+            for column, value in row.items():
+                if column.endswith(("_at", "_since")) and value and value > "2026":
+                    row[column] = "the time of the upgrade"
+    return rows
+
+
+def applied(conninfo: str) -> dict[str, str]:
+    with psycopg.connect(conninfo) as connection:
+        return dict(connection.execute("select name, checksum from schema_scripts").fetchall())
+
+
+@both_versions
+@both_ways
+def test_a_second_run_changes_no_row(make: MakeDatabase, version: str, way: str) -> None:
+    with old_database(make, version) as conninfo:
+        WAYS[way](conninfo)
+        places = physical(conninfo)
+        paste(conninfo)
+        assert physical(conninfo) == places
+        assert migrate(conninfo) == []
+
+
+def physical(conninfo: str) -> dict[str, list[Any]]:
+    """Give every row with the transaction that wrote it: a row that is written again with the same values shows."""
+    with psycopg.connect(conninfo) as connection:
+        names = [
+            name
+            for (name,) in connection.execute(
+                "select tablename from pg_tables where schemaname = 'public' order by 1"
+            ).fetchall()
+        ]
+        return {
+            name: connection.execute(
+                sql.SQL("select xmin::text, t::text from {} t order by 2").format(sql.Identifier(name))
+            ).fetchall()
+            for name in names
+        }
+
+
+@pytest.fixture
+def upgraded(make: MakeDatabase) -> Iterator[str]:
+    """The conninfo of an upgraded database of the first old version."""
+    with old_database(make, "legacy") as conninfo:
+        paste(conninfo)
+        yield conninfo
+
+
+@pytest.fixture
+def door(upgraded: str) -> Iterator[PostgresDatabase]:
+    """A door to it: as `service_role` where there is one."""
+    role = " options='-c role=service_role'" if "project_owner" in upgraded else ""
+    made = PostgresDatabase(upgraded + role)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def old_rows(upgraded: str) -> Iterator[Any]:
+    """A function that runs SQL in it and gives the rows."""
+    with psycopg.connect(upgraded, autocommit=True) as connection:
+        yield lambda statement: connection.execute(statement.encode()).fetchall()
+
+
+def test_messages_are_counted_by_time_and_then_by_id(old_rows: Any) -> None:
+    lines = old_rows(
+        "select seq, sender, message from chat_messages"
+        " where session_id = 'c0000000-0000-0000-0000-000000000001' order by seq"
+    )
+    assert lines == [(1, "user", "First"), (2, "agent", "Hello"), (3, "system", "Thank you"), (4, "user", "And?")]
+    gaps = old_rows(
+        "select s.session_id from user_sessions s where s.last_seq <> (select count(*) from chat_messages m"
+        " where m.session_id = s.session_id) or s.last_seq <> coalesce((select max(seq) from chat_messages m"
+        " where m.session_id = s.session_id), 0)"
+    )
+    assert gaps == []
+
+
+def test_tickets_are_numbered_by_time_and_the_next_one_goes_on(door: PostgresDatabase, old_rows: Any) -> None:
+    numbers = [number for (number,) in old_rows("select number from tickets order by created_at, id")]
+    assert numbers == list(range(1001, 1010))
+    assert Cast(door).visitor().start()["number"] == 1010
+
+
+def test_a_state_is_read_from_how_older_versions_spelt_it(old_rows: Any) -> None:
+    states = dict(old_rows("select subject, status from tickets"))
+    assert states == {
+        "Vera": "open",  # in_progress, with an agent
+        "Done": "closed",  # resolved
+        "Another": "waiting",  # open, with nobody
+        "Waits": "closed",  # an older one of the same conversation
+        "A third": "closed",
+        "Of a ghost": "waiting",  # open for an agent who is not there
+        "By id": "waiting",
+        "Of a deleted session": "closed",
+        "Of no session": "closed",
+    }
+
+
+def test_orphans_are_kept_and_named(door: PostgresDatabase, upgraded: str) -> None:
+    found = {(o["table"], o["column"]): (o["refers_to"], o["count"]) for o in door.call("orphan_rows")}
+    assert found == {
+        ("chat_messages", "session_id"): ("user_sessions", 3),
+        ("tickets", "session_id"): ("user_sessions", 2),
+        ("tickets", "assigned_agent_id"): ("agents", 1),
+    }
+    assert [o["table"] for o in door.call("orphan_rows", table="chat_messages")] == ["chat_messages"]
+    said = advice(upgraded)
+    assert len(said) == 3
+    assert "chat_messages: 3 rows belong to no conversation that is there" in said[0]
+
+
+def test_the_script_shows_the_orphans_as_its_result(upgraded: str) -> None:
+    for name in ("fix_foreign_keys.sql", "functions/status.sql"):
+        with psycopg.connect(upgraded, autocommit=True) as connection:
+            cursor = connection.execute(script_text(name).encode())
+            while cursor.nextset():
+                pass
+            assert cursor.description is not None
+            assert [column.name for column in cursor.description][:2] == ["table", "column"]
+            assert len(cursor.fetchall()) == 3
+
+
+def test_a_key_binds_every_row_once_the_orphans_are_gone(upgraded: str, old_rows: Any) -> None:
+    unchecked = "select count(*) from pg_constraint where contype = 'f' and not convalidated"
+    assert old_rows(unchecked) == [(3,)]
+    with psycopg.connect(upgraded, autocommit=True) as connection:
+        connection.execute(
+            "delete from chat_messages where not exists"
+            " (select from user_sessions s where s.session_id = chat_messages.session_id)"
+        )
+    paste(upgraded)
+    assert old_rows(unchecked) == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("chat_messages", "3 rows belong to no conversation that is there"),
+        ("tickets", "1 row belongs to no agent that is there"),
+    ],
+)
+def test_status_warns_of_orphans_and_says_what_to_do(door: PostgresDatabase, table: str, said: str) -> None:
+    checks = Checks(door, None, None)  # type: ignore[arg-type]
+    state, text, mend, script = checks._table(table)
+    assert (state, script) == ("warn", "fix_foreign_keys.sql")
+    assert said in text
+    assert "Delete them" in mend
+    assert checks._table("user_sessions")[0] == "ok"
+
+
+def test_an_upgraded_conversation_goes_on(door: PostgresDatabase, old_rows: Any) -> None:
+    door.call("create_agent", name="Ann Kern", email="ann@example.com", password_hash="x", role="admin")
+    ann = joined(door)
+    vera = "c0000000-0000-0000-0000-000000000001"
+    assert ann.call("list_tickets", view="mine")["counts"] == {"mine": 1, "unassigned": 3, "all": 4}
+    ticket = ann.call("ticket_of_agent", number=1001)
+    assert (ticket["session_id"], ticket["mine"], ticket["customer"]["name"]) == (vera, True, "Vera")
+    ann.reply(1001, "Sorry for the wait")
+    ann.call("add_note", number=1001, client_message_id=new_id(), note="Came with the upgrade")
+    lines = door.call("messages_after", session_id=vera, after=0)
+    assert [line["seq"] for line in lines] == [1, 2, 3, 4, 5]
+    assert [line["agent"]["name"] for line in lines if line["sender"] == "agent"] == ["Support", "Ann Kern"]
+    assert ann.call("close_ticket", number=1001)["status"] == "closed"
+    assert ann.call("reopen_ticket", number=1001)["mine"]
+    # The customer comes back, with a browser that is known by now.
+    cast = Cast(door)
+    visitor = cast.visitor()
+    visitor.start("Another chat")
+    old_rows(
+        "update user_sessions set created_at = now() + interval '1 second',"
+        " visitor_id = (select visitor_id from visitors)"
+        f" where session_id = '{vera}' returning 1"
+    )
+    assert visitor.post("I am back")["messages"][0]["seq"] > 5
+    assert door.call("close_chat", visitor=visitor.key)["status"] == "closed"
+
+
+def joined(door: PostgresDatabase) -> Agent:
+    """Give the agent of the old version who has a password now, with the desk open."""
+    return Agent(door, "ann").come()
+
+
+def test_what_is_left_over_breaks_no_function(door: PostgresDatabase, old_rows: Any) -> None:
+    door.call("create_agent", name="Ann Kern", email="ann@example.com", password_hash="x")
+    ann = joined(door)
+    for view in ("mine", "unassigned", "all"):
+        queue = ann.call("list_tickets", view=view)
+        assert all(row is not None for row in queue["rows"] + queue["closed"])
+    for number, session_id in old_rows(
+        "select t.number, s.session_id::text from tickets t left join user_sessions s using (session_id)"
+    ):
+        if session_id is None:
+            with pytest.raises(Exception, match="ticket_not_found"):
+                ann.call("ticket_of_agent", number=number)
+        else:
+            assert ann.call("ticket_of_agent", number=number)["session_id"] == session_id
+    assert door.call("sweep_assignment")["assigned"] == 3
+    assert door.call("stuck_tickets") == []
+    for function in ("desk_figures", "desk_fingerprint", "verify_chat", "who_is_here", "list_agents"):
+        assert door.call(function)
+    for table in TABLES:
+        found = door.call("check_table", table=table)
+        assert (found["missing_columns"], found["missing_keys"], found["row_security"]) == ([], [], True)
+    everything = [session_id for (session_id,) in old_rows("select session_id::text from user_sessions")]
+    assert len(door.call("conversations", session_ids=everything)) == 5
+    for session_id in everything:
+        door.call("messages_before", session_id=session_id)
+        door.call("record_receipt", session_id=session_id, reader="customer", delivered=9, read=9)
+
+
+def test_an_old_agent_gets_a_password_by_being_made_again(door: PostgresDatabase) -> None:
+    made = door.call("create_agent", name="Ann Kern", email="Ann@Example.com", password_hash="x", role="admin")
+    assert made["id"] == "a0000000-0000-0000-0000-000000000001"
+    with pytest.raises(Exception, match="email_taken"):
+        door.call("create_agent", name="Eve", email="ann@example.com", password_hash="y")
+
+
+def test_the_old_policies_checks_and_triggers_do_not_stand_in_the_way(old_rows: Any) -> None:
+    assert old_rows("select distinct policyname from pg_policies where schemaname = 'public'") == [("server_only",)]
+    states = dict(
+        old_rows(
+            "select tgrelid::regclass::text || '.' || tgname, tgenabled::text from pg_trigger where not tgisinternal"
+        )
+    )
+    assert states == {"user_sessions.touch": "D", "tickets.touch": "O", "tickets.guard_ticket": "O"}
+
+
+def test_numbers_and_texts_as_keys_lead_to_the_same_conversations(make: MakeDatabase) -> None:
+    with old_database(make, "legacy_keys") as conninfo:
+        migrate(conninfo)
+        with psycopg.connect(conninfo) as connection:
+            lines = connection.execute(
+                "select t.title, a.name, s.customer_name, string_agg(m.message, ',' order by m.seq) from tickets t"
+                " left join agents a on a.id = t.assigned_agent_id join user_sessions s using (session_id)"
+                " join chat_messages m using (session_id) group by t.number, 1, 2, 3 order by t.number"
+            ).fetchall()
+            assert lines == [
+                ("Vera", "Ann", "Vera", "First,Second,Third"),
+                ("Victor", "Ben", "Victor", "Hello"),
+                ("", None, None, "May I help?"),
+            ]
+            # Two of one moment are counted by their old id.
+            assert connection.execute("select legacy_id from tickets order by number").fetchall() == [
+                (10,),
+                (11,),
+                (12,),
+            ]
+            assert connection.execute("select status from tickets order by number").fetchall() == [
+                ("open",),
+                ("closed",),
+                ("waiting",),
+            ]
+        role = " options='-c role=service_role'" if "project_owner" in conninfo else ""
+        door = PostgresDatabase(conninfo + role)
+        door.call("create_agent", name="Ann", email="ann@example.com", password_hash="x")
+        ann = joined(door)
+        ann.reply(1001)
+        chat = Cast(door).visitor().start("New here", customer_name="Nora")
+        assert chat["number"] == 1004
+        door.close()
