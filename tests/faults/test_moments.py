@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from supportchat.database import Unavailable
+from supportchat.database import Database, Unavailable
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.realtime.connection import RESTART, Connection
 from supportchat.realtime.conversation import Conversation
@@ -14,16 +14,17 @@ from tests.cast import Cast
 
 
 def test_a_call_of_a_process_that_has_given_its_connections_back_can_be_repeated_elsewhere(
-    database: PostgresDatabase,
+    database_url: str,
 ) -> None:
-    database.call("list_agents")
-    database.close()
+    door = PostgresDatabase(database_url)
+    door.call("list_agents")
+    door.close()
     with pytest.raises(Unavailable):
-        database.call("list_agents")
+        door.call("list_agents")
 
 
 def test_a_sweep_may_come_before_the_first_page_of_a_conversation_has_joined(
-    app: Flask, cast: Cast, database: PostgresDatabase
+    app: Flask, cast: Cast, database: Database
 ) -> None:
     session_id = cast.visitor().start()["session_id"]
     conversation = Conversation(session_id, database, app.extensions["fragments"])

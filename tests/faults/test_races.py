@@ -126,6 +126,7 @@ def test_the_same_message_from_sixteen_sides_is_one(desk: Desk, customer: Custom
         assert customer.send("Another text", cid).status_code == 422
 
 
+@pytest.mark.long
 def test_every_message_is_posted_sixteen_times(desk: Desk, contract: Contract) -> None:
     with under_load(desk, messages=max(MESSAGES // 16, 20), rate=4, copies=16) as run:
         pass
