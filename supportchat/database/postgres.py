@@ -49,9 +49,9 @@ class PostgresDatabase:
 
     def call(self, function: str, /, **arguments: Any) -> Any:
         """Run one function; see `Database.call`."""
-        if self._pool.closed:
-            self._pool.open()  # not before: forked workers must not share connections
         try:
+            if self._pool.closed:
+                self._pool.open()  # not before: forked workers must not share connections
             # A server that hangs keeps no timeout of its own.
             with gevent.Timeout(CALL_SECONDS, TimeoutError("no answer in time")):
                 return self._run_or_repeat(function, arguments)

@@ -93,6 +93,8 @@ class Conversation:
 
     def compare(self, head: Row) -> None:
         """Look for what no event has told: `head` is the conversation's counters, or its whole state."""
+        if not self.state:
+            return  # its first page is about to join, and reads everything itself
         if head["last_seq"] > self.last_seq:
             self._is_stale["messages"] = True
         if self.pages["agent"] and head["last_note_no"] > self.last_note_no:

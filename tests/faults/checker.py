@@ -6,11 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import psycopg
 
-from .ledger import KIND_OF_SENDER, TOKEN, Ledger, Screen
+from .ledger import KIND_OF_SENDER, TOKEN, Ledger, Screen, Shown
 
 FINE = {200, 204, 303, 409, 429}  # 422 would be about what was written, and that is in order
 
@@ -93,6 +92,16 @@ def _check_rows(ledger: Ledger, rows: list[Row], verdict: Verdict) -> None:
     for row in rows:
         if row.cid:
             stored[row.cid].append(row)
+    for cid, found in stored.items():
+        verdict.doubled += [f"{cid} is stored as {row.seq} as well" for row in found[1:]]
+    for mark, kind, numbers in _numbered(rows):
+        holes = [(before, after) for before, after in pairwise(numbers) if after != before + 1]
+        verdict.disordered += [f"{kind} {after} follows {before} in {mark}" for before, after in holes]
+    _check_acks(ledger, stored, verdict)
+    _check_writers(ledger, stored, verdict)
+
+
+def _check_acks(ledger: Ledger, stored: dict[str, list[Row]], verdict: Verdict) -> None:
     for message in ledger.sent:
         found = stored[message.cid]
         if message.acked_at is None:
@@ -101,21 +110,17 @@ def _check_rows(ledger: Ledger, rows: list[Row], verdict: Verdict) -> None:
             verdict.lost.append(f"{message.kind} {message.cid} was acknowledged and is not stored")
         elif message.seq != found[0].seq:
             verdict.disordered.append(f"{message.cid} was acknowledged as {message.seq}, stored as {found[0].seq}")
-    for cid, found in stored.items():
-        verdict.doubled += [f"{cid} is stored as {row.seq} as well" for row in found[1:]]
-    for mark, kind, numbers in _numbered(rows):
-        for before, after in pairwise(numbers):
-            if after != before + 1:
-                verdict.disordered.append(f"{kind} {after} follows {before} in {mark}")
+
+
+def _check_writers(ledger: Ledger, stored: dict[str, list[Row]], verdict: Verdict) -> None:
     # Who writes waits for the answer before writing on, so each sender's messages stand in the order they were sent in.
     written: dict[tuple[str, str], list[int]] = defaultdict(list)
     for message in sorted(ledger.sent, key=lambda m: m.at):
         if stored[message.cid]:
             written[message.sender, message.kind].append(stored[message.cid][0].seq)
     for (sender, _), numbers in written.items():
-        for before, after in pairwise(numbers):
-            if after < before:
-                verdict.disordered.append(f"{sender} wrote {after} after {before}")
+        back = [(before, after) for before, after in pairwise(numbers) if after < before]
+        verdict.disordered += [f"{sender} wrote {after} after {before}" for before, after in back]
 
 
 def _numbered(rows: list[Row]) -> Iterator[tuple[str, str, list[int]]]:
@@ -127,37 +132,34 @@ def _numbered(rows: list[Row]) -> Iterator[tuple[str, str, list[int]]]:
 
 
 def _check_screen(screen: Screen, rows: list[Row], verdict: Verdict) -> None:
-    lists: list[tuple[str, list[Any], list[Row], int]] = [
-        ("line", screen.shown, [row for row in rows if row.kind != "note"], screen.first_seq)
-    ]
+    lines, notes = [r for r in rows if r.kind != "note"], [r for r in rows if r.kind == "note"]
+    _check_list(screen, "line", screen.shown, lines, screen.first_seq, verdict)
     if screen.audience == "agent":
-        lists.append(("note", screen.notes, [row for row in rows if row.kind == "note"], screen.first_note))
-    for kind, shown, stored, first in lists:
-        times: dict[int, float] = {}
-        for line in shown:
-            if line.seq in times:
-                verdict.doubled.append(f"{screen.name} shows {kind} {line.seq} twice")
-            times.setdefault(line.seq, line.at)
-        for cid, count in Counter(line.cid for line in shown if line.cid).items():
-            if count > 1:
-                verdict.doubled.append(f"{screen.name} shows {cid} {count} times")
-        truth = {row.seq: row for row in stored}
-        for row in stored:
-            if row.seq not in times:
-                if row.seq < first:
-                    continue
-                verdict.lost.append(f"{screen.name} does not show {kind} {row.seq} {row.cid}")
-            elif row.at > screen.opened_at:
-                verdict.longest_silence = max(verdict.longest_silence, times[row.seq] - row.at)
-        for line in shown:
-            if line.seq not in truth:
-                verdict.foreign.append(f"{screen.name} shows {kind} {line.seq} that is not stored")
-            elif line.cid != truth[line.seq].cid:
-                verdict.disordered.append(f"{screen.name} shows {line.cid} in place {line.seq}")
+        _check_list(screen, "note", screen.notes, notes, screen.first_note, verdict)
     for (one, before), (other, after) in pairwise(screen.frames):
         if one == other and after <= before:
             verdict.disordered.append(f"{screen.name} was sent {after} after {before}")
     verdict.foreign += [f"{screen.name} was sent {what}" for what in screen.foreign]
+
+
+def _check_list(screen: Screen, kind: str, shown: list[Shown], stored: list[Row], first: int, verdict: Verdict) -> None:
+    times: dict[int, float] = {}
+    for line in shown:
+        if line.seq in times:
+            verdict.doubled.append(f"{screen.name} shows {kind} {line.seq} twice")
+        times.setdefault(line.seq, line.at)
+    counts = Counter(line.cid for line in shown if line.cid)
+    verdict.doubled += [f"{screen.name} shows {cid} {count} times" for cid, count in counts.items() if count > 1]
+    missing = [row for row in stored if row.seq not in times and row.seq >= first]
+    verdict.lost += [f"{screen.name} does not show {kind} {row.seq} {row.cid}" for row in missing]
+    waits = [times[row.seq] - row.at for row in stored if row.seq in times and row.at > screen.opened_at]
+    verdict.longest_silence = max(verdict.longest_silence, *waits, 0.0)
+    truth = {row.seq: row for row in stored}
+    for line in shown:
+        if line.seq not in truth:
+            verdict.foreign.append(f"{screen.name} shows {kind} {line.seq} that is not stored")
+        elif line.cid != truth[line.seq].cid:
+            verdict.disordered.append(f"{screen.name} shows {line.cid} in place {line.seq}")
 
 
 def _reconnect_seconds(screen: Screen) -> float:

@@ -87,8 +87,10 @@ def contract() -> Callable[..., None]:
         )
         assert verdict.broken == {}
         assert verdict.acked > 0
-        assert verdict.longest_silence < silence
-        assert verdict.longest_reconnect < reconnect
-        assert verdict.slowest_answer < answer
+        # The short faults share the machine with the tests beside them, the long ones have it for themselves.
+        patience = 1 if IS_FULL else 5
+        assert verdict.longest_silence < silence * patience
+        assert verdict.longest_reconnect < reconnect * patience
+        assert verdict.slowest_answer < answer * patience
 
     return kept

@@ -98,12 +98,9 @@ class Ledger:
     def load(cls, path: Path) -> Ledger:
         """Read it from a file."""
         values: dict[str, list[dict[str, Any]]] = json.loads(path.read_text())
-        screens = []
-        for screen in values["screens"]:
-            lines = {name: [Shown(**line) for line in screen.pop(name)] for name in ("shown", "notes")}
-            pairs = {name: [(a, b) for a, b in screen.pop(name)] for name in ("frames", "closed", "not_opened")}
-            screens.append(Screen(**screen, **lines, **pairs))
-        return cls([Sent(**s) for s in values["sent"]], [Answer(**a) for a in values["answers"]], screens)
+        sent = [Sent(**message) for message in values["sent"]]
+        answers = [Answer(**answer) for answer in values["answers"]]
+        return cls(sent, answers, [_screen(screen) for screen in values["screens"]])
 
     @classmethod
     def joined(cls, ledgers: Iterable[Ledger]) -> Ledger:
@@ -114,3 +111,12 @@ class Ledger:
             whole.answers += ledger.answers
             whole.screens += ledger.screens
         return whole
+
+
+def _screen(values: dict[str, Any]) -> Screen:
+    screen = Screen(**values)
+    for lines in (screen.shown, screen.notes):
+        lines[:] = [Shown(**line) for line in lines]  # type: ignore[arg-type]
+    for pairs in (screen.frames, screen.closed, screen.not_opened):
+        pairs[:] = [tuple(pair) for pair in pairs]  # type: ignore[misc]
+    return screen

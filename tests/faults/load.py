@@ -1,8 +1,8 @@
 """A load in a process of its own: `python -m tests.faults.load URL LEDGER ...`.
 
-It prints `running` once every page is live, and goes on until a line of its input says that the fault is over and enough
-messages are acknowledged. Then it prints `quiet`, and when its input ends it lets the pages catch up, writes its ledger,
-and ends.
+It prints `running` once every page is live, and goes on until a line of its input says that the fault is over and
+enough messages are acknowledged. Then it prints `quiet`, and when its input ends it lets the pages catch up, writes its
+ledger, and ends.
 """
 
 from __future__ import annotations

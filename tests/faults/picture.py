@@ -1,4 +1,4 @@
-"""Sends a picture: `python -m tests.faults.picture URL`. The code is 0 when it was taken, else the answer is printed."""
+"""Sends a picture: `python -m tests.faults.picture URL`. Ends with 0 when it was taken, else prints the answer."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Run:
         copies: int = 1,
         at_least: float = 60.0,
     ) -> LoadProcess:
-        """Start a load, and wait until its pages are open. `at_least`: seconds that it may take, however few they are."""
+        """Start a load, and wait until its pages are open. `at_least`: seconds that it may take in any case."""
         number = len(self.loads)
         ledger, log = self.folder / f"ledger-{number}.json", self.folder / f"load-{number}.log"
         command = [

@@ -1,4 +1,4 @@
-"""The table of docs/delivery.md: `python -m tests.faults.table` writes it from what `bin/test --faults` has measured."""
+"""The table of docs/delivery.md: `python -m tests.faults.table` writes what was measured into it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,16 @@ class Measured:
     @classmethod
     def of(cls, fault: str, verdict: Verdict) -> Measured:
         """Give the row of a verdict."""
-        counts = (len(kind) for kind in (verdict.lost, verdict.doubled, verdict.disordered, verdict.foreign))
-        return cls(fault, verdict.sent, verdict.acked, *counts, round(verdict.longest_silence, 2))
+        return cls(
+            fault,
+            verdict.sent,
+            verdict.acked,
+            len(verdict.lost),
+            len(verdict.doubled),
+            len(verdict.disordered),
+            len(verdict.foreign),
+            round(verdict.longest_silence, 2),
+        )
 
     def __str__(self) -> str:
         """Write it as Markdown."""

@@ -17,7 +17,8 @@ import psycopg
 import pytest
 
 from supportchat.database.postgres import PostgresDatabase
-from supportchat.images.stores import ORPHAN_SECONDS, FileStore, sweep_orphans
+from supportchat.images.orphans import ORPHAN_SECONDS, sweep_orphans
+from supportchat.images.stores import FileStore
 
 from .desk import Desk, wait_for
 from .people import Customer

@@ -115,8 +115,9 @@ def test_every_connection_of_the_pool_is_taken(desk: Desk, contract: Contract) -
     """The function that tells of typing sleeps, and crowds of typing customers take every connection."""
     (definition,) = desk.run("select pg_get_functiondef('signal_typing'::regproc)")[0]
     desk.run(
-        "create or replace function public.signal_typing(p_session_id uuid, p_sender text, p_agent_id uuid default null)"
-        " returns void language sql set search_path = '' as 'select pg_catalog.pg_sleep(60)'"
+        "create or replace function public.signal_typing("
+        "p_session_id uuid, p_sender text, p_agent_id uuid default null"
+        ") returns void language sql set search_path = '' as 'select pg_catalog.pg_sleep(60)'"
     )
     with contextlib.ExitStack() as stack, under_load(desk) as run:
         customers = [stack.enter_context(Customer(desk.url)) for _ in range(4)]

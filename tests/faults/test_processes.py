@@ -60,6 +60,7 @@ def test_the_whole_desk_is_stopped_and_started_again(desk: Desk, contract: Contr
     contract("TERM and start again, 3 times", run, silence=15, reconnect=15)
 
 
+@pytest.mark.long
 def test_gunicorn_is_killed(desk: Desk, contract: Contract) -> None:
     with under_load(desk) as run:
         for _ in times(5, 1):

@@ -119,13 +119,14 @@ def test_of_a_hand_over_and_a_claim_one_wins(desk: Desk, agents: tuple[Agent, Ag
 def test_the_same_message_from_sixteen_sides_is_one(desk: Desk, customer: Customer) -> None:
     for number in range(ROUNDS):
         cid = str(uuid.uuid4())
-        send = [lambda text=f"Once {number}", cid=cid: customer.send(text, cid)] * 16  # type: ignore[misc]
+        send = [lambda text=f"Once {number}", cid=cid: customer.send(text, cid)] * 16
         assert set(at_once(*send)) <= {200, 503}
         assert customer.send(f"Once {number}", cid).status_code == 200
         assert desk.run("select count(*) from chat_messages where client_message_id = %s", cid) == [(1,)]
         assert customer.send("Another text", cid).status_code == 422
 
 
+@pytest.mark.long
 def test_every_message_is_posted_sixteen_times(desk: Desk, contract: Contract) -> None:
     with under_load(desk, messages=max(MESSAGES // 16, 20), rate=4, copies=16) as run:
         pass
