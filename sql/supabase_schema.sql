@@ -573,8 +573,8 @@ select public.loosen_table(
 select public.loosen_table(
     'tickets',
     array[
-        'number', 'session_id', 'channel', 'status', 'assigned_agent_id', 'awaiting_since', 'assigned_at', 'first_reply_at',
-        'closed_at', 'version', 'created_at', 'updated_at', 'legacy'
+        'number', 'session_id', 'channel', 'status', 'assigned_agent_id', 'awaiting_since', 'assigned_at', 'given_back_by',
+        'first_reply_at', 'closed_at', 'version', 'created_at', 'updated_at', 'legacy'
     ],
     array['tickets_number_key', 'tickets_id_key']
 );
@@ -631,6 +631,7 @@ select public.ensure_column('tickets', 'status', 'text', '''waiting''');
 select public.ensure_column('tickets', 'assigned_agent_id', 'uuid', p_keys_of => 'agents');
 select public.ensure_column('tickets', 'awaiting_since', 'timestamptz');
 select public.ensure_column('tickets', 'assigned_at', 'timestamptz');
+select public.ensure_column('tickets', 'given_back_by', 'uuid');
 select public.ensure_column('tickets', 'first_reply_at', 'timestamptz');
 select public.ensure_column('tickets', 'closed_at', 'timestamptz');
 select public.ensure_column('tickets', 'version', 'integer', '1');
@@ -1130,6 +1131,6 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', '2363ac2705ef');
+select public.record_script('supabase_schema.sql', '38f321f493b1');
 
 notify pgrst, 'reload schema';

@@ -13,6 +13,7 @@ REASONS = {
     "nobody_here": "nobody was here",
     "everybody_away": "everybody was away",
     "everybody_full": "everybody was full",
+    "given_back": "returned to the queue, and nobody else has room",
     "about_to_be_assigned": "somebody has room",
 }
 

@@ -65,16 +65,19 @@ as $$
     where a.is_active and a.lease_expires_at > now()
 $$;
 
+-- Of an earlier version, with one argument: PostgREST and the calls below know functions by name alone.
+drop function if exists public.next_agent(uuid);
+
 -- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
--- An agent who knows the customer already comes first.
-create or replace function public.next_agent(p_preferred uuid default null)
+-- An agent who knows the customer already comes first; p_except is not asked: it was their ticket, and they gave it back.
+create or replace function public.next_agent(p_preferred uuid default null, p_except uuid default null)
 returns uuid
 language sql
 stable
 set search_path = ''
 as $$
     select agent_id from public.agents_here()
-    where availability = 'available' and load < max_tickets
+    where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
     order by (agent_id = p_preferred) desc nulls last, load, last_assigned_at nulls first, agent_id
     limit 1
 $$;
@@ -121,7 +124,8 @@ begin
     if previous is not null then
         detail := detail || jsonb_build_object('from', previous);
     end if;
-    update public.tickets set status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp()
+    update public.tickets set
+        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
     where id = p_ticket.id;
     perform public.append_message(
         p_ticket.session_id, 'system', (detail -> 'agent' ->> 'name') || ' joined the chat.',
@@ -139,9 +143,10 @@ set search_path = ''
 as $$
 declare
     ticket public.tickets;
-    chosen uuid := public.next_agent(p_preferred);
+    chosen uuid;
 begin
     select * into ticket from public.tickets where id = p_ticket_id;
+    chosen := public.next_agent(p_preferred, ticket.given_back_by);
     if chosen is not null then
         perform public.give_ticket(
             ticket, chosen, case when chosen = p_preferred then 'knows_customer' else 'least_loaded' end, 'system'
@@ -182,7 +187,8 @@ begin
     return given;
 end $$;
 
--- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since.
+-- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
+-- gave it back (p_actor_id) does not get it again by itself.
 create or replace function public.return_to_queue(
     p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
 )
@@ -193,7 +199,8 @@ as $$
 declare
     detail jsonb := jsonb_build_object('from', public.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason);
 begin
-    update public.tickets set status = 'waiting', assigned_agent_id = null where id = p_ticket.id;
+    update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
+    where id = p_ticket.id;
     perform public.append_message(
         p_ticket.session_id, 'system', (detail -> 'from' ->> 'name') || ' had to leave. The chat is first in line again.',
         p_event => 'returned', p_detail => detail
@@ -241,6 +248,6 @@ select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', '6f7b8e8b4076');
+select public.record_script('functions/assignment.sql', 'dd4a5616bce1');
 
 notify pgrst, 'reload schema';

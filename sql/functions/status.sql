@@ -98,7 +98,8 @@ stable
 set search_path = ''
 as $$
     select coalesce(jsonb_agg(number order by number), '[]') from public.tickets
-    where status = 'waiting' and updated_at < now() - interval '15 seconds' and public.next_agent() is not null
+    where status = 'waiting' and updated_at < now() - interval '15 seconds'
+        and public.next_agent(null, given_back_by) is not null
 $$;
 
 -- The three queries that show a started chat, with their rows.
@@ -233,7 +234,7 @@ select public.limit_functions(array[
     'desk_fingerprint', 'applied_scripts', 'missing_functions'
 ]);
 
-select public.record_script('functions/status.sql', '7ea3392562c2');
+select public.record_script('functions/status.sql', '072707b90a31');
 
 notify pgrst, 'reload schema';
 

@@ -140,7 +140,14 @@ begin
             'created_at', t.created_at,
             'closed_at', t.closed_at,
             'awaiting_since', t.awaiting_since,
-            'reason', case when t.status = 'waiting' then public.unassigned_reason() end,
+            'reason', case when t.status = 'waiting' then
+                case
+                    when t.given_back_by is not null and public.next_agent(null, t.given_back_by) is null
+                        and public.next_agent() is not null
+                        then public.unassigned_reason() || '{"code": "given_back"}'
+                    else public.unassigned_reason()
+                end
+            end,
             'customer', jsonb_build_object(
                 'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone
             ),
@@ -389,6 +396,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', '379e82025f68');
+select public.record_script('functions/tickets.sql', 'f310d189c7ec');
 
 notify pgrst, 'reload schema';

@@ -192,3 +192,18 @@ def test_a_state_that_is_not_allowed_is_refused_by_the_table_itself(cast: Cast, 
     alice.call("close_ticket", number=vera.chat["number"])
     with pytest.raises(Exception, match="transition_not_allowed"):
         rows("update tickets set status = 'open'")
+
+
+def test_a_ticket_that_was_given_back_does_not_come_straight_back(
+    cast: Cast, alice: Agent, bob: Agent, database: Database
+) -> None:
+    number = cast.visitor().start()["number"]
+    alice.call("unassign_ticket", number=number)
+    assert database.call("sweep_assignment")["assigned"] == 0
+    assert alice.call("ticket_of_agent", number=number)["reason"]["code"] == "given_back"
+    assert database.call("stuck_tickets") == []
+    bob.come()
+    assert database.call("sweep_assignment")["assigned"] == 1
+    assert bob.call("ticket_of_agent", number=number)["mine"]
+    bob.call("unassign_ticket", number=number)
+    assert database.call("sweep_assignment")["assigned"] == 1  # alice may be asked again by now
