@@ -11,8 +11,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import argon2
 import gevent
-from flask import Flask, Response, abort, g, redirect, request, url_for
+from flask import Flask, Request, Response, abort, g, redirect, request, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadSignature
 
 from .config import Config, current_config
 from .database import call
@@ -100,8 +102,27 @@ def _verify(password_hash: str, password: str) -> bool:
 # Cookies
 
 
+class TimelessSessions(SecureCookieSessionInterface):
+    """The session that holds the token of forms, whose cookie is good as long as the browser keeps it.
+
+    Flask refuses one that seems to be from the future: after a clock was set back, or between two servers whose clocks
+    differ, every form would have expired.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Read the cookie; see `flask.sessions.SessionInterface.open_session`."""
+        serializer = self.get_signing_serializer(app)
+        if serializer is None:
+            return None
+        try:
+            return self.session_class(serializer.loads(request.cookies.get(self.get_cookie_name(app), "")))
+        except BadSignature:
+            return self.session_class()
+
+
 def init_app(app: Flask, config: Config) -> None:
     """Set up the cookies: `Secure` and `__Host-` where the desk is reached by https."""
+    app.session_interface = TimelessSessions()
     app.config["SESSION_COOKIE_NAME"] = cookie_name("s", config)
     app.config["SESSION_COOKIE_SECURE"] = config.is_https
     app.config["SESSION_COOKIE_SAMESITE"] = "None" if config.embed_origins and config.is_https else "Lax"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -205,6 +206,13 @@ def test_an_expired_form_gets_a_token_with_which_the_next_try_goes_through(web: 
     browser._token = json.loads(refused.headers["HX-Trigger"])["csrf:renewed"]["token"]
     assert browser.post("/chat/messages", htmx=True, message="Once more").status_code == 200
     assert rows("select count(*) from chat_messages where message = 'Once more'") == [(1,)]
+
+
+def test_a_clock_that_was_set_back_expires_no_form(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = web.customer()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    assert browser.post("/chat/messages", htmx=True, message="An hour ago").status_code == 200
 
 
 @pytest.mark.parametrize("htmx", [True, False])

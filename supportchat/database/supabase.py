@@ -39,6 +39,8 @@ class SupabaseDatabase:
 
         It is tried again where that can do no harm: when the request has not left, or when the function may run twice.
         """
+        if self._project.http.is_closed:
+            raise Unavailable("database_unavailable", "this process stops")
         deadline = time.monotonic() + CALL_SECONDS
         parameters = {f"p_{name}": value for name, value in arguments.items()}
         for attempt in itertools.count():

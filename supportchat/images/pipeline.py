@@ -93,7 +93,8 @@ def _redrawn(source: Path, target: Path) -> dict[str, Any]:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise ImageRefused("image_too_many_pixels") from error
+            # Not the picture's fault: a hostile one runs into the limit of CPU time long before.
+            raise StoreUnavailable("the machine is too busy to draw a picture") from error
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:

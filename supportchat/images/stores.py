@@ -81,7 +81,12 @@ class FileStore:
 
     def open(self, key: str) -> IO[bytes]:
         """Open the file; see `ImageStore.open`."""
-        return self._path(key).open("rb")
+        try:
+            return self._path(key).open("rb")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StoreUnavailable(f"cannot read from {self._root}: {error.strerror}") from error
 
     def delete(self, key: str) -> None:
         """Remove the file."""
