@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
 from tests.server import Server
@@ -195,9 +195,14 @@ def test_the_answer_of_a_post_and_its_frame_show_once(started: Customer, stream:
     stream.hold()
     answers: list[Any] = []
     if comes_first == "frame":
-        started.page.route(
-            "**/chat/messages", lambda route: answers.append((route, route.fetch())) if not answers else None
-        )
+
+        def on_post(route: Route) -> None:
+            if answers:
+                route.continue_()
+            else:
+                answers.append((route, route.fetch()))
+
+        started.page.route("**/chat/messages", on_post)
     started.write("Only once")
     has_held(stream, started.page, 1)
     if comes_first == "frame":
