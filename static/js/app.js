@@ -12,3 +12,5 @@ import "./behaviours/lightbox.js";
 import "./behaviours/copy.js";
 import "./behaviours/menus.js";
 import "./behaviours/desk.js";
+import "./behaviours/token.js";
+import "./behaviours/versions.js";

@@ -16,12 +16,14 @@ from gevent.lock import RLock
 from simple_websocket import ConnectionClosed, Server
 from wsproto.events import Ping
 
+from ..fragments import event_frame
 from .connection import OVERLOAD, Connection
 
 PING_SECONDS = 20.0
 SEND_SECONDS = 5.0
 INBOX_LIMIT = 20
 POLICY_VIOLATION = 1008
+ALIVE = event_frame("alive")
 
 
 class SafeSocket:
@@ -118,6 +120,8 @@ def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[s
                     break
                 websocket.pong_received = False
                 websocket.sock.send(websocket.ws.send(Ping()))
+                # Scripts do not see pings: by this a page knows that what it has is no dead line.
+                websocket.send(ALIVE)
                 next_ping = time.monotonic() + PING_SECONDS
         if websocket.connected:
             websocket.close(page.close_code)

@@ -168,6 +168,23 @@ def test_without_websockets_the_page_looks_by_itself(alice: Agent, windows: Open
     expect(alice.messages.last).to_have_text("Yes")
 
 
+def test_without_websockets_states_and_the_end_are_seen_on_both_sides(vera: Customer, windows: Opener) -> None:
+    vera.page.route_web_socket("**/chat/ws", lambda socket: socket.close(code=1006))
+    alice: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    alice.page.route_web_socket("**/agent/ws", lambda socket: socket.close(code=1006))
+    alice.log_in()
+    vera.start("No sockets on either side")
+    alice.row().get_by_role("link").click(timeout=20 * SECOND)
+    state = vera.page.locator("[data-state]").last
+    expect(state).to_have_text("Read", timeout=20 * SECOND)
+    vera.page.on("dialog", lambda dialog: dialog.accept())
+    vera.page.get_by_role("button", name="End chat").click()
+    expect(vera.page.get_by_role("link", name="New chat")).to_be_visible()
+    expect(alice.page.get_by_role("button", name="Reopen")).to_be_visible(timeout=20 * SECOND)
+    alice.press("Reopen")
+    expect(vera.page.get_by_role("button", name="End chat")).to_be_visible(timeout=20 * SECOND)
+
+
 def test_states_tell_how_far_a_message_has_come(alice: Agent, vera: Customer) -> None:
     vera.start("Hello")
     vera.is_live()

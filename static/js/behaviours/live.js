@@ -7,11 +7,13 @@ const POLL_EVERY = 3000;
 const BACK_FOR = 2000;
 const GIVEN_UP_AFTER = 10_000;
 const ANSWER_AFTER = 1500;
+const SILENT_AFTER = 45_000; // the server says every 20 seconds that it is there
 const SIGNED_OUT = 4401;
 
 const root = document.querySelector("[data-live]");
 let connection = null; // of hx-ws; its socket is another one each time
 let overdue = null;
+let heardAt = Date.now();
 let lostSince = Date.now();
 let isPolling = false;
 
@@ -30,6 +32,7 @@ export function sayHello() {
 const isOpen = () => connection?.socket?.readyState === WebSocket.OPEN;
 
 function onOpen(event) {
+  heardAt = Date.now();
   connection = event.detail.connection;
   sayHello();
 }
@@ -57,6 +60,7 @@ function comeBack() {
 }
 
 function onFrame(event) {
+  heardAt = Date.now();
   if (typeof event.detail.message.data !== "string") return;
   const frame = JSON.parse(event.detail.message.data);
   if (!frame.event) return;
@@ -107,6 +111,10 @@ function onCaughtUp() {
 }
 
 function look() {
+  if (isOpen() && Date.now() - heardAt > SILENT_AFTER) {
+    heardAt = Date.now();
+    comeBack();
+  }
   if (lostSince === null) return;
   const gone = Date.now() - lostSince;
   if (gone > SHOW_AFTER) showBar(isPolling ? "polling" : "lost");

@@ -8,6 +8,7 @@ import { allLines, lineOf } from "../lib/outbox.js";
 import { dropOldPictures, keepPicture, keptPicture } from "../lib/pictures.js";
 import { remembered } from "../lib/storage.js";
 import { backoff } from "../lib/timing.js";
+import { renewToken, tokenOf } from "../lib/token.js";
 import { newPicture, ownPicture } from "./pictures.js";
 
 const WORTH_ANOTHER_TRY = [0, 408, 425, 429, 502, 503, 504]; // 0: no answer
@@ -146,6 +147,7 @@ function take(outgoing, response, text) {
   // Something between us and the server has answered, whatever it is.
   outgoing.status = response.ok && !isStored ? 0 : response.status;
   outgoing.wait = retryAfter(response.headers);
+  renew(outgoing, tokenOf(response.headers));
   if (!isStored) return;
   const { line, message } = outgoing;
   const form = formOf(line.key);
@@ -154,6 +156,14 @@ function take(outgoing, response, text) {
   outgoing.isStored = true;
   forget(line.key, form, message.text);
   form?.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id: message.id } }));
+}
+
+// Refused for its token alone: with the new one it goes out again by itself, this once.
+function renew(outgoing, token) {
+  if (!token || outgoing.message.isRenewed) return;
+  renewToken(token);
+  outgoing.message.isRenewed = true;
+  outgoing.status = 0;
 }
 
 function goOn({ line, message, status, wait, isStored }) {
