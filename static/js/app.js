@@ -5,6 +5,8 @@ import "./behaviours/live.js";
 import "./behaviours/receipts.js";
 import "./behaviours/composer.js";
 import "./behaviours/pictures.js";
+import "./behaviours/unsent.js";
+import "./behaviours/sending.js";
 import "./behaviours/typing.js";
 import "./behaviours/lightbox.js";
 import "./behaviours/copy.js";

@@ -125,7 +125,7 @@ def test_a_logout_in_one_tab_ends_the_other(alice: Agent) -> None:
     tab.goto(f"{alice.url}/agent")
     tab.locator(".rail__me summary").click()
     tab.get_by_role("button", name="Log out").click()
-    alice.page.wait_for_url("**/agent/login")
+    alice.page.wait_for_url("**/agent/login?next=%2Fagent")
 
 
 def test_on_a_phone_there_is_one_pane_with_a_way_back(windows: Opener, vera: Customer) -> None:

@@ -59,50 +59,6 @@ def test_the_box_is_cleared_only_when_the_server_has_answered(started: Customer)
     expect(started.box).to_have_value("and go on")
 
 
-def test_a_failed_send_keeps_the_text_and_is_retried_as_the_same_message(started: Customer, rows: Any) -> None:
-    ids: list[str] = []
-
-    def lose_the_answer(route: Route) -> None:
-        ids.append(str(route.request.post_data).split('name="client_message_id"')[1].split()[0])
-        route.fetch()  # it arrives, and nobody hears that it did
-        route.abort()
-
-    started.page.route("**/chat/messages", lose_the_answer, times=1)
-    started.write("Exactly once")
-    started.sees("Not sent: no connection. Your text is kept.")
-    expect(started.box).to_have_value("Exactly once")
-    with started.page.expect_request("**/chat/messages") as retried:
-        started.page.get_by_role("button", name="Retry").click()
-    assert ids[0] in str(retried.value.post_data)
-    expect(started.box).to_have_value("")
-    started.does_not_see("Not sent")
-    expect(started.page.get_by_text("Exactly once")).to_have_count(1)
-    assert rows("select count(*) from chat_messages where message = 'Exactly once'") == [(1,)]
-
-
-def test_another_text_after_a_failed_send_is_another_message(started: Customer, rows: Any) -> None:
-    started.page.route("**/chat/messages", lambda route: (route.fetch(), route.abort()), times=1)
-    started.write("First try")
-    started.sees("Not sent")
-    started.write("Second thoughts")
-    expect(started.messages.last).to_have_text("Second thoughts")
-    assert rows("select message from chat_messages where sender = 'user' order by seq") == [
-        ("Hello",),
-        ("First try",),
-        ("Second thoughts",),
-    ]
-
-
-def test_an_error_of_the_server_is_said_in_place_and_can_be_retried(started: Customer, rows: Any) -> None:
-    rows("alter function post_message rename to post_message_gone")
-    started.write("Are you there?")
-    started.sees("Retry")
-    expect(started.box).to_have_value("Are you there?")
-    rows("alter function post_message_gone rename to post_message")
-    started.page.get_by_role("button", name="Retry").click()
-    expect(started.messages.last).to_have_text("Are you there?")
-
-
 def test_an_empty_message_is_answered_in_place(started: Customer) -> None:
     started.box.press("Enter")
     started.sees("Write a message or add a picture first.")

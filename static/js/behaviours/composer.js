@@ -1,90 +1,18 @@
-// Forms in which somebody writes: Enter sends, what was typed stays until the server has it, and a retry is the same
-// message again.
+// Forms in which somebody writes: Enter sends, the box grows with its text, and what is typed stays.
+import { keep, moveDraft, restore } from "../lib/drafts.js";
+import { formWith, keyOf, textOf } from "../lib/forms.js";
+import { lineOf } from "../lib/outbox.js";
 
 const hasTouchKeyboard = () => window.matchMedia("(pointer: coarse)").matches;
-const textOf = (form) => form.querySelector("[data-text]");
-const placeOfError = (form) => document.getElementById(`${form.id}-error`);
-const writing = (event) => (event.target.matches?.("form[data-form]") ? event.target : null);
 
 document.addEventListener("keydown", (event) => {
-  const form = event.target.closest?.("[data-text]")?.closest("form[data-form]");
+  const form = formWith(event.target.closest?.("[data-text]"));
   if (!form || event.key !== "Enter" || event.isComposing || event.shiftKey) return;
   const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
   if (isPlain && (!form.hasAttribute("data-composer") || hasTouchKeyboard())) return;
   event.preventDefault();
-  form.requestSubmit();
+  if (!event.repeat) form.requestSubmit();
 });
-
-document.addEventListener("htmx:config:request", (event) => {
-  const form = writing(event);
-  if (!form) return;
-  const { ctx } = event.detail;
-  const text = textOf(form).value;
-  // A failed message may have arrived all the same. With another text it is another message.
-  if (form.failedText !== undefined && form.failedText !== text) {
-    form.elements.client_message_id.value = randomId();
-    ctx.request.body.set("client_message_id", form.elements.client_message_id.value);
-  }
-  delete form.failedText;
-  form.sentText = text;
-  placeOfError(form).replaceChildren();
-});
-
-document.addEventListener("htmx:after:request", (event) => {
-  const form = writing(event);
-  if (!form) return;
-  if (event.detail.ctx.response.status < 400) clearSent(form);
-  else form.failedText = form.sentText;
-});
-
-document.addEventListener("htmx:error", (event) => {
-  const form = writing(event);
-  if (!form || event.detail.ctx?.response) return;
-  form.failedText = form.sentText;
-  placeOfError(form).replaceChildren(form.querySelector("[data-not-sent]").content.cloneNode(true));
-});
-
-// Takes what was sent out of the box, and leaves what was typed since.
-function clearSent(form) {
-  const box = textOf(form);
-  if (box.value.startsWith(form.sentText)) box.value = box.value.slice(form.sentText.length).trimStart();
-  form.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true }));
-  fit(box);
-  keep(form);
-}
-
-function randomId() {
-  if (crypto.randomUUID) return crypto.randomUUID(); // only where the page is secure
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
-
-// Drafts: typed text survives a reload, a lost connection and a look at another ticket.
-
-const draftName = (form) => `draft:${form.dataset.draft}`;
-
-function keep(form) {
-  const text = textOf(form).value;
-  try {
-    if (text) sessionStorage.setItem(draftName(form), text);
-    else sessionStorage.removeItem(draftName(form));
-  } catch {
-    // A browser without storage keeps no drafts.
-  }
-}
-
-function restore(form) {
-  const box = textOf(form);
-  try {
-    box.value ||= sessionStorage.getItem(draftName(form)) ?? "";
-  } catch {
-    // As above.
-  }
-  fit(box);
-}
 
 // Where CSS cannot let a box grow with its text.
 function fit(box) {
@@ -94,18 +22,33 @@ function fit(box) {
 }
 
 document.addEventListener("input", (event) => {
-  const form = event.target.closest?.("[data-text]")?.closest("form[data-form]");
+  const form = formWith(event.target.closest?.("[data-text], [data-kept]"));
   if (!form) return;
-  fit(event.target);
+  if (event.target.matches("[data-text]")) fit(event.target);
   keep(form);
 });
+
+document.addEventListener("composer:sent", (event) => fit(textOf(event.target)));
 
 function restoreNew() {
   for (const form of document.querySelectorAll("form[data-draft]")) {
     if (form.restoredDraft === form.dataset.draft) continue;
     form.restoredDraft = form.dataset.draft;
     restore(form);
+    // What was typed behind the message that has started this chat.
+    if (form.matches("[data-after-start]") && !lineOf("start").first) moveDraft("start", form);
+    showUnsent(form);
+    fit(textOf(form));
   }
+}
+
+// The box shows what is being sent, also where the draft could not be kept.
+function showUnsent(form) {
+  const line = lineOf(keyOf(form));
+  const box = textOf(form);
+  if (line.standing(box.value) === line.written.length) return;
+  box.value = [...line.written.map((message) => message.text), box.value].join("\n").trim();
+  keep(form);
 }
 
 restoreNew();

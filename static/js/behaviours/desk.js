@@ -1,4 +1,5 @@
 // The agents' desk: a queue that follows what happens, one open ticket, and the customer beside it.
+import { hasDraft } from "../lib/drafts.js";
 import { messageList } from "../lib/messages.js";
 import { throttle } from "../lib/timing.js";
 import { sayHello } from "./live.js";
@@ -16,19 +17,13 @@ function markRows() {
     const isOpen = row.dataset.row === number;
     row.toggleAttribute("data-chosen", isOpen);
     row.querySelector("a").toggleAttribute("aria-current", isOpen);
-    row.querySelector("[data-draft-mark]").hidden = isOpen || !hasDraft(row.dataset.row);
+    row.querySelector("[data-draft-mark]").hidden = isOpen || !isWrittenIn(row.dataset.row);
     unread += Number(row.querySelector("[data-unread]")?.dataset.unread ?? 0);
   }
   document.title = unread ? `(${unread}) ${title}` : title;
 }
 
-function hasDraft(number) {
-  try {
-    return ["reply", "note"].some((mode) => sessionStorage.getItem(`draft:${mode}-${number}`));
-  } catch {
-    return false;
-  }
-}
+const isWrittenIn = (number) => ["reply", "note"].some((mode) => hasDraft(`${mode}-${number}`));
 
 function onTicketShown() {
   desk.toggleAttribute("data-ticket-open", Boolean(openTicket()));

@@ -5,28 +5,54 @@ const SHOW_AFTER = 2000; // a short gap is nobody's business
 const POLL_AFTER = 5000;
 const POLL_EVERY = 3000;
 const BACK_FOR = 2000;
+const ANSWER_AFTER = 1500;
 const SIGNED_OUT = 4401;
 
 const root = document.querySelector("[data-live]");
-let socket = null;
+let connection = null; // of hx-ws; its socket is another one each time
+let overdue = null;
 let lostSince = Date.now();
 let isPolling = false;
 
 export function sayHello() {
   const list = messageList();
-  if (socket?.readyState !== WebSocket.OPEN) return;
+  if (!isOpen()) return;
   const hello = { hello: true, after: list ? shownSeq(list) : 0 };
   if (root.hasAttribute("data-desk")) {
     hello.ticket = list ? Number(list.dataset.number) : 0;
     hello.after_note = list ? shownNote(list) : 0;
   }
   mark(false);
-  socket.send(JSON.stringify(hello));
+  connection.socket.send(JSON.stringify(hello));
 }
 
+const isOpen = () => connection?.socket?.readyState === WebSocket.OPEN;
+
 function onOpen(event) {
-  socket = event.detail.connection.socket;
+  connection = event.detail.connection;
   sayHello();
+}
+
+// The page was hidden, asleep or without a network: what came in the meantime may be missing, and a socket that looks
+// open may be dead.
+function wake() {
+  clearTimeout(overdue);
+  if (isOpen()) {
+    sayHello();
+    overdue = setTimeout(comeBack, ANSWER_AFTER);
+  } else {
+    comeBack();
+  }
+}
+
+// Has hx-ws open another socket soon, not after the rest of its wait, by telling it that this one has ended.
+function comeBack() {
+  const list = messageList();
+  if (list) fetchMissing(list);
+  if (!connection) return;
+  clearTimeout(connection.timer);
+  connection.attempt = 0;
+  connection.socket?.dispatchEvent(new CloseEvent("close", { code: 1006 }));
 }
 
 function onFrame(event) {
@@ -38,10 +64,24 @@ function onFrame(event) {
 }
 
 function onClose(event) {
-  socket = null;
+  clearTimeout(overdue);
   mark(false);
   lostSince ??= Date.now();
-  if (event.detail.code === SIGNED_OUT) window.location.assign("/agent/login");
+  if (event.detail.code === SIGNED_OUT) leave();
+}
+
+function leave() {
+  const here = window.location.pathname + window.location.search;
+  if (root.hasAttribute("data-desk")) window.location.assign(`/agent/login?next=${encodeURIComponent(here)}`);
+  else window.location.reload();
+}
+
+// Too much is missing to catch up. The newest page of the conversation has none of that.
+function startAnew() {
+  const address = new URL(window.location);
+  address.searchParams.delete("before");
+  address.hash = "";
+  window.location.replace(address);
 }
 
 // The page says whether it is live, for whoever looks at it: styles, tests, a curious developer.
@@ -50,6 +90,7 @@ function mark(isLive) {
 }
 
 function onCaughtUp() {
+  clearTimeout(overdue);
   mark(true);
   const wasShown = bar() && !bar().hidden;
   lostSince = null;
@@ -94,7 +135,10 @@ if (root) {
   root.addEventListener("htmx:ws:before:message:incoming", onFrame);
   root.addEventListener("htmx:ws:close", onClose);
   document.addEventListener("live:caught_up", onCaughtUp);
-  document.addEventListener("live:reset", () => window.location.reload());
+  document.addEventListener("live:reset", startAnew);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
+  document.addEventListener("resume", wake);
+  window.addEventListener("online", wake);
   document.addEventListener("live:chat_state", ({ detail }) => {
     root.dataset.status = detail.status;
   });

@@ -1,4 +1,8 @@
 // A picture for the message: chosen, pasted or dropped, checked here first, and sent with a bar that shows how far.
+import { formOf, keyOf, placeOfError, textOf } from "../lib/forms.js";
+import { lineOf } from "../lib/outbox.js";
+import { keptPicture } from "../lib/pictures.js";
+import { upload } from "../lib/upload.js";
 
 const TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"];
 const MOST_BYTES = 10 * 1024 * 1024;
@@ -16,27 +20,47 @@ function choose(form, file) {
   const transfer = new DataTransfer();
   transfer.items.add(file);
   inputOf(form).files = transfer.files;
-  show(form);
 }
 
-function show(form) {
+// `id`: of the message that the picture belongs to, if it is being sent already.
+function show(form, id = "") {
+  form.pictureOf = id;
   const input = inputOf(form);
   const [file] = input.files;
   const preview = form.querySelector("[data-preview]");
   const picture = preview.querySelector("[data-preview-picture]");
-  if (picture.src) URL.revokeObjectURL(picture.src);
-  picture.removeAttribute("src");
   const problem = file && problemOf(file);
-  document.getElementById(`${form.id}-error`).textContent = problem ?? "";
   if (!file || problem) {
     input.value = "";
     preview.hidden = true;
-    return;
+    showFile(picture, null);
+    return problem;
   }
-  picture.src = URL.createObjectURL(file);
+  showFile(picture, file);
   preview.querySelector("[data-preview-name]").textContent = file.name;
-  preview.querySelector("[data-progress]").hidden = true;
   preview.hidden = false;
+  showProgress(form);
+}
+
+function showFile(picture, file) {
+  if (picture.file === file && picture.src) return;
+  if (picture.address) URL.revokeObjectURL(picture.address);
+  picture.file = file;
+  picture.address = file ? URL.createObjectURL(file) : "";
+  if (file) picture.src = picture.address;
+  else picture.removeAttribute("src");
+}
+
+function showProgress(form) {
+  const progress = form?.querySelector("[data-progress]");
+  if (!progress) return;
+  const line = lineOf(keyOf(form));
+  progress.hidden = !(line.isBusy && form.pictureOf && form.pictureOf === line.first?.id);
+}
+
+// Shows what somebody has just chosen, or why it cannot be taken.
+function take(form) {
+  placeOfError(form).textContent = show(form) ?? "";
 }
 
 function problemOf(file) {
@@ -46,23 +70,23 @@ function problemOf(file) {
 }
 
 function clear(form) {
-  if (!inputOf(form)) return;
   inputOf(form).value = "";
   show(form);
 }
 
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-picture-input]")) show(event.target.form);
+  if (event.target.matches("[data-picture-input]")) take(event.target.form);
 });
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-preview-remove]");
   if (!button) return;
-  clear(button.form);
-  button.form.querySelector("[data-text]").focus();
+  const { form } = button;
+  const id = form.pictureOf;
+  clear(form);
+  if (id) form.dispatchEvent(new CustomEvent("picture:taken_back", { bubbles: true, detail: { id } }));
+  textOf(form).focus();
 });
-
-document.addEventListener("composer:sent", (event) => clear(event.target));
 
 document.addEventListener("paste", (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find((candidate) => candidate.type.startsWith("image/"));
@@ -70,6 +94,7 @@ document.addEventListener("paste", (event) => {
   if (!form) return;
   event.preventDefault();
   choose(form, file);
+  take(form);
 });
 
 for (const name of ["dragenter", "dragover"]) {
@@ -95,43 +120,56 @@ document.addEventListener("drop", (event) => {
   if (!form) return;
   event.preventDefault();
   choose(form, file);
+  take(form);
 });
 
-// fetch() cannot say how much of a body has gone out; XMLHttpRequest can.
+// Pictures and messages
+
+// The picture that no message has taken yet.
+export function newPicture(form) {
+  const isTaken = lineOf(keyOf(form)).messages.some(({ id }) => id === form.pictureOf);
+  return isTaken ? undefined : inputOf(form)?.files[0];
+}
+
+// From now on the picture belongs to a message that is being sent. Another one that is chosen is for the next.
+export function ownPicture(form, id) {
+  form.pictureOf = id;
+}
+
+document.addEventListener("composer:sent", ({ target: form, detail }) => {
+  if (form.pictureOf === detail.id) clear(form);
+});
+
 document.addEventListener("htmx:config:request", (event) => {
-  const form = event.target.matches?.("form[data-form]") ? event.target : null;
-  if (!form || !inputOf(form)?.files.length) return;
+  const { outgoing } = event.detail.ctx;
+  if (!outgoing?.file) return;
+  const form = event.target;
   const progress = form.querySelector("[data-progress]");
   progress.value = 0;
-  progress.hidden = false;
-  event.detail.ctx.request.timeout = "5m";
-  event.detail.ctx.fetch = (path, request) => upload(path, request, progress);
+  event.detail.ctx.fetch = (path, request) => upload(path, request, (part) => (progress.value = part));
 });
 
-function upload(path, request, progress) {
-  return new Promise((resolve, reject) => {
-    const xhr = new XMLHttpRequest();
-    xhr.open(request.method, path);
-    for (const [name, value] of Object.entries(request.headers)) xhr.setRequestHeader(name, value);
-    xhr.upload.addEventListener("progress", (event) => {
-      if (event.lengthComputable) progress.value = event.loaded / event.total;
-    });
-    xhr.addEventListener("load", () => resolve(responseOf(xhr)));
-    xhr.addEventListener("error", () => reject(new TypeError("The upload was cut off.")));
-    xhr.addEventListener("abort", () => reject(new DOMException("The upload took too long.", "AbortError")));
-    request.signal.addEventListener("abort", () => xhr.abort());
-    xhr.send(request.body);
-  });
+document.addEventListener("sending:changed", ({ detail: line }) => showProgress(formOf(line.key)));
+
+// After a reload the picture of the message that is being sent is still there.
+async function restoreNew() {
+  for (const form of document.querySelectorAll("form[data-draft]")) {
+    if (!inputOf(form) || form.restoredPicture === keyOf(form)) continue;
+    form.restoredPicture = keyOf(form);
+    const message = lineOf(keyOf(form)).messages.findLast(({ hasPicture }) => hasPicture);
+    const file = message && (await keptPicture(message.id));
+    if (file && !inputOf(form).files.length && lineOf(keyOf(form)).messages.includes(message)) {
+      choose(form, file);
+      show(form, message.id);
+    }
+  }
 }
 
-function responseOf(xhr) {
-  const headers = xhr
-    .getAllResponseHeaders()
-    .trim()
-    .split("\r\n")
-    .map((line) => line.split(/:\s*(.*)/s).slice(0, 2));
-  const response = new Response(xhr.responseText, { status: xhr.status, headers });
-  // hx-csp trusts the attributes of an answer by the origin of its address.
-  Object.defineProperty(response, "url", { value: xhr.responseURL });
-  return response;
-}
+restoreNew();
+document.addEventListener("htmx:after:swap", () => {
+  restoreNew();
+  // A fragment from the server knows nothing of the picture that was chosen here.
+  for (const form of document.querySelectorAll("form[data-form]")) {
+    if (inputOf(form)?.files.length) show(form, form.pictureOf);
+  }
+});

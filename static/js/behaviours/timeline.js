@@ -1,6 +1,7 @@
 // The list of messages: days, states, holes, and where it is scrolled to.
 import { dayName, isSameDay } from "../lib/format.js";
-import { fetchMissing, messageList, seqOf, shownSeq } from "../lib/messages.js";
+import { fetchMissing, hasGap, messageList, seqOf } from "../lib/messages.js";
+import { backoff, pause } from "../lib/timing.js";
 import { writeTimes } from "./times.js";
 
 const NEAR = 100; // pixels from the end that count as being at the end
@@ -45,11 +46,12 @@ function mount(list) {
     }
     look();
     timeline.dispatchEvent(new CustomEvent("timeline:added", { bubbles: true }));
-    if (shownSeq(list) < lastSeq(list)) fetchMissing(list);
+    fillGap(list);
   };
 
   writeDays(list);
   writeStates(list);
+  fillGap(list);
   toEnd();
   look();
   timeline.addEventListener("scroll", look, { passive: true });
@@ -65,9 +67,18 @@ function mount(list) {
   });
 }
 
-const seqs = (list) => [...list.children].map(seqOf).filter((seq) => seq !== null);
-const firstSeq = (list) => seqs(list)[0] ?? 0;
-const lastSeq = (list) => seqs(list).at(-1) ?? 0;
+const firstSeq = (list) => [...list.children].map(seqOf).find((seq) => seq !== null) ?? 0;
+
+// Asks for what is missing between two lines: at once, then ever more slowly while the gap stays.
+async function fillGap(list) {
+  if (list.isFillingGap) return;
+  list.isFillingGap = true;
+  for (let tries = 1; list.isConnected && hasGap(list); tries++) {
+    await fetchMissing(list);
+    if (hasGap(list)) await pause(backoff(tries));
+  }
+  list.isFillingGap = false;
+}
 
 // A line above the first message of each day, as days fall where the reader is.
 function writeDays(list) {
@@ -100,7 +111,19 @@ function mountNew() {
   }
 }
 
+// A line comes more than once: as a frame, as the answer of the form, in what is asked for after a gap. The first one
+// stays where it is: it would be counted, and read out, again.
+function dropShown(event) {
+  for (const { swapSpec, fragment } of event.detail.tasks) {
+    if (swapSpec.style !== "upsert") continue;
+    for (const line of [...fragment.children]) {
+      if (line.id && document.getElementById(line.id)) line.remove();
+    }
+  }
+}
+
 mountNew();
+document.addEventListener("htmx:before:swap", dropShown);
 document.addEventListener("htmx:after:swap", mountNew);
 document.addEventListener("live:receipts", ({ detail }) => {
   const list = messageList();

@@ -1,9 +1,9 @@
 // Lets the other side see that somebody is typing here.
-import { post } from "../lib/messages.js";
+import { tell } from "../lib/http.js";
 import { throttle } from "../lib/timing.js";
 
 let path = "";
-const say = throttle(() => path && post(path), 3000);
+const say = throttle(() => path && tell(path), 3000);
 
 document.addEventListener("input", (event) => {
   const form = event.target.closest?.("[data-text]")?.closest("form[data-typing]");

@@ -26,29 +26,38 @@ export function shownNote(list) {
   return Math.max(Number(list.dataset.note ?? 0), ...numbers);
 }
 
-// Gets what the list does not show, over HTTP. Resolves to whether it was answered.
-export async function fetchMissing(list) {
-  const before = list.isConnected;
-  let answered = false;
-  const note = (event) => {
-    if (event.detail.ctx?.sourceElement === list && event.detail.ctx.response?.status === 200) answered = true;
+export const hasGap = (list) => shownSeq(list) < Math.max(0, ...[...list.children].map(seqOf));
+
+const fetching = new WeakMap();
+
+// Gets what the list does not show, over HTTP; one request at a time. Resolves to whether it was answered.
+export function fetchMissing(list) {
+  if (!fetching.has(list))
+    fetching.set(
+      list,
+      ask(list).finally(() => fetching.delete(list)),
+    );
+  return fetching.get(list);
+}
+
+async function ask(list) {
+  let isAnswered = false;
+  const look = (event) => {
+    if (event.detail.ctx?.asker !== look) return;
+    isAnswered = event.detail.ctx.response.status === 200;
+    if (!isAnswered && event.detail.ctx.response.status !== 401) event.preventDefault(); // the bar says enough
   };
-  document.addEventListener("htmx:after:request", note);
+  document.addEventListener("htmx:after:request", look);
   try {
     const query = `after=${shownSeq(list)}&after_note=${shownNote(list)}`;
     await htmx.ajax("GET", `${list.dataset.poll}?${query}`, {
       source: list,
       target: list,
       swap: "upsert key:data-seq",
+      asker: look,
     });
   } finally {
-    document.removeEventListener("htmx:after:request", note);
+    document.removeEventListener("htmx:after:request", look);
   }
-  return before && answered;
-}
-
-// Sends a small note to the server whose answer changes nothing on the page.
-export function post(path, values = {}) {
-  const list = messageList();
-  if (list) return htmx.ajax("POST", path, { source: list, target: list, swap: "none", values });
+  return isAnswered;
 }

@@ -26,3 +26,11 @@ export function debounce(callback, wait) {
     timer = setTimeout(callback, wait);
   };
 }
+
+// How long to wait after so many failures: 0.5, 1, 2, 4, 8, 8, ... seconds, a quarter more or less, so that the pages
+// of a server that was away do not all come back in the same moment.
+export function backoff(failures, random = Math.random) {
+  return Math.min(8000, 500 * 2 ** (failures - 1)) * (0.75 + random() / 2);
+}
+
+export const pause = (wait) => new Promise((resolve) => setTimeout(resolve, wait));

@@ -1,0 +1,45 @@
+// Typed text survives a reload, a lost connection and a look at another ticket.
+import { keyOf, textOf } from "./forms.js";
+import { recall, remember, remembered } from "./storage.js";
+
+const keptFields = (form) => form.querySelectorAll("[data-kept]");
+const nameOfField = (form, field) => `${keyOf(form)}.${field.name}`;
+
+export const hasDraft = (key) => Boolean(recall("draft", key));
+
+export function keep(form) {
+  remember("draft", keyOf(form), textOf(form).value);
+  for (const field of keptFields(form)) remember("draft", nameOfField(form, field), field.value);
+}
+
+export function restore(form) {
+  const box = textOf(form);
+  box.value ||= recall("draft", keyOf(form)) ?? "";
+  for (const field of keptFields(form)) field.value ||= recall("draft", nameOfField(form, field)) ?? "";
+}
+
+// Takes the text of a message that has been stored out of a draft, and leaves what was typed behind it.
+export function without(draft, text) {
+  const rest = draft.trimStart();
+  return rest.startsWith(text) ? rest.slice(text.length).trimStart() : draft;
+}
+
+// The same for a form, whether the page shows it or not.
+export function forget(key, form, text) {
+  for (const name of remembered("draft").filter((other) => other.startsWith(`${key}.`))) remember("draft", name, "");
+  if (!form) {
+    remember("draft", key, without(recall("draft", key) ?? "", text));
+    return;
+  }
+  textOf(form).value = without(textOf(form).value, text);
+  remember("draft", key, textOf(form).value);
+}
+
+// What was typed into one form goes on in another, which took its place.
+export function moveDraft(from, form) {
+  const text = recall("draft", from);
+  if (!text || textOf(form).value) return;
+  textOf(form).value = text;
+  remember("draft", from, "");
+  keep(form);
+}
