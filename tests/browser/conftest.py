@@ -54,7 +54,9 @@ class Window:
     def _on_console(self, message: Any) -> None:
         # That a request failed is what some tests are about; the page has to cope with it.
         if message.type in ("error", "warning") and not re.search(
-            r"Failed to load resource|net::ERR|WebSocket connection to|Failed to fetch|htmx:ws:error", message.text
+            r"Failed to load resource|net::ERR|WebSocket connection to|Failed to fetch|htmx:ws:error"
+            r"|upload was cut off|htmx:error: timeout",
+            message.text,
         ):
             self.complaints.append(f"{message.type}: {message.text}")
 

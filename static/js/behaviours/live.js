@@ -5,6 +5,7 @@ const SHOW_AFTER = 2000; // a short gap is nobody's business
 const POLL_AFTER = 5000;
 const POLL_EVERY = 3000;
 const BACK_FOR = 2000;
+const GIVEN_UP_AFTER = 10_000;
 const ANSWER_AFTER = 1500;
 const SIGNED_OUT = 4401;
 
@@ -70,7 +71,11 @@ function onClose(event) {
   if (event.detail.code === SIGNED_OUT) leave();
 }
 
+// A page that is being left, by its logout for one, goes where it is going.
+let isLeft = false;
+
 function leave() {
+  if (isLeft) return;
   const here = window.location.pathname + window.location.search;
   if (root.hasAttribute("data-desk")) window.location.assign(`/agent/login?next=${encodeURIComponent(here)}`);
   else window.location.reload();
@@ -139,6 +144,10 @@ if (root) {
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
   document.addEventListener("resume", wake);
   window.addEventListener("online", wake);
+  window.addEventListener("beforeunload", () => {
+    isLeft = true;
+    setTimeout(() => (isLeft = false), GIVEN_UP_AFTER);
+  });
   document.addEventListener("live:chat_state", ({ detail }) => {
     root.dataset.status = detail.status;
   });

@@ -83,6 +83,7 @@ async function attempt(line) {
   const message = line.first;
   if (!message || line.isBusy || message.isStopped) return;
   line.isBusy = true;
+  say(line, "started");
   say(line);
   const file = message.hasPicture ? await keptPicture(message.id) : undefined;
   if (message.hasPicture && !file) {
@@ -181,8 +182,8 @@ function tryLater(line, message, wait) {
   if (!message.isStopped) line.timer = setTimeout(() => attempt(line), Math.max(wait, backoff(line.failures)));
 }
 
-function say(line) {
-  document.dispatchEvent(new CustomEvent("sending:changed", { detail: line }));
+function say(line, what = "changed") {
+  document.dispatchEvent(new CustomEvent(`sending:${what}`, { detail: line }));
 }
 
 // Moments at which another try is worth it

@@ -6,7 +6,6 @@ function show(form) {
   const line = lineOf(keyOf(form));
   form.toggleAttribute("data-sending", line.state === "sending");
   const error = placeOfError(form);
-  if (line.state === "sending") error.replaceChildren();
   if (line.state === "stopped" && !error.childElementCount) error.append(copyOf(form, "stopped"));
   // Once for each state, not at each attempt: screen readers say it.
   const place = placeOfState(form);
@@ -26,6 +25,10 @@ function showAll() {
 document.addEventListener("sending:changed", ({ detail: line }) => {
   const form = formOf(line.key);
   if (form) show(form);
+});
+document.addEventListener("sending:started", ({ detail: line }) => {
+  const form = formOf(line.key);
+  if (form) placeOfError(form).replaceChildren();
 });
 // A fragment from the server knows nothing of what is under way here.
 document.addEventListener("htmx:after:swap", showAll);

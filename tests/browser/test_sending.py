@@ -1,0 +1,606 @@
+"""A message is sent until the server has it: kept, sent again by itself, stored once, in order."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.server import Server
+
+POSTS = "**/chat/messages"
+TRYING = "Not sent yet. Trying again…"
+STOPPED = "Not sent. Your message is kept here."
+PART = re.compile(r'name="(\w+)"\r\n\r\n(.*?)\r\n--', re.DOTALL)
+# Pictures are redrawn in a process of their own, which takes a while to start on a busy machine.
+REDRAWN = 20 * SECOND
+
+
+@pytest.fixture
+def started(vera: Customer) -> Customer:
+    """A customer whose chat has begun."""
+    vera.start("Hello")
+    vera.is_live()
+    return vera
+
+
+class Wire:
+    """What becomes of a page's posts on their way, and the ids that they carried."""
+
+    def __init__(self, page: Page, pattern: str = POSTS) -> None:
+        self.ids: list[str] = []
+        self.texts: list[str] = []
+        self.fates: list[Callable[[Route], Any]] = []
+        self.default: Callable[[Route], Any] = lambda route: route.continue_()
+        page.route(pattern, self._on_post)
+
+    def _on_post(self, route: Route) -> None:
+        if route.request.method != "POST":
+            route.continue_()
+            return
+        body = (route.request.post_data_buffer or b"").decode("utf-8", "replace")
+        is_multipart = "multipart" in route.request.headers["content-type"]
+        fields = dict(PART.findall(body) if is_multipart else urllib.parse.parse_qsl(body))
+        self.ids.append(fields["client_message_id"])
+        self.texts.append(fields.get("message", ""))
+        (self.fates.pop(0) if self.fates else self.default)(route)
+
+
+def lose_the_answer(route: Route) -> None:
+    """Let a request arrive, and nobody hear that it did."""
+    route.fetch()
+    route.abort()
+
+
+def cut(route: Route) -> None:
+    """Let a request not even arrive."""
+    route.abort()
+
+
+def answer(status: int, **headers: str) -> Callable[[Route], None]:
+    """Let something between page and server answer."""
+    return lambda route: route.fulfill(status=status, headers={key.replace("_", "-"): headers[key] for key in headers})
+
+
+def storage_of(page: Page) -> dict[str, Any]:
+    """Give what the tab still keeps of messages and drafts."""
+    kept: dict[str, Any] = page.evaluate(
+        """async () => {
+            const database = await new Promise((resolve) => {
+                const request = indexedDB.open("supportchat", 1);
+                request.onupgradeneeded = () => request.result.createObjectStore("pictures");
+                request.onsuccess = () => resolve(request.result);
+            });
+            const pictures = await new Promise((resolve) => {
+                const request = database.transaction("pictures").objectStore("pictures").getAllKeys();
+                request.onsuccess = () => resolve(request.result);
+            });
+            database.close();
+            return { tab: Object.keys(sessionStorage), pictures };
+        }"""
+    )
+    return kept
+
+
+def texts_in(rows: Any, sender: str = "user") -> list[str]:
+    """Give the messages that the database holds."""
+    return [text for (text,) in rows("select message from chat_messages where sender = %s order by seq", sender)]
+
+
+def test_a_message_whose_answer_was_lost_goes_again_by_itself_and_is_stored_once(started: Customer, rows: Any) -> None:
+    wire = Wire(started.page)
+    wire.fates = [lose_the_answer, cut]
+    started.write("Exactly once")
+    started.sees(TRYING)
+    expect(started.box).to_have_value("Exactly once")
+    expect(started.messages.last).to_have_text("Exactly once")
+    expect(started.box).to_have_value("")
+    started.does_not_see(TRYING)
+    assert len(wire.ids) == 3
+    assert len(set(wire.ids)) == 1
+    expect(started.page.get_by_text("Exactly once")).to_have_count(1)
+    assert texts_in(rows) == ["Hello", "Exactly once"]
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_what_only_failed_for_the_moment_is_tried_again(started: Customer, rows: Any, status: int) -> None:
+    wire = Wire(started.page)
+    wire.fates = [answer(status)] * 2
+    started.write("Still coming")
+    expect(started.messages.last).to_have_text("Still coming")
+    assert len(set(wire.ids)) == 1
+    assert texts_in(rows) == ["Hello", "Still coming"]
+
+
+def test_an_answer_that_is_not_ours_does_not_count_as_one(started: Customer, rows: Any) -> None:
+    wire = Wire(started.page)
+    wire.fates = [lambda route: route.fulfill(status=200, body="<h1>Welcome to our hotel</h1>")]
+    started.write("Is this the desk?")
+    started.sees(TRYING)
+    expect(started.messages.last).to_have_text("Is this the desk?")
+    started.does_not_see("hotel")
+    assert texts_in(rows) == ["Hello", "Is this the desk?"]
+
+
+def test_the_waits_grow_from_half_a_second_to_eight_each_with_jitter(windows: Opener) -> None:
+    vera: Customer = windows(Customer, bypass_csp=True).visit()
+    waits = vera.page.evaluate(
+        """async () => {
+            const address = document.querySelector("script[type=module]").src.replace("app", "lib/timing");
+            const { backoff } = await import(address);
+            const waits = (failures) => [0, 0.5, 1].map((random) => backoff(failures, () => random));
+            return [1, 2, 3, 4, 5, 6, 60].map(waits);
+        }"""
+    )
+    planned = [500, 1000, 2000, 4000, 8000, 8000, 8000]
+    assert waits == [[0.75 * wait, wait, 1.25 * wait] for wait in planned]
+
+
+def test_after_ten_minutes_it_says_that_it_is_not_sent_and_offers_to_retry(windows: Opener, rows: Any) -> None:
+    vera: Customer = windows(Customer)
+    vera.page.clock.install()
+    vera.start("Hello")
+    vera.is_live()
+    wire = Wire(vera.page)
+    wire.default = cut
+    vera.write("Patience")
+    vera.sees(TRYING)
+    start = vera.page.evaluate("Date.now()")
+    while not vera.page.get_by_text(STOPPED).count():
+        vera.page.clock.run_for(10 * SECOND)
+        assert vera.page.evaluate("Date.now()") - start < 700 * SECOND
+    assert vera.page.evaluate("Date.now()") - start > 600 * SECOND
+    assert len(wire.ids) > 30
+    vera.does_not_see(TRYING)
+    expect(vera.box).to_have_value("Patience")
+    vera.page.reload()
+    vera.sees(STOPPED)
+    tries = len(wire.ids)
+    vera.page.clock.run_for(60 * SECOND)
+    assert len(wire.ids) == tries
+    wire.default = lambda route: route.continue_()
+    vera.page.get_by_role("button", name="Retry").click()
+    expect(vera.messages.last).to_have_text("Patience")
+    assert len(set(wire.ids)) == 1
+    assert texts_in(rows) == ["Hello", "Patience"]
+
+
+def test_the_server_says_how_long_it_wants_to_be_left_alone(windows: Opener) -> None:
+    vera: Customer = windows(Customer)
+    vera.page.clock.install()
+    vera.start("Hello")
+    vera.is_live()
+    wire = Wire(vera.page)
+    wire.fates = [answer(503, Retry_After="30")]
+    vera.write("When you can")
+    vera.sees(TRYING)
+    vera.page.clock.run_for(29 * SECOND)
+    assert len(wire.ids) == 1
+    vera.page.clock.run_for(2 * SECOND)
+    expect(vera.messages.last).to_have_text("When you can")
+    assert len(wire.ids) == 2
+
+
+def test_try_now_does_not_wait(windows: Opener) -> None:
+    vera: Customer = windows(Customer)
+    vera.page.clock.install()
+    vera.start("Hello")
+    vera.is_live()
+    wire = Wire(vera.page)
+    wire.fates = [answer(503, Retry_After="60")]
+    vera.write("Now please")
+    vera.page.get_by_role("button", name="Try now").click()
+    expect(vera.messages.last).to_have_text("Now please")
+    assert len(set(wire.ids)) == 1
+
+
+def test_enter_again_does_not_wait_either_and_doubles_nothing(started: Customer, rows: Any) -> None:
+    wire = Wire(started.page)
+    wire.fates = [answer(503, Retry_After="60")]
+    started.write("Impatient")
+    started.sees(TRYING)
+    started.box.press("Enter")
+    expect(started.messages.last).to_have_text("Impatient")
+    assert len(set(wire.ids)) == 1
+    assert texts_in(rows) == ["Hello", "Impatient"]
+
+
+def test_a_browser_that_is_online_again_tries_at_once(started: Customer) -> None:
+    wire = Wire(started.page)
+    wire.fates = [answer(503, Retry_After="60")]
+    started.write("Out of the tunnel")
+    started.sees(TRYING)
+    started.context.set_offline(True)
+    started.context.set_offline(False)
+    expect(started.messages.last).to_have_text("Out of the tunnel", timeout=10 * SECOND)
+
+
+def test_a_socket_that_is_back_brings_the_message_with_it(started: Customer, server: Server, rows: Any) -> None:
+    server.stop()
+    started.write("Written while it was down")
+    started.sees(TRYING)
+    server.start()
+    expect(started.messages.last).to_have_text("Written while it was down", timeout=15 * SECOND)
+    expect(started.box).to_have_value("")
+    assert texts_in(rows) == ["Hello", "Written while it was down"]
+
+
+def test_trying_again_is_read_out_once(started: Customer) -> None:
+    started.page.evaluate(
+        """() => {
+            window.said = 0;
+            new MutationObserver((changes) => (window.said += changes.filter((c) => c.addedNodes.length).length))
+                .observe(document.querySelector("[data-unsent]"), { childList: true, subtree: true });
+        }"""
+    )
+    wire = Wire(started.page)
+    wire.fates = [cut] * 3
+    started.write("Quietly")
+    started.sees(TRYING)
+    expect(started.page.locator("[data-unsent]")).to_have_attribute("role", "status")
+    expect(started.messages.last).to_have_text("Quietly", timeout=10 * SECOND)
+    assert len(wire.ids) == 4
+    assert started.page.evaluate("window.said") == 1
+
+
+def test_a_refusal_is_said_and_not_tried_again(started: Customer, rows: Any) -> None:
+    wire = Wire(started.page)
+    started.page.evaluate("document.querySelector('#composer-text').maxLength = 9000")
+    started.write("x" * 8001)
+    started.sees("more than 8000 characters")
+    expect(started.box).to_have_value("x" * 8001)
+    started.write("Shorter")
+    expect(started.messages.last).to_have_text("Shorter")
+    assert len(wire.ids) == 2
+    assert len(set(wire.ids)) == 2
+    assert texts_in(rows) == ["Hello", "Shorter"]
+
+
+def test_what_somebody_changes_is_not_tried_again_but_sent_as_a_new_message(started: Customer, rows: Any) -> None:
+    wire = Wire(started.page)
+    wire.fates = [lose_the_answer]
+    wire.default = cut
+    started.write("First try")
+    started.sees(TRYING)
+    started.box.fill("First tries")
+    started.box.fill("Second thoughts")
+    started.sees("Not sent, as you are changing it.")
+    before = len(wire.ids)
+    wire.default = lambda route: route.continue_()
+    started.box.press("Enter")
+    expect(started.messages.last).to_have_text("Second thoughts")
+    assert wire.ids[before:] != wire.ids[:1]
+    assert wire.texts[before:] == ["Second thoughts"]
+    assert texts_in(rows) == ["Hello", "First try", "Second thoughts"]
+
+
+def test_what_was_sent_first_is_sent_again_also_when_somebody_goes_on_typing(started: Customer, rows: Any) -> None:
+    wire = Wire(started.page)
+    wire.fates = [answer(503, Retry_After="60")]
+    started.write("First")
+    started.sees(TRYING)
+    started.box.press("End")
+    started.box.press_sequentially(" and more")
+    started.page.get_by_role("button", name="Try now").click()
+    expect(started.messages.last).to_have_text("First")
+    expect(started.box).to_have_value("and more")
+    assert set(wire.texts) == {"First"}
+    assert texts_in(rows) == ["Hello", "First"]
+
+
+def test_a_fast_typist_loses_nothing_and_sends_nothing_twice(started: Customer, alice: Agent, rows: Any) -> None:
+    wire = Wire(started.page)
+    held: list[Route] = []
+    wire.fates = [held.append]
+    for text in ("one", "two", "three"):
+        started.box.press("End")
+        started.box.press_sequentially(text)
+        started.box.press("Enter")
+        started.box.press("Enter")
+    started.box.press_sequentially("and a half")
+    assert len(held) == 1
+    held[0].continue_()
+    expect(started.messages.last).to_have_text("three")
+    expect(started.box).to_have_value("and a half")
+    assert texts_in(rows) == ["Hello", "one", "two", "three"]
+    assert wire.texts == ["one", "two", "three"]
+    alice.open()
+    expect(alice.messages).to_have_text(["Hello", "one", "two", "three"])
+
+
+def test_sending_says_so_only_when_it_takes_long_and_nothing_moves(started: Customer) -> None:
+    wire = Wire(started.page)
+    held: list[Route] = []
+    wire.fates = [held.append]
+    button = started.page.locator("#composer [data-send]")
+    before = button.bounding_box()
+    expect(button).to_have_accessible_name("Send")
+    started.write("Slowly")
+    expect(button).to_have_accessible_name("Sending…")
+    assert button.bounding_box() == before
+    held[0].continue_()
+    expect(button).to_have_accessible_name("Send")
+    expect(started.messages.last).to_have_text("Slowly")
+
+
+def test_after_a_reload_sending_goes_on_with_the_same_message(started: Customer, rows: Any) -> None:
+    wire = Wire(started.page)
+    wire.fates = [lose_the_answer]
+    wire.default = cut
+    started.write("Through the reload")
+    started.sees(TRYING)
+    started.page.reload()
+    started.sees(TRYING)
+    expect(started.box).to_have_value("Through the reload")
+    wire.default = lambda route: route.continue_()
+    started.page.get_by_role("button", name="Try now").click()
+    expect(started.box).to_have_value("")
+    expect(started.messages).to_have_text(["Hello", "Through the reload"])
+    assert len(set(wire.ids)) == 1
+    assert texts_in(rows) == ["Hello", "Through the reload"]
+    assert storage_of(started.page) == {"tab": [], "pictures": []}
+
+
+def test_after_a_crash_of_the_tab_sending_goes_on_with_the_same_message(
+    started: Customer, server: Server, rows: Any
+) -> None:
+    server.stop()
+    started.write("Through the crash")
+    started.sees(TRYING)
+    kept = started.page.evaluate("sessionStorage['unsent::chat-1001']")
+    client = started.context.new_cdp_session(started.page)
+    with started.page.expect_event("crash"), contextlib.suppress(PlaywrightError):
+        started.page.goto("chrome://crash")
+    server.start()
+    client.send("Page.navigate", {"url": f"{started.url}/chat"})  # as somebody does who presses "Reload"
+    deadline = time.monotonic() + 30
+    while texts_in(rows) != ["Hello", "Through the crash"]:
+        assert time.monotonic() < deadline
+    (found,) = rows("select client_message_id::text from chat_messages where message = 'Through the crash'")
+    assert found[0] in kept
+
+
+def test_a_picture_goes_again_by_itself_and_after_a_reload(started: Customer, photo: Path, rows: Any) -> None:
+    wire = Wire(started.page)
+    wire.fates = [lose_the_answer]
+    wire.default = cut
+    started.page.locator("#composer-image").set_input_files(photo)
+    started.write("Look at this")
+    started.sees(TRYING)
+    assert storage_of(started.page)["pictures"] == [wire.ids[0]]
+    started.page.reload()
+    started.sees("photo.png")
+    wire.default = lambda route: route.continue_()
+    started.page.get_by_role("button", name="Try now").click()
+    expect(started.page.locator(".message--mine .picture img")).to_be_visible(timeout=REDRAWN)
+    expect(started.page.locator("[data-preview]")).to_be_hidden()
+    expect(started.box).to_have_value("")
+    assert len(set(wire.ids)) == 1
+    assert rows("select count(*) from chat_messages where message = 'Look at this'") == [(1,)]
+    assert rows("select count(*) from chat_images") == [(1,)]
+    assert storage_of(started.page) == {"tab": [], "pictures": []}
+
+
+def test_a_picture_that_is_chosen_meanwhile_goes_with_the_next_message(
+    started: Customer, photo: Path, rows: Any
+) -> None:
+    wire = Wire(started.page)
+    held: list[Route] = []
+    wire.fates = [held.append]
+    started.page.locator("#composer-image").set_input_files(photo)
+    started.write("First picture")
+    expect(started.page.get_by_role("button", name="Sending…")).to_be_visible()
+    started.page.locator("#composer-image").set_input_files(
+        {"name": "second.png", "mimeType": "image/png", "buffer": photo.read_bytes()}
+    )
+    held[0].continue_()
+    expect(started.page.locator(".message--mine .picture img")).to_have_count(1, timeout=REDRAWN)
+    started.sees("second.png")
+    started.box.press("Enter")
+    expect(started.page.locator(".message--mine .picture img")).to_have_count(2, timeout=REDRAWN)
+    expect(started.page.locator("[data-preview]")).to_be_hidden()
+    assert rows("select count(*) from chat_images") == [(2,)]
+
+
+def test_pictures_that_nobody_came_back_for_go_after_a_day(started: Customer) -> None:
+    started.page.evaluate(
+        """() => new Promise((resolve) => {
+            const request = indexedDB.open("supportchat", 1);
+            request.onsuccess = () => {
+                const change = request.result.transaction("pictures", "readwrite");
+                const day = 24 * 60 * 60 * 1000;
+                const store = change.objectStore("pictures");
+                store.put({ file: new File([], "old.png"), at: Date.now() - day - 1000 }, "old");
+                store.put({ file: new File([], "new.png"), at: Date.now() - 1000 }, "new");
+                change.oncomplete = resolve;
+            };
+        })"""
+    )
+    started.page.reload()
+    started.is_live()
+    assert storage_of(started.page)["pictures"] == ["new"]
+
+
+def test_a_chat_is_started_once_however_often_its_answer_is_lost(vera: Customer, photo: Path, rows: Any) -> None:
+    vera.visit()
+    wire = Wire(vera.page, "**/chat")
+    wire.fates = [cut]
+    wire.default = cut
+    vera.page.get_by_label("Your message").fill("It does not start")
+    vera.page.get_by_label("Name").fill("Vera Lindt")
+    vera.page.get_by_label("Phone").fill("+4930901820")
+    vera.page.locator("#start-image").set_input_files(photo)
+    vera.page.get_by_role("button", name="Start Chat").click()
+    vera.sees(TRYING)
+    vera.page.reload()
+    vera.sees(TRYING)
+    expect(vera.page.get_by_label("Your message")).to_have_value("It does not start")
+    expect(vera.page.get_by_label("Name")).to_have_value("Vera Lindt")
+    expect(vera.page.get_by_label("Phone")).to_have_value("+4930901820")
+    vera.sees("photo.png")
+    wire.fates = []
+    wire.default = lambda route: route.continue_()
+    vera.page.get_by_role("button", name="Try now").click()
+    vera.sees("Ticket #1001")
+    expect(vera.messages).to_have_text(["It does not start"])
+    expect(vera.page.locator(".message--mine .picture img")).to_be_visible(timeout=REDRAWN)
+    expect(vera.box).to_have_value("")
+    assert len(set(wire.ids)) == 1
+    assert rows("select customer_name from user_sessions") == [("Vera Lindt",)]
+    assert texts_in(rows) == ["It does not start"]
+    assert storage_of(vera.page) == {"tab": [], "pictures": []}
+
+
+def test_a_start_whose_answer_was_lost_before_a_reload_is_not_started_again(vera: Customer, rows: Any) -> None:
+    vera.visit()
+    wire = Wire(vera.page, "**/chat")
+    wire.fates = [lose_the_answer]
+    wire.default = cut
+    vera.page.get_by_label("Your message").fill("Did it arrive?")
+    vera.page.get_by_role("button", name="Start Chat").click()
+    vera.sees(TRYING)
+    wire.default = lambda route: route.continue_()
+    with vera.page.expect_response(lambda response: response.request.method == "POST" and response.ok):
+        vera.page.reload()
+    expect(vera.messages).to_have_text(["Did it arrive?"])
+    expect(vera.box).to_have_value("")
+    vera.page.wait_for_function("Object.keys(sessionStorage).length === 0")
+    assert texts_in(rows) == ["Did it arrive?"]
+
+
+def test_what_was_typed_behind_the_start_goes_on_in_the_chat(vera: Customer) -> None:
+    vera.visit()
+    wire = Wire(vera.page, "**/chat")
+    held: list[Route] = []
+    wire.fates = [held.append]
+    vera.page.get_by_label("Your message").fill("Hello")
+    vera.page.get_by_role("button", name="Start Chat").click()
+    vera.page.get_by_label("Your message").press("End")
+    vera.page.get_by_label("Your message").press_sequentially(" there is more")
+    held[0].continue_()
+    expect(vera.box).to_have_value("there is more")
+    expect(vera.messages).to_have_text(["Hello"])
+
+
+def test_a_reply_and_a_note_go_again_by_themselves(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("Hello")
+    alice.open()
+    replies = Wire(alice.page, "**/tickets/1001/messages")
+    replies.fates = [lose_the_answer, cut]
+    alice.write("An answer")
+    alice.sees(TRYING)
+    expect(vera.messages.last).to_have_text("An answer")
+    expect(alice.box).to_have_value("")
+    notes = Wire(alice.page, "**/tickets/1001/notes")
+    notes.fates = [lose_the_answer, answer(503)]
+    alice.note("A note")
+    expect(alice.page.locator(".message--note")).to_have_count(1)
+    expect(alice.page.locator("#note-text")).to_have_value("")
+    assert len(replies.ids) == len(notes.ids) == 3
+    assert len(set(replies.ids)) == len(set(notes.ids)) == 1
+    assert texts_in(rows, "agent") == ["An answer"]
+    assert rows("select count(*) from ticket_notes") == [(1,)]
+
+
+def test_a_reply_goes_on_while_the_agent_looks_at_another_ticket(
+    alice: Agent, vera: Customer, windows: Opener, rows: Any
+) -> None:
+    vera.start("One")
+    victor: Customer = windows(Customer)
+    victor.start("Two")
+    alice.open(1001)
+    wire = Wire(alice.page, "**/tickets/1001/messages")
+    wire.fates = [lose_the_answer]
+    wire.default = cut
+    alice.write("For the first ticket")
+    alice.sees(TRYING)
+    alice.open(1002)
+    alice.does_not_see(TRYING)
+    expect(alice.row(1001).get_by_text("Draft")).to_be_visible()
+    expect(alice.box).to_have_value("")
+    wire.default = lambda route: route.continue_()
+    expect(alice.row(1001).get_by_text("Draft")).to_be_hidden(timeout=15 * SECOND)
+    alice.open(1001)
+    expect(alice.messages).to_have_text(["One", "For the first ticket"])
+    expect(alice.box).to_have_value("")
+    assert len(set(wire.ids)) == 1
+    assert texts_in(rows, "agent") == ["For the first ticket"]
+    victor.does_not_see("For the first ticket")
+
+
+def test_a_change_of_the_ticket_does_not_touch_what_is_being_sent(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("Hello")
+    alice.open()
+    wire = Wire(alice.page, "**/tickets/1001/messages")
+    wire.fates = [lose_the_answer]
+    wire.default = cut
+    alice.write("Is it still yours?")
+    alice.sees(TRYING)
+    with alice.page.expect_response("**/tickets/1001/changes"):
+        rows("update tickets set version = version + 1")
+    alice.sees(TRYING)
+    expect(alice.box).to_have_value("Is it still yours?")
+    wire.default = lambda route: route.continue_()
+    expect(alice.messages.last).to_have_text("Is it still yours?", timeout=15 * SECOND)
+    expect(alice.box).to_have_value("")
+    assert len(set(wire.ids)) == 1
+    assert texts_in(rows, "agent") == ["Is it still yours?"]
+
+
+def test_a_session_that_ends_leads_to_the_login_and_loses_nothing(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("Hello")
+    alice.open()
+    wire = Wire(alice.page, "**/tickets/1001/messages")
+    wire.default = cut
+    alice.write("Half sent")
+    alice.sees(TRYING)
+    rows("delete from agent_sessions")
+    wire.default = lambda route: route.continue_()
+    alice.page.wait_for_url("**/agent/login*", timeout=15 * SECOND)
+    alice.log_in("alice", "/agent?ticket=1001")
+    expect(alice.messages.last).to_have_text("Half sent")
+    expect(alice.box).to_have_value("")
+    assert len(set(wire.ids)) == 1
+    assert texts_in(rows, "agent") == ["Half sent"]
+
+
+def test_a_colleague_at_the_same_tab_finds_nothing_of_it(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("Hello")
+    alice.open()
+    wire = Wire(alice.page, "**/tickets/1001/messages")
+    wire.default = cut
+    alice.write("From Alice")
+    alice.sees(TRYING)
+    rows("delete from agent_sessions")
+    alice.page.wait_for_url("**/agent/login*", timeout=15 * SECOND)
+    wire.default = lambda route: route.continue_()
+    alice.log_in("bob", "/agent?ticket=1001")
+    alice.is_live()
+    alice.press("Take over")
+    expect(alice.box).to_have_value("")
+    alice.write("From Bob")
+    expect(alice.messages).to_have_text(["Hello", "From Bob"])
+    assert texts_in(rows, "agent") == ["From Bob"]
+
+
+def test_a_logout_leaves_nothing_in_the_browser(alice: Agent, vera: Customer, photo: Path) -> None:
+    vera.start("Hello")
+    alice.open()
+    wire = Wire(alice.page, "**/tickets/1001/messages")
+    wire.default = cut
+    alice.page.locator("#reply-image").set_input_files(photo)
+    alice.write("Secret")
+    alice.sees(TRYING)
+    alice.page.locator(".rail__me summary").click()
+    alice.page.get_by_role("button", name="Log out").click()
+    alice.page.wait_for_url("**/agent/login")
+    assert storage_of(alice.page) == {"tab": [], "pictures": []}
