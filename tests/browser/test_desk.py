@@ -63,7 +63,7 @@ def test_a_claim_that_comes_too_late_is_answered_with_who_was_faster(
     bob.sees("Take over")
     with bob.page.expect_response("**/tickets?*"):
         vera.write("Thank you")  # the queue is asked for anew, by the page itself
-    expect(bob.row()).to_contain_text("Thank you")
+    bob.sees("Thank you")
     expect(bob.page.locator("#notice")).to_contain_text("Alice Kern was faster")
     bob.page.locator("#view-all").click()
     expect(bob.page.locator("#notice")).to_be_empty()
@@ -181,11 +181,12 @@ def test_a_long_name_never_hides_the_number_of_the_ticket(windows: Opener, vera:
 
 
 @pytest.mark.mode("postgres")
-def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, bob: Agent, vera: Customer) -> None:
+def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, vera: Customer, windows: Opener) -> None:
     vera.start("Hello")
     alice.row().get_by_role("link").press("Enter")
     expect(alice.box).to_be_focused()
     expect(alice.row().get_by_role("link")).to_have_attribute("aria-current", "true")
+    bob: Agent = windows(Agent).log_in("bob")
     bob.page.locator("#view-all").click()
     bob.row().get_by_role("link").press("Enter")
     expect(bob.page.get_by_role("heading", level=1, name="#1001")).to_be_focused()
@@ -203,9 +204,9 @@ def test_a_frame_for_a_ticket_that_is_not_open_any_more_is_let_go(windows: Opene
 
     alice.page.route_web_socket("**/agent/ws", late)
     alice.log_in().open()
-    swap = {"swap": "upsert key:data-seq"}
-    sockets[-1].send(json.dumps({"content": "<li>Late</li>", "target": "#messages-1999", **swap}))
-    sockets[-1].send(json.dumps({"content": "<li data-seq='99'>In time</li>", "target": "#messages-1001", **swap}))
+    for number, text in ((1999, "Late"), (1001, "In time")):
+        frame = {"content": f"<p>{text}</p>", "target": f"#typing-{number}", "swap": "innerHTML"}
+        sockets[-1].send(json.dumps(frame))
     alice.sees("In time")
     alice.does_not_see("Late")  # and no console has complained
 

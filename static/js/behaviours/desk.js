@@ -45,11 +45,24 @@ function moveFocus() {
   (box || desk.querySelector("[data-ticket-title]"))?.focus({ preventScroll: true });
 }
 
+// A reload shows the queue in the same view.
+function keepView(view) {
+  const address = new URL(window.location);
+  address.search = searchFor(view, address.searchParams.get("ticket"));
+  window.history.replaceState(window.history.state, "", address);
+}
+
+function searchFor(view, ticket) {
+  const values = new URLSearchParams();
+  if (view !== "mine") values.set("view", view);
+  if (ticket) values.set("ticket", ticket);
+  return values.toString();
+}
+
 // What a notice says was the answer to something that somebody did: it stays until they do the next thing. Requests that
 // the page makes by itself leave it.
 function clearNotice(event) {
-  const isByHand = ["click", "submit"].includes(event.detail.ctx.sourceEvent?.type);
-  if (isByHand) notice.replaceChildren();
+  if (event.type === "submit" || event.detail.ctx.sourceEvent?.type === "click") notice.replaceChildren();
 }
 
 // Another ticket has been opened while this was on its way. The page catches up when it shows that ticket again.
@@ -72,11 +85,12 @@ function start() {
   desk.addEventListener("htmx:config:request", (event) => {
     const { request } = event.detail.ctx;
     if (!request.action.startsWith("/tickets") || request.method !== "GET") return;
-    view = event.target.dataset.view ?? view;
+    if (event.target.dataset.view) keepView((view = event.target.dataset.view));
     if (event.target.id === "queue") request.body.set("view", view);
     if (event.target.id === "queue" || event.target.dataset.view) request.body.set("ticket", openTicket());
   });
   desk.addEventListener("htmx:before:request", clearNotice);
+  desk.addEventListener("submit", clearNotice, { capture: true });
   desk.addEventListener("htmx:ws:before:message:incoming", dropForAnotherTicket);
   desk.addEventListener("htmx:after:swap", (event) => {
     if (event.detail.ctx.target?.id === "ticket") onTicketShown();
@@ -86,7 +100,7 @@ function start() {
     if (event.target.closest("[data-drawer]")) toggleDrawer(!desk.hasAttribute("data-drawer-open"));
     if (event.target.closest("[data-drawer-close]")) toggleDrawer(false);
     const back = event.target.closest("[data-back]");
-    if (back) back.search = view === "mine" ? "" : `?view=${view}`;
+    if (back) back.search = searchFor(view);
   });
   desk.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && desk.hasAttribute("data-drawer-open")) toggleDrawer(false);
