@@ -73,6 +73,18 @@ def test_an_agent_who_is_lost_is_led_to_the_desk(web: Web) -> None:
     assert "To the chat" not in page
 
 
+def test_a_text_that_runs_from_the_right_leaves_its_bubble_where_it_was(web: Web, vera: Browser) -> None:
+    vera.post("/chat/messages", message="\u05e9\u05dc\u05d5\u05dd")
+    for page in (vera.get("/chat"), web.agent("alice").get("/agent?ticket=1001")):
+        assert '<p class="bubble"><span dir="auto">\u05e9\u05dc\u05d5\u05dd</span></p>' in page.get_data(as_text=True)
+
+
+def test_the_headline_of_the_status_page_is_a_sentence(web: Web, rows: Any) -> None:
+    admin = web.agent("carol")
+    rows("drop table chat_messages cascade")
+    assert "chat_messages is missing" in text_of(admin.get("/status").get_data(as_text=True))
+
+
 def test_a_moment_in_a_sentence_is_marked_for_the_readers_own_time() -> None:
     assert with_local_times("<3 rows>, the newest of 2026-11-24 06:18 UTC") == (
         '&lt;3 rows&gt;, the newest of <time datetime="2026-11-24T06:18Z" data-moment>2026-11-24 06:18 UTC</time>'
