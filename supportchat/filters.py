@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from flask import Flask
+from markupsafe import Markup, escape
+
+from . import auth
 
 REASONS = {
     "least_loaded": "least loaded",
@@ -20,8 +24,9 @@ REASONS = {
 
 def init_app(app: Flask) -> None:
     """Give the filters to every template."""
-    for function in (initials, first_name, clock, duration, reason):
+    for function in (initials, first_name, clock, with_local_times, duration, reason, kept_view):
         app.jinja_env.filters[function.__name__] = function
+    app.jinja_env.globals["is_agents_browser"] = is_agents_browser
 
 
 def initials(name: str | None) -> str:
@@ -41,6 +46,12 @@ def clock(moment: str) -> str:
     return datetime.fromisoformat(moment).strftime("%H:%M UTC")
 
 
+def with_local_times(text: str) -> Markup:
+    """Mark each moment of a sentence, written as '2026-01-31 14:05 UTC', for scripts to write it in local time."""
+    marked = r'<time datetime="\1T\2Z" data-moment>\1 \2 UTC</time>'
+    return Markup(re.sub(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC", marked, str(escape(text))))  # noqa: S704
+
+
 def duration(seconds: int | None) -> str:
     """Write a number of seconds in the one unit that says enough."""
     if seconds is None:
@@ -50,6 +61,16 @@ def duration(seconds: int | None) -> str:
     if seconds < 3600:
         return f"{round(seconds / 60)} min"
     return f"{round(seconds / 3600)} h"
+
+
+def kept_view(view: str) -> str | None:
+    """Give a view of the queue as an address carries it: None for the one that needs no word."""
+    return None if view == "mine" else view
+
+
+def is_agents_browser() -> bool:
+    """Whether an agent has logged in here. It asks no database: pages about errors want to know."""
+    return bool(auth.agent_token_hash())
 
 
 def reason(code: str) -> str:

@@ -4,6 +4,8 @@ import "./behaviours/timeline.js";
 import "./behaviours/live.js";
 import "./behaviours/receipts.js";
 import "./behaviours/composer.js";
+import "./behaviours/counter.js";
+import "./behaviours/started.js";
 import "./behaviours/pictures.js";
 import "./behaviours/unsent.js";
 import "./behaviours/sending.js";

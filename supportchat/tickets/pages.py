@@ -7,7 +7,7 @@ from typing import Any
 from flask import g, request, url_for
 
 from ..database import call
-from ..forms import new_message_id
+from ..forms import new_message_id, whole_number
 
 VIEWS = ("mine", "unassigned", "all")
 PAGE = 50
@@ -32,11 +32,17 @@ def ticket_for(number: int) -> Ticket:
 
 
 def ticket_values(number: int) -> dict[str, Any]:
-    """Give a ticket with its latest lines, for the pane of the conversation and that of the customer."""
+    """Give a ticket for the pane of the conversation and that of the customer, with its latest lines.
+
+    Where the address says so, with those before a seq: the way back without scripts.
+    """
     ticket = ticket_for(number)
+    before = whole_number("before") or None
+    rows = call("messages_before", session_id=ticket["session_id"], before=before, limit=PAGE)
     return {
         "ticket": ticket,
-        "timeline": timeline(ticket, call("messages_before", session_id=ticket["session_id"], limit=PAGE)),
+        "timeline": timeline(ticket, rows),
+        "is_latest": before is None,
         "colleagues": call("list_agents"),
         "reply_id": new_message_id(),
         "note_id": new_message_id(),

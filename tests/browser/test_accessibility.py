@@ -13,6 +13,22 @@ from tests.browser.conftest import Agent, Customer, Opener
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 760}, "has_touch": True, "is_mobile": True}
+TARGETS = "a, button, summary, textarea, input:not([type=hidden], .visually-hidden), label:is(.button, .mode)"
+
+
+def small_targets(page: Page) -> list[str]:
+    """Give what can be touched on the page and is smaller than a fingertip. Links in a text are as the text is."""
+    small: list[str] = page.evaluate(
+        """(targets) => [...document.querySelectorAll(targets)]
+            .filter((element) => element.checkVisibility() && !element.closest(".bubble"))
+            .filter((element) => Object.entries(element.getBoundingClientRect().toJSON())
+                .some(([name, size]) => ["width", "height"].includes(name) && size < 43.5))
+            .map((element) => element.outerHTML.slice(0, 120))""",
+        TARGETS,
+    )
+    return small
+
 
 def violations(page: Page) -> list[str]:
     """Give what axe-core finds on the page as it is now."""
@@ -94,3 +110,64 @@ def test_a_chat_works_by_keyboard_alone(vera: Customer) -> None:
     vera.page.keyboard.press("Enter")
     expect(vera.box).to_be_visible()
     expect(vera.messages.first).to_have_text("Only keys")
+
+
+@pytest.mark.mode("postgres")
+def test_the_focus_goes_from_the_start_into_the_box_of_the_chat(vera: Customer, windows: Opener) -> None:
+    expect(vera.start("Hello").box).to_be_focused()
+    phone: Customer = windows(Customer, **PHONE)
+    expect(phone.start("Hello").box).not_to_be_focused()
+
+
+@pytest.mark.mode("postgres")
+def test_on_a_touch_screen_every_target_has_44_pixels_and_no_box_zooms(windows: Opener) -> None:
+    vera: Customer = windows(Customer, **PHONE).visit()
+    found = {"start": small_targets(vera.page)}
+    vera.start("Hello", name="Vera", phone="+4930901820")
+    found["chat"] = small_targets(vera.page)
+    assert vera.box.evaluate("box => getComputedStyle(box).fontSize") == "16px"
+    expect(vera.page.get_by_text("Enter sends")).to_be_hidden()
+    alice: Agent = windows(Agent, **PHONE).log_in()
+    found["queue"] = small_targets(alice.page)
+    alice.page.goto(f"{alice.url}/agent?ticket=1001")
+    found["ticket"] = small_targets(alice.page)
+    alice.page.get_by_role("button", name="About the customer").click()
+    found["customer"] = small_targets(alice.page)
+    carol: Agent = windows(Agent, **PHONE).log_in("carol", "/status")
+    carol.page.locator(".rail__me summary").click()
+    found["status"] = small_targets(carol.page)
+    assert {name: targets for name, targets in found.items() if targets} == {}
+
+
+@pytest.mark.mode("postgres")
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_no_page_is_wider_than_its_window(windows: Opener, width: int) -> None:
+    options: dict[str, Any] = {"viewport": {"width": width, "height": 760}}
+    vera: Customer = windows(Customer, **options).visit()
+    alice: Agent = windows(Agent, **options)
+    alice.page.goto(f"{alice.url}/agent/login")
+    for page in (vera.page, alice.page):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        card = page.locator(".card").bounding_box()
+        assert card
+        assert card["x"] + card["width"] <= width
+
+
+@pytest.mark.mode("postgres")
+def test_a_text_near_the_limit_is_counted_and_none_is_cut(vera: Customer) -> None:
+    vera.start("Hello")
+    counter = vera.page.locator("#composer [data-counter]")
+    vera.box.fill("x" * 7499)
+    expect(counter).to_be_hidden()
+    vera.box.fill("x" * 7812)
+    expect(counter).to_contain_text("7,812 of 8,000")
+    vera.box.fill("x" * 8001)
+    expect(counter).to_contain_text("8,001 of 8,000")
+    expect(vera.page.get_by_role("status").filter(has_text="too long to send")).to_have_count(1)
+    vera.box.press("Enter")
+    vera.sees("This message has more than 8000 characters.")
+    expect(vera.box).to_have_value("x" * 8001)
+    vera.box.fill("Short")
+    expect(counter).to_be_hidden()
+    vera.box.press("Enter")
+    expect(vera.messages.last).to_have_text("Short")

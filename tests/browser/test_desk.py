@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
 
@@ -23,6 +24,7 @@ def test_the_queue_follows_what_happens(alice: Agent, vera: Customer, windows: O
     vera.start("First", name="Vera Lindt")
     expect(alice.page.locator("#view-mine")).to_contain_text("1", timeout=SECOND)
     expect(alice.page.locator("#load")).to_contain_text("1/3")
+    expect(alice.page.locator("#load")).to_contain_text("1 of 3 tickets")
     expect(alice.page).to_have_title(re.compile(r"^\(1\) "))
     alice.open()
     expect(alice.row()).not_to_contain_text("new")
@@ -59,6 +61,12 @@ def test_a_claim_that_comes_too_late_is_answered_with_who_was_faster(
     bob.press("Claim")
     bob.sees("Alice Kern was faster: this ticket belongs to Alice Kern now.")
     bob.sees("Take over")
+    with bob.page.expect_response("**/tickets?*"):
+        vera.write("Thank you")  # the queue is asked for anew, by the page itself
+    bob.sees("Thank you")
+    expect(bob.page.locator("#notice")).to_contain_text("Alice Kern was faster")
+    bob.page.locator("#view-all").click()
+    expect(bob.page.locator("#notice")).to_be_empty()
 
 
 def test_a_ticket_is_handed_over_to_a_colleague(alice: Agent, vera: Customer, windows: Opener) -> None:
@@ -141,6 +149,86 @@ def test_on_a_phone_there_is_one_pane_with_a_way_back(windows: Opener, vera: Cus
     expect(alice.row()).to_be_visible()
 
 
+@pytest.mark.mode("postgres")
+def test_the_way_back_on_a_phone_leads_to_the_view_that_one_came_from(
+    windows: Opener, vera: Customer, rows: Any
+) -> None:
+    alice: Agent = windows(Agent, viewport={"width": 390, "height": 800}).log_in()
+    rows("update agents set availability = 'away'")
+    vera.start("Hello")
+    alice.page.locator("#view-unassigned").click()
+    alice.open()
+    for _ in range(2):
+        alice.page.get_by_role("link", name="Back to the queue").click()
+        expect(alice.row()).to_be_visible()
+        expect(alice.page.locator("#view-unassigned")).to_have_attribute("aria-current", "true")
+        alice.open()
+        alice.page.reload()
+
+
+@pytest.mark.mode("postgres")
+def test_a_long_name_never_hides_the_number_of_the_ticket(windows: Opener, vera: Customer) -> None:
+    vera.start("Hello", name="Vera Alexandra Lindt-Montgomery of Lower Saxony")
+    for width in (360, 768, 1280):
+        alice: Agent = windows(Agent, viewport={"width": width, "height": 800}).log_in(path="/agent?ticket=1001")
+        number = alice.page.locator("[data-ticket-title] .muted")
+        expect(number).to_have_text("#1001")
+        assert number.evaluate("element => element.scrollWidth <= element.clientWidth || !element.clientWidth")
+        box, title = number.bounding_box(), alice.page.locator("[data-ticket-title]").bounding_box()
+        assert box
+        assert title
+        assert box["x"] + box["width"] <= title["x"] + title["width"] + 1
+
+
+@pytest.mark.mode("postgres")
+def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start("Hello")
+    alice.row().get_by_role("link").press("Enter")
+    expect(alice.box).to_be_focused()
+    expect(alice.row().get_by_role("link")).to_have_attribute("aria-current", "true")
+    bob: Agent = windows(Agent).log_in("bob")
+    bob.page.locator("#view-all").click()
+    bob.row().get_by_role("link").press("Enter")
+    expect(bob.page.get_by_role("heading", level=1, name="#1001")).to_be_focused()
+
+
+@pytest.mark.mode("postgres")
+def test_a_frame_for_a_ticket_that_is_not_open_any_more_is_let_go(windows: Opener, vera: Customer) -> None:
+    vera.start("Hello")
+    alice: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    sockets: list[WebSocketRoute] = []
+
+    def late(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    alice.page.route_web_socket("**/agent/ws", late)
+    alice.log_in().open()
+    for number, text in ((1999, "Late"), (1001, "In time")):
+        frame = {"content": f"<p>{text}</p>", "target": f"#typing-{number}", "swap": "innerHTML"}
+        sockets[-1].send(json.dumps(frame))
+    alice.sees("In time")
+    alice.does_not_see("Late")  # and no console has complained
+
+
+@pytest.mark.mode("postgres")
+def test_a_dragged_picture_is_shown_where_to_go(alice: Agent, vera: Customer) -> None:
+    vera.start("Hello")
+    alice.open()
+    drag = """(name) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(["x"], "a.png", { type: "image/png" }));
+        const options = { bubbles: true, cancelable: true, dataTransfer: transfer };
+        document.querySelector("[data-timeline]").dispatchEvent(new DragEvent(name, options));
+    }"""
+    words = "getComputedStyle(document.querySelector('[data-drop-zone]'), '::after').content"
+    for page in (alice.page, vera.page):
+        page.evaluate(drag, "dragenter")
+        assert page.evaluate(words) == '"Drop the picture here"'
+        page.evaluate(drag, "dragleave")
+        assert page.evaluate(words) == "none"
+
+
 def test_the_browsers_back_button_leads_back_to_the_ticket_before(
     alice: Agent, vera: Customer, windows: Opener
 ) -> None:
@@ -162,13 +250,15 @@ def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
     carol.page.get_by_text("Check messages").click()
     carol.sees("Show me in the query")
     rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
-    carol.page.get_by_role("link", name="Check again").click()
+    carol.page.get_by_role("link", name="Check again").first.click()
     carol.sees("One thing needs you")
     carol.sees("the foreign key of assigned_agent_id is missing")
     expect(carol.page.get_by_role("button", name="Copy the script")).to_be_visible()
+    expect(carol.page.get_by_role("region", name="sql/fix_foreign_keys.sql")).to_be_visible()
+    expect(carol.page.get_by_role("link", name="Check again")).to_have_count(2)
     rows(
         "alter table tickets add constraint tickets_assigned_agent_id_fkey"
         " foreign key (assigned_agent_id) references agents (id)"
     )
-    carol.page.get_by_role("link", name="Check again").click()
+    carol.page.get_by_role("link", name="Check again").first.click()
     carol.sees("All is well")

@@ -9,6 +9,7 @@ const title = document.title;
 
 const refreshQueue = throttle(() => htmx.trigger("#queue", "refresh"), 400);
 const openTicket = () => messageList()?.dataset.number ?? "";
+const notice = document.getElementById("notice");
 
 function markRows() {
   const number = openTicket();
@@ -16,11 +17,16 @@ function markRows() {
   for (const row of desk.querySelectorAll("[data-row]")) {
     const isOpen = row.dataset.row === number;
     row.toggleAttribute("data-chosen", isOpen);
-    row.querySelector("a").toggleAttribute("aria-current", isOpen);
+    markCurrent(row.querySelector("a"), isOpen);
     row.querySelector("[data-draft-mark]").hidden = isOpen || !isWrittenIn(row.dataset.row);
     unread += Number(row.querySelector("[data-unread]")?.dataset.unread ?? 0);
   }
   document.title = unread ? `(${unread}) ${title}` : title;
+}
+
+function markCurrent(link, isOpen) {
+  if (isOpen) link.setAttribute("aria-current", "true");
+  else link.removeAttribute("aria-current");
 }
 
 const isWrittenIn = (number) => ["reply", "note"].some((mode) => hasDraft(`${mode}-${number}`));
@@ -30,7 +36,40 @@ function onTicketShown() {
   desk.removeAttribute("data-drawer-open");
   markRows();
   sayHello();
-  if (window.matchMedia("(pointer: fine)").matches) document.getElementById("reply-text")?.focus();
+  moveFocus();
+}
+
+// Into the box to write in, if there is one and no keyboard slides up for it; else to where the ticket begins.
+function moveFocus() {
+  const box = window.matchMedia("(pointer: fine)").matches && document.getElementById("reply-text");
+  (box || desk.querySelector("[data-ticket-title]"))?.focus({ preventScroll: true });
+}
+
+// A reload shows the queue in the same view.
+function keepView(view) {
+  const address = new URL(window.location);
+  address.search = searchFor(view, address.searchParams.get("ticket"));
+  window.history.replaceState(window.history.state, "", address);
+}
+
+function searchFor(view, ticket) {
+  const values = new URLSearchParams();
+  if (view !== "mine") values.set("view", view);
+  if (ticket) values.set("ticket", ticket);
+  return values.toString();
+}
+
+// What a notice says was the answer to something that somebody did: it stays until they do the next thing. Requests that
+// the page makes by itself leave it.
+function clearNotice(event) {
+  if (event.type === "submit" || event.detail.ctx.sourceEvent?.type === "click") notice.replaceChildren();
+}
+
+// Another ticket has been opened while this was on its way. The page catches up when it shows that ticket again.
+function dropForAnotherTicket(event) {
+  const { data } = event.detail.message;
+  const { target } = typeof data === "string" ? JSON.parse(data) : {};
+  if (target && !document.querySelector(target)) event.preventDefault();
 }
 
 function toggleDrawer(open) {
@@ -46,11 +85,13 @@ function start() {
   desk.addEventListener("htmx:config:request", (event) => {
     const { request } = event.detail.ctx;
     if (!request.action.startsWith("/tickets") || request.method !== "GET") return;
-    view = event.target.dataset.view ?? view;
+    if (event.target.dataset.view) keepView((view = event.target.dataset.view));
     if (event.target.id === "queue") request.body.set("view", view);
     if (event.target.id === "queue" || event.target.dataset.view) request.body.set("ticket", openTicket());
   });
-  desk.addEventListener("htmx:before:request", () => document.getElementById("notice").replaceChildren());
+  desk.addEventListener("htmx:before:request", clearNotice);
+  desk.addEventListener("submit", clearNotice, { capture: true });
+  desk.addEventListener("htmx:ws:before:message:incoming", dropForAnotherTicket);
   desk.addEventListener("htmx:after:swap", (event) => {
     if (event.detail.ctx.target?.id === "ticket") onTicketShown();
     else markRows();
@@ -58,6 +99,8 @@ function start() {
   desk.addEventListener("click", (event) => {
     if (event.target.closest("[data-drawer]")) toggleDrawer(!desk.hasAttribute("data-drawer-open"));
     if (event.target.closest("[data-drawer-close]")) toggleDrawer(false);
+    const back = event.target.closest("[data-back]");
+    if (back) back.search = searchFor(view);
   });
   desk.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && desk.hasAttribute("data-drawer-open")) toggleDrawer(false);

@@ -1,0 +1,46 @@
+// Says how long a text is once it comes near the limit, and by how much it is over. The server has the last word.
+import { formWith, textOf } from "../lib/forms.js";
+import { debounce } from "../lib/timing.js";
+
+const MOST = 8000;
+const SHOW_FROM = 7500;
+
+const format = new Intl.NumberFormat("en");
+
+// As the server counts: characters, not the pairs that some of them are made of, without the space around the text.
+const lengthOf = (text) => (text.length < SHOW_FROM ? 0 : [...text.trim()].length);
+
+function count(form) {
+  const counter = form.querySelector("[data-counter]");
+  if (!counter) return;
+  const length = lengthOf(textOf(form).value);
+  counter.hidden = length < SHOW_FROM;
+  counter.toggleAttribute("data-over", length > MOST);
+  counter.querySelector("[data-counter-shown]").textContent = counter.hidden
+    ? ""
+    : `${format.format(length)} of ${format.format(MOST)}`;
+}
+
+function countAll() {
+  for (const form of document.querySelectorAll("form[data-form]")) count(form);
+}
+
+// Read out in a pause, not at each key.
+const say = debounce(() => {
+  for (const counter of document.querySelectorAll("[data-counter]")) {
+    const text = counter.querySelector("[data-counter-shown]").textContent;
+    const said = counter.querySelector("[data-counter-said]");
+    const sentence = text && `${text} characters${counter.hasAttribute("data-over") ? ", too long to send" : ""}`;
+    if (said.textContent !== sentence) said.textContent = sentence;
+  }
+}, 1000);
+
+document.addEventListener("input", (event) => {
+  const form = formWith(event.target.closest?.("[data-text]"));
+  if (!form) return;
+  count(form);
+  say();
+});
+document.addEventListener("composer:sent", ({ target }) => count(target));
+document.addEventListener("htmx:after:swap", countAll);
+countAll();

@@ -1,0 +1,91 @@
+"""What the pages of the desk say, and where their links lead, without any script."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from supportchat.filters import with_local_times
+from tests.cast import Agent
+from tests.web import Browser, Web
+
+pytestmark = pytest.mark.mode("postgres")
+
+
+@pytest.fixture
+def vera(web: Web, alice: Agent) -> Browser:
+    """The customer of ticket 1001, which is Alice's."""
+    return web.customer("Help me", customer_name="Vera Lindt")
+
+
+def text_of(page: str) -> str:
+    """Give the words of a page, one space between them."""
+    return " ".join(re.sub(r"<[^>]*>", "", page).split())
+
+
+def test_the_link_to_earlier_messages_leads_to_them(web: Web, vera: Browser) -> None:
+    for number in range(60):
+        vera.post("/chat/messages", message=f"Line {number}.")
+    desk = web.agent("alice")
+    page = desk.get("/agent?ticket=1001").get_data(as_text=True)
+    assert "Line 58." in page
+    assert "Line 2." not in page
+    [link] = re.findall(r'href="(/agent\?ticket=1001&amp;before=\d+)"', page)
+    earlier = desk.get(link.replace("&amp;", "&")).get_data(as_text=True)
+    assert "Line 2." in earlier
+    assert "Line 58." not in earlier
+    assert "To the latest messages" in earlier
+    assert "To the latest messages" not in page
+
+
+def test_the_links_of_a_view_keep_it(web: Web, vera: Browser) -> None:
+    page = web.agent("alice").get("/agent?view=all&ticket=1001").get_data(as_text=True)
+    assert page.count('href="/agent?view=all&amp;ticket=1001"') == 2  # the row and the tab
+    assert re.search(r'href="/agent\?view=all"\s[^>]*data-back', page)
+
+
+def test_the_customer_reads_the_number_once(web: Web, vera: Browser) -> None:
+    vera.post("/chat/closure")
+    web.agent("alice").delete("/tickets/1001/closure")
+    vera.post("/chat/closure")
+    vera.post("/chat/messages", message="One more thing")
+    page = text_of(vera.get("/chat").get_data(as_text=True))
+    assert page.count("Your ticket is #1001.") == 1
+    assert page.count("You are now talking to Alice.") == 1
+    assert "Alice has opened the chat again." in page
+    assert "You are talking to Alice again." in page
+
+
+def test_who_has_taken_over_more_than_is_given_reads_why(web: Web, vera: Browser, rows: Any) -> None:
+    web.customer("And me")
+    assert "2 of 3 tickets" in web.agent("alice").get("/agent").get_data(as_text=True)
+    rows("update agents set max_tickets = 1")
+    page = web.agent("alice").get("/agent").get_data(as_text=True)
+    assert "2 tickets: new ones come up to 1, what is taken over comes on top" in page
+
+
+def test_an_agent_who_is_lost_is_led_to_the_desk(web: Web) -> None:
+    assert "To the chat" in web.visitor().get("/nowhere").get_data(as_text=True)
+    page = web.agent("bob").get("/nowhere").get_data(as_text=True)
+    assert "To the desk" in page
+    assert "To the chat" not in page
+
+
+def test_a_text_that_runs_from_the_right_leaves_its_bubble_where_it_was(web: Web, vera: Browser) -> None:
+    vera.post("/chat/messages", message="\u05e9\u05dc\u05d5\u05dd")
+    for page in (vera.get("/chat"), web.agent("alice").get("/agent?ticket=1001")):
+        assert '<p class="bubble"><span dir="auto">\u05e9\u05dc\u05d5\u05dd</span></p>' in page.get_data(as_text=True)
+
+
+def test_the_headline_of_the_status_page_is_a_sentence(web: Web, rows: Any) -> None:
+    admin = web.agent("carol")
+    rows("drop table chat_messages cascade")
+    assert "chat_messages is missing" in text_of(admin.get("/status").get_data(as_text=True))
+
+
+def test_a_moment_in_a_sentence_is_marked_for_the_readers_own_time() -> None:
+    assert with_local_times("<3 rows>, the newest of 2026-11-24 06:18 UTC") == (
+        '&lt;3 rows&gt;, the newest of <time datetime="2026-11-24T06:18Z" data-moment>2026-11-24 06:18 UTC</time>'
+    )
