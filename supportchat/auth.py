@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 import argon2
 import gevent
@@ -213,10 +214,16 @@ def _marked(view: Callable[P, R], policy: str) -> Callable[P, R]:
 def to_login() -> ResponseReturnValue:
     """Send somebody who is not logged in to the login page, and back afterwards where that is a page."""
     if request.headers.get("HX-Request"):
-        return Response(status=401, headers={"HX-Redirect": url_for("agents.login")})
+        return Response(status=401, headers={"HX-Redirect": url_for("agents.login", next=_shown_page())})
     if request.method == "GET":
         return redirect(url_for("agents.login", next=request.full_path.rstrip("?")), 303)
     return redirect(url_for("agents.login"), 303)
+
+
+def _shown_page() -> str | None:
+    """Give the path of the page that a request of htmx came from, to come back to."""
+    address = urlsplit(request.headers.get("HX-Current-URL", ""))
+    return f"{address.path}?{address.query}".rstrip("?") or None
 
 
 def safe_next(target: str) -> str:

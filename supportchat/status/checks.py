@@ -131,7 +131,7 @@ class Checks:
                 "fix_foreign_keys.sql",
             )
         rows = f"{found['rows']:,} row{'' if found['rows'] == 1 else 's'}"
-        last = f", the newest of {_moment(found['last_at'])}" if found["last_at"] else ""
+        last = f", last {_moment(found['last_at'])}" if found["last_at"] else ""
         return "ok", rows + last, "", ""
 
     def _realtime(self) -> Finding:

@@ -95,7 +95,7 @@ class Customer(Window):
         if picture:
             self.page.locator("#start-image").set_input_files(picture)
         self.page.get_by_role("button", name="Start Chat").click()
-        expect(self.box).to_be_visible()
+        expect(self.box).to_be_visible(timeout=(15 if picture else 5) * SECOND)
         return self
 
     @property

@@ -90,9 +90,10 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("paste", (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find((candidate) => candidate.type.startsWith("image/"));
-  const form = file && formFor(event.target);
+  if (!file) return;
+  event.preventDefault(); // the browser would leave the page and open the file
+  const form = formFor(event.target);
   if (!form) return;
-  event.preventDefault();
   choose(form, file);
   take(form);
 });

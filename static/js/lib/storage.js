@@ -2,7 +2,7 @@
 // tab finds nothing of it. A browser without storage remembers nothing.
 
 // Customers have no name here: their forms are named after their conversation.
-const owner = document.querySelector(".rail__me .muted")?.textContent ?? "";
+const owner = document.querySelector("[data-agent]")?.dataset.agent ?? "";
 const nameOf = (kind, key) => `${kind}:${owner}:${key}`;
 
 export function recall(kind, key) {
