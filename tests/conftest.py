@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
 
 from supportchat import create_app
@@ -25,7 +27,7 @@ from supportchat.database.postgres import PostgresDatabase
 from supportchat.modes import open_mode
 
 from .cast import Agent, Cast, create_cast
-from .postgres import running_postgres, superuser_of
+from .postgres import COPY, running_postgres, superuser_of
 from .server import Server
 from .supabase.project import SupabaseProject
 from .supabase.server import SupabaseServer
@@ -34,6 +36,7 @@ from .web import Web
 pytest_plugins = ["tests.supabase.fixtures"]
 
 TEMPLATE = "supportchat"
+MODES = ("postgres", "supabase")
 
 
 @pytest.fixture(scope="session")
@@ -74,10 +77,13 @@ class Place:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test of a desk in both modes, or in the one that its mark `mode` names."""
+    """Run each test of a desk in both modes, or in the one that its mark names."""
     if "place" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("mode")
-        metafunc.parametrize("place", mark.args if mark else ("postgres", "supabase"), indirect=True)
+        modes = mark.args if mark else MODES
+        if metafunc.definition.get_closest_marker("page") and os.environ.get("MODES") != "all":
+            modes = MODES[:1]
+        metafunc.parametrize("place", modes, indirect=True)
 
 
 @pytest.fixture
@@ -95,7 +101,9 @@ def postgres_place(name: str, fixture: Callable[[str], Any]) -> Iterator[Place]:
     cluster, database = fixture("cluster"), sql.Identifier(name)
     with psycopg.connect(f"{cluster} dbname=postgres", autocommit=True) as connection:
         connection.execute(
-            sql.SQL("create database {} template {} owner {}").format(database, *[sql.Identifier(TEMPLATE)] * 2)
+            sql.SQL("create database {} template {} owner {} {}").format(
+                database, *[sql.Identifier(TEMPLATE)] * 2, sql.SQL(COPY)
+            )
         )
         conninfo = f"{cluster.replace('user=postgres', f'user={TEMPLATE}')} dbname={name}"
         yield Place(conninfo, {"database_url": conninfo})
@@ -171,10 +179,17 @@ def config(place: Place, tmp_path: Path) -> Config:
     return Config(data_dir=tmp_path, secret_key="a secret key for the tests only, no other", **place.settings)
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+    """What Jinja makes of the templates, once for all apps of this process instead of in each test."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(config: Config) -> Iterator[Flask]:
+def app(config: Config, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
     """The app on the fresh database, without the tasks that only a server runs."""
     made = create_app(config)
+    made.jinja_env.bytecode_cache = compiled_templates
     yield made
     made.extensions["database"].close()
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from supportchat.embedded import EmbeddedPostgres
 
+# How a database is copied: file by file takes a tenth of the time that the way through the log takes.
+COPY = "strategy file_copy"
 # A lost test database is no loss.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 

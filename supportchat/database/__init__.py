@@ -39,6 +39,7 @@ REPEATABLE = frozenset(
         "missing_functions",
         "notes_after",
         "orphan_images",
+        "orphan_rows",
         "post_message",
         "post_reply",
         "record_receipt",

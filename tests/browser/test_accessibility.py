@@ -16,6 +16,8 @@ AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 760}, "has_touch": True, "is_mobile": True}
 TARGETS = "a, button, summary, textarea, input:not([type=hidden], .visually-hidden), label:is(.button, .mode)"
 
+pytestmark = pytest.mark.page
+
 
 def small_targets(page: Page) -> list[str]:
     """Give what can be touched on the page and is smaller than a fingertip. Links in a text are as the text is."""

@@ -11,6 +11,8 @@ from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
 
+pytestmark = pytest.mark.page
+
 
 @pytest.fixture
 def bob(windows: Opener) -> Agent:

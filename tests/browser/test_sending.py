@@ -24,6 +24,8 @@ PART = re.compile(r'name="(\w+)"\r\n\r\n(.*?)\r\n--', re.DOTALL)
 # Pictures are redrawn in a process of their own, which takes a while to start on a busy machine.
 REDRAWN = 20 * SECOND
 
+pytestmark = pytest.mark.page
+
 
 @pytest.fixture
 def started(vera: Customer) -> Customer:

@@ -9,6 +9,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.postgres import COPY
+
 HERE = Path(__file__).parent
 TEMPLATE = "supabase_template"
 ADMIN = "supabase_admin"
@@ -52,8 +54,8 @@ class SupabaseProject:
             self._ensure_template()
         with self._admin() as connection:
             connection.execute(
-                sql.SQL("create database {} template {} owner postgres").format(
-                    sql.Identifier(self.dbname), sql.Identifier(template or TEMPLATE)
+                sql.SQL("create database {} template {} owner postgres {}").format(
+                    sql.Identifier(self.dbname), sql.Identifier(template or TEMPLATE), sql.SQL(COPY)
                 )
             )
         if automatic_grants:
