@@ -194,6 +194,8 @@ class Checks:
         mend = "New chats wait until somebody opens /agent and is available."
         if reason["code"] == "no_agents":
             mend = "Make one: flask --app wsgi create-agent"
+        elif reason["code"] == "everybody_full":
+            mend = "New chats wait until a ticket is closed, or somebody else opens /agent."
         return "warn", f"{REASONS[reason['code']]} {text}.", mend, ""
 
 
