@@ -90,7 +90,7 @@ class SupabaseStore:
         return self._project.client.storage.from_(BUCKET)
 
     def _look_at_bucket(self) -> dict[str, Any] | None:
-        # Not by the client's get_bucket: it insists on an owner, whom a bucket made by SQL does not have.
+        # Not by the client's get_bucket: it fails on an owner that is null, and a bucket made by SQL has no owner.
         with self._get("bucket", BUCKET) as answer:
             answer.read()
             if answer.status_code >= 400:
