@@ -62,9 +62,9 @@ class Conversation:
             if not self.is_shown:
                 self.last_seq = after_seq
             page.last_seq, page.last_note_no = after_seq, after_note_no
-            self.pages[audience].add(page)
-            self.state = state
             # To all of its pages: what this read found may be news to the others as well.
+            self._show_state(state)
+            self.pages[audience].add(page)
             self._send_lines(lines)
             self._send_notes(notes)
             for frame in self._fragments.state_frames(audience, state):

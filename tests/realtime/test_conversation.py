@@ -260,6 +260,17 @@ def test_receipts_reach_the_side_that_wrote(hub: Hub, vera: Visitor, alice: Agen
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
 
 
+def test_receipts_that_a_joining_page_finds_reach_the_pages_that_are_there(
+    hub: Hub, vera: Visitor, alice: Agent, database: Database
+) -> None:
+    page = shown(hub, vera)
+    session_id = vera.chat["session_id"]
+    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
+    shown(hub, vera, audience="agent", agent_id=alice.id)
+    hub.on_event({"event": "receipt.recorded", "session_id": session_id})
+    assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
+
+
 def test_an_address_has_so_many_pages_and_no_more(hub: Hub) -> None:
     pages = [Connection(token_hash=f"browser {n}", address="203.0.113.7") for n in range(501)]
     assert [hub.add(page) for page in pages] == [True] * 500 + [False]
