@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import secrets
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -29,8 +30,14 @@ AGENT_SECONDS = 12 * 3600  # agents.sql ends the session then, whatever the cook
 
 # argon2-cffi's defaults are RFC 9106's second recommendation: 64 MiB, 3 passes.
 _hasher = argon2.PasswordHasher(parallelism=1)
-# What a login for an unknown address is checked against, so that it takes as long as one for a known address.
-_NOBODY = _hasher.hash(secrets.token_hex(16))
+# What a login for an unknown address is checked against, so that it takes as long as one for a known address. It is
+# drawn, not computed: a hash takes a third of a second, which no process that starts should have to wait for.
+_NOBODY = "$argon2id$v=19$m={},t={},p={}${}${}".format(
+    _hasher.memory_cost,
+    _hasher.time_cost,
+    _hasher.parallelism,
+    *(b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (_hasher.salt_len, _hasher.hash_len)),
+)
 
 
 # Customers

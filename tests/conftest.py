@@ -206,4 +206,4 @@ def server(config: Config) -> Iterator[Server]:
     running = Server(config)
     running.start()
     yield running
-    running.stop()
+    running.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+
+import psutil
 
 from supportchat.config import ROOT, Config
 
@@ -72,4 +75,14 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
             self.process.wait(30)
+        self.process = None
+
+    def kill(self) -> None:
+        """End it at once, workers and all: nobody is interested in how it would have stopped."""
+        if self.process is not None and self.process.poll() is None:
+            master = psutil.Process(self.process.pid)
+            for process in (master, *master.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            self.process.wait()
         self.process = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from argon2.exceptions import VerifyMismatchError
 from flask import Flask
 
-from supportchat import create_app
+from supportchat import auth, create_app
 from supportchat.config import Config
 from tests.cast import PASSWORD
 from tests.web import Browser, Web
@@ -125,3 +126,9 @@ def test_cookies_are_bound_to_the_host_behind_https(config: Config) -> None:
         assert "Secure" in cookie
         assert "Path=/" in cookie
         assert "Domain" not in cookie
+
+
+def test_an_unknown_address_costs_the_check_of_a_whole_hash() -> None:
+    assert not auth._hasher.check_needs_rehash(auth._NOBODY)
+    with pytest.raises(VerifyMismatchError):  # which is said of a hash that was computed
+        auth._hasher.verify(auth._NOBODY, PASSWORD)

