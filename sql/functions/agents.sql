@@ -140,6 +140,19 @@ as $$
     ) as listed
 $$;
 
+-- Gives which of these login sessions are still good.
+create or replace function public.good_sessions(p_token_hashes text[])
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(array_agg(s.token_hash), '{}')
+    from public.agent_sessions s
+    join public.agents a on a.id = s.agent_id
+    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - interval '12 hours'
+$$;
+
 -- A server process reports itself: its open sockets, the conversations and the agents behind them. Agents named here
 -- keep their lease for another 45 seconds, and their login sessions; the first one that comes takes waiting tickets.
 -- Gives which of the login sessions are still good.
@@ -151,7 +164,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    good text[];
+    good text[] := public.good_sessions(p_token_hashes);
     came integer;
     before uuid[] := (select sessions from public.server_processes where process_id = p_process_id);
     changed uuid[];
@@ -170,11 +183,6 @@ begin
     if cardinality(changed) <= 50 then
         perform public.notify_change('presence.changed', jsonb_build_object('session_id', id)) from unnest(changed) as id;
     end if;
-
-    select coalesce(array_agg(s.token_hash), '{}') into good
-    from public.agent_sessions s
-    join public.agents a on a.id = s.agent_id
-    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - interval '12 hours';
 
     -- Both in one order, so that two processes which report the same logins do not wait for each other in a circle.
     perform from public.agent_sessions
@@ -210,13 +218,13 @@ $$;
 
 select public.restrict_functions(array[
     'own_agent_json', 'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
-    'set_availability', 'list_agents', 'report_process', 'forget_process'
+    'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 select public.limit_functions(array[
     'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
-    'set_availability', 'list_agents', 'report_process', 'forget_process'
+    'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 
-select public.record_script('functions/agents.sql', '94198be0b045');
+select public.record_script('functions/agents.sql', '91c6ad4a54f7');
 
 notify pgrst, 'reload schema';

@@ -31,6 +31,7 @@ REPEATABLE = frozenset(
         "desk_figures",
         "desk_fingerprint",
         "forget_process",
+        "good_sessions",
         "image_of_session",
         "list_agents",
         "list_tickets",

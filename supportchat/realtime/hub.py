@@ -130,6 +130,9 @@ class Hub:
         """How many pages have a socket open here."""
         return len(self._pages)
 
+    def _sign_out(self, token_hashes: set[str]) -> None:
+        self.close_pages(SIGNED_OUT, [page for page in self._pages if page.token_hash in token_hashes])
+
     # Events
 
     def offer(self, answer: dict[str, Any]) -> None:
@@ -149,7 +152,7 @@ class Hub:
         elif kind == "heartbeat":
             self._pulse.hear(event["beat"])
         elif kind == "session.revoked":
-            self.close_pages(SIGNED_OUT, [p for p in self._pages if p.token_hash == event["token_hash"]])
+            self._sign_out({event["token_hash"]})
         else:
             self._to_conversation(event)
             if kind in QUEUE_EVENTS:
@@ -210,7 +213,7 @@ class Hub:
             log.warning("could not sign off: %s", error)
 
     def sweep(self, count: int = 0) -> None:
-        """Find what no event has told: missed lines, changed states, waiting tickets, a changed queue."""
+        """Find what no event has told: missed lines, changed states, waiting tickets, ended logins, a changed queue."""
         shown = list(self._conversations)
         if shown:
             function = "conversations" if count % FULL_SWEEP_EVERY == 0 else "conversation_heads"
@@ -222,6 +225,8 @@ class Hub:
         if done and (done["returned"] or done["assigned"]):
             log.info("tickets returned to the queue: %(returned)d, assigned from it: %(assigned)d", done)
         if self._desks:
+            hashes = {page.token_hash for page in self._desks}
+            self._sign_out(hashes.difference(self._database.call("good_sessions", token_hashes=sorted(hashes))))
             fingerprint = self._database.call("desk_fingerprint")
             if fingerprint != self._desk_fingerprint:
                 self._desk_fingerprint = fingerprint
@@ -250,8 +255,7 @@ class Hub:
             token_hashes=sorted(agents),
             swept=True,
         )
-        gone = agents.difference(answer["good"])
-        self.close_pages(SIGNED_OUT, [page for page in self._desks if page.token_hash in gone])
+        self._sign_out(agents.difference(answer["good"]))
         if answer["came"]:
             self._database.call("sweep_assignment")
 

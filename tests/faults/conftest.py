@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,9 +43,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def shared_desk() -> Iterator[Desk]:
     """The desk of all faults that leave it running, as they should."""
-    with running(Desk(reachable(tmp_path_factory.mktemp("desk")) / "data")) as desk:
+    with open_folder() as folder, running(Desk(folder / "data")) as desk:
         yield desk
 
 
@@ -56,17 +57,21 @@ def desk(shared_desk: Desk) -> Desk:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder() -> Iterator[Path]:
     """A folder for a desk of a test's own."""
-    return reachable(tmp_path)
+    with open_folder() as folder:
+        yield folder
 
 
-def reachable(folder: Path) -> Path:
-    """Let the user whom Postgres runs as through to a folder of ours."""
-    for directory in (folder, *folder.parents):
-        if directory.stat().st_uid == os.geteuid() and directory != Path("/"):
-            directory.chmod(directory.stat().st_mode | 0o711)
-    return folder
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """Give a folder that the user whom Postgres runs as can reach.
+
+    Not under pytest's own: a second pytest, as it starts, locks that user out of everything in there.
+    """
+    with tempfile.TemporaryDirectory(prefix="supportchat-faults-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 @pytest.fixture

@@ -25,16 +25,27 @@ from tests.cast import PASSWORD
 from tests.server import free_port
 
 START_SECONDS = 60.0
-SETTINGS = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "TRUSTED_PROXIES"}
+SETTINGS = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "TRUSTED_PROXIES"} | {
+    "SUPABASE_URL",
+    "SUPABASE_SECRET_KEY",
+}
 
 
 class Desk:
     """A supervised desk and the processes of it."""
 
     def __init__(
-        self, data_dir: Path, *, prefix: tuple[str, ...] = (), host: str = "127.0.0.1", **environ: str
+        self,
+        data_dir: Path,
+        *,
+        prefix: tuple[str, ...] = (),
+        host: str = "127.0.0.1",
+        conninfo: str = "",
+        **environ: str,
     ) -> None:
-        """:param prefix: a command that runs the server process elsewhere, in a network namespace say."""
+        """:param prefix: a command that runs the server process elsewhere, in a network namespace say.
+        :param conninfo: how to reach the database, when it is not an embedded one.
+        """
         self.data_dir = data_dir
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -43,13 +54,14 @@ class Desk:
         kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
         self._environ = {**kept, "DATA_DIR": str(data_dir), "PORT": str(self.port), "WORKERS": "2", "HOST": host}
         self._environ |= environ
+        self._conninfo = conninfo
         self._process: subprocess.Popen[bytes] | None = None
         self._password_hash = ""
 
     @property
     def conninfo(self) -> str:
         """How to reach its database."""
-        return EmbeddedPostgres(self.data_dir).conninfo
+        return self._conninfo or EmbeddedPostgres(self.data_dir).conninfo
 
     def start(self) -> None:
         """Start it, and wait until it is ready."""

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from supportchat.config import ROOT
 
 from .checker import check, stored_rows
+from .conftest import open_folder
 from .desk import Desk, running, wait_for
 from .ledger import Ledger
 from .network import SERVER_ADDRESS, Network, laid_network, skip_unless_possible
@@ -31,10 +31,9 @@ def network() -> Iterator[Network]:
 
 
 @pytest.fixture(scope="module")
-def far_desk(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def far_desk(network: Network) -> Iterator[Desk]:
     """A desk on the server's side, to which any address may come."""
-    folder: Path = tmp_path_factory.mktemp("far")
-    with running(Desk(folder / "data", prefix=network.at_server, host="0.0.0.0")) as desk:
+    with open_folder() as folder, running(Desk(folder / "data", prefix=network.at_server, host="0.0.0.0")) as desk:
         yield desk
 
 

@@ -208,15 +208,14 @@ def test_a_logout_closes_the_sockets_of_that_session_only(hub: Hub, alice: Agent
     assert (hers.close_code, his.close_code) == (SIGNED_OUT, None)
 
 
-def test_a_session_that_ended_without_a_word_is_found_by_the_report(
-    hub: Hub, alice: Agent, database: Database, rows: Any
-) -> None:
+@pytest.mark.parametrize("task", ["sweep", "report"])
+def test_a_session_that_ended_without_a_word_is_found(hub: Hub, alice: Agent, rows: Any, task: str) -> None:
     page = Connection(agent_id=alice.id, token_hash=alice.token_hash)
     hub.add(page)
-    hub.report()
+    getattr(hub, task)()
     assert page.close_code is None
     rows("delete from agent_sessions")
-    hub.report()
+    getattr(hub, task)()
     assert page.close_code == SIGNED_OUT
 
 
