@@ -80,8 +80,11 @@ class Fragments:
         html = self._render("shared/_typing.html", audience=audience, agent=agent, customer_name=state["customer_name"])
         return content_frame(html, f"#typing-{state['number']}", "innerHTML")
 
-    def state_header(self, audience: str, state: Row) -> str:
-        """Give the HX-Trigger that tells a page without a socket what its socket would: receipts, and the state."""
+    def state_header(self, audience: str, state: Row, epoch: str | None) -> str:
+        """Give the HX-Trigger that tells a page without a socket what its socket would: receipts, and the state.
+
+        :param epoch: the history that the page shows, if it has said so; of another one it loads itself anew.
+        """
         theirs = "agent" if audience == "customer" else "customer"
         events = {
             "live:receipts": {
@@ -94,6 +97,8 @@ class Fragments:
             events["live:chat_state"] = {"status": state["status"]}
         else:
             events["live:ticket_version"] = {"number": state["number"], "version": state["version"]}
+        if epoch is not None and epoch != state["epoch"]:
+            events["live:reset"] = {}
         return events_header(events)
 
     def presence(self, state: Row) -> Markup:

@@ -10,6 +10,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', s.session_id,
+        'epoch', public.database_epoch(),
         'customer_name', s.customer_name,
         'status', t.status,
         'number', t.number,
@@ -65,6 +66,7 @@ set search_path = ''
 as $$
     select coalesce(jsonb_agg(jsonb_build_object(
         'session_id', s.session_id,
+        'epoch', (select public.database_epoch()),
         'version', t.version,
         'last_seq', s.last_seq,
         'last_note_no', s.last_note_no,
@@ -284,6 +286,6 @@ select public.limit_functions(array[
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', '4400ae6e26de');
+select public.record_script('functions/chat.sql', 'f49c2b57b23a');
 
 notify pgrst, 'reload schema';

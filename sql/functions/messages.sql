@@ -28,6 +28,22 @@ begin
     perform pg_catalog.pg_notify('supportchat', body::text);
 end $$;
 
+-- Which history the database has. It is another one after a failover to a replica, a restore to a moment in the past and
+-- a dump that was read back: what a page or a process knows of its conversations may never have happened then.
+create or replace function public.database_epoch()
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select left(md5(concat_ws('/',
+        (select system_identifier from pg_catalog.pg_control_system()),
+        case when not pg_catalog.pg_is_in_recovery() then left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) end,
+        (select oid from pg_catalog.pg_database where datname = current_database()),
+        'public.chat_messages'::regclass::oid
+    )), 12)
+$$;
+
 -- An agent as others may know one: id and name.
 create or replace function public.agent_json(p_agent_id uuid)
 returns jsonb
@@ -273,13 +289,13 @@ begin
 end $$;
 
 select public.restrict_functions(array[
-    'notify_change', 'agent_json', 'message_json', 'append_message', 'check_message', 'add_image', 'repeated_message',
+    'notify_change', 'database_epoch', 'agent_json', 'message_json', 'append_message', 'check_message', 'add_image', 'repeated_message',
     'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
 ]);
 select public.limit_functions(array[
     'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
 ]);
 
-select public.record_script('functions/messages.sql', '2f81f673c8c3');
+select public.record_script('functions/messages.sql', 'a0c5d6635e93');
 
 notify pgrst, 'reload schema';

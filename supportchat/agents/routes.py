@@ -15,7 +15,7 @@ from ..database import DatabaseError, NotFound, call
 from ..forms import LoginForm, whole_number
 from ..realtime.connection import OVERLOAD, Connection
 from ..realtime.hub import Hub
-from ..realtime.sockets import as_count, prepare_handshake, run_socket
+from ..realtime.sockets import as_count, as_text, prepare_handshake, run_socket
 from ..sentences import sentence
 from ..tickets.pages import queue_values, ticket_values
 
@@ -113,7 +113,14 @@ def socket(websocket: Server) -> ResponseReturnValue:
             number = as_count(message.get("ticket"))
             try:
                 session_id = call("ticket_of_agent", agent_id=agent_id, number=number)["session_id"] if number else None
-                hub.show(page, session_id, "agent", as_count(message.get("after")), as_count(message.get("after_note")))
+                hub.show(
+                    page,
+                    session_id,
+                    "agent",
+                    as_count(message.get("after")),
+                    as_count(message.get("after_note")),
+                    as_text(message.get("epoch")),
+                )
             except NotFound:
                 hub.show(page, None, "agent")
             except DatabaseError:

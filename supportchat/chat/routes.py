@@ -27,7 +27,7 @@ from ..fragments import Fragments, joined, partial
 from ..images.serving import serve_image
 from ..realtime.connection import OVERLOAD, Connection
 from ..realtime.hub import Hub
-from ..realtime.sockets import as_count, prepare_handshake, run_socket
+from ..realtime.sockets import as_count, as_text, prepare_handshake, run_socket
 from ..sentences import sentence
 
 bp = Blueprint("chat", __name__)
@@ -195,7 +195,9 @@ def socket(websocket: Server) -> None:
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
             try:
-                hub.show(page, session_id, "customer", as_count(message.get("after")))
+                hub.show(
+                    page, session_id, "customer", as_count(message.get("after")), epoch=as_text(message.get("epoch"))
+                )
             except DatabaseError:
                 page.close(hub.overload_code)
 
@@ -242,7 +244,7 @@ def _news(chat: Chat, rows: list[dict[str, Any]]) -> ResponseReturnValue:
     """Give lines, and what else the socket would have told."""
     fragments = _fragments()
     html = joined(_lines(chat, rows), partial(fragments.presence(chat), "#presence"))
-    return html, {"HX-Trigger": fragments.state_header("customer", chat)}
+    return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"))}
 
 
 def _lines(chat: Chat, rows: list[dict[str, Any]]) -> str:

@@ -16,6 +16,7 @@ from .events import Event
 Row = dict[str, Any]
 CATCH_UP_LIMIT = 200
 AUDIENCES = ("customer", "agent")
+RESET = event_frame("reset")
 MARKS = ("customer_delivered_seq", "customer_read_seq", "agent_delivered_seq", "agent_read_seq")
 
 
@@ -44,19 +45,27 @@ class Conversation:
         """Whether any page shows it."""
         return any(self.pages.values())
 
-    def join(self, page: Connection, audience: str, after_seq: int, after_note_no: int = 0) -> None:
+    def join(
+        self, page: Connection, audience: str, after_seq: int, after_note_no: int = 0, epoch: str | None = None
+    ) -> None:
         """Send a page what it does not show yet, then everything that comes.
 
-        A page that is too far behind, or ahead of the database (which was restored, then), is told to load anew.
+        A page that is too far behind, or that shows another history than the database has, is told to load anew.
 
+        :param epoch: the history that the page shows, if it has said so.
         :raise DatabaseError: when the rest cannot be read; the page has not joined then.
         """
         with self._lock:
             state = self._read_state()
+            if state is None or (epoch is not None and epoch != state["epoch"]):
+                page.push(RESET)
+                return
+            if self.state and self.state["epoch"] != state["epoch"]:
+                self.reset()
             start = min(after_seq, self.last_seq) if self.is_shown else after_seq
             lines = self._read_after(start, CATCH_UP_LIMIT + 1)
             if len(lines) > CATCH_UP_LIMIT or after_seq > state["last_seq"]:
-                page.push(event_frame("reset"))
+                page.push(RESET)
                 return
             notes = self._read_notes(min(after_note_no, self.last_note_no)) if audience == "agent" else []
             if not self.is_shown:
@@ -95,6 +104,9 @@ class Conversation:
         """Look for what no event has told: `head` is the conversation's counters, or its whole state."""
         if not self.state:
             return  # its first page is about to join, and reads everything itself
+        if head["epoch"] != self.state["epoch"]:
+            self.reset()
+            return
         if head["last_seq"] > self.last_seq:
             self._is_stale["messages"] = True
         if self.pages["agent"] and head["last_note_no"] > self.last_note_no:
@@ -121,7 +133,7 @@ class Conversation:
                     if stale["notes"]:
                         self._send_notes(self._read_notes(self.last_note_no))
                     if stale["state"]:
-                        self._show_state(self._read_state())
+                        self._take_state(self._read_state())
         except DatabaseError:
             pass  # the next sweep finds the same difference and tries again
         finally:
@@ -166,6 +178,25 @@ class Conversation:
             for page in self.pages[audience]:
                 page.push(frame)
 
+    def reset(self) -> None:
+        """Have every page load anew: the database was restored, or a replica has taken over.
+
+        Lines that were sent may not be in it, and their numbers be given to others.
+        """
+        for pages in self.pages.values():
+            for page in pages:
+                page.push(RESET)
+            pages.clear()
+        self.state = {}
+        self.last_seq = self.last_note_no = 0
+        self._hints.clear()
+
+    def _take_state(self, state: Row | None) -> None:
+        if state is None or state["epoch"] != self.state.get("epoch", state["epoch"]):
+            self.reset()
+        else:
+            self._show_state(state)
+
     def _show_state(self, state: Row) -> None:
         before, self.state = self.state, state
         for audience, pages in self.pages.items():
@@ -174,9 +205,9 @@ class Conversation:
                     for page in pages:
                         page.push(frame)
 
-    def _read_state(self) -> Row:
-        state: Row = self._database.call("conversations", session_ids=[self.session_id])[0]
-        return state
+    def _read_state(self) -> Row | None:
+        states: list[Row] = self._database.call("conversations", session_ids=[self.session_id])
+        return states[0] if states else None
 
     def _read_after(self, seq: int, limit: int) -> list[Row]:
         lines: list[Row] = self._database.call("messages_after", session_id=self.session_id, after=seq, limit=limit)

@@ -87,7 +87,13 @@ class Hub:
         self._desks.discard(page)
 
     def show(
-        self, page: Connection, session_id: str | None, audience: str, after_seq: int = 0, after_note_no: int = 0
+        self,
+        page: Connection,
+        session_id: str | None,
+        audience: str,
+        after_seq: int = 0,
+        after_note_no: int = 0,
+        epoch: str | None = None,
     ) -> None:
         """Send a page the rest of one conversation, and from now on what happens there. None: of no conversation."""
         self._leave(page)
@@ -98,7 +104,7 @@ class Hub:
         if conversation is None:
             conversation = self._conversations[session_id] = Conversation(session_id, self._database, self._fragments)
         self._pages[page] = conversation
-        conversation.join(page, audience, after_seq, after_note_no)
+        conversation.join(page, audience, after_seq, after_note_no, epoch)
         if audience == "customer":
             self.report_soon()
 
@@ -217,10 +223,15 @@ class Hub:
         shown = list(self._conversations)
         if shown:
             function = "conversations" if count % FULL_SWEEP_EVERY == 0 else "conversation_heads"
-            for head in self._database.call(function, session_ids=shown):
-                conversation = self._conversations.get(head["session_id"])
-                if conversation is not None:
-                    conversation.compare(head)
+            heads = {head["session_id"]: head for head in self._database.call(function, session_ids=shown)}
+            for session_id in shown:
+                conversation = self._conversations.get(session_id)
+                if conversation is None:
+                    continue
+                if session_id in heads:
+                    conversation.compare(heads[session_id])
+                else:
+                    conversation.reset()
         done = self._database.call("sweep_assignment")
         if done and (done["returned"] or done["assigned"]):
             log.info("tickets returned to the queue: %(returned)d, assigned from it: %(assigned)d", done)

@@ -61,7 +61,7 @@ def messages(number: int) -> ResponseReturnValue:
     rows = call("messages_after", session_id=ticket["session_id"], after=whole_number("after"))
     notes = call("notes_after", session_id=ticket["session_id"], after=whole_number("after_note"))
     here = partial(render_template("tickets/_customer_here.html", ticket=ticket), f"#customer-here-{number}")
-    header = {"HX-Trigger": _fragments().state_header("agent", ticket)}
+    header = {"HX-Trigger": _fragments().state_header("agent", ticket, request.args.get("epoch"))}
     return joined(_rendered(ticket, [*rows, *notes]), here), header
 
 

@@ -246,7 +246,8 @@ def test_two_tabs_show_the_same_lines_in_the_same_order(started: Customer, datab
 def test_a_socket_that_comes_back_says_what_is_shown_and_gets_the_rest(
     started: Customer, stream: Stream, database: Any
 ) -> None:
-    assert stream.hellos[-1] == {"hello": True, "after": 2}
+    epoch = started.page.locator("[data-messages]").get_attribute("data-epoch")
+    assert stream.hellos[-1] == {"hello": True, "after": 2, "epoch": epoch}
     stream.is_blocked = True
     stream.sockets[-1].close(code=1006)
     reply(database, "While you were gone")

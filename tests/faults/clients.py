@@ -31,6 +31,7 @@ QUEUE_EVERY = 1.0
 LINE = re.compile(r'<li id="(message|note)-\d+-(\d+)"(.*?)</li>', re.DOTALL)
 CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
 MESSAGES_ID = re.compile(r'id="messages-(\d+)"')
+EPOCH = re.compile(r'data-epoch="(\w+)"')
 SESSION = re.compile(r'name="session" value="([^"]+)"')
 LAST_NOTE = re.compile(r'data-note="(\d+)"')
 ROW = re.compile(r'data-row="(\d+)"')
@@ -184,6 +185,9 @@ class Page:
 
     def begin(self, html: str) -> None:
         """Show what the page brings when it is loaded: the last lines, and the notes between them."""
+        epoch = EPOCH.search(html)
+        assert epoch is not None
+        self.epoch = epoch[1]
         self.take(html)
         note = LAST_NOTE.search(html)
         self.last_note = int(note[1]) if note else 0
@@ -222,7 +226,7 @@ class Page:
 
     async def fetch(self) -> bool:
         """Get what is missing over HTTP. Whether it was answered."""
-        query = f"after={self.contiguous}&after_note={self.last_note}"
+        query = f"after={self.contiguous}&after_note={self.last_note}&epoch={self.epoch}"
         response = await self.browser.ask("GET", f"{self.base}/messages?{query}")
         if response is None or response.status_code != 200:
             return False
@@ -233,7 +237,7 @@ class Page:
 
     def hello(self) -> dict[str, Any]:
         """What the page says on each open."""
-        return {"hello": True, "after": self.contiguous}
+        return {"hello": True, "after": self.contiguous, "epoch": self.epoch}
 
     async def _keep_socket(self) -> None:
         attempt = 0

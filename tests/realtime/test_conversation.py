@@ -142,6 +142,53 @@ def test_a_page_that_is_far_behind_or_ahead_is_told_to_load_anew(hub: Hub, vera:
         assert taken(page) == [{"event": "reset"}]
 
 
+RESTORED = (
+    "create or replace function public.database_epoch() returns text language sql stable set search_path = ''"
+    " as $$ select 'another' $$"
+)
+
+
+def test_a_page_of_another_history_is_told_to_load_anew(hub: Hub, vera: Visitor) -> None:
+    epoch = vera.chat["epoch"]
+    for said, is_kept in ((epoch, True), ("another", False), (None, True)):
+        page = Connection()
+        hub.add(page)
+        hub.show(page, vera.chat["session_id"], "customer", 2, epoch=said)
+        assert ({"event": "reset"} not in taken(page)) is is_kept
+
+
+def test_after_a_restore_every_open_page_is_told_to_load_anew_and_shows_what_is_there(
+    hub: Hub, vera: Visitor, rows: Any
+) -> None:
+    page = shown(hub, vera)
+    old = vera.post("It will not have happened")
+    hub.offer(old)
+    rows("delete from chat_messages where seq = 3")
+    rows("update user_sessions set last_seq = 2")
+    rows(RESTORED)
+    new = vera.post("It has happened")
+    hub.sweep(1)
+    assert {"event": "reset"} in taken(page)
+    again = Connection()
+    hub.add(again)
+    hub.show(again, vera.chat["session_id"], "customer", 2, epoch="another")
+    assert "It has happened" in json.dumps(taken(again))
+    hub.on_event(posted(new)[0])
+    assert seqs(again) == []
+
+
+def test_a_conversation_that_is_no_longer_there_is_loaded_anew(hub: Hub, vera: Visitor, rows: Any) -> None:
+    page = shown(hub, vera)
+    session_id = vera.chat["session_id"]
+    rows("truncate user_sessions cascade")
+    hub.sweep(1)
+    assert taken(page) == [{"event": "reset"}]
+    late = Connection()
+    hub.add(late)
+    hub.show(late, session_id, "customer", 2)
+    assert taken(late) == [{"event": "reset"}]
+
+
 def test_a_customer_is_sent_no_note(hub: Hub, vera: Visitor, alice: Agent) -> None:
     customer, agent = shown(hub, vera), shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
     alice.call("add_note", number=1001, client_message_id=new_id(), note="Between us")

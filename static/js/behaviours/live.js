@@ -20,7 +20,7 @@ let isPolling = false;
 export function sayHello() {
   const list = messageList();
   if (!isOpen()) return;
-  const hello = { hello: true, after: list ? shownSeq(list) : 0 };
+  const hello = { hello: true, after: list ? shownSeq(list) : 0, epoch: list?.dataset.epoch };
   if (root.hasAttribute("data-desk")) {
     hello.ticket = list ? Number(list.dataset.number) : 0;
     hello.after_note = list ? shownNote(list) : 0;

@@ -49,7 +49,7 @@ async function ask(list) {
   };
   document.addEventListener("htmx:after:request", look);
   try {
-    const query = `after=${shownSeq(list)}&after_note=${shownNote(list)}`;
+    const query = `after=${shownSeq(list)}&after_note=${shownNote(list)}&epoch=${list.dataset.epoch}`;
     await htmx.ajax("GET", `${list.dataset.poll}?${query}`, {
       source: list,
       target: list,
