@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cast import Agent, new_id
+from tests.cast import Agent, Cast, new_id
 from tests.web import Web
 
 
@@ -20,7 +20,14 @@ def test_a_new_browser_sees_the_form(web: Web) -> None:
 def test_the_form_says_who_is_here(web: Web, alice: Agent) -> None:
     page = " ".join(web.visitor().get("/chat").get_data(as_text=True).split())
     assert "1 person here" in page
-    assert "answers in about" not in page  # not known before three answers
+    assert "answers in" not in page  # not known before three answers
+
+
+def test_the_form_says_how_long_an_answer_takes(web: Web, cast: Cast, alice: Agent) -> None:
+    for _ in range(3):
+        alice.reply(cast.visitor().start()["number"])
+    page = " ".join(web.visitor().get("/chat").get_data(as_text=True).split())
+    assert "answers in under a minute" in page
 
 
 def test_a_start_shows_conversation_and_ticket(web: Web, alice: Agent) -> None:

@@ -90,3 +90,20 @@ def test_a_worker_that_stops_for_a_while_goes_on(desk: Desk, contract: Contract)
         time.sleep(20)
         os.kill(frozen.pid, signal.SIGCONT)
     contract("worker frozen for 20 s", run, silence=35, answer=30)
+
+
+@pytest.mark.long
+def test_no_worker_can_open_another_file(desk: Desk, contract: Contract) -> None:
+    with under_load(desk) as run:
+        for _ in times(3, 1):
+            workers = desk.workers
+            limits = {worker: worker.rlimit(psutil.RLIMIT_NOFILE) for worker in workers}
+            for worker, (_soft, hard) in limits.items():
+                worker.rlimit(psutil.RLIMIT_NOFILE, (worker.num_fds(), hard))
+            time.sleep(10)
+            for worker, limit in limits.items():
+                worker.rlimit(psutil.RLIMIT_NOFILE, limit)
+            wait_for(desk.is_ready, 10, "the desk does not recover")
+            assert desk.workers == workers  # nobody has crashed
+            time.sleep(2)
+    contract("no file descriptor left for 10 s, 3 times", run, silence=15, answer=30)
