@@ -543,6 +543,32 @@ def test_a_reply_goes_on_while_the_agent_looks_at_another_ticket(
     victor.does_not_see("For the first ticket")
 
 
+def test_a_refusal_that_comes_late_is_not_said_in_another_ticket(
+    alice: Agent, vera: Customer, windows: Opener
+) -> None:
+    vera.start("One")
+    victor: Customer = windows(Customer)
+    victor.start("Two")
+    alice.open(1001)
+    held: list[Route] = []
+    wire = Wire(alice.page, "**/tickets/1001/messages")
+    wire.fates = [held.append]
+    with alice.page.expect_request("**/tickets/1001/messages"):
+        alice.write("For the first ticket")
+    alice.open(1002)
+    headers = {"HX-Retarget": "#reply-error", "HX-Reswap": "innerHTML", "Content-Type": "text/html"}
+    alice.page.evaluate(
+        """() => {
+            window.answered = new Promise((resolve) => {
+                document.addEventListener("htmx:finally:request", ({ detail }) => detail.ctx.outgoing && resolve());
+            });
+        }"""
+    )
+    held[0].fulfill(status=409, headers=headers, body="Bob answers this ticket")
+    alice.page.evaluate("window.answered")
+    expect(alice.page.locator("#reply-error")).to_be_empty()
+
+
 def test_a_change_of_the_ticket_does_not_touch_what_is_being_sent(alice: Agent, vera: Customer, rows: Any) -> None:
     vera.start("Hello")
     alice.open()

@@ -139,7 +139,10 @@ document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
   if (!ctx.outgoing) return;
   take(ctx.outgoing, ctx.response.raw, ctx.text);
-  if (WORTH_ANOTHER_TRY.includes(ctx.outgoing.status)) event.preventDefault(); // the form says it in its own words
+  const { status } = ctx.outgoing;
+  if (WORTH_ANOTHER_TRY.includes(status)) event.preventDefault(); // the form says it in its own words
+  // Another ticket has taken the form's place: what is wrong with this one is not to be said there.
+  if (!ctx.sourceElement.isConnected && status !== SIGNED_OUT) event.preventDefault();
 });
 
 function take(outgoing, response, text) {
