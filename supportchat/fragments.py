@@ -67,9 +67,9 @@ class Fragments:
         """Render a private note. There is no audience to choose: customers have no such fragment."""
         return self._render("tickets/_note.html", number=number, note=row)
 
-    def message_frame(self, audience: str, number: int, row: Row) -> str:
-        """Give the frame that puts a line into the list, in the order of seq, once."""
-        return content_frame(self.message(audience, number, row), f"#{messages_id(number)}", SORTED)
+    def messages_frame(self, audience: str, number: int, rows: list[Row]) -> str:
+        """Give the frame that puts lines into the list, in the order of seq, each once."""
+        return content_frame(self.messages(audience, number, rows), f"#{messages_id(number)}", SORTED)
 
     def note_frame(self, number: int, row: Row) -> str:
         """Give the frame that puts a note into an agent's list."""
@@ -127,7 +127,9 @@ class Fragments:
                 frames.append(content_frame(self.presence(state), "#presence", "innerHTML"))
                 frames.append(event_frame("chat_state", status=state["status"]))
             return frames
-        if before and changed(SHOWN_TO_AGENT):
+        if before is None:  # has it changed since the page was rendered?
+            frames.append(event_frame("ticket_version", number=state["number"], version=state["version"]))
+        elif before and changed(SHOWN_TO_AGENT):
             frames.append(event_frame("ticket_changed", number=state["number"]))
         if changed(("customer_here",)):
             html = self._render("tickets/_customer_here.html", ticket=state)

@@ -15,8 +15,8 @@ from .images.stores import ImageStore
 def post(function: str, message: str, **arguments: Any) -> dict[str, Any]:
     """Store the picture of the form, if there is one, then call a function that stores its message.
 
-    The message exists only once its picture does. When the call fails, or has stored this message before, the picture
-    goes again; if the process ends in between, the sweep of orphans takes it.
+    The message exists only once its picture does. When the call fails, or has stored this message before with another
+    copy of the picture, this copy goes again; if the process ends in between, the sweep of orphans takes it.
     """
     store: ImageStore = current_app.extensions["images"]
     client_message_id = message_id()
@@ -27,7 +27,8 @@ def post(function: str, message: str, **arguments: Any) -> dict[str, Any]:
         answer: dict[str, Any] = call(
             function, client_message_id=client_message_id, message=message, image=image, **arguments
         )
-        is_needed = not answer["duplicate"]
+        # A duplicate of this very call, perhaps: the door makes it again when its answer got lost.
+        is_needed = not answer["duplicate"] or (image is not None and answer["image_key"] == image["key"])
     except Unavailable:
         is_needed = True  # it may have been committed; the sweep knows better, later
         raise

@@ -10,7 +10,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', s.session_id,
-        'epoch', public.database_epoch(),
+        'epoch', left(md5(public.database_epoch() || s.session_id), 12),
         'customer_name', s.customer_name,
         'status', t.status,
         'number', t.number,
@@ -66,7 +66,7 @@ set search_path = ''
 as $$
     select coalesce(jsonb_agg(jsonb_build_object(
         'session_id', s.session_id,
-        'epoch', (select public.database_epoch()),
+        'epoch', left(md5((select public.database_epoch()) || s.session_id), 12),
         'version', t.version,
         'last_seq', s.last_seq,
         'last_note_no', s.last_note_no,
@@ -153,11 +153,20 @@ as $$
 declare
     current_chat jsonb := public.conversation_of_visitor(p_visitor);
     may_assign boolean;
+    answer jsonb;
 begin
     if current_chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     elsif (current_chat ->> 'session_id')::uuid <> p_session_id then
-        raise sqlstate 'PT409' using message = 'conversation_moved_on';
+        -- Stored, perhaps, before the browser began another conversation, and its answer was lost.
+        select public.repeated_message(us.session_id, 'user', p_client_message_id, p_message, p_image) into answer
+        from public.user_sessions us
+        join public.visitors v on v.visitor_id = us.visitor_id
+        where us.session_id = p_session_id and v.token_hash = p_visitor;
+        if answer is null then
+            raise sqlstate 'PT409' using message = 'conversation_moved_on';
+        end if;
+        return answer;
     end if;
     -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock. A ticket that
     -- is closed between this look and the row lock waits for the next sweep.
@@ -286,6 +295,6 @@ select public.limit_functions(array[
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', 'f49c2b57b23a');
+select public.record_script('functions/chat.sql', '046aaf65bb9a');
 
 notify pgrst, 'reload schema';

@@ -185,7 +185,8 @@ begin
     return jsonb_build_object(
         'duplicate', true,
         'session_id', p_session_id,
-        'messages', jsonb_build_array(public.message_json(earlier))
+        'messages', jsonb_build_array(public.message_json(earlier)),
+        'image_key', (select storage_key from public.chat_images where id = earlier.image_id)
     );
 end $$;
 
@@ -232,7 +233,8 @@ as $$
     from public.chat_images where session_id = p_session_id and id = p_image_id
 $$;
 
--- Of some stored objects, those that no message needs.
+-- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
+-- restored.
 create or replace function public.orphan_images(p_keys text[])
 returns jsonb
 language sql
@@ -241,6 +243,7 @@ set search_path = ''
 as $$
     select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
     where not exists (select from public.chat_images where storage_key = key)
+        and exists (select from public.chat_images)
 $$;
 
 -- Says to the other side that somebody is typing. Nothing is stored.
@@ -293,9 +296,9 @@ select public.restrict_functions(array[
     'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
 ]);
 select public.limit_functions(array[
-    'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
+    'database_epoch', 'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
 ]);
 
-select public.record_script('functions/messages.sql', 'a0c5d6635e93');
+select public.record_script('functions/messages.sql', '2ca22661556b');
 
 notify pgrst, 'reload schema';

@@ -102,6 +102,8 @@ def post_message() -> ResponseReturnValue:
     _hub().offer(answer)
     if not request.headers.get("HX-Request"):
         return redirect(url_for("chat.show", _anchor="end"), 303)
+    if answer["session_id"] != chat["session_id"]:  # this page shows a conversation that another tab has left behind
+        return "", {"HX-Redirect": url_for("chat.show")}
     composer = render_template("chat/_composer.html", chat=chat, client_message_id=new_message_id())
     return joined(_lines(chat, answer["messages"]), partial(composer, "#composer", "outerMorph"))
 
@@ -132,9 +134,12 @@ def type_message() -> ResponseReturnValue:
 @for_visitors
 def acknowledge() -> ResponseReturnValue:
     """Remember how far this browser has received and read."""
+    chat = conversation_of_browser()
+    if request.form.get("epoch", chat["epoch"]) != chat["epoch"]:
+        return "", 204  # of a conversation that another tab has left behind
     call(
         "record_receipt",
-        session_id=conversation_of_browser()["session_id"],
+        session_id=chat["session_id"],
         reader="customer",
         delivered=whole_number("delivered"),
         read=whole_number("read"),

@@ -71,9 +71,10 @@ class FileStore:
                 with part.open("wb") as file:
                     shutil.copyfileobj(content, file)
                     file.flush()
-                    # In a thread: a busy disk takes its time.
+                    # In threads: a busy disk takes its time.
                     gevent.get_hub().threadpool.apply(os.fsync, (file.fileno(),))
                 part.replace(path)
+                gevent.get_hub().threadpool.apply(_sync_directories, (path.parent, self._root))
             finally:
                 part.unlink(missing_ok=True)
         except OSError as error:
@@ -109,3 +110,13 @@ class FileStore:
         if not KEY.fullmatch(key):
             raise FileNotFoundError(key)
         return self._root / key[:2] / key
+
+
+def _sync_directories(*folders: Path) -> None:
+    # A file outlives a power cut only once the folder that names it, and the one that names that, are on the disk.
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import gevent
@@ -30,6 +29,7 @@ class Conversation:
     def __init__(self, session_id: str, database: Database, fragments: Fragments) -> None:
         self.session_id = session_id
         self.pages: dict[str, set[Connection]] = {audience: set() for audience in AUDIENCES}
+        self.holders = 0  # pages that show it, or are about to
         self.state: Row = {}
         self.last_seq = 0
         self.last_note_no = 0
@@ -111,9 +111,8 @@ class Conversation:
             self._is_stale["messages"] = True
         if self.pages["agent"] and head["last_note_no"] > self.last_note_no:
             self._is_stale["notes"] = True
-        if "status" in head:
-            self._show_state(head)
-        elif any(head[key] != self.state[key] for key in ("version", *MARKS)):
+        # Not shown as it is: what it says may be older by now than what an event has told.
+        if any(head[key] != self.state[key] for key in (head if "status" in head else ("version", *MARKS))):
             self._is_stale["state"] = True
         self._wake()
 
@@ -150,18 +149,23 @@ class Conversation:
             self._is_stale["messages"] = len(lines) == CATCH_UP_LIMIT
         self._send_lines(lines)
 
-    def _send_lines(self, lines: Iterable[Row]) -> None:
-        for line in lines:
-            for audience, pages in self.pages.items():
-                behind = [page for page in pages if page.last_seq < line["seq"]]
-                if behind:
-                    frame = self._fragments.message_frame(audience, self.state["number"], line)
-                    for page in behind:
-                        page.push(frame)
-                        page.last_seq = line["seq"]
-            self.last_seq = max(self.last_seq, line["seq"])
+    def _send_lines(self, lines: list[Row]) -> None:
+        # In one frame for each page: two hundred would fill its outbox.
+        frames: dict[tuple[str, int], str] = {}
+        for audience, pages in self.pages.items():
+            for page in pages:
+                new = [line for line in lines if line["seq"] > page.last_seq]
+                if not new:
+                    continue
+                key = audience, new[0]["seq"]
+                if key not in frames:
+                    frames[key] = self._fragments.messages_frame(audience, self.state["number"], new)
+                page.push(frames[key])
+                page.last_seq = new[-1]["seq"]
+        if lines:
+            self.last_seq = max(self.last_seq, lines[-1]["seq"])
 
-    def _send_notes(self, notes: Iterable[Row]) -> None:
+    def _send_notes(self, notes: list[Row]) -> None:
         for note in notes:
             behind = [page for page in self.pages["agent"] if page.last_note_no < note["note_no"]]
             if behind:

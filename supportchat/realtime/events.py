@@ -58,7 +58,7 @@ class PostgresEvents:
                     on_connected()
                     for notification in connection.notifies():
                         on_event(json.loads(notification.payload))
-            except psycopg.OperationalError as error:
+            except (psycopg.Error, ValueError) as error:  # a standby refuses LISTEN; not every NOTIFY is one of ours
                 log.warning("events are lost until LISTEN works again: %s", " ".join(str(error).split()))
             finally:
                 self.is_connected, self._descriptor = False, -1

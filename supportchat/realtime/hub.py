@@ -104,6 +104,7 @@ class Hub:
         if conversation is None:
             conversation = self._conversations[session_id] = Conversation(session_id, self._database, self._fragments)
         self._pages[page] = conversation
+        conversation.holders += 1
         conversation.join(page, audience, after_seq, after_note_no, epoch)
         if audience == "customer":
             self.report_soon()
@@ -113,8 +114,9 @@ class Hub:
         if conversation is not None:
             conversation.leave(page)
             self._pages[page] = None
-            if not conversation.is_shown:
-                self._conversations.pop(conversation.session_id, None)
+            conversation.holders -= 1
+            if not conversation.holders:
+                del self._conversations[conversation.session_id]
             self.report_soon()
 
     def saw_poll(self, kind: str, viewer: str) -> None:

@@ -30,12 +30,13 @@ class Pulse:
     def expect(self, number: int) -> None:
         """Take notice that the database has sent this beat."""
         self._sent = number
-        if number > self._heard and self._due is None:
+        # Lower than what was heard: the database was restored, or two beats have crossed.
+        if number != self._heard and self._due is None:
             self._due = time.monotonic() + ANSWER_SECONDS
 
     def hear(self, number: int) -> None:
         """Take notice that this beat has arrived: the stream is well."""
-        self._heard = max(self._heard, number)
+        self._heard = number
         self._due = None
 
     def forgive(self) -> None:

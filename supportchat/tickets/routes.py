@@ -187,7 +187,7 @@ def _changed(number: int) -> str:
     return joined(
         partial(render_template("tickets/_header.html", **values), f"#ticket-header-{number}"),
         partial(render_template("tickets/_composer.html", **values), f"#ticket-composer-{number}", "innerMorph"),
-        partial(render_template("tickets/_customer.html", **values), "#customer"),
+        partial(render_template("tickets/_customer.html", **values), f"#customer-{number}", "outerHTML"),
         partial(_rendered(ticket, values["timeline"]), f"#messages-{number}", "upsert key:data-seq"),
     )
 

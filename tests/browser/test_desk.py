@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import WebSocketRoute, expect
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Agent, Customer, Opener
 
@@ -136,6 +138,22 @@ def test_a_logout_in_one_tab_ends_the_other(alice: Agent) -> None:
     tab.locator(".rail__me summary").click()
     tab.get_by_role("button", name="Log out").click()
     alice.page.wait_for_url("**/agent/login**")
+
+
+def test_of_two_tickets_the_one_that_was_chosen_last_is_shown(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start("One")
+    windows(Customer).start("Two")
+    held: list[Route] = []
+    alice.page.route("**/tickets/1001", lambda route: held.append(route))
+    with alice.page.expect_request("**/tickets/1001"):
+        alice.row(1001).get_by_role("link").click()
+    alice.open(1002)
+    alice.box.fill("For the second")
+    with contextlib.suppress(PlaywrightError):  # it may have been given up already
+        held[0].continue_()
+    alice.page.reload()
+    expect(alice.page.locator("#messages-1002")).to_be_visible()
+    expect(alice.box).to_have_value("For the second")
 
 
 def test_on_a_phone_there_is_one_pane_with_a_way_back(windows: Opener, vera: Customer) -> None:

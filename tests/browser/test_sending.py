@@ -543,9 +543,7 @@ def test_a_reply_goes_on_while_the_agent_looks_at_another_ticket(
     victor.does_not_see("For the first ticket")
 
 
-def test_a_refusal_that_comes_late_is_not_said_in_another_ticket(
-    alice: Agent, vera: Customer, windows: Opener
-) -> None:
+def test_a_refusal_that_comes_late_is_not_said_in_another_ticket(alice: Agent, vera: Customer, windows: Opener) -> None:
     vera.start("One")
     victor: Customer = windows(Customer)
     victor.start("Two")

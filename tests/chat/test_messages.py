@@ -157,3 +157,21 @@ def test_a_page_without_a_socket_is_told_of_receipts_and_of_the_end(web: Web, al
     assert told["live:chat_state"] == {"status": "open"}
     ended = browser.post("/chat/closure", htmx=True)
     assert json.loads(ended.headers["HX-Trigger"])["live:chat_state"] == {"status": "closed"}
+
+
+def test_a_tab_that_another_has_left_behind_is_told_to_load_anew(web: Web, alice: Agent) -> None:
+    browser = web.customer("One")
+    page = browser.get("/chat").get_data(as_text=True)
+    first = re.findall(r'data-epoch="(\w+)"', page)[0]
+    session = re.findall(r'name="session" value="([^"]+)"', page)[0]
+    cid = new_id()
+    assert browser.post("/chat/messages", htmx=True, message="Two", client_message_id=cid).status_code == 200
+    browser.post("/chat/closure")
+    browser.post("/chat", message="Another matter", client_message_id=new_id())
+    answer = browser.client.get(f"/chat/messages?after=3&epoch={first}")
+    assert "live:reset" in answer.headers["HX-Trigger"]
+    # Its answer was lost, and the other conversation has begun since.
+    again = browser.post("/chat/messages", htmx=True, message="Two", client_message_id=cid, session=session)
+    assert again.headers["HX-Redirect"] == "/chat"
+    other = browser.post("/chat/messages", htmx=True, message="Three", client_message_id=new_id(), session=session)
+    assert other.status_code == 409

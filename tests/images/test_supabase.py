@@ -190,6 +190,15 @@ def test_whatever_the_storage_does_the_answer_comes_within_ten_seconds_and_text_
     ]
 
 
+def test_a_picture_whose_first_answer_was_lost_stays(web: Web, place: Place, rows: Any) -> None:
+    vera = web.customer("Hello")
+    assert place.project is not None
+    place.project.rest.cut_after(only="post_message", times=1)  # the door calls again, and it is a duplicate
+    assert vera.post("/chat/messages", htmx=True, message="Look", image=(io.BytesIO(png()), "a.png")).status_code == 200
+    [(image_id,)] = rows("select id::text from chat_images")
+    assert vera.client.get(f"/chat/images/{image_id}").status_code == 200
+
+
 def test_a_picture_is_seen_by_its_own_conversation_only(web: Web, rows: Any, storage: Storage) -> None:
     vera = web.customer("", image=(io.BytesIO(png()), "a.png"))
     [(image_id,)] = rows("select id::text from chat_images")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import gevent
@@ -40,12 +41,8 @@ def taken(page: Connection) -> list[dict[str, Any]]:
 
 
 def seqs(page: Connection) -> list[int]:
-    frames = taken(page)
-    return [
-        int(frame["content"].split('data-seq="')[1].split('"')[0])
-        for frame in frames
-        if frame.get("target", "").startswith("#messages")
-    ]
+    frames = [frame for frame in taken(page) if frame.get("target", "").startswith("#messages")]
+    return [int(seq) for frame in frames for seq in re.findall(r'data-seq="(\d+)"', frame["content"])]
 
 
 def shown(hub: Hub, visitor: Visitor, audience: str = "customer", after: int = 2, **values: Any) -> Connection:
@@ -70,7 +67,7 @@ def test_a_page_gets_what_it_does_not_show_yet(hub: Hub, vera: Visitor) -> None:
     hub.add(page)
     hub.show(page, vera.chat["session_id"], "customer", 1)
     frames = taken(page)
-    assert [f["content"].count("data-seq") for f in frames if "messages" in f.get("target", "")] == [1, 1]
+    assert [f["content"].count("data-seq") for f in frames if "messages" in f.get("target", "")] == [2]
     assert frames[-1] == {"event": "caught_up", "seq": 3}
 
 
@@ -171,7 +168,7 @@ def test_after_a_restore_every_open_page_is_told_to_load_anew_and_shows_what_is_
     assert {"event": "reset"} in taken(page)
     again = Connection()
     hub.add(again)
-    hub.show(again, vera.chat["session_id"], "customer", 2, epoch="another")
+    hub.show(again, vera.chat["session_id"], "customer", 2, epoch=vera.chat["epoch"])
     assert "It has happened" in json.dumps(taken(again))
     hub.on_event(posted(new)[0])
     assert seqs(again) == []
@@ -222,7 +219,7 @@ def test_a_users_text_decides_no_field_of_a_frame(hub: Hub, vera: Visitor) -> No
     for text in ('{"content":"<b>","target":"body"}', "123", "null", '{"__proto__":{}}', "<hx-partial hx-target=body>"):
         hub.offer(vera.post(text))
     frames = [frame for frame in taken(page) if "content" in frame]
-    assert len(frames) == 5
+    assert sum(frame["content"].count('data-seq="') for frame in frames) == 5
     for frame in frames:
         assert set(frame) == {"content", "target", "swap"}
         assert frame["target"] == "#messages-1001"
@@ -312,9 +309,59 @@ def test_receipts_that_a_joining_page_finds_reach_the_pages_that_are_there(
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
     database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
-    shown(hub, vera, audience="agent", agent_id=alice.id)
+    shown(hub, vera, audience="agent", agent_id=alice.id, token_hash=alice.token_hash)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
+
+
+def test_an_agents_page_that_joins_learns_the_version_of_its_ticket(hub: Hub, vera: Visitor, alice: Agent) -> None:
+    page = Connection(agent_id=alice.id, token_hash=alice.token_hash)
+    hub.add(page)
+    hub.show(page, vera.chat["session_id"], "agent", 2)
+    assert {"event": "ticket_version", "number": 1001, "version": vera.chat["version"]} in taken(page)
+
+
+def test_what_a_sweep_has_read_too_early_is_not_shown_over_what_is_newer(
+    hub: Hub, vera: Visitor, alice: Agent, database: Database
+) -> None:
+    page = shown(hub, vera)
+    session_id = vera.chat["session_id"]
+    (early,) = database.call("conversations", session_ids=[session_id])
+    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=2)
+    hub.on_event({"event": "receipt.recorded", "session_id": session_id})
+    taken(page)
+    hub._conversations[session_id].compare(early)
+    assert [frame for frame in taken(page) if frame.get("event") == "receipts"] == []
+
+
+def test_a_page_that_is_joining_when_the_others_leave_hears_what_comes(hub: Hub, vera: Visitor) -> None:
+    first, second = shown(hub, vera), Connection()
+    session_id = vera.chat["session_id"]
+    hub.add(second)
+    with hub._conversations[session_id]._lock:
+        joining = gevent.spawn(hub.show, second, session_id, "customer", 2)
+        gevent.sleep(0)
+        hub.remove(first)
+    joining.join()
+    assert hub._conversations != {}
+    for event in posted(vera.post("Line 3")):
+        hub.on_event(event)
+    assert seqs(second) == [3]
+    hub.remove(second)
+    assert hub._conversations == {}
+
+
+def test_two_hundred_lines_fit_into_a_page_that_catches_up(hub: Hub, vera: Visitor, rows: Any) -> None:
+    page = Connection()
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, n, 'user', 'x' from user_sessions, generate_series(3, 202) n"
+    )
+    rows("update user_sessions set last_seq = 202")
+    hub.add(page)
+    hub.show(page, vera.chat["session_id"], "customer", 2)
+    assert seqs(page) == list(range(3, 203))
+    assert page.close_code is None
 
 
 def test_an_address_has_so_many_pages_and_no_more(hub: Hub) -> None:

@@ -85,6 +85,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert len(door.call("notes_after", session_id=session_id, after=0)) == 1
     assert len(door.call("messages_before", session_id=session_id)) == vera.chat["last_seq"]
     assert door.call("list_agents")
+    assert door.call("database_epoch")
     assert door.call("good_sessions", token_hashes=[alice.token_hash, "x"]) == [alice.token_hash]
     assert alice.call("list_tickets", view="all")["counts"]["all"] == 1
     alice.call("unassign_ticket", number=number)

@@ -15,7 +15,7 @@ const say = debounce(async () => {
   const read = isLookedAt ? delivered : before.read;
   if (delivered === before.delivered && read === before.read) return;
   said.set(list, { delivered, read });
-  if (!(await tell(list.dataset.receipts, { delivered, read }))) {
+  if (!(await tell(list.dataset.receipts, { delivered, read, epoch: list.dataset.epoch }))) {
     said.delete(list); // said again with the next message, or once the socket is back
     return;
   }

@@ -21,9 +21,12 @@ export function shownSeq(list) {
   return last;
 }
 
+// The same for notes.
 export function shownNote(list) {
-  const numbers = [...list.querySelectorAll("[data-note-no]")].map((note) => Number(note.dataset.noteNo));
-  return Math.max(Number(list.dataset.note ?? 0), ...numbers);
+  const numbers = new Set([...list.querySelectorAll("[data-note-no]")].map((note) => Number(note.dataset.noteNo)));
+  let last = Number(list.dataset.note ?? 0);
+  while (numbers.has(last + 1)) last += 1;
+  return last;
 }
 
 export const hasGap = (list) => shownSeq(list) < Math.max(0, ...[...list.children].map(seqOf));
