@@ -120,6 +120,7 @@ def socket(websocket: Server) -> ResponseReturnValue:
                     as_count(message.get("after")),
                     as_count(message.get("after_note")),
                     as_text(message.get("epoch")),
+                    as_text(message.get("at")),
                 )
             except NotFound:
                 hub.show(page, None, "agent")

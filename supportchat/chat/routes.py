@@ -201,7 +201,12 @@ def socket(websocket: Server) -> None:
         if message.get("hello") is True:
             try:
                 hub.show(
-                    page, session_id, "customer", as_count(message.get("after")), epoch=as_text(message.get("epoch"))
+                    page,
+                    session_id,
+                    "customer",
+                    as_count(message.get("after")),
+                    epoch=as_text(message.get("epoch")),
+                    at=as_text(message.get("at")),
                 )
             except DatabaseError:
                 page.close(hub.overload_code)

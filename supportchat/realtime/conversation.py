@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import gevent
@@ -46,13 +47,20 @@ class Conversation:
         return any(self.pages.values())
 
     def join(
-        self, page: Connection, audience: str, after_seq: int, after_note_no: int = 0, epoch: str | None = None
+        self,
+        page: Connection,
+        audience: str,
+        after_seq: int,
+        after_note_no: int = 0,
+        epoch: str | None = None,
+        at: str | None = None,
     ) -> None:
         """Send a page what it does not show yet, then everything that comes.
 
         A page that is too far behind, or that shows another history than the database has, is told to load anew.
 
-        :param epoch: the history that the page shows, if it has said so.
+        :param epoch: the history that the page shows, and `at` the time of its last line, if it has said so. An older
+            copy of the same database has the same epoch.
         :raise DatabaseError: when the rest cannot be read; the page has not joined then.
         """
         with self._lock:
@@ -63,8 +71,13 @@ class Conversation:
             if self.state and self.state["epoch"] != state["epoch"]:
                 self.reset()
             start = min(after_seq, self.last_seq) if self.is_shown else after_seq
-            lines = self._read_after(start, CATCH_UP_LIMIT + 1)
-            if len(lines) > CATCH_UP_LIMIT or after_seq > state["last_seq"]:
+            lines = self._read_after(start - 1, CATCH_UP_LIMIT + 2)
+            last = next((line for line in lines if line["seq"] == after_seq), None)
+            if after_seq and (last is None or not _is_when(at, last["created_at"])):
+                page.push(RESET)
+                return
+            lines = [line for line in lines if line["seq"] > start]
+            if len(lines) > CATCH_UP_LIMIT:
                 page.push(RESET)
                 return
             notes = self._read_notes(min(after_note_no, self.last_note_no)) if audience == "agent" else []
@@ -220,3 +233,11 @@ class Conversation:
     def _read_notes(self, note_no: int) -> list[Row]:
         notes: list[Row] = self._database.call("notes_after", session_id=self.session_id, after=note_no)
         return notes
+
+
+def _is_when(said: str | None, stored: str) -> bool:
+    # Two sessions of the database may write the same moment in two time zones.
+    try:
+        return said is None or datetime.fromisoformat(said) == datetime.fromisoformat(stored)
+    except ValueError:
+        return True  # no page of ours has said that

@@ -94,6 +94,7 @@ class Hub:
         after_seq: int = 0,
         after_note_no: int = 0,
         epoch: str | None = None,
+        at: str | None = None,
     ) -> None:
         """Send a page the rest of one conversation, and from now on what happens there. None: of no conversation."""
         self._leave(page)
@@ -105,7 +106,7 @@ class Hub:
             conversation = self._conversations[session_id] = Conversation(session_id, self._database, self._fragments)
         self._pages[page] = conversation
         conversation.holders += 1
-        conversation.join(page, audience, after_seq, after_note_no, epoch)
+        conversation.join(page, audience, after_seq, after_note_no, epoch, at)
         if audience == "customer":
             self.report_soon()
 

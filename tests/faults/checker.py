@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -42,8 +43,9 @@ class Verdict:
     longest_silence: float = 0.0
     longest_without_ack: float = 0.0
     slowest_answer: float = 0.0
-    # Seconds from the close of a socket to the page's being caught up again.
+    # Seconds from the close of a socket to the page's being caught up again; infinite when it never was.
     longest_reconnect: float = 0.0
+    resets: int = 0
 
     @property
     def broken(self) -> dict[str, list[str]]:
@@ -83,6 +85,7 @@ def check(ledger: Ledger, rows: Iterable[Row]) -> Verdict:
     for screen in ledger.screens:
         _check_screen(screen, conversations[screen.mark], verdict)
         verdict.longest_reconnect = max(verdict.longest_reconnect, _reconnect_seconds(screen))
+        verdict.resets += screen.resets
     _check_answers(ledger, verdict)
     return verdict
 
@@ -163,7 +166,7 @@ def _check_list(screen: Screen, kind: str, shown: list[Shown], stored: list[Row]
 
 
 def _reconnect_seconds(screen: Screen) -> float:
-    gone = [(closed, min((t for t in screen.caught_up if t > closed), default=closed)) for closed, _ in screen.closed]
+    gone = [(closed, min((t for t in screen.caught_up if t > closed), default=math.inf)) for closed, _ in screen.closed]
     return max((back - closed for closed, back in gone), default=0.0)
 
 

@@ -218,7 +218,8 @@ class Page:
         known[line.seq] = line.cid
         shown.append(line)
         if kind == "note":
-            self.last_note = max(self.last_note, line.seq)
+            while self.last_note + 1 in self._notes:
+                self.last_note += 1
 
     async def _fill_hole(self) -> None:
         await self.fetch()
@@ -298,6 +299,10 @@ class Page:
                 self.take(frame["content"])
 
     async def _load_anew(self) -> None:
+        self.screen.resets += 1
+        response = await self.browser.ask("GET", self.base)
+        found = EPOCH.search(response.text) if response is not None else None
+        self.epoch = found[1] if found else self.epoch
         before = -1
         while before < self.contiguous:
             before = self.contiguous

@@ -73,6 +73,8 @@ class Screen:
     # (time, close code), and when the server had told all that was missed
     closed: list[tuple[float, int]] = field(default_factory=list)
     caught_up: list[float] = field(default_factory=list)
+    # How often the server had it load anew.
+    resets: int = 0
     # (time, why) of handshakes that failed
     not_opened: list[tuple[float, str]] = field(default_factory=list)
 

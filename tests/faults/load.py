@@ -33,7 +33,8 @@ async def run(options: argparse.Namespace) -> bool:
     for number, page in enumerate(customers):
         page.start(receipts=number % 4 == 0)
     pages = len(customers) * (2 if options.agents else 1)
-    await until(lambda: len(load.pages) >= pages and all(p.is_live for p in load.pages), load.deadline)
+    if not await until(lambda: len(load.pages) >= pages and all(p.is_live for p in load.pages), load.deadline):
+        sys.exit(f"{len(load.pages)} of {pages} pages are open")
     for page in customers:
         load.let_write(page, lambda: "message")
     print("running", flush=True)

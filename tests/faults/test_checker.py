@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +140,14 @@ def test_a_message_that_was_stored_but_never_acknowledged_is_counted_and_must_be
     assert check(ledger, rows).unacked_but_stored == 1
     del ledger.screens[0].shown[4]
     assert "lost" in check(ledger, rows).broken
+
+
+def test_a_page_that_never_catches_up_again_has_no_end_of_waiting() -> None:
+    ledger, rows = kept_run()
+    ledger.screens[0].closed = [(5.0, 1006)]
+    assert check(ledger, rows).longest_reconnect == math.inf
+    ledger.screens[0].caught_up = [1.0, 7.0]
+    assert check(ledger, rows).longest_reconnect == 2.0
 
 
 def test_the_longest_silence_is_the_slowest_line_on_any_screen() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import gevent
@@ -172,6 +173,21 @@ def test_after_a_restore_every_open_page_is_told_to_load_anew_and_shows_what_is_
     assert "It has happened" in json.dumps(taken(again))
     hub.on_event(posted(new)[0])
     assert seqs(again) == []
+
+
+def test_a_page_whose_last_line_is_another_one_is_told_to_load_anew(hub: Hub, vera: Visitor) -> None:
+    (line,) = (line for line in vera.lines if line["seq"] == 2)
+    elsewhere = datetime.fromisoformat(line["created_at"]).astimezone(timezone(timedelta(hours=5))).isoformat()
+    for said, is_kept in (
+        (line["created_at"], True),
+        (elsewhere, True),
+        ("nonsense", True),
+        ("2020-01-01T00:00:00+00:00", False),
+    ):
+        page = Connection()
+        hub.add(page)
+        hub.show(page, vera.chat["session_id"], "customer", 2, epoch=vera.chat["epoch"], at=said)
+        assert ({"event": "reset"} not in taken(page)) is is_kept
 
 
 def test_a_conversation_that_is_no_longer_there_is_loaded_anew(hub: Hub, vera: Visitor, rows: Any) -> None:

@@ -1,5 +1,5 @@
 // The socket of the page: says what is shown each time it opens, and looks over HTTP while it is not there.
-import { fetchMissing, messageList, shownNote, shownSeq } from "../lib/messages.js";
+import { fetchMissing, messageList, shownNote, shownSeq, timeOf } from "../lib/messages.js";
 
 const SHOW_AFTER = 2000; // a short gap is nobody's business
 const POLL_AFTER = 5000;
@@ -20,7 +20,8 @@ let isPolling = false;
 export function sayHello() {
   const list = messageList();
   if (!isOpen()) return;
-  const hello = { hello: true, after: list ? shownSeq(list) : 0, epoch: list?.dataset.epoch };
+  const after = list ? shownSeq(list) : 0;
+  const hello = { hello: true, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
   if (root.hasAttribute("data-desk")) {
     hello.ticket = list ? Number(list.dataset.number) : 0;
     hello.after_note = list ? shownNote(list) : 0;

@@ -21,7 +21,12 @@ export function shownSeq(list) {
   return last;
 }
 
-// The same for notes.
+// When the line with a seq was written: together they say which line it is.
+export function timeOf(list, seq) {
+  return list.querySelector(`[data-seq="${seq}"]:not([data-note-no]) time[datetime]`)?.dateTime;
+}
+
+// The last note before the first that is missing.
 export function shownNote(list) {
   const numbers = new Set([...list.querySelectorAll("[data-note-no]")].map((note) => Number(note.dataset.noteNo)));
   let last = Number(list.dataset.note ?? 0);
