@@ -98,6 +98,14 @@ def has_held(stream: Stream, page: Page, count: int) -> None:
         page.evaluate("0")  # lets Playwright hand over what has come
 
 
+def reply_unseen(stream: Stream, page: Page, database: Any, *texts: str) -> None:
+    """Have Alice answer while the lines are kept back: one after the other, or they would come in one frame."""
+    for text in texts:
+        count = len(stream.held) + 1
+        reply(database, text)
+        has_held(stream, page, count)
+
+
 def gets(page: Page) -> list[str]:
     """Give the list to which the page's requests for missing lines are added."""
     seen: list[str] = []
@@ -138,9 +146,7 @@ def test_a_lost_frame_is_fetched_as_soon_as_the_next_one_comes(
 ) -> None:
     asked = gets(started.page)
     stream.drop()
-    reply(database, "Lost")
-    reply(database, "Lost as well")
-    has_held(stream, started.page, 2)
+    reply_unseen(stream, started.page, database, "Lost", "Lost as well")
     with started.page.expect_request("**/receipts"):
         stream.passes()
         reply(database, "Here")
@@ -162,10 +168,7 @@ def test_while_a_gap_stays_it_is_asked_for_again_ever_more_slowly(
 
     started.page.route("**/chat/messages?*", fail)
     stream.hold()
-    reply(database, "Lost")
-    for number in range(10):
-        reply(database, f"Line {number}")
-    has_held(stream, started.page, 11)
+    reply_unseen(stream, started.page, database, "Lost", *[f"Line {number}" for number in range(10)])
     stream.release(stream.held[1:])
     expect(started.messages).to_have_text(
         ["Hello", "Lost", *[f"Line {number}" for number in range(10)]], timeout=15 * SECOND
@@ -180,9 +183,7 @@ def test_while_a_gap_stays_it_is_asked_for_again_ever_more_slowly(
 def test_a_late_frame_goes_to_its_place(started: Customer, stream: Stream, database: Any) -> None:
     started.page.route("**/chat/messages?*", lambda route: route.abort())  # the frame alone must do
     stream.hold()
-    for text in ("First", "Second", "Third"):
-        reply(database, text)
-    has_held(stream, started.page, 3)
+    reply_unseen(stream, started.page, database, "First", "Second", "Third")
     first, second, third = stream.held
     stream.release([third, first])
     expect(started.messages).to_have_text(["Hello", "First", "Third"])
@@ -210,6 +211,8 @@ def test_the_answer_of_a_post_and_its_frame_show_once(started: Customer, stream:
     if comes_first == "frame":
         stream.release(stream.held)
         expect(started.messages.last).to_have_text("Only once")
+        while not answers:
+            started.page.evaluate("0")  # lets Playwright go on
         route, response = answers[0]
         route.fulfill(response=response)
         expect(started.box).to_have_value("")
@@ -331,9 +334,7 @@ def test_a_page_that_was_hidden_comes_back_with_what_it_has_missed(
     started.box.press_sequentially("Half a thought")
     set_visible(started.page, "hidden")
     stream.drop()
-    reply(database, "While you were away")
-    reply(database, "And this")
-    has_held(stream, started.page, 2)
+    reply_unseen(stream, started.page, database, "While you were away", "And this")
     stream.passes()
     hellos = len(stream.hellos)
     set_visible(started.page, "visible")

@@ -55,7 +55,7 @@ class Run:
     desk: Desk
     folder: Path
     verdict: Verdict = field(default_factory=Verdict)
-    ledger: Ledger = field(default_factory=Ledger)
+    ledgers: list[Ledger] = field(default_factory=list)
     loads: list[LoadProcess] = field(default_factory=list)
     asked: int = 0
 
@@ -96,6 +96,11 @@ class Run:
         load.expect("running\n")
         return load
 
+    @property
+    def ledger(self) -> Ledger:
+        """What all loads know together."""
+        return Ledger.joined(self.ledgers)
+
     def let_write(self, load: LoadProcess, seconds: float) -> None:
         """Let a load go on for a while."""
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -113,7 +118,7 @@ class Run:
         codes = [load.process.wait() for load in self.loads]
         # 3: pages that have not come to show the same.
         assert set(codes) == {0}, "\n".join(load.log.read_text() for load in self.loads)
-        self.ledger = Ledger.joined(Ledger.load(load.ledger) for load in self.loads)
+        self.ledgers = [Ledger.load(load.ledger) for load in self.loads]
         self.verdict = check(self.ledger, stored_rows(self.desk.conninfo))
         return self.verdict
 

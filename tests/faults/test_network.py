@@ -14,7 +14,6 @@ from supportchat.config import ROOT
 from .checker import check, stored_rows
 from .conftest import open_folder
 from .desk import Desk, running, wait_for
-from .ledger import Ledger
 from .network import SERVER_ADDRESS, Network, laid_network, skip_unless_possible
 from .run import IS_FULL, MESSAGES, under_load
 
@@ -51,7 +50,7 @@ def test_three_of_ten_packets_are_lost(network: Network, far_desk: Desk, far_url
         wait_for(lambda: progress(far_desk) >= messages, 60 + messages / 2, "too slow under loss")
         assert network.dropped() > 0
         network.restore()
-    contract("30 % of the packets lost", run, silence=90, answer=30)
+    contract("30 % of the packets lost", run, silence=30, answer=30)
 
 
 def test_every_connection_is_reset(network: Network, far_desk: Desk, far_url: str, contract: Contract) -> None:
@@ -59,7 +58,7 @@ def test_every_connection_is_reset(network: Network, far_desk: Desk, far_url: st
         for _ in range(10 if IS_FULL else 2):
             network.reset(far_desk.port)
             time.sleep(3)
-    contract("every connection reset, 10 times", run, silence=6, reconnect=6)
+    contract("every connection reset, 10 times", run, silence=2, reconnect=2)
 
 
 def test_clients_that_fall_silent_are_found_out(
@@ -72,10 +71,10 @@ def test_clients_that_fall_silent_are_found_out(
         network.drop()
         took = wait_for(lambda: sockets(far_desk) == 17, 55, "the server keeps half-open sockets")
         network.restore()
-    contract("clients half-open", run, silence=180)
+    contract("clients half-open", run, silence=45)
     assert took < 55
-    near = Ledger.load(run.loads[0].ledger)
-    far_marks = {screen.mark for screen in Ledger.load(run.loads[1].ledger).screens}
+    near, far = run.ledgers
+    far_marks = {screen.mark for screen in far.screens}
     near.screens = [screen for screen in near.screens if screen.mark not in far_marks]
     assert check(near, stored_rows(far_desk.conninfo)).longest_silence < 4  # nobody else has noticed
 
@@ -98,7 +97,7 @@ def test_text_goes_through_a_thin_pipe_beside_a_picture(
             assert done.returncode == 0, done.stdout + done.stderr
     finally:
         network.make_wide()
-    contract("64 kbit/s, a picture going up", run, silence=30, answer=30)
+    contract("64 kbit/s, a picture going up", run, silence=10, answer=10)
 
 
 def progress(desk: Desk) -> int:

@@ -103,7 +103,7 @@ def test_a_store_that_takes_nothing_holds_no_text_up(desk: Desk, contract: Contr
         for _ in range(20):
             answer = customer.send("Look", files=files())
             assert answer.status_code == 503, answer.text
-    contract("the store of pictures is gone", run, silence=4)
+    contract("the store of pictures is gone", run, silence=2.5)
 
 
 def half_a_post(customer: Customer, cid: str, share: float) -> socket.socket:

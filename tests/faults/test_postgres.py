@@ -33,7 +33,7 @@ def test_postgres_is_killed(desk: Desk, contract: Contract) -> None:
             wait_for(desk.is_ready, 10, "Postgres is not started again")
             time.sleep(1)
     assert close_codes(run) == set()
-    contract("Postgres kill -9, 5 times", run, silence=12, answer=3.5)
+    contract("Postgres kill -9, 5 times", run, silence=5, answer=2)
 
 
 def test_postgres_that_cannot_be_started_at_once_is_started_later(desk: Desk) -> None:
@@ -61,7 +61,7 @@ def test_postgres_restarts(desk: Desk, contract: Contract) -> None:
             wait_for(desk.is_ready, 10, "Postgres is not started again")
             time.sleep(1)
     assert close_codes(run) == set()
-    contract("Postgres fast restart, 5 times", run, silence=12, answer=3.5)
+    contract("Postgres fast restart, 5 times", run, silence=5, answer=2)
 
 
 @pytest.mark.long
@@ -76,7 +76,7 @@ def test_the_listeners_are_ended(desk: Desk, contract: Contract) -> None:
                 "nobody listens again",
             )
             time.sleep(1)
-    contract("LISTEN connections ended, 20 times", run, silence=4)
+    contract("LISTEN connections ended, 20 times", run, silence=2.5)
 
 
 @pytest.mark.long
@@ -91,7 +91,7 @@ def test_the_listeners_go_silent(desk: Desk, contract: Contract) -> None:
         finally:
             for pid in silent:
                 os.kill(pid, signal.SIGCONT)
-    contract("LISTEN connections half-open", run, silence=5)
+    contract("LISTEN connections half-open", run, silence=2.5)
 
 
 @contextlib.contextmanager
@@ -107,7 +107,7 @@ def test_a_lock_is_held(desk: Desk, contract: Contract) -> None:
         time.sleep(HELD_SECONDS if IS_FULL else 4)
     assert statuses(run, "POST /chat/messages") >= {200, 503}
     assert close_codes(run) <= {1013}
-    contract("a table locked for 10 s", run, silence=25, answer=4)
+    contract("a table locked for 10 s", run, silence=5, answer=4)
 
 
 @pytest.mark.long
@@ -136,7 +136,7 @@ def test_every_connection_of_the_pool_is_taken(desk: Desk, contract: Contract) -
             thread.join()
     desk.run(definition.replace("%", "%%"))
     assert close_codes(run) <= {1013}
-    contract("the pool exhausted for 10 s", run, silence=25, answer=5)
+    contract("the pool exhausted for 10 s", run, silence=5, answer=4)
 
 
 @pytest.mark.long
@@ -156,7 +156,7 @@ def test_the_disk_is_full(folder: Path, contract: Contract) -> None:
                     time.sleep(HELD_SECONDS)
                     (disk / "filler").unlink()
                     wait_for(desk.is_ready, 30, "the desk does not recover")
-            contract("disk full, 3 times", run, silence=90)
+            contract("disk full, 3 times", run, silence=10)
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
 

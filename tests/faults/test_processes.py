@@ -35,7 +35,7 @@ def test_a_worker_is_killed_again_and_again(desk: Desk, contract: Contract) -> N
             with contextlib.suppress(psutil.NoSuchProcess):
                 random.choice(desk.workers).kill()
             time.sleep(2)
-    contract("worker kill -9, every 2 s", run, silence=8, reconnect=6)
+    contract("worker kill -9, every 2 s", run, silence=3, reconnect=3)
 
 
 def test_a_reload_closes_every_socket_so_that_its_page_comes_back(desk: Desk, contract: Contract) -> None:
@@ -46,7 +46,7 @@ def test_a_reload_closes_every_socket_so_that_its_page_comes_back(desk: Desk, co
             wait_for(lambda old=before: not old & {w.pid for w in desk.workers}, 30, "old workers stay")  # type: ignore[misc]
             wait_for(lambda: len(desk.workers) == 2 and desk.is_ready(), 30, "no new workers")
     assert close_codes(run) == {1012}
-    contract("HUP, ten times", run, silence=8, reconnect=6)
+    contract("HUP, ten times", run, silence=5, reconnect=5)
 
 
 @pytest.mark.long
@@ -57,7 +57,7 @@ def test_the_whole_desk_is_stopped_and_started_again(desk: Desk, contract: Contr
             desk.start()
             time.sleep(5)
     assert 1012 in close_codes(run)
-    contract("TERM and start again, 3 times", run, silence=15, reconnect=15)
+    contract("TERM and start again, 3 times", run, silence=10, reconnect=10)
 
 
 @pytest.mark.long
@@ -69,7 +69,7 @@ def test_gunicorn_is_killed(desk: Desk, contract: Contract) -> None:
             master.kill()
             wait_for(lambda old=master: desk.master not in (None, old), 10, "no new gunicorn")  # type: ignore[misc]
             wait_for(desk.is_ready, 10, "no service after the master was killed")
-    contract("master kill -9", run, silence=15, reconnect=15)
+    contract("master kill -9", run, silence=5, reconnect=5)
 
 
 @pytest.mark.long
@@ -79,7 +79,7 @@ def test_a_worker_that_stops_moving_is_replaced(desk: Desk, contract: Contract) 
         os.kill(frozen.pid, signal.SIGSTOP)
         assert desk.is_ready()  # its peer serves
         wait_for(lambda: not psutil.pid_exists(frozen.pid), 45, "gunicorn does not replace a frozen worker")
-    contract("worker frozen until gunicorn replaces it", run, silence=50)
+    contract("worker frozen until gunicorn replaces it", run, silence=35)
 
 
 @pytest.mark.long
@@ -89,7 +89,7 @@ def test_a_worker_that_stops_for_a_while_goes_on(desk: Desk, contract: Contract)
         os.kill(frozen.pid, signal.SIGSTOP)
         time.sleep(20)
         os.kill(frozen.pid, signal.SIGCONT)
-    contract("worker frozen for 20 s", run, silence=35, answer=30)
+    contract("worker frozen for 20 s", run, silence=22, answer=22)
 
 
 @pytest.mark.long

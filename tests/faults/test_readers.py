@@ -83,7 +83,7 @@ def test_a_page_that_does_not_read_is_cut_off_and_holds_nobody_up(desk: Desk, co
     lines = [json.loads(frame)["content"] for frame in frames if b'data-seq=\\"' in frame]
     assert frames
     assert all("x" * 7900 in line or "message--system" in line or "Hello" in line for line in lines)
-    contract("a page that does not read", run, silence=4)
+    contract("a page that does not read", run, silence=2.5)
 
 
 def is_held(made: socket.socket) -> bool:

@@ -45,7 +45,7 @@ def test_the_customer_is_on_one_server_and_the_agent_on_the_other(
     with under_load(desk, customers=0, messages=MESSAGES // 4, rate=RATE / 2) as run:
         run.start(url=other.url, name="elsewhere", agents=0, rate=RATE / 2)
     assert {message.kind for message in run.ledger.sent} >= {"message", "reply"}
-    contract("customers on one server, agents on another", run, silence=4)
+    contract("customers on one server, agents on another", run, silence=2.5)
 
 
 @pytest.fixture
@@ -71,4 +71,4 @@ def test_the_clock_of_one_server_jumps(desk: Desk, jumping: Server, clock: Path,
             clock.with_suffix(".new").write_text(str(offset))
             os.replace(clock.with_suffix(".new"), clock)
             run.let_write(elsewhere, 5)
-    contract("the clock of one server jumps by hours and days", run, silence=6)
+    contract("the clock of one server jumps by hours and days", run, silence=2.5)
