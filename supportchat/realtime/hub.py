@@ -289,14 +289,16 @@ class Hub:
 
     def _every(self, seconds: float, task: Callable[[int], None]) -> None:
         for count in itertools.count():
-            self._try(task, count)
-            # Jitter, so that the processes do not all ask at the same moment.
-            gevent.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311
+            worked = self._try(task, count)
+            # Soon after a failure: the leases that a report could not renew run out. Jitter, so that the processes do
+            # not all ask at the same moment.
+            gevent.sleep((seconds if worked else min(seconds, SWEEP_SECONDS)) * random.uniform(0.8, 1.2))  # noqa: S311
 
-    def _try(self, task: Callable[[int], None], count: int) -> None:
-        name, trouble = task.__name__, ""
+    def _try(self, task: Callable[[int], None], count: int) -> bool:
+        name, trouble, worked = task.__name__, "", False
         try:
             task(count)
+            worked = True
         except DatabaseError as error:
             trouble = str(error)
         except Exception:
@@ -306,6 +308,7 @@ class Hub:
             # Once, and not every two seconds for as long as it lasts.
             log.warning(*("%s has to wait: %s", name, trouble) if trouble else ("%s works again", name))
         self._troubles[name] = trouble
+        return worked
 
     @property
     def overload_code(self) -> int:

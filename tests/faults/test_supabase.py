@@ -105,7 +105,7 @@ def test_answers_of_the_database_get_lost(desk: Desk, project: SupabaseServer, c
                 project.rest.cut_after(only=function, times=10)
             time.sleep(2)
         project.rest.heal()
-    contract("Supabase: answers cut off after the commit, 800 times", run, silence=15)
+    contract("Supabase: answers cut off after the commit", run, silence=15)
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ import gevent
 import pytest
 from flask import Flask
 
-from supportchat.database import Database
+from supportchat.database import Database, Unavailable
 from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection
 from supportchat.realtime.hub import Hub
 from tests.cast import Agent, Cast, Visitor, new_id
@@ -378,6 +378,26 @@ def test_two_hundred_lines_fit_into_a_page_that_catches_up(hub: Hub, vera: Visit
     hub.show(page, vera.chat["session_id"], "customer", 2)
     assert seqs(page) == list(range(3, 203))
     assert page.close_code is None
+
+
+@pytest.mark.parametrize(("problem", "seconds"), [(None, 10), (Unavailable("database_unavailable"), 2)])
+def test_a_report_that_has_failed_is_made_again_soon(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, problem: Exception | None, seconds: float
+) -> None:
+    class Enough(Exception):
+        """Ends what would go on for ever."""
+
+    def report(count: int) -> None:
+        if problem:
+            raise problem
+
+    def sleep(waits: float) -> None:
+        assert 0.8 * seconds <= waits <= 1.2 * seconds
+        raise Enough
+
+    monkeypatch.setattr("supportchat.realtime.hub.gevent.sleep", sleep)
+    with pytest.raises(Enough):
+        hub._every(10, report)
 
 
 def test_an_address_has_so_many_pages_and_no_more(hub: Hub) -> None:
