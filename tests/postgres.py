@@ -18,16 +18,24 @@ FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_conn
 @contextlib.contextmanager
 def running_postgres() -> Iterator[EmbeddedPostgres]:
     """Give a fresh cluster that runs."""
-    # Not under pytest's own folder: for root, Postgres runs as another user, whom a second pytest, as it starts, locks
-    # out of everything in there.
-    with tempfile.TemporaryDirectory(prefix="supportchat-test-") as folder:
-        Path(folder).chmod(0o711)
-        postgres = EmbeddedPostgres(Path(folder), *FAST)
+    with open_folder() as folder:
+        postgres = EmbeddedPostgres(folder, *FAST)
         postgres.start()
         try:
             yield postgres
         finally:
             postgres.stop()
+
+
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """Give a folder that the user whom Postgres runs as for root can reach.
+
+    Not under pytest's own: a second pytest, as it starts, locks that user out of everything in there.
+    """
+    with tempfile.TemporaryDirectory(prefix="supportchat-test-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 def superuser_of(postgres: EmbeddedPostgres) -> str:

@@ -27,6 +27,13 @@ def free_port() -> int:
         return port
 
 
+def kill_family(parent: psutil.Process) -> None:
+    """Kill a process and all that it has begun."""
+    for process in (parent, *parent.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 class Server:
     """One gunicorn. It can be stopped and started again on the same port."""
 
@@ -80,9 +87,6 @@ class Server:
     def kill(self) -> None:
         """End it at once, workers and all: nobody is interested in how it would have stopped."""
         if self.process is not None and self.process.poll() is None:
-            master = psutil.Process(self.process.pid)
-            for process in (master, *master.children(recursive=True)):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+            kill_family(psutil.Process(self.process.pid))
             self.process.wait()
         self.process = None

@@ -68,16 +68,14 @@ class Conversation:
             if state is None or (epoch is not None and epoch != state["epoch"]):
                 page.push(RESET)
                 return
-            if self.state and self.state["epoch"] != state["epoch"]:
+            if self._is_other_history(state):
                 self.reset()
             start = min(after_seq, self.last_seq) if self.is_shown else after_seq
             lines = self._read_after(start - 1, CATCH_UP_LIMIT + 2)
             last = next((line for line in lines if line["seq"] == after_seq), None)
-            if after_seq and (last is None or not _is_when(at, last["created_at"])):
-                page.push(RESET)
-                return
             lines = [line for line in lines if line["seq"] > start]
-            if len(lines) > CATCH_UP_LIMIT:
+            is_another = after_seq and (last is None or not _is_when(at, last["created_at"]))
+            if is_another or len(lines) > CATCH_UP_LIMIT:
                 page.push(RESET)
                 return
             notes = self._read_notes(min(after_note_no, self.last_note_no)) if audience == "agent" else []
@@ -117,7 +115,7 @@ class Conversation:
         """Look for what no event has told: `head` is the conversation's counters, or its whole state."""
         if not self.state:
             return  # its first page is about to join, and reads everything itself
-        if head["epoch"] != self.state["epoch"]:
+        if self._is_other_history(head):
             self.reset()
             return
         if head["last_seq"] > self.last_seq:
@@ -208,8 +206,11 @@ class Conversation:
         self.last_seq = self.last_note_no = 0
         self._hints.clear()
 
+    def _is_other_history(self, state: Row) -> bool:
+        return bool(self.state) and self.state["epoch"] != state["epoch"]
+
     def _take_state(self, state: Row | None) -> None:
-        if state is None or state["epoch"] != self.state.get("epoch", state["epoch"]):
+        if state is None or self._is_other_history(state):
             self.reset()
         else:
             self._show_state(state)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import open_folder
 
 from .desk import Desk, running
 from .run import IS_FULL, MESSAGES, Run
@@ -61,17 +61,6 @@ def folder() -> Iterator[Path]:
     """A folder for a desk of a test's own."""
     with open_folder() as folder:
         yield folder
-
-
-@contextlib.contextmanager
-def open_folder() -> Iterator[Path]:
-    """Give a folder that the user whom Postgres runs as can reach.
-
-    Not under pytest's own: a second pytest, as it starts, locks that user out of everything in there.
-    """
-    with tempfile.TemporaryDirectory(prefix="supportchat-faults-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
 
 
 @pytest.fixture

@@ -22,12 +22,12 @@ from supportchat.config import ROOT
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.embedded import EmbeddedPostgres
 from tests.cast import PASSWORD
-from tests.server import free_port
+from tests.server import free_port, kill_family
 
 START_SECONDS = 60.0
-SETTINGS = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "TRUSTED_PROXIES"} | {
-    "SUPABASE_URL",
-    "SUPABASE_SECRET_KEY",
+SETTINGS = {
+    *("HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "TRUSTED_PROXIES"),
+    *("SUPABASE_URL", "SUPABASE_SECRET_KEY"),
 }
 
 
@@ -89,10 +89,7 @@ class Desk:
     def kill(self) -> None:
         """Kill everything of it."""
         if self._process is not None and self._process.poll() is None:
-            family = [self.supervisor, *self.supervisor.children(recursive=True)]
-            for process in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+            kill_family(self.supervisor)
             self._process.wait()
 
     def is_ready(self) -> bool:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from supportchat.config import ROOT
+from tests.postgres import open_folder
 
 from .checker import check, stored_rows
-from .conftest import open_folder
 from .desk import Desk, running, wait_for
 from .network import SERVER_ADDRESS, Network, laid_network, skip_unless_possible
 from .run import IS_FULL, MESSAGES, under_load

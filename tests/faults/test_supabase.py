@@ -14,16 +14,15 @@ from tests.postgres import running_postgres, superuser_of
 from tests.supabase.project import SupabaseProject
 from tests.supabase.server import SupabaseServer
 
-from . import run as runs
 from .desk import Desk, running, wait_for
 from .people import Customer
-from .run import IS_FULL, MESSAGES, under_load
+from .run import IS_FULL, MESSAGES, RATE, under_load
 from .test_pictures import files
 from .test_processes import times
 
 Contract = Callable[..., None]
 # The stand-in works for the desk as well, in this process.
-RATE = runs.RATE / 2
+HALF = RATE / 2
 FAULT_SECONDS = 10.0 if IS_FULL else 3.0
 
 
@@ -62,13 +61,13 @@ def desk(shared_supabase_desk: Desk) -> Desk:
 
 @pytest.mark.long
 def test_nothing_fails(desk: Desk, contract: Contract) -> None:
-    with under_load(desk, rate=RATE) as run:
+    with under_load(desk, rate=HALF) as run:
         pass  # it goes on until it has its messages
     contract("Supabase: nothing", run, silence=4)
 
 
 def test_realtime_goes_deaf(desk: Desk, project: SupabaseServer, contract: Contract) -> None:
-    with under_load(desk, rate=RATE) as run:
+    with under_load(desk, rate=HALF) as run:
         for _ in times(5, 1):
             project.realtime.go_deaf()
             time.sleep(FAULT_SECONDS)
@@ -78,7 +77,7 @@ def test_realtime_goes_deaf(desk: Desk, project: SupabaseServer, contract: Contr
 @pytest.mark.long
 @pytest.mark.parametrize("fault", ["reset_sockets", "freeze_sockets", "close_channels", "expire_tokens"])
 def test_realtime_loses_every_connection(desk: Desk, project: SupabaseServer, contract: Contract, fault: str) -> None:
-    with under_load(desk, rate=RATE, messages=MESSAGES // 4) as run:
+    with under_load(desk, rate=HALF, messages=MESSAGES // 4) as run:
         for _ in times(5, 1):
             getattr(project.realtime, fault)()
             time.sleep(5)
@@ -87,7 +86,7 @@ def test_realtime_loses_every_connection(desk: Desk, project: SupabaseServer, co
 
 @pytest.mark.long
 def test_realtime_is_away(desk: Desk, project: SupabaseServer, contract: Contract) -> None:
-    with under_load(desk, rate=RATE) as run:
+    with under_load(desk, rate=HALF) as run:
         for _ in times(3, 1):
             project.realtime.refuse_sockets()
             project.realtime.close_sockets(1012)
@@ -99,7 +98,7 @@ def test_realtime_is_away(desk: Desk, project: SupabaseServer, contract: Contrac
 
 def test_answers_of_the_database_get_lost(desk: Desk, project: SupabaseServer, contract: Contract) -> None:
     """The worst of them: the transaction commits, and nobody hears of it."""
-    with under_load(desk, rate=RATE) as run:
+    with under_load(desk, rate=HALF) as run:
         for _ in times(20, 2):
             for function in ("post_message", "post_reply", "add_note", "record_receipt"):
                 project.rest.cut_after(only=function, times=10)
@@ -111,7 +110,7 @@ def test_answers_of_the_database_get_lost(desk: Desk, project: SupabaseServer, c
 @pytest.mark.long
 @pytest.mark.parametrize("fault", ["answer_with_page", "hang", "cut_before"])
 def test_the_database_does_not_answer(desk: Desk, project: SupabaseServer, contract: Contract, fault: str) -> None:
-    with under_load(desk, rate=RATE) as run:
+    with under_load(desk, rate=HALF) as run:
         for _ in times(3, 1):
             getattr(project.rest, fault)()
             time.sleep(FAULT_SECONDS)
@@ -130,7 +129,7 @@ WORDS = {
 
 @pytest.mark.long
 def test_the_whole_project_is_away(desk: Desk, project: SupabaseServer, contract: Contract) -> None:
-    with under_load(desk, rate=RATE) as run:
+    with under_load(desk, rate=HALF) as run:
         for _ in times(3, 1):
             project.refuse_connections()
             time.sleep(FAULT_SECONDS)
@@ -146,7 +145,7 @@ def test_the_whole_project_is_away(desk: Desk, project: SupabaseServer, contract
 def test_a_storage_that_fails_holds_no_text_up(
     desk: Desk, project: SupabaseServer, contract: Contract, fault: str
 ) -> None:
-    with under_load(desk, rate=RATE) as run, Customer(desk.url) as customer:
+    with under_load(desk, rate=HALF) as run, Customer(desk.url) as customer:
         getattr(project.storage, fault)(**({"bucket": BUCKET} if fault == "lose_bucket" else {}))
         for _ in times(5, 1):
             start = time.monotonic()
