@@ -248,13 +248,16 @@ class Hub:
 
     def beat(self, count: int = 0) -> None:
         """Have a beat sent through the events, once for all processes, and begin anew when none arrives."""
-        self._pulse.expect(self._database.call("send_heartbeat", seconds=LEAST_SECONDS)["beat"])
-        gevent.spawn_later(ANSWER_SECONDS, self._check_pulse)
+        beat = self._database.call("send_heartbeat", seconds=LEAST_SECONDS)["beat"]
+        if self._pulse.expect(beat):
+            gevent.spawn_later(ANSWER_SECONDS, self._check_pulse, beat)
 
-    def _check_pulse(self) -> None:
-        if self._pulse.is_silent and self.events.is_connected and not self.is_stopping:
+    def _check_pulse(self, beat: int) -> None:
+        if not self._pulse.is_missing(beat) or self.is_stopping:
+            return
+        self._pulse.forgive()
+        if self.events.is_connected:
             log.warning("events have gone silent: listening anew")
-            self._pulse.forgive()
             self.events.restart()
 
     def report(self, count: int = 0) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 BEAT_SECONDS = 2.5
 # Processes ask for a beat at their own moments. Who comes a little early still sends one, or the gap would double.
 LEAST_SECONDS = 1.8
@@ -20,24 +18,28 @@ class Pulse:
     def __init__(self) -> None:
         self._sent = 0
         self._heard = 0
-        self._due: float | None = None
+        self._awaited: int | None = None
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether a beat that was sent is overdue."""
-        return self._due is not None and time.monotonic() >= self._due
+    def expect(self, number: int) -> bool:
+        """Take notice that the database has sent this beat.
 
-    def expect(self, number: int) -> None:
-        """Take notice that the database has sent this beat."""
+        :return: whether it is now the one to look for: not heard yet, and none before it is missing.
+        """
         self._sent = number
         # Lower than what was heard: the database was restored, or two beats have crossed.
-        if number != self._heard and self._due is None:
-            self._due = time.monotonic() + ANSWER_SECONDS
+        if number == self._heard or self._awaited is not None:
+            return False
+        self._awaited = number
+        return True
+
+    def is_missing(self, number: int) -> bool:
+        """Whether neither this beat, which was to be looked for, nor any after it has arrived."""
+        return self._awaited == number
 
     def hear(self, number: int) -> None:
         """Take notice that this beat has arrived: the stream is well."""
         self._heard = number
-        self._due = None
+        self._awaited = None
 
     def forgive(self) -> None:
         """Wait for what will be sent from now on: the stream has begun anew, and what came before is lost."""

@@ -57,7 +57,18 @@ def test_a_pulse_that_begins_anew_after_a_restore_is_missed_when_it_stops() -> N
     pulse.expect(1000)
     pulse.hear(1000)
     for number in (3, 4):
-        pulse.expect(number)
-        assert pulse._due is not None
+        assert pulse.expect(number)
+        assert pulse.is_missing(number)
         pulse.hear(number)
-        assert pulse._due is None
+        assert not pulse.is_missing(number)
+
+
+def test_the_first_beat_that_does_not_come_is_the_one_that_is_missed() -> None:
+    pulse = Pulse()
+    assert pulse.expect(1)
+    assert not pulse.expect(2)
+    assert pulse.is_missing(1)
+    pulse.hear(2)
+    assert not pulse.is_missing(1)
+    assert not pulse.expect(2)
+    assert pulse.expect(3)
