@@ -82,7 +82,7 @@ def test_every_page(windows: Opener, photo: Path, scheme: str, width: int, rows:
     alice.sees("Reopen")
     found["closed ticket"] = violations(alice.page)
 
-    carol: Agent = windows(Agent, **options).log_in("carol", "/status")
+    carol: Agent = windows(Agent, **options).come("carol", "/status")
     rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
     carol.page.reload()
     carol.sees("needs you")
@@ -129,13 +129,13 @@ def test_on_a_touch_screen_every_target_has_44_pixels_and_no_box_zooms(windows: 
     found["chat"] = small_targets(vera.page)
     assert vera.box.evaluate("box => getComputedStyle(box).fontSize") == "16px"
     expect(vera.page.get_by_text("Enter sends")).to_be_hidden()
-    alice: Agent = windows(Agent, **PHONE).log_in()
+    alice: Agent = windows(Agent, **PHONE).come()
     found["queue"] = small_targets(alice.page)
     alice.page.goto(f"{alice.url}/agent?ticket=1001")
     found["ticket"] = small_targets(alice.page)
     alice.page.get_by_role("button", name="About the customer").click()
     found["customer"] = small_targets(alice.page)
-    carol: Agent = windows(Agent, **PHONE).log_in("carol", "/status")
+    carol: Agent = windows(Agent, **PHONE).come("carol", "/status")
     carol.page.locator(".rail__me summary").click()
     found["status"] = small_targets(carol.page)
     assert {name: targets for name, targets in found.items() if targets} == {}

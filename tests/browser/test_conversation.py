@@ -70,7 +70,7 @@ def test_a_note_is_seen_by_colleagues_and_never_by_the_customer(alice: Agent, ve
     vera.start("Hello")
     vera.is_live()
     alice.open()
-    bob = windows(Agent).log_in("bob", "/agent?ticket=1001")
+    bob = windows(Agent).come("bob", "/agent?ticket=1001")
     bob.is_live()
     alice.note("She is a good customer")
     bob.sees("She is a good customer", seconds=1)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.page
 def bob(windows: Opener) -> Agent:
     """A colleague at the desk."""
     window: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
-    return window.log_in("bob")
+    return window.come("bob")
 
 
 def test_the_queue_follows_what_happens(alice: Agent, vera: Customer, windows: Opener) -> None:
@@ -76,7 +76,7 @@ def test_a_claim_that_comes_too_late_is_answered_with_who_was_faster(
 def test_a_ticket_is_handed_over_to_a_colleague(alice: Agent, vera: Customer, windows: Opener) -> None:
     vera.start("Hello")
     alice.open()
-    bob: Agent = windows(Agent).log_in("bob")
+    bob: Agent = windows(Agent).come("bob")
     expect(bob.page.get_by_text("You have no tickets.")).to_be_visible()
     him = alice.page.get_by_role("button", name="Bob Ortiz")
     menu = alice.page.locator("summary", has_text="Hand over")
@@ -157,7 +157,7 @@ def test_of_two_tickets_the_one_that_was_chosen_last_is_shown(alice: Agent, vera
 
 
 def test_on_a_phone_there_is_one_pane_with_a_way_back(windows: Opener, vera: Customer) -> None:
-    alice: Agent = windows(Agent, viewport={"width": 390, "height": 800}).log_in()
+    alice: Agent = windows(Agent, viewport={"width": 390, "height": 800}).come()
     vera.start("Hello", name="Vera Lindt", phone="+4930901820")
     alice.open()
     expect(alice.row()).to_be_hidden()
@@ -173,7 +173,7 @@ def test_on_a_phone_there_is_one_pane_with_a_way_back(windows: Opener, vera: Cus
 def test_the_way_back_on_a_phone_leads_to_the_view_that_one_came_from(
     windows: Opener, vera: Customer, rows: Any
 ) -> None:
-    alice: Agent = windows(Agent, viewport={"width": 390, "height": 800}).log_in()
+    alice: Agent = windows(Agent, viewport={"width": 390, "height": 800}).come()
     rows("update agents set availability = 'away'")
     vera.start("Hello")
     alice.page.locator("#view-unassigned").click()
@@ -190,7 +190,8 @@ def test_the_way_back_on_a_phone_leads_to_the_view_that_one_came_from(
 def test_a_long_name_never_hides_the_number_of_the_ticket(windows: Opener, vera: Customer) -> None:
     vera.start("Hello", name="Vera Alexandra Lindt-Montgomery of Lower Saxony")
     for width in (360, 768, 1280):
-        alice: Agent = windows(Agent, viewport={"width": width, "height": 800}).log_in(path="/agent?ticket=1001")
+        alice: Agent = windows(Agent, viewport={"width": width, "height": 800}).come(path="/agent?ticket=1001")
+        alice.is_live()
         number = alice.page.locator("[data-ticket-title] .muted")
         expect(number).to_have_text("#1001")
         assert number.evaluate("element => element.scrollWidth <= element.clientWidth || !element.clientWidth")
@@ -206,7 +207,7 @@ def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, vera: Custome
     alice.row().get_by_role("link").press("Enter")
     expect(alice.box).to_be_focused()
     expect(alice.row().get_by_role("link")).to_have_attribute("aria-current", "true")
-    bob: Agent = windows(Agent).log_in("bob")
+    bob: Agent = windows(Agent).come("bob")
     bob.page.locator("#view-all").click()
     bob.row().get_by_role("link").press("Enter")
     expect(bob.page.get_by_role("heading", level=1, name="#1001")).to_be_focused()
@@ -264,7 +265,7 @@ def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
     alice: Agent, vera: Customer, windows: Opener, rows: Any
 ) -> None:
     vera.start("Show me in the query")
-    carol: Agent = windows(Agent).log_in("carol", "/status")
+    carol: Agent = windows(Agent).come("carol", "/status")
     carol.sees("All is well")
     carol.sees("an event came back after")
     carol.page.get_by_text("Check messages").click()
