@@ -13,9 +13,9 @@ from .. import auth, security
 from ..auth import for_agents, open_to_all
 from ..database import DatabaseError, NotFound, call
 from ..forms import LoginForm, whole_number
-from ..realtime.connection import OVERLOAD, Connection
+from ..realtime.connection import OVERLOAD, Connection, Shown
 from ..realtime.hub import Hub
-from ..realtime.sockets import as_count, as_text, prepare_handshake, run_socket
+from ..realtime.sockets import prepare_handshake, run_socket
 from ..sentences import sentence
 from ..tickets.pages import queue_values, ticket_values
 
@@ -110,20 +110,12 @@ def socket(websocket: Server) -> ResponseReturnValue:
 
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
-            number = as_count(message.get("ticket"))
+            shown = Shown.said_in(message)
             try:
-                session_id = call("ticket_of_agent", agent_id=agent_id, number=number)["session_id"] if number else None
-                hub.show(
-                    page,
-                    session_id,
-                    "agent",
-                    as_count(message.get("after")),
-                    as_count(message.get("after_note")),
-                    as_text(message.get("epoch")),
-                    as_text(message.get("at")),
-                )
+                ticket = call("ticket_of_agent", agent_id=agent_id, number=shown.ticket) if shown.ticket else None
+                hub.show(page, ticket and ticket["session_id"], "agent", shown)
             except NotFound:
-                hub.show(page, None, "agent")
+                hub.show(page, None, "agent", shown)
             except DatabaseError:
                 page.close(hub.overload_code)
 

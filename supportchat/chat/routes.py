@@ -25,9 +25,9 @@ from ..forms import (
 )
 from ..fragments import Fragments, joined, partial
 from ..images.serving import serve_image
-from ..realtime.connection import OVERLOAD, Connection
+from ..realtime.connection import OVERLOAD, Connection, Shown
 from ..realtime.hub import Hub
-from ..realtime.sockets import as_count, as_text, prepare_handshake, run_socket
+from ..realtime.sockets import prepare_handshake, run_socket
 from ..sentences import sentence
 
 bp = Blueprint("chat", __name__)
@@ -200,14 +200,7 @@ def socket(websocket: Server) -> None:
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
             try:
-                hub.show(
-                    page,
-                    session_id,
-                    "customer",
-                    as_count(message.get("after")),
-                    epoch=as_text(message.get("epoch")),
-                    at=as_text(message.get("at")),
-                )
+                hub.show(page, session_id, "customer", Shown.said_in(message))
             except DatabaseError:
                 page.close(hub.overload_code)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
+from typing import Any
 
 from gevent.event import Event
 
@@ -13,6 +15,31 @@ RESTART = 1012
 OVERLOAD = 1013
 SIGNED_OUT = 4401
 NOT_ALLOWED = 4403
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a page says that it shows, each time that its socket opens or it turns to another ticket."""
+
+    ticket: int = 0
+    seq: int = 0  # of its last line
+    note_no: int = 0  # of its last note
+    epoch: str | None = None  # the history that its lines are of
+    at: str | None = None  # when its last line was written: an older copy of the same database has the same epoch
+
+    @classmethod
+    def said_in(cls, hello: dict[str, Any]) -> Shown:
+        """Read a page's hello. What is missing in it or of another kind counts as not said."""
+        ticket, seq, note_no = (_as_count(hello.get(name)) for name in ("ticket", "after", "after_note"))
+        return cls(ticket, seq, note_no, _as_text(hello.get("epoch")), _as_text(hello.get("at")))
+
+
+def _as_count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else 0
+
+
+def _as_text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 class Connection:

@@ -10,7 +10,7 @@ from gevent.lock import RLock
 
 from ..database import Database, DatabaseError
 from ..fragments import Fragments, event_frame
-from .connection import Connection
+from .connection import Connection, Shown
 from .events import Event
 
 Row = dict[str, Any]
@@ -46,42 +46,32 @@ class Conversation:
         """Whether any page shows it."""
         return any(self.pages.values())
 
-    def join(
-        self,
-        page: Connection,
-        audience: str,
-        after_seq: int,
-        after_note_no: int = 0,
-        epoch: str | None = None,
-        at: str | None = None,
-    ) -> None:
+    def join(self, page: Connection, audience: str, shown: Shown) -> None:
         """Send a page what it does not show yet, then everything that comes.
 
         A page that is too far behind, or that shows another history than the database has, is told to load anew.
 
-        :param epoch: the history that the page shows, and `at` the time of its last line, if it has said so. An older
-            copy of the same database has the same epoch.
         :raise DatabaseError: when the rest cannot be read; the page has not joined then.
         """
         with self._lock:
             state = self._read_state()
-            if state is None or (epoch is not None and epoch != state["epoch"]):
+            if state is None or shown.epoch not in (None, state["epoch"]):
                 page.push(RESET)
                 return
             if self._is_other_history(state):
                 self.reset()
-            start = min(after_seq, self.last_seq) if self.is_shown else after_seq
+            start = min(shown.seq, self.last_seq) if self.is_shown else shown.seq
             lines = self._read_after(start - 1, CATCH_UP_LIMIT + 2)
-            last = next((line for line in lines if line["seq"] == after_seq), None)
+            last = next((line for line in lines if line["seq"] == shown.seq), None)
             lines = [line for line in lines if line["seq"] > start]
-            is_another = after_seq and (last is None or not _is_when(at, last["created_at"]))
+            is_another = shown.seq and (last is None or not _is_when(shown.at, last["created_at"]))
             if is_another or len(lines) > CATCH_UP_LIMIT:
                 page.push(RESET)
                 return
-            notes = self._read_notes(min(after_note_no, self.last_note_no)) if audience == "agent" else []
+            notes = self._read_notes(min(shown.note_no, self.last_note_no)) if audience == "agent" else []
             if not self.is_shown:
-                self.last_seq = after_seq
-            page.last_seq, page.last_note_no = after_seq, after_note_no
+                self.last_seq = shown.seq
+            page.last_seq, page.last_note_no = shown.seq, shown.note_no
             # To all of its pages: what this read found may be news to the others as well.
             self._show_state(state)
             self.pages[audience].add(page)

@@ -16,7 +16,7 @@ import gevent
 from ..database import Database, DatabaseError
 from ..fragments import Fragments, event_frame
 from ..security import is_loopback
-from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection
+from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
 from .events import Event, Events
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
@@ -86,16 +86,7 @@ class Hub:
             self._counts = +self._counts  # forget who has none open
         self._desks.discard(page)
 
-    def show(
-        self,
-        page: Connection,
-        session_id: str | None,
-        audience: str,
-        after_seq: int = 0,
-        after_note_no: int = 0,
-        epoch: str | None = None,
-        at: str | None = None,
-    ) -> None:
+    def show(self, page: Connection, session_id: str | None, audience: str, shown: Shown) -> None:
         """Send a page the rest of one conversation, and from now on what happens there. None: of no conversation."""
         self._leave(page)
         if session_id is None:
@@ -106,7 +97,7 @@ class Hub:
             conversation = self._conversations[session_id] = Conversation(session_id, self._database, self._fragments)
         self._pages[page] = conversation
         conversation.holders += 1
-        conversation.join(page, audience, after_seq, after_note_no, epoch, at)
+        conversation.join(page, audience, shown)
         if audience == "customer":
             self.report_soon()
 

@@ -129,16 +129,6 @@ def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[s
         pass
 
 
-def as_count(value: Any) -> int:
-    """Give a counter that a page has sent; 0 for what is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else 0
-
-
-def as_text(value: Any) -> str | None:
-    """Give a text that a page has sent; None for what is none."""
-    return value if isinstance(value, str) else None
-
-
 def _parsed(message: str) -> dict[str, Any]:
     try:
         value = json.loads(message)

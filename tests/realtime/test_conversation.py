@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from supportchat.database import Database, Unavailable
-from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection
+from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection, Shown
 from supportchat.realtime.hub import Hub
 from tests.cast import Agent, Cast, Visitor, new_id
 
@@ -49,7 +49,7 @@ def seqs(page: Connection) -> list[int]:
 def shown(hub: Hub, visitor: Visitor, audience: str = "customer", after: int = 2, **values: Any) -> Connection:
     page = Connection(**values)
     assert hub.add(page)
-    hub.show(page, visitor.chat["session_id"], audience, after)
+    hub.show(page, visitor.chat["session_id"], audience, Shown(seq=after))
     taken(page)
     return page
 
@@ -66,7 +66,7 @@ def test_a_page_gets_what_it_does_not_show_yet(hub: Hub, vera: Visitor) -> None:
     vera.post("Line 3")
     page = Connection()
     hub.add(page)
-    hub.show(page, vera.chat["session_id"], "customer", 1)
+    hub.show(page, vera.chat["session_id"], "customer", Shown(seq=1))
     frames = taken(page)
     assert [f["content"].count("data-seq") for f in frames if "messages" in f.get("target", "")] == [2]
     assert frames[-1] == {"event": "caught_up", "seq": 3}
@@ -136,7 +136,7 @@ def test_a_page_that_is_far_behind_or_ahead_is_told_to_load_anew(hub: Hub, vera:
     for after in (1, 301):
         page = Connection()
         hub.add(page)
-        hub.show(page, vera.chat["session_id"], "customer", after)
+        hub.show(page, vera.chat["session_id"], "customer", Shown(seq=after))
         assert taken(page) == [{"event": "reset"}]
 
 
@@ -151,7 +151,7 @@ def test_a_page_of_another_history_is_told_to_load_anew(hub: Hub, vera: Visitor)
     for said, is_kept in ((epoch, True), ("another", False), (None, True)):
         page = Connection()
         hub.add(page)
-        hub.show(page, vera.chat["session_id"], "customer", 2, epoch=said)
+        hub.show(page, vera.chat["session_id"], "customer", Shown(seq=2, epoch=said))
         assert ({"event": "reset"} not in taken(page)) is is_kept
 
 
@@ -169,7 +169,7 @@ def test_after_a_restore_every_open_page_is_told_to_load_anew_and_shows_what_is_
     assert {"event": "reset"} in taken(page)
     again = Connection()
     hub.add(again)
-    hub.show(again, vera.chat["session_id"], "customer", 2, epoch=vera.chat["epoch"])
+    hub.show(again, vera.chat["session_id"], "customer", Shown(seq=2, epoch=vera.chat["epoch"]))
     assert "It has happened" in json.dumps(taken(again))
     hub.on_event(posted(new)[0])
     assert seqs(again) == []
@@ -186,7 +186,7 @@ def test_a_page_whose_last_line_is_another_one_is_told_to_load_anew(hub: Hub, ve
     ):
         page = Connection()
         hub.add(page)
-        hub.show(page, vera.chat["session_id"], "customer", 2, epoch=vera.chat["epoch"], at=said)
+        hub.show(page, vera.chat["session_id"], "customer", Shown(seq=2, epoch=vera.chat["epoch"], at=said))
         assert ({"event": "reset"} not in taken(page)) is is_kept
 
 
@@ -198,7 +198,7 @@ def test_a_conversation_that_is_no_longer_there_is_loaded_anew(hub: Hub, vera: V
     assert taken(page) == [{"event": "reset"}]
     late = Connection()
     hub.add(late)
-    hub.show(late, session_id, "customer", 2)
+    hub.show(late, session_id, "customer", Shown(seq=2))
     assert taken(late) == [{"event": "reset"}]
 
 
@@ -333,7 +333,7 @@ def test_receipts_that_a_joining_page_finds_reach_the_pages_that_are_there(
 def test_an_agents_page_that_joins_learns_the_version_of_its_ticket(hub: Hub, vera: Visitor, alice: Agent) -> None:
     page = Connection(agent_id=alice.id, token_hash=alice.token_hash)
     hub.add(page)
-    hub.show(page, vera.chat["session_id"], "agent", 2)
+    hub.show(page, vera.chat["session_id"], "agent", Shown(seq=2))
     assert {"event": "ticket_version", "number": 1001, "version": vera.chat["version"]} in taken(page)
 
 
@@ -355,7 +355,7 @@ def test_a_page_that_is_joining_when_the_others_leave_hears_what_comes(hub: Hub,
     session_id = vera.chat["session_id"]
     hub.add(second)
     with hub._conversations[session_id]._lock:
-        joining = gevent.spawn(hub.show, second, session_id, "customer", 2)
+        joining = gevent.spawn(hub.show, second, session_id, "customer", Shown(seq=2))
         gevent.sleep(0)
         hub.remove(first)
     joining.join()
@@ -375,7 +375,7 @@ def test_two_hundred_lines_fit_into_a_page_that_catches_up(hub: Hub, vera: Visit
     )
     rows("update user_sessions set last_seq = 202")
     hub.add(page)
-    hub.show(page, vera.chat["session_id"], "customer", 2)
+    hub.show(page, vera.chat["session_id"], "customer", Shown(seq=2))
     assert seqs(page) == list(range(3, 203))
     assert page.close_code is None
 
