@@ -246,7 +246,7 @@ as $$
         and exists (select from public.chat_images)
 $$;
 
--- Says to the other side that somebody is typing. Nothing is stored.
+-- Says to the other side that somebody is typing, and after which line. Nothing is stored.
 create or replace function public.signal_typing(p_session_id uuid, p_sender text, p_agent_id uuid default null)
 returns void
 language sql
@@ -254,8 +254,11 @@ set search_path = ''
 as $$
     select public.notify_change(
         'typing',
-        jsonb_build_object('session_id', p_session_id, 'sender', p_sender, 'agent', public.agent_json(p_agent_id))
+        jsonb_build_object(
+            'session_id', session_id, 'sender', p_sender, 'agent', public.agent_json(p_agent_id), 'seq', last_seq
+        )
     )
+    from public.user_sessions where session_id = p_session_id
 $$;
 
 -- Remembers how far a side has received and read. The marks only move forward, and never past the last message.
@@ -299,6 +302,6 @@ select public.limit_functions(array[
     'database_epoch', 'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
 ]);
 
-select public.record_script('functions/messages.sql', '2ca22661556b');
+select public.record_script('functions/messages.sql', '3f435765e3a9');
 
 notify pgrst, 'reload schema';

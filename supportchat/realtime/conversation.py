@@ -177,6 +177,8 @@ class Conversation:
             self.last_note_no = max(self.last_note_no, note["note_no"])
 
     def _send_typing(self, event: Event) -> None:
+        if event.get("seq", self.last_seq) < self.last_seq:
+            return  # what was being typed is a line by now: its process does not wait for the event
         audience = "customer" if event["sender"] == "agent" else "agent"
         if self.pages[audience]:
             frame = self._fragments.typing_frame(audience, self.state, event.get("agent"))

@@ -221,13 +221,30 @@ def test_a_note_and_a_message_at_once_both_reach_every_agent(hub: Hub, vera: Vis
 def test_typing_is_shown_to_the_other_side_only(hub: Hub, vera: Visitor, alice: Agent) -> None:
     customer, agent = shown(hub, vera), shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
     session_id = vera.chat["session_id"]
-    hub.on_event({"event": "typing", "session_id": session_id, "sender": "user", "agent": None})
+    hub.on_event({"event": "typing", "session_id": session_id, "sender": "user", "agent": None, "seq": 2})
     assert "is typing" in json.dumps(taken(agent))
     hub.on_event(
-        {"event": "typing", "session_id": session_id, "sender": "agent", "agent": {"id": "x", "name": "Alice Kern"}}
+        {
+            "event": "typing",
+            "session_id": session_id,
+            "sender": "agent",
+            "agent": {"id": "x", "name": "Alice Kern"},
+            "seq": 2,
+        }
     )
     assert "Alice" in json.dumps(taken(customer))
     assert taken(agent) == []
+
+
+def test_who_has_sent_it_by_now_is_not_said_to_be_typing(hub: Hub, vera: Visitor, alice: Agent) -> None:
+    agent = shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
+    before = {"event": "typing", "session_id": vera.chat["session_id"], "sender": "user", "agent": None, "seq": 2}
+    hub.offer(vera.post("What I was typing"))
+    taken(agent)
+    hub.on_event(before)
+    assert taken(agent) == []
+    hub.on_event({**before, "seq": 3})
+    assert "is typing" in json.dumps(taken(agent))
 
 
 def test_a_users_text_decides_no_field_of_a_frame(hub: Hub, vera: Visitor) -> None:

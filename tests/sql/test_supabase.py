@@ -261,3 +261,12 @@ def test_a_browsers_key_reads_no_row_and_runs_no_function(project: str, role: st
         for statement in ("select * from user_sessions", "select messages_after(gen_random_uuid(), 0)"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 browser.execute(statement.encode())
+
+
+def test_typing_is_told_with_the_line_after_which_it_was(service: PostgresDatabase, project_rows: Any) -> None:
+    chat = Cast(service).visitor().start("Hello")
+    service.call("signal_typing", session_id=chat["session_id"], sender="user")
+    (typing,) = (event for event in events(project_rows) if event["event"] == "typing")
+    assert (typing["sender"], typing["seq"]) == ("user", chat["last_seq"])
+    service.call("signal_typing", session_id=new_id(), sender="user")
+    assert [event["event"] for event in events(project_rows)].count("typing") == 1
