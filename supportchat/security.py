@@ -99,6 +99,8 @@ def add_headers(response: Response) -> Response:
         f"connect-src 'self' {websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
         f"frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx",
     )
+    # By this the page knows that it was the desk that answered, and no proxy or hotel's login page in between.
+    headers["X-Supportchat"] = "1"
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")

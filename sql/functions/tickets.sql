@@ -359,7 +359,8 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
--- Opens a closed ticket again, for the agent who does it. PT409 when somebody has it open already.
+-- Opens a closed ticket again, for the agent who does it. A customer who had no answer waits for one again. PT409 when
+-- somebody has it open already.
 create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -378,7 +379,14 @@ begin
         end if;
         return public.ticket_of_agent(p_agent_id, p_number);
     end if;
-    update public.tickets set status = 'waiting', assigned_agent_id = null, closed_at = null where id = ticket.id;
+    update public.tickets set
+        status = 'waiting', assigned_agent_id = null, closed_at = null,
+        awaiting_since = case when (
+            select m.sender from public.chat_messages m
+            where m.session_id = ticket.session_id and m.sender <> 'system'
+            order by m.seq desc limit 1
+        ) = 'user' then now() end
+    where id = ticket.id;
     update public.user_sessions set status = 'active' where session_id = ticket.session_id;
     perform public.append_message(ticket.session_id, 'system', 'The chat is open again.', p_event => 'reopened');
     perform public.record_event(ticket, 'reopened', 'agent', p_agent_id);
@@ -396,6 +404,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', 'f310d189c7ec');
+select public.record_script('functions/tickets.sql', '6ba109825976');
 
 notify pgrst, 'reload schema';

@@ -9,6 +9,7 @@ import "./behaviours/started.js";
 import "./behaviours/pictures.js";
 import "./behaviours/unsent.js";
 import "./behaviours/sending.js";
+import "./behaviours/strangers.js";
 import "./behaviours/typing.js";
 import "./behaviours/lightbox.js";
 import "./behaviours/copy.js";

@@ -1,4 +1,7 @@
-"""What an agent can do with tickets. Each action is a resource of its ticket."""
+"""What an agent can do with tickets. Each action is a resource of its ticket.
+
+A form without scripts can only post, so what is undone by DELETE has a second address.
+"""
 
 from __future__ import annotations
 
@@ -85,8 +88,13 @@ def add_note(number: int) -> ResponseReturnValue:
     note = call("add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=message_text())
     if not _from_htmx():
         return _to_desk(number)
-    form = render_template("tickets/_note_form.html", ticket={"number": number}, note_id=new_message_id())
-    return joined(_fragments().note(number, note), partial(form, "#note", "outerMorph"))
+    values = ticket_values(number)
+    form = render_template("tickets/_note_form.html", ticket=values["ticket"], note_id=new_message_id())
+    return joined(
+        _fragments().note(number, note),
+        partial(form, "#note", "outerMorph"),
+        partial(render_template("tickets/_customer.html", **values), f"#customer-{number}", "outerHTML"),
+    )
 
 
 @bp.get("/<int(max=999999999):number>/assignment")
@@ -113,6 +121,7 @@ def assign(number: int) -> ResponseReturnValue:
 
 
 @bp.delete("/<int(max=999999999):number>/assignment")
+@bp.post("/<int(max=999999999):number>/assignment/delete", endpoint="unassign_by_form")
 @for_agents
 def unassign(number: int) -> ResponseReturnValue:
     """Return a ticket to the queue."""
@@ -129,6 +138,7 @@ def close(number: int) -> ResponseReturnValue:
 
 
 @bp.delete("/<int(max=999999999):number>/closure")
+@bp.post("/<int(max=999999999):number>/closure/delete", endpoint="reopen_by_form")
 @for_agents
 def reopen(number: int) -> ResponseReturnValue:
     """Open a closed ticket again, for oneself."""

@@ -202,6 +202,22 @@ def test_a_long_name_never_hides_the_number_of_the_ticket(windows: Opener, vera:
 
 
 @pytest.mark.mode("postgres")
+def test_the_page_of_a_proxy_takes_no_place_of_the_desk(alice: Agent, vera: Customer) -> None:
+    vera.start("Hello", name="Vera Lindt")
+    alice.row().wait_for()
+    alice.page.route("**/tickets*", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
+    alice.page.route("**/tickets/1001*", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
+    alice.row().get_by_role("link").click()
+    alice.sees("The desk could not be reached (502).")
+    alice.page.get_by_role("link", name="All 1").click()
+    expect(alice.row()).to_be_visible()
+    alice.does_not_see("Bad Gateway")
+    alice.page.unroute_all()
+    alice.open()
+    alice.does_not_see("The desk could not be reached")
+
+
+@pytest.mark.mode("postgres")
 def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, vera: Customer, windows: Opener) -> None:
     vera.start("Hello")
     alice.row().get_by_role("link").press("Enter")

@@ -135,6 +135,38 @@ def test_an_answer_that_is_not_ours_does_not_count_as_one(started: Customer, row
     assert texts_in(rows) == ["Hello", "Is this the desk?"]
 
 
+def stranger(status: int) -> Callable[[Route], None]:
+    """Let a proxy in between answer with a page of its own."""
+    return lambda route: route.fulfill(status=status, content_type="text/html", body="<h1>nginx</h1>")
+
+
+@pytest.mark.parametrize("status", [403, 413, 500])
+def test_what_a_proxy_refuses_is_kept_and_its_page_is_not_shown(started: Customer, rows: Any, status: int) -> None:
+    wire = Wire(started.page)
+    wire.fates = [stranger(status)]
+    started.write("Through the proxy")
+    retry = started.page.get_by_role("button", name="Retry")
+    expect(retry).to_be_visible()
+    started.does_not_see("nginx")
+    expect(started.box).to_have_value("Through the proxy")
+    retry.click()
+    expect(started.messages).to_have_text(["Hello", "Through the proxy"])
+    assert texts_in(rows) == ["Hello", "Through the proxy"]
+    assert len(set(wire.ids)) == 1
+
+
+@pytest.mark.parametrize("status", [401, 422])
+def test_what_means_something_from_us_only_is_tried_again_from_a_proxy(
+    started: Customer, rows: Any, status: int
+) -> None:
+    wire = Wire(started.page)
+    wire.fates = [stranger(status)]
+    started.write("Through the proxy")
+    expect(started.messages).to_have_text(["Hello", "Through the proxy"], timeout=TRIED)
+    assert texts_in(rows) == ["Hello", "Through the proxy"]
+    assert len(set(wire.ids)) == 1
+
+
 def test_the_waits_grow_from_half_a_second_to_eight_each_with_jitter(windows: Opener) -> None:
     vera: Customer = windows(Customer, bypass_csp=True).visit()
     waits = vera.page.evaluate(

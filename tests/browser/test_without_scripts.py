@@ -64,3 +64,22 @@ def test_a_reload_of_the_answer_sends_nothing_twice(plain: Customer, rows: Any) 
     send(plain, "Only once")
     plain.page.reload()
     assert rows("select count(*) from chat_messages where message = 'Only once'") == [(1,)]
+
+
+def test_an_agent_can_do_everything(windows: Opener, vera: Customer, rows: Any) -> None:
+    agent: Agent = windows(Agent, java_script_enabled=False)
+    vera.start("Is anybody there?")
+    agent.log_in("alice", "/agent?ticket=1001")
+    agent.press("Claim")
+    agent.sees("answered by you")
+    agent.box.fill("Yes, I am")
+    agent.press("Send")
+    expect(agent.messages.last).to_have_text("Yes, I am")
+    agent.press("Close")
+    agent.sees("This ticket is closed.")
+    agent.press("Reopen")
+    agent.sees("answered by you")
+    agent.page.locator("summary", has_text="Hand over").click()
+    agent.press("Return to the queue")
+    agent.sees("Nobody answers this customer yet.")
+    assert rows("select status, given_back_by is not null from tickets") == [("waiting", True)]

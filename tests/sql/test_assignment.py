@@ -42,6 +42,19 @@ def test_nobody_gets_more_than_their_limit(cast: Cast, alice: Agent) -> None:
     assert visitors[4].lines[-1]["detail"]["code"] == "everybody_full"
 
 
+def test_a_reopened_ticket_that_had_no_answer_waits_again_and_is_returned_when_its_agent_leaves(
+    cast: Cast, database: Database, alice: Agent, rows: Any
+) -> None:
+    answered, unanswered = started(cast, 2)
+    alice.reply(answered.chat["number"])
+    for visitor in (answered, unanswered):
+        alice.call("close_ticket", number=visitor.chat["number"])
+        alice.call("reopen_ticket", number=visitor.chat["number"])
+    leave(rows, alice)
+    assert database.call("sweep_assignment")["returned"] == 1
+    assert owners([answered, unanswered]) == ["Alice Kern", ""]
+
+
 def test_who_is_away_gets_none(cast: Cast, alice: Agent) -> None:
     alice.call("set_availability", availability="away")
     [vera] = started(cast, 1)

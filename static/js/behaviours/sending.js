@@ -2,7 +2,7 @@
 // often as it takes, always with the same text, picture and client_message_id, so that it is stored once.
 import { forget } from "../lib/drafts.js";
 import { formOf, isForm, keyOf, textOf } from "../lib/forms.js";
-import { post, retryAfter } from "../lib/http.js";
+import { isOurs, post, retryAfter } from "../lib/http.js";
 import { randomId } from "../lib/ids.js";
 import { allLines, lineOf } from "../lib/outbox.js";
 import { dropOldPictures, keepPicture, keptPicture } from "../lib/pictures.js";
@@ -148,7 +148,8 @@ document.addEventListener("htmx:after:request", (event) => {
 function take(outgoing, response, text) {
   const isStored = response.ok && (text.includes("data-seq=") || response.headers.has("HX-Redirect"));
   // Something between us and the server has answered, whatever it is.
-  outgoing.status = response.ok && !isStored ? 0 : response.status;
+  const isStrange = !isOurs(response) && [SIGNED_OUT, UNPROCESSABLE].includes(response.status);
+  outgoing.status = (response.ok && !isStored) || isStrange ? 0 : response.status;
   outgoing.wait = retryAfter(response.headers);
   renew(outgoing, tokenOf(response.headers));
   if (!isStored) return;

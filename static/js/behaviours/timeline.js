@@ -83,7 +83,7 @@ async function fillGap(list) {
 // A line above the first message of each day, as days fall where the reader is.
 function writeDays(list) {
   let before = null;
-  for (const line of list.children) {
+  for (const line of list.querySelectorAll("[data-seq]")) {
     const date = new Date(line.querySelector("time").dateTime);
     const mark = line.querySelector("[data-day]");
     mark.hidden = before !== null && isSameDay(before, date);

@@ -1,4 +1,5 @@
 // What the list of messages on this page shows.
+import { isOurs } from "./http.js";
 
 export function messageList() {
   return document.querySelector("[data-messages]");
@@ -52,7 +53,7 @@ async function ask(list) {
   let isAnswered = false;
   const look = (event) => {
     if (event.detail.ctx?.asker !== look) return;
-    isAnswered = event.detail.ctx.response.status === 200;
+    isAnswered = event.detail.ctx.response.status === 200 && isOurs(event.detail.ctx.response);
     if (!isAnswered && event.detail.ctx.response.status !== 401) event.preventDefault(); // the bar says enough
   };
   document.addEventListener("htmx:after:request", look);
