@@ -78,7 +78,7 @@ as $$
 $$;
 
 -- The queue of an agent: counts of each view, the rows of one ('mine', 'unassigned' or 'all'), and for 'all' the
--- tickets closed last. Unassigned rows stand longest waiting first, the others newest message first.
+-- tickets closed last, a third as many. Unassigned rows stand longest waiting first, the others newest message first.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -117,7 +117,7 @@ as $$
                 -- An older version may have left tickets without a conversation: there is nothing to show of them.
                 join public.user_sessions s on s.session_id = c.session_id
                 where p_view = 'all' and c.status = 'closed'
-                order by c.updated_at desc limit 30
+                order by c.updated_at desc limit p_limit / 3
             ) as t
         ),
         'reason', case when p_view <> 'mine' then public.unassigned_reason() end
@@ -404,6 +404,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', '6ba109825976');
+select public.record_script('functions/tickets.sql', 'edd2bb3d7761');
 
 notify pgrst, 'reload schema';

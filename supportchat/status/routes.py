@@ -58,26 +58,27 @@ def readyz() -> ResponseReturnValue:
 def _report() -> dict[str, Any]:
     app = current_app
     checks = Checks(app.extensions["database"], app.extensions["images"], app.extensions["hub"]).run()
+    figures = _or_none("desk_figures")
     return {
         "checks": checks,
-        "figures": _or_none("desk_figures"),
-        "headline": _headline(checks),
+        "figures": figures,
+        "headline": headline(checks, figures["waiting"] if figures else 0),
         "mode": current_config().mode,
         "queries": QUERIES,
         "results": _or_none("verify_chat"),
     }
 
 
-def _headline(checks: list[Check]) -> tuple[str, str]:
-    """Give the state of the whole, and the sentence that the page begins with."""
+def headline(checks: list[Check], waiting: int) -> tuple[str, str]:
+    """Give the state of the whole, and the sentence that the page begins with: what is broken, or who waits."""
     failing = [check for check in checks if check.state == "fail"]
     warnings = [check for check in checks if check.state == "warn"]
     if failing:
         return "fail", "One thing needs you" if len(failing) == 1 else f"{len(failing)} things need you"
+    if warnings and waiting:
+        return "warn", "A customer waits for somebody" if waiting == 1 else f"{waiting} customers wait for somebody"
     if warnings:
-        return "warn", "Everything works, one thing to know" if len(
-            warnings
-        ) == 1 else "Everything works, some things to know"
+        return "warn", f"Everything works, {'one thing' if len(warnings) == 1 else 'some things'} to know"
     return "ok", "All is well"
 
 

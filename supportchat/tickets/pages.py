@@ -11,15 +11,18 @@ from ..forms import new_message_id, whole_number
 
 VIEWS = ("mine", "unassigned", "all")
 PAGE = 50
+ROWS = 100
+MOST_ROWS = 2000
 
 Ticket = dict[str, Any]
 
 
 def queue_values(view: str | None = None) -> dict[str, Any]:
-    """Give the queue of the agent who asks. Without a view: their own tickets."""
+    """Give the queue of the agent who asks, as many rows as the address says. Without a view: their own tickets."""
     view = view if view in VIEWS else "mine"
-    queue = call("list_tickets", agent_id=g.agent["id"], view=view)
-    return {"queue": queue, "view": view, "selected": request.args.get("ticket", "")}
+    limit = min(max(whole_number("rows"), ROWS), MOST_ROWS)
+    queue = call("list_tickets", agent_id=g.agent["id"], view=view, limit=limit)
+    return {"queue": queue, "view": view, "limit": limit, "selected": request.args.get("ticket", "")}
 
 
 def ticket_for(number: int) -> Ticket:

@@ -11,6 +11,7 @@ from flask import Flask
 from supportchat.database import Database
 from supportchat.images.stores import FileStore
 from supportchat.status.checks import Check, Checks
+from supportchat.status.routes import headline
 from tests.cast import Agent, new_id
 from tests.web import Web
 
@@ -180,3 +181,19 @@ def test_a_processs_sockets_are_counted_until_it_goes(database: Database) -> Non
     assert database.call("desk_figures")["sockets"] == 7
     database.call("forget_process", process_id=process)
     assert database.call("desk_figures")["sockets"] == 0
+
+
+@pytest.mark.parametrize(
+    ("states", "waiting", "sentence"),
+    [
+        ("ok ok", 0, "All is well"),
+        ("ok ok", 1, "All is well"),  # it is given to somebody the next moment
+        ("ok warn", 0, "Everything works, one thing to know"),
+        ("warn warn", 0, "Everything works, some things to know"),
+        ("ok warn", 1, "A customer waits for somebody"),
+        ("ok warn", 112, "112 customers wait for somebody"),
+        ("warn fail", 112, "One thing needs you"),
+    ],
+)
+def test_the_headline_says_what_is_broken_or_who_waits(states: str, waiting: int, sentence: str) -> None:
+    assert headline([Check("", "", state, "") for state in states.split()], waiting)[1] == sentence

@@ -89,3 +89,17 @@ def test_a_moment_in_a_sentence_is_marked_for_the_readers_own_time() -> None:
     assert with_local_times("<3 rows>, the newest of 2026-11-24 06:18 UTC") == (
         '&lt;3 rows&gt;, the newest of <time datetime="2026-11-24T06:18Z" data-moment>2026-11-24 06:18 UTC</time>'
     )
+
+
+def test_of_a_long_queue_all_can_be_reached(web: Web, rows: Any) -> None:
+    rows(
+        "with new as (insert into user_sessions (customer_name) select 'c' || n from generate_series(1, 150) n returning session_id)"
+        " insert into tickets (session_id, awaiting_since) select session_id, now() from new"
+    )
+    desk = web.agent("alice")
+    page = text_of(desk.get("/agent?view=all").get_data(as_text=True))
+    assert "100 of 150 open" in page
+    page = desk.get("/agent?view=all&rows=200").get_data(as_text=True)
+    assert page.count("data-row=") == 150
+    assert "Show more" not in page
+    assert "Show more" in desk.get("/agent?view=all&rows=nonsense").get_data(as_text=True)
