@@ -93,7 +93,8 @@ def test_a_moment_in_a_sentence_is_marked_for_the_readers_own_time() -> None:
 
 def test_of_a_long_queue_all_can_be_reached(web: Web, rows: Any) -> None:
     rows(
-        "with new as (insert into user_sessions (customer_name) select 'c' || n from generate_series(1, 150) n returning session_id)"
+        "with new as (insert into user_sessions (customer_name)"
+        " select 'c' || n from generate_series(1, 150) n returning session_id)"
         " insert into tickets (session_id, awaiting_since) select session_id, now() from new"
     )
     desk = web.agent("alice")

@@ -54,6 +54,7 @@ def test_a_note_is_marked_as_one(desk: Browser) -> None:
     html = desk.post("/tickets/1001/notes", htmx=True, message="Careful").get_data(as_text=True)
     assert "message--note" in html
     assert "only colleagues see this" in html
+    assert "note by" in html  # in the history
 
 
 @pytest.mark.parametrize("resource", ["messages", "notes"])
