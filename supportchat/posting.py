@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import current_app
 
-from .database import Unavailable, call
+from .database import Conflict, Invalid, NotFound, call
 from .forms import message_id, uploaded_image
 from .images.pipeline import store_upload
 from .images.stores import ImageStore
@@ -15,24 +15,23 @@ from .images.stores import ImageStore
 def post(function: str, message: str, **arguments: Any) -> dict[str, Any]:
     """Store the picture of the form, if there is one, then call a function that stores its message.
 
-    The message exists only once its picture does. When the call fails, or has stored this message before with another
-    copy of the picture, this copy goes again; if the process ends in between, the sweep of orphans takes it.
+    The message exists only once its picture does. When the call is refused, or has stored this message before with
+    another copy of the picture, this copy goes again. After anything else it may have been stored: the sweep of orphans
+    knows better, later.
     """
     store: ImageStore = current_app.extensions["images"]
     client_message_id = message_id()
     upload = uploaded_image()
     image = store_upload(upload, store) if upload is not None else None
-    is_needed = False
     try:
         answer: dict[str, Any] = call(
             function, client_message_id=client_message_id, message=message, image=image, **arguments
         )
-        # A duplicate of this very call, perhaps: the door makes it again when its answer got lost.
-        is_needed = not answer["duplicate"] or (image is not None and answer["image_key"] == image["key"])
-    except Unavailable:
-        is_needed = True  # it may have been committed; the sweep knows better, later
-        raise
-    finally:
-        if image is not None and not is_needed:
+    except (NotFound, Conflict, Invalid):
+        if image is not None:
             store.delete(image["key"])
+        raise
+    # A duplicate of this very call, perhaps: the door makes it again when its answer got lost.
+    if image is not None and answer["duplicate"] and answer["image_key"] != image["key"]:
+        store.delete(image["key"])
     return answer

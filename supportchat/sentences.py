@@ -25,6 +25,7 @@ SENTENCES = {
     "ticket_closed": "This ticket is closed. Reopen it first.",
     "ticket_unassigned": "Nobody has this ticket any more. Claim it first.",
     "assigned_to_other": "{detail} was faster: this ticket belongs to {detail} now.",
+    "customer_moved_on": "This customer has begun another chat since: go on in ticket #{detail}.",
     "agent_not_found": "This colleague cannot take tickets any more. Choose somebody else.",
     "agent_not_here": "{detail} is not here just now. Choose somebody else, or return the ticket to the queue.",
     "transition_not_allowed": "This ticket has changed in the meantime. Look at it again.",

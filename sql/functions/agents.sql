@@ -93,15 +93,22 @@ begin
     return public.own_agent_json(who);
 end $$;
 
--- Ends a login session, and tells the server processes to close its sockets.
+-- Ends a login session, and tells the server processes to close its sockets. Whoever has no other one is gone at once; a
+-- page of another one that is open somewhere says within seconds that they are still here.
 create or replace function public.close_agent_session(p_token_hash text)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-    delete from public.agent_sessions where token_hash = p_token_hash;
-    select public.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
-$$;
+declare
+    who uuid;
+begin
+    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id into who;
+    update public.agents set lease_expires_at = now()
+    where id = who and lease_expires_at > now()
+        and not exists (select from public.agent_sessions s where s.agent_id = who and s.last_seen_at > now() - interval '2 minutes');
+    perform public.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
+end $$;
 
 -- Says whether an agent takes new tickets. 'available' takes the first ones at once when others wait.
 create or replace function public.set_availability(p_agent_id uuid, p_availability text)
@@ -225,6 +232,6 @@ select public.limit_functions(array[
     'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 
-select public.record_script('functions/agents.sql', '91c6ad4a54f7');
+select public.record_script('functions/agents.sql', '0ea7066df116');
 
 notify pgrst, 'reload schema';

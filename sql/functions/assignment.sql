@@ -56,12 +56,13 @@ language sql
 stable
 set search_path = ''
 as $$
-    select a.id, a.availability, given.load, a.max_tickets, given.last_assigned_at
+    -- Each by an index of its own: an agent has few open tickets, and any number of closed ones.
+    select
+        a.id, a.availability,
+        (select count(*) from public.tickets t where t.assigned_agent_id = a.id and t.status = 'open'),
+        a.max_tickets,
+        (select max(t.assigned_at) from public.tickets t where t.assigned_agent_id = a.id)
     from public.agents a
-    cross join lateral (
-        select count(*) filter (where t.status = 'open') as load, max(t.assigned_at) as last_assigned_at
-        from public.tickets t where t.assigned_agent_id = a.id
-    ) as given
     where a.is_active and a.lease_expires_at > now()
 $$;
 
@@ -162,8 +163,12 @@ begin
     return false;
 end $$;
 
--- Hands waiting tickets, the longest waiting first, to agents with room. The caller holds the assignment lock.
-create or replace function public.drain_queue()
+-- Of an earlier version, without an argument.
+drop function if exists public.drain_queue();
+
+-- Hands waiting tickets, the longest waiting first, to agents with room: all but p_except, and no more than a transaction
+-- has time for; the next sweep goes on. The caller holds the assignment lock.
+create or replace function public.drain_queue(p_except uuid default null)
 returns integer
 language plpgsql
 set search_path = ''
@@ -172,16 +177,23 @@ declare
     candidate record;
     ticket public.tickets;
     given integer := 0;
+    -- Who has given a ticket back, and is the only one with room: their other ones need not be tried.
+    unhelpful uuid[] := '{}';
 begin
     for candidate in
-        select session_id from public.tickets
-        where status = 'waiting'
+        select id, session_id, given_back_by from public.tickets
+        where status = 'waiting' and id is distinct from p_except
         order by coalesce(awaiting_since, created_at), number
     loop
-        exit when public.next_agent() is null;
+        continue when candidate.given_back_by = any (unhelpful);
+        exit when given = 50 or public.next_agent() is null;
         ticket := public.lock_ticket(candidate.session_id);
-        if ticket.status = 'waiting' and public.offer_ticket(ticket.id, p_tell => false) then
-            given := given + 1;
+        if ticket.status = 'waiting' then
+            if public.offer_ticket(ticket.id, p_tell => false) then
+                given := given + 1;
+            else
+                unhelpful := unhelpful || ticket.given_back_by;
+            end if;
         end if;
     end loop;
     return given;
@@ -248,6 +260,6 @@ select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', 'dd4a5616bce1');
+select public.record_script('functions/assignment.sql', '4509c462893a');
 
 notify pgrst, 'reload schema';

@@ -126,12 +126,13 @@ begin
         perform public.append_message(p_session_id, 'system', 'The chat is open again.', p_event => 'reopened');
         perform public.record_event(ticket, 'reopened', 'customer');
         if p_may_assign then
+            perform public.drain_queue(p_except => ticket.id);
             perform public.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
         end if;
     else
         update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
         if ticket.status = 'waiting' and p_may_assign then
-            perform public.offer_ticket(ticket.id, p_tell => false);
+            perform public.drain_queue();
         end if;
     end if;
     return jsonb_build_object(
@@ -214,10 +215,11 @@ begin
         end if;
     end loop;
 
-    select s.session_id into chat from public.user_sessions s
-    join public.tickets t on t.session_id = s.session_id
-    where s.visitor_id = visitor and t.status <> 'closed'
-    order by s.created_at desc limit 1;
+    select newest.session_id into chat from (
+        select session_id from public.user_sessions where visitor_id = visitor
+        order by created_at desc, session_id limit 1
+    ) as newest
+    where exists (select from public.tickets t where t.session_id = newest.session_id and t.status <> 'closed');
     if found then
         return public.post_as_customer(chat, p_client_message_id, p_message, p_image, p_may_assign => true);
     end if;
@@ -232,6 +234,7 @@ begin
         chat, 'user', p_message, p_client_message_id, p_image_id => public.add_image(chat, p_image)
     );
     perform public.record_event(ticket, 'opened', 'customer');
+    perform public.drain_queue(p_except => ticket.id);
     perform public.offer_ticket(ticket.id, p_tell => true);
     return jsonb_build_object('duplicate', false, 'session_id', chat, 'messages', public.messages_after(chat, 0));
 end $$;
@@ -295,6 +298,6 @@ select public.limit_functions(array[
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', '046aaf65bb9a');
+select public.record_script('functions/chat.sql', 'cbafce2f8033');
 
 notify pgrst, 'reload schema';

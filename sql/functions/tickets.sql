@@ -288,7 +288,7 @@ begin
         if ticket.assigned_agent_id is distinct from p_expected_id then
             raise sqlstate 'PT409' using
                 message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
-                detail = public.agent_json(ticket.assigned_agent_id) ->> 'name';
+                detail = coalesce(public.agent_json(ticket.assigned_agent_id) ->> 'name', '');
         elsif p_assignee_id <> p_agent_id and assignee.lease_expires_at > now() is not true then
             raise sqlstate 'PT409' using message = 'agent_not_here', detail = assignee.name;
         end if;
@@ -360,7 +360,7 @@ begin
 end $$;
 
 -- Opens a closed ticket again, for the agent who does it. A customer who had no answer waits for one again. PT409 when
--- somebody has it open already.
+-- somebody has it open already, or when the customer has begun another chat since.
 create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -368,6 +368,7 @@ set search_path = ''
 as $$
 declare
     ticket public.tickets;
+    newer bigint;
 begin
     perform public.lock_assignment();
     ticket := public.lock_ticket(public.session_of_ticket(p_number));
@@ -375,9 +376,18 @@ begin
         if ticket.assigned_agent_id is distinct from p_agent_id then
             raise sqlstate 'PT409' using
                 message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
-                detail = public.agent_json(ticket.assigned_agent_id) ->> 'name';
+                detail = coalesce(public.agent_json(ticket.assigned_agent_id) ->> 'name', '');
         end if;
         return public.ticket_of_agent(p_agent_id, p_number);
+    end if;
+    -- A browser shows its newest conversation: what is written in this one would reach nobody.
+    select t.number into newer from public.user_sessions mine
+    join public.user_sessions other on other.visitor_id = mine.visitor_id
+    join public.tickets t on t.session_id = other.session_id
+    where mine.session_id = ticket.session_id and other.created_at > mine.created_at
+    order by other.created_at desc limit 1;
+    if found then
+        raise sqlstate 'PT409' using message = 'customer_moved_on', detail = newer;
     end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
@@ -404,6 +414,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', 'edd2bb3d7761');
+select public.record_script('functions/tickets.sql', '7dd1e40f164b');
 
 notify pgrst, 'reload schema';

@@ -24,6 +24,7 @@ from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
 REPORT_SOON_SECONDS = 0.2
+REFRESH_SECONDS = 0.5
 FULL_SWEEP_EVERY = 5  # sweeps: presence and places in the queue change without an event
 PAGES_PER_VIEWER = 20
 PAGES_PER_ADDRESS = 500
@@ -53,6 +54,8 @@ class Hub:
         self._pulse = Pulse()
         self._troubles: dict[str, str] = {}
         self._is_reporting_soon = False
+        self._is_refreshing = False
+        self._has_swept = False
         self._tasks: list[gevent.Greenlet[..., Any]] = []
 
     # Pages
@@ -185,10 +188,25 @@ class Hub:
             page.push_once(QUEUE_CHANGED)
 
     def _refresh_waiting(self) -> None:
-        # Who waits moves up when somebody before them is served.
-        for conversation in self._conversations.values():
-            if conversation.state.get("status") == "waiting":
-                conversation.hint({"event": "ticket.changed"})
+        # Who waits moves up when somebody before them is served. One look for all of them, and for a burst of changes.
+        if not self._is_refreshing:
+            self._is_refreshing = True
+            gevent.spawn_later(REFRESH_SECONDS, self._try, self._compare_waiting)
+
+    def _compare_waiting(self) -> None:
+        self._is_refreshing = False
+        self._compare("conversations", [c for c in self._conversations.values() if c.state.get("status") == "waiting"])
+
+    def _compare(self, function: str, conversations: Iterable[Conversation]) -> None:
+        asked = {conversation.session_id for conversation in conversations}
+        if not asked:
+            return
+        heads = {head["session_id"]: head for head in self._database.call(function, session_ids=sorted(asked))}
+        for session_id in asked & self._conversations.keys():
+            if session_id in heads:
+                self._conversations[session_id].compare(heads[session_id])
+            else:
+                self._conversations[session_id].reset()
 
     # What happens by itself
 
@@ -213,29 +231,29 @@ class Hub:
             log.warning("could not sign off: %s", error)
 
     def sweep(self, count: int = 0) -> None:
-        """Find what no event has told: missed lines, changed states, waiting tickets, ended logins, a changed queue."""
-        shown = list(self._conversations)
-        if shown:
-            function = "conversations" if count % FULL_SWEEP_EVERY == 0 else "conversation_heads"
-            heads = {head["session_id"]: head for head in self._database.call(function, session_ids=shown)}
-            for session_id in shown:
-                conversation = self._conversations.get(session_id)
-                if conversation is None:
-                    continue
-                if session_id in heads:
-                    conversation.compare(heads[session_id])
-                else:
-                    conversation.reset()
+        """Find what no event has told: missed lines, changed states, waiting tickets, ended logins, a changed queue.
+
+        One that fails does not keep the others from it.
+        """
+        function = "conversations" if count % FULL_SWEEP_EVERY == 0 else "conversation_heads"
+        self._try(self._compare, function, list(self._conversations.values()))
+        self._try(self._sweep_assignment)
+        if self._desks:
+            self._try(self._sweep_desks)
+
+    def _sweep_assignment(self) -> None:
         done = self._database.call("sweep_assignment")
+        self._has_swept = True
         if done and (done["returned"] or done["assigned"]):
             log.info("tickets returned to the queue: %(returned)d, assigned from it: %(assigned)d", done)
-        if self._desks:
-            hashes = {page.token_hash for page in self._desks}
-            self._sign_out(hashes.difference(self._database.call("good_sessions", token_hashes=sorted(hashes))))
-            fingerprint = self._database.call("desk_fingerprint")
-            if fingerprint != self._desk_fingerprint:
-                self._desk_fingerprint = fingerprint
-                self._queue_changed()
+
+    def _sweep_desks(self) -> None:
+        hashes = {page.token_hash for page in self._desks}
+        self._sign_out(hashes.difference(self._database.call("good_sessions", token_hashes=sorted(hashes))))
+        fingerprint = self._database.call("desk_fingerprint")
+        if fingerprint != self._desk_fingerprint:
+            self._desk_fingerprint = fingerprint
+            self._queue_changed()
 
     def beat(self, count: int = 0) -> None:
         """Have a beat sent through the events, once for all processes, and begin anew when none arrives."""
@@ -255,17 +273,18 @@ class Hub:
         """Tell the database which conversations and agents are behind our sockets, and close those it knows no more."""
         agents = {page.token_hash for page in self._desks} | self._polling("agent")
         here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
+        swept, self._has_swept = self._has_swept, False
         answer = self._database.call(
             "report_process",
             process_id=self.process_id,
             sockets=self.sockets,
             sessions=sorted(here),
             token_hashes=sorted(agents),
-            swept=True,
+            swept=swept,
         )
         self._sign_out(agents.difference(answer["good"]))
         if answer["came"]:
-            self._database.call("sweep_assignment")
+            self._sweep_assignment()
 
     def report_soon(self) -> None:
         """Report in a moment: somebody has come, who can be given tickets or be seen, or somebody has left."""
@@ -288,10 +307,10 @@ class Hub:
             # not all ask at the same moment.
             gevent.sleep((seconds if worked else min(seconds, SWEEP_SECONDS)) * random.uniform(0.8, 1.2))  # noqa: S311
 
-    def _try(self, task: Callable[[int], None], count: int) -> bool:
-        name, trouble, worked = task.__name__, "", False
+    def _try(self, task: Callable[..., None], *arguments: Any) -> bool:
+        name, trouble, worked = task.__name__.lstrip("_"), "", False
         try:
-            task(count)
+            task(*arguments)
             worked = True
         except DatabaseError as error:
             trouble = str(error)

@@ -5,6 +5,7 @@ A form without scripts can only post, so what is undone by DELETE has a second a
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 
 from flask import Blueprint, current_app, g, make_response, redirect, render_template, request, url_for
@@ -12,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from .. import auth, posting
 from ..auth import for_agents
-from ..database import Conflict, Invalid, call
+from ..database import Conflict, DatabaseError, Invalid, call
 from ..errors import on_refusal
 from ..forms import message_id, message_text, new_message_id, whole_number
 from ..fragments import Fragments, joined, partial
@@ -183,7 +184,9 @@ def on_conflict(error: Conflict) -> ResponseReturnValue:
     number = (request.view_args or {}).get("number")
     if _from_htmx() and number is not None:
         response.headers["HX-Retarget"] = "#notice"
-        response.data = joined(response.get_data(as_text=True), _changed(number))
+        # Without the ticket, when that cannot be read just now: what was refused stays refused.
+        with contextlib.suppress(DatabaseError):
+            response.data = joined(response.get_data(as_text=True), _changed(number))
     return response
 
 

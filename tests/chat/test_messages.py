@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any
 
+import gevent
 import pytest
+from flask import Flask
+from PIL import Image
 
 from tests.cast import Agent, new_id
 from tests.web import Web
@@ -175,3 +179,33 @@ def test_a_tab_that_another_has_left_behind_is_told_to_load_anew(web: Web, alice
     assert again.headers["HX-Redirect"] == "/chat"
     other = browser.post("/chat/messages", htmx=True, message="Three", client_message_id=new_id(), session=session)
     assert other.status_code == 409
+
+
+def test_a_picture_outlives_a_request_that_is_cut_off_after_its_commit(app: Flask, web: Web, rows: Any) -> None:
+    vera, database, once = web.customer(), app.extensions["database"], new_id()
+    call = database.call
+
+    def cut_off(function: str, /, **arguments: Any) -> Any:
+        answer = call(function, **arguments)
+        if function == "post_message":
+            raise gevent.GreenletExit  # by gunicorn, when its time to stop gracefully is over
+        return answer
+
+    database.call = cut_off
+    with pytest.raises(gevent.GreenletExit):
+        vera.post("/chat/messages", message="Look", client_message_id=once, image=(picture(), "a.png"))
+    database.call = call
+    assert (
+        vera.post("/chat/messages", message="Look", client_message_id=once, image=(picture(), "a.png")).status_code
+        == 303
+    )
+    ((image_id,),) = rows("select id from chat_images")
+    with vera.client.get(f"/chat/images/{image_id}") as shown:
+        assert shown.status_code == 200
+
+
+def picture() -> io.BytesIO:
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(content, "PNG")
+    content.seek(0)
+    return content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -317,15 +318,59 @@ def test_the_sweep_tells_the_desk_of_what_no_event_has_told(hub: Hub, vera: Visi
     assert taken(page) == [{"event": "queue_changed"}]
 
 
-def test_a_waiting_customer_moves_up_while_others_are_served(hub: Hub, cast: Cast, alice: Agent) -> None:
+def test_a_waiting_customer_moves_up_while_others_are_served(
+    hub: Hub, cast: Cast, alice: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alice.call("set_availability", availability="away")
     first, second = cast.visitor(), cast.visitor()
     first.start()
     second.start()
     page = shown(hub, second)
+    calls: list[str] = []
+    monkeypatch.setattr(hub._database, "call", recorded(hub._database.call, calls))
     alice.call("assign_ticket", number=first.chat["number"], assignee_id=alice.id)
-    hub.on_event({"event": "ticket.changed", "session_id": first.chat["session_id"], "number": 1001})
-    assert "You are next" in json.dumps(taken(page))
+    calls.clear()
+    for _ in range(3):
+        hub.on_event({"event": "ticket.changed", "session_id": first.chat["session_id"], "number": 1001})
+    frames: list[Any] = []
+    with gevent.Timeout(10):
+        while "You are next" not in json.dumps(frames):
+            gevent.sleep(0.01)
+            frames += taken(page)
+    assert calls.count("conversations") == 2  # one look at all who wait, one at who has moved up
+
+
+def recorded(call: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:
+    def remember(function: str, /, **arguments: Any) -> Any:
+        calls.append(function)
+        return call(function, **arguments)
+
+    return remember
+
+
+def test_a_part_of_the_sweep_that_fails_does_not_keep_the_others_from_it(
+    hub: Hub, vera: Visitor, alice: Agent, monkeypatch: pytest.MonkeyPatch, rows: Any
+) -> None:
+    page, desk = shown(hub, vera), Connection(agent_id=alice.id, token_hash=alice.token_hash)
+    hub.add(desk)
+    vera.post("Line 3")
+    call = hub._database.call
+
+    def fail(function: str, /, **arguments: Any) -> Any:
+        if function == "sweep_assignment":
+            raise Unavailable("database_busy")
+        return call(function, **arguments)
+
+    monkeypatch.setattr(hub._database, "call", fail)
+    hub.sweep(1)
+    assert seqs(page) == [3]
+    assert {"event": "queue_changed"} in taken(desk)
+    hub.report()
+    assert rows("select swept_at from server_processes where process_id = %s", hub.process_id) == [(None,)]
+    monkeypatch.undo()
+    hub.sweep(1)
+    hub.report()
+    assert rows("select swept_at is null from server_processes where process_id = %s", hub.process_id) == [(False,)]
 
 
 def test_receipts_reach_the_side_that_wrote(hub: Hub, vera: Visitor, alice: Agent, database: Database) -> None:

@@ -220,3 +220,45 @@ def test_a_ticket_that_was_given_back_does_not_come_straight_back(
     assert bob.call("ticket_of_agent", number=number)["mine"]
     bob.call("unassign_ticket", number=number)
     assert database.call("sweep_assignment")["assigned"] == 1  # alice may be asked again by now
+
+
+def test_a_long_queue_is_handed_out_in_portions(cast: Cast, database: Database, alice: Agent, rows: Any) -> None:
+    rows("update agents set max_tickets = 0")
+    started(cast, 52)
+    rows("update agents set max_tickets = 100")
+    assert [database.call("sweep_assignment")["assigned"] for _ in range(3)] == [50, 2, 0]
+
+
+def test_who_came_first_is_served_first_also_before_the_next_sweep(cast: Cast, alice: Agent, rows: Any) -> None:
+    rows("update agents set max_tickets = 0")
+    early, late = started(cast, 2)
+    rows("update agents set max_tickets = 1 where id = %s", alice.id)
+    [latest] = started(cast, 1)
+    assert owners([early, late, latest]) == ["Alice Kern", "", ""]
+    assert latest.chat["queue_position"] == 2
+    rows("update agents set max_tickets = 2 where id = %s", alice.id)
+    latest.post("Hello?")
+    assert owners([early, late, latest]) == ["Alice Kern", "Alice Kern", ""]
+
+
+def test_what_was_given_back_keeps_nobody_behind_it_waiting(
+    cast: Cast, database: Database, alice: Agent, rows: Any
+) -> None:
+    rows("update agents set max_tickets = 100")
+    visitors = started(cast, 3)
+    for visitor in visitors:
+        alice.call("unassign_ticket", number=visitor.chat["number"])
+    [other] = started(cast, 1)
+    database.call("sweep_assignment")
+    assert owners([*visitors, other]) == ["", "", "", "Alice Kern"]
+
+
+def test_who_logs_out_is_given_nothing_more(cast: Cast, database: Database, alice: Agent) -> None:
+    database.call("close_agent_session", token_hash=alice.token_hash)
+    assert owners(started(cast, 1)) == [""]
+
+
+def test_who_logs_out_of_one_of_two_sessions_is_still_here(cast: Cast, database: Database, alice: Agent) -> None:
+    at_home = cast.agent("alice").come()
+    database.call("close_agent_session", token_hash=at_home.token_hash)
+    assert owners(started(cast, 1)) == ["Alice Kern"]

@@ -101,6 +101,28 @@ def test_reopening_what_a_colleague_has_open_says_who(vera: Visitor, bob: Agent)
     assert refused.value.detail == "Alice Kern"
 
 
+@pytest.mark.parametrize("function", ["reopen_ticket", "assign_ticket"])
+def test_who_looks_for_its_agent_is_told_that_it_has_none_any_more(
+    vera: Visitor, alice: Agent, bob: Agent, function: str
+) -> None:
+    number = vera.chat["number"]
+    alice.call("unassign_ticket", number=number)
+    arguments = {"assignee_id": bob.id, "expected_id": alice.id} if function == "assign_ticket" else {}
+    with pytest.raises(Conflict, match="ticket_unassigned"):
+        bob.call(function, number=number, **arguments)
+
+
+def test_what_the_customer_has_left_behind_is_not_reopened(vera: Visitor, alice: Agent) -> None:
+    alice.call("close_ticket", number=1001)
+    vera.start("Another thing")
+    alice.call("close_ticket", number=1002)
+    with pytest.raises(Conflict, match="customer_moved_on") as refused:
+        alice.call("reopen_ticket", number=1001)
+    assert refused.value.detail == "1002"
+    alice.call("reopen_ticket", number=1002)
+    assert vera.chat["status"] == "open"
+
+
 def test_a_ticket_returned_by_its_agent_waits_again(vera: Visitor, alice: Agent) -> None:
     alice.call("unassign_ticket", number=vera.chat["number"])
     assert vera.chat["status"] == "waiting"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from supportchat.database import Unavailable
 from tests.cast import Agent
 from tests.web import Browser, Web
 
@@ -92,6 +94,21 @@ def test_the_loser_of_a_claim_is_told_who_won_and_sees_the_ticket_as_it_is(web: 
     assert answer.headers["HX-Retarget"] == "#notice"
     assert "Alice Kern was faster" in html
     assert '<hx-partial hx-target="#ticket-header-1001"' in html
+
+
+def test_a_refusal_stays_one_when_the_ticket_cannot_be_read(web: Web, desk: Browser, app: Flask) -> None:
+    bob, database = web.agent("bob"), app.extensions["database"]
+    call = database.call
+
+    def fail(function: str, /, **arguments: Any) -> Any:
+        if function == "ticket_of_agent":
+            raise Unavailable("database_unavailable")
+        return call(function, **arguments)
+
+    database.call = fail
+    answer = bob.post("/tickets/1001/assignment", htmx=True, expected="")
+    assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#notice")
+    assert "Alice Kern was faster" in answer.get_data(as_text=True)
 
 
 def test_hand_over_to_a_colleague(web: Web, desk: Browser, alice: Agent, bob: Agent, rows: Any) -> None:
