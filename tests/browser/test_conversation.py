@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
@@ -255,3 +256,36 @@ def test_a_message_that_comes_while_one_reads_further_up_does_not_move_the_page(
     assert timeline.evaluate("element => element.scrollTop") == 300
     vera.page.get_by_role("button", name="1 new message").click()
     expect(vera.messages.last).to_be_in_viewport()
+
+
+@pytest.mark.mode("postgres")
+def test_who_goes_down_to_a_new_message_keeps_the_focus(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("The very first")
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, n, 'user', 'line ' || n from user_sessions, generate_series(3, 40) n"
+    )
+    rows("update user_sessions set last_seq = 40")
+    vera.page.reload()
+    vera.is_live()
+    alice.open()
+    timeline, jump = vera.page.locator("[data-timeline]"), vera.page.locator("[data-jump]")
+    for act, keeps in ((jump.click, vera.box), (lambda: jump.press("Enter"), timeline)):
+        vera.box.focus()
+        timeline.evaluate("element => { element.scrollTop = 300 }")
+        expect(timeline).not_to_have_attribute("data-at-end", "")
+        alice.write("Down here")
+        expect(jump).to_be_visible()
+        act()
+        expect(keeps).to_be_focused()
+        expect(jump).to_be_hidden()
+
+
+@pytest.mark.mode("postgres")
+def test_who_ends_a_chat_can_write_on_at_once(vera: Customer) -> None:
+    vera.start("Hello")
+    vera.is_live()
+    vera.page.on("dialog", lambda dialog: dialog.accept())
+    vera.page.get_by_role("button", name="End chat").press("Enter")
+    vera.sees("You ended the chat.")
+    expect(vera.box).to_be_focused()

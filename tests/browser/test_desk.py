@@ -213,6 +213,94 @@ def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, vera: Custome
     expect(bob.page.get_by_role("heading", level=1, name="#1001")).to_be_focused()
 
 
+HELD = """(name) => document.addEventListener(name, (event) => {
+    if (event.target.id === "queue") document.documentElement.dataset.held = event.defaultPrevented;
+})"""
+
+
+def point_at(alice: Agent, number: int) -> None:
+    """Move the mouse over a ticket in the queue."""
+    box = alice.row(number).bounding_box()
+    assert box
+    alice.page.mouse.move(box["x"] + 60, box["y"] + 20)
+
+
+@pytest.mark.mode("postgres")
+def test_a_new_chat_does_not_move_the_ticket_that_somebody_points_at(
+    alice: Agent, vera: Customer, windows: Opener
+) -> None:
+    vera.start("One")
+    alice.row(1001).wait_for()
+    alice.page.evaluate(HELD, "htmx:before:request")
+    point_at(alice, 1001)
+    windows(Customer).start("Two")
+    expect(alice.page.locator("html")).to_have_attribute("data-held", "true")
+    expect(alice.row(1002)).to_have_count(0)
+    alice.page.mouse.down()
+    alice.page.mouse.up()
+    expect(alice.page.locator("#messages-1001")).to_be_visible()
+    expect(alice.row(1002)).to_be_visible(timeout=2000)
+
+
+@pytest.mark.mode("postgres")
+def test_a_queue_that_was_asked_for_before_comes_when_the_pointer_has_left(
+    alice: Agent, vera: Customer, windows: Opener
+) -> None:
+    vera.start("One")
+    alice.row(1001).wait_for()
+    alice.page.evaluate(HELD, "htmx:before:swap")
+    held: list[Route] = []
+    alice.page.route("**/tickets?*", lambda route: route.fallback() if held else held.append(route))
+    with alice.page.expect_request("**/tickets?*"):
+        windows(Customer).start("Two")
+    point_at(alice, 1001)
+    held[0].continue_()
+    expect(alice.page.locator("html")).to_have_attribute("data-held", "true")
+    expect(alice.row(1002)).to_have_count(0)
+    alice.page.mouse.move(900, 400)
+    expect(alice.row(1002)).to_be_visible(timeout=2000)
+
+
+@pytest.mark.mode("postgres")
+def test_the_focus_stays_where_one_acts(alice: Agent, vera: Customer, rows: Any) -> None:
+    alice.page.get_by_role("button", name="Available").press("Enter")
+    expect(alice.page.get_by_role("button", name="Away")).to_be_focused()
+    vera.start("Hello")
+    alice.page.locator("#view-unassigned").click()
+    alice.open()
+    alice.page.get_by_role("button", name="Claim").press("Enter")
+    expect(alice.box).to_be_focused()
+    alice.page.get_by_role("button", name="Close", exact=True).press("Enter")
+    title = alice.page.locator("[data-ticket-title]")
+    expect(title).to_be_focused()
+    alice.page.get_by_role("button", name="Reopen").press("Enter")
+    expect(alice.box).to_be_focused()
+    alice.page.reload()
+    alice.is_live()
+    alice.page.locator("summary", has_text="Hand over").press("Enter")
+    alice.page.get_by_role("button", name="Return to the queue").press("Enter")
+    expect(alice.page.get_by_role("button", name="Claim")).to_be_visible()
+    expect(title).to_be_focused()
+
+
+@pytest.mark.mode("postgres")
+def test_on_a_narrow_desk_the_customer_comes_with_the_focus_and_goes_with_a_click_beside(
+    windows: Opener, vera: Customer
+) -> None:
+    vera.start("Hello")
+    alice: Agent = windows(Agent, viewport={"width": 1000, "height": 800}).come(path="/agent?ticket=1001")
+    opener = alice.page.get_by_role("button", name="About the customer")
+    opener.click()
+    expect(alice.page.locator("[data-drawer-close]")).to_be_focused()
+    alice.page.keyboard.press("Escape")
+    expect(opener).to_be_focused()
+    opener.click()
+    alice.box.click(position={"x": 20, "y": 10})
+    expect(alice.page.locator("#customer")).to_be_hidden()
+    expect(opener).to_have_attribute("aria-expanded", "false")
+    expect(alice.box).to_be_focused()
+
+
 @pytest.mark.mode("postgres")
 def test_a_frame_for_a_ticket_that_is_not_open_any_more_is_let_go(windows: Opener, vera: Customer) -> None:
     vera.start("Hello")
