@@ -173,3 +173,30 @@ def test_a_text_near_the_limit_is_counted_and_none_is_cut(vera: Customer) -> Non
     expect(counter).to_be_hidden()
     vera.box.press("Enter")
     expect(vera.messages.last).to_have_text("Short")
+
+
+@pytest.mark.mode("postgres")
+def test_with_the_readers_own_colours_what_is_chosen_can_be_told(
+    windows: Opener, vera: Customer, database: Any
+) -> None:
+    vera.start("One")
+    windows(Customer).start("Two")
+    alice: Agent = windows(Agent, viewport={"width": 1440, "height": 860}, forced_colors="active").come()
+    alice.open(1001)
+    for chosen in (
+        ".tab[aria-current]",
+        ".rail__link[aria-current]",
+        ".mode input:checked + span",
+        ".composer:focus-within",
+    ):
+        assert alice.page.locator(chosen).evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    bar = "element => getComputedStyle(element).borderInlineStartColor"
+    colours = [alice.row(number).get_by_role("link").evaluate(bar) for number in (1001, 1002)]
+    assert (
+        colours[0]
+        != colours[1]
+        == alice.page.locator(".desk__ticket").evaluate("element => getComputedStyle(element).backgroundColor")
+    )
+    dot = "element => getComputedStyle(element).backgroundColor"
+    here = alice.page.locator("#availability .dot--here").evaluate(dot)
+    assert here == alice.page.evaluate("getComputedStyle(document.body).color")
