@@ -166,6 +166,7 @@ def test_a_link_can_be_clicked_and_leads_outside_safely(started: Customer) -> No
 def test_on_a_touch_keyboard_enter_breaks_the_line(windows: Opener) -> None:
     vera: Customer = windows(Customer, has_touch=True, is_mobile=True, viewport={"width": 390, "height": 760})
     vera.start("Hello")
+    expect(vera.box).not_to_have_attribute("enterkeyhint", "send")
     vera.box.press_sequentially("First")
     vera.box.press("Enter")
     vera.box.press_sequentially("second")
