@@ -262,6 +262,19 @@ def test_a_queue_that_was_asked_for_before_comes_when_the_pointer_has_left(
 
 
 @pytest.mark.mode("postgres")
+@pytest.mark.parametrize(
+    ("ago", "words"), [("7 minutes", "waits 7 min"), ("5 hours", "waits 5 h"), ("74 hours", "waits 3 days")]
+)
+def test_a_wait_is_told_in_the_unit_that_says_enough(
+    alice: Agent, vera: Customer, rows: Any, ago: str, words: str
+) -> None:
+    vera.start("Hello")
+    rows(f"update tickets set awaiting_since = now() - interval '{ago}'")
+    alice.page.reload()
+    expect(alice.row().locator("[data-waits]")).to_have_text(words)
+
+
+@pytest.mark.mode("postgres")
 def test_the_focus_stays_where_one_acts(alice: Agent, vera: Customer, rows: Any) -> None:
     alice.page.get_by_role("button", name="Available").press("Enter")
     expect(alice.page.get_by_role("button", name="Away")).to_be_focused()
@@ -358,9 +371,12 @@ def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
     carol.sees("an event came back after")
     carol.page.get_by_text("Check messages").click()
     carol.sees("Show me in the query")
+    carol.page.get_by_text("Check sessions").click()
+    assert carol.page.locator(".status").evaluate("element => element.scrollWidth <= element.clientWidth")
     rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
     carol.page.get_by_role("link", name="Check again").first.click()
     carol.sees("One thing needs you")
+    expect(carol.page.get_by_role("link", name="Check again").first).to_be_focused()
     carol.sees("the foreign key of assigned_agent_id is missing")
     expect(carol.page.get_by_role("button", name="Copy the script")).to_be_visible()
     expect(carol.page.get_by_role("region", name="sql/fix_foreign_keys.sql")).to_be_visible()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from supportchat.filters import with_local_times
+from supportchat.filters import duration, with_local_times
 from tests.cast import Agent
 from tests.web import Browser, Web
 
@@ -89,3 +89,11 @@ def test_a_moment_in_a_sentence_is_marked_for_the_readers_own_time() -> None:
     assert with_local_times("<3 rows>, the newest of 2026-11-24 06:18 UTC") == (
         '&lt;3 rows&gt;, the newest of <time datetime="2026-11-24T06:18Z" data-moment>2026-11-24 06:18 UTC</time>'
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, ""), (59, "59 s"), (90, "2 min"), (5 * 3600, "5 h"), (47 * 3600, "47 h"), (74 * 3600, "3 days")],
+)
+def test_a_duration_is_told_in_the_unit_that_says_enough(seconds: int | None, words: str) -> None:
+    assert duration(seconds) == words

@@ -32,6 +32,14 @@ export function ago(date, now = new Date()) {
   return shortDate(date);
 }
 
+// In the one unit that says enough.
+export function duration(milliseconds) {
+  const minutes = Math.floor(milliseconds / 60_000);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}
+
 export function timeIn(zone, now = new Date()) {
   return new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", timeZone: zone }).format(now);
 }
