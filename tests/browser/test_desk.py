@@ -40,7 +40,7 @@ def test_the_queue_follows_what_happens(alice: Agent, vera: Customer, windows: O
 def test_one_of_two_claims_wins_and_the_other_is_told_who(alice: Agent, bob: Agent, vera: Customer, rows: Any) -> None:
     rows("update agents set availability = 'away'")
     vera.start("Who takes me?")
-    vera.sees("You are next")
+    vera.sees("First in line")
     for agent in (alice, bob):
         agent.page.locator("#view-unassigned").click()
         agent.open()
@@ -97,7 +97,7 @@ def test_who_is_away_gets_no_new_ticket_and_the_first_when_available_again(alice
     alice.page.get_by_role("button", name="Available").click()
     expect(alice.page.get_by_role("button", name="Away")).to_be_visible()
     vera.start("Anybody?")
-    vera.sees("You are next")
+    vera.sees("First in line")
     alice.page.get_by_role("button", name="Away").click()
     expect(alice.row()).to_be_visible()
     vera.sees("You are now talking to Alice.")

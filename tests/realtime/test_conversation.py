@@ -325,7 +325,7 @@ def test_a_waiting_customer_moves_up_while_others_are_served(hub: Hub, cast: Cas
     page = shown(hub, second)
     alice.call("assign_ticket", number=first.chat["number"], assignee_id=alice.id)
     hub.on_event({"event": "ticket.changed", "session_id": first.chat["session_id"], "number": 1001})
-    assert "You are next" in json.dumps(taken(page))
+    assert "First in line" in json.dumps(taken(page))
 
 
 def test_receipts_reach_the_side_that_wrote(hub: Hub, vera: Visitor, alice: Agent, database: Database) -> None:
