@@ -60,7 +60,8 @@ def duration(seconds: int | None) -> str:
         return f"{seconds} s"
     if seconds < 3600:
         return f"{round(seconds / 60)} min"
-    return f"{round(seconds / 3600)} h"
+    hours = round(seconds / 3600)
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
 
 
 def kept_view(view: str) -> str | None:

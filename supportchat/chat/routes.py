@@ -73,7 +73,7 @@ def start() -> ResponseReturnValue:
         )
     except REFUSALS as error:
         status, code, _ = described(error)
-        return _start_page(form, error=sentence(code), status=status)
+        return _start_page(form, error=code, status=status)
     _hub().offer(answer)
     if request.headers.get("HX-Request"):
         response = make_response("", 200)
@@ -217,11 +217,11 @@ sock.route("/chat/ws", bp=bp)(socket)
 
 
 def _start_page(form: StartForm, *, error: str = "", status: int = 200) -> ResponseReturnValue:
-    here = call("who_is_here")
+    values = {"form": form, "error": error and sentence(error), "is_message_wrong": error.startswith("message_")}
     if request.headers.get("HX-Request"):
-        html = render_template("chat/_start_form.html", form=form, error=error)
+        html = render_template("chat/_start_form.html", **values)
         return html, status, {"HX-Retarget": "#start", "HX-Reswap": "outerMorph"}
-    return render_template("chat/start.html", form=form, here=here, error=error), status
+    return render_template("chat/start.html", here=call("who_is_here"), **values), status
 
 
 def _chat_page(chat: Chat, *, error: str = "", status: int = 200) -> ResponseReturnValue:

@@ -77,7 +77,7 @@ def test_every_page(windows: Opener, photo: Path, scheme: str, width: int, rows:
     found["chat"] = violations(vera.page)
     alice.page.keyboard.press("Escape")
     alice.press("Close")
-    vera.sees("This chat has ended")
+    vera.sees("Chat ended")
     found["ended chat"] = violations(vera.page)
     alice.sees("Reopen")
     found["closed ticket"] = violations(alice.page)
@@ -173,3 +173,62 @@ def test_a_text_near_the_limit_is_counted_and_none_is_cut(vera: Customer) -> Non
     expect(counter).to_be_hidden()
     vera.box.press("Enter")
     expect(vera.messages.last).to_have_text("Short")
+
+
+@pytest.mark.mode("postgres")
+def test_with_the_readers_own_colours_what_is_chosen_can_be_told(
+    windows: Opener, vera: Customer, database: Any
+) -> None:
+    vera.start("One")
+    windows(Customer).start("Two")
+    alice: Agent = windows(Agent, viewport={"width": 1440, "height": 860}, forced_colors="active").come()
+    alice.open(1001)
+    for chosen in (
+        ".tab[aria-current]",
+        ".rail__link[aria-current]",
+        ".mode input:checked + span",
+        ".composer:focus-within",
+    ):
+        assert alice.page.locator(chosen).evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    bar = "element => getComputedStyle(element).borderInlineStartColor"
+    colours = [alice.row(number).get_by_role("link").evaluate(bar) for number in (1001, 1002)]
+    assert (
+        colours[0]
+        != colours[1]
+        == alice.page.locator(".desk__ticket").evaluate("element => getComputedStyle(element).backgroundColor")
+    )
+    dot = "element => getComputedStyle(element).backgroundColor"
+    here = alice.page.locator("#availability .dot--here").evaluate(dot)
+    assert here == alice.page.evaluate("getComputedStyle(document.body).color")
+
+
+@pytest.mark.mode("postgres")
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_twice_as_large_a_text_is_all_there(windows: Opener, vera: Customer, rows: Any, width: int) -> None:
+    vera.start("Hello", name="Vera Lindt")
+    rows("update tickets set awaiting_since = now() - interval '3 minutes'")
+    options: dict[str, Any] = {"viewport": {"width": width, "height": 860}}
+    chat: Customer = windows(Customer, storage_state=vera.context.storage_state(), **options).visit()
+    alice: Agent = windows(Agent, **options).come()
+    seen = {"chat": (chat.page, ".chat__header > *"), "queue": (alice.page, ".desk__queue .tab, .row__marks > *")}
+    cut = {name: cut_in_large_text(*looked_at) for name, looked_at in seen.items()}
+    alice.open()
+    cut["ticket"] = cut_in_large_text(alice.page, ".ticket__header > *, .ticket__actions > *, .composer button")
+    assert {name: found for name, found in cut.items() if found} == {}
+
+
+def cut_in_large_text(page: Page, what: str) -> list[str]:
+    """Give what is wider than its place, or beyond its pane, when the reader's text is twice as large."""
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    found: list[str] = page.evaluate(
+        """(what) => [...document.querySelectorAll(what)]
+            .filter((element) => element.checkVisibility())
+            .filter((element) => {
+                const [{ left, right }, pane] = [element, element.closest(".pane, .chat")]
+                    .map((each) => each.getBoundingClientRect());
+                return left < pane.left || right > pane.right || element.scrollWidth > element.clientWidth + 1;
+            })
+            .map((element) => element.outerHTML.slice(0, 120))""",
+        what,
+    )
+    return found

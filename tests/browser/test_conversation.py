@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
@@ -90,7 +92,7 @@ def test_either_side_ends_the_chat_and_a_message_opens_it_again(alice: Agent, ve
     alice.open()
     alice.press("Close")
     vera.sees("Alice ended the chat.")
-    vera.sees("This chat has ended")
+    vera.sees("Chat ended")
     vera.write("One more thing")
     alice.sees("One more thing")
     alice.sees("answered by you")
@@ -99,7 +101,7 @@ def test_either_side_ends_the_chat_and_a_message_opens_it_again(alice: Agent, ve
     alice.sees("The customer ended the chat")
     alice.press("Reopen")
     vera.sees("here now")
-    vera.does_not_see("This chat has ended")
+    vera.does_not_see("Chat ended")
 
 
 def test_a_reload_a_second_tab_and_a_restarted_browser_show_the_same_conversation(
@@ -218,6 +220,34 @@ def test_times_and_days_are_those_of_the_reader(vera: Customer, windows: Opener,
     expect(there.page.locator(".message--mine time").first).to_have_text("08:30")
 
 
+@pytest.mark.mode("postgres")
+def test_times_are_in_the_language_of_the_page_on_the_clock_of_the_reader(
+    vera: Customer, windows: Opener, rows: Any
+) -> None:
+    vera.start("Late at night")
+    rows("update chat_messages set created_at = '2025-01-31 23:30:00+00'")
+    for locale, day, time_ in (
+        ("de-DE", "January 31, 2025", "23:30"),
+        ("en-GB", "31 January 2025", "23:30"),
+        ("en-US", "January 31, 2025", "11:30 PM"),
+    ):
+        here: Customer = windows(
+            Customer, storage_state=vera.context.storage_state(), timezone_id="UTC", locale=locale
+        ).visit()
+        expect(here.page.locator("[data-day]").first).to_have_text(day)
+        expect(here.page.locator(".message--mine time").first).to_have_text(time_)
+
+
+@pytest.mark.mode("postgres")
+def test_a_picture_has_the_box_that_it_fills(vera: Customer, tmp_path: Path) -> None:
+    path = tmp_path / "portrait.png"
+    Image.new("RGB", (600, 1600), "teal").save(path)
+    vera.start("Look", picture=path)
+    box = vera.page.locator(".picture img").bounding_box()
+    assert box
+    assert (box["width"], box["height"]) == (135, 360)
+
+
 def test_a_long_conversation_is_read_back_page_by_page(alice: Agent, vera: Customer, rows: Any) -> None:
     vera.start("The very first")
     rows(
@@ -255,3 +285,39 @@ def test_a_message_that_comes_while_one_reads_further_up_does_not_move_the_page(
     assert timeline.evaluate("element => element.scrollTop") == 300
     vera.page.get_by_role("button", name="1 new message").click()
     expect(vera.messages.last).to_be_in_viewport()
+
+
+@pytest.mark.mode("postgres")
+def test_who_goes_down_to_a_new_message_keeps_the_focus(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("The very first")
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, n, 'user', 'line ' || n from user_sessions, generate_series(3, 40) n"
+    )
+    rows("update user_sessions set last_seq = 40")
+    vera.page.reload()
+    vera.is_live()
+    alice.open()
+    timeline, jump = vera.page.locator("[data-timeline]"), vera.page.locator("[data-jump]")
+    for by_keys, keeps in ((False, vera.box), (True, timeline)):
+        vera.box.focus()
+        timeline.evaluate("element => { element.scrollTop = 300 }")
+        expect(timeline).not_to_have_attribute("data-at-end", "")
+        alice.write("Down here")
+        expect(jump).to_be_visible()
+        if by_keys:
+            jump.press("Enter")
+        else:
+            jump.click()
+        expect(keeps).to_be_focused()
+        expect(jump).to_be_hidden()
+
+
+@pytest.mark.mode("postgres")
+def test_who_ends_a_chat_can_write_on_at_once(vera: Customer) -> None:
+    vera.start("Hello")
+    vera.is_live()
+    vera.page.on("dialog", lambda dialog: dialog.accept())
+    vera.page.get_by_role("button", name="End chat").press("Enter")
+    vera.sees("You ended the chat.")
+    expect(vera.box).to_be_focused()

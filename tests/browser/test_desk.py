@@ -40,7 +40,7 @@ def test_the_queue_follows_what_happens(alice: Agent, vera: Customer, windows: O
 def test_one_of_two_claims_wins_and_the_other_is_told_who(alice: Agent, bob: Agent, vera: Customer, rows: Any) -> None:
     rows("update agents set availability = 'away'")
     vera.start("Who takes me?")
-    vera.sees("You are next")
+    vera.sees("First in line")
     for agent in (alice, bob):
         agent.page.locator("#view-unassigned").click()
         agent.open()
@@ -97,7 +97,7 @@ def test_who_is_away_gets_no_new_ticket_and_the_first_when_available_again(alice
     alice.page.get_by_role("button", name="Available").click()
     expect(alice.page.get_by_role("button", name="Away")).to_be_visible()
     vera.start("Anybody?")
-    vera.sees("You are next")
+    vera.sees("First in line")
     alice.page.get_by_role("button", name="Away").click()
     expect(alice.row()).to_be_visible()
     vera.sees("You are now talking to Alice.")
@@ -229,6 +229,110 @@ def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, vera: Custome
     expect(bob.page.get_by_role("heading", level=1, name="#1001")).to_be_focused()
 
 
+HELD = """(name) => document.addEventListener(name, (event) => {
+    if (event.target.id === "queue") document.documentElement.dataset.held = event.defaultPrevented;
+})"""
+
+
+def point_at(alice: Agent, number: int) -> None:
+    """Move the mouse over a ticket in the queue."""
+    box = alice.row(number).bounding_box()
+    assert box
+    alice.page.mouse.move(box["x"] + 60, box["y"] + 20)
+
+
+@pytest.mark.mode("postgres")
+def test_a_new_chat_does_not_move_the_ticket_that_somebody_points_at(
+    alice: Agent, vera: Customer, windows: Opener
+) -> None:
+    vera.start("One")
+    alice.row(1001).wait_for()
+    alice.page.evaluate(HELD, "htmx:before:request")
+    point_at(alice, 1001)
+    windows(Customer).start("Two")
+    expect(alice.page.locator("html")).to_have_attribute("data-held", "true")
+    expect(alice.row(1002)).to_have_count(0)
+    alice.page.mouse.down()
+    alice.page.mouse.up()
+    expect(alice.page.locator("#messages-1001")).to_be_visible()
+    expect(alice.row(1002)).to_be_visible(timeout=2000)
+
+
+@pytest.mark.mode("postgres")
+def test_a_queue_that_was_asked_for_before_comes_when_the_pointer_has_left(
+    alice: Agent, vera: Customer, windows: Opener
+) -> None:
+    vera.start("One")
+    alice.row(1001).wait_for()
+    alice.page.evaluate(HELD, "htmx:before:swap")
+    held: list[Route] = []
+    alice.page.route("**/tickets?*", lambda route: held.append(route))
+    with alice.page.expect_request("**/tickets?*"):
+        windows(Customer).start("Two")
+    point_at(alice, 1001)
+    alice.page.route("**/tickets?*", lambda route: route.continue_())
+    for route in held:
+        with contextlib.suppress(PlaywrightError):  # a later one may have taken its place
+            route.continue_()
+    expect(alice.page.locator("html")).to_have_attribute("data-held", "true")
+    expect(alice.row(1002)).to_have_count(0)
+    alice.page.mouse.move(900, 400)
+    expect(alice.row(1002)).to_be_visible(timeout=2000)
+
+
+@pytest.mark.mode("postgres")
+@pytest.mark.parametrize(
+    ("ago", "words"), [("7 minutes", "waits 7 min"), ("5 hours", "waits 5 h"), ("74 hours", "waits 3 days")]
+)
+def test_a_wait_is_told_in_the_unit_that_says_enough(
+    alice: Agent, vera: Customer, rows: Any, ago: str, words: str
+) -> None:
+    vera.start("Hello")
+    rows(f"update tickets set awaiting_since = now() - interval '{ago}'")
+    alice.page.reload()
+    expect(alice.row().locator("[data-waits]")).to_have_text(words)
+
+
+@pytest.mark.mode("postgres")
+def test_the_focus_stays_where_one_acts(alice: Agent, vera: Customer, rows: Any) -> None:
+    alice.page.get_by_role("button", name="Available").press("Enter")
+    expect(alice.page.get_by_role("button", name="Away")).to_be_focused()
+    vera.start("Hello")
+    alice.page.locator("#view-unassigned").click()
+    alice.open()
+    alice.page.get_by_role("button", name="Claim").press("Enter")
+    expect(alice.box).to_be_focused()
+    alice.page.get_by_role("button", name="Close", exact=True).press("Enter")
+    title = alice.page.locator("[data-ticket-title]")
+    expect(title).to_be_focused()
+    alice.page.get_by_role("button", name="Reopen").press("Enter")
+    expect(alice.box).to_be_focused()
+    alice.page.reload()
+    alice.is_live()
+    alice.page.locator("summary", has_text="Hand over").press("Enter")
+    alice.page.get_by_role("button", name="Return to the queue").press("Enter")
+    expect(alice.page.get_by_role("button", name="Claim")).to_be_visible()
+    expect(title).to_be_focused()
+
+
+@pytest.mark.mode("postgres")
+def test_on_a_narrow_desk_the_customer_comes_with_the_focus_and_goes_with_a_click_beside(
+    windows: Opener, vera: Customer
+) -> None:
+    vera.start("Hello")
+    alice: Agent = windows(Agent, viewport={"width": 1000, "height": 800}).come(path="/agent?ticket=1001")
+    opener = alice.page.get_by_role("button", name="About the customer")
+    opener.click()
+    expect(alice.page.locator("[data-drawer-close]")).to_be_focused()
+    alice.page.keyboard.press("Escape")
+    expect(opener).to_be_focused()
+    opener.click()
+    alice.box.click(position={"x": 20, "y": 10})
+    expect(alice.page.locator("#customer")).to_be_hidden()
+    expect(opener).to_have_attribute("aria-expanded", "false")
+    expect(alice.box).to_be_focused()
+
+
 @pytest.mark.mode("postgres")
 def test_a_frame_for_a_ticket_that_is_not_open_any_more_is_let_go(windows: Opener, vera: Customer) -> None:
     vera.start("Hello")
@@ -286,9 +390,12 @@ def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
     carol.sees("an event came back after")
     carol.page.get_by_text("Check messages").click()
     carol.sees("Show me in the query")
+    carol.page.get_by_text("Check sessions").click()
+    assert carol.page.locator(".status").evaluate("element => element.scrollWidth <= element.clientWidth")
     rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
     carol.page.get_by_role("link", name="Check again").first.click()
     carol.sees("One thing needs you")
+    expect(carol.page.get_by_role("link", name="Check again").first).to_be_focused()
     carol.sees("the foreign key of assigned_agent_id is missing")
     expect(carol.page.get_by_role("button", name="Copy the script")).to_be_visible()
     expect(carol.page.get_by_role("region", name="sql/fix_foreign_keys.sql")).to_be_visible()

@@ -299,6 +299,16 @@ def test_the_bar_says_that_messages_are_kept_then_that_it_is_back_and_goes(start
     expect(bar).to_be_hidden()
 
 
+def test_a_browser_without_a_network_says_so_and_that_it_is_back(started: Customer) -> None:
+    bar = started.page.locator("[data-connection]")
+    started.context.set_offline(True)
+    expect(bar).to_contain_text(LOST)
+    expect(bar).to_be_visible()
+    started.context.set_offline(False)
+    expect(started.page.get_by_text(BACK)).to_be_visible()
+    expect(bar).to_be_hidden()
+
+
 def test_pages_of_a_restarted_server_are_back_within_seconds_and_not_all_at_once(
     started: Customer, server: Server, windows: Opener
 ) -> None:

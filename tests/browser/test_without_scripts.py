@@ -36,10 +36,10 @@ def test_a_whole_conversation(plain: Customer, alice: Agent, photo: Path) -> Non
     expect(plain.page.locator(".message--mine .picture img")).to_be_visible()
     alice.sees("And a picture")
     plain.page.get_by_role("button", name="End chat").click()
-    plain.sees("This chat has ended")
+    plain.sees("Chat ended")
     send(plain, "Wait, one more thing")
     plain.sees("Wait, one more thing")
-    plain.does_not_see("This chat has ended")
+    plain.does_not_see("Chat ended")
 
 
 def test_errors_are_said_in_place_and_the_text_is_kept(plain: Customer, tmp_path: Path) -> None:

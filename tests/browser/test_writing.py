@@ -134,6 +134,18 @@ def test_an_upload_shows_how_far_it_is(started: Customer, tmp_path: Path) -> Non
     assert seen[-1] == 1
 
 
+def test_an_error_at_the_start_leads_to_the_message_and_moves_nothing(vera: Customer) -> None:
+    vera.visit()
+    button = vera.page.get_by_role("button", name="Start Chat")
+    before = button.bounding_box()
+    button.click()
+    vera.sees("Write a message or add a picture first.")
+    message = vera.page.get_by_label("Your message")
+    expect(message).to_be_focused()
+    expect(message).to_have_attribute("aria-invalid", "true")
+    assert button.bounding_box() == before
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [("a.pdf", b"%PDF-1.7", "not a picture"), ("a.png", b"x" * 10_485_761, "larger than 10 MB")],
@@ -144,6 +156,7 @@ def test_a_file_that_cannot_be_taken_is_refused_before_it_is_sent(
     (tmp_path / name).write_bytes(content)
     started.page.locator("#composer-image").set_input_files(tmp_path / name)
     started.sees(problem)
+    expect(started.page.locator("#composer-error svg")).to_be_visible()
     expect(started.page.locator("[data-preview]")).to_be_hidden()
 
 
@@ -166,6 +179,7 @@ def test_a_link_can_be_clicked_and_leads_outside_safely(started: Customer) -> No
 def test_on_a_touch_keyboard_enter_breaks_the_line(windows: Opener) -> None:
     vera: Customer = windows(Customer, has_touch=True, is_mobile=True, viewport={"width": 390, "height": 760})
     vera.start("Hello")
+    expect(vera.box).not_to_have_attribute("enterkeyhint", "send")
     vera.box.press_sequentially("First")
     vera.box.press("Enter")
     vera.box.press_sequentially("second")

@@ -85,11 +85,11 @@ def test_the_same_id_with_another_text_is_refused(web: Web) -> None:
 
 
 def test_the_lines_after_a_seq(web: Web) -> None:
-    browser = web.customer("First")
-    browser.post("/chat/messages", message="Second")
+    browser = web.customer("The first one")
+    browser.post("/chat/messages", message="The second one")
     html = browser.get("/chat/messages?after=2", headers={"HX-Request": "true"}).get_data(as_text=True)
-    assert "Second" in html
-    assert "First" not in html
+    assert "The second one" in html
+    assert "The first one" not in html
     assert 'hx-target="#presence"' in html
 
 
@@ -107,9 +107,9 @@ def test_the_lines_before_a_seq_come_with_a_link_to_more(web: Web) -> None:
 def test_ending_and_going_on(web: Web, alice: Agent) -> None:
     browser = web.customer()
     assert browser.post("/chat/closure").status_code == 303
-    assert "This chat has ended" in browser.get("/chat").get_data(as_text=True)
+    assert "Chat ended" in browser.get("/chat").get_data(as_text=True)
     browser.post("/chat/messages", message="Wait")
-    assert "This chat has ended" not in browser.get("/chat").get_data(as_text=True)
+    assert "Chat ended" not in browser.get("/chat").get_data(as_text=True)
 
 
 def test_an_ended_chat_can_be_followed_by_a_new_one(web: Web) -> None:

@@ -40,7 +40,7 @@ def test_a_start_shows_conversation_and_ticket(web: Web, alice: Agent) -> None:
 def test_nobody_here_means_an_honest_place_in_the_queue(web: Web) -> None:
     web.customer("First")
     page = " ".join(web.customer("Second").get("/chat").get_data(as_text=True).split())
-    assert "You are number 2 in line" in page
+    assert "Number 2 in line" in page
 
 
 def test_another_browser_sees_nothing_of_it(web: Web) -> None:

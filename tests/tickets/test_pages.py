@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from supportchat.filters import with_local_times
+from supportchat.filters import duration, with_local_times
 from tests.cast import Agent
 from tests.web import Browser, Web
 
@@ -104,3 +104,11 @@ def test_of_a_long_queue_all_can_be_reached(web: Web, rows: Any) -> None:
     assert page.count("data-row=") == 150
     assert "Show more" not in page
     assert "Show more" in desk.get("/agent?view=all&rows=nonsense").get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, ""), (59, "59 s"), (90, "2 min"), (5 * 3600, "5 h"), (47 * 3600, "47 h"), (74 * 3600, "3 days")],
+)
+def test_a_duration_is_told_in_the_unit_that_says_enough(seconds: int | None, words: str) -> None:
+    assert duration(seconds) == words

@@ -1,6 +1,7 @@
 // The agents' desk: a queue that follows what happens, one open ticket, and the customer beside it.
 import { hasDraft } from "../lib/drafts.js";
 import { messageList } from "../lib/messages.js";
+import { watchPointer } from "../lib/pointer.js";
 import { throttle } from "../lib/timing.js";
 import { sayHello } from "./live.js";
 
@@ -42,7 +43,15 @@ function onTicketShown() {
 // Into the box to write in, if there is one and no keyboard slides up for it; else to where the ticket begins.
 function moveFocus() {
   const box = window.matchMedia("(pointer: fine)").matches && document.getElementById("reply-text");
-  (box || desk.querySelector("[data-ticket-title]"))?.focus({ preventScroll: true });
+  const place = box?.checkVisibility?.() ? box : desk.querySelector("[data-ticket-title]");
+  place?.focus({ preventScroll: true });
+}
+
+// Close, Claim and the like take away the button that was pressed, and the focus with it.
+const hasFocus = () => document.getElementById("ticket").contains(document.activeElement);
+
+function keepFocus({ ctx }) {
+  if (ctx.hadFocus && document.activeElement === document.body) moveFocus();
 }
 
 // A reload shows the queue in the same view.
@@ -72,10 +81,31 @@ function dropForAnotherTicket(event) {
   if (target && !document.querySelector(target)) event.preventDefault();
 }
 
-function toggleDrawer(open) {
+function showDrawer(open) {
   desk.toggleAttribute("data-drawer-open", open);
   desk.querySelector("[data-drawer]")?.setAttribute("aria-expanded", String(open));
+}
+
+function toggleDrawer(open) {
+  showDrawer(open);
   desk.querySelector(open ? "[data-drawer-close]" : "[data-drawer]")?.focus();
+}
+
+// A new row would push another one under the pointer, and the click would open that.
+function holdQueue() {
+  const queue = document.getElementById("queue");
+  let isDue = false;
+  const isPointedAt = watchPointer(queue, "[data-row]", () => {
+    if (isDue) refreshQueue();
+    isDue = false;
+  });
+  const hold = (event) => {
+    if (event.target !== queue || !isPointedAt()) return;
+    isDue = true;
+    event.preventDefault();
+  };
+  queue.addEventListener("htmx:before:request", hold);
+  queue.addEventListener("htmx:before:swap", hold); // asked for before somebody pointed
 }
 
 function start() {
@@ -96,8 +126,11 @@ function start() {
     if (event.detail.ctx.target?.id === "ticket") onTicketShown();
     else markRows();
   });
+  document.addEventListener("htmx:before:swap", ({ detail }) => (detail.ctx.hadFocus = hasFocus()));
+  document.addEventListener("htmx:after:swap", ({ detail }) => keepFocus(detail));
   desk.addEventListener("click", (event) => {
     if (event.target.closest("[data-drawer]")) toggleDrawer(!desk.hasAttribute("data-drawer-open"));
+    else if (!event.target.closest("#customer")) showDrawer(false);
     if (event.target.closest("[data-drawer-close]")) toggleDrawer(false);
     const back = event.target.closest("[data-back]");
     if (back) back.search = searchFor(view);
@@ -117,6 +150,7 @@ function start() {
       htmx.ajax("GET", `/tickets/${detail.number}/changes`, { source: list, target: list, swap: "none" });
     }
   });
+  holdQueue();
   markRows();
 }
 

@@ -126,6 +126,7 @@ async function poll() {
   if (lostSince !== null && Date.now() - lostSince > POLL_AFTER) {
     document.dispatchEvent(new CustomEvent("live:queue_changed"));
     if (list) isPolling = await fetchMissing(list);
+    if (isPolling && isOpen()) sayHello(); // the browser takes itself for offline, and is not
   }
   setTimeout(poll, POLL_EVERY);
 }
@@ -152,6 +153,7 @@ if (root) {
   document.addEventListener("live:reset", startAnew);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
   document.addEventListener("resume", wake);
+  window.addEventListener("offline", () => (lostSince ??= Date.now()));
   window.addEventListener("online", wake);
   window.addEventListener("beforeunload", () => {
     isLeft = true;

@@ -60,7 +60,15 @@ function showProgress(form) {
 
 // Shows what somebody has just chosen, or why it cannot be taken.
 function take(form) {
-  placeOfError(form).textContent = show(form) ?? "";
+  const problem = show(form);
+  placeOfError(form).replaceChildren();
+  if (problem) placeOfError(form).append(refusal(form, problem));
+}
+
+function refusal(form, problem) {
+  const copy = form.querySelector("[data-when=refused]").content.cloneNode(true);
+  copy.querySelector("span").textContent = problem;
+  return copy;
 }
 
 function problemOf(file) {

@@ -17,6 +17,11 @@ function mount(list) {
   const toEnd = () => {
     timeline.scrollTop = timeline.scrollHeight;
   };
+  // The button goes, and the focus would go with it: a mouse leaves it where it is, keys take it to the messages.
+  const jumpToEnd = () => {
+    if (document.activeElement === jump) timeline.focus({ preventScroll: true });
+    toEnd();
+  };
   const look = () => {
     fromEnd = timeline.scrollHeight - timeline.scrollTop;
     isAtEnd = fromEnd - timeline.clientHeight < NEAR;
@@ -55,7 +60,8 @@ function mount(list) {
   toEnd();
   look();
   timeline.addEventListener("scroll", look, { passive: true });
-  jump.addEventListener("click", toEnd);
+  jump.addEventListener("mousedown", (event) => event.preventDefault());
+  jump.addEventListener("click", jumpToEnd);
   new ResizeObserver(() => isAtEnd && toEnd()).observe(timeline);
   new MutationObserver((changes) => {
     const lines = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.nodeType === 1);

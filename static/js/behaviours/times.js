@@ -1,6 +1,7 @@
 // Writes every time of the page in the reader's own zone, and keeps the relative ones current.
-import { ago, clockTime, fullTime, moment, shortDate, timeIn } from "../lib/format.js";
+import { ago, clockTime, duration, fullTime, moment, shortDate, timeIn } from "../lib/format.js";
 
+const MINUTE = 60_000;
 const FORMATS = { time: clockTime, moment, date: shortDate, ago };
 
 export function writeTimes(root = document) {
@@ -19,10 +20,10 @@ export function writeTimes(root = document) {
 
 // How long a customer waits for an answer: amber from one minute, red from five.
 function writeWait(element) {
-  const minutes = Math.floor((Date.now() - new Date(element.dataset.waits)) / 60_000);
-  element.hidden = minutes < 1;
-  element.dataset.level = minutes >= 5 ? 2 : 1;
-  element.textContent = `waits ${ago(new Date(element.dataset.waits))}`;
+  const wait = Date.now() - new Date(element.dataset.waits);
+  element.hidden = wait < MINUTE;
+  element.dataset.level = wait >= 5 * MINUTE ? 2 : 1;
+  element.textContent = `waits ${duration(wait)}`;
 }
 
 const loaded = { at: Date.now() };

@@ -1,10 +1,15 @@
-// Times as the reader of the page writes them.
+// Times as the reader of the page writes them: in the page's language, on the reader's own clock of 12 or 24 hours.
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const dayOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
-const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
+const { lang } = document.documentElement;
+const language = navigator.languages.find((name) => name.split("-")[0] === lang) ?? lang;
+const { hourCycle } = new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
+const written = (options) => new Intl.DateTimeFormat(language, options);
+
+const clock = written({ hour: "2-digit", minute: "2-digit", hourCycle });
+const day = written({ weekday: "long", day: "numeric", month: "long" });
+const dayOfYear = written({ day: "numeric", month: "long", year: "numeric" });
+const shortDay = written({ day: "numeric", month: "short" });
+const full = written({ dateStyle: "full", timeStyle: "short", hourCycle });
 
 export const clockTime = (date) => clock.format(date);
 export const fullTime = (date) => full.format(date);
@@ -32,6 +37,14 @@ export function ago(date, now = new Date()) {
   return shortDate(date);
 }
 
+// In the one unit that says enough.
+export function duration(milliseconds) {
+  const minutes = Math.floor(milliseconds / 60_000);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}
+
 export function timeIn(zone, now = new Date()) {
-  return new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", timeZone: zone }).format(now);
+  return written({ hour: "2-digit", minute: "2-digit", hourCycle, timeZone: zone }).format(now);
 }
