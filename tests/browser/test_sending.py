@@ -617,6 +617,79 @@ def test_a_change_of_the_ticket_does_not_touch_what_is_being_sent(alice: Agent, 
     assert texts_in(rows, "agent") == ["Is it still yours?"]
 
 
+def begin_another(vera: Customer, message: str = "Another matter") -> None:
+    """End the chat in another tab, and start the next one there."""
+    tab = vera.tab()
+    tab.on("dialog", lambda dialog: dialog.accept())
+    tab.goto(f"{vera.url}/chat")
+    tab.get_by_role("button", name="End chat").click()
+    tab.get_by_role("link", name="New chat").click()
+    tab.get_by_label("Your message").fill(message)
+    tab.get_by_role("button", name="Start Chat").click()
+    expect(tab).to_have_title(re.compile("#1002"))
+    tab.close()
+
+
+def test_what_was_not_sent_before_another_tab_began_a_new_chat_waits_in_its_box(
+    started: Customer, photo: Path, rows: Any
+) -> None:
+    wire = Wire(started.page)
+    wire.default = cut
+    started.page.locator("#composer-image").set_input_files(photo)
+    started.write("Important words")
+    started.sees(TRYING)
+    started.box.press("End")
+    started.box.press_sequentially(" and half a thought")
+    begin_another(started)
+    started.page.reload()
+    wire.default = lambda route: route.continue_()
+    expect(started.page).to_have_title(re.compile("#1002"))
+    expect(started.box).to_have_value("Important words and half a thought", timeout=TRIED)
+    started.sees("photo.png")
+    started.does_not_see(TRYING)
+    assert texts_in(rows) == ["Hello", "Another matter"]
+    started.page.reload()
+    expect(started.box).to_have_value("Important words and half a thought")
+    started.box.press("Enter")
+    expect(started.messages.last).to_have_text("Important words and half a thought")
+    expect(started.box).to_have_value("")
+    assert texts_in(rows) == ["Hello", "Another matter", "Important words and half a thought"]
+    assert storage_of(started.page) == {"tab": [], "pictures": []}
+
+
+def test_what_was_refused_as_another_tab_had_begun_a_new_chat_waits_in_its_box(started: Customer, rows: Any) -> None:
+    begin_another(started)
+    started.write("Too late")
+    started.sees("newer chat in another tab")
+    started.page.reload()
+    expect(started.page).to_have_title(re.compile("#1002"))
+    expect(started.box).to_have_value("Too late")
+    assert texts_in(rows) == ["Hello", "Another matter"]
+
+
+def test_what_had_arrived_before_another_tab_began_a_new_chat_is_not_written_anew(started: Customer, rows: Any) -> None:
+    wire = Wire(started.page)
+    wire.fates = [lose_the_answer]
+    wire.default = cut
+    started.write("It has arrived")
+    started.sees(TRYING)
+    begin_another(started)
+    wire.default = lambda route: route.continue_()
+    started.page.reload()
+    expect(started.page).to_have_title(re.compile("#1002"))
+    started.page.wait_for_function("Object.keys(sessionStorage).length === 0")
+    expect(started.box).to_have_value("")
+    assert sorted(texts_in(rows)) == ["Another matter", "Hello", "It has arrived"]
+
+
+def test_a_draft_goes_on_in_the_chat_that_another_tab_has_begun(started: Customer) -> None:
+    started.box.press_sequentially("Half a thought")
+    begin_another(started)
+    started.page.reload()
+    expect(started.page).to_have_title(re.compile("#1002"))
+    expect(started.box).to_have_value("Half a thought")
+
+
 def test_a_session_that_ends_leads_to_the_login_and_loses_nothing(alice: Agent, vera: Customer, rows: Any) -> None:
     vera.start("Hello")
     alice.open()

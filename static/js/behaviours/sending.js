@@ -221,13 +221,16 @@ document.addEventListener("picture:taken_back", ({ target, detail }) => {
   say(line);
 });
 
-// Goes on with what was being sent when the page was left. A customer's page knows its own conversation, and the form
-// that has started it; the desk knows all tickets.
+// Goes on with what was being sent when the page was left, also from what it does not show any more: another ticket, the
+// form that has started this chat, a chat that another tab has left behind. The form that starts a chat sends nothing
+// else: it would open the one that has ended.
 function goOnAfterLoad() {
   const shown = [...document.querySelectorAll("form[data-form]")].map(keyOf);
-  const others = document.querySelector("[data-desk]") ? remembered("unsent") : [];
-  const started = document.querySelector("[data-live]:not([data-desk])") ? ["start"] : [];
-  for (const key of new Set([...shown, ...others, ...started])) attempt(lineOf(key));
+  const others = document.querySelector("[data-live]") ? remembered("unsent") : [];
+  for (const line of [...new Set([...shown, ...others])].map(lineOf)) {
+    attempt(line);
+    say(line);
+  }
 }
 
 goOnAfterLoad();
