@@ -15,6 +15,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.browser.test_stream import Stream
 from tests.server import Server
 
 POSTS = "**/chat/messages"
@@ -183,9 +184,11 @@ def test_the_waits_grow_from_half_a_second_to_eight_each_with_jitter(windows: Op
 
 def test_after_ten_minutes_it_says_that_it_is_not_sent_and_offers_to_retry(windows: Opener, rows: Any) -> None:
     vera: Customer = windows(Customer)
+    stream = Stream(vera.page)
     vera.page.clock.install()
     vera.start("Hello")
     vera.is_live()
+    stream.is_blocked = True  # a socket that comes back would start it again
     wire = Wire(vera.page)
     wire.default = cut
     vera.write("Patience")
@@ -212,6 +215,49 @@ def test_after_ten_minutes_it_says_that_it_is_not_sent_and_offers_to_retry(windo
     wire.ids.pop()
     assert len(set(wire.ids)) == 1
     assert texts_in(rows) == ["Hello", "Patience", "and more"]
+
+
+@pytest.mark.parametrize("comes_back", ["network", "socket"])
+def test_what_ran_out_of_patience_while_the_computer_slept_goes_again_when_it_can(
+    vera: Customer, rows: Any, comes_back: str
+) -> None:
+    stream = Stream(vera.page)
+    vera.start("Hello")
+    vera.is_live()
+    stream.is_blocked = True
+    wire = Wire(vera.page)
+    wire.default = cut
+    vera.write("Sent on the train")
+    vera.sees(TRYING)
+    vera.page.evaluate("() => { const now = Date.now; Date.now = () => now() + 15 * 60_000; }")
+    vera.sees(STOPPED, 15)
+    wire.default = lambda route: route.continue_()
+    if comes_back == "network":
+        vera.context.set_offline(True)
+        vera.context.set_offline(False)
+    else:
+        stream.is_blocked = False
+        stream.sockets[-1].close(code=1012)
+    expect(vera.messages.last).to_have_text("Sent on the train", timeout=TRIED)
+    expect(vera.box).to_have_value("")
+    vera.does_not_see(STOPPED)
+    assert len(set(wire.ids)) == 1
+    assert texts_in(rows) == ["Hello", "Sent on the train"]
+
+
+def test_what_was_refused_does_not_go_again_with_the_socket(vera: Customer) -> None:
+    stream = Stream(vera.page)
+    vera.start("Hello")
+    vera.is_live()
+    wire = Wire(vera.page)
+    wire.fates = [stranger(403)]
+    vera.write("Through the proxy")
+    vera.sees(STOPPED)
+    stream.sockets[-1].close(code=1012)
+    expect(vera.page.locator("html")).to_have_attribute("data-live", "no")
+    vera.is_live()
+    vera.sees(STOPPED)
+    assert len(wire.ids) == 1
 
 
 def test_the_server_says_how_long_it_wants_to_be_left_alone(windows: Opener) -> None:

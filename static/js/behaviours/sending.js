@@ -47,6 +47,7 @@ async function submit(form) {
 
 function restart(line) {
   line.first.isStopped = false;
+  line.first.isRefused = false;
   line.first.since = Date.now();
   line.failures = 0;
   line.save();
@@ -178,6 +179,7 @@ function goOn({ line, message, status, wait, isStored }) {
     for (const refused of line.messages) line.drop(refused);
   } else if (!isStored && status !== SIGNED_OUT) {
     message.isStopped = true; // an earlier attempt may have arrived, so it keeps its id
+    message.isRefused = true;
     line.save();
   }
   say(line);
@@ -202,7 +204,14 @@ function say(line, what = "changed") {
 
 // Moments at which another try is worth it
 
-const tryAll = () => allLines().forEach(attempt);
+// Patience runs out while a computer sleeps as well, and then stops a message that was hardly tried. Only somebody who
+// presses Retry sends again what was refused.
+function tryAll() {
+  for (const line of allLines()) {
+    if (line.first?.isStopped && !line.first.isRefused) restart(line);
+    attempt(line);
+  }
+}
 
 window.addEventListener("online", tryAll);
 document.addEventListener("live:caught_up", tryAll);
