@@ -495,6 +495,31 @@ def test_a_picture_that_is_chosen_meanwhile_goes_with_the_next_message(
     assert rows("select count(*) from chat_images") == [(2,)]
 
 
+def test_a_picture_is_sent_also_when_the_storage_of_the_browser_does_not_answer(
+    vera: Customer, photo: Path, rows: Any
+) -> None:
+    vera.page.add_init_script("IDBFactory.prototype.open = () => new EventTarget()")
+    vera.start("Hello")
+    vera.page.locator("#composer-image").set_input_files(photo)
+    vera.write("Look at this")
+    expect(vera.page.locator(".message--mine .picture img")).to_be_visible(timeout=REDRAWN)
+    expect(vera.box).to_have_value("")
+    assert texts_in(rows) == ["Hello", "Look at this"]
+
+
+def test_a_picture_that_the_storage_does_not_give_back_is_said_to_be_lost(vera: Customer, photo: Path) -> None:
+    vera.start("Hello")
+    wire = Wire(vera.page)
+    wire.default = cut
+    vera.page.locator("#composer-image").set_input_files(photo)
+    vera.write("Look at this")
+    vera.sees(TRYING)
+    vera.page.add_init_script("IDBFactory.prototype.open = () => new EventTarget()")
+    vera.page.reload()
+    vera.sees("this browser has not kept the picture", 15)
+    expect(vera.box).to_have_value("Look at this")
+
+
 def test_pictures_that_nobody_came_back_for_go_after_a_day(started: Customer) -> None:
     started.page.evaluate(
         """() => new Promise((resolve) => {
