@@ -1,5 +1,4 @@
 // The pictures of messages that are being sent, by the message's id: in memory, and in IndexedDB for after a reload.
-
 import { pause } from "./timing.js";
 
 const DAY = 24 * 60 * 60 * 1000;
