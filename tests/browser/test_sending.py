@@ -797,6 +797,54 @@ def test_a_colleague_at_the_same_tab_finds_nothing_of_it(alice: Agent, vera: Cus
     assert texts_in(rows, "agent") == ["From Bob"]
 
 
+def test_a_page_of_one_agent_does_not_act_as_another_who_logs_in_at_the_same_browser(
+    alice: Agent, vera: Customer, windows: Opener, rows: Any
+) -> None:
+    vera.start("Hello")
+    alice.open()
+    alice.box.press_sequentially("Half a thought")
+    alice.log_in_unseen("bob")
+    wire = Wire(alice.page, "**/tickets/1001/notes")
+    alice.note("Alice says: refund approved")
+    alice.page.wait_for_url(f"{alice.url}/agent")
+    assert wire.texts[0] == "Alice says: refund approved"
+    expect(alice.page.locator(".rail__me summary")).to_contain_text("Bob")
+    alice.page.goto(f"{alice.url}/agent?ticket=1001")
+    alice.is_live()
+    expect(alice.page.locator("#note-text")).to_have_value("")
+    alice.press("Take over")
+    expect(alice.box).to_have_value("")
+    alice.does_not_see("refund approved")
+    assert rows("select count(*) from ticket_notes") == [(0,)]
+    alice.log_in_unseen("alice")
+    alice.page.goto(f"{alice.url}/agent?ticket=1001")
+    expect(alice.page.locator(".message--note")).to_contain_text("refund approved", timeout=TRIED)
+    assert rows("select a.name from ticket_notes n join agents a on a.id = n.agent_id") == [("Alice Kern",)]
+
+
+def test_a_page_whose_token_was_renewed_still_says_whose_it_is(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("Hello")
+    alice.open()
+    alice.context.clear_cookies(name="s")
+    alice.note("After a long night")
+    expect(alice.page.locator(".message--note")).to_have_count(1)
+    with alice.page.expect_request("**/tickets/1001/notes") as asked:
+        alice.note("And another one")
+    assert asked.value.headers["x-agent"] == alice.page.locator("[data-agent]").get_attribute("data-agent")
+    expect(alice.page.locator(".message--note")).to_have_count(2)
+
+
+def test_a_socket_of_one_agent_does_not_open_for_another_at_the_same_browser(alice: Agent, vera: Customer) -> None:
+    stream = Stream(alice.page, "**/agent/ws")
+    vera.start("Hello")
+    alice.page.reload()
+    alice.is_live()
+    alice.page.route("**/tickets*", lambda route: route.abort())  # the socket alone must do
+    alice.log_in_unseen("bob")
+    stream.sockets[-1].close(code=1012)
+    expect(alice.page.locator(".rail__me summary")).to_contain_text("Bob", timeout=TRIED)
+
+
 def test_a_logout_leaves_nothing_in_the_browser(alice: Agent, vera: Customer, photo: Path) -> None:
     vera.start("Hello")
     alice.open()

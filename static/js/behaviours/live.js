@@ -27,6 +27,7 @@ export function sayHello() {
   const after = list ? shownSeq(list) : 0;
   const hello = { hello: true, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
   if (root.hasAttribute("data-desk")) {
+    hello.agent = root.dataset.agent;
     hello.ticket = list ? Number(list.dataset.number) : 0;
     hello.after_note = list ? shownNote(list) : 0;
   }
