@@ -73,6 +73,14 @@ def current_agent() -> Agent | None:
     return agent
 
 
+def is_page_of(agent: Agent, said: str | None) -> bool:
+    """Whether a page was made for this agent, by what it says; one that says nothing counts as theirs.
+
+    All tabs of a browser share its cookie: one that has missed a logout would go on as whoever logged in next.
+    """
+    return said in (None, agent["id"])
+
+
 def agent_token_hash() -> str:
     """Give the hash of the login session's cookie; '' without one."""
     return token_hash(request.cookies.get(cookie_name("a"), ""))
@@ -204,7 +212,7 @@ def _demanding(view: Callable[P, ResponseReturnValue], role: str) -> Callable[P,
     @functools.wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         agent = current_agent()
-        if agent is None:
+        if agent is None or not is_page_of(agent, request.headers.get("X-Agent")):
             return to_login()
         if role == "admin" and agent["role"] != "admin":
             abort(403, "admins_only")

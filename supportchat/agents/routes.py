@@ -13,7 +13,7 @@ from .. import auth, security
 from ..auth import for_agents, open_to_all
 from ..database import DatabaseError, NotFound, call
 from ..forms import LoginForm, whole_number
-from ..realtime.connection import OVERLOAD, Connection, Shown
+from ..realtime.connection import OVERLOAD, SIGNED_OUT, Connection, Shown
 from ..realtime.hub import Hub
 from ..realtime.sockets import prepare_handshake, run_socket
 from ..sentences import sentence
@@ -97,7 +97,8 @@ def admit_socket() -> None:
 def socket(websocket: Server) -> ResponseReturnValue:
     """Push what happens at the desk, and in the ticket that the page shows."""
     hub: Hub = current_app.extensions["hub"]
-    agent_id = g.agent["id"]
+    agent = g.agent
+    agent_id = agent["id"]
     page = Connection(
         websocket.input_buffer.wake,
         agent_id=agent_id,
@@ -111,6 +112,9 @@ def socket(websocket: Server) -> ResponseReturnValue:
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
             shown = Shown.said_in(message)
+            if not auth.is_page_of(agent, shown.agent):
+                page.close(SIGNED_OUT)
+                return
             try:
                 ticket = call("ticket_of_agent", agent_id=agent_id, number=shown.ticket) if shown.ticket else None
                 hub.show(page, ticket and ticket["session_id"], "agent", shown)

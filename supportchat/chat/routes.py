@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from .. import auth, posting, security
 from ..auth import for_visitors
-from ..database import DatabaseError, NotFound, call
+from ..database import Conflict, DatabaseError, NotFound, call
 from ..errors import REFUSALS, described
 from ..forms import (
     StartForm,
@@ -151,11 +151,13 @@ def acknowledge() -> ResponseReturnValue:
 @for_visitors
 def close() -> ResponseReturnValue:
     """End the chat. A later message opens it again."""
-    after = conversation_of_browser()["last_seq"]
+    shown = conversation_of_browser()
+    if shown_session() not in (None, shown["session_id"]):
+        raise Conflict("conversation_moved_on")  # another tab has begun another one, and that is not to be ended
     chat = call("close_chat", visitor=auth.visitor())
     if not request.headers.get("HX-Request"):
         return redirect(url_for("chat.show", _anchor="end"), 303)
-    return _news(chat, call("messages_after", session_id=chat["session_id"], after=after))
+    return _news(chat, call("messages_after", session_id=chat["session_id"], after=shown["last_seq"]))
 
 
 @bp.get("/chat/images/<uuid:image_id>")

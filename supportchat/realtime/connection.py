@@ -26,12 +26,14 @@ class Shown:
     note_no: int = 0  # of its last note
     epoch: str | None = None  # the history that its lines are of
     at: str | None = None  # when its last line was written: an older copy of the same database has the same epoch
+    agent: str | None = None  # for whom it was made
 
     @classmethod
     def said_in(cls, hello: dict[str, Any]) -> Shown:
         """Read a page's hello. What is missing in it or of another kind counts as not said."""
         ticket, seq, note_no = (_as_count(hello.get(name)) for name in ("ticket", "after", "after_note"))
-        return cls(ticket, seq, note_no, _as_text(hello.get("epoch")), _as_text(hello.get("at")))
+        epoch, at, agent = (_as_text(hello.get(name)) for name in ("epoch", "at", "agent"))
+        return cls(ticket, seq, note_no, epoch, at, agent)
 
 
 def _as_count(value: Any) -> int:

@@ -10,7 +10,7 @@ from flask import Flask
 
 from supportchat import auth, create_app
 from supportchat.config import Config
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, Cast
 from tests.web import Browser, Web
 
 
@@ -56,6 +56,19 @@ def test_a_logout_ends_the_session_for_good(web: Web) -> None:
     assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
     browser.client.set_cookie("a", cookie.value)
     assert browser.get("/agent").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/tickets", "/tickets/1001/changes"])
+def test_a_page_of_another_agent_counts_as_not_logged_in(web: Web, cast: Cast, path: str) -> None:
+    cast.visitor().start()
+    browser = web.agent("alice")
+    hers, his = (
+        browser.client.get(path, headers={"HX-Request": "true", "X-Agent": cast.agent(name).id})
+        for name in ("alice", "bob")
+    )
+    assert (hers.status_code, his.status_code) == (200, 401)
+    assert his.headers["HX-Redirect"] == "/agent/login"
+    assert browser.client.get(path, headers={"HX-Request": "true"}).status_code == 200
 
 
 def test_each_login_gets_a_new_session(web: Web, app: Flask) -> None:

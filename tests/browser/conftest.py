@@ -127,12 +127,16 @@ class Agent(Window):
 
     def come(self, name: str = "alice", path: str = "/agent") -> Agent:
         """Open a page as somebody who has logged in before."""
+        self.log_in_unseen(name)
+        self.page.goto(f"{self.url}{path}")
+        return self
+
+    def log_in_unseen(self, name: str) -> None:
+        """Log in where the page does not notice, as in another tab. Whoever was logged in is so no more."""
         login, request = f"{self.url}/agent/login", self.context.request
         token = TOKEN.findall(request.get(login).text())[0]
         fields = {"email": email_of(name), "password": PASSWORD, "csrf_token": token}
         assert request.post(login, form=fields, headers={"Origin": self.url}, max_redirects=0).status == 303
-        self.page.goto(f"{self.url}{path}")
-        return self
 
     def row(self, number: int = 1001) -> Locator:
         """A ticket in the queue."""

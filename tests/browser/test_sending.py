@@ -15,6 +15,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.browser.test_stream import Stream
 from tests.server import Server
 
 POSTS = "**/chat/messages"
@@ -183,9 +184,11 @@ def test_the_waits_grow_from_half_a_second_to_eight_each_with_jitter(windows: Op
 
 def test_after_ten_minutes_it_says_that_it_is_not_sent_and_offers_to_retry(windows: Opener, rows: Any) -> None:
     vera: Customer = windows(Customer)
+    stream = Stream(vera.page)
     vera.page.clock.install()
     vera.start("Hello")
     vera.is_live()
+    stream.is_blocked = True  # a socket that comes back would start it again
     wire = Wire(vera.page)
     wire.default = cut
     vera.write("Patience")
@@ -212,6 +215,49 @@ def test_after_ten_minutes_it_says_that_it_is_not_sent_and_offers_to_retry(windo
     wire.ids.pop()
     assert len(set(wire.ids)) == 1
     assert texts_in(rows) == ["Hello", "Patience", "and more"]
+
+
+@pytest.mark.parametrize("comes_back", ["network", "socket"])
+def test_what_ran_out_of_patience_while_the_computer_slept_goes_again_when_it_can(
+    vera: Customer, rows: Any, comes_back: str
+) -> None:
+    stream = Stream(vera.page)
+    vera.start("Hello")
+    vera.is_live()
+    stream.is_blocked = True
+    wire = Wire(vera.page)
+    wire.default = cut
+    vera.write("Sent on the train")
+    vera.sees(TRYING)
+    vera.page.evaluate("() => { const now = Date.now; Date.now = () => now() + 15 * 60_000; }")
+    vera.sees(STOPPED, 15)
+    wire.default = lambda route: route.continue_()
+    if comes_back == "network":
+        vera.context.set_offline(True)
+        vera.context.set_offline(False)
+    else:
+        stream.is_blocked = False
+        stream.sockets[-1].close(code=1012)
+    expect(vera.messages.last).to_have_text("Sent on the train", timeout=TRIED)
+    expect(vera.box).to_have_value("")
+    vera.does_not_see(STOPPED)
+    assert len(set(wire.ids)) == 1
+    assert texts_in(rows) == ["Hello", "Sent on the train"]
+
+
+def test_what_was_refused_does_not_go_again_with_the_socket(vera: Customer) -> None:
+    stream = Stream(vera.page)
+    vera.start("Hello")
+    vera.is_live()
+    wire = Wire(vera.page)
+    wire.fates = [stranger(403)]
+    vera.write("Through the proxy")
+    vera.sees(STOPPED)
+    stream.sockets[-1].close(code=1012)
+    expect(vera.page.locator("html")).to_have_attribute("data-live", "no")
+    vera.is_live()
+    vera.sees(STOPPED)
+    assert len(wire.ids) == 1
 
 
 def test_the_server_says_how_long_it_wants_to_be_left_alone(windows: Opener) -> None:
@@ -449,6 +495,31 @@ def test_a_picture_that_is_chosen_meanwhile_goes_with_the_next_message(
     assert rows("select count(*) from chat_images") == [(2,)]
 
 
+def test_a_picture_is_sent_also_when_the_storage_of_the_browser_does_not_answer(
+    vera: Customer, photo: Path, rows: Any
+) -> None:
+    vera.page.add_init_script("IDBFactory.prototype.open = () => new EventTarget()")
+    vera.start("Hello")
+    vera.page.locator("#composer-image").set_input_files(photo)
+    vera.write("Look at this")
+    expect(vera.page.locator(".message--mine .picture img")).to_be_visible(timeout=REDRAWN)
+    expect(vera.box).to_have_value("")
+    assert texts_in(rows) == ["Hello", "Look at this"]
+
+
+def test_a_picture_that_the_storage_does_not_give_back_is_said_to_be_lost(vera: Customer, photo: Path) -> None:
+    vera.start("Hello")
+    wire = Wire(vera.page)
+    wire.default = cut
+    vera.page.locator("#composer-image").set_input_files(photo)
+    vera.write("Look at this")
+    vera.sees(TRYING)
+    vera.page.add_init_script("IDBFactory.prototype.open = () => new EventTarget()")
+    vera.page.reload()
+    vera.sees("this browser has not kept the picture", 15)
+    expect(vera.box).to_have_value("Look at this")
+
+
 def test_pictures_that_nobody_came_back_for_go_after_a_day(started: Customer) -> None:
     started.page.evaluate(
         """() => new Promise((resolve) => {
@@ -617,6 +688,79 @@ def test_a_change_of_the_ticket_does_not_touch_what_is_being_sent(alice: Agent, 
     assert texts_in(rows, "agent") == ["Is it still yours?"]
 
 
+def begin_another(vera: Customer, message: str = "Another matter") -> None:
+    """End the chat in another tab, and start the next one there."""
+    tab = vera.tab()
+    tab.on("dialog", lambda dialog: dialog.accept())
+    tab.goto(f"{vera.url}/chat")
+    tab.get_by_role("button", name="End chat").click()
+    tab.get_by_role("link", name="New chat").click()
+    tab.get_by_label("Your message").fill(message)
+    tab.get_by_role("button", name="Start Chat").click()
+    expect(tab).to_have_title(re.compile("#1002"))
+    tab.close()
+
+
+def test_what_was_not_sent_before_another_tab_began_a_new_chat_waits_in_its_box(
+    started: Customer, photo: Path, rows: Any
+) -> None:
+    wire = Wire(started.page)
+    wire.default = cut
+    started.page.locator("#composer-image").set_input_files(photo)
+    started.write("Important words")
+    started.sees(TRYING)
+    started.box.press("End")
+    started.box.press_sequentially(" and half a thought")
+    begin_another(started)
+    started.page.reload()
+    wire.default = lambda route: route.continue_()
+    expect(started.page).to_have_title(re.compile("#1002"))
+    expect(started.box).to_have_value("Important words and half a thought", timeout=TRIED)
+    started.sees("photo.png")
+    started.does_not_see(TRYING)
+    assert texts_in(rows) == ["Hello", "Another matter"]
+    started.page.reload()
+    expect(started.box).to_have_value("Important words and half a thought")
+    started.box.press("Enter")
+    expect(started.messages.last).to_have_text("Important words and half a thought")
+    expect(started.box).to_have_value("")
+    assert texts_in(rows) == ["Hello", "Another matter", "Important words and half a thought"]
+    assert storage_of(started.page) == {"tab": [], "pictures": []}
+
+
+def test_what_was_refused_as_another_tab_had_begun_a_new_chat_waits_in_its_box(started: Customer, rows: Any) -> None:
+    begin_another(started)
+    started.write("Too late")
+    started.sees("newer chat in another tab")
+    started.page.reload()
+    expect(started.page).to_have_title(re.compile("#1002"))
+    expect(started.box).to_have_value("Too late")
+    assert texts_in(rows) == ["Hello", "Another matter"]
+
+
+def test_what_had_arrived_before_another_tab_began_a_new_chat_is_not_written_anew(started: Customer, rows: Any) -> None:
+    wire = Wire(started.page)
+    wire.fates = [lose_the_answer]
+    wire.default = cut
+    started.write("It has arrived")
+    started.sees(TRYING)
+    begin_another(started)
+    wire.default = lambda route: route.continue_()
+    started.page.reload()
+    expect(started.page).to_have_title(re.compile("#1002"))
+    started.page.wait_for_function("Object.keys(sessionStorage).length === 0")
+    expect(started.box).to_have_value("")
+    assert sorted(texts_in(rows)) == ["Another matter", "Hello", "It has arrived"]
+
+
+def test_a_draft_goes_on_in_the_chat_that_another_tab_has_begun(started: Customer) -> None:
+    started.box.press_sequentially("Half a thought")
+    begin_another(started)
+    started.page.reload()
+    expect(started.page).to_have_title(re.compile("#1002"))
+    expect(started.box).to_have_value("Half a thought")
+
+
 def test_a_session_that_ends_leads_to_the_login_and_loses_nothing(alice: Agent, vera: Customer, rows: Any) -> None:
     vera.start("Hello")
     alice.open()
@@ -651,6 +795,54 @@ def test_a_colleague_at_the_same_tab_finds_nothing_of_it(alice: Agent, vera: Cus
     alice.write("From Bob")
     expect(alice.messages).to_have_text(["Hello", "From Bob"])
     assert texts_in(rows, "agent") == ["From Bob"]
+
+
+def test_a_page_of_one_agent_does_not_act_as_another_who_logs_in_at_the_same_browser(
+    alice: Agent, vera: Customer, windows: Opener, rows: Any
+) -> None:
+    vera.start("Hello")
+    alice.open()
+    alice.box.press_sequentially("Half a thought")
+    alice.log_in_unseen("bob")
+    wire = Wire(alice.page, "**/tickets/1001/notes")
+    alice.note("Alice says: refund approved")
+    alice.page.wait_for_url(f"{alice.url}/agent")
+    assert wire.texts[0] == "Alice says: refund approved"
+    expect(alice.page.locator(".rail__me summary")).to_contain_text("Bob")
+    alice.page.goto(f"{alice.url}/agent?ticket=1001")
+    alice.is_live()
+    expect(alice.page.locator("#note-text")).to_have_value("")
+    alice.press("Take over")
+    expect(alice.box).to_have_value("")
+    alice.does_not_see("refund approved")
+    assert rows("select count(*) from ticket_notes") == [(0,)]
+    alice.log_in_unseen("alice")
+    alice.page.goto(f"{alice.url}/agent?ticket=1001")
+    expect(alice.page.locator(".message--note")).to_contain_text("refund approved", timeout=TRIED)
+    assert rows("select a.name from ticket_notes n join agents a on a.id = n.agent_id") == [("Alice Kern",)]
+
+
+def test_a_page_whose_token_was_renewed_still_says_whose_it_is(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("Hello")
+    alice.open()
+    alice.context.clear_cookies(name="s")
+    alice.note("After a long night")
+    expect(alice.page.locator(".message--note")).to_have_count(1)
+    with alice.page.expect_request("**/tickets/1001/notes") as asked:
+        alice.note("And another one")
+    assert asked.value.headers["x-agent"] == alice.page.locator("[data-agent]").get_attribute("data-agent")
+    expect(alice.page.locator(".message--note")).to_have_count(2)
+
+
+def test_a_socket_of_one_agent_does_not_open_for_another_at_the_same_browser(alice: Agent, vera: Customer) -> None:
+    stream = Stream(alice.page, "**/agent/ws")
+    vera.start("Hello")
+    alice.page.reload()
+    alice.is_live()
+    alice.page.route("**/tickets*", lambda route: route.abort())  # the socket alone must do
+    alice.log_in_unseen("bob")
+    stream.sockets[-1].close(code=1012)
+    expect(alice.page.locator(".rail__me summary")).to_contain_text("Bob", timeout=TRIED)
 
 
 def test_a_logout_leaves_nothing_in_the_browser(alice: Agent, vera: Customer, photo: Path) -> None:

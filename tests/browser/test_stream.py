@@ -98,6 +98,14 @@ def has_held(stream: Stream, page: Page, count: int) -> None:
         page.evaluate("0")  # lets Playwright hand over what has come
 
 
+def has_opened(stream: Stream, page: Page, count: int) -> None:
+    """Wait until the page has opened so many sockets."""
+    deadline = time.monotonic() + 10
+    while len(stream.sockets) < count:
+        assert time.monotonic() < deadline
+        page.evaluate("0")  # lets Playwright hand over what has come
+
+
 def reply_unseen(stream: Stream, page: Page, database: Any, *texts: str) -> None:
     """Have Alice answer while the lines are kept back: one after the other, or they would come in one frame."""
     for text in texts:
@@ -307,6 +315,28 @@ def test_a_browser_without_a_network_says_so_and_that_it_is_back(started: Custom
     started.context.set_offline(False)
     expect(started.page.get_by_text(BACK)).to_be_visible()
     expect(bar).to_be_hidden()
+
+
+def test_the_bar_comes_also_after_the_clock_was_set_back(started: Customer, stream: Stream) -> None:
+    stream.is_blocked = True
+    stream.sockets[-1].close(code=1006)
+    expect(started.page.locator("html")).to_have_attribute("data-live", "no")
+    started.page.evaluate("() => { const now = Date.now; Date.now = () => now() - 3_600_000; }")
+    started.sees(LOST)
+
+
+def test_a_silent_socket_is_replaced_also_after_the_clock_was_set_back(windows: Opener) -> None:
+    vera: Customer = windows(Customer)
+    stream = Stream(vera.page)
+    vera.page.clock.install()
+    vera.start("Hello")
+    vera.is_live()
+    stream.sockets[-1].on_message(lambda message: None)
+    sockets = len(stream.sockets)
+    vera.page.evaluate("() => { const now = Date.now; Date.now = () => now() - 3_600_000; }")
+    vera.page.clock.run_for(60 * SECOND)
+    has_opened(stream, vera.page, sockets + 1)
+    vera.is_live()
 
 
 def test_pages_of_a_restarted_server_are_back_within_seconds_and_not_all_at_once(

@@ -209,3 +209,17 @@ def picture() -> io.BytesIO:
     Image.new("RGB", (40, 30), "red").save(content, "PNG")
     content.seek(0)
     return content
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_tab_that_another_has_left_behind_ends_its_own_chat_or_none(web: Web, rows: Any, htmx: bool) -> None:
+    browser = web.customer("One")
+    form = re.findall(r'action="/chat/closure".*?</form>', browser.get("/chat").get_data(as_text=True), re.DOTALL)[0]
+    session = re.findall(r'name="session" value="([^"]+)"', form)[0]
+    assert browser.post("/chat/closure", session=session).status_code == 303
+    browser.post("/chat", message="Another matter", client_message_id=new_id())
+    answer = browser.post("/chat/closure", htmx=htmx, session=session)
+    assert answer.status_code == 409
+    assert "newer chat in another tab" in answer.get_data(as_text=True)
+    assert "message-1002" not in answer.get_data(as_text=True)
+    assert rows("select number, status from tickets order by number") == [(1001, "closed"), (1002, "waiting")]

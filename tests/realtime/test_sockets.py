@@ -151,6 +151,15 @@ def test_an_agent_sees_the_queue_change_and_the_ticket_that_is_open(
         assert "Are you there?" in next_line(desk)
 
 
+def test_a_desk_that_was_made_for_another_agent_is_closed_for_good(
+    cast: Cast, opened: Opener, database: Database
+) -> None:
+    alice, bob = cast.agent("alice"), cast.agent("bob")
+    database.call("open_agent_session", agent_id=bob.id, token_hash=token_hash(KEY))
+    assert close_code(opened("/agent/ws", f"a={KEY}", {"ticket": 0, "agent": alice.id})) == 4401
+    until(opened("/agent/ws", f"a={KEY}", {"ticket": 0, "agent": bob.id}), "caught_up")
+
+
 def test_an_open_desk_makes_an_agent_available(cast: Cast, bob: Agent, opened: Opener, database: Database) -> None:
     waiting = cast.visitor()
     assert waiting.start()["status"] == "waiting"

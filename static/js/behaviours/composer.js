@@ -1,7 +1,10 @@
 // Forms in which somebody writes: Enter sends, the box grows with its text, and what is typed stays.
 import { keep, moveDraft, restore } from "../lib/drafts.js";
-import { formWith, keyOf, textOf } from "../lib/forms.js";
+import { formOf, formWith, keyOf, textOf } from "../lib/forms.js";
 import { lineOf } from "../lib/outbox.js";
+import { keptPicture } from "../lib/pictures.js";
+import { recall, remembered } from "../lib/storage.js";
+import { offerPicture } from "./pictures.js";
 
 const hasTouchKeyboard = () => window.matchMedia("(pointer: coarse)").matches;
 
@@ -35,21 +38,45 @@ function restoreNew() {
     if (form.restoredDraft === form.dataset.draft) continue;
     form.restoredDraft = form.dataset.draft;
     restore(form);
-    // What was typed behind the message that has started this chat.
-    if (form.matches("[data-after-start]") && !lineOf("start").first) moveDraft("start", form);
+    if (form.matches("[data-after-start]")) takeDrafts(form);
     showUnsent(form);
     fit(textOf(form));
   }
 }
 
+// What was typed behind the message that has started this chat, and in a chat that another tab has left behind.
+function takeDrafts(form) {
+  const left = remembered("draft").filter((key) => key.startsWith("chat-") && key !== keyOf(form));
+  for (const key of ["start", ...left]) if (!lineOf(key).first) moveDraft(key, form);
+}
+
 // The box shows what is being sent, also where the draft could not be kept.
 function showUnsent(form) {
-  const line = lineOf(keyOf(form));
   const box = textOf(form);
-  if (line.standing(box.value) === line.written.length) return;
-  box.value = [...line.written.map((message) => message.text), box.value].join("\n").trim();
+  const text = withUnsent(lineOf(keyOf(form)), box.value);
+  if (text === box.value) return;
+  box.value = text;
   keep(form);
 }
+
+function withUnsent(line, text) {
+  if (line.standing(text) === line.written.length) return text;
+  return [...line.written.map((message) => message.text), text].join("\n").trim();
+}
+
+// What a chat that another tab has left behind does not take any more. Whoever has written it decides whether it
+// belongs into the chat that is shown instead.
+document.addEventListener("sending:changed", ({ detail: line }) => {
+  const form = document.querySelector("[data-after-start]");
+  if (!form || formOf(line.key) || (line.first && !line.first.isStopped)) return;
+  const text = withUnsent(line, recall("draft", line.key) ?? "");
+  for (const message of line.messages) {
+    if (message.hasPicture) offerPicture(form, keptPicture(message.id));
+    line.drop(message);
+  }
+  moveDraft(line.key, form, text);
+  fit(textOf(form));
+});
 
 restoreNew();
 document.addEventListener("htmx:after:swap", restoreNew);

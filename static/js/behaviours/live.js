@@ -13,8 +13,12 @@ const SIGNED_OUT = 4401;
 const root = document.querySelector("[data-live]");
 let connection = null; // of hx-ws; its socket is another one each time
 let overdue = null;
-let heardAt = Date.now();
-let lostSince = Date.now();
+// Of a clock that nobody sets back: silence and loss would not be noticed for as long. In some systems it stands still
+// during sleep, and counts on after it: whoever wakes the computer looks at the page again, or its network comes back,
+// and either has the page ask its socket at once (`wake`).
+const now = () => performance.now();
+let heardAt = now();
+let lostSince = now();
 let isPolling = false;
 
 export function sayHello() {
@@ -23,6 +27,7 @@ export function sayHello() {
   const after = list ? shownSeq(list) : 0;
   const hello = { hello: true, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
   if (root.hasAttribute("data-desk")) {
+    hello.agent = root.dataset.agent;
     hello.ticket = list ? Number(list.dataset.number) : 0;
     hello.after_note = list ? shownNote(list) : 0;
   }
@@ -33,7 +38,7 @@ export function sayHello() {
 const isOpen = () => connection?.socket?.readyState === WebSocket.OPEN;
 
 function onOpen(event) {
-  heardAt = Date.now();
+  heardAt = now();
   connection = event.detail.connection;
   sayHello();
 }
@@ -61,7 +66,7 @@ function comeBack() {
 }
 
 function onFrame(event) {
-  heardAt = Date.now();
+  heardAt = now();
   if (typeof event.detail.message.data !== "string") return;
   const frame = JSON.parse(event.detail.message.data);
   if (!frame.event) return;
@@ -72,7 +77,7 @@ function onFrame(event) {
 function onClose(event) {
   clearTimeout(overdue);
   mark(false);
-  lostSince ??= Date.now();
+  lostSince ??= now();
   if (event.detail.code === SIGNED_OUT) leave();
 }
 
@@ -112,18 +117,18 @@ function onCaughtUp() {
 }
 
 function look() {
-  if (isOpen() && Date.now() - heardAt > SILENT_AFTER) {
-    heardAt = Date.now();
+  if (isOpen() && now() - heardAt > SILENT_AFTER) {
+    heardAt = now();
     comeBack();
   }
   if (lostSince === null) return;
-  const gone = Date.now() - lostSince;
+  const gone = now() - lostSince;
   if (gone > SHOW_AFTER) showBar(isPolling ? "polling" : "lost");
 }
 
 async function poll() {
   const list = messageList();
-  if (lostSince !== null && Date.now() - lostSince > POLL_AFTER) {
+  if (lostSince !== null && now() - lostSince > POLL_AFTER) {
     document.dispatchEvent(new CustomEvent("live:queue_changed"));
     if (list) isPolling = await fetchMissing(list);
     if (isPolling && isOpen()) sayHello(); // the browser takes itself for offline, and is not

@@ -145,6 +145,14 @@ export function ownPicture(form, id) {
   form.pictureOf = id;
 }
 
+// A picture that could not be sent elsewhere.
+export async function offerPicture(form, kept) {
+  const file = await kept;
+  if (!file || inputOf(form).files.length) return;
+  choose(form, file);
+  show(form);
+}
+
 document.addEventListener("composer:sent", ({ target: form, detail }) => {
   if (form.pictureOf === detail.id) clear(form);
 });

@@ -47,6 +47,7 @@ async function submit(form) {
 
 function restart(line) {
   line.first.isStopped = false;
+  line.first.isRefused = false;
   line.first.since = Date.now();
   line.failures = 0;
   line.save();
@@ -178,6 +179,7 @@ function goOn({ line, message, status, wait, isStored }) {
     for (const refused of line.messages) line.drop(refused);
   } else if (!isStored && status !== SIGNED_OUT) {
     message.isStopped = true; // an earlier attempt may have arrived, so it keeps its id
+    message.isRefused = true;
     line.save();
   }
   say(line);
@@ -202,7 +204,14 @@ function say(line, what = "changed") {
 
 // Moments at which another try is worth it
 
-const tryAll = () => allLines().forEach(attempt);
+// Patience runs out while a computer sleeps as well, and then stops a message that was hardly tried. Only somebody who
+// presses Retry sends again what was refused.
+function tryAll() {
+  for (const line of allLines()) {
+    if (line.first?.isStopped && !line.first.isRefused) restart(line);
+    attempt(line);
+  }
+}
 
 window.addEventListener("online", tryAll);
 document.addEventListener("live:caught_up", tryAll);
@@ -221,13 +230,16 @@ document.addEventListener("picture:taken_back", ({ target, detail }) => {
   say(line);
 });
 
-// Goes on with what was being sent when the page was left. A customer's page knows its own conversation, and the form
-// that has started it; the desk knows all tickets.
+// Goes on with what was being sent when the page was left, also from what it does not show any more: another ticket, the
+// form that has started this chat, a chat that another tab has left behind. The form that starts a chat sends nothing
+// else: it would open the one that has ended.
 function goOnAfterLoad() {
   const shown = [...document.querySelectorAll("form[data-form]")].map(keyOf);
-  const others = document.querySelector("[data-desk]") ? remembered("unsent") : [];
-  const started = document.querySelector("[data-live]:not([data-desk])") ? ["start"] : [];
-  for (const key of new Set([...shown, ...others, ...started])) attempt(lineOf(key));
+  const others = document.querySelector("[data-live]") ? remembered("unsent") : [];
+  for (const line of [...new Set([...shown, ...others])].map(lineOf)) {
+    attempt(line);
+    say(line);
+  }
 }
 
 goOnAfterLoad();

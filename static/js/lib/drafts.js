@@ -35,11 +35,10 @@ export function forget(key, form, text) {
   remember("draft", key, textOf(form).value);
 }
 
-// What was typed into one form goes on in another, which took its place.
-export function moveDraft(from, form) {
-  const text = recall("draft", from);
-  if (!text || textOf(form).value) return;
-  textOf(form).value = text;
+// What was typed into one form goes on in another, which took its place, behind what is in there.
+export function moveDraft(from, form, text = recall("draft", from)) {
+  if (!text) return;
+  textOf(form).value = [textOf(form).value, text].join("\n").trim();
   remember("draft", from, "");
   keep(form);
 }

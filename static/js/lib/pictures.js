@@ -1,18 +1,23 @@
 // The pictures of messages that are being sent, by the message's id: in memory, and in IndexedDB for after a reload.
+import { pause } from "./timing.js";
 
 const DAY = 24 * 60 * 60 * 1000;
+// A storage that hangs (Safari 14's did: WebKit bug 226547) holds up nothing: a message goes out from memory, and after
+// a reload its picture counts as lost.
+const KEPT_WITHIN = 1000;
+const FOUND_WITHIN = 10_000;
 const files = new Map();
 let opened;
 
-// Resolves once the picture survives a reload, or cannot.
+// Resolves once the picture survives a reload, or cannot, or nobody knows.
 export function keepPicture(id, file) {
   files.set(id, file);
-  return change((store) => store.put({ file, at: Date.now() }, id));
+  return Promise.race([change((store) => store.put({ file, at: Date.now() }, id)), pause(KEPT_WITHIN)]);
 }
 
 export async function keptPicture(id) {
   if (files.has(id)) return files.get(id);
-  const entry = await change((store) => store.get(id));
+  const entry = await Promise.race([change((store) => store.get(id)), pause(FOUND_WITHIN)]);
   return entry?.file;
 }
 

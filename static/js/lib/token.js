@@ -2,7 +2,8 @@
 // another one along with its refusal.
 
 export function renewToken(token) {
-  document.body.setAttribute("hx-headers:inherited", JSON.stringify({ "X-CSRFToken": token }));
+  const headers = JSON.parse(document.body.getAttribute("hx-headers:inherited"));
+  document.body.setAttribute("hx-headers:inherited", JSON.stringify({ ...headers, "X-CSRFToken": token }));
   for (const input of document.querySelectorAll('input[name="csrf_token"]')) input.value = token;
 }
 
