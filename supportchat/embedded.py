@@ -26,6 +26,7 @@ from typing import Any
 import psutil
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from .config import ConfigError
 
@@ -34,7 +35,7 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 # Postgres' own, so that sorting does not depend on the machine.
 LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-LONGEST_SOCKET_PATH = 100  # sun_path holds 104 to 108 bytes, by system
+LONGEST_SOCKET_PATH = 100  # in bytes; sun_path holds 104 to 108, by system
 
 
 class EmbeddedPostgres:
@@ -51,7 +52,7 @@ class EmbeddedPostgres:
     @property
     def conninfo(self) -> str:
         """How to reach the desk's database."""
-        return f"host={self._sockets} user={NAME} dbname={NAME}"
+        return make_conninfo(host=str(self._sockets), user=NAME, dbname=NAME)
 
     def start(self) -> None:
         """Start the server, make the cluster and the database if they are missing, and wait until it answers.
@@ -85,7 +86,8 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop the server if it runs, whoever started it: in order, and by force after `STOP_TIMEOUT` seconds."""
-        server = self._running()
+        # Its own by its process: one that was started just now has no pid file yet.
+        server = psutil.Process(self._process.pid) if self._process and self.is_running() else self._running()
         if server is not None:
             server.send_signal(signal.SIGINT)
             try:
@@ -159,7 +161,7 @@ class EmbeddedPostgres:
                 time.sleep(0.05)
 
     def _ensure_database(self) -> None:
-        conninfo = f"host={self._sockets} user=postgres dbname=postgres"
+        conninfo = make_conninfo(self.conninfo, user="postgres", dbname="postgres")
         with psycopg.connect(conninfo, autocommit=True, connect_timeout=5) as connection:
             name = sql.Identifier(NAME)
             if not connection.execute("select 1 from pg_roles where rolname = %s", (NAME,)).fetchone():
@@ -225,9 +227,10 @@ def _binary(name: str) -> Path:
 
 def _socket_directory(data_dir: Path) -> Path:
     inside = data_dir / "run"
-    if len(str(inside / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH:
+    # A comma would make the path a list of hosts, and no quoting changes that.
+    if len(os.fsencode(inside / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH and "," not in str(inside):
         return inside
-    digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"supportchat-{os.geteuid()}-{digest}"
 
 

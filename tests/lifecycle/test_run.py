@@ -21,6 +21,7 @@ import pytest
 
 from supportchat.config import ROOT
 from supportchat.embedded import EmbeddedPostgres
+from tests.postgres import open_folder
 from tests.server import free_port
 
 START_SECONDS = 60
@@ -29,11 +30,12 @@ START_SECONDS = 60
 class Desk:
     """A desk as somebody runs it: `bin/run` with a data folder and a port."""
 
-    def __init__(self, data_dir: Path, *prefix: str) -> None:
+    def __init__(self, data_dir: Path, *prefix: str, **settings: str) -> None:
         self.data_dir = data_dir
         self.port = free_port()
         self.output = data_dir.parent / f"{data_dir.name}.log"
         self._prefix = prefix
+        self._settings = settings
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -44,7 +46,7 @@ class Desk:
             self.process = subprocess.Popen(
                 [*self._prefix, ROOT / "bin" / "run"],
                 cwd="/",
-                env=environment(DATA_DIR=str(self.data_dir), PORT=str(self.port)),
+                env=environment(DATA_DIR=str(self.data_dir), PORT=str(self.port), **self._settings),
                 stdout=output,
                 stderr=output,
             )
@@ -80,6 +82,11 @@ class Desk:
         assert self.process is not None
         self.process.wait()
 
+    def end(self) -> None:
+        """Kill what a failed test has left."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Run SQL on its database."""
         with psycopg.connect(EmbeddedPostgres(self.data_dir).conninfo, autocommit=True) as connection:
@@ -106,8 +113,7 @@ def new_desk(data_dir: Path) -> Iterator[Desk]:
     """A desk that has never run."""
     made = Desk(data_dir)
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.kill()
+    made.end()
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +175,19 @@ def test_a_signal_stops_every_process_in_order(desk: Desk, number: int) -> None:
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
     assert "database system is shut down" in (desk.data_dir / "postgres.log").read_text()
+
+
+def test_any_path_will_do(stopped_desk: Path) -> None:
+    with open_folder() as folder:  # pytest's own is so long that the socket would lie elsewhere
+        desk = Desk(folder / 'it\'s a \\ "desk"')
+        subprocess.run(["cp", "-a", stopped_desk, desk.data_dir], check=True)
+        try:
+            desk.start()
+            assert (desk.data_dir / "run" / ".s.PGSQL.5432").exists()
+            assert desk.run("select count(*) from agents") == [(3,)]
+            assert desk.stop() == 0
+        finally:
+            desk.end()
 
 
 def test_after_a_power_cut_a_new_start_has_lost_nothing(desk: Desk) -> None:
@@ -276,8 +295,7 @@ def test_a_plain_user_can_run_it(tmp_path: Path) -> None:
         assert postmaster(desk).username() == "nobody"
         assert desk.stop() == 0
     finally:
-        if desk.process is not None and desk.process.poll() is None:
-            desk.kill()
+        desk.end()
 
 
 def test_a_taken_port_is_named_with_the_way_out(desk: Desk, tmp_path: Path) -> None:
