@@ -170,10 +170,24 @@ class EmbeddedPostgres:
                 connection.execute(sql.SQL("create database {} owner {}").format(name, name))
 
     def _make_private(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700, parents=True)
         owner = self._owner()
-        if owner is not None:
-            os.chown(directory, owner.pw_uid, owner.pw_gid)
+        ours = {os.geteuid(), owner.pw_uid} if owner is not None else {os.geteuid()}
+        # In /tmp others can foresee its name, and make it first: with rights for all, or as a link to elsewhere.
+        refusal = f"{directory} is no folder of the user who runs this: remove it, or set DATA_DIR to a shorter path."
+        try:
+            opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise ConfigError(refusal) from error
+        try:
+            if os.fstat(opened).st_uid not in ours:
+                raise ConfigError(refusal)
+            if owner is not None:
+                os.fchown(opened, owner.pw_uid, owner.pw_gid)
+            os.fchmod(opened, 0o700)
+        finally:
+            os.close(opened)
 
     def _owner(self) -> pwd.struct_passwd | None:
         """Give the user whom Postgres runs as when we are root, which it refuses to be; else None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from supportchat.config import ConfigError
 from supportchat.embedded import EmbeddedPostgres
 
 ODD = 'it\'s a \\ "desk" = 100 %'
@@ -42,3 +44,38 @@ def test_a_server_that_has_written_no_pid_file_yet_is_stopped_too(tmp_path: Path
         finally:
             server.kill()
     assert not postgres.is_running()
+
+
+# The folder of the socket may lie in /tmp under a name that anybody can foresee: somebody else may have made it.
+
+
+def test_a_folder_of_ours_that_is_open_to_all_is_closed(tmp_path: Path) -> None:
+    folder = tmp_path / "sockets"
+    folder.mkdir()
+    folder.chmod(0o777)
+    EmbeddedPostgres(tmp_path)._make_private(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("kind", ["symlink", "file"])
+def test_what_is_no_folder_is_refused(tmp_path: Path, kind: str) -> None:
+    target, folder = tmp_path / "target", tmp_path / "sockets"
+    target.mkdir(mode=0o755)
+    folder.symlink_to(target) if kind == "symlink" else folder.touch()
+    with pytest.raises(ConfigError, match=f"{folder} .*remove it"):
+        EmbeddedPostgres(tmp_path)._make_private(folder)
+    assert target.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_refused_and_one_of_the_clusters_user_is_taken(tmp_path: Path) -> None:
+    postgres, folder = EmbeddedPostgres(tmp_path), tmp_path / "sockets"
+    folder.mkdir(mode=0o777)
+    os.chown(folder, 12345, 12345)
+    with pytest.raises(ConfigError, match=f"{folder} .*remove it"):
+        postgres._make_private(folder)
+    assert folder.stat().st_uid == 12345
+    os.chown(folder, 0, 0)
+    for _ in range(2):  # root's at first, the user's whom Postgres runs as from then on
+        postgres._make_private(folder)
+        assert folder.stat().st_uid not in (0, 12345)

@@ -38,17 +38,8 @@ def replica(folder: Path, primary: EmbeddedPostgres) -> Iterator[EmbeddedPostgre
     postgres = EmbeddedPostgres(folder / "replica", "primary_slot_name=replica")
     (folder / "replica").mkdir(mode=0o711)
     postgres._make_private(postgres.cluster)
-    command = [
-        str(_binary("pg_basebackup")),
-        "-D",
-        str(postgres.cluster),
-        "-d",
-        superuser_of(primary),
-        "-R",
-        "-C",
-        "-S",
-        "replica",
-    ]
+    source = superuser_of(primary)
+    command = [str(_binary("pg_basebackup")), "-D", str(postgres.cluster), "-d", source, "-R", "-C", "-S", "replica"]
     subprocess.run(check=True, capture_output=True, **postgres._as_owner([*command, "-c", "fast"]))
     postgres.start()
     yield postgres
