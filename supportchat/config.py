@@ -9,10 +9,11 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from flask import current_app
+
+from .origins import origin
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -145,9 +146,13 @@ def _role_of(key: str) -> str:
 
 
 def _origin(name: str, value: str) -> str:
-    if not value:
+    if not value.strip():
         return ""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/") or parts.query:
-        raise ConfigError(f"{name} is {value!r}: write it like https://chat.example.com, without a path.")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    try:
+        kept = origin(value.strip(), wildcard=name == "EMBED_ORIGINS")
+        # Flask knows no host with an underscore. Containers have some, so a Supabase project may be at one.
+        if name == "PUBLIC_URL" and "_" in kept:
+            raise ValueError("an underscore")
+    except ValueError as error:
+        raise ConfigError(f"{name} is {value!r}: write it like https://chat.example.com, without a path.") from error
+    return kept

@@ -51,3 +51,59 @@ def test_one_without_the_other_is_refused(given: str, missing: str) -> None:
 def test_an_address_with_a_path_is_refused() -> None:
     with pytest.raises(ConfigError, match="without a path"):
         Config.from_environment({"SUPABASE_URL": URL + "/rest/v1", "SUPABASE_SECRET_KEY": "sb_secret_abc"})
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://chat.example.com:443", "https://chat.example.com"),
+        ("http://chat.example.com:80/", "http://chat.example.com"),
+        ("HTTPS://Chat.Example.com:8443", "https://chat.example.com:8443"),
+        (" https://chat.example.com: ", "https://chat.example.com"),
+        ("https://müller.example", "https://xn--mller-kva.example"),
+        ("https://STRAßE.example", "https://xn--strae-oqa.example"),
+        ("https://[2001:DB8:0::1]:3000", "https://[2001:db8::1]:3000"),
+        ("http://192.0.2.1:3000", "http://192.0.2.1:3000"),
+    ],
+)
+def test_an_address_is_kept_as_browsers_write_the_origin(given: str, origin: str) -> None:
+    assert Config.from_environment({"PUBLIC_URL": given}).public_url == origin
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "SUPABASE_URL", "EMBED_ORIGINS"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://[",
+        "https://:443",
+        "https://x:99999999",
+        "https://x:0",
+        "https://x:http",
+        "https://u:p@x",
+        "https://*",
+        "https://a;script-src",
+        "https://a..b",
+        "https://-.example",
+        "https://127.1",
+        "https://[fe80::1%eth0]",
+        "https://" + "ü" * 70,
+        "https://x/#desk",
+        "https://x?",
+        "ftp://x",
+    ],
+)
+def test_an_address_that_no_browser_could_be_at_is_refused_with_a_sentence(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is .*: write it like https://chat.example.com, without a path"):
+        Config.from_environment({name: value, "SUPABASE_SECRET_KEY": "sb_secret_abc" * (name == "SUPABASE_URL")})
+
+
+def test_a_host_that_flask_refuses_is_no_public_url_but_may_be_a_containers() -> None:
+    with pytest.raises(ConfigError, match="PUBLIC_URL is 'http://my_desk'"):
+        Config.from_environment({"PUBLIC_URL": "http://my_desk"})
+    url = "http://supabase_kong:8000"
+    assert Config.from_environment({"SUPABASE_URL": url, "SUPABASE_SECRET_KEY": "sb_secret_abc"}).supabase_url == url
+
+
+def test_all_hosts_of_a_site_may_show_the_chat() -> None:
+    config = Config.from_environment({"EMBED_ORIGINS": "https://*.shop.example http://Localhost:8080"})
+    assert config.embed_origins == ("https://*.shop.example", "http://localhost:8080")
