@@ -329,6 +329,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
         ({"PUBLIC_URL": "chat.example.com"}, "PUBLIC_URL is 'chat.example.com'"),
         ({"PUBLIC_URL": "https://chat.example.com/desk"}, "without a path"),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "SECRET_KEY is not set"),
         ({"DATABASE_URL": "postgresql://127.0.0.1:1/x", "SECRET_KEY": "x" * 32}, "No Postgres answers at DATABASE_URL"),
     ],
 )
