@@ -177,12 +177,15 @@ def test_a_signal_stops_every_process_in_order(desk: Desk, number: int) -> None:
     assert "database system is shut down" in (desk.data_dir / "postgres.log").read_text()
 
 
-def test_any_path_will_do(stopped_desk: Path) -> None:
+def test_any_path_and_address_will_do(stopped_desk: Path) -> None:
+    has_ipv6 = any(address.address == "::1" for network in psutil.net_if_addrs().values() for address in network)
+    host = "::1" if has_ipv6 else "127.0.0.2"
     with open_folder() as folder:  # pytest's own is so long that the socket would lie elsewhere
-        desk = Desk(folder / 'it\'s a \\ "desk"')
+        desk = Desk(folder / 'it\'s a \\ "desk"', HOST=host)
         subprocess.run(["cp", "-a", stopped_desk, desk.data_dir], check=True)
         try:
             desk.start()
+            assert f"http://{f'[{host}]' if has_ipv6 else host}:{desk.port}/chat" in desk.text
             assert (desk.data_dir / "run" / ".s.PGSQL.5432").exists()
             assert desk.run("select count(*) from agents") == [(3,)]
             assert desk.stop() == 0
