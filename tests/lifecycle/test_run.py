@@ -260,6 +260,19 @@ def answers(port: int) -> bool:
     return False
 
 
+def test_ctrl_c_while_it_loads_ends_it_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "flask.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [ROOT / "bin" / "run"],
+        env=environment(PYTHONPATH=str(tmp_path), DATA_DIR=str(tmp_path / "data"), PORT=str(free_port())),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_when_the_server_process_is_killed_its_children_stop_by_themselves(desk: Desk) -> None:
     desk.start()
     family = desk.family()
