@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -140,10 +141,15 @@ class EmbeddedPostgres:
             capture_output=True,
             text=True,
             check=False,
+            start_new_session=True,  # as the server: Ctrl-C lets it finish, and stops the desk in order after it
             **self._as_owner([*command, "--encoding=UTF8", *LOCALE]),
         )
         if done.returncode != 0:
-            raise ConfigError(f"Could not create the database under {self.cluster}: {_last_line(done.stderr)}")
+            way_out = "make room there" if "No space left" in done.stderr else "see to that"
+            raise ConfigError(
+                f"Could not create the database under {self.cluster} ({_complaint(done.stderr)}): {way_out}, or set"
+                " DATA_DIR to another folder."
+            )
         fresh.rename(self.cluster)
 
     def _wait_until_ready(self) -> None:
@@ -258,6 +264,12 @@ def _limit_log(log: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > 10_000_000:
             log.replace(log.with_suffix(".log.1"))
+
+
+def _complaint(text: str) -> str:
+    """Give what initdb, or the Postgres that it runs, has failed of: its last lines tell how it cleans up."""
+    found = re.search(r"(?:error|FATAL|PANIC): +(.+)", text)
+    return found[1].strip() if found else _last_line(text)
 
 
 def _last_line(text: str) -> str:

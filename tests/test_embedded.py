@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from supportchat import embedded
 from supportchat.config import ConfigError
 from supportchat.embedded import EmbeddedPostgres
+from tests.postgres import open_folder
 
 ODD = 'it\'s a \\ "desk" = 100 %'
 
@@ -79,3 +81,20 @@ def test_a_folder_of_somebody_else_is_refused_and_one_of_the_clusters_user_is_ta
     for _ in range(2):  # root's at first, the user's whom Postgres runs as from then on
         postgres._make_private(folder)
         assert folder.stat().st_uid not in (0, 12345)
+
+
+def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    initdb = tmp_path / "initdb"
+    initdb.write_text(
+        "#!/bin/sh\n"
+        "echo '2026-11-24 13:55:13.000 UTC [7] FATAL:  could not write to file: No space left on device' >&2\n"
+        "echo 'child process exited with exit code 1' >&2\n"
+        "echo 'initdb: removing contents of data directory' >&2\n"
+        "exit 1\n"
+    )
+    initdb.chmod(0o755)
+    monkeypatch.setattr(embedded, "_binary", lambda name: initdb)
+    with open_folder() as folder, pytest.raises(ConfigError, match="No space left on device.*make room") as refused:
+        EmbeddedPostgres(folder).start()
+    assert "removing contents" not in str(refused.value)
+    assert "FATAL" not in str(refused.value)
