@@ -94,7 +94,7 @@ def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pyte
     )
     initdb.chmod(0o755)
     monkeypatch.setattr(embedded, "_binary", lambda name: initdb)
-    with open_folder() as folder, pytest.raises(ConfigError, match="No space left on device.*make room") as refused:
+    with open_folder() as folder, pytest.raises(ConfigError, match=r"No space left on device.*make room") as refused:
         EmbeddedPostgres(folder).start()
     assert "removing contents" not in str(refused.value)
     assert "FATAL" not in str(refused.value)

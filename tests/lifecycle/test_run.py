@@ -377,6 +377,29 @@ def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:
     assert "Python 3.11 or newer is needed, and Python 3.9.2 was found" in done.stderr
 
 
+def test_a_chromium_that_is_installed_is_taken_as_it_is(tmp_path: Path) -> None:
+    clone, tools, asked = stripped_clone(tmp_path), tmp_path / "tools", tmp_path / "asked"
+    tools.mkdir()
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    commands = {
+        tools / "chromium": "",
+        tools / "apt-get": f"touch '{asked}'",
+        tools / "id": "echo 0",
+        clone / "bin" / "setup": "",
+        clone / ".venv" / "bin" / "pytest": "echo tests",
+    }
+    for path, command in commands.items():
+        path.write_text(f"#!/bin/sh\n{command}\n")
+        path.chmod(0o755)
+    for name in ("bash", "dirname", "getconf", "env"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    done = subprocess.run(
+        [clone / "bin/test", "tests/sql"], env={"PATH": str(tools)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "tests\n"), done.stderr
+    assert not asked.exists()
+
+
 def test_a_registry_that_does_not_answer_is_named(tmp_path: Path) -> None:
     clone = stripped_clone(tmp_path)
     done = subprocess.run(
