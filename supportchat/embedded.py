@@ -68,6 +68,7 @@ class EmbeddedPostgres:
         settings = ("listen_addresses=", f"unix_socket_directories={self._sockets}", *self._options)
         arguments = [argument for setting in settings for argument in ("-c", setting)]
         with self.log.open("ab") as log:
+            said_before = log.tell()
             self._process = subprocess.Popen(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -75,7 +76,7 @@ class EmbeddedPostgres:
                 start_new_session=True,  # Ctrl-C is for the server process alone; it stops this one last
                 **self._as_owner([str(_binary("postgres")), "-D", str(self.cluster), *arguments]),
             )
-        self._wait_until_ready()
+        self._wait_until_ready(said_before)
 
     def has_died(self) -> bool:
         """Whether the server that this process started is gone."""
@@ -152,7 +153,7 @@ class EmbeddedPostgres:
             )
         fresh.rename(self.cluster)
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, said_before: int) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
@@ -160,9 +161,9 @@ class EmbeddedPostgres:
             except psycopg.OperationalError as error:
                 if self.has_died() or time.monotonic() > deadline:
                     self.stop()
-                    log = self.log.read_text(errors="replace")
+                    log = self.log.read_bytes()[said_before:].decode(errors="replace")
                     raise ConfigError(
-                        f"The embedded Postgres did not start ({_last_line(log) or error}); see {self.log}."
+                        f"The embedded Postgres did not start ({_complaint(log) or error}); see {self.log}."
                     ) from error
                 time.sleep(0.05)
 

@@ -88,10 +88,12 @@ class Server:
             return  # a Supabase project that is set up by hand: /status says what it lacks
         try:
             applied = migrate(conninfo)
-        except psycopg.OperationalError as error:
-            raise ConfigError(f"No Postgres answers at DATABASE_URL: {' '.join(str(error).split())}.") from error
         except psycopg.Error as error:
-            raise ConfigError(f"A script failed, nothing was changed: {' '.join(str(error).split())}.") from error
+            # What a server has said has a state; what the driver says has none.
+            answered = error.sqlstate is not None
+            what = "A script of sql/ failed, nothing was changed" if answered else "No Postgres answers at DATABASE_URL"
+            reason = error.diag.message_primary or " ".join(str(error).split())
+            raise ConfigError(f"{what}: {reason}.") from error
         for name in applied:
             print(f"applied sql/{name}")
         if self._postgres is not None:

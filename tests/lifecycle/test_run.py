@@ -322,6 +322,15 @@ def test_a_taken_port_is_named_with_the_way_out(desk: Desk, tmp_path: Path) -> N
     desk.stop()
 
 
+def test_a_setting_that_postgres_refuses_is_named(desk: Desk) -> None:
+    (desk.data_dir / "postgres.log").write_text("FATAL:  of another start\n")
+    with (desk.data_dir / "postgres" / "postgresql.conf").open("a") as settings:
+        settings.write("max_connections = none\n")
+    said = refused(PORT=str(free_port()), DATA_DIR=str(desk.data_dir))
+    assert "of another start" not in said
+    assert "did not start (configuration file" in said
+
+
 def test_a_second_desk_on_the_same_data_is_refused(desk: Desk) -> None:
     desk.start()
     said = refused(PORT=str(free_port()), DATA_DIR=str(desk.data_dir))
