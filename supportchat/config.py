@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import psycopg
+from click import ClickException
 from dotenv import dotenv_values
 from flask import current_app
+from psycopg.conninfo import conninfo_to_dict
+
+from .origins import origin
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class ConfigError(Exception):
-    """A setting is missing or wrong. The text is one sentence that says what to do."""
+class ConfigError(ClickException):
+    """A setting is missing or wrong. The text is one sentence that says what to do; `flask` says it as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +50,15 @@ class Config:
         :raise ConfigError: when a value cannot be used.
         """
         if environ is None:
-            environ = {**{k: v or "" for k, v in dotenv_values(ROOT / ".env").items()}, **os.environ}
+            environ = {**_settings_in(ROOT / ".env"), **os.environ}
         supabase_url = _origin("SUPABASE_URL", environ.get("SUPABASE_URL", "").rstrip("/"))
         return cls(
             host=environ.get("HOST") or cls.host,
             port=_whole_number(environ, "PORT", cls.port, 1, 65535),
             workers=_whole_number(environ, "WORKERS", cls.workers, 1, 64),
-            data_dir=Path(environ.get("DATA_DIR") or cls.data_dir).expanduser().absolute(),
+            data_dir=_folder("DATA_DIR", environ.get("DATA_DIR") or str(cls.data_dir)),
             secret_key=_secret_key(environ.get("SECRET_KEY", "")),
-            database_url=environ.get("DATABASE_URL", ""),
+            database_url=_conninfo("DATABASE_URL", environ.get("DATABASE_URL", "")),
             supabase_url=supabase_url,
             supabase_secret_key=_supabase_key(supabase_url, environ.get("SUPABASE_SECRET_KEY", "").strip()),
             public_url=_origin("PUBLIC_URL", environ.get("PUBLIC_URL", "")),
@@ -86,22 +92,74 @@ def current_config() -> Config:
 
 
 def kept_secret_key(data_dir: Path) -> str:
-    """Give the secret key that is kept under `data_dir`, made when it is asked for first."""
+    """Give the secret key that is kept under `data_dir`, made when it is asked for first.
+
+    :raise ConfigError: when it cannot be read or made.
+    """
     path = data_dir / "secret_key"
     try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        # Made under another name and linked, so that two processes agree on one key.
-        fresh = path.with_name(f"secret_key.{os.getpid()}")
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(48))
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-        return path.read_text().strip()
+        data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with _held(data_dir):  # two processes have to agree on one key
+            key = path.read_text().strip() if path.exists() else ""
+            return key or _make_secret_key(path)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(
+            f"The secret key cannot be kept in {path} ({reason}): remove it, if it is there, and allow a new one to be"
+            " made, or set SECRET_KEY."
+        ) from error
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _make_secret_key(path: Path) -> str:
+    # Under another name until it is on the disk: a power cut could leave an empty file, or one of zeros, with which
+    # anybody could sign.
+    fresh, key = path.with_name("secret_key.new"), secrets.token_urlsafe(48)
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    with fresh.open("w") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    return key
+
+
+def _settings_in(path: Path) -> dict[str, str]:
+    try:
+        return {name: value or "" for name, value in dotenv_values(path).items()}
+    except UnicodeError as error:
+        raise ConfigError(f"{path} holds characters of another encoding: save it as UTF-8.") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): allow it, or remove it.") from error
+
+
+def _folder(name: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError as error:
+        raise ConfigError(f"{name} is {value!r}: nobody's home is there, so write the whole path.") from error
+
+
+def _conninfo(name: str, value: str) -> str:
+    try:
+        conninfo_to_dict(value)
+    except psycopg.ProgrammingError as error:
+        # Not in the words of the driver, which may hold the password.
+        raise ConfigError(
+            f"{name} is no connection string: write it like postgresql://user:password@host/database, with %25 for %"
+            " and so on."
+        ) from error
+    return value
 
 
 def _whole_number(environ: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -145,9 +203,13 @@ def _role_of(key: str) -> str:
 
 
 def _origin(name: str, value: str) -> str:
-    if not value:
+    if not value.strip():
         return ""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/") or parts.query:
-        raise ConfigError(f"{name} is {value!r}: write it like https://chat.example.com, without a path.")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    try:
+        kept = origin(value.strip(), wildcard=name == "EMBED_ORIGINS")
+        # Flask knows no host with an underscore. Containers have some, so a Supabase project may be at one.
+        if name == "PUBLIC_URL" and "_" in kept:
+            raise ValueError("an underscore")
+    except ValueError as error:
+        raise ConfigError(f"{name} is {value!r}: write it like https://chat.example.com, without a path.") from error
+    return kept

@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from typing import Any
 import psutil
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from .config import ConfigError
 
@@ -34,7 +36,7 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 # Postgres' own, so that sorting does not depend on the machine.
 LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-LONGEST_SOCKET_PATH = 100  # sun_path holds 104 to 108 bytes, by system
+LONGEST_SOCKET_PATH = 100  # in bytes; sun_path holds 104 to 108, by system
 
 
 class EmbeddedPostgres:
@@ -51,7 +53,7 @@ class EmbeddedPostgres:
     @property
     def conninfo(self) -> str:
         """How to reach the desk's database."""
-        return f"host={self._sockets} user={NAME} dbname={NAME}"
+        return make_conninfo(host=str(self._sockets), user=NAME, dbname=NAME)
 
     def start(self) -> None:
         """Start the server, make the cluster and the database if they are missing, and wait until it answers.
@@ -66,6 +68,7 @@ class EmbeddedPostgres:
         settings = ("listen_addresses=", f"unix_socket_directories={self._sockets}", *self._options)
         arguments = [argument for setting in settings for argument in ("-c", setting)]
         with self.log.open("ab") as log:
+            said_before = log.tell()
             self._process = subprocess.Popen(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -73,7 +76,7 @@ class EmbeddedPostgres:
                 start_new_session=True,  # Ctrl-C is for the server process alone; it stops this one last
                 **self._as_owner([str(_binary("postgres")), "-D", str(self.cluster), *arguments]),
             )
-        self._wait_until_ready()
+        self._wait_until_ready(said_before)
 
     def has_died(self) -> bool:
         """Whether the server that this process started is gone."""
@@ -85,7 +88,8 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         """Stop the server if it runs, whoever started it: in order, and by force after `STOP_TIMEOUT` seconds."""
-        server = self._running()
+        # Its own by its process: one that was started just now has no pid file yet.
+        server = psutil.Process(self._process.pid) if self._process and self.is_running() else self._running()
         if server is not None:
             server.send_signal(signal.SIGINT)
             try:
@@ -138,13 +142,18 @@ class EmbeddedPostgres:
             capture_output=True,
             text=True,
             check=False,
+            start_new_session=True,  # as the server: Ctrl-C lets it finish, and stops the desk in order after it
             **self._as_owner([*command, "--encoding=UTF8", *LOCALE]),
         )
         if done.returncode != 0:
-            raise ConfigError(f"Could not create the database under {self.cluster}: {_last_line(done.stderr)}")
+            way_out = "make room there" if "No space left" in done.stderr else "see to that"
+            raise ConfigError(
+                f"Could not create the database under {self.cluster} ({_complaint(done.stderr)}): {way_out}, or set"
+                " DATA_DIR to another folder."
+            )
         fresh.rename(self.cluster)
 
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self, said_before: int) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
@@ -152,14 +161,14 @@ class EmbeddedPostgres:
             except psycopg.OperationalError as error:
                 if self.has_died() or time.monotonic() > deadline:
                     self.stop()
-                    log = self.log.read_text(errors="replace")
+                    log = self.log.read_bytes()[said_before:].decode(errors="replace")
                     raise ConfigError(
-                        f"The embedded Postgres did not start ({_last_line(log) or error}); see {self.log}."
+                        f"The embedded Postgres did not start ({_complaint(log) or error}); see {self.log}."
                     ) from error
                 time.sleep(0.05)
 
     def _ensure_database(self) -> None:
-        conninfo = f"host={self._sockets} user=postgres dbname=postgres"
+        conninfo = make_conninfo(self.conninfo, user="postgres", dbname="postgres")
         with psycopg.connect(conninfo, autocommit=True, connect_timeout=5) as connection:
             name = sql.Identifier(NAME)
             if not connection.execute("select 1 from pg_roles where rolname = %s", (NAME,)).fetchone():
@@ -168,10 +177,24 @@ class EmbeddedPostgres:
                 connection.execute(sql.SQL("create database {} owner {}").format(name, name))
 
     def _make_private(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir(mode=0o700, parents=True)
         owner = self._owner()
-        if owner is not None:
-            os.chown(directory, owner.pw_uid, owner.pw_gid)
+        ours = {os.geteuid(), owner.pw_uid} if owner is not None else {os.geteuid()}
+        # In /tmp others can foresee its name, and make it first: with rights for all, or as a link to elsewhere.
+        refusal = f"{directory} is no folder of the user who runs this: remove it, or set DATA_DIR to a shorter path."
+        try:
+            opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise ConfigError(refusal) from error
+        try:
+            if os.fstat(opened).st_uid not in ours:
+                raise ConfigError(refusal)
+            if owner is not None:
+                os.fchown(opened, owner.pw_uid, owner.pw_gid)
+            os.fchmod(opened, 0o700)
+        finally:
+            os.close(opened)
 
     def _owner(self) -> pwd.struct_passwd | None:
         """Give the user whom Postgres runs as when we are root, which it refuses to be; else None."""
@@ -225,9 +248,10 @@ def _binary(name: str) -> Path:
 
 def _socket_directory(data_dir: Path) -> Path:
     inside = data_dir / "run"
-    if len(str(inside / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH:
+    # A comma would make the path a list of hosts, and no quoting changes that.
+    if len(os.fsencode(inside / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH and "," not in str(inside):
         return inside
-    digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"supportchat-{os.geteuid()}-{digest}"
 
 
@@ -241,6 +265,12 @@ def _limit_log(log: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > 10_000_000:
             log.replace(log.with_suffix(".log.1"))
+
+
+def _complaint(text: str) -> str:
+    """Give what initdb, or the Postgres that it runs, has failed of: its last lines tell how it cleans up."""
+    found = re.search(r"(?:error|FATAL|PANIC): +(.+)", text)
+    return found[1].strip() if found else _last_line(text)
 
 
 def _last_line(text: str) -> str:

@@ -6,8 +6,7 @@ import ipaddress
 import secrets
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, g, request
-from werkzeug.exceptions import SecurityError
+from flask import Flask, Response, abort, current_app, g, request
 
 from .config import Config, current_config
 
@@ -18,22 +17,24 @@ EMBEDDABLE = ("chat",)
 
 def init_app(app: Flask, config: Config) -> None:
     """Install the checks before and the headers after each request."""
+    app.before_request(check_host)
     app.before_request(check_body)
     app.before_request(check_origin)
     app.after_request(add_headers)
     app.jinja_env.globals["csp_nonce"] = csp_nonce
-    app.config["TRUSTED_HOSTS"] = trusted_hosts(config)
+    # Not Flask's TRUSTED_HOSTS: werkzeug cuts what is listed there at the first colon (3.1.9), which IPv6 begins with.
+    app.extensions["trusted_hosts"] = trusted_hosts(config)
 
 
-def trusted_hosts(config: Config) -> list[str] | None:
+def trusted_hosts(config: Config) -> set[str] | None:
     """Give the host names that the desk answers to; None for any, where only the network knows its name.
 
     With PUBLIC_URL or on loopback a page of another name would be a forged one (DNS rebinding, poisoned links).
     """
-    loopback = ["localhost", "127.0.0.1", "[::1]"]
+    ours = {"localhost", "127.0.0.1", "::1", config.host.lower()}
     if config.public_url:
-        return [urlsplit(config.public_url).hostname or "", *loopback]
-    return loopback if is_loopback(config.host) else None
+        return {urlsplit(config.public_url).hostname or "", *ours}
+    return ours if is_loopback(config.host) else None
 
 
 def is_loopback(host: str) -> bool:
@@ -42,6 +43,22 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def check_host() -> None:
+    """Refuse a request that has reached us under a name which is not ours."""
+    if not is_our_host():
+        abort(400)
+
+
+def is_our_host() -> bool:
+    """Whether the request names the desk as its host."""
+    try:
+        host = urlsplit(f"//{request.host}").hostname
+    except ValueError:  # [::::1], say, which werkzeug lets pass
+        return False
+    trusted = current_app.extensions["trusted_hosts"]
+    return trusted is None or host in trusted
 
 
 def check_body() -> None:
@@ -66,10 +83,7 @@ def own_origin() -> str:
     """Give scheme, host and port of the desk: PUBLIC_URL, or what this request has reached. '' for a name not ours."""
     if current_config().public_url:
         return current_config().public_url
-    try:
-        return request.host_url.rstrip("/")
-    except SecurityError:
-        return ""
+    return request.host_url.rstrip("/") if is_our_host() else ""
 
 
 def is_websocket() -> bool:

@@ -31,7 +31,7 @@ from .database.migrations import migrate
 from .database.postgres import PostgresDatabase
 from .demo import create_demo_agents
 from .embedded import EmbeddedPostgres, die_with_parent
-from .modes import open_mode
+from .modes import open_mode, secret_key
 
 STOP_TIMEOUT = 20.0
 # What keeps a started server from serving, and what to do.
@@ -50,6 +50,8 @@ def main() -> int:
         check_port(config.host, config.port)
         raise_file_limit()
         with prepared_data_dir(config):
+            if not config.secret_key:
+                secret_key(config)  # here, where a refusal is one sentence, and not in every worker
             return Server(config).run()
     except ConfigError as error:
         print(f"supportchat: {error}", file=sys.stderr)
@@ -86,8 +88,12 @@ class Server:
             return  # a Supabase project that is set up by hand: /status says what it lacks
         try:
             applied = migrate(conninfo)
-        except psycopg.OperationalError as error:
-            raise ConfigError(f"No Postgres answers at DATABASE_URL: {' '.join(str(error).split())}.") from error
+        except psycopg.Error as error:
+            # What a server has said has a state; what the driver says has none.
+            answered = error.sqlstate is not None
+            what = "A script of sql/ failed, nothing was changed" if answered else "No Postgres answers at DATABASE_URL"
+            reason = error.diag.message_primary or " ".join(str(error).split())
+            raise ConfigError(f"{what}: {reason}.") from error
         for name in applied:
             print(f"applied sql/{name}")
         if self._postgres is not None:
@@ -180,13 +186,13 @@ def check_port(host: str, port: int) -> None:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError, TypeError) as error:  # the last two for what cannot be a host at all
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise ConfigError(
                 f"Port {port} is taken: stop the program that uses it, or choose another: PORT={port + 1} bin/run."
             ) from error
         raise ConfigError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}. Set HOST and PORT."
+            f"Cannot listen on {host} port {port}: {getattr(error, 'strerror', None) or error}. Set HOST and PORT."
         ) from error
 
 

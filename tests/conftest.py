@@ -18,6 +18,7 @@ import pytest
 from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from supportchat import create_app
 from supportchat.config import Config
@@ -105,7 +106,7 @@ def postgres_place(name: str, fixture: Callable[[str], Any]) -> Iterator[Place]:
                 database, *[sql.Identifier(TEMPLATE)] * 2, sql.SQL(COPY)
             )
         )
-        conninfo = f"{cluster.replace('user=postgres', f'user={TEMPLATE}')} dbname={name}"
+        conninfo = make_conninfo(cluster, user=TEMPLATE, dbname=name)
         yield Place(conninfo, {"database_url": conninfo})
         connection.execute(sql.SQL("drop database {} with (force)").format(database))
 

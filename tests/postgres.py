@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
 from supportchat.embedded import EmbeddedPostgres
 
 # How a database is copied: file by file takes a tenth of the time that the way through the log takes.
@@ -40,4 +42,4 @@ def open_folder() -> Iterator[Path]:
 
 def superuser_of(postgres: EmbeddedPostgres) -> str:
     """Give the conninfo of a fresh cluster's superuser, without a database."""
-    return postgres.conninfo.replace("user=supportchat dbname=supportchat", "user=postgres")
+    return make_conninfo(host=conninfo_to_dict(postgres.conninfo)["host"], user="postgres")

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import threading
+from pathlib import Path
 
 import pytest
+from click import ClickException
 
-from supportchat.config import Config, ConfigError
+from supportchat import config as settings
+from supportchat.config import Config, ConfigError, kept_secret_key
+from supportchat.serve import check_port
+from tests.server import free_port
 
 URL = "https://abc.supabase.co"
 
@@ -51,3 +58,138 @@ def test_one_without_the_other_is_refused(given: str, missing: str) -> None:
 def test_an_address_with_a_path_is_refused() -> None:
     with pytest.raises(ConfigError, match="without a path"):
         Config.from_environment({"SUPABASE_URL": URL + "/rest/v1", "SUPABASE_SECRET_KEY": "sb_secret_abc"})
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://chat.example.com:443", "https://chat.example.com"),
+        ("http://chat.example.com:80/", "http://chat.example.com"),
+        ("HTTPS://Chat.Example.com:8443", "https://chat.example.com:8443"),
+        (" https://chat.example.com: ", "https://chat.example.com"),
+        ("https://müller.example", "https://xn--mller-kva.example"),
+        ("https://STRAßE.example", "https://xn--strae-oqa.example"),
+        ("https://[2001:DB8:0::1]:3000", "https://[2001:db8::1]:3000"),
+        ("http://192.0.2.1:3000", "http://192.0.2.1:3000"),
+    ],
+)
+def test_an_address_is_kept_as_browsers_write_the_origin(given: str, origin: str) -> None:
+    assert Config.from_environment({"PUBLIC_URL": given}).public_url == origin
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "SUPABASE_URL", "EMBED_ORIGINS"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://[",
+        "https://:443",
+        "https://x:99999999",
+        "https://x:0",
+        "https://x:http",
+        "https://u:p@x",
+        "https://*",
+        "https://a;script-src",
+        "https://a..b",
+        "https://-.example",
+        "https://127.1",
+        "https://[fe80::1%eth0]",
+        "https://" + "ü" * 70,
+        "https://x/#desk",
+        "https://x?",
+        "ftp://x",
+    ],
+)
+def test_an_address_that_no_browser_could_be_at_is_refused_with_a_sentence(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is .*: write it like https://chat.example.com, without a path"):
+        Config.from_environment({name: value, "SUPABASE_SECRET_KEY": "sb_secret_abc" * (name == "SUPABASE_URL")})
+
+
+def test_a_host_that_flask_refuses_is_no_public_url_but_may_be_a_containers() -> None:
+    with pytest.raises(ConfigError, match="PUBLIC_URL is 'http://my_desk'"):
+        Config.from_environment({"PUBLIC_URL": "http://my_desk"})
+    url = "http://supabase_kong:8000"
+    assert Config.from_environment({"SUPABASE_URL": url, "SUPABASE_SECRET_KEY": "sb_secret_abc"}).supabase_url == url
+
+
+def test_all_hosts_of_a_site_may_show_the_chat() -> None:
+    config = Config.from_environment({"EMBED_ORIGINS": "https://*.shop.example http://Localhost:8080"})
+    assert config.embed_origins == ("https://*.shop.example", "http://localhost:8080")
+
+
+def test_a_home_of_nobody_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"DATA_DIR is '~nosuch/x': .* write the whole path"):
+        Config.from_environment({"DATA_DIR": "~nosuch/x"})
+
+
+def test_a_file_of_settings_in_another_encoding_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_bytes("PUBLIC_URL=https://müller.example".encode("latin-1"))
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    with pytest.raises(ConfigError, match=r"\.env .*save it as UTF-8"):
+        Config.from_environment()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "postgresql://u:p%ss@host/x", "hots=localhost"])
+def test_what_is_no_connection_string_is_refused_without_showing_the_password(url: str) -> None:
+    with pytest.raises(
+        ConfigError, match="DATABASE_URL is no connection string: write it like postgresql://"
+    ) as refused:
+        Config.from_environment({"DATABASE_URL": url})
+    assert "p%ss" not in str(refused.value)
+
+
+def test_a_host_that_is_no_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"Cannot listen on ü+ port .* Set HOST"):
+        check_port("ü" * 70, free_port())
+
+
+def test_flask_says_a_wrong_setting_without_a_traceback() -> None:
+    assert issubclass(ConfigError, ClickException)
+
+
+# The key that signs forms
+
+
+def test_the_kept_key_is_made_once_with_its_folder_and_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    key = kept_secret_key(folder)
+    assert len(key) >= 32
+    assert kept_secret_key(folder) == key
+    assert [path.name for path in folder.iterdir()] == ["secret_key"]
+    assert (folder / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_kept_key_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "secret_key").write_text("\n")
+    key = kept_secret_key(tmp_path)
+    assert len(key) >= 32
+    assert kept_secret_key(tmp_path) == key
+
+
+def test_who_asks_for_the_key_at_the_same_time_gets_the_same(tmp_path: Path) -> None:
+    for number in range(20):
+        (folder := tmp_path / str(number)).mkdir()
+        (folder / "secret_key").touch()
+        keys: list[str] = []
+        threads = [threading.Thread(target=lambda: keys.append(kept_secret_key(folder))) for _ in range(4)]  # noqa: B023
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(keys) == 4
+        assert len(set(keys)) == 1
+        assert keys[0]
+
+
+def test_the_key_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[bool] = []
+    monkeypatch.setattr(os, "fsync", lambda _: there.append((tmp_path / "secret_key").exists()))
+    kept_secret_key(tmp_path)
+    assert there == [False]
+
+
+@pytest.mark.parametrize("kind", ["folder", "no text"])
+def test_a_kept_key_that_cannot_be_read_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "secret_key"
+    path.mkdir() if kind == "folder" else path.write_bytes(b"\xff" * 48)
+    with pytest.raises(ConfigError, match=f"{path} .*: remove it, .* or set SECRET_KEY"):
+        kept_secret_key(tmp_path)

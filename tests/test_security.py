@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from werkzeug.routing import Rule
 from supportchat import create_app
 from supportchat.config import ROOT, Config
 from supportchat.database.postgres import PostgresDatabase
+from supportchat.security import own_origin
 from tests.cast import Agent, new_id
 from tests.web import ORIGIN, Browser, Web
 
@@ -227,6 +229,47 @@ def test_only_the_hosts_that_are_ours_are_answered(web: Web, host: str) -> None:
     answer = web.visitor().client.get("/chat", headers={"Host": host})
     assert answer.status_code == 400
     assert host not in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "host"),
+    [
+        ({}, "localhost:3000"),
+        ({}, "[::1]:3000"),
+        ({"host": "::1"}, "[::1]"),
+        ({"host": "127.0.0.2"}, "127.0.0.2:3000"),
+        ({"host": "0:0:0:0:0:0:0:1"}, "[0:0:0:0:0:0:0:1]:3000"),
+        ({"public_url": "https://[2001:db8::1]"}, "[2001:db8::1]"),
+        # How bin/run asks whether the desk is ready.
+        ({"public_url": "https://chat.example.com", "host": "192.0.2.1"}, "192.0.2.1:3000"),
+    ],
+)
+def test_every_address_of_the_desk_is_answered(tmp_path: Path, settings: dict[str, Any], host: str) -> None:
+    app = create_app(Config(data_dir=tmp_path, **settings))
+    answer = app.test_client().get("/agent/login", headers={"Host": host})
+    origin = settings.get("public_url", f"http://{host}")
+    assert answer.status_code == 200
+    assert f"connect-src 'self' {origin.replace('http', 'ws', 1)};" in answer.headers["Content-Security-Policy"]
+    with app.test_request_context("/", headers={"Host": host}):
+        assert own_origin() == origin
+
+
+@pytest.mark.parametrize("settings", [{"host": "::1"}, {"public_url": "https://[2001:db8::1]"}])
+@pytest.mark.parametrize("host", ["evil.example", "[::2]", "[2001:db8::2]", "[::1].evil.example", "[", "", "a:b:c"])
+def test_no_other_address_is_answered(tmp_path: Path, settings: dict[str, Any], host: str) -> None:
+    app = create_app(Config(data_dir=tmp_path, **settings))
+    for path in ("/agent/login", "/nowhere"):
+        answer = app.test_client().get(path, headers={"Host": host})
+        own = settings.get("public_url", "").replace("http", "ws", 1)
+        assert answer.status_code == 400
+        assert f"connect-src 'self' {own};" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(("host", "status"), [("desk.internal", 200), ("[::1]", 200), ("[::::1]", 400)])
+def test_where_any_name_will_do_it_has_to_be_one(tmp_path: Path, host: str, status: int) -> None:
+    app = create_app(Config(data_dir=tmp_path, host="0.0.0.0"))
+    with app.test_request_context("/agent/login", headers={"Host": host}):
+        assert app.full_dispatch_request().status_code == status
 
 
 def test_public_url_is_the_origin_behind_a_proxy(config: Config) -> None:

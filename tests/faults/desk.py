@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from supportchat.auth import hash_password
 from supportchat.config import ROOT
@@ -156,8 +157,7 @@ class Desk:
 
     def run_as_superuser(self, statement: str) -> list[tuple[Any, ...]]:
         """Run SQL that only the superuser may."""
-        conninfo = self.conninfo.replace("user=supportchat", "user=postgres")
-        with psycopg.connect(conninfo, autocommit=True) as connection:
+        with psycopg.connect(make_conninfo(self.conninfo, user="postgres"), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from supportchat.config import Config
 from supportchat.database.migrations import migrate
@@ -37,7 +38,7 @@ def replica(folder: Path, primary: EmbeddedPostgres) -> Iterator[EmbeddedPostgre
     postgres = EmbeddedPostgres(folder / "replica", "primary_slot_name=replica")
     (folder / "replica").mkdir(mode=0o711)
     postgres._make_private(postgres.cluster)
-    source = superuser_of(primary).removesuffix(" dbname=")
+    source = superuser_of(primary)
     command = [str(_binary("pg_basebackup")), "-D", str(postgres.cluster), "-d", source, "-R", "-C", "-S", "replica"]
     subprocess.run(check=True, capture_output=True, **postgres._as_owner([*command, "-c", "fast"]))
     postgres.start()
@@ -48,8 +49,8 @@ def replica(folder: Path, primary: EmbeddedPostgres) -> Iterator[EmbeddedPostgre
 @pytest.fixture
 def server(folder: Path, primary: EmbeddedPostgres, replica: EmbeddedPostgres) -> Iterator[Server]:
     """A desk that goes to whichever of the two can be written to."""
-    both = ",".join(re.findall(r"host=(\S+)", f"{primary.conninfo} {replica.conninfo}"))
-    conninfo = f"host={both} user=supportchat dbname=supportchat target_session_attrs=read-write"
+    both = ",".join(str(conninfo_to_dict(postgres.conninfo)["host"]) for postgres in (primary, replica))
+    conninfo = make_conninfo(primary.conninfo, host=both, target_session_attrs="read-write")
     made = Server(
         Config(database_url=conninfo, data_dir=folder, secret_key="a secret key for the tests only, no other")
     )

@@ -21,6 +21,7 @@ import pytest
 
 from supportchat.config import ROOT
 from supportchat.embedded import EmbeddedPostgres
+from tests.postgres import open_folder
 from tests.server import free_port
 
 START_SECONDS = 60
@@ -29,11 +30,12 @@ START_SECONDS = 60
 class Desk:
     """A desk as somebody runs it: `bin/run` with a data folder and a port."""
 
-    def __init__(self, data_dir: Path, *prefix: str) -> None:
+    def __init__(self, data_dir: Path, *prefix: str, **settings: str) -> None:
         self.data_dir = data_dir
         self.port = free_port()
         self.output = data_dir.parent / f"{data_dir.name}.log"
         self._prefix = prefix
+        self._settings = settings
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -44,7 +46,7 @@ class Desk:
             self.process = subprocess.Popen(
                 [*self._prefix, ROOT / "bin" / "run"],
                 cwd="/",
-                env=environment(DATA_DIR=str(self.data_dir), PORT=str(self.port)),
+                env=environment(DATA_DIR=str(self.data_dir), PORT=str(self.port), **self._settings),
                 stdout=output,
                 stderr=output,
             )
@@ -80,6 +82,11 @@ class Desk:
         assert self.process is not None
         self.process.wait()
 
+    def end(self) -> None:
+        """Kill what a failed test has left."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Run SQL on its database."""
         with psycopg.connect(EmbeddedPostgres(self.data_dir).conninfo, autocommit=True) as connection:
@@ -106,8 +113,7 @@ def new_desk(data_dir: Path) -> Iterator[Desk]:
     """A desk that has never run."""
     made = Desk(data_dir)
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.kill()
+    made.end()
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +175,22 @@ def test_a_signal_stops_every_process_in_order(desk: Desk, number: int) -> None:
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
     assert "database system is shut down" in (desk.data_dir / "postgres.log").read_text()
+
+
+def test_any_path_and_address_will_do(stopped_desk: Path) -> None:
+    has_ipv6 = any(address.address == "::1" for network in psutil.net_if_addrs().values() for address in network)
+    host = "::1" if has_ipv6 else "127.0.0.2"
+    with open_folder() as folder:  # pytest's own is so long that the socket would lie elsewhere
+        desk = Desk(folder / 'it\'s a \\ "desk"', HOST=host)
+        subprocess.run(["cp", "-a", stopped_desk, desk.data_dir], check=True)
+        try:
+            desk.start()
+            assert f"http://{f'[{host}]' if has_ipv6 else host}:{desk.port}/chat" in desk.text
+            assert (desk.data_dir / "run" / ".s.PGSQL.5432").exists()
+            assert desk.run("select count(*) from agents") == [(3,)]
+            assert desk.stop() == 0
+        finally:
+            desk.end()
 
 
 def test_after_a_power_cut_a_new_start_has_lost_nothing(desk: Desk) -> None:
@@ -238,6 +260,19 @@ def answers(port: int) -> bool:
     return False
 
 
+def test_ctrl_c_while_it_loads_ends_it_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "flask.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [ROOT / "bin" / "run"],
+        env=environment(PYTHONPATH=str(tmp_path), DATA_DIR=str(tmp_path / "data"), PORT=str(free_port())),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_when_the_server_process_is_killed_its_children_stop_by_themselves(desk: Desk) -> None:
     desk.start()
     family = desk.family()
@@ -276,8 +311,7 @@ def test_a_plain_user_can_run_it(tmp_path: Path) -> None:
         assert postmaster(desk).username() == "nobody"
         assert desk.stop() == 0
     finally:
-        if desk.process is not None and desk.process.poll() is None:
-            desk.kill()
+        desk.end()
 
 
 def test_a_taken_port_is_named_with_the_way_out(desk: Desk, tmp_path: Path) -> None:
@@ -286,6 +320,15 @@ def test_a_taken_port_is_named_with_the_way_out(desk: Desk, tmp_path: Path) -> N
     assert f"Port {desk.port} is taken" in said
     assert f"PORT={desk.port + 1} bin/run" in said
     desk.stop()
+
+
+def test_a_setting_that_postgres_refuses_is_named(desk: Desk) -> None:
+    (desk.data_dir / "postgres.log").write_text("FATAL:  of another start\n")
+    with (desk.data_dir / "postgres" / "postgresql.conf").open("a") as settings:
+        settings.write("max_connections = none\n")
+    said = refused(PORT=str(free_port()), DATA_DIR=str(desk.data_dir))
+    assert "of another start" not in said
+    assert "did not start (configuration file" in said
 
 
 def test_a_second_desk_on_the_same_data_is_refused(desk: Desk) -> None:
@@ -311,6 +354,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
         ({"PUBLIC_URL": "chat.example.com"}, "PUBLIC_URL is 'chat.example.com'"),
         ({"PUBLIC_URL": "https://chat.example.com/desk"}, "without a path"),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "SECRET_KEY is not set"),
         ({"DATABASE_URL": "postgresql://127.0.0.1:1/x", "SECRET_KEY": "x" * 32}, "No Postgres answers at DATABASE_URL"),
     ],
 )
@@ -340,6 +384,29 @@ def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:
     done = subprocess.run([clone / "bin/run"], env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "Python 3.11 or newer is needed, and Python 3.9.2 was found" in done.stderr
+
+
+def test_a_chromium_that_is_installed_is_taken_as_it_is(tmp_path: Path) -> None:
+    clone, tools, asked = stripped_clone(tmp_path), tmp_path / "tools", tmp_path / "asked"
+    tools.mkdir()
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    commands = {
+        tools / "chromium": "",
+        tools / "apt-get": f"touch '{asked}'",
+        tools / "id": "echo 0",
+        clone / "bin" / "setup": "",
+        clone / ".venv" / "bin" / "pytest": "echo tests",
+    }
+    for path, command in commands.items():
+        path.write_text(f"#!/bin/sh\n{command}\n")
+        path.chmod(0o755)
+    for name in ("bash", "dirname", "getconf", "env"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    done = subprocess.run(
+        [clone / "bin/test", "tests/sql"], env={"PATH": str(tools)}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "tests\n"), done.stderr
+    assert not asked.exists()
 
 
 def test_a_registry_that_does_not_answer_is_named(tmp_path: Path) -> None:
