@@ -100,6 +100,12 @@ def test_who_is_not_logged_in_is_sent_to_the_login_and_back(web: Web) -> None:
     assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (401, "/agent/login")
 
 
+@pytest.mark.parametrize("page", ["http://[", "http://[x]/", "http://a]b/"])
+def test_a_page_whose_address_is_none_is_not_come_back_to(web: Web, page: str) -> None:
+    answer = web.visitor().get("/agent", headers={"HX-Request": "true", "HX-Current-URL": page})
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/agent/login")
+
+
 def cookies_of(config: Config) -> list[str]:
     app = create_app(config)
     origin = config.public_url or "http://localhost"
