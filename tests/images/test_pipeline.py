@@ -91,6 +91,33 @@ def test_a_photo_is_stored_upright(store: FileStore) -> None:
     assert (image["width"], image["height"]) == (40, 60)
 
 
+def test_the_photo_of_a_phone_that_carries_a_second_picture_is_stored_as_the_first(store: FileStore) -> None:
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    gain_map = Image.new("L", (1000, 750), 255)
+    photo = Image.new("RGB", (8000, 6000), (200, 90, 40))  # 48 megapixels
+    photo.save(out, "MPO", save_all=True, append_images=[gain_map], exif=exif)
+    image, content = stored(store, out.getvalue())
+    assert (image["content_type"], image["width"], image["height"]) == ("image/jpeg", 1536, 2048)
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    assert picture.getpixel((768, 1024)) == pytest.approx((200, 90, 40), abs=3)
+
+
+def test_a_gray_picture_of_16_bits_keeps_its_grays(store: FileStore) -> None:
+    gradient, out = Image.new("I;16", (257, 10)), io.BytesIO()
+    for x in range(257):
+        for y in range(10):
+            gradient.putpixel((x, y), x * 255)
+    gradient.save(out, "PNG")
+    picture = Image.open(io.BytesIO(stored(store, out.getvalue())[1])).convert("L")
+    assert [picture.getpixel((x, 5)) for x in (0, 128, 256)] == pytest.approx([0, 127, 255], abs=3)
+
+
+def test_a_photo_whose_metadata_is_broken_is_taken(store: FileStore) -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01\0\0\0"  # ends within the first of five entries
+    assert stored(store, encoded("JPEG", exif=exif))[0]["width"] == 60
+
+
 def test_large_photos_become_small_ones(store: FileStore) -> None:
     image, _ = stored(store, encoded("JPEG", (6000, 4000)))
     assert (image["width"], image["height"]) == (2048, 1365)
