@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from gevent.lock import BoundedSemaphore
 from PIL import Image, PngImagePlugin
 from werkzeug.datastructures import FileStorage
 
@@ -183,6 +184,16 @@ def test_a_full_or_forbidden_disk_is_said(tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     with pytest.raises(StoreUnavailable):
         stored(FileStore(tmp_path / "a file"), encoded("PNG"))
+
+
+def test_who_finds_every_drawing_slot_taken_is_asked_to_come_again(
+    store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supportchat.images.pipeline.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("supportchat.images.pipeline._redraws", slots := BoundedSemaphore(1))
+    with slots, pytest.raises(StoreUnavailable, match="too many pictures"):
+        stored(store, encoded("PNG"))
+    assert stored(store, encoded("PNG"))[0]["width"] == 60
 
 
 @pytest.mark.parametrize("key", ["", "../../secret_key", "A" * 64, "a" * 63, "a" * 64 + "/.."])
