@@ -10,9 +10,11 @@ import gevent
 from flask import Flask, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, generate_csrf
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from .database import Conflict, DatabaseError, Invalid, NotFound, Unavailable
+from .forms import LoginForm
 from .fragments import events_header
 from .images.pipeline import ImageRefused
 from .images.stores import StoreRefuses, StoreUnavailable
@@ -44,7 +46,8 @@ def on_expired_form(error: CSRFError) -> ResponseReturnValue:
 
     A token that is good comes along, and the page puts it into its forms: the next try goes through.
     """
-    response = make_response(failure(400, "form_expired" if request.cookies else "cookies_refused"))
+    expired = "login_expired" if _is_login() else "form_expired"
+    response = make_response(failure(400, expired if request.cookies else "cookies_refused"))
     response.headers["HX-Trigger"] = events_header({"csrf:renewed": {"token": generate_csrf()}})
     return response
 
@@ -98,18 +101,28 @@ def on_fault(error: Exception) -> ResponseReturnValue:
 
 
 def failure(status: int, code: str, detail: str = "", number: str = "") -> ResponseReturnValue:
-    """Answer with a sentence: into the form that htmx sent, into the corner of its page, or as a page of its own."""
+    """Answer with a sentence: into the form that htmx sent, into the corner of its page, or as a page of its own.
+
+    Who wanted to log in gets that form again.
+    """
     values = {"sentence": sentence(code, detail), "retry": status in WORTH_RETRYING, "number": number, "status": status}
     values["form"] = _form_as_sent()
     if request.headers.get("HX-Request"):
         response = make_response(render_template("shared/_error.html", **values), status)
         response.headers["HX-Retarget"] = _place_of_error()
         response.headers["HX-Reswap"] = "innerHTML"
+    elif _is_login() and not number:
+        form = LoginForm(MultiDict(_form_as_sent()))
+        response = make_response(render_template("agents/login.html", form=form, error=values["sentence"]), status)
     else:
         response = make_response(render_template("shared/error.html", **values), status)
     if status == 503:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
+
+
+def _is_login() -> bool:
+    return request.endpoint == "agents.log_in"
 
 
 def _form_as_sent() -> dict[str, str]:

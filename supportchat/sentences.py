@@ -30,6 +30,7 @@ SENTENCES = {
     "transition_not_allowed": "This ticket has changed in the meantime. Look at it again.",
     # People
     "login_failed": "E-mail and password do not match. Check both and try again.",
+    "login_expired": "This page was open for too long. Log in once more.",
     "admins_only": "Only admins can open this page.",
     "foreign_origin": "This request came from another site, so it was refused. Open the page here and try again.",
     # Everything else
