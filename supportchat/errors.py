@@ -22,7 +22,7 @@ from .sentences import sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
 STATUS: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Invalid: 422}
-CODES = {404: "not_found", 411: "length_required", 413: "body_too_large"}
+CODES = {404: "not_found", 411: "length_required"}
 # What the same request, sent again, may well do.
 WORTH_RETRYING = (429, 500, 502, 503, 504)
 RETRY_SECONDS = 2
@@ -58,8 +58,15 @@ def on_http_error(error: HTTPException) -> ResponseReturnValue:
         return error.get_response()
     if error.code == 413:
         _read_off_the_rest()
+        return failure(413, "body_too_large" if _may_have_picture() else "text_too_large")
     code = str(error.description) if error.code == 403 else CODES.get(error.code, "not_understood")
     return failure(error.code, code)
+
+
+def _may_have_picture() -> bool:
+    # Within the limit of the whole body it is the fields that were too large.
+    is_multipart = request.mimetype == "multipart/form-data"
+    return is_multipart and (request.content_length or 0) > current_app.config["MAX_CONTENT_LENGTH"]
 
 
 def _read_off_the_rest() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import time
@@ -216,10 +217,25 @@ def test_a_clock_that_was_set_back_expires_no_form(web: Web, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-def test_a_body_that_is_too_large_is_refused_with_a_sentence(web: Web, htmx: bool) -> None:
-    answer = web.customer().post("/chat/messages", htmx=htmx, message="x" * 12_000_000)
+@pytest.mark.parametrize("picture", [True, False])
+def test_a_body_that_is_too_large_is_refused_with_a_sentence(web: Web, htmx: bool, picture: bool) -> None:
+    large = "x" * 12_000_000
+    sent: dict[str, Any] = {"image": (io.BytesIO(large.encode()), "a.png")} if picture else {"message": large}
+    answer = web.customer().post("/chat/messages", htmx=htmx, **sent)
     assert answer.status_code == 413
-    assert "10 MB" in answer.get_data(as_text=True)
+    assert ("Pictures may have up to 10 MB" if picture else "up to 8000 characters") in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(("size", "status"), [(200_000, 422), (1_500_000, 413)])
+def test_a_text_that_is_too_long_is_not_answered_as_a_picture(web: Web, size: int, status: int) -> None:
+    # As a browser without scripts sends it: multipart, with an empty file.
+    sent = {"message": "x" * size, "image": (io.BytesIO(b""), "")}
+    answer = web.customer().post("/chat/messages", **sent)
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == status
+    assert "8000 characters" in page
+    assert "10 MB" not in page
+    assert ("x" * size in page) == (status == 422)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example"])
