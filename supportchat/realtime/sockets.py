@@ -48,13 +48,18 @@ class SafeSocket:
         :raise OSError: when the other side does not read.
         """
         with self._lock:
-            try:
-                with gevent.Timeout(SEND_SECONDS, TimeoutError("the page does not read")):
-                    self._socket.sendall(data)
-            except TimeoutError:
-                self._socket.shutdown(socket.SHUT_RDWR)
-                raise
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._send_some(rest) :]
         return len(data)
+
+    def _send_some(self, rest: memoryview) -> int:
+        try:
+            with gevent.Timeout(SEND_SECONDS, TimeoutError("the page does not read")):
+                return self._socket.send(rest)
+        except TimeoutError:
+            self._socket.shutdown(socket.SHUT_RDWR)
+            raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
