@@ -236,6 +236,10 @@ def test_a_picture_is_a_message_and_is_served_to_both_sides(web: Web, alice: Age
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
         assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert answer.content_length == len(answer.get_data())
+        assert "Accept-Ranges" not in answer.headers
+        part = viewer.get(path, headers={"Range": "bytes=0-3"})
+        assert (part.status_code, part.get_data()) == (200, answer.get_data())
         assert viewer.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
 
 
