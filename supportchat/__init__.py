@@ -26,7 +26,7 @@ def create_app(config: Config | None = None) -> Flask:
         SECRET_KEY=config.secret_key or modes.secret_key(config),
         # A picture of 10 MB and its form around it.
         MAX_CONTENT_LENGTH=11 * 1024 * 1024,
-        MAX_FORM_MEMORY_SIZE=128 * 1024,
+        MAX_FORM_MEMORY_SIZE=1024 * 1024,  # far more than a message may have: a longer one is answered in its form
         MAX_FORM_PARTS=20,
         WTF_CSRF_TIME_LIMIT=None,  # as long as the browser's session: pages stay open for days
         WTF_CSRF_SSL_STRICT=False,  # by Referer; security.check_origin is stricter

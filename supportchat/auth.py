@@ -237,7 +237,10 @@ def to_login() -> ResponseReturnValue:
 
 def _shown_page() -> str | None:
     """Give the path of the page that a request of htmx came from, to come back to."""
-    address = urlsplit(request.headers.get("HX-Current-URL", ""))
+    try:
+        address = urlsplit(request.headers.get("HX-Current-URL", ""))
+    except ValueError:  # "http://[", which no browser says
+        return None
     return f"{address.path}?{address.query}".rstrip("?") or None
 
 

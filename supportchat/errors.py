@@ -10,9 +10,11 @@ import gevent
 from flask import Flask, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, generate_csrf
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from .database import Conflict, DatabaseError, Invalid, NotFound, Unavailable
+from .forms import LoginForm
 from .fragments import events_header
 from .images.pipeline import ImageRefused
 from .images.stores import StoreRefuses, StoreUnavailable
@@ -20,7 +22,7 @@ from .sentences import sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
 STATUS: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Invalid: 422}
-CODES = {404: "not_found", 411: "length_required", 413: "body_too_large"}
+CODES = {404: "not_found", 411: "length_required"}
 # What the same request, sent again, may well do.
 WORTH_RETRYING = (429, 500, 502, 503, 504)
 RETRY_SECONDS = 2
@@ -44,7 +46,8 @@ def on_expired_form(error: CSRFError) -> ResponseReturnValue:
 
     A token that is good comes along, and the page puts it into its forms: the next try goes through.
     """
-    response = make_response(failure(400, "form_expired" if request.cookies else "cookies_refused"))
+    expired = "login_expired" if _is_login() else "form_expired"
+    response = make_response(failure(400, expired if request.cookies else "cookies_refused"))
     response.headers["HX-Trigger"] = events_header({"csrf:renewed": {"token": generate_csrf()}})
     return response
 
@@ -55,8 +58,15 @@ def on_http_error(error: HTTPException) -> ResponseReturnValue:
         return error.get_response()
     if error.code == 413:
         _read_off_the_rest()
+        return failure(413, "body_too_large" if _may_have_picture() else "text_too_large")
     code = str(error.description) if error.code == 403 else CODES.get(error.code, "not_understood")
     return failure(error.code, code)
+
+
+def _may_have_picture() -> bool:
+    # Within the limit of the whole body it is the fields that were too large.
+    is_multipart = request.mimetype == "multipart/form-data"
+    return is_multipart and (request.content_length or 0) > current_app.config["MAX_CONTENT_LENGTH"]
 
 
 def _read_off_the_rest() -> None:
@@ -98,18 +108,28 @@ def on_fault(error: Exception) -> ResponseReturnValue:
 
 
 def failure(status: int, code: str, detail: str = "", number: str = "") -> ResponseReturnValue:
-    """Answer with a sentence: into the form that htmx sent, into the corner of its page, or as a page of its own."""
+    """Answer with a sentence: into the form that htmx sent, into the corner of its page, or as a page of its own.
+
+    Who wanted to log in gets that form again.
+    """
     values = {"sentence": sentence(code, detail), "retry": status in WORTH_RETRYING, "number": number, "status": status}
     values["form"] = _form_as_sent()
     if request.headers.get("HX-Request"):
         response = make_response(render_template("shared/_error.html", **values), status)
         response.headers["HX-Retarget"] = _place_of_error()
         response.headers["HX-Reswap"] = "innerHTML"
+    elif _is_login() and not number:
+        form = LoginForm(MultiDict(_form_as_sent()))
+        response = make_response(render_template("agents/login.html", form=form, error=values["sentence"]), status)
     else:
         response = make_response(render_template("shared/error.html", **values), status)
     if status == 503:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
+
+
+def _is_login() -> bool:
+    return request.endpoint == "agents.log_in"
 
 
 def _form_as_sent() -> dict[str, str]:

@@ -37,8 +37,8 @@ def initials(name: str | None) -> str:
 
 
 def first_name(name: str) -> str:
-    """Give the first word of a name."""
-    return name.split()[0]
+    """Give the first word of a name; a name without words as it is."""
+    return (name.split() or [name])[0]
 
 
 def clock(moment: str) -> str:

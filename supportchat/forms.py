@@ -18,11 +18,18 @@ from .database import Invalid
 # Control characters but tab and line feed, and lone surrogates, which no database takes.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
+# Zero-width spaces, byte order marks, soft hyphens and their like; spaces; line feeds and tabs.
+_INVISIBLE = ("Cf", "Zs", "Zl", "Zp", "Cc")
+
 
 def clean_text(value: str | None) -> str:
-    """Give a text with line feeds only, composed (NFC), without control characters and outer space."""
+    """Give a text with line feeds only, composed (NFC), without control characters and outer space.
+
+    One that shows nothing is empty.
+    """
     text = (value or "").replace("\r\n", "\n").replace("\r", "\n")
-    return unicodedata.normalize("NFC", _UNPRINTABLE.sub("", text)).strip()
+    text = unicodedata.normalize("NFC", _UNPRINTABLE.sub("", text)).strip()
+    return text if any(unicodedata.category(character) not in _INVISIBLE for character in text) else ""
 
 
 def clean_line(value: str | None) -> str:

@@ -31,6 +31,7 @@ SENTENCES = {
     "transition_not_allowed": "This ticket has changed in the meantime. Look at it again.",
     # People
     "login_failed": "E-mail and password do not match. Check both and try again.",
+    "login_expired": "This page was open for too long. Log in once more.",
     "admins_only": "Only admins can open this page.",
     "foreign_origin": "This request came from another site, so it was refused. Open the page here and try again.",
     # Everything else
@@ -41,6 +42,7 @@ SENTENCES = {
     "no_room": "Our disk is full just now. Nothing is lost: try again in a few minutes.",
     "not_found": "There is nothing at this address.",
     "body_too_large": "This is larger than we can take. Pictures may have up to 10 MB.",
+    "text_too_large": "This is larger than we can take. Messages may have up to 8000 characters.",
     "length_required": "The request does not say how long it is, so it was refused.",
     "not_understood": "The request could not be understood. Load the page again and try once more.",
     "fault": "Something went wrong on our side, and we have noted it. Try again in a moment.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import time
@@ -218,10 +219,25 @@ def test_a_clock_that_was_set_back_expires_no_form(web: Web, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("htmx", [True, False])
-def test_a_body_that_is_too_large_is_refused_with_a_sentence(web: Web, htmx: bool) -> None:
-    answer = web.customer().post("/chat/messages", htmx=htmx, message="x" * 12_000_000)
+@pytest.mark.parametrize("picture", [True, False])
+def test_a_body_that_is_too_large_is_refused_with_a_sentence(web: Web, htmx: bool, picture: bool) -> None:
+    large = "x" * 12_000_000
+    sent: dict[str, Any] = {"image": (io.BytesIO(large.encode()), "a.png")} if picture else {"message": large}
+    answer = web.customer().post("/chat/messages", htmx=htmx, **sent)
     assert answer.status_code == 413
-    assert "10 MB" in answer.get_data(as_text=True)
+    assert ("Pictures may have up to 10 MB" if picture else "up to 8000 characters") in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(("size", "status"), [(200_000, 422), (1_500_000, 413)])
+def test_a_text_that_is_too_long_is_not_answered_as_a_picture(web: Web, size: int, status: int) -> None:
+    # As a browser without scripts sends it: multipart, with an empty file.
+    sent = {"message": "x" * size, "image": (io.BytesIO(b""), "")}
+    answer = web.customer().post("/chat/messages", **sent)
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == status
+    assert "8000 characters" in page
+    assert "10 MB" not in page
+    assert ("x" * size in page) == (status == 422)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example"])
@@ -338,6 +354,60 @@ def test_no_route_answers_a_fault_with_a_traceback(app: Flask, web: Web, hers: s
         assert "Something went wrong on our side" in page
         assert "ZeroDivisionError" not in page
         assert "Traceback" not in page
+
+
+FIELDS = [
+    "message",
+    "note",
+    "client_message_id",
+    "session",
+    "availability",
+    "agent",
+    "expected",
+    "delivered",
+    "read",
+    "customer_name",
+    "customer_phone",
+    "time_zone",
+    "email",
+    "password",
+    "next",
+    "before",
+    "after",
+    "after_note",
+    "epoch",
+    "view",
+    "ticket",
+    "new",
+]
+ODD_VALUES = ("%00", "%ED%A0%80", "a%00b")  # NUL, a lone surrogate
+UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
+# As WSGI has them: bytes of the wire, read as Latin-1.
+ODD_HEADERS: list[dict[str, str]] = [
+    {"HX-Request": "true", "HX-Current-URL": "http://[", "HX-Source": "form#\xed\xa0\x80", "Referer": "http://["},
+    {"HX-Request": "\xff", "HX-Current-URL": "\xed\xa0\x80?\x01", "HX-Target": "\xff", "HX-Source": "form#"},
+    {"X-CSRFToken": "\xff", "Content-Type": "multipart/form-data", "Range": "bytes=9-1", "If-None-Match": '"'},
+    UPGRADE,
+    UPGRADE | {"Sec-WebSocket-Version": "\xff", "Sec-WebSocket-Key": "\xff", "Sec-WebSocket-Protocol": "\xff,"},
+    UPGRADE | {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "=", "Sec-WebSocket-Extensions": "\xff;="},
+]
+
+
+@pytest.mark.mode("postgres")  # what the doors make of odd values: tests/database/test_values.py, in both
+def test_whatever_is_sent_no_route_fails_on_it(app: Flask, web: Web, hers: str) -> None:
+    routes = [*calls(app, hers), *(("", "GET", rule.rule) for rule in rules(app) if rule.websocket)]
+    bodies = ["&".join(f"{field}={odd}" for field in FIELDS) for odd in ODD_VALUES]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for browser in (web.customer(), web.agent("carol")):
+        own = {"Origin": ORIGIN, "X-CSRFToken": browser._token}
+        for _, method, path in routes:
+            if path == "/agent/logout":
+                continue
+            odd = [browser.client.open(path, method=method, headers=own | headers) for headers in ODD_HEADERS]
+            for body in bodies:
+                sent = {"query_string": body} if method == "GET" else {"data": body}
+                odd.append(browser.client.open(path, method=method, headers=own | form, **sent))
+            assert [answer.status_code for answer in odd if answer.status_code >= 500] == [], (method, path)
 
 
 def test_a_lost_database_is_said_in_words_and_keeps_the_text(web: Web, app: Flask) -> None:

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from . import REPEATABLE
-from .errors import Unavailable, error_for
+from .errors import Invalid, Unavailable, error_for
 
 CALL_SECONDS = 5.0  # the wait for a connection and the statement's own timeout fit into it
 VOID = 2278  # the type oid of a function that returns nothing
@@ -59,6 +59,8 @@ class PostgresDatabase:
             raise Unavailable("database_unavailable", str(error)) from error
         except psycopg.Error as error:
             raise _translated(error) from error
+        except UnicodeEncodeError as error:  # a lone surrogate
+            raise Invalid("value_refused") from error
 
     def close(self) -> None:
         """Close the pool."""
@@ -110,6 +112,8 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
 
 def _translated(error: psycopg.Error) -> Exception:
     if error.sqlstate is None:
+        if isinstance(error, psycopg.DataError):
+            return Invalid("value_refused")  # a NUL, which psycopg does not even send
         # psycopg's own: no server, a broken connection, no free one in time. Anything else is a fault in our code.
         known = isinstance(error, psycopg.OperationalError | PoolClosed)
         return Unavailable("database_unavailable") if known else error

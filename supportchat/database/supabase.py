@@ -14,7 +14,7 @@ from postgrest.exceptions import APIError
 
 from ..project import Project
 from . import REPEATABLE
-from .errors import DatabaseError, Unavailable, error_for
+from .errors import DatabaseError, Invalid, Unavailable, error_for
 
 CALL_SECONDS = 5.0
 FIRST_PAUSE = 0.1
@@ -51,6 +51,8 @@ class SupabaseDatabase:
                 pause = random.uniform(0.5, 1.5) * FIRST_PAUSE * 2**attempt  # noqa: S311
                 if not _may_try_again(function, error) or time.monotonic() + pause > deadline:
                     raise _translated(error) from error
+            except UnicodeEncodeError as error:  # a lone surrogate
+                raise Invalid("value_refused") from error
             gevent.sleep(pause)
 
     def close(self) -> None:

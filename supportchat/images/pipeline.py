@@ -20,6 +20,7 @@ from .stores import ImageStore, StoreUnavailable
 
 MOST_BYTES = 10 * 1024 * 1024
 REDRAW_SECONDS = 15
+WAIT_SECONDS = 10  # for a slot to draw in
 # The first bytes of what is taken; a name and a declared type prove nothing.
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
@@ -81,20 +82,23 @@ def _received(upload: FileStorage, source: Path) -> str:
 
 def _redrawn(source: Path, target: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "supportchat.images.redraw", str(source), str(target)]
-    with _redraws:
-        try:
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                env={"PATH": os.environ.get("PATH", "")},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=REDRAW_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            # Not the picture's fault: a hostile one runs into the limit of CPU time long before.
-            raise StoreUnavailable("the machine is too busy to draw a picture") from error
+    if not _redraws.acquire(timeout=WAIT_SECONDS):
+        raise StoreUnavailable("too many pictures wait to be drawn")
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={"PATH": os.environ.get("PATH", "")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=REDRAW_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        # Not the picture's fault: a hostile one runs into the limit of CPU time long before.
+        raise StoreUnavailable("the machine is too busy to draw a picture") from error
+    finally:
+        _redraws.release()
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:

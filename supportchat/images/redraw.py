@@ -17,6 +17,8 @@ from typing import Any
 from PIL import Image, ImageOps, ImageSequence
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+# A phone's photo is an MPO when it carries a preview or a map of its lights: a JPEG, with more after it.
+JPEG = ("JPEG", "MPO")
 MOST_SIDE = 16_384
 MOST_PIXELS = 50_000_000  # a phone's 48 megapixels, which JPEG decodes at a fraction of the size
 MOST_PIXELS_UNSCALED = 25_000_000  # the other formats have to be decoded whole
@@ -38,33 +40,36 @@ def main(source: str, target: str) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_OUTPUT, MOST_OUTPUT))
-    warnings.simplefilter("error")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     try:
         with Image.open(source, formats=FORMATS) as picture:
             check_size(picture)
-            if getattr(picture, "n_frames", 1) > 1:
+            if picture.format not in JPEG and getattr(picture, "n_frames", 1) > 1:
                 return redraw_moving(picture, Path(target))
             return redraw_still(picture, Path(target))
     except Refused as refusal:
         return {"error": str(refusal)}
     except (Image.DecompressionBombWarning, Image.DecompressionBombError, MemoryError):
         return {"error": "image_too_many_pixels"}
-    except (OSError, ValueError, SyntaxError, EOFError, Warning):
+    except (OSError, ValueError, SyntaxError, EOFError):
         return {"error": "image_unreadable"}
 
 
 def check_size(picture: Image.Image) -> None:
     """Refuse by the header alone what would be too much to decode."""
-    limit = MOST_PIXELS if picture.format == "JPEG" else MOST_PIXELS_UNSCALED
+    limit = MOST_PIXELS if picture.format in JPEG else MOST_PIXELS_UNSCALED
     if picture.width * picture.height > limit or max(picture.size) > MOST_SIDE:
         raise Refused("image_too_many_pixels")
 
 
 def redraw_still(picture: Image.Image, target: Path) -> dict[str, Any]:
     """Draw one picture, upright, at most `LONGEST_SIDE` wide and high."""
-    was_jpeg = picture.format == "JPEG"
+    was_jpeg = picture.format in JPEG
     picture.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+    if picture.mode.startswith("I;16"):
+        # Pillow cuts off what is more than 8 bits can hold: everything would be white.
+        picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     ImageOps.exif_transpose(picture, in_place=True)
     canvas = fresh_canvas(picture, "RGBA" if picture.has_transparency_data and not was_jpeg else "RGB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 
 from flask import Response, current_app, request, send_file
@@ -29,7 +30,10 @@ def serve_image(session_id: str, image_id: uuid.UUID) -> ResponseReturnValue:
     except FileNotFoundError as error:
         raise NotFound("not_found") from error
     name = f"picture-{str(image_id)[:8]}.{EXTENSIONS[image['content_type']]}"
-    return _strict(send_file(content, image["content_type"], download_name=name, etag=str(image_id), conditional=True))
+    # Conditional answers of Werkzeug's would promise ranges, and a file without a path is never sent in part.
+    response = send_file(content, image["content_type"], download_name=name, etag=str(image_id), conditional=False)
+    response.content_length = os.fstat(content.fileno()).st_size
+    return _strict(response)
 
 
 def _strict(response: Response) -> Response:

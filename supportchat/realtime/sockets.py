@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import threading
@@ -10,11 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-from flask import Request
+import h11
+from flask import Request, Response, abort
 from gevent.event import Event
 from gevent.lock import RLock
 from simple_websocket import ConnectionClosed, Server
-from wsproto.events import Ping
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import Ping, RejectConnection
+from wsproto.utilities import RemoteProtocolError
 
 from ..fragments import event_frame
 from .connection import OVERLOAD, Connection
@@ -23,6 +27,7 @@ PING_SECONDS = 20.0
 SEND_SECONDS = 5.0
 INBOX_LIMIT = 20
 POLICY_VIOLATION = 1008
+KEY_BYTES = 16
 ALIVE = event_frame("alive")
 
 
@@ -43,13 +48,18 @@ class SafeSocket:
         :raise OSError: when the other side does not read.
         """
         with self._lock:
-            try:
-                with gevent.Timeout(SEND_SECONDS, TimeoutError("the page does not read")):
-                    self._socket.sendall(data)
-            except TimeoutError:
-                self._socket.shutdown(socket.SHUT_RDWR)
-                raise
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._send_some(rest) :]
         return len(data)
+
+    def _send_some(self, rest: memoryview) -> int:
+        try:
+            with gevent.Timeout(SEND_SECONDS, TimeoutError("the page does not read")):
+                return self._socket.send(rest)
+        except TimeoutError:
+            self._socket.shutdown(socket.SHUT_RDWR)
+            raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -93,11 +103,31 @@ SERVER_OPTIONS: dict[str, Any] = {"max_message_size": 16384, "thread_class": Rea
 
 
 def prepare_handshake(request: Request) -> None:
-    """Make the connection fit for simple_websocket, before flask-sock accepts it."""
+    """Make the connection fit for simple_websocket, before flask-sock accepts it.
+
+    A handshake that is none ends here, with 400, or with 426 for a version that is not spoken (RFC 6455, 4.2).
+    """
+    _refuse_bad_handshake(request)
     if "gunicorn.socket" in request.environ:
         request.environ["gunicorn.socket"] = SafeSocket(request.environ["gunicorn.socket"])
     # No deflate: 292 KB of it can be 300 MB of message, and it costs 90 KB of memory for each socket.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+
+
+def _refuse_bad_handshake(request: Request) -> None:
+    # simple_websocket has wsproto judge the same headers, and lets its exception through: a 500 for what anybody sends.
+    headers = [(name.encode(), value.encode()) for name, value in request.headers]
+    try:
+        WSConnection(ConnectionType.SERVER).initiate_upgrade_connection(headers, "/")
+        if len(base64.b64decode(request.headers["Sec-WebSocket-Key"], validate=True)) != KEY_BYTES:
+            abort(400)
+    except RemoteProtocolError as error:
+        hint = error.event_hint
+        if isinstance(hint, RejectConnection) and hint.status_code == 426:
+            abort(Response(status=426, headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"}))
+        abort(400)
+    except (h11.LocalProtocolError, ValueError):
+        abort(400)
 
 
 def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[str, Any]], None]) -> None:

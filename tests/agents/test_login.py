@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from flask import Flask
 
 from supportchat import auth, create_app
 from supportchat.config import Config
+from supportchat.database.postgres import PostgresDatabase
 from tests.cast import PASSWORD, Cast
 from tests.web import Browser, Web
 
@@ -111,6 +113,38 @@ def test_who_is_not_logged_in_is_sent_to_the_login_and_back(web: Web) -> None:
     assert browser.get("/agent?ticket=1001").location == "/agent/login?next=/agent?ticket%3D1001"
     fragment = browser.get("/tickets", headers={"HX-Request": "true"})
     assert (fragment.status_code, fragment.headers["HX-Redirect"]) == (401, "/agent/login")
+
+
+@pytest.mark.parametrize("page", ["http://[", "http://[x]/", "http://a]b/"])
+def test_a_page_whose_address_is_none_is_not_come_back_to(web: Web, page: str) -> None:
+    answer = web.visitor().get("/agent", headers={"HX-Request": "true", "HX-Current-URL": page})
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/agent/login")
+
+
+def test_a_login_form_that_was_open_for_too_long_can_be_sent_again(web: Web) -> None:
+    browser = web.visitor()
+    browser._token = "expired"
+    answer = browser.post("/agent/login", email="alice@example.com", password=PASSWORD)
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 400
+    assert "Log in once more" in page
+    assert 'value="alice@example.com"' in page
+    assert PASSWORD not in page
+    [token] = re.findall(r'name="csrf_token" value="([^"]+)"', page)
+    browser._token = token
+    assert browser.post("/agent/login", email="alice@example.com", password=PASSWORD).location == "/agent"
+
+
+def test_a_login_while_the_database_is_away_keeps_the_address(web: Web, app: Flask) -> None:
+    browser = web.visitor()
+    browser.get("/agent/login")
+    app.extensions["database"].close()
+    app.extensions["database"] = PostgresDatabase("host=127.0.0.1 port=1 user=x dbname=x", wait=0.01)
+    answer = browser.post("/agent/login", email="alice@example.com", password=PASSWORD)
+    page = answer.get_data(as_text=True)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert "cannot reach our database" in page
+    assert 'value="alice@example.com"' in page
 
 
 def cookies_of(config: Config) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from gevent.lock import BoundedSemaphore
 from PIL import Image, PngImagePlugin
 from werkzeug.datastructures import FileStorage
 
@@ -91,6 +92,33 @@ def test_a_photo_is_stored_upright(store: FileStore) -> None:
     assert (image["width"], image["height"]) == (40, 60)
 
 
+def test_the_photo_of_a_phone_that_carries_a_second_picture_is_stored_as_the_first(store: FileStore) -> None:
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    gain_map = Image.new("L", (1000, 750), 255)
+    photo = Image.new("RGB", (8000, 6000), (200, 90, 40))  # 48 megapixels
+    photo.save(out, "MPO", save_all=True, append_images=[gain_map], exif=exif)
+    image, content = stored(store, out.getvalue())
+    assert (image["content_type"], image["width"], image["height"]) == ("image/jpeg", 1536, 2048)
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    assert picture.getpixel((768, 1024)) == pytest.approx((200, 90, 40), abs=3)
+
+
+def test_a_gray_picture_of_16_bits_keeps_its_grays(store: FileStore) -> None:
+    gradient, out = Image.new("I;16", (257, 10)), io.BytesIO()
+    for x in range(257):
+        for y in range(10):
+            gradient.putpixel((x, y), x * 255)
+    gradient.save(out, "PNG")
+    picture = Image.open(io.BytesIO(stored(store, out.getvalue())[1])).convert("L")
+    assert [picture.getpixel((x, 5)) for x in (0, 128, 256)] == pytest.approx([0, 127, 255], abs=3)
+
+
+def test_a_photo_whose_metadata_is_broken_is_taken(store: FileStore) -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01\0\0\0"  # ends within the first of five entries
+    assert stored(store, encoded("JPEG", exif=exif))[0]["width"] == 60
+
+
 def test_large_photos_become_small_ones(store: FileStore) -> None:
     image, _ = stored(store, encoded("JPEG", (6000, 4000)))
     assert (image["width"], image["height"]) == (2048, 1365)
@@ -158,6 +186,16 @@ def test_a_full_or_forbidden_disk_is_said(tmp_path: Path) -> None:
         stored(FileStore(tmp_path / "a file"), encoded("PNG"))
 
 
+def test_who_finds_every_drawing_slot_taken_is_asked_to_come_again(
+    store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supportchat.images.pipeline.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("supportchat.images.pipeline._redraws", slots := BoundedSemaphore(1))
+    with slots, pytest.raises(StoreUnavailable, match="too many pictures"):
+        stored(store, encoded("PNG"))
+    assert stored(store, encoded("PNG"))[0]["width"] == 60
+
+
 @pytest.mark.parametrize("key", ["", "../../secret_key", "A" * 64, "a" * 63, "a" * 64 + "/.."])
 def test_only_keys_of_ours_are_opened(store: FileStore, key: str) -> None:
     with pytest.raises(FileNotFoundError):
@@ -198,6 +236,10 @@ def test_a_picture_is_a_message_and_is_served_to_both_sides(web: Web, alice: Age
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
         assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert answer.content_length == len(answer.get_data())
+        assert "Accept-Ranges" not in answer.headers
+        part = viewer.get(path, headers={"Range": "bytes=0-3"})
+        assert (part.status_code, part.get_data()) == (200, answer.get_data())
         assert viewer.get(path, headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
 
 
