@@ -17,7 +17,7 @@ from supportchat.database.postgres import PostgresDatabase
 from supportchat.status.checks import Checks
 from tests.cast import Agent, Cast, new_id
 
-from .conftest import MakeDatabase
+from .conftest import MakeDatabase, superuser_of_project
 
 HERE = Path(__file__).parent
 TABLES = ("agents", "user_sessions", "chat_messages", "tickets")
@@ -384,3 +384,90 @@ def test_numbers_and_texts_as_keys_lead_to_the_same_conversations(make: MakeData
         chat = Cast(door).visitor().start("New here", customer_name="Nora")
         assert chat["number"] == 1004
         door.close()
+
+
+def old_desk(*, before: str = "", after: str = "", **changed: tuple[str, str]) -> str:
+    """Give a small desk of an older version; `changed` names a table, and what in it is replaced by what.
+
+    Every row has a label by which it can be told whatever becomes of its keys.
+    """
+    uuid_key = "id uuid primary key default gen_random_uuid()"
+    common = "label text, created_at timestamptz default now()"
+    session = "session_id uuid references user_sessions (session_id)"
+    columns = {
+        "agents": f"{uuid_key}, name text, email text, {common}",
+        "user_sessions": f"session_id uuid primary key default gen_random_uuid(), customer_name text, {common}",
+        "chat_messages": f"{uuid_key}, {session}, sender text not null, message text, {common}",
+        "tickets": f"{uuid_key}, {session}, status text default 'open', {common}",
+    }
+    tables = []
+    for table, text in columns.items():
+        part, instead = changed.get(table, ("", ""))
+        assert part in text
+        tables.append(f"create table {table} ({text.replace(part, instead) if part else text});")
+    chat = "'c0000000-0000-0000-0000-000000000001'"
+    rows = (
+        f"insert into user_sessions (session_id, customer_name, label) values ({chat}, '', 's1');"
+        f"insert into chat_messages (session_id, sender, message, label) values ({chat}, 'customer', 'Hi', 'm1'),"
+        f" ({chat}, 'bot', 'Ho', 'm2'); insert into tickets (session_id, label) values ({chat}, 't1'), (null, 't2');"
+    )
+    return " ".join([before, *tables, rows, after])
+
+
+@contextlib.contextmanager
+def made(make: MakeDatabase, statements: str, by: Callable[[str], str] = str) -> Iterator[str]:
+    """Give the conninfo of a database in which those were run, by the role that `by` makes of the owner's conninfo."""
+    with make() as conninfo:
+        with psycopg.connect(by(conninfo), autocommit=True) as connection:
+            connection.execute(statements.encode())
+        yield conninfo
+
+
+@contextlib.contextmanager
+def opened(conninfo: str) -> Iterator[PostgresDatabase]:
+    role = " options='-c role=service_role'" if "user=postgres" in conninfo else ""
+    door = PostgresDatabase(conninfo + role)
+    yield door
+    door.close()
+
+
+def labelled(conninfo: str) -> Rows:
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return {
+            table: {
+                row["label"]: row for (row,) in connection.execute(f"select to_jsonb(t) from {table} t".encode())
+            }
+            for table in TABLES
+        }
+
+
+TOUCH = """
+create function count_messages() returns trigger language plpgsql as $$
+begin
+    update user_sessions set label = 'touched' where session_id = new.session_id;
+    return new;
+end $$;
+create trigger count_messages after insert on chat_messages for each row execute function count_messages();
+"""
+
+
+def test_an_old_trigger_that_names_no_schema_still_finds_its_tables(make: MakeDatabase) -> None:
+    with made(make, old_desk() + TOUCH) as conninfo:
+        migrate(conninfo)
+        with opened(conninfo) as door:
+            session_id = Cast(door).visitor().start("Hello")["session_id"]
+        with psycopg.connect(conninfo) as connection:
+            label = connection.execute("select label from user_sessions where session_id = %s", [session_id])
+            assert label.fetchone() == ("touched",)
+
+
+def test_a_trigger_of_somebody_else_is_reported(platform: MakeDatabase) -> None:
+    said: list[str] = []
+    with made(platform, old_desk()) as conninfo:
+        with psycopg.connect(superuser_of_project(conninfo)) as superuser:
+            superuser.execute(TOUCH.encode())
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+            connection.execute(script_text("supabase_schema.sql").encode())
+        assert [text for text in said if "count_messages" in text and "search_path" in text]
