@@ -471,3 +471,20 @@ def test_a_trigger_of_somebody_else_is_reported(platform: MakeDatabase) -> None:
             connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
             connection.execute(script_text("supabase_schema.sql").encode())
         assert [text for text in said if "count_messages" in text and "search_path" in text]
+
+
+def test_no_old_view_shows_a_browser_what_its_table_hides(platform: MakeDatabase) -> None:
+    views = (
+        "create view told as select message from chat_messages; create view retold as select * from told;"
+        " create materialized view counted as select count(*) from tickets; create view other as select 1 as one;"
+        " grant all on told, retold, counted, other to public, anon, authenticated"
+    )
+    readable = (
+        "select relname from pg_class where relkind in ('v', 'm') and relnamespace = 'public'::regnamespace"
+        " and (has_table_privilege('anon', oid, 'select, insert, update, delete')"
+        " or has_table_privilege('authenticated', oid, 'select, insert, update, delete'))"
+    )
+    with made(platform, old_desk(after=views)) as conninfo, psycopg.connect(conninfo, autocommit=True) as owner:
+        assert len(owner.execute(readable).fetchall()) == 4
+        migrate(conninfo)
+        assert owner.execute(readable).fetchall() == [("other",)]
