@@ -700,9 +700,10 @@ begin
 end $$;
 
 -- Conversations of older versions. A text that no column may hold is cut; the whole is in legacy.
-update public.user_sessions s set created_at = coalesce(
-    (select min(m.created_at) from public.chat_messages m where m.session_id = s.session_id), now()
-) where created_at is null;
+update public.user_sessions s set created_at = began.at
+from (select session_id, min(created_at) as at from public.chat_messages group by session_id) as began
+where began.session_id = s.session_id and s.created_at is null;
+update public.user_sessions set created_at = now() where created_at is null;
 update public.user_sessions set
     customer_name = left(substring(trim(customer_name) from '\S.*'), 80), legacy = public.noted(legacy, 'customer_name', customer_name)
 where customer_name !~ '\S' or char_length(customer_name) > 80;
@@ -769,7 +770,8 @@ from (select session_id, max(seq) as last from public.chat_messages group by ses
 where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
 update public.user_sessions set last_seq = 0 where last_seq is null;
 
--- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time.
+-- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time. Each table is read as a
+-- whole: what looks up the rows of one conversation has no index yet, or may not use one that is as new as this transaction.
 update public.tickets t set created_at = coalesce(
     (select s.created_at from public.user_sessions s where s.session_id = t.session_id), now()
 ) where created_at is null;
@@ -805,41 +807,41 @@ with twins as (
 update public.tickets t set number = null, legacy = public.noted(legacy, 'number', t.number::text)
 from twins where twins.place = t.ctid and twins.number > 1;
 with counted as (
-    select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
+    select t.ctid as place, t.session_id, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
         order by t.created_at, to_jsonb(t) -> 'legacy_id', t.id, t.ctid
     ) as number
     from public.tickets t where t.number is null
 ), spoken as (
     -- The customer waits since the first message after the last answer, when there is one.
-    select m.session_id, min(m.created_at) as since from public.chat_messages m
-    where m.sender = 'user' and m.seq > coalesce((
-        select max(a.seq) from public.chat_messages a where a.session_id = m.session_id and a.sender = 'agent'
-    ), 0)
+    select m.session_id, min(m.created_at) as since
+    from (
+        select session_id, sender, seq, created_at,
+            max(seq) filter (where sender = 'agent') over (partition by session_id) as answered
+        from public.chat_messages
+    ) as m
+    where m.sender = 'user' and m.seq > coalesce(m.answered, 0)
     group by m.session_id
 )
 update public.tickets t set
     number = counted.number,
-    awaiting_since = case when t.status <> 'closed' then coalesce(
-        t.awaiting_since, (select spoken.since from spoken where spoken.session_id = t.session_id)
-    ) end,
+    awaiting_since = case when t.status <> 'closed' then coalesce(t.awaiting_since, spoken.since) end,
     closed_at = case when t.status = 'closed' then coalesce(t.closed_at, t.updated_at) end,
     legacy = case
         when t.status <> 'closed' and t.closed_at is not null then public.noted(legacy, 'closed_at', t.closed_at::text) else legacy
     end
-from counted where counted.place = t.ctid;
+from counted left join spoken on spoken.session_id = counted.session_id
+where counted.place = t.ctid;
 select setval('public.ticket_numbers', numbered.last)
 from (select max(number) as last from public.tickets) as numbered, public.ticket_numbers as counter
 where numbered.last > counter.last_value or (numbered.last = counter.last_value and not counter.is_called);
 -- One ticket at a time can be worked on in a conversation, and none without one.
 with older as (
-    select t.ctid as place from public.tickets t
-    where t.status <> 'closed' and (
-        not exists (select from public.user_sessions s where s.session_id = t.session_id)
-        or exists (
-            select from public.tickets later
-            where later.session_id = t.session_id and later.status <> 'closed' and later.number > t.number
-        )
-    )
+    select t.place
+    from (
+        select ctid as place, session_id, number, max(number) over (partition by session_id) as newest
+        from public.tickets where status <> 'closed'
+    ) as t
+    where t.number < t.newest or not exists (select from public.user_sessions s where s.session_id = t.session_id)
 )
 update public.tickets t set
     status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = public.noted(legacy, 'status', status)
@@ -1183,6 +1185,6 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', '135fefb1a1d5');
+select public.record_script('supabase_schema.sql', '985439f401e1');
 
 notify pgrst, 'reload schema';

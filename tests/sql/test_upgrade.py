@@ -488,3 +488,17 @@ def test_no_old_view_shows_a_browser_what_its_table_hides(platform: MakeDatabase
         assert len(owner.execute(readable).fetchall()) == 4
         migrate(conninfo)
         assert owner.execute(readable).fetchall() == [("other",)]
+
+
+def test_the_work_grows_with_the_rows_and_not_with_their_square(plain: MakeDatabase) -> None:
+    many = (
+        "insert into user_sessions (session_id, created_at) select md5(i::text)::uuid, null from generate_series(1, 300) i;"
+        "insert into chat_messages (session_id, sender, message) select md5(i::text)::uuid,"
+        " case when j % 2 = 0 then 'agent' else 'customer' end, 'x' from generate_series(1, 300) i, generate_series(1, 9) j;"
+        "insert into tickets (session_id, status) select md5(i::text)::uuid, 'open' from generate_series(1, 300) i"
+    )
+    with made(plain, old_desk(after=many)) as conninfo, psycopg.connect(conninfo) as connection:
+        connection.execute(script_text("supabase_schema.sql").encode())
+        read_rows = dict(connection.execute("select relname, seq_tup_read from pg_stat_xact_user_tables").fetchall())
+        assert 2_700 < read_rows["chat_messages"] < 60 * 2_700
+        assert 300 < read_rows["tickets"] < 60 * 300
