@@ -502,3 +502,24 @@ def test_the_work_grows_with_the_rows_and_not_with_their_square(plain: MakeDatab
         read_rows = dict(connection.execute("select relname, seq_tup_read from pg_stat_xact_user_tables").fetchall())
         assert 2_700 < read_rows["chat_messages"] < 60 * 2_700
         assert 300 < read_rows["tickets"] < 60 * 300
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "id uuid primary key references auth.users (id) on delete cascade",
+        "user_id uuid primary key references auth.users (id)",
+    ],
+)
+def test_agents_who_were_users_elsewhere_can_be_made_here(platform: MakeDatabase, key: str) -> None:
+    changed = old_desk(agents=("id uuid primary key default gen_random_uuid()", key))
+    said: list[str] = []
+    with made(platform, "grant references on auth.users to postgres", superuser_of_project) as conninfo:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute(changed.encode())
+            connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+            connection.execute(script_text("supabase_schema.sql").encode())
+        migrate(conninfo)
+        with opened(conninfo) as door:
+            assert door.call("create_agent", name="Ann", email="ann@example.com", password_hash="x")["name"] == "Ann"
+    assert [text for text in said if "auth.users" in text]
