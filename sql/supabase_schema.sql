@@ -4,6 +4,9 @@
 -- "legacy_..." beside the new one. No row is deleted.
 -- Foreign keys follow in fix_foreign_keys.sql, channel and is_anonymous in fix_user_sessions_columns.sql.
 
+-- A table cannot be altered while a deferred key of an older version has rows to check.
+set constraints all immediate;
+
 -- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
 -- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
 create or replace function public.ensure_constraint(p_table regclass, p_name text, p_definition text)
@@ -171,13 +174,15 @@ declare
     present record;
     wanted text := p_type::regtype::text;
 begin
-    select format_type(atttypid, atttypmod) as type into present
+    select format_type(atttypid, atttypmod) as type, attidentity <> '' as is_identity into present
     from pg_catalog.pg_attribute where attrelid = here and attname = p_column and not attisdropped;
     if not found then
         execute format('alter table %s add column %I %s default %s', here, p_column, wanted, coalesce(p_default, 'null'));
         return;
     elsif present.type <> wanted then
         perform public.convert_column(here, p_column, wanted, coalesce(p_keys_of, p_table));
+    elsif present.is_identity then
+        execute format('alter table %s alter column %I drop identity', here, p_column);
     end if;
     if p_default is not null then
         execute format('alter table %s alter column %I set default %s', here, p_column, p_default);
@@ -279,7 +284,8 @@ begin
     end loop;
 end $$;
 
--- Makes a column one by which a row can be referred to: the primary key where there is none, else a unique index.
+-- Makes a column one by which a row can be referred to: the primary key where there is none, else a unique index. Of rows
+-- with the same value the oldest keeps it; the others, and those with none, get a new one.
 create or replace function public.ensure_unique(p_table text, p_column text)
 returns void
 language plpgsql
@@ -287,14 +293,43 @@ set search_path = ''
 as $$
 declare
     here regclass := format('public.%I', p_table);
+    has_key boolean := exists (select from pg_catalog.pg_index where indrelid = here and indisprimary);
+    counter text := pg_catalog.pg_get_serial_sequence(here::text, p_column);
+    present record;
 begin
-    if not exists (select from pg_catalog.pg_index where indrelid = here and indisprimary) then
-        execute format('alter table %s add primary key (%I)', here, p_column);
-    elsif not exists (
+    select format_type(a.atttypid, null) as type, a.attnotnull as is_required, exists (
         select from pg_catalog.pg_index i
-        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
-        where i.indrelid = here and i.indisunique and i.indnkeyatts = 1 and i.indpred is null and a.attname = p_column
-    ) then
+        where i.indrelid = here and i.indkey[0] = a.attnum and i.indisunique and i.indnkeyatts = 1 and i.indpred is null
+    ) as is_unique into present
+    from pg_catalog.pg_attribute a where a.attrelid = here and a.attname = p_column and not a.attisdropped;
+    if not present.is_unique or not present.is_required then
+        execute format(
+            'with twins as ('
+            || ' select ctid as place, %1$I as key, row_number() over (partition by %1$I order by created_at, ctid) as number from %2$s'
+            || '), others as ('
+            || ' select place, row_number() over (order by place) as number from twins where key is null or number > 1'
+            || ') update %2$s as mine set %1$I = %3$s, legacy = public.noted(legacy, %4$L, %1$I::text)'
+            || ' from others where others.place = mine.ctid',
+            p_column, here, case
+                when present.type in ('smallint', 'integer', 'bigint', 'numeric')
+                    then format('(select coalesce(max(%I), 0) from %s) + others.number', p_column, here)
+                else 'gen_random_uuid()::text::' || present.type
+            end, p_column
+        );
+        -- What counts this column may lag behind, which did no harm while a value could come twice.
+        if counter is not null then
+            execute format(
+                'select pg_catalog.setval(%L, greatest(max(%I), (select last_value from %s))) from %s',
+                counter, p_column, counter, here
+            );
+        end if;
+    end if;
+    if not has_key then
+        execute format('alter table %s add primary key (%I)', here, p_column);
+        if (select relreplident from pg_catalog.pg_class where oid = here) = 'f' then
+            execute format('alter table %s replica identity default', here);
+        end if;
+    elsif not present.is_unique then
         execute format('create unique index %I on %s (%I)', p_table || '_' || p_column || '_key', here, p_column);
     end if;
 end $$;
@@ -329,11 +364,13 @@ declare
     other record;
 begin
     for other in
-        select a.attname, format_type(a.atttypid, null) as type, a.atthasdef or a.attidentity <> '' as fills_itself,
+        select a.attname, format_type(a.atttypid, null) as type, a.atthasdef as fills_itself,
             coalesce(a.attnum = any (k.conkey), false) as is_key
         from pg_catalog.pg_attribute a
         left join pg_catalog.pg_constraint k on k.conrelid = a.attrelid and k.contype = 'p'
         where a.attrelid = here and a.attnum > 0 and a.attnotnull and not a.attisdropped and a.attname <> all (p_required)
+            -- An identity fills itself, and may not be empty.
+            and a.attidentity = ''
     loop
         if not other.is_key then
             execute format('alter table %s alter column %I drop not null', here, other.attname);
@@ -509,6 +546,23 @@ create table if not exists public.tickets (id uuid primary key default gen_rando
 create sequence if not exists public.ticket_numbers start 1001;
 select public.pause_triggers(name, true) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
 
+-- A row of a published table cannot be changed without a key by which subscribers know it. Until ensure_unique makes one,
+-- the whole row is that.
+do $$
+declare
+    keyless regclass;
+begin
+    for keyless in
+        select c.oid::regclass from pg_class c
+        where c.relreplident = 'd' and c.oid in (
+            'public.agents'::regclass, 'public.user_sessions'::regclass, 'public.chat_messages'::regclass,
+            'public.tickets'::regclass
+        ) and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)
+    loop
+        execute format('alter table %s replica identity full', keyless);
+    end loop;
+end $$;
+
 -- Keys are made here. One that has to be a row's of another schema or table (agents.id references auth.users, say) would let
 -- nobody make a new one, and the same goes for a key of an older version under another name.
 do $$
@@ -549,6 +603,7 @@ select public.ensure_column('agents', 'is_active', 'boolean', 'true');
 select public.ensure_column('agents', 'lease_expires_at', 'timestamptz');
 select public.ensure_column('agents', 'created_at', 'timestamptz', 'now()');
 select public.ensure_column('agents', 'legacy', 'jsonb');
+select public.ensure_unique('agents', 'id');
 select public.release_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
 
 -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
@@ -641,6 +696,7 @@ select public.ensure_column('chat_messages', 'image_id', 'uuid', p_keys_of => 'c
 select public.ensure_column('chat_messages', 'event', 'text');
 select public.ensure_column('chat_messages', 'detail', 'jsonb', '''{}''');
 select public.ensure_column('chat_messages', 'created_at', 'timestamptz', 'clock_timestamp()');
+select public.ensure_unique('chat_messages', 'id');
 select public.release_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
 
 select public.ensure_column('tickets', 'legacy', 'jsonb');
@@ -659,6 +715,7 @@ select public.ensure_column('tickets', 'closed_at', 'timestamptz');
 select public.ensure_column('tickets', 'version', 'integer', '1');
 select public.ensure_column('tickets', 'created_at', 'timestamptz', 'now()');
 select public.ensure_column('tickets', 'updated_at', 'timestamptz');
+select public.ensure_unique('tickets', 'id');
 select public.release_columns('tickets', array[
     'id', 'number', 'channel', 'status', 'version', 'created_at', 'updated_at'
 ]);
@@ -873,9 +930,6 @@ select public.pause_triggers(name, false) from unnest(array['agents', 'user_sess
 alter table public.chat_messages alter column message set default '';
 alter table public.tickets alter column number set default nextval('public.ticket_numbers');
 alter table public.tickets alter column updated_at set default now();
-select public.ensure_unique('agents', 'id');
-select public.ensure_unique('tickets', 'id');
-select public.ensure_unique('chat_messages', 'id');
 select public.require_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
 select public.require_columns('user_sessions', array[
     'status', 'last_seq', 'last_note_no', 'customer_delivered_seq', 'customer_read_seq', 'agent_delivered_seq',
@@ -1207,6 +1261,6 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', 'bb1ab1b96596');
+select public.record_script('supabase_schema.sql', '5b58c8bcd56b');
 
 notify pgrst, 'reload schema';
