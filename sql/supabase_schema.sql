@@ -105,15 +105,20 @@ declare
     old_type text;
     converted text;
     other record;
+    is_number boolean;
     is_safe boolean := true;
 begin
     select format_type(atttypid, null) into old_type
     from pg_catalog.pg_attribute where attrelid = p_table and attname = p_column;
+    is_number := old_type in ('integer', 'bigint', 'numeric', 'real', 'double precision');
     -- A pattern for format(), because the column may get another name.
     converted := case
         when p_type = 'uuid' then 'public.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
         when p_type = 'timestamp with time zone' and old_type in ('timestamp without time zone', 'date')
             then '%1$I::timestamp at time zone ''UTC'''
+        -- Seconds since 1970, or milliseconds: as seconds, those would be in the year 5138 or later.
+        when p_type = 'timestamp with time zone' and is_number
+            then 'to_timestamp(%1$I / case when %1$I > 1e11 then 1000.0 else 1.0 end)'
         else '%1$I::text::' || p_type
     end;
     if p_type = 'uuid' then
@@ -121,6 +126,8 @@ begin
             'select coalesce(bool_and(lower(%1$I::text) = (' || converted || ')::text), true) from %2$s', p_column, p_table
         ) into is_safe;
         is_safe := is_safe and old_type in ('text', 'character varying', 'character');
+    elsif p_type = 'timestamp with time zone' then
+        is_safe := not is_number;
     end if;
     -- Keys between our own tables would hold the old type fast; fix_foreign_keys.sql makes them anew.
     for other in
@@ -1261,6 +1268,6 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', '5b58c8bcd56b');
+select public.record_script('supabase_schema.sql', 'e41ea1c59ac4');
 
 notify pgrst, 'reload schema';

@@ -577,3 +577,22 @@ def test_an_odd_shape_loses_nothing_and_goes_on(platform: MakeDatabase, shape: s
             door.call("create_agent", name="Ann", email="ann@example.com", password_hash="x")
             ann = joined(door)
             ann.reply(Cast(door).visitor().start("Hello")["number"])
+
+
+@pytest.mark.parametrize("unit", [1000, 1])
+def test_a_time_that_was_kept_as_a_number_still_gives_the_order(make: MakeDatabase, unit: int) -> None:
+    numbers = old_desk(
+        chat_messages=("created_at timestamptz default now()", "created_at bigint not null default 1700000000"),
+        after=f"update chat_messages set created_at = (1700000000 + case label when 'm1' then 60 else 0 end) * {unit}::bigint",
+    )
+    with made(make, numbers) as conninfo:
+        migrate(conninfo)
+        with psycopg.connect(conninfo) as connection:
+            connection.execute("set timezone = 'UTC'")
+            found = connection.execute(
+                "select label, created_at::text, legacy_created_at from chat_messages order by seq"
+            ).fetchall()
+    assert found == [
+        ("m2", "2023-11-14 22:13:20+00", 1700000000 * unit),
+        ("m1", "2023-11-14 22:14:20+00", 1700000060 * unit),
+    ]
