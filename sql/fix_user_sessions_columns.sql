@@ -1,6 +1,9 @@
 -- fix_user_sessions_columns.sql adds channel and is_anonymous to user_sessions, and names the channel 'web-chat'.
 -- Run it after fix_foreign_keys.sql; it is safe to run again.
 
+-- A table cannot be altered while a deferred key of an older version has rows to check.
+set constraints all immediate;
+
 select public.ensure_column('user_sessions', 'channel', 'text', '''web-chat''');
 select public.ensure_column('user_sessions', 'is_anonymous', 'boolean');
 
@@ -25,6 +28,6 @@ select public.ensure_constraint(
 );
 select public.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select public.record_script('fix_user_sessions_columns.sql', '9d8dfc8e61ce');
+select public.record_script('fix_user_sessions_columns.sql', 'edbca8dfa87e');
 
 notify pgrst, 'reload schema';

@@ -17,7 +17,7 @@ from supportchat.database.postgres import PostgresDatabase
 from supportchat.status.checks import Checks
 from tests.cast import Agent, Cast, new_id
 
-from .conftest import MakeDatabase
+from .conftest import MakeDatabase, superuser_of_project
 
 HERE = Path(__file__).parent
 TABLES = ("agents", "user_sessions", "chat_messages", "tickets")
@@ -384,3 +384,215 @@ def test_numbers_and_texts_as_keys_lead_to_the_same_conversations(make: MakeData
         chat = Cast(door).visitor().start("New here", customer_name="Nora")
         assert chat["number"] == 1004
         door.close()
+
+
+def old_desk(*, before: str = "", after: str = "", **changed: tuple[str, str]) -> str:
+    """Give a small desk of an older version; `changed` names a table, and what in it is replaced by what.
+
+    Every row has a label by which it can be told whatever becomes of its keys.
+    """
+    uuid_key = "id uuid primary key default gen_random_uuid()"
+    common = "label text, created_at timestamptz default now()"
+    session = "session_id uuid references user_sessions (session_id)"
+    columns = {
+        "agents": f"{uuid_key}, name text, email text, {common}",
+        "user_sessions": f"session_id uuid primary key default gen_random_uuid(), customer_name text, {common}",
+        "chat_messages": f"{uuid_key}, {session}, sender text not null, message text, {common}",
+        "tickets": f"{uuid_key}, {session}, status text default 'open', {common}",
+    }
+    tables = []
+    for table, text in columns.items():
+        part, instead = changed.get(table, ("", ""))
+        assert part in text
+        tables.append(f"create table {table} ({text.replace(part, instead) if part else text});")
+    chat = "'c0000000-0000-0000-0000-000000000001'"
+    rows = (
+        f"insert into user_sessions (session_id, customer_name, label) values ({chat}, '', 's1');"
+        f"insert into chat_messages (session_id, sender, message, label) values ({chat}, 'customer', 'Hi', 'm1'),"
+        f" ({chat}, 'bot', 'Ho', 'm2'); insert into tickets (session_id, label) values ({chat}, 't1'), (null, 't2');"
+    )
+    return " ".join([before, *tables, rows, after])
+
+
+@contextlib.contextmanager
+def made(make: MakeDatabase, statements: str, by: Callable[[str], str] = str) -> Iterator[str]:
+    """Give the conninfo of a database in which those were run, by the role that `by` makes of the owner's conninfo."""
+    with make() as conninfo:
+        with psycopg.connect(by(conninfo), autocommit=True) as connection:
+            connection.execute(statements.encode())
+        yield conninfo
+
+
+@contextlib.contextmanager
+def opened(conninfo: str) -> Iterator[PostgresDatabase]:
+    role = " options='-c role=service_role'" if "user=postgres" in conninfo else ""
+    door = PostgresDatabase(conninfo + role)
+    yield door
+    door.close()
+
+
+def labelled(conninfo: str) -> Rows:
+    with psycopg.connect(conninfo) as connection:
+        connection.execute("set timezone = 'UTC'")
+        return {
+            table: {
+                row["label"]: row for (row,) in connection.execute(f"select to_jsonb(t) from {table} t".encode())
+            }
+            for table in TABLES
+        }
+
+
+TOUCH = """
+create function count_messages() returns trigger language plpgsql as $$
+begin
+    update user_sessions set label = 'touched' where session_id = new.session_id;
+    return new;
+end $$;
+create trigger count_messages after insert on chat_messages for each row execute function count_messages();
+"""
+
+
+def test_an_old_trigger_that_names_no_schema_still_finds_its_tables(make: MakeDatabase) -> None:
+    with made(make, old_desk() + TOUCH) as conninfo:
+        migrate(conninfo)
+        with opened(conninfo) as door:
+            session_id = Cast(door).visitor().start("Hello")["session_id"]
+        with psycopg.connect(conninfo) as connection:
+            label = connection.execute("select label from user_sessions where session_id = %s", [session_id])
+            assert label.fetchone() == ("touched",)
+
+
+def test_a_trigger_of_somebody_else_is_reported(platform: MakeDatabase) -> None:
+    said: list[str] = []
+    with made(platform, old_desk()) as conninfo:
+        with psycopg.connect(superuser_of_project(conninfo)) as superuser:
+            superuser.execute(TOUCH.encode())
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+            connection.execute(script_text("supabase_schema.sql").encode())
+        assert [text for text in said if "count_messages" in text and "search_path" in text]
+
+
+def test_no_old_view_shows_a_browser_what_its_table_hides(platform: MakeDatabase) -> None:
+    views = (
+        "create view told as select message from chat_messages; create view retold as select * from told;"
+        " create materialized view counted as select count(*) from tickets; create view other as select 1 as one;"
+        " grant all on told, retold, counted, other to public, anon, authenticated"
+    )
+    readable = (
+        "select relname from pg_class where relkind in ('v', 'm') and relnamespace = 'public'::regnamespace"
+        " and (has_table_privilege('anon', oid, 'select, insert, update, delete')"
+        " or has_table_privilege('authenticated', oid, 'select, insert, update, delete'))"
+    )
+    with made(platform, old_desk(after=views)) as conninfo, psycopg.connect(conninfo, autocommit=True) as owner:
+        assert len(owner.execute(readable).fetchall()) == 4
+        migrate(conninfo)
+        assert owner.execute(readable).fetchall() == [("other",)]
+
+
+def test_the_work_grows_with_the_rows_and_not_with_their_square(plain: MakeDatabase) -> None:
+    many = (
+        "insert into user_sessions (session_id, created_at) select md5(i::text)::uuid, null from generate_series(1, 300) i;"
+        "insert into chat_messages (session_id, sender, message) select md5(i::text)::uuid,"
+        " case when j % 2 = 0 then 'agent' else 'customer' end, 'x' from generate_series(1, 300) i, generate_series(1, 9) j;"
+        "insert into tickets (session_id, status) select md5(i::text)::uuid, 'open' from generate_series(1, 300) i"
+    )
+    with made(plain, old_desk(after=many)) as conninfo, psycopg.connect(conninfo) as connection:
+        connection.execute(script_text("supabase_schema.sql").encode())
+        read_rows = dict(connection.execute("select relname, seq_tup_read from pg_stat_xact_user_tables").fetchall())
+        assert 2_700 < read_rows["chat_messages"] < 60 * 2_700
+        assert 300 < read_rows["tickets"] < 60 * 300
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "id uuid primary key references auth.users (id) on delete cascade",
+        "user_id uuid primary key references auth.users (id)",
+    ],
+)
+def test_agents_who_were_users_elsewhere_can_be_made_here(platform: MakeDatabase, key: str) -> None:
+    changed = old_desk(agents=("id uuid primary key default gen_random_uuid()", key))
+    said: list[str] = []
+    with made(platform, "grant references on auth.users to postgres", superuser_of_project) as conninfo:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute(changed.encode())
+            connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+            connection.execute(script_text("supabase_schema.sql").encode())
+        migrate(conninfo)
+        with opened(conninfo) as door:
+            assert door.call("create_agent", name="Ann", email="ann@example.com", password_hash="x")["name"] == "Ann"
+    assert [text for text in said if "auth.users" in text]
+
+
+NO_KEY = ("id uuid primary key default gen_random_uuid()", "id uuid default gen_random_uuid()")
+DEFERRED = ("references user_sessions (session_id)", "references user_sessions (session_id) deferrable initially deferred")
+SHAPES = {
+    "a counter beside the key": old_desk(tickets=("label", "counter bigint generated always as identity, label")),
+    "a number that counts itself": old_desk(tickets=("label", "number bigint generated always as identity, label")),
+    "a seq that counts itself": old_desk(chat_messages=("label", "seq integer generated always as identity, label")),
+    "keys that are checked late": old_desk(chat_messages=DEFERRED, tickets=DEFERRED),
+    "a published table without a key": old_desk(
+        chat_messages=NO_KEY, tickets=NO_KEY, after="create publication changes for table chat_messages, tickets"
+    ),
+    "messages without an id": old_desk(chat_messages=(NO_KEY[0], "id uuid")),
+    "two messages of one number": old_desk(
+        chat_messages=(NO_KEY[0], "id integer"), after="update chat_messages set id = 1"
+    ),
+    "a counter of messages that lags behind": old_desk(
+        chat_messages=(NO_KEY[0], "id serial"), after="update chat_messages set id = 3"
+    ),
+    "two messages of one id, published": old_desk(
+        chat_messages=(NO_KEY[0], "id uuid"),
+        after="update chat_messages set id = 'd0000000-0000-0000-0000-000000000001';"
+        " create publication changes for table chat_messages",
+    ),
+    "two tickets of one id": old_desk(tickets=(NO_KEY[0], "id text default 'one'")),
+    "tickets without an id": old_desk(tickets=(NO_KEY[0], "id text")),
+    "agents of one id": old_desk(
+        agents=(NO_KEY[0], "id integer"),
+        after="insert into agents (id, email, label) values (1, 'a@example.com', 'a1'), (1, 'b@example.com', 'a2')",
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@both_ways
+def test_an_odd_shape_loses_nothing_and_goes_on(platform: MakeDatabase, shape: str, way: str) -> None:
+    with made(platform, SHAPES[shape]) as conninfo:
+        before = labelled(conninfo)
+        WAYS[way](conninfo)
+        after = labelled(conninfo)
+        for table in TABLES:
+            assert after[table].keys() == before[table].keys()
+            for label, row in before[table].items():
+                for column, value in row.items():
+                    if value is not None:
+                        now = kept(after[table][label], column)
+                        assert any(same(value, one) or one == str(value) for one in now), (table, label, column)
+        places = physical(conninfo)
+        paste(conninfo)
+        assert physical(conninfo) == places
+        with opened(conninfo) as door:
+            door.call("create_agent", name="Ann", email="ann@example.com", password_hash="x")
+            ann = joined(door)
+            ann.reply(Cast(door).visitor().start("Hello")["number"])
+
+
+@pytest.mark.parametrize("unit", [1000, 1])
+def test_a_time_that_was_kept_as_a_number_still_gives_the_order(make: MakeDatabase, unit: int) -> None:
+    numbers = old_desk(
+        chat_messages=("created_at timestamptz default now()", "created_at bigint not null default 1700000000"),
+        after=f"update chat_messages set created_at = (1700000000 + case label when 'm1' then 60 else 0 end) * {unit}::bigint",
+    )
+    with made(make, numbers) as conninfo:
+        migrate(conninfo)
+        with psycopg.connect(conninfo) as connection:
+            connection.execute("set timezone = 'UTC'")
+            found = connection.execute(
+                "select label, created_at::text, legacy_created_at from chat_messages order by seq"
+            ).fetchall()
+    assert found == [
+        ("m2", "2023-11-14 22:13:20+00", 1700000000 * unit),
+        ("m1", "2023-11-14 22:14:20+00", 1700000060 * unit),
+    ]
