@@ -7,17 +7,45 @@ import functools
 import select
 import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import gevent.monkey
 import httpcore
 import httpx
 import supabase
+from gevent.lock import BoundedSemaphore
 from yarl import URL
 
 # Of one read or write; a call as a whole has its own limit, which the door and the store set.
-TIMEOUT = httpx.Timeout(8.0, connect=3.0, pool=3.0)
-LIMITS = httpx.Limits(max_connections=40, max_keepalive_connections=20, keepalive_expiry=30.0)
+TIMEOUT = httpx.Timeout(8.0, connect=3.0)
+# The pool always has room: see `Places`.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
+
+
+class Places:
+    """How many calls may be under way at once. Whoever finds no place free waits here, and not in httpcore's pool.
+
+    A limit of gevent's that strikes there can hit a request that was given a connection and has not begun: nobody
+    connects it then, nobody removes it, and when every connection of the pool is such a one, no call gets any for as
+    long as the process lives (httpcore 1.0.9).
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = BoundedSemaphore(count)
+
+    @contextlib.contextmanager
+    def taken(self, seconds: float) -> Iterator[None]:
+        """Have a place for a while.
+
+        :raise httpx.PoolTimeout: when none gets free within `seconds`.
+        """
+        if not self._free.acquire(timeout=max(0.0, seconds)):
+            raise httpx.PoolTimeout("every place is taken")
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ import gevent
 import httpx
 from postgrest.exceptions import APIError
 
-from ..project import Project
+from ..project import Places, Project
 from . import REPEATABLE
 from .errors import DatabaseError, Unavailable, error_for
 
 CALL_SECONDS = 5.0
+PLACES = 40
+PLACE_SECONDS = 3.0
 FIRST_PAUSE = 0.1
 
 # What the gateway answers while PostgREST does not, by HTTP status: the client gives it as the code of its error.
@@ -33,6 +35,7 @@ class SupabaseDatabase:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        self._places = Places(PLACES)
 
     def call(self, function: str, /, **arguments: Any) -> Any:
         """Run one function; see `Database.call`.
@@ -45,7 +48,7 @@ class SupabaseDatabase:
         parameters = {f"p_{name}": value for name, value in arguments.items()}
         for attempt in itertools.count():
             try:
-                with gevent.Timeout(max(0.0, deadline - time.monotonic()), TimeoutError("no answer in time")):
+                with self._places.taken(min(PLACE_SECONDS, deadline - time.monotonic())), _until(deadline):
                     return self._project.client.rpc(function, parameters).execute().data
             except (APIError, httpx.TransportError, TimeoutError) as error:
                 pause = random.uniform(0.5, 1.5) * FIRST_PAUSE * 2**attempt  # noqa: S311
@@ -56,6 +59,10 @@ class SupabaseDatabase:
     def close(self) -> None:
         """Close the project's connections."""
         self._project.http.close()
+
+
+def _until(deadline: float) -> gevent.Timeout:
+    return gevent.Timeout(max(0.0, deadline - time.monotonic()), TimeoutError("no answer in time"))
 
 
 def _may_try_again(function: str, error: Exception) -> bool:

@@ -14,12 +14,15 @@ import gevent
 import httpx
 from storage3.exceptions import StorageApiError
 
-from ..project import Project
+from ..project import Places, Project
 from .pipeline import MOST_BYTES
 from .stores import KEY, StoreRefuses, StoreUnavailable
 
 BUCKET = "chat-images"
-CALL_SECONDS = 7.0
+CALL_SECONDS = 7.0  # with the wait for a place less than the 10 within which somebody who sends a picture is answered
+# Of the store's own: one that hangs must not keep text from being sent.
+PLACES = 12
+PLACE_SECONDS = 2.0
 PAGE = 1000
 CONTENT_TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"]
 
@@ -37,6 +40,7 @@ class SupabaseStore:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        self._places = Places(PLACES)
 
     def put(self, key: str, content: IO[bytes], content_type: str) -> None:
         """Upload an object; see `ImageStore.put`."""
@@ -120,7 +124,7 @@ class SupabaseStore:
 
     def _call(self, act: Callable[[], R]) -> R:
         try:
-            with gevent.Timeout(CALL_SECONDS, TimeoutError("no answer in time")):
+            with self._places.taken(PLACE_SECONDS), gevent.Timeout(CALL_SECONDS, TimeoutError("no answer in time")):
                 return act()
         except StorageApiError as error:
             raise _translated(str(error.status), error.message) from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import gevent
 import pytest
 
-from supportchat.config import Config
+from supportchat.config import ROOT, Config
 from supportchat.database import Conflict, Database, DatabaseError, Invalid, NotFound, Unavailable
 from supportchat.database.supabase import SupabaseDatabase
 from supportchat.project import open_project
@@ -166,3 +168,15 @@ def test_the_key_is_in_no_exception_and_no_log(
             assert key not in f"{chain!r}{chain}"
             chain = chain.__cause__
     assert key not in caplog.text
+
+
+def test_a_crowd_at_a_service_that_hangs_leaves_no_place_taken_and_none_of_the_others() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.database.crowd"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
