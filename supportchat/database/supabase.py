@@ -21,11 +21,12 @@ PLACES = 40
 PLACE_SECONDS = 3.0
 FIRST_PAUSE = 0.1
 
-# What the gateway answers while PostgREST does not, by HTTP status: the client gives it as the code of its error.
+# What the gateway answers while PostgREST does not, by HTTP status: `PostgrestTransport` gives it as the error's code.
 # https://docs.postgrest.org/en/stable/references/errors.html has the PGRST codes.
-_PASSING = ("502", "503", "504", "520", "521", "522", "524", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
+_PASSING = ("429", "502", "503", "504", "520", "521", "522", "524", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
 _KEY_REFUSED = ("401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303")
 _SCHEMA_MISSING = ("PGRST106", "PGRST202", "PGRST203", "42501")
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
 
 class SupabaseDatabase:
@@ -82,7 +83,7 @@ def _translated(error: APIError | Exception) -> Exception:
         return Unavailable("schema_missing", named[1] if named else message)
     if code in _KEY_REFUSED or "API key" in message:
         return Unavailable("key_refused", message)
-    if code in _PASSING or code.startswith("PGRST") or (code.isdecimal() and len(code) == 3):
+    if not _SQLSTATE.fullmatch(code):
         return Unavailable("database_unavailable", code)
     known: DatabaseError | None = error_for(code, message, str(error.details or ""))
     return known or error

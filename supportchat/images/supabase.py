@@ -97,22 +97,24 @@ class SupabaseStore:
         # Not by the client's get_bucket: it fails on an owner that is null, and a bucket made by SQL has no owner.
         with self._get("bucket", BUCKET) as answer:
             answer.read()
-            if answer.status_code >= 400:
+            if not answer.is_success:
                 refusal = _refusal(answer)
                 if str(refusal.status) == "404":
                     return None
                 raise refusal
             bucket: dict[str, Any] = answer.json()
-            return bucket
+            return {**bucket, "public": bool(bucket["public"])}
 
     def _download(self, key: str) -> IO[bytes]:
         # Not by the client's download, which holds the whole object in memory.
         with contextlib.ExitStack() as on_failure:
             file = on_failure.enter_context(tempfile.TemporaryFile(prefix="supportchat-"))
             with self._get("object", BUCKET, key) as answer:
-                if answer.status_code >= 400:
+                if not answer.is_success:
                     answer.read()
                     raise _refusal(answer)
+                if not answer.headers.get("Content-Type", "").startswith("image/"):
+                    raise StorageApiError("what came is no picture", "InternalError", answer.status_code)
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
             file.seek(0)
@@ -128,8 +130,8 @@ class SupabaseStore:
                 return act()
         except StorageApiError as error:
             raise _translated(str(error.status), error.message) from error
-        except (httpx.HTTPError, TimeoutError, KeyError, ValueError) as error:
-            # A gateway's page instead of an answer comes as KeyError or ValueError.
+        except (httpx.HTTPError, TimeoutError, KeyError, TypeError, ValueError) as error:
+            # What a gateway answers instead comes as KeyError, TypeError or ValueError.
             raise StoreUnavailable(f"the project's storage does not answer ({type(error).__name__})") from error
 
 

@@ -130,6 +130,44 @@ def test_every_state_has_its_exception(database: Database, rest: Rest, code: str
         database.call("list_agents")
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (502, {"message": "An invalid response was received from the upstream server"}, "database_unavailable"),
+        (503, {"code": 503, "message": "name resolution failed"}, "database_unavailable"),
+        (500, {"error": "Internal"}, "database_unavailable"),
+        (500, [], "database_unavailable"),
+        (429, {"message": "Too many requests"}, "database_unavailable"),
+        (402, {"message": "exceed_egress_quota: project restricted"}, "database_unavailable"),
+        (404, {"message": "no Route matched with those values"}, "database_unavailable"),
+        (540, {"message": "Project paused"}, "database_unavailable"),
+        (544, {"code": "DatabaseTimeout", "message": "m"}, "database_unavailable"),
+        (401, {"message": "Unauthorized"}, "key_refused"),
+    ],
+)
+def test_what_the_gateway_says_in_json_is_no_fault_of_ours(
+    database: Database, rest: Rest, status: int, body: Any, reason: str
+) -> None:
+    rest.answer_with(status, body)
+    with pytest.raises(Unavailable, match=reason):
+        database.call("list_agents")
+
+
+@pytest.mark.parametrize("status", [200, 403, 429, 521, 540])
+def test_a_page_is_no_answer(database: Database, rest: Rest, status: int) -> None:
+    rest.answer_with_page(status)
+    with pytest.raises(Unavailable):
+        database.call("list_agents")
+
+
+def test_a_call_that_came_too_often_is_tried_again_if_it_may_run_twice(database: Database, rest: Rest) -> None:
+    rest.answer_with(429, {"message": "Too many requests"}, times=2)
+    assert len(database.call("list_agents")) == 3
+    rest.answer_with(429, {"message": "Too many requests"}, times=1)
+    with pytest.raises(Unavailable):
+        database.call("database_epoch")
+
+
 def test_a_server_that_hangs_is_given_up_in_time(database: Database, rest: Rest) -> None:
     rest.hang()
     start = time.monotonic()
