@@ -68,7 +68,8 @@ def open_project(url: str, secret_key: str) -> Project:
     _ask_the_kernel_whether_sockets_are_readable()
     # HTTP/2, the client's own choice, lost 1 to 8 % of 4,000 concurrent calls; HTTP/1.1 lost none.
     transport = PostgrestTransport(http2=False, limits=LIMITS, verify=_trusted())
-    http = httpx.Client(transport=transport, timeout=TIMEOUT, follow_redirects=True)
+    # A redirect to another host would take the key there.
+    http = httpx.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False)
     options = supabase.ClientOptions(
         httpx_client=http,
         auto_refresh_token=False,

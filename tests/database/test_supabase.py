@@ -160,6 +160,14 @@ def test_a_page_is_no_answer(database: Database, rest: Rest, status: int) -> Non
         database.call("list_agents")
 
 
+def test_the_key_follows_no_redirect(database: Database, rest: Rest, place: Place) -> None:
+    assert place.project is not None
+    rest.redirect(f"http://localhost:{place.project.port}/rest/v1/rpc/list_agents", times=1)
+    with pytest.raises(Unavailable):
+        database.call("list_agents")
+    assert rest.calls.count("list_agents") == 1
+
+
 def test_a_call_that_came_too_often_is_tried_again_if_it_may_run_twice(database: Database, rest: Rest) -> None:
     rest.answer_with(429, {"message": "Too many requests"}, times=2)
     assert len(database.call("list_agents")) == 3

@@ -149,6 +149,13 @@ def test_what_the_gateway_says_in_json_is_unavailable_too(
         store.problems()
 
 
+def test_the_key_follows_no_redirect(store: SupabaseStore, storage: Storage, place: Place) -> None:
+    assert place.project is not None
+    storage.redirect(f"http://localhost:{place.project.port}/storage/v1/bucket/{BUCKET}", times=1)
+    with pytest.raises(StoreUnavailable):
+        store.problems()
+
+
 def test_a_page_that_comes_instead_of_a_picture_is_none(store: SupabaseStore, storage: Storage) -> None:
     storage.answer_with_page(200)
     with pytest.raises(StoreUnavailable):
