@@ -27,7 +27,7 @@ import psycopg
 
 from .config import ROOT, Config, ConfigError
 from .database import DatabaseError
-from .database.migrations import migrate
+from .database.migrations import describe_failure, migrate
 from .database.postgres import PostgresDatabase
 from .demo import create_demo_agents
 from .embedded import EmbeddedPostgres, die_with_parent
@@ -86,8 +86,8 @@ class Server:
             return  # a Supabase project that is set up by hand: /status says what it lacks
         try:
             applied = migrate(conninfo)
-        except psycopg.OperationalError as error:
-            raise ConfigError(f"No Postgres answers at DATABASE_URL: {' '.join(str(error).split())}.") from error
+        except psycopg.Error as error:
+            raise ConfigError(describe_failure(error)) from error
         for name in applied:
             print(f"applied sql/{name}")
         if self._postgres is not None:
