@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from psycopg.conninfo import conninfo_to_dict
 from .origins import origin
 
 ROOT = Path(__file__).resolve().parent.parent
+# It is sent as a header, which nothing else may be in.
+KEY = re.compile(r"(?!sb_secret_$)[A-Za-z0-9._-]+")
 
 
 class ConfigError(ClickException):
@@ -182,14 +185,17 @@ def _supabase_key(url: str, key: str) -> str:
         missing = "SUPABASE_SECRET_KEY" if url else "SUPABASE_URL"
         raise ConfigError(f"{missing} is not set: the desk needs both the project's URL and its secret key. {where}")
     role = _role_of(key)
-    if not key or key.startswith("sb_secret_") or role == "service_role":
+    if not key or (KEY.fullmatch(key) and (key.startswith("sb_secret_") or role == "service_role")):
         return key
-    if key.startswith("sb_publishable_") or role:
+    if key.startswith("sb_publishable_") or role not in ("", "service_role"):
         raise ConfigError(
             "SUPABASE_SECRET_KEY holds a key that is made for browsers (publishable, or anon), which may not read our"
             f" tables: set it to the secret key, sb_secret_..., or to the legacy service_role key. {where}"
         )
-    raise ConfigError(f"SUPABASE_SECRET_KEY is no key of a Supabase project: it begins with sb_secret_. {where}")
+    raise ConfigError(
+        "SUPABASE_SECRET_KEY is no key of a Supabase project: it begins with sb_secret_, and"
+        f" has letters, digits, dots, _ and - in it and nothing else. {where}"
+    )
 
 
 def _role_of(key: str) -> str:

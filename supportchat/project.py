@@ -7,17 +7,45 @@ import functools
 import select
 import socket
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import gevent.monkey
 import httpcore
 import httpx
 import supabase
+from gevent.lock import BoundedSemaphore
 from yarl import URL
 
 # Of one read or write; a call as a whole has its own limit, which the door and the store set.
-TIMEOUT = httpx.Timeout(8.0, connect=3.0, pool=3.0)
-LIMITS = httpx.Limits(max_connections=40, max_keepalive_connections=20, keepalive_expiry=30.0)
+TIMEOUT = httpx.Timeout(8.0, connect=3.0)
+# The pool always has room: see `Places`.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
+
+
+class Places:
+    """How many calls may be under way at once. Whoever finds no place free waits here, and not in httpcore's pool.
+
+    A limit of gevent's that strikes there can hit a request that was given a connection and has not begun: nobody
+    connects it then, nobody removes it, and when every connection of the pool is such a one, no call gets any for as
+    long as the process lives (httpcore 1.0.9).
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = BoundedSemaphore(count)
+
+    @contextlib.contextmanager
+    def taken(self, seconds: float) -> Iterator[None]:
+        """Have a place for a while.
+
+        :raise httpx.PoolTimeout: when none gets free within `seconds`.
+        """
+        if not self._free.acquire(timeout=max(0.0, seconds)):
+            raise httpx.PoolTimeout("every place is taken")
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 @dataclass(frozen=True)
@@ -39,8 +67,9 @@ def open_project(url: str, secret_key: str) -> Project:
     """Give a project by its URL and secret key. Nothing connects yet."""
     _ask_the_kernel_whether_sockets_are_readable()
     # HTTP/2, the client's own choice, lost 1 to 8 % of 4,000 concurrent calls; HTTP/1.1 lost none.
-    transport = VoidTransport(http2=False, limits=LIMITS, verify=_trusted())
-    http = httpx.Client(transport=transport, timeout=TIMEOUT, follow_redirects=True)
+    transport = PostgrestTransport(http2=False, limits=LIMITS, verify=_trusted())
+    # A redirect to another host would take the key there.
+    http = httpx.Client(transport=transport, timeout=TIMEOUT, follow_redirects=False)
     options = supabase.ClientOptions(
         httpx_client=http,
         auto_refresh_token=False,
@@ -56,19 +85,34 @@ def _trusted() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-class VoidTransport(httpx.HTTPTransport):
-    """Makes PostgREST's answer for a void function (204, nothing) the JSON value null, as psycopg gives it.
+class PostgrestTransport(httpx.HTTPTransport):
+    """Gives PostgREST's answers so that the client takes them for what they are, and those of others as errors.
 
-    The client would make an empty list of it, which is what a function without rows gives.
+    The client makes an empty list of nothing (204), which is what a void function gives and psycopg gives as None; data
+    of any page that comes with 200; and of an error without a code, as gateways give them, one that says nothing: it
+    gets the HTTP status as its code.
     """
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request; see `httpx.BaseTransport.handle_request`."""
         response = super().handle_request(request)
-        if response.status_code != 204:
+        if not request.url.path.startswith("/rest/"):
             return response
-        response.read()  # nothing, and the connection is free again
-        return httpx.Response(200, headers={"Content-Type": "application/json"}, content=b"null")
+        response.read()  # all of it, and the connection is free again
+        if response.status_code == 204:
+            return httpx.Response(200, headers={"Content-Type": "application/json"}, content=b"null")
+        try:
+            body = response.json()
+        except ValueError:
+            return _error(502 if response.is_success else response.status_code, response.reason_phrase)
+        if response.is_success or (isinstance(body, dict) and isinstance(body.get("code"), str)):
+            return response
+        said = body.get("message") if isinstance(body, dict) else None
+        return _error(response.status_code, str(said or response.reason_phrase))
+
+
+def _error(status: int, message: str) -> httpx.Response:
+    return httpx.Response(status, json={"code": str(status), "message": message})
 
 
 def _ask_the_kernel_whether_sockets_are_readable() -> None:

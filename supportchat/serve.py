@@ -27,7 +27,7 @@ import psycopg
 
 from .config import ROOT, Config, ConfigError
 from .database import DatabaseError
-from .database.migrations import migrate
+from .database.migrations import describe_failure, migrate
 from .database.postgres import PostgresDatabase
 from .demo import create_demo_agents
 from .embedded import EmbeddedPostgres, die_with_parent
@@ -89,11 +89,7 @@ class Server:
         try:
             applied = migrate(conninfo)
         except psycopg.Error as error:
-            # What a server has said has a state; what the driver says has none.
-            answered = error.sqlstate is not None
-            what = "A script of sql/ failed, nothing was changed" if answered else "No Postgres answers at DATABASE_URL"
-            reason = error.diag.message_primary or " ".join(str(error).split())
-            raise ConfigError(f"{what}: {reason}.") from error
+            raise ConfigError(describe_failure(error)) from error
         for name in applied:
             print(f"applied sql/{name}")
         if self._postgres is not None:

@@ -41,9 +41,13 @@ def test_a_browsers_key_is_refused_with_the_one_that_is_wanted_and_where_it_is(k
     assert key not in sentence
 
 
-def test_what_is_no_key_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no key of a Supabase project"):
-        Config.from_environment({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "hunter2"})
+@pytest.mark.parametrize(
+    "key", ["hunter2", "sb_secret_", "sb_secret_a\nb", "sb_secret_ä", "sb_secret_a b", token("service_role") + "\nb"]
+)
+def test_what_is_no_key_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match="no key of a Supabase project") as refused:
+        Config.from_environment({"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": key})
+    assert key not in str(refused.value).replace("begins with sb_secret_", "")
 
 
 @pytest.mark.parametrize(

@@ -405,7 +405,7 @@ def test_whatever_is_sent_no_route_fails_on_it(app: Flask, web: Web, hers: str) 
                 continue
             odd = [browser.client.open(path, method=method, headers=own | headers) for headers in ODD_HEADERS]
             for body in bodies:
-                sent = {"query_string": body} if method == "GET" else {"data": body}
+                sent: dict[str, Any] = {"query_string": body} if method == "GET" else {"data": body}
                 odd.append(browser.client.open(path, method=method, headers=own | form, **sent))
             assert [answer.status_code for answer in odd if answer.status_code >= 500] == [], (method, path)
 

@@ -61,7 +61,10 @@ def stamp() -> list[str]:
 
 
 def migrate(conninfo: str) -> list[str]:
-    """Run what is missing, all in one transaction, and give the names of the scripts that ran."""
+    """Run what is missing, all in one transaction, and give the names of the scripts that ran.
+
+    :raise psycopg.Error: `describe_failure` says what it means.
+    """
     with psycopg.connect(conninfo, connect_timeout=5) as connection:
         # Supabase cuts a statement off after 2 minutes, and a large database of an older version may need longer.
         connection.execute("set local statement_timeout = 0")
@@ -70,11 +73,24 @@ def migrate(conninfo: str) -> list[str]:
         applied = _applied(connection)
         missing = {name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp}
         for name in missing:
-            connection.execute(script_text(name).encode())
+            try:
+                connection.execute(script_text(name).encode())
+            except psycopg.Error as error:
+                error.add_note(f"sql/{name}")
+                raise
         for name, right in missing.items():
             # What the script has recorded itself, unless somebody has changed it and not stamped it.
             connection.execute("select public.record_script(%s, %s)", (name, right))
     return list(missing)
+
+
+def describe_failure(error: psycopg.Error) -> str:
+    """Say in a sentence why `migrate` has changed nothing."""
+    reason = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".?")
+    if error.sqlstate is None:  # no server has said it
+        return f"No Postgres answers at DATABASE_URL: {reason}."
+    script = "".join(getattr(error, "__notes__", ())) or "The update of the database"
+    return f"{script} failed, and nothing was changed: {reason}."
 
 
 def advice(conninfo: str) -> list[str]:
@@ -125,11 +141,8 @@ def main() -> int:
     except ConfigError as error:
         print(f"supportchat: {error}", file=sys.stderr)
         return 1
-    except psycopg.OperationalError as error:
-        print(f"supportchat: No Postgres answers at DATABASE_URL: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
     except psycopg.Error as error:
-        print(f"supportchat: A script failed, nothing was changed: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"supportchat: {describe_failure(error)}", file=sys.stderr)
         return 1
     for name in applied:
         print(f"applied sql/{name}")

@@ -12,18 +12,21 @@ import gevent
 import httpx
 from postgrest.exceptions import APIError
 
-from ..project import Project
+from ..project import Places, Project
 from . import REPEATABLE
 from .errors import DatabaseError, Invalid, Unavailable, error_for
 
 CALL_SECONDS = 5.0
+PLACES = 40
+PLACE_SECONDS = 3.0
 FIRST_PAUSE = 0.1
 
-# What the gateway answers while PostgREST does not, by HTTP status: the client gives it as the code of its error.
+# What the gateway answers while PostgREST does not, by HTTP status: `PostgrestTransport` gives it as the error's code.
 # https://docs.postgrest.org/en/stable/references/errors.html has the PGRST codes.
-_PASSING = ("502", "503", "504", "520", "521", "522", "524", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
+_PASSING = ("429", "502", "503", "504", "520", "521", "522", "524", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
 _KEY_REFUSED = ("401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303")
 _SCHEMA_MISSING = ("PGRST106", "PGRST202", "PGRST203", "42501")
+_SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
 
 class SupabaseDatabase:
@@ -33,6 +36,7 @@ class SupabaseDatabase:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        self._places = Places(PLACES)
 
     def call(self, function: str, /, **arguments: Any) -> Any:
         """Run one function; see `Database.call`.
@@ -45,7 +49,7 @@ class SupabaseDatabase:
         parameters = {f"p_{name}": value for name, value in arguments.items()}
         for attempt in itertools.count():
             try:
-                with gevent.Timeout(max(0.0, deadline - time.monotonic()), TimeoutError("no answer in time")):
+                with self._places.taken(min(PLACE_SECONDS, deadline - time.monotonic())), _until(deadline):
                     return self._project.client.rpc(function, parameters).execute().data
             except (APIError, httpx.TransportError, TimeoutError) as error:
                 pause = random.uniform(0.5, 1.5) * FIRST_PAUSE * 2**attempt  # noqa: S311
@@ -58,6 +62,10 @@ class SupabaseDatabase:
     def close(self) -> None:
         """Close the project's connections."""
         self._project.http.close()
+
+
+def _until(deadline: float) -> gevent.Timeout:
+    return gevent.Timeout(max(0.0, deadline - time.monotonic()), TimeoutError("no answer in time"))
 
 
 def _may_try_again(function: str, error: Exception) -> bool:
@@ -77,7 +85,7 @@ def _translated(error: APIError | Exception) -> Exception:
         return Unavailable("schema_missing", named[1] if named else message)
     if code in _KEY_REFUSED or "API key" in message:
         return Unavailable("key_refused", message)
-    if code in _PASSING or code.startswith("PGRST") or (code.isdecimal() and len(code) == 3):
+    if not _SQLSTATE.fullmatch(code):
         return Unavailable("database_unavailable", code)
     known: DatabaseError | None = error_for(code, message, str(error.details or ""))
     return known or error

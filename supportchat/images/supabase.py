@@ -14,12 +14,15 @@ import gevent
 import httpx
 from storage3.exceptions import StorageApiError
 
-from ..project import Project
+from ..project import Places, Project
 from .pipeline import MOST_BYTES
 from .stores import KEY, StoreRefuses, StoreUnavailable
 
 BUCKET = "chat-images"
-CALL_SECONDS = 7.0
+CALL_SECONDS = 7.0  # with the wait for a place less than the 10 within which somebody who sends a picture is answered
+# Of the store's own: one that hangs must not keep text from being sent.
+PLACES = 12
+PLACE_SECONDS = 2.0
 PAGE = 1000
 CONTENT_TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"]
 
@@ -37,6 +40,7 @@ class SupabaseStore:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        self._places = Places(PLACES)
 
     def put(self, key: str, content: IO[bytes], content_type: str) -> None:
         """Upload an object; see `ImageStore.put`."""
@@ -93,22 +97,24 @@ class SupabaseStore:
         # Not by the client's get_bucket: it fails on an owner that is null, and a bucket made by SQL has no owner.
         with self._get("bucket", BUCKET) as answer:
             answer.read()
-            if answer.status_code >= 400:
+            if not answer.is_success:
                 refusal = _refusal(answer)
                 if str(refusal.status) == "404":
                     return None
                 raise refusal
             bucket: dict[str, Any] = answer.json()
-            return bucket
+            return {**bucket, "public": bool(bucket["public"])}
 
     def _download(self, key: str) -> IO[bytes]:
         # Not by the client's download, which holds the whole object in memory.
         with contextlib.ExitStack() as on_failure:
             file = on_failure.enter_context(tempfile.TemporaryFile(prefix="supportchat-"))
             with self._get("object", BUCKET, key) as answer:
-                if answer.status_code >= 400:
+                if not answer.is_success:
                     answer.read()
                     raise _refusal(answer)
+                if not answer.headers.get("Content-Type", "").startswith("image/"):
+                    raise StorageApiError("what came is no picture", "InternalError", answer.status_code)
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
             file.seek(0)
@@ -120,12 +126,12 @@ class SupabaseStore:
 
     def _call(self, act: Callable[[], R]) -> R:
         try:
-            with gevent.Timeout(CALL_SECONDS, TimeoutError("no answer in time")):
+            with self._places.taken(PLACE_SECONDS), gevent.Timeout(CALL_SECONDS, TimeoutError("no answer in time")):
                 return act()
         except StorageApiError as error:
             raise _translated(str(error.status), error.message) from error
-        except (httpx.HTTPError, TimeoutError, KeyError, ValueError) as error:
-            # A gateway's page instead of an answer comes as KeyError or ValueError.
+        except (httpx.HTTPError, TimeoutError, KeyError, TypeError, ValueError) as error:
+            # What a gateway answers instead comes as KeyError, TypeError or ValueError.
             raise StoreUnavailable(f"the project's storage does not answer ({type(error).__name__})") from error
 
 

@@ -19,7 +19,7 @@ from ..security import is_loopback
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
 from .events import Event, Events
-from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
+from .pulse import ANSWER_SECONDS, BEAT_SECONDS, IDLE_LEAST_SECONDS, LEAST_SECONDS, Pulse
 
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
@@ -257,7 +257,10 @@ class Hub:
 
     def beat(self, count: int = 0) -> None:
         """Have a beat sent through the events, once for all processes, and begin anew when none arrives."""
-        beat = self._database.call("send_heartbeat", seconds=LEAST_SECONDS)["beat"]
+        if not self._pages and not self._pulse.is_due():
+            return
+        least = LEAST_SECONDS if self._pages else IDLE_LEAST_SECONDS
+        beat = self._database.call("send_heartbeat", seconds=least)["beat"]
         if self._pulse.expect(beat):
             gevent.spawn_later(ANSWER_SECONDS, self._check_pulse, beat)
 

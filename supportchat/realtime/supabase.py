@@ -32,6 +32,8 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 GOOD_SECONDS = 30.0
 
 log = logging.getLogger(__name__)
+# At DEBUG it tells the address that it connects to, and the key is in there.
+logging.getLogger("websockets").setLevel(logging.WARNING)
 
 
 class SupabaseEvents:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import gevent
 import pytest
 
-from supportchat.config import Config
+from supportchat.config import ROOT, Config
 from supportchat.database import Conflict, Database, DatabaseError, Invalid, NotFound, Unavailable
 from supportchat.database.supabase import SupabaseDatabase
 from supportchat.project import open_project
@@ -128,6 +130,52 @@ def test_every_state_has_its_exception(database: Database, rest: Rest, code: str
         database.call("list_agents")
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (502, {"message": "An invalid response was received from the upstream server"}, "database_unavailable"),
+        (503, {"code": 503, "message": "name resolution failed"}, "database_unavailable"),
+        (500, {"error": "Internal"}, "database_unavailable"),
+        (500, [], "database_unavailable"),
+        (429, {"message": "Too many requests"}, "database_unavailable"),
+        (402, {"message": "exceed_egress_quota: project restricted"}, "database_unavailable"),
+        (404, {"message": "no Route matched with those values"}, "database_unavailable"),
+        (540, {"message": "Project paused"}, "database_unavailable"),
+        (544, {"code": "DatabaseTimeout", "message": "m"}, "database_unavailable"),
+        (401, {"message": "Unauthorized"}, "key_refused"),
+    ],
+)
+def test_what_the_gateway_says_in_json_is_no_fault_of_ours(
+    database: Database, rest: Rest, status: int, body: Any, reason: str
+) -> None:
+    rest.answer_with(status, body)
+    with pytest.raises(Unavailable, match=reason):
+        database.call("list_agents")
+
+
+@pytest.mark.parametrize("status", [200, 403, 429, 521, 540])
+def test_a_page_is_no_answer(database: Database, rest: Rest, status: int) -> None:
+    rest.answer_with_page(status)
+    with pytest.raises(Unavailable):
+        database.call("list_agents")
+
+
+def test_the_key_follows_no_redirect(database: Database, rest: Rest, place: Place) -> None:
+    assert place.project is not None
+    rest.redirect(f"http://localhost:{place.project.port}/rest/v1/rpc/list_agents", times=1)
+    with pytest.raises(Unavailable):
+        database.call("list_agents")
+    assert rest.calls.count("list_agents") == 1
+
+
+def test_a_call_that_came_too_often_is_tried_again_if_it_may_run_twice(database: Database, rest: Rest) -> None:
+    rest.answer_with(429, {"message": "Too many requests"}, times=2)
+    assert len(database.call("list_agents")) == 3
+    rest.answer_with(429, {"message": "Too many requests"}, times=1)
+    with pytest.raises(Unavailable):
+        database.call("database_epoch")
+
+
 def test_a_server_that_hangs_is_given_up_in_time(database: Database, rest: Rest) -> None:
     rest.hang()
     start = time.monotonic()
@@ -166,3 +214,15 @@ def test_the_key_is_in_no_exception_and_no_log(
             assert key not in f"{chain!r}{chain}"
             chain = chain.__cause__
     assert key not in caplog.text
+
+
+def test_a_crowd_at_a_service_that_hangs_leaves_no_place_taken_and_none_of_the_others() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.database.crowd"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

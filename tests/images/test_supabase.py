@@ -129,6 +129,39 @@ def test_a_storage_that_fails_is_unavailable(store: SupabaseStore, storage: Stor
     store.put(new_key(), io.BytesIO(b"x"), "image/webp")
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (502, {"message": "An invalid response was received from the upstream server"}),
+        (429, {"message": "Too many requests"}),
+        (500, []),
+        (503, None),
+        (200, []),
+    ],
+)
+def test_what_the_gateway_says_in_json_is_unavailable_too(
+    store: SupabaseStore, storage: Storage, status: int, body: Any
+) -> None:
+    storage.answer_with(status, body)
+    with pytest.raises(StoreUnavailable):
+        store.put(new_key(), io.BytesIO(b"x"), "image/webp")
+    with pytest.raises(StoreUnavailable):
+        store.problems()
+
+
+def test_the_key_follows_no_redirect(store: SupabaseStore, storage: Storage, place: Place) -> None:
+    assert place.project is not None
+    storage.redirect(f"http://localhost:{place.project.port}/storage/v1/bucket/{BUCKET}", times=1)
+    with pytest.raises(StoreUnavailable):
+        store.problems()
+
+
+def test_a_page_that_comes_instead_of_a_picture_is_none(store: SupabaseStore, storage: Storage) -> None:
+    storage.answer_with_page(200)
+    with pytest.raises(StoreUnavailable):
+        store.open(new_key())
+
+
 class Live:
     """A browser on the running server, whose sockets are gevent's."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 import psycopg
 import pytest
 
 from supportchat.realtime.events import PostgresEvents
-from supportchat.realtime.pulse import Pulse
+from supportchat.realtime.hub import Hub
+from supportchat.realtime.pulse import BEAT_SECONDS, IDLE_LEAST_SECONDS, LEAST_SECONDS, Pulse
 
 pytestmark = pytest.mark.mode("postgres")
 
@@ -72,3 +74,45 @@ def test_the_first_beat_that_does_not_come_is_the_one_that_is_missed() -> None:
     assert not pulse.is_missing(1)
     assert not pulse.expect(2)
     assert pulse.expect(3)
+
+
+class Beats:
+    """A database that counts the beats it is asked for, and the clock by which the hub asks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.asked: list[tuple[float, float]] = []
+        monkeypatch.setattr("supportchat.realtime.pulse.monotonic", lambda: self.now)
+
+    def call(self, function: str, /, **arguments: Any) -> Any:
+        """Take down when a beat was asked for, and how long ago the last may have been sent."""
+        assert function == "send_heartbeat"
+        self.asked.append((self.now, arguments["seconds"]))
+        return {"beat": 1}
+
+    def pass_time(self, hub: Hub, seconds: float) -> list[tuple[float, float]]:
+        """Let a while pass, and give what was asked for in it."""
+        before = len(self.asked)
+        for _ in range(round(seconds / BEAT_SECONDS)):
+            self.now += BEAT_SECONDS
+            hub.beat()
+        return self.asked[before:]
+
+
+def test_the_pulse_is_slow_while_nobody_looks_and_quick_as_soon_as_somebody_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    beats = Beats(monkeypatch)
+    hub = Hub(cast(Any, beats), cast(Any, None), cast(Any, None))
+    page = Mock(viewer="v", address=None, agent_id=None)
+    idle = beats.pass_time(hub, 600)
+    assert 18 <= len(idle) <= 21
+    # Other processes that nobody looks at ask too: one beat is good for all.
+    assert {seconds for _, seconds in idle} == {IDLE_LEAST_SECONDS}
+    hub.add(page)
+    came = beats.now
+    watched = beats.pass_time(hub, 60)
+    assert watched[0] == (came + BEAT_SECONDS, LEAST_SECONDS)
+    assert len(watched) == 60 / BEAT_SECONDS
+    hub.remove(page)
+    assert len(beats.pass_time(hub, 60)) <= 2

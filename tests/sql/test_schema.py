@@ -10,9 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from supportchat.config import ROOT
+from supportchat.config import ROOT, Config, ConfigError
 from supportchat.database import migrations
 from supportchat.database.migrations import SCRIPTS, STAMP, checksum, checksums, migrate, script_text
+from supportchat.serve import Server
 from tests.cast import Cast
 
 
@@ -54,6 +55,25 @@ def test_a_script_that_is_not_stamped_is_recorded_as_what_it_is(
     assert migrate(database_url) == ["functions/chat.sql"]
     assert rows("select checksum from schema_scripts where name = 'functions/chat.sql'") == [(checksum(changed),)]
     assert migrate(database_url) == []
+
+
+@pytest.mark.mode("postgres")
+@pytest.mark.parametrize("state", ["55006", "57014", "42P16"])
+def test_a_script_that_fails_is_named_with_its_reason(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    failing = f"do $$ begin raise 'no,\nnot now' using errcode = '{state}'; end $$;"
+    monkeypatch.setattr(
+        migrations, "script_text", lambda name: failing if name == "functions/chat.sql" else script_text(name)
+    )
+    config = Config(database_url=database_url)
+    monkeypatch.setattr(Config, "from_environment", lambda: config)
+    monkeypatch.setattr("sys.argv", ["migrate"])
+    sentence = "sql/functions/chat.sql failed, and nothing was changed: no, not now"
+    assert migrations.main() == 1
+    assert capsys.readouterr().err == f"supportchat: {sentence}.\n"
+    with pytest.raises(ConfigError, match=sentence):
+        Server(config)._prepare_database()
 
 
 def test_stamping_writes_into_the_scripts_that_changed_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

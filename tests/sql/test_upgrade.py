@@ -435,9 +435,7 @@ def labelled(conninfo: str) -> Rows:
     with psycopg.connect(conninfo) as connection:
         connection.execute("set timezone = 'UTC'")
         return {
-            table: {
-                row["label"]: row for (row,) in connection.execute(f"select to_jsonb(t) from {table} t".encode())
-            }
+            table: {row["label"]: row for (row,) in connection.execute(f"select to_jsonb(t) from {table} t".encode())}
             for table in TABLES
         }
 
@@ -499,7 +497,9 @@ def test_the_work_grows_with_the_rows_and_not_with_their_square(plain: MakeDatab
     )
     with made(plain, old_desk(after=many)) as conninfo, psycopg.connect(conninfo) as connection:
         connection.execute(script_text("supabase_schema.sql").encode())
-        read_rows = dict(connection.execute("select relname, seq_tup_read from pg_stat_xact_user_tables").fetchall())
+        read_rows: dict[str, int] = dict(
+            connection.execute("select relname, seq_tup_read from pg_stat_xact_user_tables").fetchall()
+        )
         assert 2_700 < read_rows["chat_messages"] < 60 * 2_700
         assert 300 < read_rows["tickets"] < 60 * 300
 
@@ -526,7 +526,10 @@ def test_agents_who_were_users_elsewhere_can_be_made_here(platform: MakeDatabase
 
 
 NO_KEY = ("id uuid primary key default gen_random_uuid()", "id uuid default gen_random_uuid()")
-DEFERRED = ("references user_sessions (session_id)", "references user_sessions (session_id) deferrable initially deferred")
+DEFERRED = (
+    "references user_sessions (session_id)",
+    "references user_sessions (session_id) deferrable initially deferred",
+)
 SHAPES = {
     "a counter beside the key": old_desk(tickets=("label", "counter bigint generated always as identity, label")),
     "a number that counts itself": old_desk(tickets=("label", "number bigint generated always as identity, label")),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Kind = Literal["page", "answer", "hang", "slow", "cut_before", "cut_after"]
+Kind = Literal["page", "answer", "redirect", "hang", "slow", "cut_before", "cut_after"]
 FOR_EVER = 1_000_000
 
 
@@ -46,6 +46,10 @@ class Faults:
         """Answer with this status and this JSON."""
         self._add(Fault("answer", only, times, status=status, body=body))
 
+    def redirect(self, address: str, *, only: str | None = None, times: int = FOR_EVER) -> None:
+        """Send requests elsewhere, to be repeated there as they are."""
+        self._add(Fault("redirect", only, times, body=address))
+
     def hang(self, *, only: str | None = None, times: int = FOR_EVER) -> None:
         """Take requests and never answer them."""
         self._add(Fault("hang", only, times))
@@ -71,6 +75,8 @@ class Faults:
             return gateway_page(fault.status)
         if fault.kind == "answer":
             return web.json_response(fault.body, status=fault.status)
+        if fault.kind == "redirect":
+            return web.Response(status=307, headers={"Location": fault.body})
         if fault.kind == "hang":
             await asyncio.Event().wait()
         if fault.kind == "slow":
