@@ -99,12 +99,17 @@ def described(error: Exception) -> tuple[int, str, str]:
 
 def on_fault(error: Exception) -> ResponseReturnValue:
     """Answer a fault of our own, by a number under which the log has the rest."""
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
+    if isinstance(error, OSError) and (error.errno in NO_ROOM or _is_without_temporary_folder(error)):
         current_app.logger.error("no room: %s", error)
         return failure(503, "no_room")
     number = secrets.token_hex(4)
     current_app.logger.exception("fault %s", number)
     return failure(500, "fault", number=number)
+
+
+def _is_without_temporary_folder(error: OSError) -> bool:
+    # tempfile's own, of every folder that it has tried: no file's name comes with it.
+    return error.errno == errno.ENOENT and error.filename is None and "temporary directory" in str(error)
 
 
 def failure(status: int, code: str, detail: str = "", number: str = "") -> ResponseReturnValue:

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.datastructures import FileStorage
 from werkzeug.routing import Rule
+from werkzeug.test import encode_multipart
 
 from supportchat import create_app
 from supportchat.config import ROOT, Config
@@ -238,6 +240,21 @@ def test_a_text_that_is_too_long_is_not_answered_as_a_picture(web: Web, size: in
     assert "8000 characters" in page
     assert "10 MB" not in page
     assert ("x" * size in page) == (status == 422)
+
+
+@pytest.mark.mode("postgres")
+def test_a_machine_without_a_temporary_folder_says_so(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = web.customer()
+    # Werkzeug keeps half a megabyte in memory. Encoded here: the client of the tests needs such a folder as well.
+    picture = io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"x" * 1_000_000)
+    boundary, body = encode_multipart({"message": "Look", "image": FileStorage(picture, "a.png")})
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: ["/nowhere"])
+    headers = {"Origin": ORIGIN, "X-CSRFToken": browser._token, "HX-Request": "true"}
+    kind = f"multipart/form-data; boundary={boundary}"
+    answer = browser.client.post("/chat/messages", data=body, content_type=kind, headers=headers)
+    assert answer.status_code == 503
+    assert "Nothing is lost" in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example"])
