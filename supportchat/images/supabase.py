@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -60,18 +61,21 @@ class SupabaseStore:
         self._call(lambda: self._bucket().remove([key]))
 
     def older_than(self, seconds: float) -> Iterator[str]:
-        """Go through the bucket, page by page; see `ImageStore.older_than`."""
+        """Go through the bucket, page by page, and then give what was found; see `ImageStore.older_than`.
+
+        Who takes a key may delete its object, which would move what follows into pages that have been gone through.
+        """
         limit = datetime.now(UTC) - timedelta(seconds=seconds)
-        offset = 0
-        while True:
+        keys: list[str] = []
+        for offset in itertools.count(0, PAGE):
             options: Any = {"limit": PAGE, "offset": offset, "sortBy": {"column": "name", "order": "asc"}}
             page: list[dict[str, Any]] = self._call(functools.partial(self._bucket().list, "", options))
             for found in page:
                 if KEY.fullmatch(found["name"]) and datetime.fromisoformat(found["created_at"]) < limit:
-                    yield found["name"]
+                    keys.append(found["name"])
             if len(page) < PAGE:
-                return
-            offset += PAGE
+                break
+        yield from keys
 
     def problems(self) -> list[str]:
         """Compare the bucket with what pictures need; see `ImageStore.problems`."""

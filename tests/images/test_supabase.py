@@ -74,13 +74,16 @@ def test_the_bucket_is_private(place: Place, store: SupabaseStore) -> None:
     assert store.problems() == []
 
 
+def described(key: str) -> dict[str, Any]:
+    return {"key": key, "content_type": "image/webp", "width": 1, "height": 1, "bytes": 1, "digest": "d"}
+
+
 def test_old_objects_without_a_message_are_swept(store: SupabaseStore, cast: Cast, database: Any, rows: Any) -> None:
     kept, orphan, fresh = new_key(), new_key(), new_key()
     for key in (kept, orphan, fresh):
         store.put(key, io.BytesIO(b"x"), "image/webp")
     rows("update storage.objects set created_at = now() - interval '2 hours' where name = any (%s)", [kept, orphan])
-    image = {"key": kept, "content_type": "image/webp", "width": 1, "height": 1, "bytes": 1, "digest": "d"}
-    cast.visitor().start("", image=image)
+    cast.visitor().start("", image=described(kept))
     assert sweep_orphans(store, database) == 1
     assert set(store.older_than(-60)) == {kept, fresh}
 
@@ -91,6 +94,19 @@ def test_more_objects_than_one_page_are_gone_through(store: SupabaseStore, monke
     for key in keys:
         store.put(key, io.BytesIO(b"x"), "image/webp")
     assert set(store.older_than(-60)) == keys
+
+
+def test_more_orphans_than_one_page_are_swept_at_once(
+    store: SupabaseStore, cast: Cast, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cast.visitor().start("", image=described(new_key()))
+    monkeypatch.setattr("supportchat.images.supabase.PAGE", 2)
+    monkeypatch.setattr("supportchat.images.orphans.BATCH", 2)
+    monkeypatch.setattr("supportchat.images.orphans.ORPHAN_SECONDS", -60)
+    for _ in range(7):
+        store.put(new_key(), io.BytesIO(b"x"), "image/webp")
+    assert sweep_orphans(store, database) == 7
+    assert set(store.older_than(-60)) == set()
 
 
 def test_a_bucket_that_was_changed_is_described(store: SupabaseStore, storage: Storage, rows: Any) -> None:
