@@ -26,7 +26,9 @@ class Rule:
     planted: str
 
 
-BROWSER_READS = "(has_table_privilege('anon', c.oid, 'select') or has_table_privilege('authenticated', c.oid, 'select'))"
+BROWSER_READS = (
+    "(has_table_privilege('anon', c.oid, 'select') or has_table_privilege('authenticated', c.oid, 'select'))"
+)
 TABLES = "from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')"
 FUNCTIONS = "from pg_proc p where p.pronamespace = 'public'::regnamespace"
 POLICIES = "from pg_policies p where p.schemaname = 'public'"
