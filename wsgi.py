@@ -1,5 +1,12 @@
 """The app of a server process, for gunicorn and for `flask --app wsgi`."""
 
-from supportchat import create_app
+import click
 
-app = create_app()
+from supportchat import create_app
+from supportchat.config import ConfigError
+
+try:
+    app = create_app()
+except ConfigError as error:
+    # The commands print it as a sentence.
+    raise click.ClickException(str(error)) from error

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
-from supportchat.config import Config, ConfigError
+from supportchat.config import ROOT, Config, ConfigError
 
 URL = "https://abc.supabase.co"
 
@@ -55,3 +58,18 @@ def test_one_without_the_other_is_refused(given: str, missing: str) -> None:
 def test_an_address_with_a_path_is_refused() -> None:
     with pytest.raises(ConfigError, match="without a path"):
         Config.from_environment({"SUPABASE_URL": URL + "/rest/v1", "SUPABASE_SECRET_KEY": "sb_secret_abc"})
+
+
+def test_a_command_says_what_is_wrong_in_one_sentence() -> None:
+    settings = {"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "hunter2", "SECRET_KEY": "x" * 32}
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "doctor"],
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "no key of a Supabase project" in line
