@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from click import ClickException
 
 from supportchat import config as settings
-from supportchat.config import Config, ConfigError, kept_secret_key
+from supportchat.config import ROOT, Config, ConfigError, kept_secret_key
 from supportchat.serve import check_port
 from tests.server import free_port
 
@@ -197,3 +199,18 @@ def test_a_kept_key_that_cannot_be_read_is_refused(tmp_path: Path, kind: str) ->
     path.mkdir() if kind == "folder" else path.write_bytes(b"\xff" * 48)
     with pytest.raises(ConfigError, match=f"{path} .*: remove it, .* or set SECRET_KEY"):
         kept_secret_key(tmp_path)
+
+
+def test_a_command_says_what_is_wrong_in_one_sentence() -> None:
+    values = {"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "hunter2", "SECRET_KEY": "x" * 32}
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "doctor"],
+        cwd=ROOT,
+        env={**os.environ, **values},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "no key of a Supabase project" in line

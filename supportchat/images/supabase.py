@@ -20,7 +20,7 @@ from .pipeline import MOST_BYTES
 from .stores import KEY, StoreRefuses, StoreUnavailable
 
 BUCKET = "chat-images"
-CALL_SECONDS = 7.0  # with the wait for a place less than the 10 within which somebody who sends a picture is answered
+CALL_SECONDS = 7.0  # the wait for a place included: who sends a picture is answered within 10
 # Of the store's own: one that hangs must not keep text from being sent.
 PLACES = 12
 PLACE_SECONDS = 2.0
@@ -130,7 +130,7 @@ class SupabaseStore:
 
     def _call(self, act: Callable[[], R]) -> R:
         try:
-            with self._places.taken(PLACE_SECONDS), gevent.Timeout(CALL_SECONDS, TimeoutError("no answer in time")):
+            with gevent.Timeout(CALL_SECONDS, TimeoutError("no answer in time")), self._places.taken(PLACE_SECONDS):
                 return act()
         except StorageApiError as error:
             raise _translated(str(error.status), error.message) from error

@@ -33,7 +33,8 @@ def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterab
     waiting[service] += 1
     healthy[service].wait()
     waiting[service] -= 1
-    start_response("200 OK", [("Content-Type", "application/json")])
+    kind = {"rest": "application/json", "storage": "image/webp"}[service]
+    start_response("200 OK", [("Content-Type", kind)])
     return [b"[]"]
 
 
