@@ -18,7 +18,7 @@ from gevent.lock import BoundedSemaphore
 from yarl import URL
 
 # Of one read or write; a call as a whole has its own limit, which the door and the store set.
-TIMEOUT = httpx.Timeout(8.0, connect=3.0)
+TIMEOUT = httpx.Timeout(6.0, connect=3.0)
 # The pool always has room: see `Places`.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=30.0)
 

@@ -242,8 +242,11 @@ class Hub:
             self._try(self._sweep_desks)
 
     def _sweep_assignment(self) -> None:
+        had_swept, self._has_swept = self._has_swept, False
         done = self._database.call("sweep_assignment")
         self._has_swept = True
+        if not had_swept:
+            self.report_soon()
         if done and (done["returned"] or done["assigned"]):
             log.info("tickets returned to the queue: %(returned)d, assigned from it: %(assigned)d", done)
 
@@ -276,14 +279,13 @@ class Hub:
         """Tell the database which conversations and agents are behind our sockets, and close those it knows no more."""
         agents = {page.token_hash for page in self._desks} | self._polling("agent")
         here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
-        swept, self._has_swept = self._has_swept, False
         answer = self._database.call(
             "report_process",
             process_id=self.process_id,
             sockets=self.sockets,
             sessions=sorted(here),
             token_hashes=sorted(agents),
-            swept=swept,
+            swept=self._has_swept,
         )
         self._sign_out(agents.difference(answer["good"]))
         if answer["came"]:
