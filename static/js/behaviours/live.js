@@ -158,7 +158,7 @@ if (root) {
   document.addEventListener("live:reset", startAnew);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
   document.addEventListener("resume", wake);
-  window.addEventListener("offline", () => (lostSince ??= Date.now()));
+  window.addEventListener("offline", () => (lostSince ??= now()));
   window.addEventListener("online", wake);
   window.addEventListener("beforeunload", () => {
     isLeft = true;
