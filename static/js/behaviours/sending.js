@@ -12,6 +12,7 @@ import { renewToken, tokenOf } from "../lib/token.js";
 import { newPicture, ownPicture } from "./pictures.js";
 
 const WORTH_ANOTHER_TRY = [0, 408, 425, 429, 502, 503, 504]; // 0: no answer
+const RENEWALS = 3;
 const SIGNED_OUT = 401;
 const UNPROCESSABLE = 422;
 
@@ -163,11 +164,14 @@ function take(outgoing, response, text) {
   form?.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id: message.id } }));
 }
 
-// Refused for its token alone: with the new one it goes out again by itself, this once.
+// Refused for its token alone: with the new one it goes out again by itself. More than once, because another request of
+// the page may have been given yet another cookie at the same moment.
 function renew(outgoing, token) {
-  if (!token || outgoing.message.isRenewed) return;
+  const { message } = outgoing;
+  message.renewals ??= 0;
+  if (!token || message.renewals === RENEWALS) return;
   renewToken(token);
-  outgoing.message.isRenewed = true;
+  message.renewals += 1;
   outgoing.status = 0;
 }
 
