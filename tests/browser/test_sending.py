@@ -816,6 +816,7 @@ def test_a_page_of_one_agent_does_not_act_as_another_who_logs_in_at_the_same_bro
     expect(alice.box).to_have_value("")
     alice.does_not_see("refund approved")
     assert rows("select count(*) from ticket_notes") == [(0,)]
+    alice.page.goto("about:blank")  # Bob's page would lead to the login by itself
     alice.log_in_unseen("alice")
     alice.page.goto(f"{alice.url}/agent?ticket=1001")
     expect(alice.page.locator(".message--note")).to_contain_text("refund approved", timeout=TRIED)
