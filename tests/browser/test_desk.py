@@ -321,6 +321,8 @@ def test_on_a_narrow_desk_the_customer_comes_with_the_focus_and_goes_with_a_clic
 ) -> None:
     vera.start("Hello")
     alice: Agent = windows(Agent, viewport={"width": 1000, "height": 800}).come(path="/agent?ticket=1001")
+    alice.is_live()
+    alice.sees("answered by you")  # the head of the ticket is drawn anew for that
     opener = alice.page.get_by_role("button", name="About the customer")
     opener.click()
     expect(alice.page.locator("[data-drawer-close]")).to_be_focused()
