@@ -117,14 +117,15 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
 
     Who wanted to log in gets that form again.
     """
+    form_as_sent = _form_as_sent()
     values = {"sentence": sentence(code, detail), "retry": status in WORTH_RETRYING, "number": number, "status": status}
-    values["form"] = _form_as_sent()
+    values["form"] = form_as_sent
     if request.headers.get("HX-Request"):
         response = make_response(render_template("shared/_error.html", **values), status)
         response.headers["HX-Retarget"] = _place_of_error()
         response.headers["HX-Reswap"] = "innerHTML"
     elif _is_login() and not number:
-        form = LoginForm(MultiDict(_form_as_sent()))
+        form = LoginForm(MultiDict(form_as_sent))
         response = make_response(render_template("agents/login.html", form=form, error=values["sentence"]), status)
     else:
         response = make_response(render_template("shared/error.html", **values), status)

@@ -53,8 +53,7 @@ class Hub:
         self._desk_fingerprint: Any = None
         self._pulse = Pulse()
         self._troubles: dict[str, str] = {}
-        self._is_reporting_soon = False
-        self._is_refreshing = False
+        self._due: set[str] = set()
         self._has_swept = False
         self._tasks: list[gevent.Greenlet[..., Any]] = []
 
@@ -189,12 +188,9 @@ class Hub:
 
     def _refresh_waiting(self) -> None:
         # Who waits moves up when somebody before them is served. One look for all of them, and for a burst of changes.
-        if not self._is_refreshing:
-            self._is_refreshing = True
-            gevent.spawn_later(REFRESH_SECONDS, self._try, self._compare_waiting)
+        self._soon(REFRESH_SECONDS, self._compare_waiting)
 
     def _compare_waiting(self) -> None:
-        self._is_refreshing = False
         self._compare("conversations", [c for c in self._conversations.values() if c.state.get("status") == "waiting"])
 
     def _compare(self, function: str, conversations: Iterable[Conversation]) -> None:
@@ -293,13 +289,17 @@ class Hub:
 
     def report_soon(self) -> None:
         """Report in a moment: somebody has come, who can be given tickets or be seen, or somebody has left."""
-        if not self._is_reporting_soon and not self.is_stopping:
-            self._is_reporting_soon = True
-            gevent.spawn_later(REPORT_SOON_SECONDS, self._report_now)
+        self._soon(REPORT_SOON_SECONDS, self.report)
 
-    def _report_now(self) -> None:
-        self._is_reporting_soon = False
-        self._try(self.report, 0)
+    def _soon(self, seconds: float, task: Callable[[], None]) -> None:
+        # Once for a burst of reasons.
+        if task.__name__ not in self._due and not self.is_stopping:
+            self._due.add(task.__name__)
+            gevent.spawn_later(seconds, self._run_due, task)
+
+    def _run_due(self, task: Callable[[], None]) -> None:
+        self._due.remove(task.__name__)
+        self._try(task)
 
     def _after_gap(self) -> None:
         self._pulse.forgive()

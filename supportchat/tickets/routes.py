@@ -89,12 +89,12 @@ def add_note(number: int) -> ResponseReturnValue:
     note = call("add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=message_text())
     if not _from_htmx():
         return _to_desk(number)
-    values = ticket_values(number)
-    form = render_template("tickets/_note_form.html", ticket=values["ticket"], note_id=new_message_id())
+    ticket = ticket_for(number)
+    form = render_template("tickets/_note_form.html", ticket=ticket, note_id=new_message_id())
     return joined(
         _fragments().note(number, note),
         partial(form, "#note", "outerMorph"),
-        partial(render_template("tickets/_customer.html", **values), f"#customer-{number}", "outerHTML"),
+        partial(render_template("tickets/_customer.html", ticket=ticket), f"#customer-{number}", "outerHTML"),
     )
 
 
