@@ -240,6 +240,11 @@ begin
         join public.agents a on a.id = t.assigned_agent_id
         where t.status = 'open' and t.awaiting_since is not null
             and (a.lease_expires_at is null or a.lease_expires_at <= now())
+            -- Who took it without an open page (a browser without scripts has none that tells) is here while they ask.
+            and not (
+                coalesce(a.lease_expires_at, '-infinity') < t.assigned_at
+                and exists (select from public.agent_sessions s where s.agent_id = a.id and s.last_seen_at > now() - interval '10 minutes')
+            )
         order by t.awaiting_since, t.number
     loop
         ticket := public.lock_ticket(candidate.session_id);
@@ -260,6 +265,6 @@ select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', '4509c462893a');
+select public.record_script('functions/assignment.sql', '9c122a9b44c1');
 
 notify pgrst, 'reload schema';

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Route, WebSocketRoute, expect
 
-from tests.browser.conftest import Agent, Customer, Opener
+from tests.browser.conftest import SECOND, Agent, Customer, Opener
 
 pytestmark = pytest.mark.page
 
@@ -227,6 +227,23 @@ def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, vera: Custome
     bob.page.locator("#view-all").click()
     bob.row().get_by_role("link").press("Enter")
     expect(bob.page.get_by_role("heading", level=1, name="#1001")).to_be_focused()
+
+
+@pytest.mark.mode("postgres")
+def test_a_view_that_was_chosen_is_not_replaced_by_an_answer_for_the_one_before(
+    alice: Agent, vera: Customer, rows: Any
+) -> None:
+    rows("update agents set availability = 'away'")
+    alice.is_live()
+    held: list[Route] = []
+    alice.page.route(
+        "**/tickets?*", lambda route: held.append(route) if "view=mine" in route.request.url else route.continue_()
+    )
+    with alice.page.expect_request("**/tickets?*"):
+        vera.start("Hello")
+    alice.page.locator("#view-unassigned").click()
+    expect(alice.row()).to_be_visible()
+    assert all(route.request.failure for route in held)  # given up, or it would come now
 
 
 HELD = """(name) => document.addEventListener(name, (event) => {

@@ -23,7 +23,7 @@ def owners(visitors: list[Visitor]) -> list[str]:
 
 
 def leave(rows: Any, agent: Agent) -> None:
-    rows("update agents set lease_expires_at = now() - interval '1 second' where id = %s", agent.id)
+    rows("update agents set lease_expires_at = now() where id = %s", agent.id)
 
 
 def test_tickets_go_to_the_least_loaded_then_to_who_waited_longest(cast: Cast, alice: Agent, bob: Agent) -> None:
@@ -106,6 +106,18 @@ def test_an_agent_who_leaves_loses_unanswered_tickets_only(
     assert answered.chat["agent"]["id"] == alice.id
     assert unanswered.chat["status"] == "waiting"
     assert unanswered.events() == ["assigned", "returned"]
+
+
+def test_who_claims_a_ticket_without_an_open_page_keeps_it_for_ten_minutes(
+    cast: Cast, bob: Agent, database: Database, rows: Any
+) -> None:
+    [vera] = started(cast, 1)
+    database.call("open_agent_session", agent_id=bob.id, token_hash=bob.token_hash)
+    bob.call("assign_ticket", number=vera.chat["number"], assignee_id=bob.id)
+    assert database.call("sweep_assignment")["returned"] == 0
+    assert vera.chat["agent"]["id"] == bob.id
+    rows("update agent_sessions set last_seen_at = now() - interval '11 minutes'")
+    assert database.call("sweep_assignment")["returned"] == 1
 
 
 def test_a_returned_ticket_keeps_its_place_before_younger_ones(
