@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Route, WebSocketRoute, expect
 
-from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.browser.conftest import Agent, Customer, Opener
 
 pytestmark = pytest.mark.page
 
