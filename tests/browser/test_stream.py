@@ -139,7 +139,7 @@ def test_a_doubled_frame_shows_once_and_counts_once(started: Customer, stream: S
     stream.double()
     for number in range(1, 31):
         reply(database, f"Line {number}")
-    expect(started.messages.last).to_have_text("Line 30")
+    expect(started.messages.last).to_have_text("Line 30", timeout=15 * SECOND)
     started.page.locator("[data-timeline]").evaluate("element => { element.scrollTop = 0; }")
     expect(started.page.locator("[data-timeline]")).not_to_have_attribute("data-at-end", "")
     first = started.page.locator("[data-messages] > li").last.element_handle()
