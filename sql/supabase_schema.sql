@@ -31,7 +31,7 @@ begin
     begin
         execute format('alter table %s validate constraint %I', p_table, p_name);
     exception when check_violation or foreign_key_violation then
-        raise notice '%: rows written before % stay as they are', p_table, p_name;
+        raise warning '%: rows written before % stay as they are', p_table, p_name;
     end;
 end $$;
 
@@ -163,7 +163,7 @@ begin
                 'legacy_' || p_column
             );
         exception when data_exception or cannot_coerce then
-            raise notice '%: the values of legacy_% are kept, but cannot be read as %', p_table, p_column, p_type;
+            raise warning '%: the values of legacy_% are kept, but cannot be read as %', p_table, p_column, p_type;
         end;
     end;
 end $$;
@@ -282,7 +282,7 @@ begin
                 execute format('drop index public.%I', other.relname);
             end if;
         exception when dependent_objects_still_exist then
-            raise notice '%: % stays, because a foreign key needs it', here, other.relname;
+            raise warning '%: % stays, because a foreign key needs it', here, other.relname;
         end;
     end loop;
 
@@ -588,7 +588,7 @@ begin
         )
     loop
         execute format('alter table %s drop constraint %I', other.here, other.conname);
-        raise notice '%: % is dropped, because keys are made here: %', other.here, other.conname, other.definition;
+        raise warning '%: % is dropped, because keys are made here: %', other.here, other.conname, other.definition;
     end loop;
 end $$;
 
@@ -1154,7 +1154,7 @@ begin
         if other.is_ours then
             execute format('alter function %s set search_path = %s', other.signature, path);
         else
-            raise notice 'A trigger runs %, which is not ours to alter: let its owner set its search_path to %', other.signature, path;
+            raise warning 'A trigger runs %, which is not ours to alter: let its owner set its search_path to %', other.signature, path;
         end if;
     end loop;
 end $$;
@@ -1222,7 +1222,7 @@ begin
         from behind join pg_class c using (oid) where c.relkind in ('v', 'm')
     loop
         if not reader.is_ours then
-            raise notice 'The view % shows what our tables hide, and is not ours to close: let its owner do it', reader.view_name;
+            raise warning 'The view % shows what our tables hide, and is not ours to close: let its owner do it', reader.view_name;
             continue;
         end if;
         execute format('revoke all on %s from public', reader.view_name);
@@ -1268,6 +1268,6 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', 'e41ea1c59ac4');
+select public.record_script('supabase_schema.sql', '71c3d7113288');
 
 notify pgrst, 'reload schema';

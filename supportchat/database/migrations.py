@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -60,12 +61,24 @@ def stamp() -> list[str]:
     return changed
 
 
-def migrate(conninfo: str) -> list[str]:
+def look(sentence: str) -> None:
+    """Show a person what they should look at."""
+    print(f"look: {sentence}")
+
+
+def migrate(conninfo: str, tell: Callable[[str], None] = look) -> list[str]:
     """Run what is missing, all in one transaction, and give the names of the scripts that ran.
 
+    :param tell: called with each sentence in which a script says what it found and could not put right, or took away.
     :raise psycopg.Error: `describe_failure` says what it means.
     """
+
+    def on_notice(said: psycopg.errors.Diagnostic) -> None:
+        if said.severity_nonlocalized == "WARNING":
+            tell(f"{said.message_primary}.")
+
     with psycopg.connect(conninfo, connect_timeout=5) as connection:
+        connection.add_notice_handler(on_notice)
         # Supabase cuts a statement off after 2 minutes, and a large database of an older version may need longer.
         connection.execute("set local statement_timeout = 0")
         # Two servers that start at once must not both create the tables.
@@ -136,8 +149,9 @@ def main() -> int:
         else:
             raise ConfigError("Set DATABASE_URL to the connection string of the project's database.")
         with where as conninfo:
-            applied = migrate(conninfo)
-            sentences = advice(conninfo)
+            sentences: list[str] = []
+            applied = migrate(conninfo, sentences.append)
+            sentences += advice(conninfo)
     except ConfigError as error:
         print(f"supportchat: {error}", file=sys.stderr)
         return 1
@@ -147,6 +161,6 @@ def main() -> int:
     for name in applied:
         print(f"applied sql/{name}")
     for sentence in sentences:
-        print(f"look: {sentence}")
+        look(sentence)
     print("The database is up to date." if applied else "The database was up to date already.")
     return 0
