@@ -56,6 +56,11 @@ def ensure_visitor() -> str:
     return visitor()
 
 
+def keep_visitor() -> None:
+    """Have this browser keep its key for another `VISITOR_SECONDS`. Its key must be one that the database knows."""
+    g.fresh_visitor = request.cookies[cookie_name("c")]
+
+
 def token_hash(token: str) -> str:
     """Give the SHA-256 of a cookie's value in hex; '' for one that cannot be ours."""
     return hashlib.sha256(token.encode()).hexdigest() if 32 <= len(token) <= 64 else ""

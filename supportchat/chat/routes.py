@@ -51,6 +51,7 @@ def show() -> ResponseReturnValue:
     chat = call("conversation_of_visitor", visitor=auth.ensure_visitor())
     if chat is None or (chat["status"] == "closed" and "new" in request.args):
         return _start_page(StartForm(MultiDict({"client_message_id": new_message_id()})))
+    auth.keep_visitor()
     return _chat_page(chat)
 
 

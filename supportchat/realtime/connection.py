@@ -10,11 +10,10 @@ from gevent.event import Event
 
 OUTBOX_LIMIT = 100
 
-# RFC 6455 close codes; the page comes back after the first two and not after the others.
+# RFC 6455 close codes; the page comes back after the first two and not after the last.
 RESTART = 1012
 OVERLOAD = 1013
 SIGNED_OUT = 4401
-NOT_ALLOWED = 4403
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,21 @@ def test_nobody_here_means_an_honest_place_in_the_queue(web: Web) -> None:
     assert "Number 2 in line" in page
 
 
+def test_a_browser_that_comes_back_keeps_its_key_for_another_half_year(web: Web) -> None:
+    browser = web.customer("Hello")
+    key = browser.client.get_cookie("c")
+    assert key
+    [renewed] = browser.get("/chat").headers.getlist("Set-Cookie")
+    assert renewed.startswith(f"c={key.value};")
+    assert "Max-Age=15552000" in renewed
+
+
+def test_a_key_that_is_not_known_is_not_kept(web: Web) -> None:
+    browser = web.visitor()
+    browser.client.set_cookie("c", "x" * 43)
+    assert not [cookie for cookie in browser.get("/chat").headers.getlist("Set-Cookie") if cookie.startswith("c=")]
+
+
 def test_another_browser_sees_nothing_of_it(web: Web) -> None:
     web.customer("My secret")
     assert "My secret" not in web.visitor().get("/chat").get_data(as_text=True)
