@@ -16,7 +16,7 @@ from tests.supabase.server import SupabaseServer
 
 from .desk import Desk, running, wait_for
 from .people import Customer
-from .run import IS_FULL, MESSAGES, RATE, under_load
+from .run import IS_FULL, RATE, under_load
 from .test_pictures import files
 from .test_processes import times
 
@@ -77,7 +77,7 @@ def test_realtime_goes_deaf(desk: Desk, project: SupabaseServer, contract: Contr
 @pytest.mark.long
 @pytest.mark.parametrize("fault", ["reset_sockets", "freeze_sockets", "close_channels", "expire_tokens"])
 def test_realtime_loses_every_connection(desk: Desk, project: SupabaseServer, contract: Contract, fault: str) -> None:
-    with under_load(desk, rate=HALF, messages=MESSAGES // 4) as run:
+    with under_load(desk, rate=HALF) as run:
         for _ in times(5, 1):
             getattr(project.realtime, fault)()
             time.sleep(5)
