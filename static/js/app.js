@@ -3,6 +3,7 @@ import "./behaviours/times.js";
 import "./behaviours/timeline.js";
 import "./behaviours/live.js";
 import "./behaviours/receipts.js";
+import "./behaviours/elsewhere.js";
 import "./behaviours/composer.js";
 import "./behaviours/counter.js";
 import "./behaviours/started.js";

@@ -385,6 +385,16 @@ def test_a_page_that_was_hidden_comes_back_with_what_it_has_missed(
     expect(started.box).to_have_value("Half a thought")
 
 
+def test_the_tab_counts_what_has_come_while_somebody_looks_elsewhere(started: Customer, database: Any) -> None:
+    title = started.page.title()
+    set_visible(started.page, "hidden")
+    for count in (1, 2):
+        reply(database, "Are you there?")
+        expect(started.page).to_have_title(f"({count}) {title}")
+    set_visible(started.page, "visible")
+    expect(started.page).to_have_title(title)
+
+
 def test_a_page_that_was_frozen_comes_back_with_what_it_has_missed(
     started: Customer, stream: Stream, database: Any
 ) -> None:

@@ -37,20 +37,19 @@ function mount(list) {
     writeDays(list);
     writeStates(list);
     for (const line of lines) writeTimes(line);
+    const theirs = isEarlier ? 0 : lines.filter((line) => line.matches(".message--theirs")).length;
     if (isEarlier) {
       timeline.scrollTop = timeline.scrollHeight - fromEnd;
     } else if (isAtEnd || lines.some((line) => line.matches(".message--mine"))) {
       toEnd();
     } else {
-      unseen += lines.filter((line) => line.matches(".message--theirs")).length;
+      unseen += theirs;
       jump.querySelector("[data-jump-text]").textContent = unseen === 1 ? "1 new message" : `${unseen} new messages`;
       jump.hidden = unseen === 0;
     }
-    if (lines.some((line) => line.matches(".message--theirs"))) {
-      timeline.querySelector("[data-typing-line]").replaceChildren();
-    }
+    if (theirs) timeline.querySelector("[data-typing-line]").replaceChildren();
     look();
-    timeline.dispatchEvent(new CustomEvent("timeline:added", { bubbles: true }));
+    timeline.dispatchEvent(new CustomEvent("timeline:added", { bubbles: true, detail: { theirs } }));
     fillGap(list);
   };
 
