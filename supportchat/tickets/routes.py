@@ -32,7 +32,10 @@ def index() -> ResponseReturnValue:
         return redirect(url_for("agents.desk", view=request.args.get("view")), 303)
     _hub().saw_poll("agent", auth.agent_token_hash())
     queue = render_template("tickets/_queue.html", agent=g.agent, **queue_values(request.args.get("view")))
-    return joined(queue, partial(render_template("agents/_load.html", agent=g.agent), "#load"))
+    # They may have switched on another device.
+    return joined(
+        queue, partial(render_template("agents/_availability.html", agent=g.agent), "#availability", "outerMorph")
+    )
 
 
 @bp.get("/<int(max=999999999):number>")

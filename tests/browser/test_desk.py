@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Route, WebSocketRoute, expect
 
-from tests.browser.conftest import Agent, Customer, Opener
+from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.browser.test_stream import Stream
 
 pytestmark = pytest.mark.page
 
@@ -244,6 +246,109 @@ def test_a_view_that_was_chosen_is_not_replaced_by_an_answer_for_the_one_before(
     alice.page.locator("#view-unassigned").click()
     expect(alice.row()).to_be_visible()
     assert all(route.request.failure for route in held)  # given up, or it would come now
+
+
+@pytest.mark.mode("postgres")
+def test_a_desk_whose_socket_comes_back_reads_its_queue_again(windows: Opener) -> None:
+    alice: Agent = windows(Agent)
+    stream = Stream(alice.page, "**/agent/ws")
+    alice.come()
+    alice.is_live()
+    alice.page.evaluate(
+        "() => document.addEventListener('live:queue_changed', (event) => event.stopImmediatePropagation(), true)"
+    )
+    with alice.page.expect_request("**/tickets?*", timeout=10 * SECOND):
+        stream.sockets[-1].close(code=1012)
+
+
+@pytest.mark.mode("postgres")
+def test_a_busy_desk_shows_its_queue_also_when_answers_take_longer_than_events(
+    alice: Agent, vera: Customer, windows: Opener
+) -> None:
+    alice.is_live()
+    held: list[Route] = []
+    alice.page.route("**/tickets?*", lambda route: held.append(route), times=1)
+    with alice.page.expect_request("**/tickets?*"):
+        vera.start("One")
+    windows(Customer).start("Two")
+    assert not held[0].request.failure  # given up again and again, it would never be shown
+    held[0].continue_()
+    expect(alice.row(1001)).to_be_visible()
+    expect(alice.row(1002)).to_be_visible()
+
+
+@pytest.mark.mode("postgres")
+def test_what_was_switched_on_another_device_shows_here(alice: Agent, windows: Opener) -> None:
+    alice.is_live()
+    phone: Agent = windows(Agent).come()
+    phone.page.get_by_role("button", name="Available").press("Enter")
+    expect(alice.page.get_by_role("button", name="Away")).to_be_visible()
+
+
+@pytest.mark.mode("postgres")
+def test_the_title_names_the_ticket_that_is_open(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start("One")
+    windows(Customer).start("Two")
+    alice.open(1001)
+    expect(alice.page).to_have_title("(1) #1001 · Support desk")
+    alice.open(1002)
+    expect(alice.page).to_have_title("#1002 · Support desk")
+
+
+@pytest.mark.mode("postgres")
+def test_a_press_that_never_reached_the_desk_is_said(alice: Agent, vera: Customer) -> None:
+    vera.start("Hello")
+    alice.open()
+    alice.page.route("**/closure", lambda route: route.abort())
+    alice.press("Close")
+    alice.sees("The desk could not be reached. Try again in a moment.")
+    alice.page.unroute_all()
+    alice.press("Close")
+    vera.sees("Alice ended the chat.")
+
+
+@pytest.mark.mode("postgres")
+def test_an_answer_that_was_overtaken_does_not_take_the_reply_box_away(alice: Agent, vera: Customer, rows: Any) -> None:
+    rows("update agents set availability = 'away'")
+    vera.start("Hello")
+    alice.page.locator("#view-unassigned").click()
+    alice.open()
+    late: list[tuple[Route, Any]] = []
+    alice.page.route("**/tickets/1001/changes", lambda route: late.append((route, route.fetch())), times=1)
+    with alice.page.expect_request("**/tickets/1001/changes"):
+        rows("update tickets set version = version + 1")
+    while not late:
+        alice.page.evaluate("0")  # lets Playwright go on
+    alice.page.route("**/tickets/1001/changes", lambda route: None)  # the next answer takes longer still
+    alice.press("Claim")
+    expect(alice.box).to_be_focused()
+    alice.box.press_sequentially("Good mor")
+    route, answer = late[0]
+    with alice.page.expect_response("**/tickets/1001/changes"):
+        route.fulfill(response=answer)
+    alice.box.press_sequentially("ning")
+    expect(alice.box).to_have_value("Good morning")
+    expect(alice.box).to_be_focused()
+
+
+@pytest.mark.mode("postgres")
+def test_a_picture_that_was_chosen_waits_at_its_ticket(
+    alice: Agent, vera: Customer, windows: Opener, photo: Path
+) -> None:
+    vera.start("One")
+    windows(Customer).start("Two")
+    alice.open(1001)
+    alice.page.locator("#reply-image").set_input_files(photo)
+    alice.sees("photo.png")
+    alice.open(1002)
+    expect(alice.page.locator("[data-preview]").first).to_be_hidden()
+    alice.open(1001)
+    alice.sees("photo.png")
+    alice.write("As I said")
+    expect(alice.page.locator(".message--mine .picture img")).to_be_visible(timeout=20 * SECOND)
+    alice.open(1002)
+    alice.open(1001)
+    expect(alice.page.locator("[data-preview]").first).to_be_hidden()
 
 
 HELD = """(name) => document.addEventListener(name, (event) => {

@@ -48,6 +48,16 @@ def test_enter_sends_and_shift_enter_breaks_the_line(started: Customer) -> None:
     expect(started.box).to_have_value("")
 
 
+def test_the_enter_that_ends_a_composition_does_not_send(started: Customer) -> None:
+    started.box.fill("\u3053\u3093")
+    enter = "new KeyboardEvent('keydown', { key: 'Enter', keyCode: %d, bubbles: true, cancelable: true })"
+    dispatch = "document.activeElement.dispatchEvent"
+    started.box.focus()
+    assert started.page.evaluate(f"{dispatch}({enter % 229})")  # as Safari sends it: nobody has taken it
+    assert not started.page.evaluate(f"{dispatch}({enter % 13})")
+    expect(started.messages).to_have_text(["Hello", "\u3053\u3093"])
+
+
 def test_the_box_is_cleared_only_when_the_server_has_answered(started: Customer) -> None:
     held: list[Route] = []
     started.page.route("**/chat/messages", lambda route: held.append(route))

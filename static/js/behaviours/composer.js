@@ -6,11 +6,13 @@ import { keptPicture } from "../lib/pictures.js";
 import { recall, remembered } from "../lib/storage.js";
 import { offerPicture } from "./pictures.js";
 
+// Safari says so by the number only when Enter ends the composition of Japanese, Chinese or Korean.
+const isComposing = (event) => event.isComposing || event.keyCode === 229;
 const hasTouchKeyboard = () => window.matchMedia("(pointer: coarse)").matches;
 
 document.addEventListener("keydown", (event) => {
   const form = formWith(event.target.closest?.("[data-text]"));
-  if (!form || event.key !== "Enter" || event.isComposing || event.shiftKey) return;
+  if (!form || event.key !== "Enter" || isComposing(event) || event.shiftKey) return;
   const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
   if (isPlain && (!form.hasAttribute("data-composer") || hasTouchKeyboard())) return;
   event.preventDefault();

@@ -6,7 +6,7 @@ import { throttle } from "../lib/timing.js";
 import { sayHello } from "./live.js";
 
 const desk = document.querySelector("[data-desk]");
-const title = document.title;
+const title = document.title.replace(/^#\d+ · /, "");
 
 const refreshQueue = throttle(() => htmx.trigger("#queue", "refresh"), 400);
 const openTicket = () => messageList()?.dataset.number ?? "";
@@ -22,7 +22,7 @@ function markRows() {
     row.querySelector("[data-draft-mark]").hidden = isOpen || !isWrittenIn(row.dataset.row);
     unread += Number(row.querySelector("[data-unread]")?.dataset.unread ?? 0);
   }
-  document.title = unread ? `(${unread}) ${title}` : title;
+  document.title = [unread && `(${unread})`, number && `#${number} ·`, title].filter(Boolean).join(" ");
 }
 
 function markCurrent(link, isOpen) {
@@ -60,6 +60,9 @@ function keepView(view) {
   address.search = searchFor(view, address.searchParams.get("ticket"));
   window.history.replaceState(window.history.state, "", address);
 }
+
+// How many rows somebody has asked for.
+const rowsIn = (address) => new URLSearchParams(address.search).get("rows") ?? "";
 
 function searchFor(view, ticket) {
   const values = new URLSearchParams();
@@ -110,13 +113,21 @@ function holdQueue() {
 
 function start() {
   let view = desk.querySelector("[data-view][aria-current]")?.dataset.view ?? "mine";
+  let rows = rowsIn(window.location);
 
   // The queue is asked for in the view that is shown; the tabs ask for their own.
   desk.addEventListener("htmx:config:request", (event) => {
     const { request } = event.detail.ctx;
     if (!request.action.startsWith("/tickets") || request.method !== "GET") return;
-    if (event.target.dataset.view) keepView((view = event.target.dataset.view));
-    if (event.target.id === "queue") request.body.set("view", view);
+    if (event.target.dataset.view) {
+      rows = rowsIn(new URL(request.action, window.location));
+      keepView((view = event.target.dataset.view));
+    }
+    if (event.target.id === "queue") {
+      request.body.set("view", view);
+      request.body.set("rows", rows);
+      request.timeout = "10s"; // the next one waits for it
+    }
     if (event.target.id === "queue" || event.target.dataset.view) request.body.set("ticket", openTicket());
   });
   desk.addEventListener("htmx:before:request", clearNotice);
@@ -142,6 +153,7 @@ function start() {
     if (event.target.matches("[data-mode]")) document.getElementById(`${event.target.value}-text`)?.focus();
   });
   document.addEventListener("live:queue_changed", refreshQueue);
+  document.addEventListener("live:caught_up", refreshQueue); // of what changed without a socket nobody has told it
   document.addEventListener("receipts:sent", refreshQueue);
   document.addEventListener("sending:changed", markRows);
   document.addEventListener("live:ticket_changed", ({ detail }) => {

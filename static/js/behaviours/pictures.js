@@ -7,6 +7,9 @@ import { upload } from "../lib/upload.js";
 const TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"];
 const MOST_BYTES = 10 * 1024 * 1024;
 
+// What was chosen in a form that the page may not show just now.
+const chosen = new Map();
+
 const inputOf = (form) => form.querySelector("[data-picture-input]");
 
 // The form that a picture goes to: the one that is worked in, else the one that can be seen.
@@ -31,11 +34,13 @@ function show(form, id = "") {
   const picture = preview.querySelector("[data-preview-picture]");
   const problem = file && problemOf(file);
   if (!file || problem) {
+    chosen.delete(keyOf(form));
     input.value = "";
     preview.hidden = true;
     showFile(picture, null);
     return problem;
   }
+  if (!id) chosen.set(keyOf(form), file);
   showFile(picture, file);
   preview.querySelector("[data-preview-name]").textContent = file.name;
   preview.hidden = false;
@@ -143,6 +148,7 @@ export function newPicture(form) {
 // From now on the picture belongs to a message that is being sent. Another one that is chosen is for the next.
 export function ownPicture(form, id) {
   form.pictureOf = id;
+  chosen.delete(keyOf(form));
 }
 
 // A picture that could not be sent elsewhere.
@@ -168,11 +174,17 @@ document.addEventListener("htmx:config:request", (event) => {
 
 document.addEventListener("sending:changed", ({ detail: line }) => showProgress(formOf(line.key)));
 
-// After a reload the picture of the message that is being sent is still there.
+// After a reload the picture of the message that is being sent is still there, after a look at another ticket also one
+// that no message has taken yet.
 async function restoreNew() {
   for (const form of document.querySelectorAll("form[data-draft]")) {
     if (!inputOf(form) || form.restoredPicture === keyOf(form)) continue;
     form.restoredPicture = keyOf(form);
+    const unsent = chosen.get(keyOf(form));
+    if (unsent) {
+      offerPicture(form, unsent);
+      continue;
+    }
     const message = lineOf(keyOf(form)).messages.findLast(({ hasPicture }) => hasPicture);
     const file = message && (await keptPicture(message.id));
     if (file && !inputOf(form).files.length && lineOf(keyOf(form)).messages.includes(message)) {

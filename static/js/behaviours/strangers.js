@@ -1,14 +1,19 @@
-// What a proxy in between answers, or a hotel's login page, is not for the page to show: what is there stays.
+// What a proxy in between answers, or a hotel's login page, is not for the page to show: what is there stays. Whoever has
+// asked for something is told that it has not been done, also when there was no answer at all.
 import { isOurs } from "../lib/http.js";
 
 const notice = document.getElementById("notice");
+
+// What the page does by itself it tries again; a message says in its form how it stands.
+function say(ctx, reason = "") {
+  if (ctx.outgoing || !["click", "submit"].includes(ctx.sourceEvent?.type)) return;
+  notice.textContent = `The desk could not be reached${reason}. Try again in a moment.`;
+}
 
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
   if (isOurs(ctx.response)) return;
   event.preventDefault();
-  // What the page does by itself it tries again; a message says in its form how it stands.
-  if (ctx.sourceEvent?.type === "click" || ctx.sourceEvent?.type === "submit") {
-    notice.textContent = `The desk could not be reached (${ctx.response.status}). Try again in a moment.`;
-  }
+  say(ctx, ` (${ctx.response.status})`);
 });
+document.addEventListener("htmx:error", ({ detail }) => detail.ctx && !detail.ctx.response && say(detail.ctx));

@@ -12,6 +12,5 @@ document.addEventListener("input", (event) => {
   say();
 });
 
-document.addEventListener("composer:sent", () => {
-  path = "";
-});
+// What is sent is typed no more: the call that is still due would arrive after the message.
+document.addEventListener("submit", () => (path = ""), { capture: true });
