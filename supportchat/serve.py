@@ -117,6 +117,7 @@ class Server:
         address = self._config.address
         said = ""
         while not self._stopping and self._gunicorn is not None and self._gunicorn.poll() is None:
+            self._revive_postgres()
             state = readiness(self._config)
             if state == "ok":
                 print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Health     {address}/status\n")
@@ -140,13 +141,7 @@ class Server:
 
     def _watch(self) -> int:
         while not self._stopping:
-            if self._postgres is not None and not self._postgres.is_running():
-                print("supportchat: Postgres has died, starting it again", file=sys.stderr, flush=True)
-                try:
-                    self._postgres.start()
-                except (ConfigError, OSError, psutil.Error) as error:  # a full disk, say: it may have room later
-                    print(f"supportchat: {error}", file=sys.stderr, flush=True)
-                    time.sleep(1)
+            self._revive_postgres()
             code = self._gunicorn.poll() if self._gunicorn is not None else None
             if code is not None and code >= 0:
                 return code or 1  # gunicorn gave up by itself and has said why
@@ -155,6 +150,16 @@ class Server:
                 self._start_gunicorn()
             time.sleep(0.2)
         return 0
+
+    def _revive_postgres(self) -> None:
+        if self._postgres is None or self._postgres.is_running():
+            return
+        print("supportchat: Postgres has died, starting it again", file=sys.stderr, flush=True)
+        try:
+            self._postgres.start()
+        except (ConfigError, OSError, psutil.Error) as error:  # a full disk, say: it may have room later
+            print(f"supportchat: {error}", file=sys.stderr, flush=True)
+            time.sleep(1)
 
     def _stop(self) -> None:
         if self._gunicorn is not None and self._gunicorn.poll() is None:

@@ -39,3 +39,6 @@ def sweep_for_ever(store: ImageStore, database: Database) -> None:
                 log.info("removed %d pictures that belong to no message", removed)
         except (DatabaseError, StoreUnavailable, OSError) as error:
             log.warning("pictures without a message stay for now: %s", error)
+        except Exception:
+            # What happens by itself would never happen again.
+            log.exception("the sweep of pictures failed")

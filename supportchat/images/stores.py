@@ -99,8 +99,12 @@ class FileStore:
         for folder in self._root.glob("??"):
             gevent.sleep(0)  # a large store takes seconds, in which others want to be served
             for path in folder.iterdir():
-                if KEY.fullmatch(path.name) and path.stat().st_mtime < limit:
+                if not _is_older(path, limit):
+                    continue
+                if KEY.fullmatch(path.name):
                     yield path.name
+                elif path.suffix == ".part":  # of a process that was killed
+                    path.unlink(missing_ok=True)
 
     def problems(self) -> list[str]:
         """A folder has no settings of its own; see `ImageStore.problems`."""
@@ -110,6 +114,13 @@ class FileStore:
         if not KEY.fullmatch(key):
             raise FileNotFoundError(key)
         return self._root / key[:2] / key
+
+
+def _is_older(path: Path, limit: float) -> bool:
+    try:
+        return path.stat().st_mtime < limit
+    except FileNotFoundError:  # another process sweeps as well
+        return False
 
 
 def _sync_directories(*folders: Path) -> None:

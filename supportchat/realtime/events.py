@@ -57,8 +57,10 @@ class PostgresEvents:
                     delay = 0.1
                     on_connected()
                     for notification in connection.notifies():
-                        on_event(json.loads(notification.payload))
-            except (psycopg.Error, ValueError) as error:  # a standby refuses LISTEN; not every NOTIFY is one of ours
+                        event = json.loads(notification.payload)
+                        if isinstance(event, dict):  # not every NOTIFY is one of ours
+                            on_event(event)
+            except (psycopg.Error, ValueError) as error:  # a standby refuses LISTEN
                 log.warning("events are lost until LISTEN works again: %s", " ".join(str(error).split()))
             finally:
                 self.is_connected, self._descriptor = False, -1

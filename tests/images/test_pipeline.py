@@ -266,6 +266,17 @@ def test_a_refused_message_leaves_no_object_behind(web: Web, app: Flask) -> None
     assert stored_keys(app) == []
 
 
+def test_half_a_file_of_a_process_that_was_killed_goes_with_the_sweep(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "store")
+    half = tmp_path / "store" / "ab" / f"{'ab' * 32}.part"
+    half.parent.mkdir(parents=True)
+    half.touch()
+    assert list(store.older_than(60)) == []
+    assert half.exists()
+    assert list(store.older_than(-60)) == []
+    assert not half.exists()
+
+
 def test_a_retry_with_the_same_picture_stores_it_once(web: Web, app: Flask, rows: Any) -> None:
     browser, once = web.customer(), new_id()
     for _ in range(2):
