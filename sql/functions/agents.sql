@@ -179,6 +179,8 @@ begin
     insert into public.server_processes as process (process_id, sockets, sessions, swept_at)
     values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
     on conflict (process_id) do update set
+        -- What has not reported for so long counts as started anew: see sweep_assignment.
+        started_at = case when process.seen_at < now() - interval '25 seconds' then now() else process.started_at end,
         seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
         swept_at = coalesce(excluded.swept_at, process.swept_at);
     delete from public.server_processes where seen_at < now() - interval '1 day';
@@ -232,6 +234,6 @@ select public.limit_functions(array[
     'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 
-select public.record_script('functions/agents.sql', '0ea7066df116');
+select public.record_script('functions/agents.sql', '45df6a3ec9fe');
 
 notify pgrst, 'reload schema';

@@ -240,6 +240,11 @@ begin
         join public.agents a on a.id = t.assigned_agent_id
         where t.status = 'open' and t.awaiting_since is not null
             and (a.lease_expires_at is null or a.lease_expires_at <= now())
+            -- After an outage or a restart no lease has been renewed: pages have 20 seconds to come back.
+            and exists (
+                select from public.server_processes p
+                where p.seen_at > now() - interval '25 seconds' and p.started_at < now() - interval '20 seconds'
+            )
             -- Who took it without an open page (a browser without scripts has none that tells) is here while they ask.
             and not (
                 coalesce(a.lease_expires_at, '-infinity') < t.assigned_at
@@ -265,6 +270,6 @@ select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', '9c122a9b44c1');
+select public.record_script('functions/assignment.sql', '800b0a5965df');
 
 notify pgrst, 'reload schema';

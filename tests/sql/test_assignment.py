@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 
 from supportchat.database import Conflict, Database
-from tests.cast import Agent, Cast, Visitor
+from tests.cast import Agent, Cast, Visitor, new_id
+
+
+@pytest.fixture
+def process(database: Database, rows: Any) -> str:
+    """A server process that has reported for a minute: without one, nothing goes back to the queue."""
+    process_id = new_id()
+    report(database, process_id)
+    rows("update server_processes set started_at = now() - interval '1 minute' where process_id = %s", process_id)
+    return process_id
+
+
+def report(database: Database, process_id: str) -> None:
+    database.call("report_process", process_id=process_id, sockets=0, sessions=[], token_hashes=[])
 
 
 def started(cast: Cast, count: int) -> list[Visitor]:
@@ -43,7 +56,7 @@ def test_nobody_gets_more_than_their_limit(cast: Cast, alice: Agent) -> None:
 
 
 def test_a_reopened_ticket_that_had_no_answer_waits_again_and_is_returned_when_its_agent_leaves(
-    cast: Cast, database: Database, alice: Agent, rows: Any
+    cast: Cast, database: Database, alice: Agent, rows: Any, process: str
 ) -> None:
     answered, unanswered = started(cast, 2)
     alice.reply(answered.chat["number"])
@@ -97,7 +110,7 @@ def test_the_sweep_serves_the_queue_when_somebody_comes(cast: Cast, bob: Agent, 
 
 
 def test_an_agent_who_leaves_loses_unanswered_tickets_only(
-    cast: Cast, alice: Agent, database: Database, rows: Any
+    cast: Cast, alice: Agent, database: Database, rows: Any, process: str
 ) -> None:
     answered, unanswered = started(cast, 2)
     alice.reply(answered.chat["number"])
@@ -109,7 +122,7 @@ def test_an_agent_who_leaves_loses_unanswered_tickets_only(
 
 
 def test_who_claims_a_ticket_without_an_open_page_keeps_it_for_ten_minutes(
-    cast: Cast, bob: Agent, database: Database, rows: Any
+    cast: Cast, bob: Agent, database: Database, rows: Any, process: str
 ) -> None:
     [vera] = started(cast, 1)
     database.call("open_agent_session", agent_id=bob.id, token_hash=bob.token_hash)
@@ -121,7 +134,7 @@ def test_who_claims_a_ticket_without_an_open_page_keeps_it_for_ten_minutes(
 
 
 def test_a_returned_ticket_keeps_its_place_before_younger_ones(
-    cast: Cast, alice: Agent, bob: Agent, database: Database, rows: Any
+    cast: Cast, alice: Agent, bob: Agent, database: Database, rows: Any, process: str
 ) -> None:
     [first] = started(cast, 1)
     leave(rows, alice)
@@ -134,6 +147,26 @@ def test_an_agent_who_comes_back_in_time_loses_nothing(cast: Cast, alice: Agent,
     started(cast, 1)
     alice.come()
     assert database.call("sweep_assignment") == {"returned": 0, "assigned": 0}
+
+
+def test_an_outage_takes_no_ticket_from_agents_whose_pages_have_had_no_time_to_come_back(
+    cast: Cast, alice: Agent, database: Database, rows: Any, process: str
+) -> None:
+    started(cast, 1)
+    leave(rows, alice)
+    rows("update server_processes set seen_at = now() - interval '40 seconds'")
+    assert database.call("sweep_assignment")["returned"] == 0  # before anybody has reported
+    report(database, process)
+    report(database, new_id())
+    assert database.call("sweep_assignment")["returned"] == 0
+    rows("update server_processes set started_at = now() - interval '21 seconds' where process_id = %s", process)
+    assert database.call("sweep_assignment")["returned"] == 1
+
+
+def test_a_process_that_reports_in_time_has_run_since_it_started(database: Database, rows: Any, process: str) -> None:
+    rows("update server_processes set seen_at = now() - interval '24 seconds'")
+    report(database, process)
+    assert rows("select started_at < now() - interval '50 seconds' from server_processes") == [(True,)]
 
 
 def test_two_claims_have_one_winner_and_the_other_is_told_who(cast: Cast, bob: Agent, carol: Agent) -> None:
