@@ -120,7 +120,8 @@ begin
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
-        update public.tickets set status = 'waiting', assigned_agent_id = null, closed_at = null, awaiting_since = now()
+        update public.tickets set
+            status = 'waiting', assigned_agent_id = null, closed_at = null, awaiting_since = now(), given_back_by = null
         where id = ticket.id;
         update public.user_sessions set status = 'active' where session_id = p_session_id;
         perform public.append_message(p_session_id, 'system', 'The chat is open again.', p_event => 'reopened');
@@ -298,6 +299,6 @@ select public.limit_functions(array[
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', 'cbafce2f8033');
+select public.record_script('functions/chat.sql', 'ca15b6069869');
 
 notify pgrst, 'reload schema';

@@ -327,7 +327,8 @@ as $$
 declare
     detail jsonb := jsonb_build_object('actor', p_actor, 'agent', public.agent_json(p_agent_id));
 begin
-    update public.tickets set status = 'closed', closed_at = clock_timestamp(), awaiting_since = null
+    update public.tickets set
+        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
     where id = p_ticket.id;
     update public.user_sessions set status = 'ended' where session_id = p_ticket.session_id;
     perform public.append_message(
@@ -414,6 +415,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', '7dd1e40f164b');
+select public.record_script('functions/tickets.sql', 'c4ea40edeb92');
 
 notify pgrst, 'reload schema';

@@ -267,6 +267,30 @@ def test_a_ticket_that_was_given_back_does_not_come_straight_back(
     assert database.call("sweep_assignment")["assigned"] == 1  # alice may be asked again by now
 
 
+def test_what_was_given_back_before_the_chat_ended_is_forgotten_when_the_customer_comes_again(
+    cast: Cast, database: Database, alice: Agent, rows: Any
+) -> None:
+    [vera] = started(cast, 1)
+    alice.call("unassign_ticket", number=vera.chat["number"])
+    database.call("close_chat", visitor=vera.key)
+    assert rows("select given_back_by from tickets") == [(None,)]
+    rows("update tickets set given_back_by = %s", alice.id)  # as an earlier version left it behind
+    vera.post("One more thing")
+    assert owners([vera]) == ["Alice Kern"]
+
+
+def test_who_says_that_they_are_available_again_is_given_what_they_gave_back(
+    cast: Cast, database: Database, alice: Agent
+) -> None:
+    [vera] = started(cast, 1)
+    alice.call("unassign_ticket", number=vera.chat["number"])
+    alice.call("set_availability", availability="available")  # as they were already
+    assert owners([vera]) == [""]
+    alice.call("set_availability", availability="away")
+    alice.call("set_availability", availability="available")
+    assert owners([vera]) == ["Alice Kern"]
+
+
 def test_a_long_queue_is_handed_out_in_portions(cast: Cast, database: Database, alice: Agent, rows: Any) -> None:
     rows("update agents set max_tickets = 0")
     started(cast, 52)
