@@ -220,8 +220,9 @@ begin
     perform public.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
 end $$;
 
--- Returns the unanswered tickets of agents whose lease ran out, then drains the queue. Every server process calls it
--- every few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
+-- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, then drains the
+-- queue. Every server process calls it every few seconds; whoever finds it running already leaves it to the other. Gives
+-- what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
 language plpgsql
@@ -252,6 +253,7 @@ begin
             )
         order by t.awaiting_since, t.number
     loop
+        exit when returned = 50;
         ticket := public.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
@@ -270,6 +272,6 @@ select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', '800b0a5965df');
+select public.record_script('functions/assignment.sql', '4b3d28d8c1ec');
 
 notify pgrst, 'reload schema';

@@ -298,6 +298,15 @@ def test_a_long_queue_is_handed_out_in_portions(cast: Cast, database: Database, 
     assert [database.call("sweep_assignment")["assigned"] for _ in range(3)] == [50, 2, 0]
 
 
+def test_many_tickets_of_who_leaves_go_back_in_portions(
+    cast: Cast, database: Database, alice: Agent, rows: Any, process: str
+) -> None:
+    rows("update agents set max_tickets = 100")
+    started(cast, 52)
+    leave(rows, alice)
+    assert [database.call("sweep_assignment")["returned"] for _ in range(3)] == [50, 2, 0]
+
+
 def test_who_came_first_is_served_first_also_before_the_next_sweep(cast: Cast, alice: Agent, rows: Any) -> None:
     rows("update agents set max_tickets = 0")
     early, late = started(cast, 2)
