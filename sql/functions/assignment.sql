@@ -166,8 +166,8 @@ end $$;
 -- Of an earlier version, without an argument.
 drop function if exists public.drain_queue();
 
--- Hands waiting tickets, the longest waiting first, to agents with room: all but p_except, and no more than a transaction
--- has time for; the next sweep goes on. The caller holds the assignment lock.
+-- Hands waiting tickets, the longest waiting first and those that have their answer last, to agents with room: all but
+-- p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
 create or replace function public.drain_queue(p_except uuid default null)
 returns integer
 language plpgsql
@@ -183,7 +183,7 @@ begin
     for candidate in
         select id, session_id, given_back_by from public.tickets
         where status = 'waiting' and id is distinct from p_except
-        order by coalesce(awaiting_since, created_at), number
+        order by awaiting_since is null, coalesce(awaiting_since, created_at), number
     loop
         continue when candidate.given_back_by = any (unhelpful);
         exit when given = 50 or public.next_agent() is null;
@@ -272,6 +272,6 @@ select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', '4b3d28d8c1ec');
+select public.record_script('functions/assignment.sql', '1b11918ea3d5');
 
 notify pgrst, 'reload schema';

@@ -78,7 +78,7 @@ as $$
 $$;
 
 -- The queue of an agent: counts of each view, the rows of one ('mine', 'unassigned' or 'all'), and for 'all' the
--- tickets closed last, a third as many. Unassigned rows stand longest waiting first, the others newest message first.
+-- tickets closed last, a third as many. Unassigned rows stand as they are handed out, the others newest message first.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -95,18 +95,21 @@ as $$
             from public.tickets where status <> 'closed'
         ),
         'rows', (
-            select coalesce(jsonb_agg(row_json order by
-                case when p_view = 'unassigned' then row_json ->> 'awaiting_since' end,
-                row_json -> 'last' ->> 'created_at' desc), '[]')
+            select coalesce(jsonb_agg(row_json order by place, row_json -> 'last' ->> 'created_at' desc), '[]')
             from (
-                select public.queue_row_json(t, p_agent_id) as row_json
+                select
+                    public.queue_row_json(t, p_agent_id) as row_json,
+                    -- As in drain_queue.
+                    case when p_view = 'unassigned' then
+                        row(t.awaiting_since is null, coalesce(t.awaiting_since, t.created_at), t.number)
+                    end as place
                 from public.tickets t
                 where t.status <> 'closed' and case p_view
                     when 'mine' then t.assigned_agent_id = p_agent_id
                     when 'unassigned' then t.status = 'waiting'
                     else true
                 end
-                order by case when p_view = 'unassigned' then t.awaiting_since end, t.updated_at desc
+                order by place, t.updated_at desc
                 limit p_limit
             ) as chosen
         ),
@@ -415,6 +418,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', 'c4ea40edeb92');
+select public.record_script('functions/tickets.sql', 'ee1cdd1486c5');
 
 notify pgrst, 'reload schema';

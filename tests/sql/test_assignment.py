@@ -331,6 +331,25 @@ def test_what_was_given_back_keeps_nobody_behind_it_waiting(
     assert owners([*visitors, other]) == ["", "", "", "Alice Kern"]
 
 
+def test_who_waits_for_an_answer_stands_before_what_was_answered_and_given_back(
+    cast: Cast, database: Database, alice: Agent, bob: Agent, rows: Any
+) -> None:
+    answered = started(cast, 2)
+    alice.call("set_availability", availability="away")
+    [waiting] = started(cast, 1)
+    for visitor in answered:
+        alice.reply(visitor.chat["number"])
+        alice.call("unassign_ticket", number=visitor.chat["number"])
+    queue = [waiting, *answered]
+    assert [visitor.chat["queue_position"] for visitor in queue] == [1, 2, 3]
+    shown = bob.call("list_tickets", view="unassigned")["rows"]
+    assert [row["number"] for row in shown] == [visitor.chat["number"] for visitor in queue]
+    rows("update agents set max_tickets = 1")
+    bob.come()
+    database.call("sweep_assignment")
+    assert owners(queue) == ["Bob Ortiz", "", ""]
+
+
 def test_who_logs_out_is_given_nothing_more(cast: Cast, database: Database, alice: Agent) -> None:
     database.call("close_agent_session", token_hash=alice.token_hash)
     assert owners(started(cast, 1)) == [""]
