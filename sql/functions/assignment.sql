@@ -246,9 +246,10 @@ begin
                 select from public.server_processes p
                 where p.seen_at > now() - interval '25 seconds' and p.started_at < now() - interval '20 seconds'
             )
-            -- Who took it without an open page (a browser without scripts has none that tells) is here while they ask.
+            -- Who took it without an open page (a browser without scripts has none that tells) is here while they ask. Not
+            -- who was given it while the lease was ending: no statement lasts for 5 seconds.
             and not (
-                coalesce(a.lease_expires_at, '-infinity') < t.assigned_at
+                coalesce(a.lease_expires_at, '-infinity') < t.assigned_at - interval '5 seconds'
                 and exists (select from public.agent_sessions s where s.agent_id = a.id and s.last_seen_at > now() - interval '10 minutes')
             )
         order by t.awaiting_since, t.number
@@ -272,6 +273,6 @@ select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', '1b11918ea3d5');
+select public.record_script('functions/assignment.sql', '26f972277e11');
 
 notify pgrst, 'reload schema';

@@ -133,6 +133,20 @@ def test_who_claims_a_ticket_without_an_open_page_keeps_it_for_ten_minutes(
     assert database.call("sweep_assignment")["returned"] == 1
 
 
+def test_a_ticket_that_was_assigned_while_the_lease_was_ending_goes_back_at_once(
+    cast: Cast, alice: Agent, database: Database, rows: Any, process: str
+) -> None:
+    [vera] = started(cast, 1)
+    leave(rows, alice)
+    # The choice was made while the lease still held, and the ticket given after a wait for a lock.
+    rows(
+        "update tickets set assigned_at = lease_expires_at + interval '3 seconds'"
+        " from agents where agents.id = assigned_agent_id"
+    )
+    assert database.call("sweep_assignment")["returned"] == 1
+    assert vera.chat["status"] == "waiting"
+
+
 def test_a_returned_ticket_keeps_its_place_before_younger_ones(
     cast: Cast, alice: Agent, bob: Agent, database: Database, rows: Any, process: str
 ) -> None:
