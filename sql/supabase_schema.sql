@@ -1109,19 +1109,24 @@ select public.ensure_constraint(
     'check (case status when ''open'' then assigned_agent_id is not null when ''waiting'' then assigned_agent_id is null else true end)'
 );
 
--- Refuses a change of state that ticket_transitions does not list, and counts the ticket's versions.
+-- Refuses a change of state that ticket_transitions does not list, and counts the ticket's versions. What only a message
+-- has changed is none: the message itself tells of it, and each new version has the pages of agents fetch the ticket.
 create or replace function public.guard_ticket()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
+declare
+    by_messages text[] := array['awaiting_since', 'first_reply_at', 'updated_at'];
 begin
     if new.status <> old.status and not exists (
         select from public.ticket_transitions where from_status = old.status and to_status = new.status
     ) then
         raise sqlstate 'PT409' using message = 'transition_not_allowed', detail = old.status || ' to ' || new.status;
     end if;
-    new.version := old.version + 1;
+    if to_jsonb(new) - by_messages <> to_jsonb(old) - by_messages then
+        new.version := old.version + 1;
+    end if;
     new.updated_at := clock_timestamp();
     return new;
 end $$;
@@ -1268,6 +1273,6 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', '71c3d7113288');
+select public.record_script('supabase_schema.sql', '6ba6df96ee8f');
 
 notify pgrst, 'reload schema';

@@ -110,7 +110,8 @@ begin
     perform public.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
 end $$;
 
--- Says whether an agent takes new tickets. 'available' takes the first ones at once when others wait.
+-- Says whether an agent takes new tickets. 'available' takes the first ones at once when others wait; who comes back from
+-- 'away' may also be given what they gave back before.
 create or replace function public.set_availability(p_agent_id uuid, p_availability text)
 returns jsonb
 language plpgsql
@@ -118,14 +119,21 @@ set search_path = ''
 as $$
 declare
     who public.agents;
+    was_away boolean;
 begin
     if p_availability not in ('available', 'away') then
         raise sqlstate 'PT422' using message = 'availability_unknown';
     end if;
     perform public.lock_assignment();
+    was_away := (select availability = 'away' from public.agents where id = p_agent_id);
     update public.agents set availability = p_availability where id = p_agent_id returning * into who;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    if was_away and p_availability = 'available' then
+        -- Each conversation before its ticket, as everywhere.
+        perform public.lock_ticket(session_id) from public.tickets where status = 'waiting' and given_back_by = p_agent_id;
+        update public.tickets set given_back_by = null where status = 'waiting' and given_back_by = p_agent_id;
     end if;
     perform public.drain_queue();
     perform public.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
@@ -179,6 +187,8 @@ begin
     insert into public.server_processes as process (process_id, sockets, sessions, swept_at)
     values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
     on conflict (process_id) do update set
+        -- What has not reported for so long counts as started anew: see sweep_assignment.
+        started_at = case when process.seen_at < now() - interval '25 seconds' then now() else process.started_at end,
         seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
         swept_at = coalesce(excluded.swept_at, process.swept_at);
     delete from public.server_processes where seen_at < now() - interval '1 day';
@@ -232,6 +242,6 @@ select public.limit_functions(array[
     'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 
-select public.record_script('functions/agents.sql', '0ea7066df116');
+select public.record_script('functions/agents.sql', '572d7bf9c613');
 
 notify pgrst, 'reload schema';

@@ -166,8 +166,8 @@ end $$;
 -- Of an earlier version, without an argument.
 drop function if exists public.drain_queue();
 
--- Hands waiting tickets, the longest waiting first, to agents with room: all but p_except, and no more than a transaction
--- has time for; the next sweep goes on. The caller holds the assignment lock.
+-- Hands waiting tickets, the longest waiting first and those that have their answer last, to agents with room: all but
+-- p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
 create or replace function public.drain_queue(p_except uuid default null)
 returns integer
 language plpgsql
@@ -183,7 +183,7 @@ begin
     for candidate in
         select id, session_id, given_back_by from public.tickets
         where status = 'waiting' and id is distinct from p_except
-        order by coalesce(awaiting_since, created_at), number
+        order by awaiting_since is null, coalesce(awaiting_since, created_at), number
     loop
         continue when candidate.given_back_by = any (unhelpful);
         exit when given = 50 or public.next_agent() is null;
@@ -220,8 +220,9 @@ begin
     perform public.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
 end $$;
 
--- Returns the unanswered tickets of agents whose lease ran out, then drains the queue. Every server process calls it
--- every few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
+-- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, then drains the
+-- queue. Every server process calls it every few seconds; whoever finds it running already leaves it to the other. Gives
+-- what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
 language plpgsql
@@ -240,13 +241,20 @@ begin
         join public.agents a on a.id = t.assigned_agent_id
         where t.status = 'open' and t.awaiting_since is not null
             and (a.lease_expires_at is null or a.lease_expires_at <= now())
-            -- Who took it without an open page (a browser without scripts has none that tells) is here while they ask.
+            -- After an outage or a restart no lease has been renewed: pages have 20 seconds to come back.
+            and exists (
+                select from public.server_processes p
+                where p.seen_at > now() - interval '25 seconds' and p.started_at < now() - interval '20 seconds'
+            )
+            -- Who took it without an open page (a browser without scripts has none that tells) is here while they ask. Not
+            -- who was given it while the lease was ending: no statement lasts for 5 seconds.
             and not (
-                coalesce(a.lease_expires_at, '-infinity') < t.assigned_at
+                coalesce(a.lease_expires_at, '-infinity') < t.assigned_at - interval '5 seconds'
                 and exists (select from public.agent_sessions s where s.agent_id = a.id and s.last_seen_at > now() - interval '10 minutes')
             )
         order by t.awaiting_since, t.number
     loop
+        exit when returned = 50;
         ticket := public.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
@@ -265,6 +273,6 @@ select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', '9c122a9b44c1');
+select public.record_script('functions/assignment.sql', '26f972277e11');
 
 notify pgrst, 'reload schema';

@@ -27,8 +27,8 @@ as $$
         'queue_position', case when t.status = 'waiting' then (
             select count(*) from public.tickets earlier
             where earlier.status = 'waiting'
-                and (coalesce(earlier.awaiting_since, earlier.created_at), earlier.number)
-                    <= (coalesce(t.awaiting_since, t.created_at), t.number)
+                and (earlier.awaiting_since is null, coalesce(earlier.awaiting_since, earlier.created_at), earlier.number)
+                    <= (t.awaiting_since is null, coalesce(t.awaiting_since, t.created_at), t.number)
         ) end,
         'last_seq', s.last_seq,
         'last_note_no', s.last_note_no,
@@ -113,6 +113,9 @@ declare
 begin
     if answer is not null then
         return answer;
+    elsif ticket.status = 'closed' and not p_may_assign then
+        -- Ended a moment ago. The page sends it again, and what it stands on is looked at anew.
+        raise sqlstate '40001' using message = 'ended_meanwhile';
     end if;
     perform public.check_message(p_message, p_image is not null);
     line := public.append_message(
@@ -120,15 +123,14 @@ begin
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
-        update public.tickets set status = 'waiting', assigned_agent_id = null, closed_at = null, awaiting_since = now()
+        update public.tickets set
+            status = 'waiting', assigned_agent_id = null, closed_at = null, awaiting_since = now(), given_back_by = null
         where id = ticket.id;
         update public.user_sessions set status = 'active' where session_id = p_session_id;
         perform public.append_message(p_session_id, 'system', 'The chat is open again.', p_event => 'reopened');
         perform public.record_event(ticket, 'reopened', 'customer');
-        if p_may_assign then
-            perform public.drain_queue(p_except => ticket.id);
-            perform public.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
-        end if;
+        perform public.drain_queue(p_except => ticket.id);
+        perform public.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
     else
         update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
         if ticket.status = 'waiting' and p_may_assign then
@@ -153,9 +155,15 @@ set search_path = ''
 as $$
 declare
     current_chat jsonb := public.conversation_of_visitor(p_visitor);
-    may_assign boolean;
+    -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
+    may_assign boolean := current_chat ->> 'session_id' = p_session_id::text and current_chat ->> 'status' <> 'open';
     answer jsonb;
 begin
+    if may_assign then
+        perform public.lock_assignment();
+        -- Another conversation may have begun while this one waited for the lock.
+        current_chat := public.conversation_of_visitor(p_visitor);
+    end if;
     if current_chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     elsif (current_chat ->> 'session_id')::uuid <> p_session_id then
@@ -168,12 +176,6 @@ begin
             raise sqlstate 'PT409' using message = 'conversation_moved_on';
         end if;
         return answer;
-    end if;
-    -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock. A ticket that
-    -- is closed between this look and the row lock waits for the next sweep.
-    may_assign := (current_chat ->> 'status') <> 'open';
-    if may_assign then
-        perform public.lock_assignment();
     end if;
     return public.post_as_customer(p_session_id, p_client_message_id, p_message, p_image, may_assign);
 end $$;
@@ -298,6 +300,6 @@ select public.limit_functions(array[
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', 'cbafce2f8033');
+select public.record_script('functions/chat.sql', 'a51ca867c5bb');
 
 notify pgrst, 'reload schema';

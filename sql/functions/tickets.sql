@@ -78,7 +78,7 @@ as $$
 $$;
 
 -- The queue of an agent: counts of each view, the rows of one ('mine', 'unassigned' or 'all'), and for 'all' the
--- tickets closed last, a third as many. Unassigned rows stand longest waiting first, the others newest message first.
+-- tickets closed last, a third as many. Unassigned rows stand as they are handed out, the others newest message first.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -95,18 +95,21 @@ as $$
             from public.tickets where status <> 'closed'
         ),
         'rows', (
-            select coalesce(jsonb_agg(row_json order by
-                case when p_view = 'unassigned' then row_json ->> 'awaiting_since' end,
-                row_json -> 'last' ->> 'created_at' desc), '[]')
+            select coalesce(jsonb_agg(row_json order by place, row_json -> 'last' ->> 'created_at' desc), '[]')
             from (
-                select public.queue_row_json(t, p_agent_id) as row_json
+                select
+                    public.queue_row_json(t, p_agent_id) as row_json,
+                    -- As in drain_queue.
+                    case when p_view = 'unassigned' then
+                        row(t.awaiting_since is null, coalesce(t.awaiting_since, t.created_at), t.number)
+                    end as place
                 from public.tickets t
                 where t.status <> 'closed' and case p_view
                     when 'mine' then t.assigned_agent_id = p_agent_id
                     when 'unassigned' then t.status = 'waiting'
                     else true
                 end
-                order by case when p_view = 'unassigned' then t.awaiting_since end, t.updated_at desc
+                order by place, t.updated_at desc
                 limit p_limit
             ) as chosen
         ),
@@ -327,7 +330,8 @@ as $$
 declare
     detail jsonb := jsonb_build_object('actor', p_actor, 'agent', public.agent_json(p_agent_id));
 begin
-    update public.tickets set status = 'closed', closed_at = clock_timestamp(), awaiting_since = null
+    update public.tickets set
+        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
     where id = p_ticket.id;
     update public.user_sessions set status = 'ended' where session_id = p_ticket.session_id;
     perform public.append_message(
@@ -414,6 +418,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', '7dd1e40f164b');
+select public.record_script('functions/tickets.sql', 'ee1cdd1486c5');
 
 notify pgrst, 'reload schema';

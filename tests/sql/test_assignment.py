@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 
 from supportchat.database import Conflict, Database
-from tests.cast import Agent, Cast, Visitor
+from tests.cast import Agent, Cast, Visitor, new_id
+
+
+@pytest.fixture
+def process(database: Database, rows: Any) -> str:
+    """A server process that has reported for a minute: without one, nothing goes back to the queue."""
+    process_id = new_id()
+    report(database, process_id)
+    rows("update server_processes set started_at = now() - interval '1 minute' where process_id = %s", process_id)
+    return process_id
+
+
+def report(database: Database, process_id: str) -> None:
+    database.call("report_process", process_id=process_id, sockets=0, sessions=[], token_hashes=[])
 
 
 def started(cast: Cast, count: int) -> list[Visitor]:
@@ -43,7 +56,7 @@ def test_nobody_gets_more_than_their_limit(cast: Cast, alice: Agent) -> None:
 
 
 def test_a_reopened_ticket_that_had_no_answer_waits_again_and_is_returned_when_its_agent_leaves(
-    cast: Cast, database: Database, alice: Agent, rows: Any
+    cast: Cast, database: Database, alice: Agent, rows: Any, process: str
 ) -> None:
     answered, unanswered = started(cast, 2)
     alice.reply(answered.chat["number"])
@@ -97,7 +110,7 @@ def test_the_sweep_serves_the_queue_when_somebody_comes(cast: Cast, bob: Agent, 
 
 
 def test_an_agent_who_leaves_loses_unanswered_tickets_only(
-    cast: Cast, alice: Agent, database: Database, rows: Any
+    cast: Cast, alice: Agent, database: Database, rows: Any, process: str
 ) -> None:
     answered, unanswered = started(cast, 2)
     alice.reply(answered.chat["number"])
@@ -109,7 +122,7 @@ def test_an_agent_who_leaves_loses_unanswered_tickets_only(
 
 
 def test_who_claims_a_ticket_without_an_open_page_keeps_it_for_ten_minutes(
-    cast: Cast, bob: Agent, database: Database, rows: Any
+    cast: Cast, bob: Agent, database: Database, rows: Any, process: str
 ) -> None:
     [vera] = started(cast, 1)
     database.call("open_agent_session", agent_id=bob.id, token_hash=bob.token_hash)
@@ -120,8 +133,22 @@ def test_who_claims_a_ticket_without_an_open_page_keeps_it_for_ten_minutes(
     assert database.call("sweep_assignment")["returned"] == 1
 
 
+def test_a_ticket_that_was_assigned_while_the_lease_was_ending_goes_back_at_once(
+    cast: Cast, alice: Agent, database: Database, rows: Any, process: str
+) -> None:
+    [vera] = started(cast, 1)
+    leave(rows, alice)
+    # The choice was made while the lease still held, and the ticket given after a wait for a lock.
+    rows(
+        "update tickets set assigned_at = lease_expires_at + interval '3 seconds'"
+        " from agents where agents.id = assigned_agent_id"
+    )
+    assert database.call("sweep_assignment")["returned"] == 1
+    assert vera.chat["status"] == "waiting"
+
+
 def test_a_returned_ticket_keeps_its_place_before_younger_ones(
-    cast: Cast, alice: Agent, bob: Agent, database: Database, rows: Any
+    cast: Cast, alice: Agent, bob: Agent, database: Database, rows: Any, process: str
 ) -> None:
     [first] = started(cast, 1)
     leave(rows, alice)
@@ -134,6 +161,26 @@ def test_an_agent_who_comes_back_in_time_loses_nothing(cast: Cast, alice: Agent,
     started(cast, 1)
     alice.come()
     assert database.call("sweep_assignment") == {"returned": 0, "assigned": 0}
+
+
+def test_an_outage_takes_no_ticket_from_agents_whose_pages_have_had_no_time_to_come_back(
+    cast: Cast, alice: Agent, database: Database, rows: Any, process: str
+) -> None:
+    started(cast, 1)
+    leave(rows, alice)
+    rows("update server_processes set seen_at = now() - interval '40 seconds'")
+    assert database.call("sweep_assignment")["returned"] == 0  # before anybody has reported
+    report(database, process)
+    report(database, new_id())
+    assert database.call("sweep_assignment")["returned"] == 0
+    rows("update server_processes set started_at = now() - interval '21 seconds' where process_id = %s", process)
+    assert database.call("sweep_assignment")["returned"] == 1
+
+
+def test_a_process_that_reports_in_time_has_run_since_it_started(database: Database, rows: Any, process: str) -> None:
+    rows("update server_processes set seen_at = now() - interval '24 seconds'")
+    report(database, process)
+    assert rows("select started_at < now() - interval '50 seconds' from server_processes") == [(True,)]
 
 
 def test_two_claims_have_one_winner_and_the_other_is_told_who(cast: Cast, bob: Agent, carol: Agent) -> None:
@@ -234,11 +281,44 @@ def test_a_ticket_that_was_given_back_does_not_come_straight_back(
     assert database.call("sweep_assignment")["assigned"] == 1  # alice may be asked again by now
 
 
+def test_what_was_given_back_before_the_chat_ended_is_forgotten_when_the_customer_comes_again(
+    cast: Cast, database: Database, alice: Agent, rows: Any
+) -> None:
+    [vera] = started(cast, 1)
+    alice.call("unassign_ticket", number=vera.chat["number"])
+    database.call("close_chat", visitor=vera.key)
+    assert rows("select given_back_by from tickets") == [(None,)]
+    rows("update tickets set given_back_by = %s", alice.id)  # as an earlier version left it behind
+    vera.post("One more thing")
+    assert owners([vera]) == ["Alice Kern"]
+
+
+def test_who_says_that_they_are_available_again_is_given_what_they_gave_back(
+    cast: Cast, database: Database, alice: Agent
+) -> None:
+    [vera] = started(cast, 1)
+    alice.call("unassign_ticket", number=vera.chat["number"])
+    alice.call("set_availability", availability="available")  # as they were already
+    assert owners([vera]) == [""]
+    alice.call("set_availability", availability="away")
+    alice.call("set_availability", availability="available")
+    assert owners([vera]) == ["Alice Kern"]
+
+
 def test_a_long_queue_is_handed_out_in_portions(cast: Cast, database: Database, alice: Agent, rows: Any) -> None:
     rows("update agents set max_tickets = 0")
     started(cast, 52)
     rows("update agents set max_tickets = 100")
     assert [database.call("sweep_assignment")["assigned"] for _ in range(3)] == [50, 2, 0]
+
+
+def test_many_tickets_of_who_leaves_go_back_in_portions(
+    cast: Cast, database: Database, alice: Agent, rows: Any, process: str
+) -> None:
+    rows("update agents set max_tickets = 100")
+    started(cast, 52)
+    leave(rows, alice)
+    assert [database.call("sweep_assignment")["returned"] for _ in range(3)] == [50, 2, 0]
 
 
 def test_who_came_first_is_served_first_also_before_the_next_sweep(cast: Cast, alice: Agent, rows: Any) -> None:
@@ -263,6 +343,25 @@ def test_what_was_given_back_keeps_nobody_behind_it_waiting(
     [other] = started(cast, 1)
     database.call("sweep_assignment")
     assert owners([*visitors, other]) == ["", "", "", "Alice Kern"]
+
+
+def test_who_waits_for_an_answer_stands_before_what_was_answered_and_given_back(
+    cast: Cast, database: Database, alice: Agent, bob: Agent, rows: Any
+) -> None:
+    answered = started(cast, 2)
+    alice.call("set_availability", availability="away")
+    [waiting] = started(cast, 1)
+    for visitor in answered:
+        alice.reply(visitor.chat["number"])
+        alice.call("unassign_ticket", number=visitor.chat["number"])
+    queue = [waiting, *answered]
+    assert [visitor.chat["queue_position"] for visitor in queue] == [1, 2, 3]
+    shown = bob.call("list_tickets", view="unassigned")["rows"]
+    assert [row["number"] for row in shown] == [visitor.chat["number"] for visitor in queue]
+    rows("update agents set max_tickets = 1")
+    bob.come()
+    database.call("sweep_assignment")
+    assert owners(queue) == ["Bob Ortiz", "", ""]
 
 
 def test_who_logs_out_is_given_nothing_more(cast: Cast, database: Database, alice: Agent) -> None:

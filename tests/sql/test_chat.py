@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
-from supportchat.database import Conflict, Database, Invalid, NotFound
+from supportchat.database import Conflict, Database, Invalid, NotFound, Unavailable
 from tests.cast import Agent, Cast, new_id
 
 
@@ -156,6 +157,50 @@ def test_a_page_that_shows_an_older_chat_is_told_so(cast: Cast, database: Databa
     vera.start("Something new")
     with pytest.raises(Conflict, match="conversation_moved_on"):
         vera.post("To the old one", session_id=older)
+
+
+def waits(rows: Any, count: int, call: Future[Any]) -> None:
+    """Wait until so many calls wait for a lock; `call` is the one that has come last."""
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    while rows(waiting) != [(count,)]:
+        assert not call.done()
+
+
+def test_an_older_chat_stays_closed_when_another_one_begins_while_its_message_waits(
+    cast: Cast, database: Database, database_url: str, rows: Any
+) -> None:
+    vera = cast.visitor()
+    older = vera.start()["session_id"]
+    database.call("close_chat", visitor=vera.key)
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(2) as pool:
+        other.execute("select public.lock_assignment()")
+        start = pool.submit(vera.start, "Something new")
+        waits(rows, 1, start)
+        message = pool.submit(vera.post, "To the old one", session_id=older)
+        waits(rows, 2, message)
+        other.rollback()
+        with pytest.raises(Conflict, match="conversation_moved_on"):
+            message.result()
+        assert start.result()["session_id"] != older
+    assert rows("select status from tickets order by number") == [("closed",), ("waiting",)]
+
+
+def test_a_message_to_a_chat_that_ends_while_it_waits_is_asked_for_again(
+    cast: Cast, alice: Agent, database_url: str, rows: Any
+) -> None:
+    vera, once = cast.visitor(), new_id()
+    session_id = vera.start()["session_id"]
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select from public.user_sessions for update")
+        message = pool.submit(vera.post, "Still there?", session_id=session_id, client_message_id=once)
+        waits(rows, 1, message)
+        other.execute("update public.tickets set status = 'closed'")
+        other.commit()
+        with pytest.raises(Unavailable):
+            message.result()
+    assert rows("select count(*) from chat_messages where message = 'Still there?'") == [(0,)]
+    assert not vera.post("Still there?", client_message_id=once)["duplicate"]
+    assert vera.chat["status"] == "open"
 
 
 def test_messages_come_in_pages_before_and_after_a_seq(cast: Cast, database: Database) -> None:

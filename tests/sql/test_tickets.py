@@ -58,6 +58,24 @@ def test_a_reply_marks_the_conversation_as_answered_and_read(vera: Visitor, alic
     assert rows("select awaiting_since is not null from tickets") == [(True,)]
 
 
+def test_messages_leave_the_version_of_a_ticket_alone_and_other_changes_count_it(
+    vera: Visitor, alice: Agent, database: Database, rows: Any
+) -> None:
+    number, version = vera.chat["number"], vera.chat["version"]
+    seen, moments = set(), set()
+    for say in (vera.post, lambda text: alice.reply(number, text), vera.post):
+        say("And so on")
+        seen.add(database.call("desk_fingerprint"))
+        moments.add(rows("select updated_at from tickets")[0])
+    assert vera.chat["version"] == version
+    assert len(seen) == len(moments) == 3
+    alice.call("unassign_ticket", number=number)
+    assert vera.chat["version"] == version + 1
+    alice.call("assign_ticket", number=number, assignee_id=alice.id)
+    alice.call("close_ticket", number=number)
+    assert vera.chat["version"] == version + 3
+
+
 def test_a_note_stands_after_the_last_message_and_is_in_no_message(vera: Visitor, alice: Agent) -> None:
     before = vera.lines
     written = note(alice, vera.chat["number"])
