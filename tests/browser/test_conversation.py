@@ -248,14 +248,20 @@ def test_a_picture_has_the_box_that_it_fills(vera: Customer, tmp_path: Path) -> 
     assert (box["width"], box["height"]) == (135, 360)
 
 
-def test_a_long_conversation_is_read_back_page_by_page(alice: Agent, vera: Customer, rows: Any) -> None:
+def start_a_long_one(vera: Customer, rows: Any, length: int) -> None:
+    """Show a conversation of so many lines, the first of which is "The very first"."""
     vera.start("The very first")
     rows(
         "insert into chat_messages (session_id, seq, sender, message)"
-        " select session_id, n, 'user', 'line ' || n from user_sessions, generate_series(3, 120) n"
+        " select session_id, n, 'user', 'line ' || n from user_sessions, generate_series(3, %s) n",
+        length,
     )
-    rows("update user_sessions set last_seq = 120")
+    rows("update user_sessions set last_seq = %s", length)
     vera.page.reload()
+
+
+def test_a_long_conversation_is_read_back_page_by_page(alice: Agent, vera: Customer, rows: Any) -> None:
+    start_a_long_one(vera, rows, 120)
     expect(vera.messages.last).to_be_in_viewport()
     for count in (100, 120):
         vera.page.get_by_role("link", name="Show earlier messages").click()
@@ -267,13 +273,7 @@ def test_a_long_conversation_is_read_back_page_by_page(alice: Agent, vera: Custo
 def test_a_message_that_comes_while_one_reads_further_up_does_not_move_the_page(
     alice: Agent, vera: Customer, rows: Any
 ) -> None:
-    vera.start("The very first")
-    rows(
-        "insert into chat_messages (session_id, seq, sender, message)"
-        " select session_id, n, 'user', 'line ' || n from user_sessions, generate_series(3, 40) n"
-    )
-    rows("update user_sessions set last_seq = 40")
-    vera.page.reload()
+    start_a_long_one(vera, rows, 40)
     vera.is_live()
     timeline = vera.page.locator("[data-timeline]")
     timeline.evaluate("element => { element.scrollTop = 300 }")
@@ -288,13 +288,7 @@ def test_a_message_that_comes_while_one_reads_further_up_does_not_move_the_page(
 
 @pytest.mark.mode("postgres")
 def test_who_goes_down_to_a_new_message_keeps_the_focus(alice: Agent, vera: Customer, rows: Any) -> None:
-    vera.start("The very first")
-    rows(
-        "insert into chat_messages (session_id, seq, sender, message)"
-        " select session_id, n, 'user', 'line ' || n from user_sessions, generate_series(3, 40) n"
-    )
-    rows("update user_sessions set last_seq = 40")
-    vera.page.reload()
+    start_a_long_one(vera, rows, 40)
     vera.is_live()
     alice.open()
     timeline, jump = vera.page.locator("[data-timeline]"), vera.page.locator("[data-jump]")
