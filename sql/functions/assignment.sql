@@ -183,7 +183,7 @@ begin
     for candidate in
         select id, session_id, given_back_by from public.tickets
         where status = 'waiting' and id is distinct from p_except
-        order by awaiting_since is null, coalesce(awaiting_since, created_at), number
+        order by awaiting_since nulls last, number
     loop
         continue when candidate.given_back_by = any (unhelpful);
         exit when given = 50 or public.next_agent() is null;
@@ -273,6 +273,6 @@ select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', '26f972277e11');
+select public.record_script('functions/assignment.sql', '3055f8809b85');
 
 notify pgrst, 'reload schema';

@@ -27,8 +27,8 @@ as $$
         'queue_position', case when t.status = 'waiting' then (
             select count(*) from public.tickets earlier
             where earlier.status = 'waiting'
-                and (earlier.awaiting_since is null, coalesce(earlier.awaiting_since, earlier.created_at), earlier.number)
-                    <= (t.awaiting_since is null, coalesce(t.awaiting_since, t.created_at), t.number)
+                -- The order of drain_queue.
+                and (coalesce(earlier.awaiting_since, 'infinity'), earlier.number) <= (coalesce(t.awaiting_since, 'infinity'), t.number)
         ) end,
         'last_seq', s.last_seq,
         'last_note_no', s.last_note_no,
@@ -300,6 +300,6 @@ select public.limit_functions(array[
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', 'a51ca867c5bb');
+select public.record_script('functions/chat.sql', '013fe6ebb037');
 
 notify pgrst, 'reload schema';

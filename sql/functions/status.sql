@@ -79,7 +79,7 @@ as $$
     select jsonb_build_object(
         'waiting', count(*) filter (where status = 'waiting'),
         'open', count(*) filter (where status = 'open'),
-        'longest_wait_seconds', extract(epoch from now() - min(coalesce(awaiting_since, created_at)) filter (where status = 'waiting'))::integer,
+        'longest_wait_seconds', extract(epoch from now() - min(awaiting_since) filter (where status = 'waiting'))::integer,
         'first_reply_seconds', public.median_first_reply(date_trunc('day', now())),
         'agents', public.list_agents(),
         'reason', public.unassigned_reason(),
@@ -234,7 +234,7 @@ select public.limit_functions(array[
     'desk_fingerprint', 'applied_scripts', 'missing_functions'
 ]);
 
-select public.record_script('functions/status.sql', '072707b90a31');
+select public.record_script('functions/status.sql', 'c48d5e6966ea');
 
 notify pgrst, 'reload schema';
 

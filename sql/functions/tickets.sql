@@ -99,10 +99,8 @@ as $$
             from (
                 select
                     public.queue_row_json(t, p_agent_id) as row_json,
-                    -- As in drain_queue.
-                    case when p_view = 'unassigned' then
-                        row(t.awaiting_since is null, coalesce(t.awaiting_since, t.created_at), t.number)
-                    end as place
+                    -- The order of drain_queue.
+                    case when p_view = 'unassigned' then row(coalesce(t.awaiting_since, 'infinity'), t.number) end as place
                 from public.tickets t
                 where t.status <> 'closed' and case p_view
                     when 'mine' then t.assigned_agent_id = p_agent_id
@@ -418,6 +416,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', 'ee1cdd1486c5');
+select public.record_script('functions/tickets.sql', 'c3d5b9a7184a');
 
 notify pgrst, 'reload schema';

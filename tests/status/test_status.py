@@ -12,7 +12,7 @@ from supportchat.database import Database
 from supportchat.images.stores import FileStore
 from supportchat.status.checks import Check, Checks
 from supportchat.status.routes import headline
-from tests.cast import Agent, new_id
+from tests.cast import Agent, Cast, new_id
 from tests.web import Web
 
 
@@ -173,6 +173,21 @@ def test_machines_learn_whether_it_lives_and_can_serve(web: Web, rows: Any) -> N
     assert browser.get("/healthz").status_code == 200
     answer = browser.get("/readyz")
     assert (answer.status_code, answer.get_json()["reason"]) == (503, "schema_missing")
+
+
+def test_who_has_an_answer_does_not_wait_for_one(web: Web, cast: Cast, alice: Agent, rows: Any) -> None:
+    admin = web.agent("carol")
+    assert "nobody waits" in admin.get("/status").text
+    answered, waiting = cast.visitor(), cast.visitor()
+    answered.start()
+    alice.reply(answered.chat["number"])
+    alice.call("unassign_ticket", number=answered.chat["number"])
+    rows("update tickets set created_at = now() - interval '3 hours'")
+    assert "all are answered" in admin.get("/status").text
+    alice.call("set_availability", availability="away")
+    waiting.start()
+    rows("update tickets set awaiting_since = now() - interval '5 minutes' where awaiting_since is not null")
+    assert "longest 5 min" in admin.get("/status").text
 
 
 def test_a_processs_sockets_are_counted_until_it_goes(database: Database) -> None:
