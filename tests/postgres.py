@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +16,24 @@ from supportchat.embedded import EmbeddedPostgres
 # How a database is copied: file by file takes a tenth of the time that the way through the log takes.
 COPY = "strategy file_copy"
 # A lost test database is no loss.
-FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+FAST = (
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_connections=200",
+    "min_wal_size=32MB",
+    "max_wal_size=64MB",
+)
+# Where a folder lies in memory, on Linux: a database is copied there in a fifth of the time.
+MEMORY = Path("/dev/shm")
+ENOUGH_BYTES = 4 * 1024**3
 
 
 @contextlib.contextmanager
 def running_postgres() -> Iterator[EmbeddedPostgres]:
     """Give a fresh cluster that runs."""
-    with open_folder() as folder:
+    is_roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
+    with open_folder(MEMORY if is_roomy else None) as folder:
         postgres = EmbeddedPostgres(folder, *FAST)
         postgres.start()
         try:
@@ -30,12 +43,14 @@ def running_postgres() -> Iterator[EmbeddedPostgres]:
 
 
 @contextlib.contextmanager
-def open_folder() -> Iterator[Path]:
+def open_folder(parent: Path | None = None) -> Iterator[Path]:
     """Give a folder that the user whom Postgres runs as for root can reach.
 
     Not under pytest's own: a second pytest, as it starts, locks that user out of everything in there.
+
+    :param parent: where to make it; by default where temporary folders lie.
     """
-    with tempfile.TemporaryDirectory(prefix="supportchat-test-") as name:
+    with tempfile.TemporaryDirectory(prefix="supportchat-test-", dir=parent) as name:
         Path(name).chmod(0o711)
         yield Path(name)
 
