@@ -22,7 +22,7 @@ from supportchat.config import ROOT, Config
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.security import own_origin
 from tests.cast import Agent, new_id
-from tests.web import ORIGIN, Browser, Web
+from tests.web import ORIGIN, Browser, Web, token_in
 
 POLICIES = {"anyone", "visitor", "agent", "admin"}
 UNSAFE = ("POST", "DELETE")
@@ -165,7 +165,7 @@ def test_an_expired_form_is_answered_with_the_text_still_in_it(web: Web, rows: A
     assert "A long story" in page
     again = browser.client.post(
         "/chat/messages",
-        data={"message": "A long story", "csrf_token": re.findall(r'name="csrf_token" value="([^"]+)"', page)[0]},
+        data={"message": "A long story", "csrf_token": token_in(page)},
         headers={"Origin": ORIGIN},
     )
     assert again.status_code == 303
@@ -309,7 +309,7 @@ def test_public_url_is_the_origin_behind_a_proxy(config: Config) -> None:
     app = create_app(replace(config, public_url="https://chat.example.com"))
     browser = Browser(app)
     page = browser.client.get("/chat", base_url="https://chat.example.com").get_data(as_text=True)
-    token = re.findall(r'name="csrf_token" value="([^"]+)"', page)[0]
+    token = token_in(page)
 
     def start(origin: str) -> int:
         return browser.client.post(

@@ -14,6 +14,12 @@ from .cast import PASSWORD, email_of
 ORIGIN = "http://localhost"
 
 
+def token_in(page: str) -> str:
+    """Give the token of the forms in a page, nothing when it has none."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    return found[1] if found else ""
+
+
 class Browser:
     """One browser with its cookies. Posts carry origin and token, as those of a real page do."""
 
@@ -24,8 +30,7 @@ class Browser:
     def get(self, path: str, **arguments: Any) -> TestResponse:
         """Load a page."""
         answer = self.client.get(path, **arguments)
-        found = re.search(rb'name="csrf_token" value="([^"]+)"', answer.get_data())
-        self._token = found[1].decode() if found else self._token
+        self._token = token_in(answer.get_data().decode(errors="replace")) or self._token
         answer.close()
         return answer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from supportchat import auth, create_app
 from supportchat.config import Config
 from supportchat.database.postgres import PostgresDatabase
 from tests.cast import PASSWORD, Cast
-from tests.web import Browser, Web
+from tests.web import Browser, Web, token_in
 
 
 def login(web: Web, **fields: str) -> Any:
@@ -130,8 +129,7 @@ def test_a_login_form_that_was_open_for_too_long_can_be_sent_again(web: Web) -> 
     assert "Log in once more" in page
     assert 'value="alice@example.com"' in page
     assert PASSWORD not in page
-    [token] = re.findall(r'name="csrf_token" value="([^"]+)"', page)
-    browser._token = token
+    browser._token = token_in(page)
     assert browser.post("/agent/login", email="alice@example.com", password=PASSWORD).location == "/agent"
 
 

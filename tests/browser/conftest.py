@@ -14,11 +14,11 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, 
 
 from tests.cast import PASSWORD, email_of
 from tests.server import Server
+from tests.web import token_in
 
 # A sandbox does not start as root, and the rest would ask the network for things that no test needs.
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SECOND = 1000
-TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
 def chromium() -> str | None:
@@ -141,8 +141,8 @@ class Agent(Window):
     def log_in_unseen(self, name: str) -> None:
         """Log in where the page does not notice, as in another tab. Whoever was logged in is so no more."""
         login, request = f"{self.url}/agent/login", self.context.request
-        token = TOKEN.findall(request.get(login).text())[0]
-        fields = {"email": email_of(name), "password": PASSWORD, "csrf_token": token}
+        fields: dict[str, Any] = {"email": email_of(name), "password": PASSWORD}
+        fields["csrf_token"] = token_in(request.get(login).text())
         assert request.post(login, form=fields, headers={"Origin": self.url}, max_redirects=0).status == 303
 
     def row(self, number: int = 1001) -> Locator:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from tests.cast import Cast
 from tests.conftest import Place
 from tests.server import Server
 from tests.supabase.storage import Storage
-from tests.web import Web
+from tests.web import Web, token_in
 
 pytestmark = pytest.mark.mode("supabase")
 
@@ -197,7 +196,7 @@ class Live:
 
     def _post(self, path: str, files: Any = None, **data: str) -> httpx.Response:
         page = self._http.get("/chat").text
-        token = re.findall(r'name="csrf_token" value="([^"]+)"', page)[0]
+        token = token_in(page)
         return self._http.post(path, data={"csrf_token": token, **data}, files=files, headers={"HX-Request": "true"})
 
 
