@@ -35,7 +35,7 @@ NAME = "supportchat"
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 # Postgres' own, so that sorting does not depend on the machine.
-LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+LOCALE: tuple[str, ...] = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 LONGEST_SOCKET_PATH = 100  # in bytes; sun_path holds 104 to 108, by system
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from supportchat import embedded
 from supportchat.embedded import EmbeddedPostgres
 
 # How a database is copied: file by file takes a tenth of the time that the way through the log takes.
@@ -27,6 +28,10 @@ FAST = (
 # Where a folder lies in memory, on Linux: a database is copied there in a fifth of the time.
 MEMORY = Path("/dev/shm")
 ENOUGH_BYTES = 4 * 1024**3
+# Another Postgres than the embedded one: POSTGRES_BIN=/usr/lib/postgresql/15/bin bin/test tests/sql
+if "POSTGRES_BIN" in os.environ:
+    embedded._binary = lambda name: Path(os.environ["POSTGRES_BIN"]) / name
+    embedded.LOCALE = ("--locale=C",)
 
 
 @contextlib.contextmanager
