@@ -158,6 +158,11 @@ def _conninfo(name: str, value: str) -> str:
         conninfo_to_dict(value)
     except psycopg.ProgrammingError as error:
         # Not in the words of the driver, which may hold the password.
+        if "pgbouncer=" in value:
+            raise ConfigError(
+                f"{name} is written for Prisma: leave ?pgbouncer=true out, and take the string of the session pooler"
+                " (port 5432)."
+            ) from error
         raise ConfigError(
             f"{name} is no connection string: write it like postgresql://user:password@host/database, with %25 for %"
             " and so on."

@@ -38,6 +38,7 @@ SENTENCES = {
     "value_refused": "One of the values cannot be stored like this. Check them and try again.",
     "database_unavailable": "We cannot reach our database just now. Nothing is lost: try again in a moment.",
     "key_refused": "Our database refuses us just now. Nothing is lost. An admin finds on the status page what to do.",
+    "schema_not_exposed": "Our database is closed to us just now. An admin finds on the status page what to do.",
     "schema_missing": "The database is not set up completely. An admin finds on the status page what to run.",
     "no_room": "Our disk is full just now. Nothing is lost: try again in a few minutes.",
     "not_found": "There is nothing at this address.",

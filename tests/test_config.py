@@ -143,6 +143,11 @@ def test_what_is_no_connection_string_is_refused_without_showing_the_password(ur
     assert "p%ss" not in str(refused.value)
 
 
+def test_a_connection_string_for_prisma_is_known() -> None:
+    with pytest.raises(ConfigError, match=r"DATABASE_URL .* leave \?pgbouncer=true out"):
+        Config.from_environment({"DATABASE_URL": "postgresql://u:p@host:6543/postgres?pgbouncer=true"})
+
+
 def test_a_host_that_is_no_name_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"Cannot listen on ü+ port .* Set HOST"):
         check_port("ü" * 70, free_port())

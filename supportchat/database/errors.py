@@ -28,6 +28,8 @@ class Unavailable(DatabaseError):
     """The database cannot answer now; the same call may succeed later."""
 
 
+# What the first statement on a connection fails with after the server has been restarted.
+RESTARTED = ("57P01", "57P02", "57P03")
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNAVAILABLE_CLASSES = ("08", "53", "57", "58", "40", "XX")
 _UNAVAILABLE = ("55P03", "25006")

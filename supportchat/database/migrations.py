@@ -30,6 +30,7 @@ SCRIPTS = (
     "functions/agents.sql",
     "functions/status.sql",
 )
+BASE = SCRIPTS[0]
 STAMP = re.compile(r"(?<=^select public\.record_script\(')([\w/]+\.sql)', '([0-9a-f]{12})(?='\);$)", re.MULTILINE)
 REFERENCES = {"user_sessions": "conversation", "agents": "agent", "visitors": "browser", "chat_images": "picture"}
 
@@ -84,7 +85,10 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look) -> list[str]:
         # Two servers that start at once must not both create the tables.
         connection.execute("select pg_advisory_xact_lock(7308332044)")
         applied = _applied(connection)
-        missing = {name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp}
+        lacking = {BASE} if _lacks_bucket(connection) else set()
+        missing = {
+            name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp or name in lacking
+        }
         for name in missing:
             try:
                 connection.execute(script_text(name).encode())
@@ -94,7 +98,17 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look) -> list[str]:
         for name, right in missing.items():
             # What the script has recorded itself, unless somebody has changed it and not stamped it.
             connection.execute("select public.record_script(%s, %s)", (name, right))
+        # PostgREST may have missed it before; somebody who runs this because it says so must not have to know.
+        connection.execute("notify pgrst, 'reload schema'")
     return list(missing)
+
+
+def _lacks_bucket(connection: psycopg.Connection[Any]) -> bool:
+    # Deleted since, or not made yet because the project's Storage had not set itself up.
+    if connection.execute("select to_regprocedure('public.check_bucket()')").fetchone() == (None,):
+        return False
+    [bucket] = connection.execute("select public.check_bucket()").fetchone() or (None,)
+    return bucket is not None and not bucket["exists"]
 
 
 def describe_failure(error: psycopg.Error) -> str:

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from . import REPEATABLE
-from .errors import Invalid, Unavailable, error_for
+from .errors import RESTARTED, Invalid, Unavailable, error_for
 
 CALL_SECONDS = 5.0  # the wait for a connection and the statement's own timeout fit into it
 VOID = 2278  # the type oid of a function that returns nothing
@@ -70,7 +70,8 @@ class PostgresDatabase:
         try:
             return self._run(function, arguments)
         except psycopg.OperationalError as error:
-            if error.sqlstate is not None or function not in REPEATABLE or isinstance(error, PoolTimeout):
+            has_died = error.sqlstate is None or error.sqlstate in RESTARTED
+            if not has_died or function not in REPEATABLE or isinstance(error, PoolTimeout):
                 raise
             # The connection had died. Its neighbours have too, most likely: throw the dead ones out.
             self._pool.check()

@@ -14,7 +14,7 @@ from postgrest.exceptions import APIError
 
 from ..project import Places, Project
 from . import REPEATABLE
-from .errors import DatabaseError, Invalid, Unavailable, error_for
+from .errors import RESTARTED, DatabaseError, Invalid, Unavailable, error_for
 
 CALL_SECONDS = 5.0
 PLACES = 40
@@ -23,9 +23,11 @@ FIRST_PAUSE = 0.1
 
 # What the gateway answers while PostgREST does not, by HTTP status: `PostgrestTransport` gives it as the error's code.
 # https://docs.postgrest.org/en/stable/references/errors.html has the PGRST codes.
-_PASSING = ("429", "502", "503", "504", "520", "521", "522", "524", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
+_GATEWAY = ("429", "502", "503", "504", "520", "521", "522", "524")
+_PASSING = (*_GATEWAY, "PGRST000", "PGRST001", "PGRST002", "PGRST003", *RESTARTED)
 _KEY_REFUSED = ("401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303")
-_SCHEMA_MISSING = ("PGRST106", "PGRST202", "PGRST203", "42501")
+_NOT_EXPOSED = ("PGRST106", "3F000")
+_SCHEMA_MISSING = ("PGRST202", "PGRST203", "42501")
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
 
@@ -72,14 +74,24 @@ def _may_try_again(function: str, error: Exception) -> bool:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         return True
     if isinstance(error, APIError):
+        if _is_ahead_of_time(error):
+            return True  # refused before anything began
         return error.code in _PASSING and function in REPEATABLE
     return isinstance(error, httpx.TransportError) and function in REPEATABLE
 
 
+def _is_ahead_of_time(error: APIError) -> bool:
+    # The gateway has a token made for each request with a key of the new kind, and PostgREST's clock is behind now and
+    # then: https://github.com/supabase/supabase/issues/49655. The same request succeeds a moment later.
+    return error.code == "PGRST303" and re.search("issued at future|not yet valid", error.message or "") is not None
+
+
 def _translated(error: APIError | Exception) -> Exception:
-    if not isinstance(error, APIError):
+    if not isinstance(error, APIError) or _is_ahead_of_time(error):
         return Unavailable("database_unavailable", type(error).__name__)
     code, message = error.code or "", error.message or ""
+    if code in _NOT_EXPOSED:
+        return Unavailable("schema_not_exposed", message)
     if code in _SCHEMA_MISSING:
         named = re.search(r"public\.(\w+)", message)
         return Unavailable("schema_missing", named[1] if named else message)

@@ -155,4 +155,6 @@ def _refusal(answer: httpx.Response) -> StorageApiError:
         body = answer.json()
         return StorageApiError(body["message"], body["error"], body["statusCode"])
     except (KeyError, TypeError, ValueError):
-        return StorageApiError(f"HTTP {answer.status_code}", "InternalError", answer.status_code)
+        # Not Storage, but something before it: its "not found" says nothing about a picture or the bucket.
+        status = 502 if answer.status_code == 404 else answer.status_code
+        return StorageApiError(f"HTTP {answer.status_code}", "InternalError", status)

@@ -84,6 +84,9 @@ class Checks:
         if error.code == "schema_missing":
             mend = "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README."
             return f"A function, a table or the right to use it is missing: {error.detail}", mend
+        if error.code == "schema_not_exposed":
+            mend = "Turn the project's Data API on, and expose the schema public (Settings, Data API)."
+            return f"The project's Data API is off, or does not expose our schema: {error.detail}", mend
         if error.code == "key_refused":
             mend = "Set SUPABASE_SECRET_KEY to the secret key of the project (Settings, API Keys), and start again."
             return "The project refuses our key.", mend
@@ -103,7 +106,7 @@ class Checks:
         names = ", ".join(f"sql/{name}" for name in missing)
         return (
             "warn",
-            f"{names} differs from what was applied last",
+            f"{names} {'differs' if len(missing) == 1 else 'differ'} from what was applied last",
             "Run bin/migrate, or paste the script into the SQL editor. It is safe to run again and loses no row.",
             missing[0],
         )

@@ -110,6 +110,21 @@ def test_a_call_that_may_not_run_twice_is_not(cast: Cast, alice: Agent, bob: Age
         alice.call("unassign_ticket", number=number)
 
 
+def test_what_was_refused_before_it_began_is_tried_again_whatever_it_is(
+    cast: Cast, alice: Agent, rest: Rest, rows: Any
+) -> None:
+    # A clock of the project that is behind: https://github.com/supabase/supabase/issues/49655
+    number = cast.visitor().start("Hello")["number"]
+    rest.answer_with(401, {"code": "PGRST303", "message": "JWT issued at future"}, only="unassign_ticket", times=2)
+    alice.call("unassign_ticket", number=number)
+    assert rows("select status from tickets") == [("waiting",)]
+
+
+def test_a_restart_of_the_database_fails_no_call_that_may_run_twice(database: Database, rest: Rest) -> None:
+    rest.answer_with(503, {"code": "57P01", "message": "terminating connection"}, only="list_agents", times=2)
+    assert len(database.call("list_agents")) == 3
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
@@ -143,6 +158,9 @@ def test_every_state_has_its_exception(database: Database, rest: Rest, code: str
         (540, {"message": "Project paused"}, "database_unavailable"),
         (544, {"code": "DatabaseTimeout", "message": "m"}, "database_unavailable"),
         (401, {"message": "Unauthorized"}, "key_refused"),
+        (401, {"code": "PGRST303", "message": "JWT expired"}, "key_refused"),
+        (401, {"code": "PGRST303", "message": "JWT issued at future"}, "database_unavailable"),
+        (406, {"code": "PGRST106", "message": "Invalid schema: public"}, "schema_not_exposed"),
     ],
 )
 def test_what_the_gateway_says_in_json_is_no_fault_of_ours(

@@ -198,6 +198,22 @@ def test_a_bucket_that_is_there_stays_as_it_was_set_and_is_described(new_project
         )
 
 
+def test_a_bucket_that_was_deleted_is_made_again(project: str, service: PostgresDatabase) -> None:
+    with psycopg.connect(superuser_of_project(project)) as superuser:
+        superuser.execute("set session_replication_role = replica")
+        superuser.execute("delete from storage.buckets where id = 'chat-images'")
+    assert migrate(project) == ["supabase_schema.sql"]
+    assert service.call("check_bucket")["exists"]
+    assert migrate(project) == []
+
+
+def test_postgrest_is_told_to_look_again_also_when_nothing_was_missing(project: str) -> None:
+    with psycopg.connect(project, autocommit=True) as listener:
+        listener.execute("listen pgrst")
+        assert migrate(project) == []
+        assert [told.payload for told in listener.notifies(timeout=5, stop_after=1)] == ["reload schema"]
+
+
 def test_a_missing_bucket_is_told_from_a_missing_storage(
     project: str, service: PostgresDatabase, database: Database
 ) -> None:
