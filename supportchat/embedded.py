@@ -120,8 +120,8 @@ class EmbeddedPostgres:
             server = psutil.Process(int(pid_file.read_text().split()[0]))
             if server.status() != psutil.STATUS_ZOMBIE and Path(server.cwd()).resolve() == self.cluster.resolve():
                 return server
-        except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
-            pass
+        except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+            pass  # the last: another user's process, and the cluster is ours
         except PermissionError as error:
             raise ConfigError(
                 f"{self.cluster} belongs to another user: start bin/run as that user, or set DATA_DIR."

@@ -34,10 +34,13 @@ from .embedded import EmbeddedPostgres, die_with_parent
 from .modes import open_mode, secret_key
 
 STOP_TIMEOUT = 20.0
+MOST_FILES = 10_240  # where there is no limit; the most that macOS takes
+CONNECTIONS_PER_WORKER = 11  # the pool's, and the one that listens
 # What keeps a started server from serving, and what to do.
 NOT_READY = {
     "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste the scripts of"
     " sql/ into the SQL editor as docs/supabase.md says. The desk goes on by itself then.",
+    "schema_not_exposed": "The project's Data API is off, or hides the schema public: see Settings, Data API.",
     "key_refused": "The project refuses SUPABASE_SECRET_KEY: set it to the secret key under Settings, API Keys.",
     "database_unavailable": "The database does not answer yet. The desk goes on by itself when it does.",
 }
@@ -63,7 +66,8 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._postgres = EmbeddedPostgres(config.data_dir) if config.mode == "embedded" else None
+        connections = f"max_connections={max(100, config.workers * CONNECTIONS_PER_WORKER + 20)}"
+        self._postgres = EmbeddedPostgres(config.data_dir, connections) if config.mode == "embedded" else None
         self._gunicorn: subprocess.Popen[bytes] | None = None
         self._stopping = False
 
@@ -71,7 +75,8 @@ class Server:
         """Start everything, watch it, stop it, and give the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
-        signal.signal(signal.SIGHUP, self._on_hangup)
+        # From a terminal it says that this was closed; from anything else, to load the workers anew.
+        signal.signal(signal.SIGHUP, self._on_stop if sys.stdin and sys.stdin.isatty() else self._on_hangup)
         try:
             if self._postgres is not None:
                 self._postgres.start()
@@ -200,7 +205,8 @@ def check_port(host: str, port: int) -> None:
 def raise_file_limit() -> None:
     """Allow as many open files as the system lets us: every socket is one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(ValueError, OSError):  # macOS has more ways to say no than to say how many
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES if hard == resource.RLIM_INFINITY else hard, hard))
 
 
 @contextlib.contextmanager
@@ -229,14 +235,16 @@ def readiness(config: Config) -> str:
     """Ask the server that was just started whether it can serve: 'ok', the code of the reason, or '' for no answer."""
     host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
     url = f"http://{f'[{host}]' if ':' in host else host}:{config.port}/readyz"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no http_proxy leads to ourselves
     try:
-        with urllib.request.urlopen(url, timeout=10):
+        with direct.open(url, timeout=10):
             return "ok"
     except urllib.error.HTTPError as error:
-        with error:
-            return str(json.loads(error.read()).get("reason", "")) if error.code == 503 else ""
+        with error, contextlib.suppress(OSError, ValueError):
+            return str(json.load(error).get("reason", "")) if error.code == 503 else ""
     except (urllib.error.URLError, OSError, ValueError):
-        return ""
+        pass
+    return ""
 
 
 if __name__ == "__main__":

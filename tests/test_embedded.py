@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -46,6 +47,20 @@ def test_a_server_that_has_written_no_pid_file_yet_is_stopped_too(tmp_path: Path
         finally:
             server.kill()
     assert not postgres.is_running()
+
+
+def test_a_stale_pid_that_is_another_users_process_by_now_is_taken_for_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(process: psutil.Process) -> str:
+        raise psutil.AccessDenied(process.pid)  # as /proc refuses a plain user; root, who may run this, sees all
+
+    pid_file = tmp_path / "postgres" / "postmaster.pid"
+    pid_file.parent.mkdir()
+    pid_file.write_text(f"{os.getpid()}\n")
+    monkeypatch.setattr(psutil.Process, "cwd", refused)
+    assert EmbeddedPostgres(tmp_path)._running() is None
+    assert not pid_file.exists()
 
 
 # The folder of the socket may lie in /tmp under a name that anybody can foresee: somebody else may have made it.

@@ -37,7 +37,8 @@ class Refused(Exception):
 
 def main(source: str, target: str) -> dict[str, Any]:
     """Read the file `source`, write the new picture to `target`, and give what it is."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    if sys.platform != "darwin":  # which refuses this one
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_OUTPUT, MOST_OUTPUT))
     warnings.simplefilter("error", Image.DecompressionBombWarning)

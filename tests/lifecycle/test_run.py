@@ -37,6 +37,7 @@ class Desk:
         self.output = data_dir.parent / f"{data_dir.name}.log"
         self._prefix = prefix
         self._settings = settings
+        self.stdin: int = subprocess.DEVNULL
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -48,6 +49,7 @@ class Desk:
                 [*self._prefix, ROOT / "bin" / "run"],
                 cwd="/",
                 env=environment(DATA_DIR=str(self.data_dir), PORT=str(self.port), **self._settings),
+                stdin=self.stdin,
                 stdout=output,
                 stderr=output,
             )
@@ -176,6 +178,26 @@ def test_a_signal_stops_every_process_in_order(desk: Desk, number: int) -> None:
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
     assert "database system is shut down" in (desk.data_dir / "postgres.log").read_text()
+
+
+def test_closing_its_terminal_stops_it(desk: Desk) -> None:
+    terminal, desk.stdin = os.openpty()
+    try:
+        desk.start()
+        assert desk.stop(signal.SIGHUP) == 0
+    finally:
+        os.close(terminal)
+        os.close(desk.stdin)
+
+
+def test_it_reaches_itself_although_the_rest_goes_through_a_proxy(stopped_desk: Path, data_dir: Path) -> None:
+    subprocess.run(["cp", "-a", stopped_desk, data_dir], check=True)
+    desk = Desk(data_dir, http_proxy="http://127.0.0.1:1", no_proxy="")
+    try:
+        desk.start()
+        assert desk.stop() == 0
+    finally:
+        desk.end()
 
 
 def test_any_path_and_address_will_do(stopped_desk: Path) -> None:
@@ -408,8 +430,11 @@ def test_a_chromium_that_is_installed_is_taken_as_it_is(tmp_path: Path) -> None:
     assert not asked.exists()
 
 
-def test_a_registry_that_does_not_answer_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_half_made", [False, True])
+def test_a_registry_that_does_not_answer_is_named(tmp_path: Path, is_half_made: bool) -> None:
     clone = stripped_clone(tmp_path)
+    if is_half_made:  # as Ctrl-C leaves it
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", clone / ".venv"], check=True)
     done = subprocess.run(
         [clone / "bin/run"],
         env=environment(
@@ -427,6 +452,7 @@ def test_a_registry_that_does_not_answer_is_named(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "could not be installed" in done.stderr
     assert "check the connection to the package registry" in done.stderr
+    assert "No module named pip" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
