@@ -124,7 +124,7 @@ class Fragments:
             )
         if mine == "customer":
             if changed(SHOWN_TO_CUSTOMER):
-                frames.append(content_frame(self.presence(state), "#presence", "innerHTML"))
+                frames.append(content_frame(self.presence(state), "#presence", "innerMorph"))
                 frames.append(event_frame("chat_state", status=state["status"]))
             return frames
         if before is None:  # has it changed since the page was rendered?

@@ -118,7 +118,7 @@ def messages() -> ResponseReturnValue:
     if before := whole_number("before"):
         rows = call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE)
         earlier = render_template("shared/_earlier.html", rows=rows, **_earlier_links())
-        return joined(_lines(chat, rows), partial(earlier, "#earlier"))
+        return joined(_lines(chat, rows), partial(earlier, "#earlier", "innerMorph"))
     rows = call("messages_after", session_id=chat["session_id"], after=whole_number("after"))
     return _news(chat, rows)
 
@@ -249,7 +249,7 @@ def _earlier_links() -> dict[str, str]:
 def _news(chat: Chat, rows: list[dict[str, Any]]) -> ResponseReturnValue:
     """Give lines, and what else the socket would have told."""
     fragments = _fragments()
-    html = joined(_lines(chat, rows), partial(fragments.presence(chat), "#presence"))
+    html = joined(_lines(chat, rows), partial(fragments.presence(chat), "#presence", "innerMorph"))
     return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"))}
 
 

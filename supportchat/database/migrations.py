@@ -86,9 +86,7 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look) -> list[str]:
         connection.execute("select pg_advisory_xact_lock(7308332044)")
         applied = _applied(connection)
         lacking = {BASE} if _lacks_bucket(connection) else set()
-        missing = {
-            name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp or name in lacking
-        }
+        missing = {name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp or name in lacking}
         for name in missing:
             try:
                 connection.execute(script_text(name).encode())

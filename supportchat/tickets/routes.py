@@ -64,7 +64,7 @@ def messages(number: int) -> ResponseReturnValue:
     if before := whole_number("before"):
         rows = call("messages_before", session_id=ticket["session_id"], before=before, limit=PAGE)
         earlier = render_template("shared/_earlier.html", rows=rows, **earlier_links(number))
-        return joined(_rendered(ticket, timeline(ticket, rows)), partial(earlier, "#earlier"))
+        return joined(_rendered(ticket, timeline(ticket, rows)), partial(earlier, "#earlier", "innerMorph"))
     rows = call("messages_after", session_id=ticket["session_id"], after=whole_number("after"))
     notes = call("notes_after", session_id=ticket["session_id"], after=whole_number("after_note"))
     here = partial(render_template("tickets/_customer_here.html", ticket=ticket), f"#customer-here-{number}")

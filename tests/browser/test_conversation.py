@@ -314,3 +314,36 @@ def test_who_ends_a_chat_can_write_on_at_once(vera: Customer) -> None:
     vera.page.get_by_role("button", name="End chat").press("Enter")
     vera.sees("You ended the chat.")
     expect(vera.box).to_be_focused()
+
+
+def test_earlier_messages_leave_the_keyboard_where_it_is_and_are_not_read_out(vera: Customer, rows: Any) -> None:
+    start_a_long_one(vera, rows, 130)
+    link, log = vera.page.locator("#earlier-link"), vera.page.get_by_role("log")
+    link.focus()
+    vera.page.keyboard.press("Enter")
+    expect(log).to_have_attribute("aria-live", "off")
+    expect(log).to_have_attribute("aria-live", "polite")
+    expect(link).to_be_focused()
+    while link.count():
+        vera.page.keyboard.press("Enter")
+        expect(log).to_have_attribute("aria-live", "off")
+        expect(log).to_have_attribute("aria-live", "polite")
+    expect(vera.page.get_by_role("region", name="Conversation")).to_be_focused()
+
+
+def test_who_answers_is_said_once_and_not_with_every_look(vera: Customer) -> None:
+    vera.start("Hello")
+    vera.is_live()
+    changes = vera.page.evaluate_handle(
+        """() => {
+            const changes = [];
+            const watcher = new MutationObserver((found) => changes.push(...found.map(({ type }) => type)));
+            const all = { childList: true, characterData: true, subtree: true };
+            watcher.observe(document.getElementById("presence"), all);
+            return changes;
+        }"""
+    )
+    with vera.page.expect_response("**/chat/messages?*") as asked:
+        vera.page.evaluate("htmx.ajax('GET', '/chat/messages?after=1', { target: '[data-messages]', swap: 'none' })")
+    assert 'hx-target="#presence"' in asked.value.text()
+    assert changes.json_value() == []

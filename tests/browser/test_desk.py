@@ -39,6 +39,30 @@ def test_the_queue_follows_what_happens(alice: Agent, vera: Customer, windows: O
     expect(alice.row()).to_contain_text("You: An answer")
 
 
+def test_the_queue_tells_who_does_not_see_it_what_has_come(alice: Agent, vera: Customer, windows: Opener) -> None:
+    news = alice.page.locator("[data-queue-news]")
+    vera.start("First")
+    expect(news).to_have_text("1 unread")
+    alice.open()
+    vera.write("Read at once")
+    alice.sees("Read at once")
+    victor: Customer = windows(Customer)
+    victor.start("Second")
+    expect(news).to_have_text("1 unread")
+    victor.write("And more")
+    expect(news).to_have_text("2 unread")
+
+
+def test_a_time_zone_that_this_browser_does_not_know_stops_nothing(alice: Agent, vera: Customer, rows: Any) -> None:
+    vera.start("Hello")
+    rows("update user_sessions set time_zone = 'Europe/Newtown'")
+    alice.page.goto(f"{alice.url}/agent?ticket=1001")
+    alice.is_live()
+    alice.sees("Europe/Newtown")
+    alice.write("An answer")
+    expect(alice.messages.last).to_have_text("An answer")
+
+
 def test_one_of_two_claims_wins_and_the_other_is_told_who(alice: Agent, bob: Agent, vera: Customer, rows: Any) -> None:
     rows("update agents set availability = 'away'")
     vera.start("Who takes me?")

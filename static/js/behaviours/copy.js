@@ -5,7 +5,8 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   const label = button.querySelector("[data-copy-label]");
   label.dataset.text ??= label.textContent;
-  label.textContent = (await copy(button.dataset.copy)) ? "Copied" : "Press Ctrl+C";
+  label.role = "status"; // read out when it changes
+  label.textContent = (await copy(button.dataset.copy)) ? "Copied" : "Could not copy";
   setTimeout(() => {
     label.textContent = label.dataset.text;
   }, 2000);
@@ -21,11 +22,13 @@ async function copy(text) {
 }
 
 function copyByHand(text) {
+  const { activeElement } = document;
   const box = document.createElement("textarea");
   box.value = text;
   document.body.append(box);
   box.select();
   const isCopied = document.execCommand("copy");
   box.remove();
+  activeElement.focus();
   return isCopied;
 }

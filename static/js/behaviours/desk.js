@@ -22,7 +22,20 @@ function markRows() {
     row.querySelector("[data-draft-mark]").hidden = isOpen || !isWrittenIn(row.dataset.row);
     unread += Number(row.querySelector("[data-unread]")?.dataset.unread ?? 0);
   }
+  sayMore(unread);
   document.title = [unread && `(${unread})`, number && `#${number} ·`, title].filter(Boolean).join(" ");
+}
+
+// For who does not see the queue: what has come to be more in it.
+let before = null;
+
+function sayMore(unread) {
+  const unassigned = Number(document.querySelector("#view-unassigned .tab__count").textContent);
+  const news = [];
+  if (before && unread > before.unread) news.push(`${unread} unread`);
+  if (before && unassigned > before.unassigned) news.push(`${unassigned} unassigned`);
+  if (news.length) desk.querySelector("[data-queue-news]").textContent = news.join(", ");
+  before = { unread, unassigned };
 }
 
 function markCurrent(link, isOpen) {

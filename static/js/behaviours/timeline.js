@@ -4,6 +4,7 @@ import { fetchMissing, hasGap, messageList, seqOf } from "../lib/messages.js";
 import { backoff, pause } from "../lib/timing.js";
 import { writeTimes } from "./times.js";
 
+const UNSPOKEN_FOR = 1000;
 const NEAR = 100; // pixels from the end that count as being at the end
 
 function mount(list) {
@@ -127,8 +128,24 @@ function dropShown(event) {
   }
 }
 
+// Earlier lines have been asked for: nobody wants all of them read out. The link to them goes when there are no more, and
+// the focus would go with it.
+function beforeEarlier({ detail: { ctx } }) {
+  ctx.isEarlier = ctx.sourceElement?.id === "earlier-link";
+  if (ctx.isEarlier) ctx.sourceElement.closest("[data-timeline]").querySelector("[role=log]").ariaLive = "off";
+}
+
+function afterEarlier({ detail: { ctx } }) {
+  const timeline = ctx.isEarlier && messageList()?.closest("[data-timeline]");
+  if (!timeline) return;
+  setTimeout(() => (timeline.querySelector("[role=log]").ariaLive = "polite"), UNSPOKEN_FOR);
+  if (document.activeElement === document.body) timeline.focus({ preventScroll: true });
+}
+
 mountNew();
 document.addEventListener("htmx:before:swap", dropShown);
+document.addEventListener("htmx:before:swap", beforeEarlier);
+document.addEventListener("htmx:after:swap", afterEarlier);
 document.addEventListener("htmx:after:swap", mountNew);
 document.addEventListener("live:receipts", ({ detail }) => {
   const list = messageList();

@@ -45,6 +45,11 @@ export function duration(milliseconds) {
   return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
 }
 
+// The zone itself, where this browser does not know it: it came from another one.
 export function timeIn(zone, now = new Date()) {
-  return written({ hour: "2-digit", minute: "2-digit", hourCycle, timeZone: zone }).format(now);
+  try {
+    return written({ hour: "2-digit", minute: "2-digit", hourCycle, timeZone: zone }).format(now);
+  } catch {
+    return zone;
+  }
 }
