@@ -85,7 +85,7 @@ def test_text_goes_through_a_thin_pipe_beside_a_picture(
     network.make_thin("64kbit")
     try:
         with under_load(far_desk, prefix=network.at_server, at_least=180) as run:
-            run.start(url=far_url, prefix=network.at_client, name="thin", customers=1, agents=0, messages=40, rate=0.5)
+            run.start(url=far_url, prefix=network.at_client, name="thin", customers=1, agents=0, messages=15, rate=0.5)
             done = subprocess.run(
                 [*network.at_client, sys.executable, "-m", "tests.faults.picture", far_url],
                 cwd=ROOT,
