@@ -25,7 +25,7 @@ def fragment(browser: Browser, path: str) -> str:
 
 def test_the_desk_shows_queue_conversation_and_customer(desk: Browser) -> None:
     page = desk.get("/agent?ticket=1001").get_data(as_text=True)
-    for part in ("Vera Lindt", "Help me", "+49 30 901820", "web-chat", "Mine", "Unassigned", "All"):
+    for part in ("Vera Lindt", "Help me", "+49 30 901820", "The chat page", "Mine", "Unassigned", "All"):
         assert part in page
 
 
