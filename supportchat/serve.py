@@ -28,14 +28,14 @@ import psycopg
 from .config import ROOT, Config, ConfigError
 from .database import DatabaseError
 from .database.migrations import describe_failure, migrate
-from .database.postgres import PostgresDatabase
+from .database.postgres import POOL_SIZE, PostgresDatabase
 from .demo import create_demo_agents
 from .embedded import EmbeddedPostgres, die_with_parent
 from .modes import open_mode, secret_key
 
 STOP_TIMEOUT = 20.0
 MOST_FILES = 10_240  # where there is no limit; the most that macOS takes
-CONNECTIONS_PER_WORKER = 11  # the pool's, and the one that listens
+CONNECTIONS_PER_WORKER = POOL_SIZE + 1  # the one that listens
 # What keeps a started server from serving, and what to do.
 NOT_READY = {
     "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste the scripts of"

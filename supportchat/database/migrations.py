@@ -85,8 +85,9 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look) -> list[str]:
         # Two servers that start at once must not both create the tables.
         connection.execute("select pg_advisory_xact_lock(7308332044)")
         applied = _applied(connection)
-        lacking = {BASE} if _lacks_bucket(connection) else set()
-        missing = {name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp or name in lacking}
+        if _lacks_bucket(connection):
+            applied.pop(BASE, None)
+        missing = {name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp}
         for name in missing:
             try:
                 connection.execute(script_text(name).encode())

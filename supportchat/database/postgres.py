@@ -14,6 +14,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from . import REPEATABLE
 from .errors import RESTARTED, Invalid, Unavailable, error_for
 
+POOL_SIZE = 10
 CALL_SECONDS = 5.0  # the wait for a connection and the statement's own timeout fit into it
 VOID = 2278  # the type oid of a function that returns nothing
 
@@ -34,7 +35,7 @@ class PostgresDatabase:
 
     advice = "Look whether Postgres runs and DATABASE_URL is right. The desk comes back by itself."
 
-    def __init__(self, conninfo: str, *, size: int = 10, wait: float = 2.0) -> None:
+    def __init__(self, conninfo: str, *, size: int = POOL_SIZE, wait: float = 2.0) -> None:
         """:param size: connections at most. :param wait: seconds that a call waits for a free one."""
         self._pool = ConnectionPool(
             conninfo,

@@ -23,8 +23,11 @@ FIRST_PAUSE = 0.1
 
 # What the gateway answers while PostgREST does not, by HTTP status: `PostgrestTransport` gives it as the error's code.
 # https://docs.postgrest.org/en/stable/references/errors.html has the PGRST codes.
-_GATEWAY = ("429", "502", "503", "504", "520", "521", "522", "524")
-_PASSING = (*_GATEWAY, "PGRST000", "PGRST001", "PGRST002", "PGRST003", *RESTARTED)
+_PASSING = (
+    *("429", "502", "503", "504", "520", "521", "522", "524"),
+    *("PGRST000", "PGRST001", "PGRST002", "PGRST003"),
+    *RESTARTED,
+)
 _KEY_REFUSED = ("401", "403", "PGRST300", "PGRST301", "PGRST302", "PGRST303")
 _NOT_EXPOSED = ("PGRST106", "3F000")
 _SCHEMA_MISSING = ("PGRST202", "PGRST203", "42501")

@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from tests.cast import PASSWORD
+from tests.web import token_in
 
 from .ledger import TOKEN, Answer, Ledger, Screen, Sent, Shown, text_of
 
@@ -29,7 +30,6 @@ POLL_AFTER = 5.0
 POLL_EVERY = 3.0
 QUEUE_EVERY = 1.0
 LINE = re.compile(r'<li id="(message|note)-\d+-(\d+)"(.*?)</li>', re.DOTALL)
-CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
 MESSAGES_ID = re.compile(r'id="messages-(\d+)"')
 EPOCH = re.compile(r'data-epoch="(\w+)"')
 SESSION = re.compile(r'name="session" value="([^"]+)"')
@@ -126,8 +126,7 @@ class Browser:
         """Load a page, and take the token of its forms."""
         response = await self.insist("GET", path, headers={"HX-Request": ""})
         html = response.text if response is not None else ""
-        found = CSRF.search(html)
-        self.token = found[1] if found else self.token
+        self.token = token_in(html) or self.token
         return html
 
     @property

@@ -9,8 +9,9 @@ from typing import Any, Self
 import httpx
 
 from tests.cast import PASSWORD
+from tests.web import token_in
 
-from .clients import CSRF, MESSAGES_ID, SESSION
+from .clients import MESSAGES_ID, SESSION
 
 
 class Person:
@@ -32,8 +33,7 @@ class Person:
     def look(self, path: str) -> str:
         """Load a page, and take the token of its forms."""
         html = self.client.get(path).text
-        found = CSRF.search(html)
-        self.token = found[1] if found else self.token
+        self.token = token_in(html) or self.token
         return html
 
     def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:

@@ -131,15 +131,15 @@ function dropShown(event) {
 // Earlier lines have been asked for: nobody wants all of them read out. The link to them goes when there are no more, and
 // the focus would go with it.
 function beforeEarlier({ detail: { ctx } }) {
-  ctx.isEarlier = ctx.sourceElement?.id === "earlier-link";
-  if (ctx.isEarlier) ctx.sourceElement.closest("[data-timeline]").querySelector("[role=log]").ariaLive = "off";
+  if (ctx.sourceElement?.id !== "earlier-link") return;
+  ctx.timeline = ctx.sourceElement.closest("[data-timeline]");
+  const log = ctx.timeline.querySelector("[role=log]");
+  log.ariaLive = "off";
+  setTimeout(() => (log.ariaLive = "polite"), UNSPOKEN_FOR);
 }
 
 function afterEarlier({ detail: { ctx } }) {
-  const timeline = ctx.isEarlier && messageList()?.closest("[data-timeline]");
-  if (!timeline) return;
-  setTimeout(() => (timeline.querySelector("[role=log]").ariaLive = "polite"), UNSPOKEN_FOR);
-  if (document.activeElement === document.body) timeline.focus({ preventScroll: true });
+  if (document.activeElement === document.body) ctx.timeline?.focus({ preventScroll: true });
 }
 
 mountNew();
