@@ -8,6 +8,7 @@ own; every public method may be called from the test's thread.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
@@ -42,7 +43,7 @@ class SupabaseServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._listening: socket.socket | None = None
 
     @property
     def url(self) -> str:
@@ -114,16 +115,19 @@ class SupabaseServer:
             await part.start()
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, HOST, self.port, reuse_address=True)
-        await self._site.start()
-        self.port = self._runner.addresses[0][1]
+        self._listening = socket.create_server((HOST, self.port))
+        self.port = self._listening.getsockname()[1]
+        await web.SockSite(self._runner, self._listening).start()
 
     async def _stop(self) -> None:
-        if self._runner is None:
+        if self._runner is None or self._listening is None:
             return
         runner, self._runner = self._runner, None
-        if self._site is not None:
-            await self._site.stop()
+        # Nobody more is let in before asyncio's server closes: it would leave open the socket of who is just coming.
+        asyncio.get_running_loop().remove_reader(self._listening)
+        await asyncio.sleep(0)
+        for site in runner.sites:
+            await site.stop()
         await self.realtime.stop()
         await runner.cleanup()
         await self.storage.stop()

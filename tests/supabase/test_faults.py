@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import socket
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,8 +20,9 @@ from supabase import Client
 from websockets.exceptions import InvalidStatus
 
 from .conftest import Connect, Define
+from .project import SupabaseProject
 from .raw import RawClient
-from .server import SupabaseServer
+from .server import HOST, SupabaseServer
 
 Send = Callable[..., None]
 IMAGE: Any = {"content-type": "image/png"}
@@ -361,3 +368,32 @@ def test_an_upload_is_cut(supabase: SupabaseServer, bucket: Any) -> None:
         bucket.upload("b.png", b"x" * 1_000_000, IMAGE)
     supabase.storage.heal()
     assert [entry["name"] for entry in bucket.list()] == ["a.png"]
+
+
+def test_who_is_let_in_while_it_stops_leaves_no_open_socket(project: SupabaseProject, tmp_path: Path) -> None:
+    customers: list[socket.socket] = []
+
+    def come(port: int, stopped: threading.Event) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(OSError):
+                customers.append(socket.create_connection((HOST, port), timeout=1))
+
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        for number in range(5):
+            server, stopped = SupabaseServer(project, tmp_path / str(number)), threading.Event()
+            server.start()
+            threads = [threading.Thread(target=come, args=(server.port, stopped)) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            before = len(customers)
+            while len(customers) == before:
+                time.sleep(0.001)
+            server.stop()
+            stopped.set()
+            for thread in threads:
+                thread.join()
+        for customer in customers:
+            customer.close()
+        gc.collect()
+    assert [str(warning.message) for warning in left] == []
