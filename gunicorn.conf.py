@@ -14,7 +14,7 @@ _host = environ.get("HOST") or "127.0.0.1"
 
 bind = f"{f'[{_host}]' if ':' in _host else _host}:{environ.get('PORT') or 3000}"
 workers = int(environ.get("WORKERS") or 1)
-worker_class = "gevent"
+worker_class = "transport.worker.DeskWorker"
 worker_connections = 10_000
 keepalive = 5
 timeout = 30

@@ -45,6 +45,10 @@ class Config:
     public_url: str = ""
     trusted_proxies: int = 0
     embed_origins: tuple[str, ...] = ()
+    header_seconds: int = 5
+    body_seconds: int = 20
+    answer_seconds: int = 20
+    connections_per_address: int = 256
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -67,6 +71,12 @@ class Config:
             public_url=_origin("PUBLIC_URL", environ.get("PUBLIC_URL", "")),
             trusted_proxies=_whole_number(environ, "TRUSTED_PROXIES", 0, 0, 10),
             embed_origins=tuple(_origin("EMBED_ORIGINS", o) for o in environ.get("EMBED_ORIGINS", "").split()),
+            header_seconds=_whole_number(environ, "HEADER_SECONDS", cls.header_seconds, 1, 300),
+            body_seconds=_whole_number(environ, "BODY_SECONDS", cls.body_seconds, 1, 300),
+            answer_seconds=_whole_number(environ, "ANSWER_SECONDS", cls.answer_seconds, 1, 300),
+            connections_per_address=_whole_number(
+                environ, "CONNECTIONS_PER_ADDRESS", cls.connections_per_address, 0, 10_000
+            ),
         )
 
     @property

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import secrets
 
-import gevent
 from flask import Flask, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
+from .bodies import is_form_taken
 from .database import Conflict, DatabaseError, Invalid, NotFound, Unavailable
 from .forms import LoginForm
 from .fragments import events_header
@@ -22,13 +21,11 @@ from .sentences import sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
 STATUS: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Invalid: 422}
-CODES = {404: "not_found", 411: "length_required"}
+CODES = {404: "not_found", 408: "body_too_slow"}
+OWN_WORDS = ("body_too_large", "text_too_large")
 # What the same request, sent again, may well do.
-WORTH_RETRYING = (429, 500, 502, 503, 504)
+WORTH_RETRYING = (408, 429, 500, 502, 503, 504)
 RETRY_SECONDS = 2
-CHUNK = 65536
-MOST_REST = 64 * 1024 * 1024
-REST_SECONDS = 20
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
@@ -56,25 +53,10 @@ def on_http_error(error: HTTPException) -> ResponseReturnValue:
     """Answer what Flask itself, or an `abort`, has refused."""
     if error.code is None or error.code < 400:
         return error.get_response()
-    if error.code == 413:
-        _read_off_the_rest()
-        return failure(413, "body_too_large" if _may_have_picture() else "text_too_large")
+    if error.code == 413:  # what werkzeug refuses, of a body that is not too large, are its fields
+        return failure(413, str(error.description) if error.description in OWN_WORDS else "text_too_large")
     code = str(error.description) if error.code == 403 else CODES.get(error.code, "not_understood")
     return failure(error.code, code)
-
-
-def _may_have_picture() -> bool:
-    # Within the limit of the whole body it is the fields that were too large.
-    is_multipart = request.mimetype == "multipart/form-data"
-    return is_multipart and (request.content_length or 0) > current_app.config["MAX_CONTENT_LENGTH"]
-
-
-def _read_off_the_rest() -> None:
-    # A browser that is still sending when the connection closes shows its own error instead of our answer.
-    with contextlib.suppress(OSError, gevent.Timeout), gevent.Timeout(REST_SECONDS):
-        for _ in range(MOST_REST // CHUNK):
-            if not request.environ["wsgi.input"].read(CHUNK):
-                break
 
 
 def on_refusal(error: Exception) -> ResponseReturnValue:
@@ -139,11 +121,8 @@ def _is_login() -> bool:
 
 
 def _form_as_sent() -> dict[str, str]:
-    # A body that is too large, or no form, has none: reading it is what has failed, perhaps.
-    try:
-        return request.form.to_dict()
-    except HTTPException:
-        return {}
+    # What was refused unread is not read now.
+    return request.form.to_dict() if is_form_taken() else {}
 
 
 def _place_of_error() -> str:

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, g, request
 
+from . import bodies
+from .bodies import SAFE_METHODS
 from .config import Config, current_config
 
-SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Pages that customers' sites may show in a frame, when EMBED_ORIGINS names them.
 EMBEDDABLE = ("chat",)
 
@@ -18,9 +19,10 @@ EMBEDDABLE = ("chat",)
 def init_app(app: Flask, config: Config) -> None:
     """Install the checks before and the headers after each request."""
     app.before_request(check_host)
-    app.before_request(check_body)
     app.before_request(check_origin)
+    app.before_request(bodies.receive)  # after the others: of what they refuse nothing is read
     app.after_request(add_headers)
+    app.teardown_request(bodies.forget)
     app.jinja_env.globals["csp_nonce"] = csp_nonce
     # Not Flask's TRUSTED_HOSTS: werkzeug cuts what is listed there at the first colon (3.1.9), which IPv6 begins with.
     app.extensions["trusted_hosts"] = trusted_hosts(config)
@@ -59,12 +61,6 @@ def is_our_host() -> bool:
         return False
     trusted = current_app.extensions["trusted_hosts"]
     return trusted is None or host in trusted
-
-
-def check_body() -> None:
-    """Refuse a chunked body: past MAX_CONTENT_LENGTH it would be cut silently and taken for whole."""
-    if "Transfer-Encoding" in request.headers:
-        abort(411)
 
 
 def check_origin() -> None:

@@ -44,7 +44,7 @@ SENTENCES = {
     "not_found": "There is nothing at this address.",
     "body_too_large": "This is larger than we can take. Pictures may have up to 10 MB.",
     "text_too_large": "This is larger than we can take. Messages may have up to 8000 characters.",
-    "length_required": "The request does not say how long it is, so it was refused.",
+    "body_too_slow": "This took too long to reach us. Check your connection and try again.",
     "not_understood": "The request could not be understood. Load the page again and try once more.",
     "fault": "Something went wrong on our side, and we have noted it. Try again in a moment.",
 }

@@ -68,24 +68,31 @@ class Hub:
         if self.is_stopping:
             page.close(RESTART)
             return False
-        limits = [(page.viewer, PAGES_PER_VIEWER)]
-        if page.address and not is_loopback(page.address):  # a proxy of ours, behind which everybody is
-            limits.append((page.address, PAGES_PER_ADDRESS))
-        if any(self._counts[key] >= limit for key, limit in limits):
+        limits = self._counted(page)
+        if any(self._counts[key] >= limit for key, limit in limits.items()):
             return False
-        self._counts.update(key for key, _ in limits)
+        self._counts.update(limits.keys())
         self._pages[page] = None
         if page.agent_id:
             self._desks.add(page)
         return True
+
+    @staticmethod
+    def _counted(page: Connection) -> dict[str, int]:
+        limits = {page.viewer: PAGES_PER_VIEWER}
+        if page.address and not is_loopback(page.address):  # a proxy of ours, behind which everybody is
+            limits[page.address] = PAGES_PER_ADDRESS
+        return limits
 
     def remove(self, page: Connection) -> None:
         """Forget a page whose socket is gone."""
         self._leave(page)
         if page in self._pages:
             del self._pages[page]
-            self._counts.subtract({page.viewer, page.address})
-            self._counts = +self._counts  # forget who has none open
+            for key in self._counted(page):
+                self._counts[key] -= 1
+                if not self._counts[key]:
+                    del self._counts[key]
         self._desks.discard(page)
 
     def show(self, page: Connection, session_id: str | None, audience: str, shown: Shown) -> None:

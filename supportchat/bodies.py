@@ -1,0 +1,115 @@
+"""The body of a request: read whole, within its bounds, before anything is made of it; or refused, and not parsed."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from typing import IO, Any
+
+import gevent
+from flask import abort, current_app, g, request
+from gunicorn.http.errors import ParseException
+
+from transport.patience import Patience
+
+from .config import current_config
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+# A form without a picture, from a browser without scripts: 8000 characters of a message, each up to 4 bytes, each byte
+# written as %F0, are 96,000 bytes. With name, phone number and token, 64 KB would refuse what we promise to take.
+FORM_BYTES = 128 * 1024
+FORM_FIELDS = 20
+MEMORY_BYTES = 256 * 1024  # more than this goes into a temporary file
+PIECE = 16 * 1024
+
+
+class Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """A body that is complete: in memory, or in a temporary file. Whoever reads much of it lets others in between."""
+
+    def read(self, *args: Any) -> bytes:
+        """Read as from any file."""
+        gevent.sleep(0)
+        return super().read(*args)
+
+
+def receive() -> None:
+    """Have the whole body of this request, and its form, before a route looks at them.
+
+    Chunked bodies get a length: werkzeug would cut them at its limit and take them for whole. The worker closes the
+    connection after an answer to a body that was not read to its end.
+    """
+    if request.method in SAFE_METHODS or request.routing_exception is not None:
+        _replace_body(io.BytesIO(), 0)
+        return
+    most, too_large = _bounds()
+    length = None if "HTTP_TRANSFER_ENCODING" in request.environ else int(request.environ.get("CONTENT_LENGTH") or 0)
+    if length is not None and length > most:
+        abort(413, too_large)
+    spool = Spool(MEMORY_BYTES)
+    g.body = spool
+    size = _read_into(spool, length, most)
+    if size > most:
+        abort(413, too_large)
+    if length is not None and size < length:
+        abort(400)  # it has gone away
+    spool.seek(0)
+    _replace_body(spool, size)
+    _check_form()
+
+
+def is_form_taken() -> bool:
+    """Whether the form of this request was taken, so that an answer may show what was in it."""
+    return bool(g.get("is_form_taken"))
+
+
+def forget(error: BaseException | None = None) -> None:
+    """Give the memory of the body back."""
+    if "body" in g:
+        g.pop("body").close()
+
+
+def _bounds() -> tuple[int, str]:
+    if request.mimetype == "multipart/form-data":
+        return current_app.config["MAX_CONTENT_LENGTH"], "body_too_large"
+    return FORM_BYTES, "text_too_large"
+
+
+def _read_into(spool: IO[bytes], length: int | None, most: int) -> int:
+    """Read a body, and one byte more than it may have at most; give how much there was."""
+    stream, patience, size = request.environ["wsgi.input"], Patience(current_config().body_seconds), 0
+    end = most + 1 if length is None else length
+    is_form = request.mimetype == "application/x-www-form-urlencoded"
+    fields = 1
+    while size < end and (piece := _read_some(stream, min(PIECE, end - size), patience)):
+        size += len(piece)
+        patience.moved(len(piece))
+        fields += piece.count(b"&")
+        if is_form and fields > FORM_FIELDS:
+            abort(413, "text_too_large")
+        spool.write(piece)
+    return size
+
+
+def _read_some(stream: IO[bytes], size: int, patience: Patience) -> bytes:
+    timeout = gevent.Timeout(patience.left)
+    try:
+        with timeout:
+            return stream.read(size)
+    except gevent.Timeout as caught:
+        if caught is not timeout:
+            raise
+        abort(408)
+    except (OSError, ParseException):  # gone, or chunks that are none
+        abort(400)
+
+
+def _replace_body(stream: IO[bytes], size: int) -> None:
+    # Of a request whose body nobody has asked for yet.
+    request.environ.update({"wsgi.input": stream, "CONTENT_LENGTH": str(size), "wsgi.input_terminated": True})
+    request.environ.pop("HTTP_TRANSFER_ENCODING", None)
+
+
+def _check_form() -> None:
+    if None in request.form or None in request.files:  # parts without a name
+        abort(400)
+    g.is_form_taken = True
