@@ -115,7 +115,7 @@ class Line:
 
     def _linger(self) -> None:
         # Not even an answer comes after this, so the client knows that it is whole.
-        with contextlib.suppress(OSError), gevent.Timeout(LINGER_SECONDS, False):
+        with contextlib.suppress(OSError, gevent.Timeout), gevent.Timeout(LINGER_SECONDS):
             self._socket.shutdown(socket.SHUT_WR)
             rest = LINGER_BYTES
             while rest > 0 and (piece := self.recv(PIECE)):

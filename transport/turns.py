@@ -5,7 +5,7 @@ from __future__ import annotations
 import gevent
 from gevent.lock import Semaphore
 
-# Any time at all leads once around the event loop, which looks for what has arrived elsewhere; gevent.sleep(0) does not.
+# Any time at all leads once around the event loop, which looks for what has come elsewhere; gevent.sleep(0) does not.
 TURN_SECONDS = 0.0001
 
 

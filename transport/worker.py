@@ -34,9 +34,10 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         """Load the app, and take the limits from its settings."""
         super().load_wsgi()
+        wanted: int = self.cfg.worker_connections
         config = self.wsgi.extensions["config"]
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        most = min(self.worker_connections, files - SPARE_FILES) if files > 0 else self.worker_connections
+        most = min(wanted, files - SPARE_FILES) if files > 0 else wanted
         # Behind a proxy everybody comes from its address.
         self._room = Room(most, 0 if config.trusted_proxies else config.connections_per_address)
         self._turns = Turns()
@@ -44,7 +45,7 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         self._answer_seconds = config.answer_seconds
         self._next_log = 0.0
         # The pool of gunicorn would have newcomers wait. They are told instead.
-        self.worker_connections = most + SPARE_CONNECTIONS
+        self.worker_connections: int = most + SPARE_CONNECTIONS
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
         """Serve one connection, or turn it away."""
@@ -62,13 +63,13 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         if time.monotonic() >= self._next_log:
             self._next_log = time.monotonic() + LOG_SECONDS
             log.warning("refused a connection from %s: too many are open (CONNECTIONS_PER_ADDRESS)", address or "?")
-        with contextlib.suppress(OSError), contextlib.closing(client), gevent.Timeout(1, False):
+        with contextlib.suppress(OSError, gevent.Timeout), contextlib.closing(client), gevent.Timeout(1):
             client.sendall(FULL)
             client.shutdown(socket.SHUT_WR)
 
     def timeout_ctx(self) -> gevent.Timeout:
         """Give the time in which the head of the next request has to be there."""
-        return gevent.Timeout(self._header_seconds, False)
+        return gevent.Timeout(self._header_seconds, False)  # type: ignore[arg-type]
 
     def handle_request(self, listener_name: Any, req: Any, sock: Line, addr: Any) -> Any:
         """Answer one request. What it leaves unread of its body ends the connection, and is said in the answer."""

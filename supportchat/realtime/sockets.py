@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
@@ -17,15 +17,24 @@ from gevent.event import Event
 from gevent.lock import RLock
 from simple_websocket import ConnectionClosed, Server
 from wsproto import ConnectionType, WSConnection
-from wsproto.events import Ping, RejectConnection
+from wsproto.events import Event as Received
+from wsproto.events import Message, Ping, RejectConnection
 from wsproto.utilities import RemoteProtocolError
 
+from transport.line import Line
+
 from ..fragments import event_frame
+from .bucket import Bucket
 from .connection import OVERLOAD, Connection
 
 PING_SECONDS = 20.0
 SEND_SECONDS = 5.0
 INBOX_LIMIT = 20
+# What a page may send. It says hello when its socket opens and when it turns to another ticket, and answers pings.
+MESSAGES_A_SECOND, MESSAGES_AT_ONCE = 3, 10  # those over it wait in the inbox
+FRAMES_A_SECOND, FRAMES_AT_ONCE = 10, 50
+BYTES_A_SECOND, BYTES_AT_ONCE = 16384, 65536
+MOST_PARTS = 64  # of one message: its size is bounded too, but empty ones add nothing to it
 POLICY_VIOLATION = 1008
 KEY_BYTES = 16
 ALIVE = event_frame("alive")
@@ -76,19 +85,66 @@ class Inbox(list[str]):
     def append(self, message: str) -> None:
         """Take a message; simple_websocket calls this from its reader."""
         if len(self) >= INBOX_LIMIT:
-            self._websocket.close(POLICY_VIOLATION, "Too many messages")
-            raise OSError("the page floods its socket")
+            refuse(self._websocket, "Too many messages")
         super().append(message)
         self.wake.set()
 
 
+class Meter:
+    """What wsproto makes of a connection's bytes, with every frame counted: empty ones, parts, pings and pongs too.
+
+    A page of ours says hello, and answers our pings. Whoever sends far more is closed, before it is looked at.
+    """
+
+    def __init__(self, websocket: Server) -> None:
+        self._websocket = websocket
+        self._connection: WSConnection = websocket.ws
+        self._bytes = Bucket(BYTES_A_SECOND, BYTES_AT_ONCE)
+        self._frames = Bucket(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        self._parts = 0
+
+    def receive_data(self, data: bytes) -> None:
+        """Take in what was received."""
+        if not self._bytes.take(len(data)):
+            self._refuse("Too much at once")
+        self._connection.receive_data(data)
+
+    def events(self) -> Iterator[Received]:
+        """Give what came, frame by frame."""
+        for event in self._connection.events():
+            is_part = isinstance(event, Message) and not event.message_finished
+            self._parts = self._parts + 1 if is_part else 0
+            if self._parts > MOST_PARTS or not self._frames.take():
+                self._refuse("Too many frames")
+            yield event
+
+    def _refuse(self, reason: str) -> None:
+        refuse(self._websocket, reason)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def refuse(websocket: Server, reason: str) -> None:
+    """Close a socket that sends more than a page does, from within its reader.
+
+    :raise OSError: always, which ends the reader.
+    """
+    leave_unread = getattr(websocket.sock, "leave_unread", None)
+    if leave_unread is not None:
+        leave_unread()  # or the close code would be lost
+    websocket.close(POLICY_VIOLATION, reason)
+    raise OSError(reason)
+
+
 class Reader(threading.Thread):
-    """simple_websocket's reading thread, with our inbox in place before it reads first."""
+    """simple_websocket's reading thread, with our inbox and our meter in place before it reads first."""
 
     def __init__(self, target: Callable[[], None]) -> None:
         super().__init__(target=target, daemon=True)
         websocket: Server = target.__self__  # type: ignore[attr-defined]
         self._inbox = websocket.input_buffer = Inbox(websocket)
+        websocket.ws = Meter(websocket)
 
     def run(self) -> None:
         """Read until the connection ends, and tell the writer that it has."""
@@ -109,7 +165,10 @@ def prepare_handshake(request: Request) -> None:
     """
     _refuse_bad_handshake(request)
     if "gunicorn.socket" in request.environ:
-        request.environ["gunicorn.socket"] = SafeSocket(request.environ["gunicorn.socket"])
+        line = request.environ["gunicorn.socket"]
+        if isinstance(line, Line):
+            line.become_websocket()
+        request.environ["gunicorn.socket"] = SafeSocket(line)
     # No deflate: 292 KB of it can be 300 MB of message, and it costs 90 KB of memory for each socket.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
@@ -136,11 +195,13 @@ def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[s
     `page.wake` is the inbox' event. Messages are JSON objects; anything else is ignored.
     """
     next_ping = time.monotonic() + PING_SECONDS
+    messages = Bucket(MESSAGES_A_SECOND, MESSAGES_AT_ONCE)
     try:
         while websocket.connected and page.close_code is None:
-            page.wake.wait(timeout=max(0.0, next_ping - time.monotonic()))
+            next_message = messages.wait if websocket.input_buffer else PING_SECONDS
+            page.wake.wait(timeout=max(0.0, min(next_message, next_ping - time.monotonic())))
             page.wake.clear()
-            while websocket.input_buffer and page.close_code is None:
+            while websocket.input_buffer and page.close_code is None and messages.take():
                 on_message(_parsed(websocket.input_buffer.pop(0)))
             while page.close_code is None and (frame := page.take()) is not None:
                 websocket.send(frame)
