@@ -1,0 +1,1 @@
+"""What somebody without an account may do to the desk, and what another user feels of it meanwhile."""

@@ -1,0 +1,283 @@
+"""One attack in a process of its own: `python -m tests.attacks.attacks NAME URL SECONDS`.
+
+It prints `running` when it has prepared what it needs, and ends by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import resource
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+from .browser import Browser, frame, hello, multipart
+
+Attack = Callable[[Browser, float], None]
+ATTACKS: dict[str, Attack] = {}
+MOST_CONNECTIONS = 10_300
+# Of two combining classes, in turn: what composes text has to sort them.
+MARKS = "a" + "\u0315\u0316" * 13_000
+BOMB = ("www.a.b" + "." * 3990 + " ") * 2
+LONG = "All of this is worth reading again. " * 200
+
+
+def attack(function: Attack) -> Attack:
+    """Give an attack a name to be called by."""
+    ATTACKS[function.__name__] = function
+    return function
+
+
+def ready() -> None:
+    """Say that it begins."""
+    print("running", flush=True)
+
+
+def again_and_again(seconds: float, act: Callable[[], object]) -> None:
+    """Do something until the time is over, also when the desk refuses it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            act()
+        except OSError:
+            time.sleep(0.01)
+
+
+def in_parallel(count: int, seconds: float, act: Callable[[], object]) -> None:
+    """Do something many times at once, until the time is over."""
+    workers = [threading.Thread(target=again_and_again, args=(seconds, act), daemon=True) for _ in range(count)]
+    for worker in workers:
+        worker.start()
+    end = time.monotonic() + seconds + 1
+    for worker in workers:
+        worker.join(max(0.0, end - time.monotonic()))
+
+
+def flood(opened: Callable[[], socket.socket], data: bytes, seconds: float) -> None:
+    """Send the same over and over by one connection, and by another one when it is closed."""
+    end = time.monotonic() + seconds
+
+    def send() -> None:
+        with contextlib.closing(opened()) as made:
+            made.settimeout(0.5)
+            threading.Thread(target=_read_off, args=(made,), daemon=True).start()
+            while time.monotonic() < end:
+                with contextlib.suppress(TimeoutError):
+                    made.sendall(data)
+
+    again_and_again(seconds, send)
+
+
+def _read_off(made: socket.socket) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        while time.monotonic():
+            try:
+                if not made.recv(65536):
+                    return
+            except TimeoutError:
+                continue
+
+
+def flood_socket(browser: Browser, data: bytes, seconds: float, first: bytes = b"") -> None:
+    """Send frames over and over by the socket of a chat."""
+    browser.start()
+    ready()
+
+    def opened() -> socket.socket:
+        made = browser.websocket()
+        made.sendall(first)
+        return made
+
+    flood(opened, data, seconds)
+
+
+@attack
+def pings(browser: Browser, seconds: float) -> None:
+    """Pings without pause."""
+    flood_socket(browser, frame(9) * 5000, seconds)
+
+
+@attack
+def empty_fragments(browser: Browser, seconds: float) -> None:
+    """A message that never ends and has nothing in it."""
+    flood_socket(browser, frame(0, is_last=False) * 5000, seconds, frame(1, is_last=False))
+
+
+@attack
+def fragments(browser: Browser, seconds: float) -> None:
+    """A message of one byte after the other."""
+    flood_socket(browser, frame(0, b"x", is_last=False) * 5000, seconds, frame(1, b"x", is_last=False))
+
+
+@attack
+def hellos(browser: Browser, seconds: float) -> None:
+    """A page that says hello over and over."""
+    flood_socket(browser, hello(after=0) * 15, seconds)
+
+
+@attack
+def pipelined_health(browser: Browser, seconds: float) -> None:
+    """Requests one after the other, without waiting for an answer."""
+    data = browser.head("GET", "/healthz") * 2000
+    ready()
+    in_parallel(4, seconds, lambda: flood(browser.connect, data, seconds))
+
+
+@attack
+def pipelined_static(browser: Browser, seconds: float) -> None:
+    """The same with a file."""
+    data = browser.head("GET", script_of(browser)) * 2000
+    ready()
+    in_parallel(4, seconds, lambda: flood(browser.connect, data, seconds))
+
+
+def script_of(browser: Browser) -> str:
+    """Give the address of a file that every page loads."""
+    page = browser.request("GET", "/chat")[1]
+    return re.findall(r'"(/static/[^"]+htmx[^"]*\.js)"', page)[0]
+
+
+@attack
+def unfinished_bodies(browser: Browser, seconds: float) -> None:
+    """As many connections as there can be, each with a body that never comes."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    browser.request("GET", "/chat")
+    ready()
+    head = browser.head("POST", "/chat", **{"Content-Length": "60000", "Content-Type": "text/plain"}) + b"x"
+    held, end = [], time.monotonic() + seconds
+    while time.monotonic() < end and len(held) < min(MOST_CONNECTIONS, hard - 50):
+        try:
+            made = browser.connect()
+            held.append(made)
+            made.sendall(head)
+        except OSError:
+            time.sleep(0.01)
+    time.sleep(max(0.0, end - time.monotonic()))
+
+
+@attack
+def chunked_slowly(browser: Browser, seconds: float) -> None:
+    """Bodies in chunks of one byte."""
+    browser.request("GET", "/chat")
+    head = browser.head("POST", "/chat", **{"Transfer-Encoding": "chunked", "Content-Type": "multipart/form-data"})
+    ready()
+
+    def opened() -> socket.socket:
+        made = browser.connect()
+        made.sendall(head)
+        return made
+
+    in_parallel(8, seconds, lambda: flood(opened, b"1\r\nx\r\n" * 3000, seconds))
+
+
+@attack
+def refused_sender(browser: Browser, seconds: float) -> None:
+    """A body without end, of a request that is refused for its origin."""
+    head = browser.head("POST", "/chat", **{"Transfer-Encoding": "chunked", "Origin": "http://elsewhere.example"})
+    ready()
+
+    def opened() -> socket.socket:
+        made = browser.connect()
+        made.sendall(head)
+        return made
+
+    flood(opened, b"400\r\n" + b"x" * 1024 + b"\r\n", seconds)
+
+
+@attack
+def many_fields(browser: Browser, seconds: float) -> None:
+    """Forms of 200,000 fields, refused for their origin and not."""
+    body = b"&".join(b"%x=" % n for n in range(200_000))[:1_000_000]
+    ready()
+    in_parallel(2, seconds, lambda: browser.request("POST", "/chat", body))
+    browser.request("POST", "/chat", body, Origin="http://elsewhere.example")
+
+
+@attack
+def unread_answers(browser: Browser, seconds: float) -> None:
+    """Asks for files over and over, and reads nothing."""
+    data = browser.head("GET", script_of(browser)) * 300
+    ready()
+    held = []
+
+    def ask() -> None:
+        made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        made.connect(browser.place)
+        made.sendall(data)
+        held.append(made)
+        time.sleep(0.05)
+
+    again_and_again(seconds, ask)
+
+
+@attack
+def logins(browser: Browser, seconds: float) -> None:
+    """Wrong passwords, thirty at once."""
+    browser.request("GET", "/agent/login")
+    ready()
+    in_parallel(30, seconds, lambda: browser.post("/agent/login", email="alice@example.com", password="wrong"))
+
+
+@attack
+def starts(browser: Browser, seconds: float) -> None:
+    """Chats begun by browser after browser."""
+    ready()
+    in_parallel(8, seconds, lambda: Browser(browser.url).start("Again"))
+
+
+@attack
+def marks(browser: Browser, seconds: float) -> None:
+    """Text that takes long to compose."""
+    browser.start()
+    ready()
+    body, kind = multipart({"csrf_token": browser.token, "message": MARKS}, b"")
+    in_parallel(2, seconds, lambda: browser.request("POST", "/chat/messages", body, kind))
+
+
+@attack
+def links(browser: Browser, seconds: float) -> None:
+    """Messages in which links are hard to find, shown over and over."""
+    browser.start()
+    ready()
+    for _ in range(5):
+        browser.say(BOMB[:8000])
+    in_parallel(2, seconds, lambda: browser.request("GET", "/chat"))
+
+
+@attack
+def fake_pictures(browser: Browser, seconds: float) -> None:
+    """Files that begin like a picture."""
+    browser.start()
+    ready()
+
+    def send() -> None:
+        fields = {"csrf_token": browser.token, "client_message_id": str(uuid.uuid4()), "message": ""}
+        browser.request("POST", "/chat/messages", *multipart(fields, b"\x89PNG\r\n\x1a\n"))
+
+    in_parallel(8, seconds, send)
+
+
+@attack
+def catching_up(browser: Browser, seconds: float) -> None:
+    """Two clients that ask for a long conversation from its beginning."""
+    browser.start()
+    for _ in range(150):
+        browser.say(LONG)
+    ready()
+    in_parallel(2, seconds, lambda: browser.request("GET", "/chat/messages?after=0"))
+
+
+def main() -> None:
+    """Run the attack that was named."""
+    name, url, seconds = sys.argv[1:]
+    ATTACKS[name](Browser(url), float(seconds))
+
+
+if __name__ == "__main__":
+    main()
