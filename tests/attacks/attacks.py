@@ -138,7 +138,7 @@ def pipelined_static(browser: Browser, seconds: float) -> None:
 def script_of(browser: Browser) -> str:
     """Give the address of a file that every page loads."""
     page = browser.request("GET", "/chat")[1]
-    return re.findall(r'"(/static/[^"]+htmx[^"]*\.js)"', page)[0]
+    return str(re.findall(r'"(/static/[^"]+htmx[^"]*\.js)"', page)[0])
 
 
 @attack
@@ -149,7 +149,8 @@ def unfinished_bodies(browser: Browser, seconds: float) -> None:
     browser.request("GET", "/chat")
     ready()
     head = browser.head("POST", "/chat", **{"Content-Length": "60000", "Content-Type": "text/plain"}) + b"x"
-    held, end = [], time.monotonic() + seconds
+    held: list[socket.socket] = []
+    end = time.monotonic() + seconds
     while time.monotonic() < end and len(held) < min(MOST_CONNECTIONS, hard - 50):
         try:
             made = browser.connect()

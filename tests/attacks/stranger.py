@@ -166,10 +166,7 @@ def main() -> None:
     parser.add_argument("--desk", type=Path, default=ROOT)
     parser.add_argument("--seconds", type=float, default=6.0)
     options = parser.parse_args()
-    print(
-        "| attack | POST before, p50/p95/max ms | during | failed | worker MB | |\n|---|---|---|---|---|---|",
-        flush=True,
-    )
+    print("| attack | POST before, p50/p95/max ms | during | failed | worker MB | |", "|---|" + "---|" * 5, sep="\n")
     for name in options.names or ATTACKS:
         with desk(options.desk) as (url, pid):
             outcome = run(name, url, options.seconds, pid)
