@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import statistics
 import subprocess
@@ -28,13 +29,13 @@ from .attacks import ATTACKS
 from .browser import Browser
 
 CUSTOMER = "127.0.0.2"  # bounds are for each address, and the stranger has another one
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 START_SECONDS = 60
 
 
 @dataclass
 class Felt:
-    """How a customer's messages went."""
+    """How the customers' messages went."""
 
     seconds: list[float] = field(default_factory=list)
     failures: int = 0
@@ -50,11 +51,11 @@ class Felt:
         return "/".join(f"{1000 * value:.0f}" for value in (statistics.median(ordered), at95, ordered[-1]))
 
 
-class Customer:
-    """Somebody who writes a message after the other."""
+class Customers:
+    """A few people who write in turn, none of them faster than a person may."""
 
     def __init__(self, url: str) -> None:
-        self._browser = Browser(url, CUSTOMER).start()
+        self._browsers = itertools.cycle([Browser(url, CUSTOMER).start() for _ in range(4)])
 
     def write(self, seconds: float) -> Felt:
         """Write for some time, and give how it went."""
@@ -62,7 +63,7 @@ class Customer:
         while time.monotonic() < end:
             start = time.monotonic()
             try:
-                is_sent = self._browser.say("Is anybody there?") == 303
+                is_sent = next(self._browsers).say("Is anybody there?") == 303
             except OSError:
                 is_sent = False
             felt.seconds.append(time.monotonic() - start)
@@ -81,14 +82,13 @@ class Outcome:
     is_same_worker: bool
 
 
-def run(name: str, url: str, seconds: float, parent: int, before_seconds: float = 1.5) -> Outcome:
+def run(name: str, url: str, seconds: float, parent: int, customers: Customers, before_seconds: float = 2) -> Outcome:
     """Run an attack on a desk, whose gunicorn or one above it has the process id `parent`."""
-    customer = Customer(url)
-    before = customer.write(before_seconds)
+    before = customers.write(before_seconds)
     worker = worker_of(parent)
     memory = [worker.memory_info().rss]
     with attacking(name, url, seconds), watching(worker, memory):
-        during = customer.write(seconds)
+        during = customers.write(seconds)
     megabytes = memory[0] // 2**20, max(memory) // 2**20
     return Outcome(before, during, megabytes, worker.is_running() and worker_of(parent).pid == worker.pid)
 
@@ -169,7 +169,7 @@ def main() -> None:
     print("| attack | POST before, p50/p95/max ms | during | failed | worker MB | |", "|---|" + "---|" * 5, sep="\n")
     for name in options.names or ATTACKS:
         with desk(options.desk) as (url, pid):
-            outcome = run(name, url, options.seconds, pid)
+            outcome = run(name, url, options.seconds, pid, Customers(url))
         during, failed = outcome.during, f"{outcome.during.failures} of {len(outcome.during.seconds)}"
         end = "" if outcome.is_same_worker else "worker lost"
         low, high = outcome.megabytes

@@ -1,0 +1,53 @@
+"""Whatever a stranger does, nobody else waits long: the short form of `python -m tests.attacks.stranger`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.server import Server
+
+from .attacks import ATTACKS
+from .stranger import Customers, run
+
+pytestmark = pytest.mark.mode("postgres")
+
+SECONDS = 1.2
+STANDSTILL = 1.0
+CONNECTIONS = (
+    "pings",
+    "empty_fragments",
+    "fragments",
+    "hellos",
+    "pipelined_health",
+    "pipelined_static",
+    "unfinished_bodies",
+    "chunked_slowly",
+    "refused_sender",
+    "many_fields",
+    "unread_answers",
+)
+CONTENTS = tuple(name for name in ATTACKS if name not in CONNECTIONS)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(CONNECTIONS, id="connections"),
+        pytest.param(
+            CONTENTS, id="contents", marks=pytest.mark.skip(reason="mended together with limits and pictures")
+        ),
+    ],
+)
+def test_no_stranger_makes_a_customer_wait(server: Server, names: tuple[str, ...]) -> None:
+    assert server.process is not None
+    customers = Customers(server.url)
+    slow = {}
+    for name in names:
+        for _ in range(2):  # the machine may be busy with something else
+            outcome = run(name, server.url, SECONDS, server.process.pid, customers, before_seconds=0)
+            assert outcome.is_same_worker, name
+            if outcome.during.worst < STANDSTILL and not outcome.during.failures:
+                break
+        else:
+            slow[name] = f"{outcome.during} ms, {outcome.during.failures} failed"
+    assert slow == {}

@@ -1,0 +1,112 @@
+"""How long somebody is waited for, and how many connections there may be."""
+
+from __future__ import annotations
+
+import pytest
+
+from supportchat.realtime.bucket import Bucket
+from transport.patience import LEAST_RATE, LONGEST_SECONDS, Patience
+from transport.room import Room, Seat
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of this test."""
+    return Clock(monkeypatch)
+
+
+def test_who_sends_nothing_is_waited_for_so_long_and_no_longer(clock: Clock) -> None:
+    patience = Patience(20)
+    clock.now += 19
+    assert patience.left == 1
+    clock.now += 2
+    assert patience.left == 0
+
+
+def test_a_byte_now_and_then_does_not_buy_time(clock: Clock) -> None:
+    patience = Patience(20)
+    for _ in range(30):
+        clock.now += 1
+        patience.moved(1)
+    assert patience.left == 0
+
+
+def test_a_slow_line_gets_the_time_that_it_needs(clock: Clock) -> None:
+    patience = Patience(20)
+    for _ in range(int(LONGEST_SECONDS) - 1):
+        clock.now += 1
+        patience.moved(LEAST_RATE)
+        assert patience.left > 0
+    clock.now += 1
+    assert patience.left == 0
+
+
+def test_whoever_has_sent_much_and_stops_is_waited_for_as_long_as_anybody(clock: Clock) -> None:
+    patience = Patience(20)
+    patience.moved(10_000_000)
+    assert patience.left == 20
+
+
+def seats(room: Room, address: str, count: int) -> list[Seat | None]:
+    return [room.enter(address) for _ in range(count)]
+
+
+def test_one_address_takes_no_more_than_its_share() -> None:
+    room = Room(10, 2)
+    first, second, third = seats(room, "192.0.2.1", 3)
+    assert first is not None
+    assert second is not None
+    assert third is None
+    assert room.enter("192.0.2.2") is not None
+    first.leave()
+    assert room.enter("192.0.2.1") is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("fe80::1%eth0", "fe80::2", True),
+    ],
+)
+def test_a_network_of_ipv6_counts_as_one_address(one: str, other: str, is_same: bool) -> None:
+    room = Room(10, 1)
+    assert room.enter(one) is not None
+    assert (room.enter(other) is None) == is_same
+
+
+def test_websockets_are_counted_elsewhere_but_keep_their_seat() -> None:
+    room = Room(3, 1)
+    for _ in range(3):
+        seat = room.enter("192.0.2.1")
+        assert seat is not None
+        seat.count_elsewhere()
+    assert room.enter("192.0.2.1") is None
+    assert seat is not None
+    seat.leave()
+    assert room.enter("192.0.2.1") is not None
+
+
+def test_behind_a_proxy_only_the_whole_is_bounded() -> None:
+    room = Room(3, 0)
+    assert None not in seats(room, "192.0.2.1", 3)
+    assert room.enter("192.0.2.2") is None
+
+
+def test_a_bucket_lets_a_burst_pass_and_then_so_many_a_second(clock: Clock) -> None:
+    bucket = Bucket(2, 3)
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+    assert bucket.wait == 0.5
+    clock.now += 0.5
+    assert [bucket.take() for _ in range(2)] == [True, False]

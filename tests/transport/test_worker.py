@@ -1,0 +1,158 @@
+"""What the worker does with those who send too much, too slowly, or nothing, on a running server."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode
+
+import pytest
+
+from supportchat.config import Config
+from tests.attacks.browser import Browser, multipart
+from tests.server import Server
+
+pytestmark = pytest.mark.mode("postgres")
+
+TINY = b"1\r\nx\r\n"
+Start = Callable[..., Browser]
+
+
+@pytest.fixture
+def start(config: Config) -> Iterator[Start]:
+    """Start a server with some settings, and give a browser on it."""
+    with contextlib.ExitStack() as stack:
+
+        def started(**settings: str) -> Browser:
+            server = Server(config, **settings)
+            stack.callback(server.kill)
+            server.start()
+            browser = Browser(server.url)
+            browser.request("GET", "/chat")
+            return browser
+
+        yield started
+
+
+def send(browser: Browser, head: bytes, body: bytes = b"") -> socket.socket:
+    """Send the beginning of a request."""
+    made = browser.connect()
+    with contextlib.suppress(ConnectionError):
+        made.sendall(head + body)
+    return made
+
+
+def everything(made: socket.socket, seconds: float = 5) -> str:
+    """Read until the server closes the connection, as it must do within some time."""
+    made.settimeout(seconds)
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while chunk := made.recv(65536):
+            received += chunk
+    made.close()
+    return received.decode(errors="replace")
+
+
+def chunked(body: bytes, size: int = 1000) -> bytes:
+    """Write a body in chunks."""
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def test_bodies_of_a_length_that_nobody_says(start: Start) -> None:
+    browser = start()
+    kind = {"Content-Type": "application/x-www-form-urlencoded", "Transfer-Encoding": "chunked"}
+    head = browser.head("POST", "/chat", **kind)
+    form = urlencode({"csrf_token": browser.token, "message": "\N{GRINNING FACE}" * 8000}).encode()
+    assert len(form) > 96_000
+    with contextlib.closing(send(browser, head, chunked(form))) as made:
+        answer = made.recv(4096).decode()
+        assert answer.startswith("HTTP/1.1 303"), answer
+        assert "Connection: keep-alive" in answer
+        made.sendall(browser.head("GET", "/healthz", Connection="close"))  # where the body has ended
+        assert '{"status":"ok"}' in everything(made)
+
+    too_long = everything(send(browser, head, chunked(b"message=" + b"x" * 140_000)))
+    assert too_long.startswith("HTTP/1.1 413")
+    assert "Messages may have up to 8000 characters" in too_long
+    picture, kind["Content-Type"] = multipart({"csrf_token": browser.token}, b"x" * 11_600_000)
+    too_long = everything(send(browser, browser.head("POST", "/chat", **kind), chunked(picture, 100_000)), 20)
+    assert too_long.startswith("HTTP/1.1 413")
+    assert "Pictures may have up to 10 MB" in too_long
+
+    for broken in (b"zz\r\nx\r\n0\r\n\r\n", b"5\r\nx"):
+        made = send(browser, head, broken)
+        made.shutdown(socket.SHUT_WR)
+        assert everything(made).startswith("HTTP/1.1 400"), broken
+
+
+def test_what_is_refused_is_not_read(start: Start) -> None:
+    browser = start()
+    for method, path, length, status, headers in (
+        ("POST", "/chat", 100_000, 403, {"Origin": "http://elsewhere.example"}),
+        ("POST", "/chat", 100_000, 400, {"Host": "elsewhere.example"}),
+        ("POST", "/nowhere", 100_000, 404, {}),
+        ("POST", "/chat", 200_000, 413, {}),
+        ("GET", "/healthz", 100_000, 200, {}),
+    ):
+        head = browser.head(method, path, **{"Content-Length": str(length), **headers})
+        answer = everything(send(browser, head, b"message=typed&"), 12)  # the rest never comes
+        assert answer.startswith(f"HTTP/1.1 {status}"), (path, answer[:200])
+        assert "Connection: close" in answer
+        assert "typed" not in answer
+    static = re.findall(r'"(/static/[^"]+\.js)"', browser.request("GET", "/chat")[1])[0]
+    head = browser.head("GET", static, **{"Transfer-Encoding": "chunked"})
+    assert "Connection: close" in everything(send(browser, head, TINY), 12)
+
+
+def test_who_is_too_slow_is_not_waited_for(start: Start) -> None:
+    browser = start(HEADER_SECONDS="1", BODY_SECONDS="1", ANSWER_SECONDS="1")
+    assert everything(send(browser, b"GET /healthz HTTP/1.1\r\nHost: ")) == ""
+    assert everything(send(browser, b"")) == ""
+    for headers in ({"Content-Length": "1000"}, {"Transfer-Encoding": "chunked"}):
+        answer = everything(send(browser, browser.head("POST", "/chat", **headers), TINY), 15)
+        assert answer.startswith("HTTP/1.1 408"), answer[:200]
+        assert "took too long" in answer
+
+    static = re.findall(r'"(/static/[^"]+\.js)"', browser.request("GET", "/chat")[1])[0]
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.connect(browser.place)
+    asked = browser.head("GET", static)
+    end = time.monotonic() + 20
+    with made, contextlib.suppress(ConnectionError):
+        while time.monotonic() < end:  # and reads nothing
+            made.sendall(asked * 50)
+            time.sleep(0.05)
+    assert time.monotonic() < end
+
+
+def test_one_address_does_not_fill_the_desk(start: Start) -> None:
+    browser = start(CONNECTIONS_PER_ADDRESS="5")
+    browser.start()
+    sockets = [browser.websocket() for _ in range(8)]  # those are counted by the hub
+    head = browser.head("POST", "/chat", **{"Content-Length": "1000"})
+    held = [send(browser, head) for _ in range(5)]
+    try:
+        answer = everything(send(browser, browser.head("GET", "/healthz")))
+        assert answer.startswith("HTTP/1.1 503")
+        assert "Too many connections" in answer
+        assert Browser(browser.url, "127.0.0.2").request("GET", "/healthz")[0] == 200
+        held.pop().close()
+        end = time.monotonic() + 5
+        while browser.request("GET", "/healthz")[0] != 200:
+            assert time.monotonic() < end
+    finally:
+        for made in (*held, *sockets):
+            made.close()
+
+
+def test_behind_a_proxy_its_address_is_nobodys(start: Start) -> None:
+    browser = start(CONNECTIONS_PER_ADDRESS="2", TRUSTED_PROXIES="1")
+    held = [send(browser, browser.head("POST", "/chat", **{"Content-Length": "1000"})) for _ in range(5)]
+    assert browser.request("GET", "/healthz")[0] == 200
+    for made in held:
+        made.close()
