@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import assets, auth, cli, errors, filters, modes, security
 from .agents import routes as agent_routes
+from .bodies import DeskRequest
 from .chat import routes as chat_routes
 from .config import ROOT, Config
 from .fragments import Fragments
@@ -21,6 +22,7 @@ def create_app(config: Config | None = None) -> Flask:
     """Make the app of one process. Nothing connects or listens yet: see `Hub.start`."""
     config = config or Config.from_environment()
     app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=None)
+    app.request_class = DeskRequest
     app.extensions["config"] = config
     app.config.update(
         SECRET_KEY=config.secret_key or modes.secret_key(config),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from typing import IO, Any
 
 import gevent
-from flask import abort, current_app, g, request
+from flask import Request, abort, current_app, g, request
 from gunicorn.http.errors import ParseException
+from werkzeug.datastructures import MultiDict
+from werkzeug.formparser import FormDataParser
 
 from transport.patience import Patience
 
@@ -21,6 +24,8 @@ FORM_BYTES = 128 * 1024
 FORM_FIELDS = 20
 MEMORY_BYTES = 256 * 1024  # more than this goes into a temporary file
 PIECE = 16 * 1024
+ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
+Fields = MultiDict[str, Any]
 
 
 class Spool(tempfile.SpooledTemporaryFile[bytes]):
@@ -30,6 +35,26 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
         """Read as from any file."""
         gevent.sleep(0)
         return super().read(*args)
+
+
+class FormParser(FormDataParser):
+    """werkzeug's, but for urlencoded forms: its way to unescape takes half a second for 128 KB of `%FF`."""
+
+    def _parse_urlencoded(self, stream: IO[bytes], *_: Any) -> tuple[IO[bytes], Fields, Fields]:
+        pairs = (pair.partition(b"=") for pair in stream.read().split(b"&") if pair)
+        return stream, self.cls([(unescaped(name), unescaped(value)) for name, _, value in pairs]), self.cls()
+
+
+class DeskRequest(Request):
+    """A request whose form is parsed by us."""
+
+    form_data_parser_class = FormParser
+
+
+def unescaped(value: bytes) -> str:
+    """Read a name or a value of a urlencoded form, run by run; what is no UTF-8 becomes U+FFFD."""
+    value = ESCAPES.sub(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), value.replace(b"+", b" "))
+    return value.decode(errors="replace")
 
 
 def receive() -> None:

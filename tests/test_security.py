@@ -198,9 +198,89 @@ def test_no_page_has_a_script_or_a_style_inline(app: Flask, web: Web, hers: str)
         assert re.findall(r"\sstyle=|<style|\son[a-z]+=|javascript:", page) == [], path
 
 
-def test_chunked_bodies_are_refused(web: Web) -> None:
-    answer = web.visitor().client.post("/chat", headers={"Transfer-Encoding": "chunked", "Origin": ORIGIN})
-    assert answer.status_code == 411
+@pytest.mark.mode("postgres")
+def test_a_form_has_no_more_fields_than_ours_have(web: Web) -> None:
+    browser = web.customer()
+    for count, status in ((15, 303), (25, 413), (20_000, 413)):
+        fields = {f"x{n}": "" for n in range(count)}
+        for file in ({}, {"image": (io.BytesIO(b""), "")}):
+            answer = browser.post("/chat/messages", message="Hi", **fields, **file)
+            assert answer.status_code == status, (count, file)
+            assert len(answer.get_data()) < 20_000
+
+
+FIELD = 'Content-Disposition: form-data; name="message"\r\n\r\nHello'
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "Content-Disposition: form-data\r\n\r\nHello",
+        'Content-Disposition: form-data; filename="a.png"\r\n\r\nHello',
+        'Content-Disposition: form-data; filename="a.png"; name*=x\r\n\r\nHello',
+        "Content-Type: text/plain\r\n\r\nHello",
+        "\r\n\r\nHello",
+        "Hello",
+    ],
+)
+@pytest.mark.mode("postgres")
+def test_a_part_without_a_name_is_answered_in_words(web: Web, part: str) -> None:
+    browser = web.customer()
+    headers = {"Origin": ORIGIN, "X-CSRFToken": browser._token}
+    for parts in ([part], [FIELD, part], [part, FIELD]):
+        body = "".join(f"--b\r\n{each}\r\n" for each in parts) + "--b--\r\n"
+        kind = "multipart/form-data; boundary=b"
+        answer = browser.client.post("/chat/messages", data=body, content_type=kind, headers=headers)
+        assert answer.status_code in (303, 400, 413, 422), (parts, answer.status_code)
+    assert "500" not in answer.status
+
+
+@pytest.mark.mode("postgres")
+def test_a_refused_request_is_not_parsed(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = web.customer()
+    monkeypatch.setattr("supportchat.bodies.FormParser.parse", lambda *a: 1 / 0)
+    foreign = {"Origin": "http://elsewhere.example", "X-CSRFToken": browser._token}
+    strange = {"Origin": ORIGIN, "X-CSRFToken": browser._token, "Host": "elsewhere.example"}
+    for headers, status in ((foreign, 403), (strange, 400)):
+        for htmx in ({}, {"HX-Request": "true"}):
+            answer = browser.client.post("/chat/messages", data={"message": "typed"}, headers={**headers, **htmx})
+            assert answer.status_code == status
+            assert "typed" not in answer.get_data(as_text=True)
+    assert browser.post("/chat/messages", message="x" * 140_000).status_code == 413
+    assert browser.post("/chat/messages", message="x", **{f"x{n}": "" for n in range(30)}).status_code == 413
+    assert browser.post("/nowhere", message="x").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("message=%F0%9F%98%80+a%2Bb", "\N{GRINNING FACE} a+b"),
+        ("&&message=%zz%4&&", "%zz%4"),
+        ("message=%FFa", "\N{REPLACEMENT CHARACTER}a"),
+        ("%6Dessage=a=b", "a=b"),
+    ],
+)
+@pytest.mark.mode("postgres")
+def test_what_browsers_escape_is_read(web: Web, rows: Any, body: str, message: str) -> None:
+    browser = web.customer()
+    kind = "application/x-www-form-urlencoded"
+    headers = {"Origin": ORIGIN, "X-CSRFToken": browser._token}
+    assert browser.client.post("/chat/messages", data=body, content_type=kind, headers=headers).status_code == 303
+    assert rows("select message from chat_messages where sender = 'user' order by seq desc limit 1") == [(message,)]
+
+
+@pytest.mark.parametrize("picture", [True, False])
+def test_the_longest_message_fits_however_it_is_sent(web: Web, rows: Any, picture: bool) -> None:
+    message = "\N{GRINNING FACE}" * 8000
+
+    def sent() -> dict[str, Any]:
+        return {"customer_name": "\N{GRINNING FACE}" * 80} | ({"image": (io.BytesIO(b""), "")} if picture else {})
+
+    assert web.visitor().post("/chat", message=message, **sent()).status_code == 303
+    assert rows("select char_length(message) from chat_messages where sender = 'user'") == [(8000,)]
+    too_long = web.visitor().post("/chat", message=message + "x", **sent())
+    assert too_long.status_code == 422
+    assert "more than 8000 characters" in too_long.get_data(as_text=True)
 
 
 def test_an_expired_form_gets_a_token_with_which_the_next_try_goes_through(web: Web, rows: Any) -> None:
