@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from supportchat.auth import token_hash
 from supportchat.database import Database
+from tests.attacks.browser import frame
 from tests.cast import Agent, Cast, Visitor
 from tests.server import Server
 
@@ -247,6 +249,33 @@ def test_a_flood_of_messages_is_refused(vera: Visitor, opened: Opener) -> None:
         flood()
 
 
+def parts(count: int, text: str) -> Iterator[str]:
+    """Give a message in many parts, which do not come at once."""
+    for _ in range(count):
+        time.sleep(0.001)
+        yield text
+
+
+@pytest.mark.mode("postgres")
+def test_who_says_hello_over_and_over_waits(vera: Visitor, opened: Opener) -> None:
+    page, start, count = opened(), time.monotonic(), 16
+    for _ in range(count):
+        page.send(json.dumps({"hello": True, "after": 0}))
+    for _ in range(count):
+        until(page, "caught_up")
+    assert time.monotonic() - start > 1.5  # ten at once, and three a second
+
+
+@pytest.mark.mode("postgres")
+def test_a_page_may_send_what_a_page_sends(vera: Visitor, opened: Opener) -> None:
+    page = opened(hello={"after": 0}, max_size=None)
+    page.send(parts(40, json.dumps({"draft": "x" * 300})))
+    for _ in range(5):
+        page.ping().wait(5)
+    until(page, "caught_up")
+    assert page.close_code is None
+
+
 def test_no_compression_is_agreed_on(vera: Visitor, opened: Opener) -> None:
     page = opened(compression="deflate")
     assert page.response is not None
@@ -281,7 +310,7 @@ def frames_of(data: bytes) -> list[bytes]:
     """Take a stream of the server apart into whole frames; fail where one does not begin."""
     frames = []
     while data:
-        assert data[0] in (0x81, 0x88, 0x89), f"no frame begins with {data[:20]!r}"
+        assert data[0] in (0x81, 0x88, 0x89, 0x8A), f"no frame begins with {data[:20]!r}"
         length, start = data[1], 2
         if length == 126:
             length, start = int.from_bytes(data[2:4], "big"), 4
@@ -292,6 +321,31 @@ def frames_of(data: bytes) -> list[bytes]:
         frames.append(data[start : start + length])
         data = data[start + length :]
     return frames
+
+
+@pytest.mark.mode("postgres")
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"", frame(9)),
+        (b"", frame(10)),
+        (b"", frame(1)),
+        (b"", frame(2, b"x")),
+        (frame(1, is_last=False), frame(0, is_last=False)),
+        (frame(1, b"x", is_last=False), frame(0, b"x", is_last=False)),
+        (b"", frame(1, b"x" * 4000)),
+    ],
+)
+def test_no_kind_of_frame_may_come_without_pause(vera: Visitor, server: Server, first: bytes, then: bytes) -> None:
+    flood = raw_socket(server, 65536)
+    with contextlib.suppress(ConnectionError):
+        flood.sendall(first + then * 200)
+    flood.settimeout(10)
+    received = b""
+    while chunk := flood.recv(65536):
+        received += chunk
+    flood.close()
+    assert int.from_bytes(frames_of(received)[-1][:2], "big") == 1008
 
 
 def test_a_slow_reader_gets_whole_frames_and_holds_nobody_up(
