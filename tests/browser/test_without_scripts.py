@@ -86,3 +86,24 @@ def test_an_agent_can_do_everything(windows: Opener, vera: Customer, rows: Any) 
     agent.press("Return to the queue")
     agent.sees("Nobody answers this customer yet.")
     assert rows("select status, given_back_by is not null from tickets") == [("waiting", True)]
+
+
+def test_a_browser_that_sends_too_much_sees_why_it_is_refused(plain: Customer, windows: Opener, tmp_path: Path) -> None:
+    # A connection that is closed while a browser still sends shows the browser's own page, if it is closed too soon.
+    plain.start("Hello")
+    (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 25_000_000)
+    plain.page.locator("#composer-image").set_input_files(tmp_path / "large.png")
+    send(plain, "Look at this")
+    plain.sees("Pictures may have up to 10 MB")
+    scripted: Customer = windows(Customer)
+    scripted.start("Hello")
+    sent = """async () => {
+      const body = new FormData();
+      body.set("image", new Blob([new Uint8Array(12_000_000)]), "a.png");
+      const answer = await fetch("/chat/messages", { method: "POST", body });
+      return [answer.status, await answer.text()];
+    }"""
+    for _ in range(3):
+        status, text = scripted.page.evaluate(sent)
+        assert status == 413
+        assert "Pictures may have up to 10 MB" in text
