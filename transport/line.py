@@ -46,7 +46,7 @@ class Line:
     def begin_request(self) -> None:
         """Begin to answer a request: at once when the client was waited for, else after a turn."""
         if not self._has_waited:
-            self._turns.take()
+            self._turns.take_for_request()
         self._has_waited = False
         self._patience = None
 
@@ -55,7 +55,7 @@ class Line:
         if self._is_new or not self._is_readable():
             self._has_waited = True
         else:
-            self._turns.take()
+            self._turns.take_for_reading()
         self._is_new = False
         return self._socket.recv(size, flags)
 

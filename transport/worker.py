@@ -37,7 +37,7 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         wanted: int = self.cfg.worker_connections
         config = self.wsgi.extensions["config"]
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        most = min(wanted, files - SPARE_FILES) if files > 0 else wanted
+        most = min(wanted, max(files - SPARE_FILES, files // 2)) if files > 0 else wanted
         # Behind a proxy everybody comes from its address.
         self._room = Room(most, 0 if config.trusted_proxies else config.connections_per_address)
         self._turns = Turns()
@@ -62,7 +62,10 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
     def _turn_away(self, client: socket.socket, address: str) -> None:
         if time.monotonic() >= self._next_log:
             self._next_log = time.monotonic() + LOG_SECONDS
-            log.warning("refused a connection from %s: too many are open (CONNECTIONS_PER_ADDRESS)", address or "?")
+            log.warning(
+                "refused a connection from %s: too many are open, from there (CONNECTIONS_PER_ADDRESS) or in all",
+                address,
+            )
         with contextlib.suppress(OSError, gevent.Timeout), contextlib.closing(client), gevent.Timeout(1):
             client.sendall(FULL)
             client.shutdown(socket.SHUT_WR)

@@ -31,7 +31,7 @@ PING_SECONDS = 20.0
 SEND_SECONDS = 5.0
 INBOX_LIMIT = 20
 # What a page may send. It says hello when its socket opens and when it turns to another ticket, and answers pings.
-MESSAGES_A_SECOND, MESSAGES_AT_ONCE = 3, 10  # those over it wait in the inbox
+MESSAGES_A_SECOND, MESSAGES_AT_ONCE = 2, 10  # those over it wait in the inbox
 FRAMES_A_SECOND, FRAMES_AT_ONCE = 10, 50
 BYTES_A_SECOND, BYTES_AT_ONCE = 16384, 65536
 MOST_PARTS = 64  # of one message: its size is bounded too, but empty ones add nothing to it

@@ -263,7 +263,7 @@ def test_who_says_hello_over_and_over_waits(vera: Visitor, opened: Opener) -> No
         page.send(json.dumps({"hello": True, "after": 0}))
     for _ in range(count):
         until(page, "caught_up")
-    assert time.monotonic() - start > 1.5  # ten at once, and three a second
+    assert time.monotonic() - start > 2  # ten at once, and two a second
 
 
 @pytest.mark.mode("postgres")
