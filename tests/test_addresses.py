@@ -1,0 +1,250 @@
+"""What a deployer meets: names, ports and proxies before the desk, and what it says when one of them is wrong."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from supportchat import create_app, refusals
+from supportchat.config import ROOT, Config
+from supportchat.refusals import LINES, Quota, shown
+from tests.cast import PASSWORD
+from tests.routes import calls, sockets
+from tests.web import ORIGIN, Browser, Web
+
+pytestmark = pytest.mark.mode("postgres")
+
+UNSAFE = ("POST", "DELETE")
+ATTACK = "Click Send again"
+SOCKET = {"Upgrade": "websocket", "Connection": "Upgrade"}
+FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "http://localhost:8080"},
+    {"Sec-Fetch-Site": "same-site"},
+    {},
+]
+
+
+@pytest.fixture(autouse=True)
+def quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "_quota", Quota())
+
+
+@pytest.fixture
+def proxied(config: Config) -> Iterator[Web]:
+    """A desk behind a proxy that has another port, tells it nothing, and asks it by an address of its own."""
+    app = create_app(replace(config, public_url="https://chat.example.test:9443"))
+    yield Web(app)
+    app.extensions["database"].close()
+
+
+def all_calls(app: Flask) -> list[tuple[str, str]]:
+    image_id = str(uuid.uuid4())
+    return [(method, path) for _, method, path in calls(app, image_id)] + [("GET", path) for path in sockets(app)]
+
+
+# Addresses
+
+
+def addresses_in(answer: TestResponse) -> list[str]:
+    headers = [value for name, value in answer.headers if name != "Content-Security-Policy"]
+    page = re.sub(r'xmlns(:\w+)?="[^"]*"', "", answer.get_data(as_text=True))
+    return re.findall(r"(?:https?|wss?)://[^\s\"'<]+", "\n".join([page, *headers]))
+
+
+def test_no_answer_holds_an_address_made_from_the_host_of_the_request(web: Web, app: Flask) -> None:
+    customer, agent, admin = web.customer(), web.agent("alice"), web.agent("carol")
+    for method, path in all_calls(app):
+        for browser in (customer, agent, admin):
+            answer = browser.client.open(path, method=method, headers={"Host": "localhost:3501", "Origin": ORIGIN})
+            assert addresses_in(answer) == [], (method, path)
+
+
+def test_the_link_to_copy_is_public_url_where_it_is_set(proxied: Web) -> None:
+    origin = "https://chat.example.test:9443"
+    browser = Browser(proxied._app)
+    login = browser.client.get("/agent/login", base_url=origin)
+    token = re.search(r'name="csrf_token" value="([^"]+)"', login.get_data(as_text=True))
+    assert token is not None
+    fields = {"email": "alice@example.com", "password": PASSWORD, "csrf_token": token[1]}
+    assert browser.client.post("/agent/login", base_url=origin, data=fields, headers={"Origin": origin}).location
+    page = browser.client.get("/agent", base_url=origin)
+    assert addresses_in(page) == [f"{origin}/chat"]
+
+
+def test_pages_open_their_socket_at_their_own_address(app: Flask) -> None:
+    pages = "".join(page.read_text() for page in (ROOT / "templates").rglob("*.html"))
+    assert sorted(re.findall(r'hx-ws:connect="([^"]+)"', pages)) == sorted(sockets(app))
+
+
+@pytest.mark.parametrize("path", ["//chat", "/chat//messages", "//agent"])
+def test_no_redirect_leads_to_the_host_of_the_request(web: Web, path: str) -> None:
+    answer = web.visitor().client.get("/", base_url="http://localhost:3501", environ_overrides={"PATH_INFO": path})
+    assert (answer.status_code, answer.location) == (404, None)
+
+
+@pytest.mark.parametrize("scheme", ["https", "wss"])
+def test_a_trusted_proxy_says_by_which_scheme_browsers_come(config: Config, scheme: str) -> None:
+    app = create_app(replace(config, trusted_proxies=1))
+    headers = {"X-Forwarded-Proto": scheme, "Origin": "https://localhost"}
+    answer = app.test_client().post("/agent/logout", headers=headers)
+    assert "does not" not in answer.get_data(as_text=True)
+    assert answer.status_code != 403
+    app.extensions["database"].close()
+
+
+# Probes
+
+
+@pytest.mark.parametrize("settings", [{}, {"host": "0.0.0.0", "public_url": "https://chat.example.com"}])
+@pytest.mark.parametrize(
+    "host", ["10.0.0.5:3505", "pod-7.internal", "kube-probe", "support_chat:3000", "[::2]", "", "["]
+)
+def test_probes_are_answered_whatever_they_name_as_the_host(config: Config, settings: Any, host: str) -> None:
+    app = create_app(replace(config, **settings))
+    for path in ("/healthz", "/readyz"):
+        for method in ("GET", "HEAD"):
+            answer = app.test_client().open(path, method=method, headers={"Host": host})
+            assert answer.status_code == 200, path
+    app.extensions["database"].close()
+
+
+# What another site may have sent
+
+
+@pytest.mark.parametrize("htmx", [{}, {"HX-Request": "true", "HX-Source": "form#reply"}])
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_a_request_of_another_site_gets_no_form_no_echo_no_token_and_no_cookie(
+    app: Flask, web: Web, headers: dict[str, str], htmx: dict[str, str]
+) -> None:
+    web.customer()
+    strangers, agent = Browser(app), web.agent("alice")
+    fields = {"message": ATTACK, "email": ATTACK, "note": ATTACK, "customer_name": ATTACK}
+    for method, path in all_calls(app):
+        for browser in (strangers, agent):
+            if method in UNSAFE:
+                answer = browser.client.open(path, method=method, data=fields, headers={**headers, **htmx})
+            elif path in sockets(app):
+                answer = browser.client.get(path, headers={**headers, **SOCKET})
+            else:
+                continue
+            page = answer.get_data(as_text=True)
+            assert answer.status_code == 403, (method, path)
+            assert not re.search(f"<form|<input|<textarea|csrf|X-CSRFToken|{ATTACK}", page), (method, path)
+            assert "Set-Cookie" not in answer.headers, (method, path)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "POST"])
+def test_neither_does_one_to_an_address_that_is_none_or_with_a_body_that_is_refused(app: Flask, method: str) -> None:
+    for path in ("/nowhere", "/chat", "/healthz"):
+        for kind, body in (("text/plain", ATTACK), ("multipart/form-data; boundary=x", f"--x\r\n\r\n{ATTACK}")):
+            answer = Browser(app).client.open(
+                path, method=method, data=body, content_type=kind, headers={"Origin": "https://evil.example"}
+            )
+            assert 400 <= answer.status_code < 500
+            assert not re.search(f"<form|csrf|{ATTACK}", answer.get_data(as_text=True))
+            assert "Set-Cookie" not in answer.headers
+
+
+def test_a_link_on_another_site_finds_the_agent_logged_in_and_a_form_there_does_nothing(web: Web, rows: Any) -> None:
+    web.customer()
+    agent = web.agent("alice")
+    cookie = agent.client.get_cookie("a")
+    assert cookie is not None
+    assert cookie.same_site == "Lax"
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Referer": "https://app.slack.com/"}
+    assert agent.client.get("/agent?ticket=1001", headers=followed).status_code == 200
+    forged = {"Origin": "https://evil.example", **followed}
+    answer = agent.client.post("/tickets/1001/closure", headers=forged, data={"csrf_token": agent._token})
+    assert answer.status_code == 403
+    assert rows("select status from tickets") != [("closed",)]
+
+
+# What is said to who runs the desk
+
+
+def test_a_wrong_host_gets_a_page_for_the_admin_and_nothing_else(app: Flask, caplog: Any) -> None:
+    client = app.test_client()
+    for method, path in all_calls(app):
+        if path in ("/healthz", "/readyz"):
+            continue
+        answer = client.open(path, method=method, headers={"Host": "demo.ngrok-free.app"}, data={"message": ATTACK})
+        page = answer.get_data(as_text=True)
+        assert answer.status_code == 400, (method, path)
+        assert "set PUBLIC_URL to the address in your browser" in page
+        assert not re.search(f"<form|<script|csrf|{ATTACK}|ngrok", page)
+        assert "Set-Cookie" not in answer.headers
+    assert re.search(r"refused host: got 'demo.ngrok-free.app', expected .*localhost.*PUBLIC_URL", caplog.messages[0])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://localhost"},  # TLS ends at a proxy that nobody told the desk of
+        {"Origin": "http://localhost:9443"},  # the proxy has another port
+        {"Origin": "https://chat.example.com", "Sec-Fetch-Site": "same-origin"},  # and keeps the name to itself
+    ],
+)
+def test_who_has_forgotten_a_setting_is_told_which(web: Web, caplog: Any, headers: dict[str, str]) -> None:
+    answer = web.visitor().client.post("/chat", data={"message": "Hello"}, headers=headers)
+    assert answer.status_code == 403
+    assert "set PUBLIC_URL to the address in your browser, and TRUSTED_PROXIES" in answer.get_data(as_text=True)
+    [line] = caplog.messages
+    assert f"refused origin: got '{headers['Origin']}', expected {ORIGIN}" in line
+    assert "PUBLIC_URL, or TRUSTED_PROXIES" in line
+
+
+def test_another_site_is_not_told_how_the_desk_is_set_up(web: Web) -> None:
+    answer = web.visitor().client.post("/chat", headers={"Origin": "https://evil.example"})
+    page = answer.get_data(as_text=True)
+    assert "came from another site" in page
+    assert "PUBLIC_URL" not in page
+
+
+def test_a_proxy_that_does_not_pass_the_upgrade_on_is_named(web: Web, caplog: Any) -> None:
+    assert web.customer().get("/chat/ws").status_code == 400
+    assert "refused websocket: got none" in caplog.messages[-1]
+
+
+def test_what_is_too_large_is_logged_with_its_length(web: Web, caplog: Any) -> None:
+    web.customer().post("/chat/messages", message="x" * 12_000_000)
+    assert re.search(r"refused length: got '120\d+', expected at most 11534336 bytes", caplog.messages[-1])
+
+
+@pytest.mark.parametrize("odd", ["a\nb", "a\r\nb", "\x1b[31m", "\x85", "\u202e", "\u2028", "x" * 1_000_000])
+def test_nothing_that_comes_breaks_a_line_of_the_log_or_fills_it(odd: str) -> None:
+    written = shown(odd)
+    assert written.isprintable()
+    assert len(written) < 200
+
+
+def test_a_stranger_does_not_fill_the_log(web: Web, caplog: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = web.visitor().client
+    for _ in range(LINES + 7):
+        client.get("/chat", headers={"Host": "evil.example"})
+    client.post("/chat", headers={"Origin": "https://evil.example"})
+    assert [message.split(":")[0] for message in caplog.messages] == ["refused host"] * LINES + ["refused origin"]
+    monkeypatch.setattr(refusals.time, "monotonic", lambda: float("inf"))
+    client.get("/chat", headers={"Host": "evil.example"})
+    assert caplog.messages[-2:][0] == "refused host: 7 more in the last minute were not logged"
+
+
+def test_each_login_has_its_line_without_a_password(web: Web, caplog: Any) -> None:
+    web.agent("alice")
+    browser = web.visitor()
+    browser.get("/agent/login")
+    browser.post("/agent/login", email="alice@example.com", password="my secret guess")
+    browser.post("/agent/login", email="my secret password", password="x")
+    assert caplog.messages == [
+        "login of 'alice@example.com' from 127.0.0.1",
+        "failed login of 'alice@example.com' from 127.0.0.1",
+        "failed login of what is no e-mail address from 127.0.0.1",
+    ]
