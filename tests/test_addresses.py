@@ -19,7 +19,7 @@ from supportchat.refusals import LINES, Quota, shown
 from supportchat.status.proxy import check_proxy
 from tests.cast import PASSWORD
 from tests.routes import calls, sockets
-from tests.web import ORIGIN, Browser, Web
+from tests.web import ORIGIN, Browser, Web, token_in
 
 pytestmark = pytest.mark.mode("postgres")
 
@@ -74,9 +74,7 @@ def test_the_link_to_copy_is_public_url_where_it_is_set(proxied: Web) -> None:
     origin = "https://chat.example.test:9443"
     browser = Browser(proxied._app)
     login = browser.client.get("/agent/login", base_url=origin)
-    token = re.search(r'name="csrf_token" value="([^"]+)"', login.get_data(as_text=True))
-    assert token is not None
-    fields = {"email": "alice@example.com", "password": PASSWORD, "csrf_token": token[1]}
+    fields = {"email": "alice@example.com", "password": PASSWORD, "csrf_token": token_in(login.get_data(as_text=True))}
     assert browser.client.post("/agent/login", base_url=origin, data=fields, headers={"Origin": origin}).location
     page = browser.client.get("/agent", base_url=origin)
     assert addresses_in(page) == [f"{origin}/chat"]
@@ -168,6 +166,121 @@ def test_a_link_on_another_site_finds_the_agent_logged_in_and_a_form_there_does_
     answer = agent.client.post("/tickets/1001/closure", headers=forged, data={"csrf_token": agent._token})
     assert answer.status_code == 403
     assert rows("select status from tickets") != [("closed",)]
+
+
+# Cookies and headers
+
+
+def cookies_at(config: Config, address: str, **settings: Any) -> dict[str, str]:
+    """The cookies of somebody who has logged in and looked at the chat, by name."""
+    app = create_app(replace(config, **settings))
+    client = app.test_client()
+    client.get("/chat", base_url=address)
+    token = token_in(client.get("/agent/login", base_url=address).get_data(as_text=True))
+    fields = {"email": "alice@example.com", "password": PASSWORD, "csrf_token": token}
+    answer = client.post("/agent/login", base_url=address, data=fields, headers={"Origin": address})
+    assert answer.status_code == 303
+    client.get("/agent", base_url=address)
+    app.extensions["database"].close()
+    return {cookie.key: cookie.value for cookie in (client._cookies or {}).values()}
+
+
+@pytest.mark.parametrize(
+    ("address", "names"),
+    [
+        ("http://localhost", "a c s"),
+        ("http://localhost:3000", "a-3000 c-3000 s-3000"),
+        ("http://[::1]:3001", "a-3001 c-3001 s-3001"),
+        ("https://chat.example.com", "__Host-a __Host-c __Host-s"),
+        ("https://chat.example.com:9443", "__Host-a-9443 __Host-c-9443 __Host-s-9443"),
+    ],
+)
+def test_cookies_know_the_port_since_browsers_do_not(config: Config, address: str, names: str) -> None:
+    public_url = address if address.startswith("https") else ""
+    assert sorted(cookies_at(config, address, public_url=public_url)) == names.split()
+
+
+@pytest.fixture
+def moved(web: Web, app: Flask) -> tuple[Browser, dict[str, str]]:
+    """A browser at a port, with the cookies that older versions gave it; and those."""
+    browser = Browser(app)
+    alice, vera = web.agent("alice"), web.customer("Do you know me?")
+    old = {}
+    for name, owner in (("a", alice), ("c", vera), ("s", vera)):
+        cookie = owner.client.get_cookie(name)
+        assert cookie is not None
+        browser.client.set_cookie(name, cookie.value)
+        old[name] = cookie.value
+    return browser, old
+
+
+PORT = "http://localhost:3000"
+
+
+def test_cookies_of_the_time_before_names_knew_the_port_are_still_good(moved: tuple[Browser, dict[str, str]]) -> None:
+    browser, old = moved
+    assert browser.client.get("/agent", base_url=PORT).status_code == 200
+    page = browser.client.get("/chat", base_url=PORT).get_data(as_text=True)
+    assert "Do you know me?" in page
+    new = browser.client.get_cookie("c-3000")
+    assert new is not None
+    assert new.value == old["c"]
+    fields = {"message": "Still good", "csrf_token": token_in(page)}
+    answer = browser.client.post("/chat/messages", base_url=PORT, data=fields, headers={"Origin": PORT})
+    assert answer.status_code == 303
+
+
+def test_a_logout_takes_the_old_cookie_too_but_not_another_desks(moved: tuple[Browser, dict[str, str]]) -> None:
+    browser, _ = moved
+    page = browser.client.get("/agent", base_url=PORT).get_data(as_text=True)
+    headers = {"Origin": PORT, "X-CSRFToken": re.findall('"X-CSRFToken": "([^"]+)"', page)[0]}
+    assert browser.client.post("/agent/logout", base_url=PORT, headers=headers).status_code == 303
+    assert browser.client.get_cookie("a") is None
+
+    browser.client.set_cookie("a", "another desk's, of a port that needs no saying")
+    token = token_in(browser.client.get("/agent/login", base_url=PORT).get_data(as_text=True))
+    fields = {"email": "alice@example.com", "password": PASSWORD, "csrf_token": token}
+    assert (
+        browser.client.post("/agent/login", base_url=PORT, data=fields, headers={"Origin": PORT}).location == "/agent"
+    )
+    assert browser.client.get_cookie("a-3000") is not None
+    page = browser.client.get("/agent", base_url=PORT).get_data(as_text=True)
+    headers = {"Origin": PORT, "X-CSRFToken": re.findall('"X-CSRFToken": "([^"]+)"', page)[0]}
+    assert browser.client.post("/agent/logout", base_url=PORT, headers=headers).status_code == 303
+    assert browser.client.get_cookie("a-3000") is None
+    assert browser.client.get_cookie("a") is not None
+
+
+@pytest.mark.parametrize(
+    ("public_url", "is_strict"),
+    [("", False), ("http://chat.test", False), ("https://chat.test:9443", False), ("https://chat.test", True)],
+)
+def test_only_who_has_the_whole_host_says_that_it_is_https(config: Config, public_url: str, is_strict: bool) -> None:
+    app = create_app(replace(config, public_url=public_url))
+    headers = app.test_client().get("/healthz").headers
+    assert ("Strict-Transport-Security" in headers) == is_strict
+    app.extensions["database"].close()
+
+
+def test_no_proxy_may_rewrite_a_page(app: Flask, web: Web) -> None:
+    agent = web.agent("carol")
+    for method, path in all_calls(app):
+        if path.startswith("/static/"):
+            continue
+        answer = agent.send(method, path)
+        assert answer.headers["Cache-Control"] == "no-store, no-transform", (method, path)
+
+
+def test_a_page_of_another_version_gets_the_files_of_this_one(web: Web) -> None:
+    client = web.visitor().client
+    for path in ("css/app.css", "js/behaviours/live.js", "favicon.svg"):
+        answer = client.get(f"/static/0123456789ab/{path}")
+        assert answer.get_data() == (ROOT / "static" / path).read_bytes()
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "nosniff" in answer.headers["X-Content-Type-Options"]
+        answer.close()
+    for path in ("css/none.css", "css", "", "../wsgi.py", "%2e%2e/wsgi.py", "..%2fwsgi.py", "/etc/passwd", "%00"):
+        assert client.get(f"/static/0123456789ab/{path}").status_code == 404, path
 
 
 # What is said to who runs the desk
