@@ -156,7 +156,9 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
 
 def _refused(status: int, code: str) -> ResponseReturnValue:
     is_fragment = request.headers.get("HX-Request")
-    values = {"sentence": sentence(code), "status": status, "retry": False, "number": ""}
+    is_desk = request.path.startswith(("/agent", "/tickets", "/status"))
+    home = ("/agent" if is_desk else "/chat") if security.is_our_host() else ""
+    values = {"sentence": sentence(code), "status": status, "home": home, "retry": False, "number": ""}
     return render_template("shared/_error.html" if is_fragment else "shared/refused.html", **values), status
 
 

@@ -26,6 +26,7 @@ PROBES = ("/healthz", "/readyz")
 
 def init_app(app: Flask, config: Config) -> None:
     """Install the checks before and the headers after each request."""
+    app.logger.getChild("refusals").setLevel("INFO")  # a login that is right has a line as well
     app.before_request(check_host)
     app.before_request(check_body)
     app.before_request(check_origin)

@@ -294,7 +294,7 @@ def test_a_wrong_host_gets_a_page_for_the_admin_and_nothing_else(app: Flask, cap
         answer = client.open(path, method=method, headers={"Host": "demo.ngrok-free.app"}, data={"message": ATTACK})
         page = answer.get_data(as_text=True)
         assert answer.status_code == 400, (method, path)
-        assert "set PUBLIC_URL to the address in your browser" in page
+        assert "set PUBLIC_URL to the address in your browser, or HOST" in page
         assert not re.search(f"<form|<script|csrf|{ATTACK}|ngrok", page)
         assert "Set-Cookie" not in answer.headers
     assert re.search(r"refused host: got 'demo.ngrok-free.app', expected .*localhost.*PUBLIC_URL", caplog.messages[0])
