@@ -74,10 +74,10 @@ def _log_what_a_proxy_may_have_done(error: HTTPException) -> None:
     elif error.code == 411:
         came = request.headers.get("Transfer-Encoding")
         log_refusal("length", came, "Content-Length", "the proxy, which must read bodies before it passes them on")
-    elif isinstance(error, WebsocketMismatch):
-        log_refusal(
-            "websocket", request.headers.get("Upgrade"), "'websocket' as Upgrade", "the proxy, which must pass it on"
-        )
+    elif isinstance(error, WebsocketMismatch) and request.path.endswith("/ws"):
+        came = " and ".join(request.headers.get(name, "nothing") for name in ("Upgrade", "Connection"))
+        expected = "'websocket' and 'upgrade' as Upgrade and Connection"
+        log_refusal("websocket", came, expected, "the proxy, which must pass them on")
 
 
 def _may_have_picture() -> bool:

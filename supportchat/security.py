@@ -76,7 +76,7 @@ def check_host() -> None:
         return
     hosts = current_app.extensions["trusted_hosts"]
     expected = ", ".join(sorted(hosts)) if hosts else "the name of a host"
-    log_refusal("host", request.environ.get("HTTP_HOST"), expected, "PUBLIC_URL, and HOST")
+    log_refusal("host", request.environ.get("HTTP_HOST"), expected, "PUBLIC_URL, HOST, and what proxies pass on")
     abort(400, "wrong_host")
 
 

@@ -143,7 +143,10 @@ def test_a_request_of_another_site_gets_no_form_no_echo_no_token_and_no_cookie(
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "POST"])
-def test_neither_does_one_to_an_address_that_is_none_or_with_a_body_that_is_refused(app: Flask, method: str) -> None:
+def test_neither_does_one_to_an_address_that_is_none_and_its_body_is_not_read(
+    app: Flask, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flask.Request._load_form_data", lambda _: pytest.fail("read"))
     for path in ("/nowhere", "/chat", "/healthz"):
         for kind, body in (("text/plain", ATTACK), ("multipart/form-data; boundary=x", f"--x\r\n\r\n{ATTACK}")):
             answer = Browser(app).client.open(
@@ -324,9 +327,19 @@ def test_another_site_is_not_told_how_the_desk_is_set_up(web: Web) -> None:
     assert "PUBLIC_URL" not in page
 
 
-def test_a_proxy_that_does_not_pass_the_upgrade_on_is_named(web: Web, caplog: Any) -> None:
-    assert web.customer().get("/chat/ws").status_code == 400
-    assert "refused websocket: got none" in caplog.messages[-1]
+@pytest.mark.parametrize(
+    ("headers", "came"),
+    [
+        ({}, "'nothing and nothing'"),
+        ({"Connection": "close"}, "'nothing and close'"),
+        ({"Upgrade": "websocket", "Connection": "close", "Origin": ORIGIN}, "'websocket and close'"),
+    ],
+)
+def test_a_proxy_that_does_not_pass_the_upgrade_on_is_named(
+    web: Web, caplog: Any, headers: dict[str, str], came: str
+) -> None:
+    assert web.customer().get("/chat/ws", headers=headers).status_code == 400
+    assert f"refused websocket: got {came}" in caplog.messages[-1]
 
 
 def test_what_is_too_large_is_logged_with_its_length(web: Web, caplog: Any) -> None:
