@@ -35,6 +35,8 @@ def create_app(config: Config | None = None) -> Flask:
         SOCK_SERVER_OPTIONS=SERVER_OPTIONS,
     )
 
+    app.url_map.merge_slashes = False  # it redirects to an address made from the request's Host
+
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
 
     database, events, images = modes.open_mode(config)

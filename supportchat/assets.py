@@ -7,11 +7,12 @@ import hashlib
 from pathlib import Path
 from wsgiref.headers import Headers
 
-from flask import Flask
+from flask import Flask, Response, send_from_directory
 from lucide.jinja import lucide
 from markupsafe import Markup
 from whitenoise import WhiteNoise
 
+from .auth import open_to_all
 from .config import ROOT
 
 STATIC: Path = ROOT / "static"
@@ -28,8 +29,20 @@ def init_app(app: Flask) -> None:
         immutable_file_test=lambda path, url: True,
         add_headers_function=_add_headers,
     )
+    app.add_url_rule("/static/<version>/<path:file>", "asset_of_another_version", asset_of_another_version)
     app.jinja_env.globals["asset"] = lambda path: f"{prefix}/{path}"
     app.jinja_env.globals["icon"] = icon
+
+
+@open_to_all
+def asset_of_another_version(version: str, file: str) -> Response:
+    """Give the file of today to a page of another version, which would have neither styles nor scripts else.
+
+    Not by a redirect: while processes of two versions run, each would send browsers on to the other.
+    """
+    response = send_from_directory(STATIC, file, conditional=False)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def version_of(root: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import secrets
 from base64 import b64encode
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import argon2
 import gevent
 from flask import Flask, Request, Response, abort, g, redirect, request, url_for
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadSignature
 
@@ -45,7 +46,7 @@ _NOBODY = "$argon2id$v=19$m={},t={},p={}${}${}".format(
 
 def visitor() -> str:
     """Give the hash of this browser's key; '' for a browser that has none."""
-    return token_hash(request.cookies.get(cookie_name("c"), ""))
+    return token_hash(cookie("c"))
 
 
 def ensure_visitor() -> str:
@@ -58,7 +59,7 @@ def ensure_visitor() -> str:
 
 def keep_visitor() -> None:
     """Have this browser keep its key for another `VISITOR_SECONDS`. Its key must be one that the database knows."""
-    g.fresh_visitor = request.cookies[cookie_name("c")]
+    g.fresh_visitor = cookie("c")
 
 
 def token_hash(token: str) -> str:
@@ -88,7 +89,7 @@ def is_page_of(agent: Agent, said: str | None) -> bool:
 
 def agent_token_hash() -> str:
     """Give the hash of the login session's cookie; '' without one."""
-    return token_hash(request.cookies.get(cookie_name("a"), ""))
+    return token_hash(cookie("a"))
 
 
 def log_in(email: str, password: str) -> str | None:
@@ -123,6 +124,12 @@ def _verify(password_hash: str, password: str) -> bool:
 # Cookies
 
 
+class Session(SecureCookieSession):
+    """A session that knows whether it was read from a cookie of the name without a port."""
+
+    is_of_old_name = False
+
+
 class TimelessSessions(SecureCookieSessionInterface):
     """The session that holds the token of forms, whose cookie is good as long as the browser keeps it.
 
@@ -130,48 +137,86 @@ class TimelessSessions(SecureCookieSessionInterface):
     differ, every form would have expired.
     """
 
+    session_class = Session
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """Return the name that the desk has at this address."""
+        return cookie_name("s")
+
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the cookie; see `flask.sessions.SessionInterface.open_session`."""
         serializer = self.get_signing_serializer(app)
         if serializer is None:
             return None
         try:
-            return self.session_class(serializer.loads(request.cookies.get(self.get_cookie_name(app), "")))
+            session = Session(serializer.loads(cookie("s")))
         except BadSignature:
-            return self.session_class()
+            return Session()
+        session.is_of_old_name = cookie_name("s") not in request.cookies
+        return session
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Write the cookie; see `flask.sessions.SessionInterface.save_session`."""
+        super().save_session(app, session, response)
+        if session.modified and isinstance(session, Session) and session.is_of_old_name:
+            response.delete_cookie(
+                old_cookie_name("s"),
+                secure=self.get_cookie_secure(app),
+                samesite=self.get_cookie_samesite(app),
+                partitioned=self.get_cookie_partitioned(app),
+            )
 
 
 def init_app(app: Flask, config: Config) -> None:
     """Set up the cookies: `Secure` and `__Host-` where the desk is reached by https."""
     app.session_interface = TimelessSessions()
-    app.config["SESSION_COOKIE_NAME"] = cookie_name("s", config)
     app.config["SESSION_COOKIE_SECURE"] = config.is_https
     app.config["SESSION_COOKIE_SAMESITE"] = "None" if config.embed_origins and config.is_https else "Lax"
     app.config["SESSION_COOKIE_PARTITIONED"] = bool(config.embed_origins and config.is_https)
     app.after_request(_give_visitor_cookie)
 
 
-def cookie_name(name: str, config: Config | None = None) -> str:
-    """Give the name of a cookie; the prefix makes browsers refuse one that another host or plain http has set."""
-    config = config or current_config()
-    return f"__Host-{name}" if config.is_https else name
+def cookie(name: str) -> str:
+    """Return the value of a cookie of ours, '' without one.
+
+    One that was set before names knew the port counts where there is no other: a customer's is kept for
+    `VISITOR_SECONDS`.
+    """
+    return request.cookies.get(cookie_name(name)) or request.cookies.get(old_cookie_name(name), "")
+
+
+def cookie_name(name: str) -> str:
+    """Return the name of a cookie at this address.
+
+    By the prefix browsers refuse one that another host or plain http has set. They give the cookies of a host to every
+    port of it: by the port in its name, two desks on one host keep out of each other's way.
+    """
+    # Not PORT: a container may be reached by another one. The one that browsers leave out needs no saying.
+    port = re.search(r":([0-9]{1,5})$", current_config().public_url or request.host)
+    return f"{old_cookie_name(name)}-{port[1]}" if port else old_cookie_name(name)
+
+
+def old_cookie_name(name: str) -> str:
+    """Return the name that a cookie had before names knew the port."""
+    return f"__Host-{name}" if current_config().is_https else name
 
 
 def set_agent_cookie(response: Response, token: str) -> None:
     """Give the browser its login session."""
-    response.set_cookie(
-        cookie_name("a"),
-        token,
-        max_age=AGENT_SECONDS,
-        secure=current_config().is_https,
-        httponly=True,
-        samesite="Strict",
-    )
+    response.set_cookie(cookie_name("a"), token, max_age=AGENT_SECONDS, **_of_agents())
 
 
 def delete_agent_cookie(response: Response) -> None:
-    """Take the login session from the browser."""
-    response.delete_cookie(cookie_name("a"), secure=current_config().is_https, httponly=True, samesite="Strict")
+    """Take the login session from the browser, under either name. Another desk's on this host stays."""
+    for name in {cookie_name("a"), old_cookie_name("a")}:
+        if token_hash(request.cookies.get(name, "")) == agent_token_hash():
+            response.delete_cookie(name, **_of_agents())
+
+
+def _of_agents() -> dict[str, Any]:
+    # Lax: who follows a link from a mail to a ticket is logged in. No GET changes anything, and every unsafe request
+    # has to come from our own origin.
+    return {"secure": current_config().is_https, "httponly": True, "samesite": "Lax"}
 
 
 def _give_visitor_cookie(response: Response) -> Response:

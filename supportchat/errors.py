@@ -10,14 +10,17 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing.exceptions import WebsocketMismatch
 
+from . import security
 from .bodies import is_form_taken
 from .database import Conflict, DatabaseError, Invalid, NotFound, Unavailable
 from .forms import LoginForm
 from .fragments import events_header
 from .images.pipeline import ImageRefused
 from .images.stores import StoreRefuses, StoreUnavailable
-from .sentences import sentence
+from .refusals import log_refusal
+from .sentences import SENTENCES, sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
 STATUS: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Invalid: 422}
@@ -53,10 +56,21 @@ def on_http_error(error: HTTPException) -> ResponseReturnValue:
     """Answer what Flask itself, or an `abort`, has refused."""
     if error.code is None or error.code < 400:
         return error.get_response()
+    _log_what_a_proxy_may_have_done(error)
     if error.code == 413:  # what werkzeug refuses, of a body that is not too large, are its fields
         return failure(413, str(error.description) if error.description in OWN_WORDS else "text_too_large")
-    code = str(error.description) if error.code == 403 else CODES.get(error.code, "not_understood")
-    return failure(error.code, code)
+    code = str(error.description)
+    return failure(error.code, code if code in SENTENCES else CODES.get(error.code, "not_understood"))
+
+
+def _log_what_a_proxy_may_have_done(error: HTTPException) -> None:
+    if error.code == 413:
+        most = f"at most {current_app.config['MAX_CONTENT_LENGTH']} bytes, and less for text"
+        log_refusal("length", request.headers.get("Content-Length"), most, "no setting")
+    elif isinstance(error, WebsocketMismatch) and request.path.endswith("/ws"):
+        came = " and ".join(request.headers.get(name, "nothing") for name in ("Upgrade", "Connection"))
+        expected = "'websocket' and 'upgrade' as Upgrade and Connection"
+        log_refusal("websocket", came, expected, "the proxy, which must pass them on")
 
 
 def on_refusal(error: Exception) -> ResponseReturnValue:
@@ -97,8 +111,11 @@ def _is_without_temporary_folder(error: OSError) -> bool:
 def failure(status: int, code: str, detail: str = "", number: str = "") -> ResponseReturnValue:
     """Answer with a sentence: into the form that htmx sent, into the corner of its page, or as a page of its own.
 
-    Who wanted to log in gets that form again.
+    Who wanted to log in gets that form again. Whatever another site may have sent is neither read nor shown, and gets
+    no form and no token: one click on "Send again" would send it from a page of ours.
     """
+    if not security.is_from_our_pages():
+        return _refused(status, code)
     form_as_sent = _form_as_sent()
     values = {"sentence": sentence(code, detail), "retry": status in WORTH_RETRYING, "number": number, "status": status}
     values["form"] = form_as_sent
@@ -114,6 +131,14 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
     if status == 503:
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
+
+
+def _refused(status: int, code: str) -> ResponseReturnValue:
+    is_fragment = request.headers.get("HX-Request")
+    is_desk = request.path.startswith(("/agent", "/tickets", "/status"))
+    home = ("/agent" if is_desk else "/chat") if security.is_our_host() else ""
+    values = {"sentence": sentence(code), "status": status, "home": home, "retry": False, "number": ""}
+    return render_template("shared/_error.html" if is_fragment else "shared/refused.html", **values), status
 
 
 def _is_login() -> bool:

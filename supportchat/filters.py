@@ -52,16 +52,17 @@ def with_local_times(text: str) -> Markup:
     return Markup(re.sub(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC", marked, str(escape(text))))  # noqa: S704
 
 
-def duration(seconds: int | None) -> str:
+def duration(seconds: float | None) -> str:
     """Write a number of seconds in the one unit that says enough."""
     if seconds is None:
         return ""
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
+    if round(seconds) < 60:
+        return f"{round(seconds)} s"
+    if round(seconds / 60) < 60:
         return f"{round(seconds / 60)} min"
-    hours = round(seconds / 3600)
-    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
+    if round(seconds / 3600) < 48:
+        return f"{round(seconds / 3600)} h"
+    return f"{round(seconds / 86400)} days"
 
 
 def kept_view(view: str) -> str | None:

@@ -56,7 +56,8 @@ def known_time_zone(value: str | None) -> str | None:
 
 @functools.cache
 def _time_zones() -> set[str]:
-    # Each look opens every file of the database: 50 ms in which nobody else is served.
+    # Each look opens every file of the database: 50 ms in which nobody else is served. The package tzdata is among
+    # them: it has the old names, which browsers send, and systems may not.
     # No browser knows the two that are left out.
     return zoneinfo.available_timezones() - {"Factory", "localtime"}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, g, request
@@ -11,21 +14,43 @@ from flask import Flask, Response, abort, current_app, g, request
 from . import bodies
 from .bodies import SAFE_METHODS
 from .config import Config, current_config
+from .refusals import log_refusal
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # Pages that customers' sites may show in a frame, when EMBED_ORIGINS names them.
 EMBEDDABLE = ("chat",)
+# Asked by machines, by whatever name their network has for this one.
+PROBES = ("/healthz", "/readyz")
 
 
 def init_app(app: Flask, config: Config) -> None:
     """Install the checks before and the headers after each request."""
+    app.logger.getChild("refusals").setLevel("INFO")  # a login that is right has a line as well
     app.before_request(check_host)
     app.before_request(check_origin)
     app.before_request(bodies.receive)  # after the others: of what they refuse nothing is read
     app.after_request(add_headers)
     app.teardown_request(bodies.forget)
+    app.wsgi_app = NamelessProbes(app.wsgi_app)  # type: ignore[method-assign]
     app.jinja_env.globals["csp_nonce"] = csp_nonce
+    app.jinja_env.globals["public_url"] = config.public_url
     # Not Flask's TRUSTED_HOSTS: werkzeug cuts what is listed there at the first colon (3.1.9), which IPv6 begins with.
     app.extensions["trusted_hosts"] = trusted_hosts(config)
+
+
+class NamelessProbes:
+    """WSGI middleware: answers health probes whatever they name as their host, names that Flask refuses too."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request."""
+        if environ.get("PATH_INFO") in PROBES:
+            environ["HTTP_HOST"] = "localhost"
+        return self._app(environ, start_response)
 
 
 def trusted_hosts(config: Config) -> set[str] | None:
@@ -49,8 +74,12 @@ def is_loopback(host: str) -> bool:
 
 def check_host() -> None:
     """Refuse a request that has reached us under a name which is not ours."""
-    if not is_our_host():
-        abort(400)
+    if is_our_host():
+        return
+    hosts = current_app.extensions["trusted_hosts"]
+    expected = ", ".join(sorted(hosts)) if hosts else "the name of a host"
+    log_refusal("host", request.environ.get("HTTP_HOST"), expected, "PUBLIC_URL, HOST, and what proxies pass on")
+    abort(400, "wrong_host")
 
 
 def is_our_host() -> bool:
@@ -65,21 +94,46 @@ def is_our_host() -> bool:
 
 def check_origin() -> None:
     """Refuse what another site has a browser do: unsafe requests, and websockets, which no token protects."""
-    if request.method in SAFE_METHODS and not is_websocket():
+    if is_from_our_pages():
         return
+    came = request.headers.get("Origin")
+    setting = "PUBLIC_URL" if current_config().public_url else "PUBLIC_URL, or TRUSTED_PROXIES behind a proxy"
+    log_refusal("origin", came, own_origin(), setting)
+    abort(403, "wrong_address" if _says_it_is_ours(came or "") else "foreign_origin")
+
+
+def is_from_our_pages() -> bool:
+    """Whether a request is safe or was made by a page of ours, at the name of ours that it has reached."""
+    if not is_our_host():
+        return False
+    if request.method in SAFE_METHODS and not is_websocket():
+        return True
     origin = request.headers.get("Origin")
     if origin is None and not is_websocket():
         # A browser that leaves it out says by this header at least where the request comes from.
-        origin = own_origin() if request.headers.get("Sec-Fetch-Site") == "same-origin" else None
-    if origin != own_origin():
-        abort(403, "foreign_origin")
+        return request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return origin == own_origin()
+
+
+def _says_it_is_ours(origin: str) -> bool:
+    # Then it is the desk that does not know where it is: another scheme or port before it, or a proxy that keeps Host
+    # to itself, which browsers that are reached by https see through.
+    try:
+        return request.headers.get("Sec-Fetch-Site") == "same-origin" or _host_of(origin) == _host_of(own_origin())
+    except ValueError:
+        return False
+
+
+def _host_of(origin: str) -> str | None:
+    return urlsplit(origin).hostname
 
 
 def own_origin() -> str:
     """Give scheme, host and port of the desk: PUBLIC_URL, or what this request has reached. '' for a name not ours."""
     if current_config().public_url:
         return current_config().public_url
-    return request.host_url.rstrip("/") if is_our_host() else ""
+    # Some proxies call the scheme of a websocket wss.
+    return re.sub("^ws", "http", request.host_url.rstrip("/")) if is_our_host() else ""
 
 
 def is_websocket() -> bool:
@@ -101,12 +155,13 @@ def add_headers(response: Response) -> Response:
     frames = "'none'"
     if request.blueprint in EMBEDDABLE and config.embed_origins:
         frames = " ".join(config.embed_origins)
-    websocket = own_origin().replace("http", "ws", 1)
+    # 'self' includes websockets but in Safari before 16. What the request names as its host may be a proxy's matter.
+    websocket = config.public_url.replace("http", " ws", 1)
     headers.setdefault(
         "Content-Security-Policy",
         "default-src 'none'; "
         f"script-src 'nonce-{csp_nonce()}'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
-        f"connect-src 'self' {websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
+        f"connect-src 'self'{websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
         f"frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx",
     )
     # By this the page knows that it was the desk that answered, and no proxy or hotel's login page in between.
@@ -116,8 +171,10 @@ def add_headers(response: Response) -> Response:
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
-    headers.setdefault("Cache-Control", "no-store")
+    # Proxies that rewrite pages break them: Cloudflare writes "[email protected]" over addresses.
+    headers.setdefault("Cache-Control", "no-store, no-transform")
     response.vary.update(("Cookie", "HX-Request"))
-    if config.is_https:
+    # It would hold for every port of the host: only who has the whole of it may say so.
+    if config.is_https and urlsplit(config.public_url).port is None:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response

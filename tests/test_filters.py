@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supportchat.filters import first_name, initials
+from supportchat.filters import duration, first_name, initials
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,23 @@ from supportchat.filters import first_name, initials
 )
 def test_any_name_can_be_written(name: str, first: str, letters: str) -> None:
     assert (first_name(name), initials(name)) == (first, letters)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (None, ""),
+        (0, "0 s"),
+        (59, "59 s"),
+        (59.6, "1 min"),
+        (89, "1 min"),
+        (3569, "59 min"),
+        (3570, "1 h"),
+        (3599, "1 h"),
+        (47.4 * 3600, "47 h"),
+        (47.6 * 3600, "2 days"),
+        (71 * 3600, "3 days"),
+    ],
+)
+def test_a_duration_is_rounded_into_the_unit_that_it_reaches(seconds: float | None, written: str) -> None:
+    assert duration(seconds) == written

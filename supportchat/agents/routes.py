@@ -16,6 +16,7 @@ from ..forms import LoginForm, whole_number
 from ..realtime.connection import OVERLOAD, SIGNED_OUT, Connection, Shown
 from ..realtime.hub import Hub
 from ..realtime.sockets import prepare_handshake, run_socket
+from ..refusals import log_login
 from ..sentences import sentence
 from ..tickets.pages import queue_values, ticket_values
 
@@ -40,6 +41,7 @@ def log_in() -> ResponseReturnValue:
     if not form.validate():
         return render_template("agents/login.html", form=form), 422
     token = auth.log_in(form.email.data or "", form.password.data or "")
+    log_login(form.email.data or "", is_right=token is not None)
     if token is None:
         return render_template("agents/login.html", form=form, error=sentence("login_failed")), 422
     session.clear()  # a token of the time before the login proves nothing any more
@@ -55,7 +57,7 @@ def log_out() -> ResponseReturnValue:
     call("close_agent_session", token_hash=auth.agent_token_hash())
     session.clear()
     response = make_response(redirect(url_for("agents.login"), 303))
-    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    response.headers["Clear-Site-Data"] = '"storage"'  # no page or picture is shown from the cache unasked
     auth.delete_agent_cookie(response)
     return response
 

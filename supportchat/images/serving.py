@@ -39,5 +39,5 @@ def serve_image(session_id: str, image_id: uuid.UUID) -> ResponseReturnValue:
 def _strict(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     # The browser may keep the bytes, but has to ask each time whether it may still show them.
-    response.headers["Cache-Control"] = "private, no-cache"
+    response.headers["Cache-Control"] = "private, no-cache, no-transform"
     return response

@@ -11,6 +11,7 @@ from ..auth import for_admins, open_to_all
 from ..config import current_config
 from ..database import FUNCTIONS, DatabaseError, Unavailable, call
 from .checks import Check, Checks
+from .proxy import check_proxy
 
 bp = Blueprint("status", __name__)
 
@@ -58,6 +59,7 @@ def readyz() -> ResponseReturnValue:
 def _report() -> dict[str, Any]:
     app = current_app
     checks = Checks(app.extensions["database"], app.extensions["images"], app.extensions["hub"]).run()
+    checks.append(check_proxy(current_config(), request.headers))
     figures = _or_none("desk_figures")
     return {
         "checks": checks,

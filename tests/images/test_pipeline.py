@@ -235,7 +235,7 @@ def test_a_picture_is_a_message_and_is_served_to_both_sides(web: Web, alice: Age
         assert answer.content_type == "image/webp"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
-        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert answer.headers["Cache-Control"] == "private, no-cache, no-transform"
         assert answer.content_length == len(answer.get_data())
         assert "Accept-Ranges" not in answer.headers
         part = viewer.get(path, headers={"Range": "bytes=0-3"})

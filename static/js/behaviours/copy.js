@@ -6,11 +6,16 @@ document.addEventListener("click", async (event) => {
   const label = button.querySelector("[data-copy-label]");
   label.dataset.text ??= label.textContent;
   label.role = "status"; // read out when it changes
-  label.textContent = (await copy(button.dataset.copy)) ? "Copied" : "Could not copy";
+  label.textContent = (await copy(textOf(button))) ? "Copied" : "Could not copy";
   setTimeout(() => {
     label.textContent = label.dataset.text;
   }, 2000);
 });
+
+// A link of the desk's own is whole by the address that this page is at.
+function textOf({ dataset }) {
+  return "copyLink" in dataset ? new URL(dataset.copy, window.location).href : dataset.copy;
+}
 
 async function copy(text) {
   try {
