@@ -54,7 +54,7 @@ def test_the_customer_reads_the_number_once(web: Web, vera: Browser) -> None:
     page = text_of(vera.get("/chat").get_data(as_text=True))
     assert page.count("Your ticket is #1001.") == 1
     assert page.count("You are now talking to Alice.") == 1
-    assert "Alice has opened the chat again." in page
+    assert "Alice reopened the chat." in page
     assert "You are talking to Alice again." in page
 
 
