@@ -48,7 +48,7 @@ def create_demo_agents(database: Database) -> None:
     """Make the demo agents in a database without any, and print their passwords, this once."""
     if database.call("list_agents"):
         return
-    print("\nMade three people to try the desk with. Their passwords are shown only now:\n")
+    print("\nCreated three demo accounts. Their passwords are shown only now:\n")
     for name, email, role in AGENTS:
         password = "-".join(secrets.token_hex(2) for _ in range(4))
         database.call("create_agent", name=name, email=email, role=role, password_hash=hash_password(password))
