@@ -154,7 +154,7 @@ class Server:
         database = open_mode(self._config)[0]
         try:
             if not database.call("list_agents"):
-                print("  Nobody can answer yet. Make an admin: .venv/bin/flask --app wsgi create-agent --admin\n")
+                print("  There are no agents yet. Create an admin: .venv/bin/flask --app wsgi create-agent --admin\n")
         except DatabaseError as error:
             print(f"supportchat: {error}", file=sys.stderr, flush=True)
         finally:

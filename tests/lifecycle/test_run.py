@@ -494,11 +494,14 @@ def test_an_agent_is_made_while_the_desk_runs_and_while_it_does_not(desk: Desk) 
     arguments = ["create-agent", "--name", "Dora Lind", "--admin"]
     done = flask(*arguments, "--email", "dora@example.com", **where)
     assert done.returncode == 0, done.stderr
-    assert "Made Dora Lind <dora@example.com>. Password: " in done.stdout
+    assert "Created Dora Lind <dora@example.com>. Password: " in done.stdout
     again = flask(*arguments, "--email", "DORA@example.com", **where)
     assert again.returncode != 0
     assert "exists already" in again.stderr
+    reset = ["reset-password", "--email", "dora@example.com"]
+    assert flask(*reset, **where).returncode == 0
     desk.stop()
+    assert "Password: " in flask(*reset, **where).stdout
     assert flask(*arguments, "--email", "eve@example.com", **where).returncode == 0
     assert not (desk.data_dir / "postgres" / "postmaster.pid").exists()
 
