@@ -15,7 +15,8 @@ NEW = "another horse battery"
 
 
 def run(app: Flask, *arguments: str) -> Result:
-    return app.test_cli_runner().invoke(args=arguments)
+    with app.app_context():
+        return app.test_cli_runner().invoke(args=arguments)
 
 
 def logs_in(web: Web, email: str, password: str) -> bool:
