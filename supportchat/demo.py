@@ -45,8 +45,8 @@ CHATS: tuple[tuple[Any, ...], ...] = (
 
 
 def create_demo_agents(database: Database) -> None:
-    """Make the demo agents in a database without any, and print their passwords, this once."""
-    if database.call("list_agents"):
+    """Make the demo agents in a database that never had any, and print their passwords, this once."""
+    if database.call("check_table", table="agents")["rows"]:
         return
     passwords = {}
     for name, email, role in AGENTS:

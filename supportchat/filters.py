@@ -85,7 +85,7 @@ def duration(seconds: int | None) -> str:
         return ""
     if seconds < 60:
         return f"{seconds} s"
-    if seconds < 3600:
+    if round(seconds / 60) < 60:
         return f"{round(seconds / 60)} min"
     hours = round(seconds / 3600)
     return f"{hours} h" if hours < 48 else f"{hours // 24} days"

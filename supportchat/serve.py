@@ -46,7 +46,7 @@ NOT_READY = {
     "database_unavailable": "The database does not answer yet. The desk goes on by itself when it does.",
 }
 
-NEXT_STEPS = "Next: docs/self-hosting.md has how to add people, put the chat into a site, find the data and back it up."
+NEXT_STEPS = "Next: docs/self-hosting.md says how to add people, embed the chat in your site and back up your data."
 
 
 def main() -> int:

@@ -8,6 +8,8 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
+from supportchat.database import Database
+from supportchat.demo import create_demo_agents
 from tests.cast import PASSWORD, Agent
 from tests.web import Browser, Web
 
@@ -68,6 +70,12 @@ def test_an_address_that_exists_leads_to_a_new_password(app: Flask, alice: Agent
     done = run(app, "create-agent", "--name", "Alice", "--email", "alice@example.com")
     assert done.exit_code != 0
     assert "flask --app wsgi reset-password --email alice@example.com" in done.output
+
+
+def test_a_desk_whose_agents_have_all_been_deactivated_gets_no_demo_accounts(database: Database, rows: Any) -> None:
+    rows("update agents set is_active = false, email = 'alice@example.com' where name = 'Alice Kern'")
+    create_demo_agents(database)
+    assert rows("select count(*) from agents") == [(3,)]
 
 
 def test_the_login_page_says_who_helps_with_a_lost_password(web: Web) -> None:
