@@ -108,6 +108,11 @@ def hash_password(password: str) -> str:
     return off_the_loop(_hasher.hash, password)
 
 
+def random_password() -> str:
+    """Return a password of 64 random bits that can be read out on the phone."""
+    return "-".join(secrets.token_hex(2) for _ in range(4))
+
+
 def off_the_loop(function: Callable[..., R], *arguments: Any) -> R:
     """Run something that computes long in a thread, so that the worker's other requests go on."""
     result: R = gevent.get_hub().threadpool.apply(function, arguments)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import sys
 from collections.abc import Iterator
 
 import click
 from flask import Flask, current_app
 
-from .auth import hash_password
+from .auth import hash_password, random_password
 from .config import current_config
-from .database import Conflict, DatabaseError, call
+from .database import Conflict, DatabaseError, NotFound, call
 from .demo import create_demo_chats
 from .embedded import EmbeddedPostgres
 from .forms import clean_line
@@ -20,30 +19,29 @@ from .sentences import sentence
 from .status.checks import Checks
 
 SHORTEST_PASSWORD = 12
+PASSWORD_HELP = f"At least {SHORTEST_PASSWORD} characters; without it a random one is made and shown."
 
 
 def init_app(app: Flask) -> None:
     """Add the commands."""
-    for command in (create_agent, demo, doctor):
+    for command in (create_agent, reset_password, demo, doctor):
         app.cli.add_command(command)
 
 
 @click.command("create-agent")
 @click.option("--name", prompt="Name", help="As customers see it.")
 @click.option("--email", prompt="E-mail", help="What they log in with.")
-@click.option("--password", default="", help="At least 12 characters; a random one is made and shown without.")
+@click.option("--password", default="", help=PASSWORD_HELP)
 @click.option("--admin", is_flag=True, help="May also see /status.")
 @click.option("--max-tickets", default=5, show_default=True, type=click.IntRange(0, 1000), help="Open tickets at once.")
 def create_agent(name: str, email: str, password: str, admin: bool, max_tickets: int) -> None:
-    """Make somebody who can answer."""
+    """Add somebody who replies to customers."""
     name, email = clean_line(name), clean_line(email)
     if not 1 <= len(name) <= 80:
         raise click.BadParameter("A name has 1 to 80 characters.", param_hint="--name")
     if not 3 <= len(email) <= 254 or "@" not in email:
         raise click.BadParameter("This is no e-mail address.", param_hint="--email")
-    if password and len(password) < SHORTEST_PASSWORD:
-        raise click.BadParameter(f"A password has at least {SHORTEST_PASSWORD} characters.", param_hint="--password")
-    given = password or "-".join(secrets.token_hex(2) for _ in range(4))
+    given = _password(password)
     with _running_database():
         try:
             call(
@@ -55,10 +53,30 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
                 max_tickets=max_tickets,
             )
         except Conflict:
-            raise click.ClickException(f"Somebody with the address {email} exists already.") from None
+            raise click.ClickException(
+                f"An agent with the address {email} exists already. If the password is lost:"
+                f" flask --app wsgi reset-password --email {email}"
+            ) from None
         except DatabaseError as error:
             raise click.ClickException(sentence(error.code)) from error
-    click.echo(f"Made {name} <{email}>." + ("" if password else f" Password: {given}"))
+    click.echo(f"Created {name} <{email}>." + ("" if password else f" Password: {given}"))
+
+
+@click.command("reset-password")
+@click.option("--email", prompt="E-mail", help="Of the agent who has lost the password.")
+@click.option("--password", default="", help=PASSWORD_HELP)
+def reset_password(email: str, password: str) -> None:
+    """Give an agent a new password, and log them out everywhere."""
+    email, given = clean_line(email), _password(password)
+    with _running_database():
+        try:
+            agent = call("reset_password", email=email, password_hash=hash_password(given))
+        except NotFound:
+            raise click.ClickException(f"No agent has the address {email}. Check it, and try again.") from None
+        except DatabaseError as error:
+            raise click.ClickException(sentence(error.code, error.detail)) from error
+    told = "" if password else f" Password: {given}"
+    click.echo(f"Reset the password of {agent['name']} <{agent['email']}>, who is logged out everywhere.{told}")
 
 
 @click.command("demo")
@@ -90,6 +108,12 @@ def doctor() -> None:
             click.echo(f"      {mend}")
             said = mend
     sys.exit(1 if failed else 0)
+
+
+def _password(given: str) -> str:
+    if given and len(given) < SHORTEST_PASSWORD:
+        raise click.BadParameter(f"A password has at least {SHORTEST_PASSWORD} characters.", param_hint="--password")
+    return given or random_password()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import secrets
 import uuid
 from typing import Any
 
-from .auth import hash_password, token_hash
+from .auth import hash_password, random_password, token_hash
 from .database import Database
 
 AGENTS = (
@@ -45,14 +45,17 @@ CHATS: tuple[tuple[Any, ...], ...] = (
 
 
 def create_demo_agents(database: Database) -> None:
-    """Make the demo agents in a database without any, and print their passwords, this once."""
-    if database.call("list_agents"):
+    """Make the demo agents in a database that never had any, and print their passwords, this once."""
+    if database.call("check_table", table="agents")["rows"]:
         return
-    print("\nMade three people to try the desk with. Their passwords are shown only now:\n")
+    passwords = {}
     for name, email, role in AGENTS:
-        password = "-".join(secrets.token_hex(2) for _ in range(4))
-        database.call("create_agent", name=name, email=email, role=role, password_hash=hash_password(password))
-        print(f"  {role:5}  {email:18}  {password}")
+        passwords[email] = random_password()
+        password_hash = hash_password(passwords[email])
+        database.call("create_agent", name=name, email=email, role=role, password_hash=password_hash)
+    print("\nCreated three demo accounts. Their passwords are shown only now:\n")
+    for _, email, role in AGENTS:
+        print(f"  {role:5}  {email:18}  {passwords[email]}")
 
 
 def create_demo_chats(database: Database) -> list[int]:

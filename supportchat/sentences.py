@@ -31,6 +31,8 @@ SENTENCES = {
     "transition_not_allowed": "This ticket has changed in the meantime. Look at it again.",
     # People
     "login_failed": "E-mail and password do not match. Check both and try again.",
+    "agent_unknown": "No agent has this e-mail address.",
+    "agent_deactivated": "{detail} is deactivated and cannot log in.",
     "login_expired": "This page was open for too long. Log in once more.",
     "admins_only": "Only admins can open this page.",
     "foreign_origin": "This request came from another site, so it was refused. Open the page here and try again.",
@@ -43,6 +45,7 @@ SENTENCES = {
     # Everything else
     "value_refused": "One of the values cannot be stored like this. Check them and try again.",
     "database_unavailable": "We cannot reach our database just now. Nothing is lost: try again in a moment.",
+    "changed_meanwhile": "Something changed at the same moment. Nothing is lost: try again.",
     "key_refused": "Our database refuses us just now. Nothing is lost. An admin finds on the status page what to do.",
     "schema_not_exposed": "Our database is closed to us just now. An admin finds on the status page what to do.",
     "schema_missing": "The database is not set up completely. An admin finds on the status page what to run.",

@@ -27,11 +27,12 @@ import psycopg
 
 from .config import ROOT, Config, ConfigError
 from .database import DatabaseError
-from .database.migrations import describe_failure, migrate
+from .database.migrations import SCRIPTS, describe_failure, migrate
 from .database.postgres import POOL_SIZE, PostgresDatabase
 from .demo import create_demo_agents
-from .embedded import EmbeddedPostgres, die_with_parent
+from .embedded import EmbeddedPostgres, die_with_parent, private_file
 from .modes import open_mode, secret_key
+from .progress import progress
 
 STOP_TIMEOUT = 20.0
 MOST_FILES = 10_240  # where there is no limit; the most that macOS takes
@@ -44,6 +45,8 @@ NOT_READY = {
     "key_refused": "The project refuses SUPABASE_SECRET_KEY: set it to the secret key under Settings, API Keys.",
     "database_unavailable": "The database does not answer yet. The desk goes on by itself when it does.",
 }
+
+NEXT_STEPS = "Next: docs/self-hosting.md says how to add people, embed the chat in your site and back up your data."
 
 
 def main() -> int:
@@ -78,14 +81,23 @@ class Server:
         # From a terminal it says that this was closed; from anything else, to load the workers anew.
         signal.signal(signal.SIGHUP, self._on_stop if sys.stdin and sys.stdin.isatty() else self._on_hangup)
         try:
-            if self._postgres is not None:
-                self._postgres.start()
-            self._prepare_database()
-            self._start_gunicorn()
-            self._announce()
+            with progress(self._first_step()):
+                if self._postgres is not None:
+                    self._postgres.start()
+                self._prepare_database()
+            with progress("Starting the desk"):
+                self._start_gunicorn()
+                is_ready = self._is_ready()
+            if is_ready:
+                self._announce()
             return self._watch()
         finally:
             self._stop()
+
+    def _first_step(self) -> str:
+        if self._postgres is None:
+            return "Looking at the database"
+        return "Starting the database" if self._postgres.exists() else "Creating the database"
 
     def _prepare_database(self) -> None:
         conninfo = self._postgres.conninfo if self._postgres else self._config.database_url
@@ -95,8 +107,8 @@ class Server:
             applied = migrate(conninfo)
         except psycopg.Error as error:
             raise ConfigError(describe_failure(error)) from error
-        for name in applied:
-            print(f"applied sql/{name}")
+        if applied and len(applied) < len(SCRIPTS):  # else it is new
+            print("Updated the database: " + ", ".join(f"sql/{name}" for name in applied))
         if self._postgres is not None:
             database = PostgresDatabase(conninfo, size=1)
             try:
@@ -118,27 +130,31 @@ class Server:
             preexec_fn=die_with_parent,
         )
 
-    def _announce(self) -> None:
-        address = self._config.address
+    def _is_ready(self) -> bool:
         said = ""
         while not self._stopping and self._gunicorn is not None and self._gunicorn.poll() is None:
             self._revive_postgres()
             state = readiness(self._config)
             if state == "ok":
-                print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Health     {address}/status\n")
-                self._point_to_agents()
-                print("Ready. Ctrl-C stops the desk.", flush=True)
-                return
+                return True
             if state != said and state in NOT_READY:
                 print(f"supportchat: {NOT_READY[state]}", file=sys.stderr, flush=True)
                 said = state
             time.sleep(0.1)
+        return False
+
+    def _announce(self) -> None:
+        address = self._config.address
+        print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Status     {address}/status\n")
+        self._point_to_agents()
+        print("Ready. Ctrl-C stops the desk.")
+        print(NEXT_STEPS, flush=True)
 
     def _point_to_agents(self) -> None:
         database = open_mode(self._config)[0]
         try:
             if not database.call("list_agents"):
-                print("  Nobody can answer yet. Make an admin: .venv/bin/flask --app wsgi create-agent --admin\n")
+                print("  There are no agents yet. Create an admin: .venv/bin/flask --app wsgi create-agent --admin\n")
         except DatabaseError as error:
             print(f"supportchat: {error}", file=sys.stderr, flush=True)
         finally:
@@ -153,6 +169,8 @@ class Server:
             if code is not None:
                 print("supportchat: gunicorn was killed, starting it again", file=sys.stderr, flush=True)
                 self._start_gunicorn()
+            if self._postgres is not None:
+                self._postgres.limit_log()
             time.sleep(0.2)
         return 0
 
@@ -214,7 +232,7 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
     """Make DATA_DIR, prove that it can be written, and hold it in embedded mode: a cluster has one server."""
     try:
         config.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
-        lock = (config.data_dir / "lock").open("a")
+        lock = private_file(config.data_dir / "lock")
     except OSError as error:
         raise ConfigError(
             f"Cannot write to {config.data_dir} ({error.strerror}): allow it, or set DATA_DIR to another folder."

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from supportchat import embedded
 from supportchat.config import ConfigError
-from supportchat.embedded import EmbeddedPostgres
+from supportchat.embedded import EmbeddedPostgres, private_file
 from tests.postgres import open_folder
 
 ODD = 'it\'s a \\ "desk" = 100 %'
@@ -96,6 +96,29 @@ def test_a_folder_of_somebody_else_is_refused_and_one_of_the_clusters_user_is_ta
     for _ in range(2):  # root's at first, the user's whom Postgres runs as from then on
         postgres._make_private(folder)
         assert folder.stat().st_uid not in (0, 12345)
+
+
+def test_a_database_of_another_postgres_is_left_alone_and_the_way_out_is_named(tmp_path: Path) -> None:
+    version = tmp_path / "postgres" / "PG_VERSION"
+    version.parent.mkdir()
+    version.write_text("17\n")
+    with pytest.raises(ConfigError, match=r"made by Postgres 17.*brings Postgres 18.*docs/self-hosting\.md") as refused:
+        EmbeddedPostgres(tmp_path).start()
+    assert "\n" not in str(refused.value)
+    assert [path.name for path in tmp_path.rglob("*")] == ["postgres", "PG_VERSION"]
+
+
+def test_a_log_that_has_grown_is_cut_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "MOST_LOG", 100)
+    postgres = EmbeddedPostgres(tmp_path)
+    with private_file(postgres.log) as log:
+        for text in (b"a" * 101, b"b" * 101, b"c" * 100):
+            log.write(text)
+            log.flush()
+            postgres.limit_log()
+    before = postgres.log.with_suffix(".log.1")
+    assert (before.read_bytes(), postgres.log.read_bytes()) == (b"b" * 101, b"c" * 100)
+    assert {path.stat().st_mode & 0o777 for path in (postgres.log, before)} == {0o600}
 
 
 def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ as $$
     select jsonb_build_object(
         'id', p_row.id, 'name', p_row.name, 'email', p_row.email, 'role', p_row.role,
         'availability', p_row.availability, 'max_tickets', p_row.max_tickets,
-        'load', (select count(*) from public.tickets t where t.assigned_agent_id = p_row.id and t.status = 'open')
+        'load', public.load_of_agent(p_row.id)
     )
 $$;
 
@@ -56,6 +56,32 @@ as $$
     join public.agent_credentials c on c.agent_id = a.id
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
+
+-- Gives an agent another password, and ends every login session of theirs, here and in every server process. PT404 when
+-- nobody has the address, PT409 when who has it may not log in any more.
+create or replace function public.reset_password(p_email text, p_password_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+    token text;
+begin
+    select * into who from public.agents where lower(email) = lower(p_email);
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_unknown';
+    elsif not who.is_active then
+        raise sqlstate 'PT409' using message = 'agent_deactivated', detail = who.name;
+    end if;
+    insert into public.agent_credentials (agent_id, password_hash) values (who.id, p_password_hash)
+    on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
+    for token in delete from public.agent_sessions where agent_id = who.id returning token_hash loop
+        perform public.notify_change('session.revoked', jsonb_build_object('token_hash', token));
+    end loop;
+    update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
+    return public.own_agent_json(who);
+end $$;
 
 -- Begins a login session, and forgets the ended ones.
 create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text)
@@ -234,14 +260,14 @@ as $$
 $$;
 
 select public.restrict_functions(array[
-    'own_agent_json', 'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
+    'own_agent_json', 'create_agent', 'credentials_of', 'reset_password', 'open_agent_session', 'agent_of_session', 'close_agent_session',
     'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 select public.limit_functions(array[
-    'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
+    'create_agent', 'credentials_of', 'reset_password', 'open_agent_session', 'agent_of_session', 'close_agent_session',
     'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 
-select public.record_script('functions/agents.sql', '572d7bf9c613');
+select public.record_script('functions/agents.sql', 'a45d16ff3b8a');
 
 notify pgrst, 'reload schema';

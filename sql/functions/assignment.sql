@@ -49,6 +49,22 @@ begin
     );
 end $$;
 
+-- How many places of an agent's limit are taken. Neither a ticket that was answered, and has been quiet for five minutes,
+-- takes one, or customers who have gone would keep the next ones waiting; nor one that was taken up again within ten
+-- minutes of its end, which most do to say thanks.
+create or replace function public.load_of_agent(p_agent_id uuid)
+returns bigint
+language sql
+stable
+set search_path = ''
+as $$
+    select count(*) from public.tickets
+    where assigned_agent_id = p_agent_id and status = 'open' and case
+        when awaiting_since is null then updated_at > now() - interval '5 minutes'
+        else closed_at is null or awaiting_since > closed_at + interval '10 minutes'
+    end
+$$;
+
 -- The agents who are here, with their load: only they are considered for a ticket.
 create or replace function public.agents_here()
 returns table (agent_id uuid, availability text, load bigint, max_tickets integer, last_assigned_at timestamptz)
@@ -58,9 +74,7 @@ set search_path = ''
 as $$
     -- Each by an index of its own: an agent has few open tickets, and any number of closed ones.
     select
-        a.id, a.availability,
-        (select count(*) from public.tickets t where t.assigned_agent_id = a.id and t.status = 'open'),
-        a.max_tickets,
+        a.id, a.availability, public.load_of_agent(a.id), a.max_tickets,
         (select max(t.assigned_at) from public.tickets t where t.assigned_agent_id = a.id)
     from public.agents a
     where a.is_active and a.lease_expires_at > now()
@@ -110,7 +124,8 @@ as $$
     from figures
 $$;
 
--- Gives a ticket to an agent: state, line in the conversation, event. The caller holds the locks.
+-- Gives a ticket to an agent: state, line in the conversation, event. Whoever had it last has it 'again'. The caller
+-- holds the locks.
 create or replace function public.give_ticket(
     p_ticket public.tickets, p_agent_id uuid, p_reason text, p_actor text, p_actor_id uuid default null
 )
@@ -120,10 +135,16 @@ set search_path = ''
 as $$
 declare
     detail jsonb := jsonb_build_object('agent', public.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
+    last_one text := (
+        select e.detail -> 'agent' ->> 'id' from public.ticket_events e
+        where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
+    );
     previous jsonb := public.agent_json(p_ticket.assigned_agent_id);
 begin
     if previous is not null then
         detail := detail || jsonb_build_object('from', previous);
+    elsif last_one = p_agent_id::text then
+        detail := detail || '{"again": true}';
     end if;
     update public.tickets set
         status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
@@ -200,7 +221,8 @@ begin
 end $$;
 
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
--- gave it back (p_actor_id) does not get it again by itself.
+-- gave it back (p_actor_id) does not get it again by itself. 'wanted' says whether somebody else can take it now: only
+-- then is the customer told that we look for somebody.
 create or replace function public.return_to_queue(
     p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
 )
@@ -209,12 +231,15 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('from', public.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason);
+    detail jsonb := jsonb_build_object(
+        'from', public.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason,
+        'wanted', public.next_agent(null, p_ticket.assigned_agent_id) is not null
+    );
 begin
     update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
     where id = p_ticket.id;
     perform public.append_message(
-        p_ticket.session_id, 'system', (detail -> 'from' ->> 'name') || ' had to leave. The chat is first in line again.',
+        p_ticket.session_id, 'system', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
         p_event => 'returned', p_detail => detail
     );
     perform public.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
@@ -266,13 +291,13 @@ begin
 end $$;
 
 select public.restrict_functions(array[
-    'lock_assignment', 'lock_ticket', 'record_event', 'agents_here', 'next_agent', 'unassigned_reason', 'give_ticket',
+    'lock_assignment', 'lock_ticket', 'record_event', 'load_of_agent', 'agents_here', 'next_agent', 'unassigned_reason', 'give_ticket',
     'offer_ticket', 'drain_queue', 'return_to_queue', 'sweep_assignment'
 ]);
 select public.limit_functions(array[
     'unassigned_reason', 'sweep_assignment'
 ]);
 
-select public.record_script('functions/assignment.sql', '3055f8809b85');
+select public.record_script('functions/assignment.sql', '456e673212e4');
 
 notify pgrst, 'reload schema';

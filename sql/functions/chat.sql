@@ -82,6 +82,20 @@ as $$
     where s.session_id = any (p_session_ids)
 $$;
 
+-- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
+create or replace function public.newest_session(p_visitor_id uuid)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select s.session_id from public.user_sessions s
+    left join public.tickets t on t.session_id = s.session_id
+    where s.visitor_id = p_visitor_id
+    order by t.number desc nulls last
+    limit 1
+$$;
+
 -- The conversation of a browser, the newest one; null when it has none.
 create or replace function public.conversation_of_visitor(p_visitor text)
 returns jsonb
@@ -89,12 +103,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select public.conversation_json(s.session_id)
-    from public.user_sessions s
-    join public.visitors v on v.visitor_id = s.visitor_id
-    where v.token_hash = p_visitor
-    order by s.created_at desc, s.session_id
-    limit 1
+    select public.conversation_json(public.newest_session(v.visitor_id)) from public.visitors v where v.token_hash = p_visitor
 $$;
 
 -- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
@@ -110,11 +119,12 @@ declare
     answer jsonb := public.repeated_message(p_session_id, 'user', p_client_message_id, p_message, p_image);
     line jsonb;
     preferred uuid;
+    is_afterword boolean;
 begin
     if answer is not null then
         return answer;
     elsif ticket.status = 'closed' and not p_may_assign then
-        -- Ended a moment ago. The page sends it again, and what it stands on is looked at anew.
+        -- Ended a moment ago: the call is made again, and what it stands on is looked at anew.
         raise sqlstate '40001' using message = 'ended_meanwhile';
     end if;
     perform public.check_message(p_message, p_image is not null);
@@ -123,14 +133,22 @@ begin
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
+        -- An afterword, which whoever answered takes without a place: see load_of_agent.
+        is_afterword := ticket.first_reply_at is not null and ticket.closed_at > now() - interval '10 minutes';
         update public.tickets set
-            status = 'waiting', assigned_agent_id = null, closed_at = null, awaiting_since = now(), given_back_by = null
-        where id = ticket.id;
+            status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
+            awaiting_since = now(), given_back_by = null
+        where id = ticket.id
+        returning * into ticket;
         update public.user_sessions set status = 'active' where session_id = p_session_id;
         perform public.append_message(p_session_id, 'system', 'The chat is open again.', p_event => 'reopened');
         perform public.record_event(ticket, 'reopened', 'customer');
         perform public.drain_queue(p_except => ticket.id);
-        perform public.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
+        if is_afterword and exists (select from public.agents_here() where agent_id = preferred and availability = 'available') then
+            perform public.give_ticket(ticket, preferred, 'knows_customer', 'system');
+        else
+            perform public.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
+        end if;
     else
         update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
         if ticket.status = 'waiting' and p_may_assign then
@@ -209,7 +227,7 @@ begin
     perform public.lock_assignment();
 
     for chat in
-        select session_id from public.user_sessions where visitor_id = visitor order by created_at desc, session_id
+        select session_id from public.user_sessions where visitor_id = visitor
     loop
         answer := public.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
         if answer is not null then
@@ -217,12 +235,8 @@ begin
         end if;
     end loop;
 
-    select newest.session_id into chat from (
-        select session_id from public.user_sessions where visitor_id = visitor
-        order by created_at desc, session_id limit 1
-    ) as newest
-    where exists (select from public.tickets t where t.session_id = newest.session_id and t.status <> 'closed');
-    if found then
+    chat := public.newest_session(visitor);
+    if exists (select from public.tickets t where t.session_id = chat and t.status <> 'closed') then
         return public.post_as_customer(chat, p_client_message_id, p_message, p_image, p_may_assign => true);
     end if;
 
@@ -292,14 +306,14 @@ as $$
 $$;
 
 select public.restrict_functions(array[
-    'conversation_json', 'conversations', 'conversation_heads', 'conversation_of_visitor', 'post_as_customer', 'post_message', 'start_chat',
-    'close_chat', 'who_is_here', 'median_first_reply'
+    'conversation_json', 'conversations', 'conversation_heads', 'newest_session', 'conversation_of_visitor',
+    'post_as_customer', 'post_message', 'start_chat', 'close_chat', 'who_is_here', 'median_first_reply'
 ]);
 select public.limit_functions(array[
     'conversations', 'conversation_heads', 'conversation_of_visitor', 'post_message', 'start_chat', 'close_chat',
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', '013fe6ebb037');
+select public.record_script('functions/chat.sql', '65540aaf6168');
 
 notify pgrst, 'reload schema';

@@ -29,20 +29,35 @@ begin
 end $$;
 
 -- Which history the database has. It is another one after a failover to a replica, a restore to a moment in the past and
--- a dump that was read back: what a page or a process knows of its conversations may never have happened then.
+-- a dump that was read back: what a page or a process knows of its conversations may never have happened then. Where the
+-- server tells a plain owner neither its identity nor its timeline, each start of the server counts as another history.
 create or replace function public.database_epoch()
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select left(md5(concat_ws('/',
-        (select system_identifier from pg_catalog.pg_control_system()),
-        case when not pg_catalog.pg_is_in_recovery() then left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) end,
+declare
+    history text;
+begin
+    begin
+        history := concat_ws('/',
+            (select system_identifier from pg_catalog.pg_control_system()),
+            case when not pg_catalog.pg_is_in_recovery() then left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) end
+        );
+    exception when insufficient_privilege or feature_not_supported or undefined_function then
+        history := '';
+    end;
+    if history = '' and has_function_privilege('pg_catalog.pg_postmaster_start_time()', 'execute') then
+        -- A replica that takes over and a server that was restored have one of their own. Not text: that has a time zone.
+        history := extract(epoch from pg_catalog.pg_postmaster_start_time());
+    end if;
+    return left(md5(concat_ws('/',
+        history,
         (select oid from pg_catalog.pg_database where datname = current_database()),
         'public.chat_messages'::regclass::oid
-    )), 12)
-$$;
+    )), 12);
+end $$;
 
 -- An agent as others may know one: id and name.
 create or replace function public.agent_json(p_agent_id uuid)
@@ -302,6 +317,6 @@ select public.limit_functions(array[
     'database_epoch', 'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
 ]);
 
-select public.record_script('functions/messages.sql', '3f435765e3a9');
+select public.record_script('functions/messages.sql', '70c047b0794c');
 
 notify pgrst, 'reload schema';

@@ -139,7 +139,7 @@ begin
         select public.conversation_json(chat) || jsonb_build_object(
             'mine', t.status <> 'closed' and t.assigned_agent_id is not distinct from p_agent_id,
             'created_at', t.created_at,
-            'closed_at', t.closed_at,
+            'closed_at', case when t.status = 'closed' then t.closed_at end,
             'awaiting_since', t.awaiting_since,
             'reason', case when t.status = 'waiting' then
                 case
@@ -386,8 +386,8 @@ begin
     select t.number into newer from public.user_sessions mine
     join public.user_sessions other on other.visitor_id = mine.visitor_id
     join public.tickets t on t.session_id = other.session_id
-    where mine.session_id = ticket.session_id and other.created_at > mine.created_at
-    order by other.created_at desc limit 1;
+    where mine.session_id = ticket.session_id and t.number > ticket.number
+    order by t.number desc limit 1;
     if found then
         raise sqlstate 'PT409' using message = 'customer_moved_on', detail = newer;
     end if;
@@ -416,6 +416,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', 'c3d5b9a7184a');
+select public.record_script('functions/tickets.sql', 'd8f07088aa49');
 
 notify pgrst, 'reload schema';

@@ -65,6 +65,7 @@ FUNCTIONS = REPEATABLE | {
     "database_epoch",
     "open_agent_session",
     "reopen_ticket",
+    "reset_password",
     "unassign_ticket",
 }
 

@@ -31,10 +31,13 @@ class Unavailable(DatabaseError):
 # What the first statement on a connection fails with after the server has been restarted.
 RESTARTED = ("57P01", "57P02", "57P03")
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
+# Undone as a whole because another transaction was faster: the same call may be made again at once, whatever it does.
+ROLLED_BACK = ("40001", "40P01")
+ATTEMPTS = 3
 _UNAVAILABLE_CLASSES = ("08", "53", "57", "58", "40", "XX")
 _UNAVAILABLE = ("55P03", "25006")
 _INVALID_CLASSES = ("22", "23")
-_SCHEMA_MISSING = ("42P01", "42703", "42883", "3F000")
+_SCHEMA_MISSING = ("42P01", "42703", "42883", "3F000", "42501")
 _RAISED = {"PT404": NotFound, "PT409": Conflict, "PT422": Invalid}
 
 
@@ -42,6 +45,8 @@ def error_for(sqlstate: str, message: str, detail: str = "") -> DatabaseError | 
     """Give the error that a SQLSTATE stands for; None when it stands for a fault in our own code."""
     if sqlstate in _RAISED:
         return _RAISED[sqlstate](message, detail)
+    if sqlstate in ROLLED_BACK:
+        return Unavailable("changed_meanwhile", message)
     if sqlstate[:2] in _UNAVAILABLE_CLASSES or sqlstate in _UNAVAILABLE:
         return Unavailable("database_unavailable")
     if sqlstate in _SCHEMA_MISSING:

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from . import REPEATABLE
-from .errors import RESTARTED, Invalid, Unavailable, error_for
+from .errors import ATTEMPTS, RESTARTED, ROLLED_BACK, Invalid, Unavailable, error_for
 
 POOL_SIZE = 10
 CALL_SECONDS = 5.0  # the wait for a connection and the statement's own timeout fit into it
@@ -55,7 +55,7 @@ class PostgresDatabase:
                 self._pool.open()  # not before: forked workers must not share connections
             # A server that hangs keeps no timeout of its own.
             with gevent.Timeout(CALL_SECONDS, TimeoutError("no answer in time")):
-                return self._run_or_repeat(function, arguments)
+                return self._run_until_it_stands(function, arguments)
         except TimeoutError as error:
             raise Unavailable("database_unavailable", str(error)) from error
         except psycopg.Error as error:
@@ -66,6 +66,15 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close the pool."""
         self._pool.close()
+
+    def _run_until_it_stands(self, function: str, arguments: dict[str, Any]) -> Any:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._run_or_repeat(function, arguments)
+            except psycopg.OperationalError as error:
+                if error.sqlstate not in ROLLED_BACK:
+                    raise
+        return self._run_or_repeat(function, arguments)
 
     def _run_or_repeat(self, function: str, arguments: dict[str, Any]) -> Any:
         try:

@@ -14,7 +14,7 @@ from postgrest.exceptions import APIError
 
 from ..project import Places, Project
 from . import REPEATABLE
-from .errors import RESTARTED, DatabaseError, Invalid, Unavailable, error_for
+from .errors import ATTEMPTS, RESTARTED, ROLLED_BACK, DatabaseError, Invalid, Unavailable, error_for
 
 CALL_SECONDS = 5.0
 PLACES = 40
@@ -58,6 +58,10 @@ class SupabaseDatabase:
                     return self._project.client.rpc(function, parameters).execute().data
             except (APIError, httpx.TransportError, TimeoutError) as error:
                 pause = random.uniform(0.5, 1.5) * FIRST_PAUSE * 2**attempt  # noqa: S311
+                if isinstance(error, APIError) and error.code in ROLLED_BACK:
+                    if attempt + 1 == ATTEMPTS:
+                        raise _translated(error) from error
+                    continue
                 if not _may_try_again(function, error) or time.monotonic() + pause > deadline:
                     raise _translated(error) from error
             except UnicodeEncodeError as error:  # a lone surrogate

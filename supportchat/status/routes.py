@@ -47,10 +47,11 @@ def healthz() -> ResponseReturnValue:
 @bp.get("/readyz")
 @open_to_all
 def readyz() -> ResponseReturnValue:
-    """Say whether the process can serve: the database answers, with its functions."""
+    """Say whether the process can serve: the database answers, and has all that a conversation needs."""
     try:
         if call("missing_functions", names=sorted(FUNCTIONS)):
             raise Unavailable("schema_missing")
+        call("database_epoch")  # the one function that asks the server for more than tables
     except DatabaseError as error:
         return {"status": "unavailable", "reason": error.code}, 503
     return {"status": "ok"}

@@ -152,11 +152,12 @@ def test_the_first_start_makes_everything_and_says_the_passwords_once(new_desk: 
     new_desk.start()
     assert len(re.findall(r"@example\.com +(?:[0-9a-f]{4}-){3}[0-9a-f]{4}", new_desk.text)) == 3
     assert f"http://127.0.0.1:{new_desk.port}/chat" in new_desk.text
+    assert "docs/self-hosting.md" in new_desk.text
     assert new_desk.run("select count(*) from agents") == [(3,)]
     assert new_desk.stop() == 0
     new_desk.start()
     assert "password" not in new_desk.text.lower()
-    assert "applied" not in new_desk.text
+    assert "Creating" not in new_desk.text
     assert new_desk.stop() == 0
 
 
@@ -167,6 +168,22 @@ def test_the_second_start_is_quick_and_keeps_the_data(desk: Desk) -> None:
     desk.start()
     assert desk.run("select token_hash from visitors") == [("kept",)]
     desk.stop()
+
+
+def test_what_an_earlier_version_left_open_to_other_users_is_closed(desk: Desk) -> None:
+    files = [desk.data_dir / name for name in ("postgres.log", "lock", "secret_key")]
+    for file in files[:2]:
+        file.chmod(0o644)
+    access = desk.data_dir / "postgres" / "pg_hba.conf"
+    access.write_text(access.read_text().replace("reject", "trust"))
+    desk.start()
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 3
+    assert re.findall(r"^host.*trust$", access.read_text(), re.MULTILINE) == []
+    assert re.findall(r"^local.*trust$", access.read_text(), re.MULTILINE)
+    with pytest.raises(psycopg.DatabaseError, match="refused by us"):
+        desk.run("do 'begin raise sqlstate ''PT422'' using message = ''refused by us''; end'")
+    desk.stop()
+    assert "refused by us" not in (desk.data_dir / "postgres.log").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -477,11 +494,14 @@ def test_an_agent_is_made_while_the_desk_runs_and_while_it_does_not(desk: Desk) 
     arguments = ["create-agent", "--name", "Dora Lind", "--admin"]
     done = flask(*arguments, "--email", "dora@example.com", **where)
     assert done.returncode == 0, done.stderr
-    assert "Made Dora Lind <dora@example.com>. Password: " in done.stdout
+    assert "Created Dora Lind <dora@example.com>. Password: " in done.stdout
     again = flask(*arguments, "--email", "DORA@example.com", **where)
     assert again.returncode != 0
     assert "exists already" in again.stderr
+    reset = ["reset-password", "--email", "dora@example.com"]
+    assert flask(*reset, **where).returncode == 0
     desk.stop()
+    assert "Password: " in flask(*reset, **where).stdout
     assert flask(*arguments, "--email", "eve@example.com", **where).returncode == 0
     assert not (desk.data_dir / "postgres" / "postmaster.pid").exists()
 

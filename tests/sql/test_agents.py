@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from supportchat.database import Conflict, Database, Invalid
+from supportchat.database import Conflict, Database, Invalid, NotFound
 from tests.cast import Agent, Cast, new_id
 
 
@@ -115,3 +115,30 @@ def test_a_login_does_not_wait_for_an_ended_session_that_somebody_looks_at(
         other.execute("select from agent_sessions where token_hash = 'looked at' for update")
         database.call("open_agent_session", agent_id=bob.id, token_hash="new")
     assert rows("select token_hash from agent_sessions order by 1") == [("looked at",), ("new",)]
+
+
+def test_a_new_password_ends_every_session_of_its_agent_and_no_other(
+    cast: Cast, database: Database, alice: Agent, bob: Agent, rows: Any
+) -> None:
+    at_home = cast.agent("alice").come()
+    bob.come()
+    answer = database.call("reset_password", email="ALICE@example.com", password_hash="new")
+    assert answer["name"] == "Alice Kern"
+    assert database.call("credentials_of", email="alice@example.com")["password_hash"] == "new"
+    hashes = [alice.token_hash, at_home.token_hash, bob.token_hash]
+    assert database.call("good_sessions", token_hashes=hashes) == [bob.token_hash]
+    assert rows("select lease_expires_at > now() from agents where name = 'Alice Kern'") == [(False,)]
+
+
+def test_who_came_without_a_password_from_an_older_version_gets_one(database: Database, rows: Any) -> None:
+    rows("delete from agent_credentials")
+    database.call("reset_password", email="bob@example.com", password_hash="first")
+    assert database.call("credentials_of", email="bob@example.com")["password_hash"] == "first"
+
+
+def test_a_password_of_nobody_and_of_who_has_left_is_not_reset(database: Database, rows: Any) -> None:
+    with pytest.raises(NotFound, match="agent_unknown"):
+        database.call("reset_password", email="nobody@example.com", password_hash="x")
+    rows("update agents set is_active = false where name = 'Bob Ortiz'")
+    with pytest.raises(Conflict, match="agent_deactivated"):
+        database.call("reset_password", email="bob@example.com", password_hash="x")

@@ -373,3 +373,111 @@ def test_who_logs_out_of_one_of_two_sessions_is_still_here(cast: Cast, database:
     at_home = cast.agent("alice").come()
     database.call("close_agent_session", token_hash=at_home.token_hash)
     assert owners(started(cast, 1)) == ["Alice Kern"]
+
+
+def as_of(rows: Any, minutes: int) -> None:
+    """Let the tickets have been as they are for so long."""
+    rows("alter table tickets disable trigger guard_ticket")
+    for column in ("updated_at", "awaiting_since", "closed_at"):
+        rows(f"update tickets set {column} = {column} - make_interval(mins => %s)", minutes)
+    rows("alter table tickets enable trigger guard_ticket")
+
+
+def test_chats_that_were_answered_and_are_quiet_keep_nobody_waiting(
+    cast: Cast, database: Database, alice: Agent, rows: Any
+) -> None:
+    quiet = started(cast, 3)
+    for visitor in quiet:
+        alice.reply(visitor.chat["number"])
+    [newcomer] = started(cast, 1)
+    as_of(rows, 4)
+    assert database.call("sweep_assignment")["assigned"] == 0
+    assert database.call("list_agents")[0]["load"] == 3
+    as_of(rows, 2)
+    assert database.call("sweep_assignment")["assigned"] == 1
+    assert owners([*quiet, newcomer]) == ["Alice Kern"] * 4
+    assert database.call("list_agents")[0]["load"] == 1
+    quiet[0].post("Something else")
+    assert database.call("list_agents")[0]["load"] == 2
+
+
+def test_chats_that_wait_for_an_answer_take_a_place_however_long_they_wait(
+    cast: Cast, database: Database, alice: Agent, rows: Any
+) -> None:
+    started(cast, 4)
+    as_of(rows, 60)
+    assert database.call("sweep_assignment")["assigned"] == 0
+
+
+def test_a_word_of_thanks_after_the_end_goes_to_who_answered_and_takes_no_place(
+    cast: Cast, database: Database, alice: Agent, bob: Agent
+) -> None:
+    [vera] = started(cast, 1)
+    alice.reply(vera.chat["number"])
+    alice.call("close_ticket", number=vera.chat["number"])
+    others = started(cast, 3)
+    bob.come()
+    vera.post("Thanks!")
+    assert owners([vera, *others]) == ["Alice Kern"] * 4  # above her limit, although bob has nothing to do
+    assert alice.call("list_tickets")["rows"][0]["awaiting_since"] is not None
+    assert {agent["name"]: agent["load"] for agent in database.call("list_agents")}["Alice Kern"] == 3
+    assert alice.call("ticket_of_agent", number=vera.chat["number"])["closed_at"] is None
+
+
+@pytest.mark.parametrize("kind", ["late", "never answered", "agent gone", "agent away"])
+def test_what_is_no_afterword_is_handed_out_as_any_chat(
+    cast: Cast, database: Database, alice: Agent, bob: Agent, rows: Any, kind: str
+) -> None:
+    [vera] = started(cast, 1)
+    if kind != "never answered":
+        alice.reply(vera.chat["number"])
+    alice.call("close_ticket", number=vera.chat["number"])
+    if kind == "late":
+        as_of(rows, 11)
+    started(cast, 3)
+    bob.come()
+    if kind == "agent gone":
+        leave(rows, alice)
+    elif kind == "agent away":
+        alice.call("set_availability", availability="away")
+    vera.post("It is broken again")
+    assert owners([vera]) == ["Bob Ortiz"]
+
+
+def test_an_afterword_that_nobody_can_take_waits_and_goes_back_as_any_other(
+    cast: Cast, database: Database, alice: Agent, rows: Any, process: str
+) -> None:
+    [vera] = started(cast, 1)
+    alice.reply(vera.chat["number"])
+    alice.call("close_ticket", number=vera.chat["number"])
+    vera.post("Thanks!")
+    leave(rows, alice)
+    assert database.call("sweep_assignment")["returned"] == 1
+    alice.call("close_ticket", number=vera.chat["number"])
+    vera.post("Are you there?")
+    assert (vera.chat["status"], vera.chat["queue_position"]) == ("waiting", 1)
+
+
+def test_the_only_agent_who_goes_and_comes_back_is_no_alarm(
+    cast: Cast, database: Database, alice: Agent, rows: Any, process: str
+) -> None:
+    [vera] = started(cast, 1)
+    leave(rows, alice)
+    database.call("sweep_assignment")
+    assert vera.lines[-1]["detail"]["wanted"] is False
+    alice.come()
+    database.call("sweep_assignment")
+    assert (vera.lines[-1]["event"], vera.lines[-1]["detail"]["again"]) == ("assigned", True)
+
+
+def test_a_customer_is_told_that_we_look_for_somebody_when_somebody_can_take_it(
+    cast: Cast, database: Database, alice: Agent, bob: Agent, rows: Any, process: str
+) -> None:
+    [vera] = started(cast, 1)
+    bob.come()
+    leave(rows, alice)
+    database.call("sweep_assignment")
+    returned, assigned = vera.lines[-2:]
+    assert returned["detail"]["wanted"] is True
+    assert assigned["detail"]["agent"]["name"] == "Bob Ortiz"
+    assert "again" not in assigned["detail"]

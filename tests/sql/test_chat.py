@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from supportchat.database import Conflict, Database, Invalid, NotFound, Unavailable
+from supportchat.database import Conflict, Database, Invalid, NotFound
 from tests.cast import Agent, Cast, new_id
 
 
@@ -185,22 +185,39 @@ def test_an_older_chat_stays_closed_when_another_one_begins_while_its_message_wa
     assert rows("select status from tickets order by number") == [("closed",), ("waiting",)]
 
 
-def test_a_message_to_a_chat_that_ends_while_it_waits_is_asked_for_again(
+def test_a_message_to_a_chat_that_ends_while_it_waits_opens_it_again(
     cast: Cast, alice: Agent, database_url: str, rows: Any
 ) -> None:
-    vera, once = cast.visitor(), new_id()
+    vera = cast.visitor()
     session_id = vera.start()["session_id"]
     with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
         other.execute("select from public.user_sessions for update")
-        message = pool.submit(vera.post, "Still there?", session_id=session_id, client_message_id=once)
+        message = pool.submit(vera.post, "Still there?", session_id=session_id)
         waits(rows, 1, message)
         other.execute("update public.tickets set status = 'closed'")
         other.commit()
-        with pytest.raises(Unavailable):
-            message.result()
-    assert rows("select count(*) from chat_messages where message = 'Still there?'") == [(0,)]
-    assert not vera.post("Still there?", client_message_id=once)["duplicate"]
+        assert not message.result()["duplicate"]
+    assert rows("select count(*) from chat_messages where message = 'Still there?'") == [(1,)]
     assert vera.chat["status"] == "open"
+
+
+def test_a_chat_that_a_wrong_clock_has_dated_into_the_future_hides_no_newer_one(
+    cast: Cast, alice: Agent, database: Database, rows: Any
+) -> None:
+    vera = cast.visitor()
+    older = vera.start()["number"]
+    database.call("close_chat", visitor=vera.key)
+    rows("update user_sessions set created_at = now() + interval '2 hours'")
+    rows("update tickets set created_at = now() + interval '2 hours'")
+    newer = vera.start("Something new")
+    assert newer["number"] == older + 1
+    vera.post("And more of it")
+    assert [line["message"] for line in vera.lines if line["sender"] == "user"] == ["Something new", "And more of it"]
+    vera.start("Started once more")
+    assert vera.chat["number"] == newer["number"]
+    with pytest.raises(Conflict, match="customer_moved_on") as refused:
+        alice.call("reopen_ticket", number=older)
+    assert refused.value.detail == str(newer["number"])
 
 
 def test_messages_come_in_pages_before_and_after_a_seq(cast: Cast, database: Database) -> None:

@@ -109,6 +109,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     door.call("send_ping", nonce="n")
     assert door.call("send_heartbeat", seconds=0) == {"beat": 1}
     door.call("close_agent_session", token_hash=bob.token_hash)
+    door.call("reset_password", email="bob@example.com", password_hash="y")
     door.call("forget_process", process_id=new_id())
     assert limited_functions(project_rows) - door.called == set()
 

@@ -175,6 +175,18 @@ def test_machines_learn_whether_it_lives_and_can_serve(web: Web, rows: Any) -> N
     assert (answer.status_code, answer.get_json()["reason"]) == (503, "schema_missing")
 
 
+def test_a_server_that_refuses_what_every_conversation_asks_it_is_not_ready(web: Web, rows: Any) -> None:
+    rows(
+        "create or replace function public.database_epoch() returns text language plpgsql as"
+        " 'begin raise insufficient_privilege using message = ''permission denied for function f''; end'"
+    )
+    browser = web.visitor()
+    answer = browser.get("/readyz")
+    assert (answer.status_code, answer.get_json()["reason"]) == (503, "schema_missing")
+    browser.post("/chat", message="Hello")
+    assert browser.get("/chat").status_code == 503
+
+
 def test_who_has_an_answer_does_not_wait_for_one(web: Web, cast: Cast, alice: Agent, rows: Any) -> None:
     admin = web.agent("carol")
     assert "nobody waits" in admin.get("/status").text

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from supportchat.database import Database
 from supportchat.filters import duration, with_local_times
 from tests.cast import Agent
 from tests.web import Browser, Web
@@ -54,7 +55,7 @@ def test_the_customer_reads_the_number_once(web: Web, vera: Browser) -> None:
     page = text_of(vera.get("/chat").get_data(as_text=True))
     assert page.count("Your ticket is #1001.") == 1
     assert page.count("You are now talking to Alice.") == 1
-    assert "Alice has opened the chat again." in page
+    assert "Alice reopened the chat." in page
     assert "You are talking to Alice again." in page
 
 
@@ -108,7 +109,44 @@ def test_of_a_long_queue_all_can_be_reached(web: Web, rows: Any) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(None, ""), (59, "59 s"), (90, "2 min"), (5 * 3600, "5 h"), (47 * 3600, "47 h"), (74 * 3600, "3 days")],
+    [
+        (None, ""),
+        (59, "59 s"),
+        (90, "2 min"),
+        (3569, "59 min"),
+        (3570, "1 h"),
+        (5 * 3600, "5 h"),
+        (47 * 3600, "47 h"),
+        (74 * 3600, "3 days"),
+    ],
 )
 def test_a_duration_is_told_in_the_unit_that_says_enough(seconds: int | None, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_the_only_agent_who_goes_and_comes_back_alarms_nobody(
+    web: Web, alice: Agent, vera: Browser, database: Database, rows: Any
+) -> None:
+    rows("update server_processes set started_at = now() - interval '1 minute'")
+    rows("update agents set lease_expires_at = now()")
+    assert database.call("sweep_assignment")["returned"] == 1
+    page = text_of(vera.get("/chat").text)
+    assert "Alice is away just now. Your message is kept, and we’ll reply here." in page
+    assert "someone else" not in page
+    alice.come()
+    database.call("sweep_assignment")
+    page = text_of(vera.get("/chat").text)
+    assert "Alice is back." in page
+    assert page.count("You are now talking to Alice.") == 1
+
+
+def test_who_can_be_found_is_promised(
+    web: Web, alice: Agent, bob: Agent, vera: Browser, database: Database, rows: Any
+) -> None:
+    rows("update server_processes set started_at = now() - interval '1 minute'")
+    bob.come()
+    rows("update agents set lease_expires_at = now() where name = 'Alice Kern'")
+    database.call("sweep_assignment")
+    page = text_of(vera.get("/chat").text)
+    assert "Alice is no longer available. We’re finding someone else." in page
+    assert "You are now talking to Bob." in page
