@@ -1,0 +1,120 @@
+"""Which names the desk takes in a database, and the look at whose they are with which every script begins.
+
+The names are read from the scripts themselves, so a new table or function is looked for without being listed anywhere.
+`bin/migrate stamp` writes the look into every script, and `sql/remove.sql`.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SEQUENCE = "ticket_numbers"
+BEGIN = "-- Is what bears our names ours? If not, nothing is changed. Written by bin/migrate stamp; docs/sql.md has the rules.\n"
+END = "-- Here begins what this script does.\n"
+LOOK = re.compile(f"^{re.escape(BEGIN)}.*?^{re.escape(END)}", re.MULTILINE | re.DOTALL)
+_HEAD = re.compile(r"\A(?:--[^\n]*\n)+\n?")
+_TABLE = re.compile(r"^create table if not exists public\.(\w+)", re.MULTILINE)
+_INDEX = re.compile(r"^create (?:unique )?index if not exists (\w+)", re.MULTILINE)
+_FUNCTION = re.compile(r"^create or replace function public\.(\w+)\((.*?)\)\s+returns", re.MULTILINE | re.DOTALL)
+_DROPPED = re.compile(r"^drop function if exists public\.(\w+)\((.*?)\);", re.MULTILINE)
+# As Postgres writes them.
+_TYPES = {"timestamptz": "timestamp with time zone", "int": "integer", "bool": "boolean"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the scripts make in the schema public."""
+
+    tables: list[str]
+    indexes: list[str]
+    functions: list[str]  # with the types of their arguments
+
+
+def names_in(scripts: Iterable[str]) -> Names:
+    """Return the names that the texts of some scripts take."""
+    text = "\n".join(scripts)
+    functions = [f"{name}({', '.join(_types(arguments))})" for name, arguments in _FUNCTION.findall(text)]
+    dropped = [f"{name}({arguments})" for name, arguments in _DROPPED.findall(text)]
+    return Names(
+        tables=_unique(_TABLE.findall(text)),
+        indexes=_unique(_INDEX.findall(text)),
+        functions=_unique(functions + dropped),
+    )
+
+
+def look(names: Names) -> str:
+    """Return the statement that fails with SC001 when something bears one of the names and is not ours."""
+    text = (HERE / "look.sql").read_text(encoding="utf-8")
+    for mark, listed, separator in (
+        ("<tables>", names.tables, ", "),
+        ("<indexes>", names.indexes, ", "),
+        ("<functions>", [name.replace("public.", "") for name in names.functions], "; "),
+    ):
+        text = text.replace(mark, _wrapped(listed, separator))
+    return text
+
+
+def with_look(text: str, names: Names) -> str:
+    """Return a script with the look, as names have it now, below its first comment."""
+    bare = LOOK.sub("", text)
+    head = _HEAD.match(bare)
+    rest = bare[head.end() if head else 0 :].removeprefix("begin;\n\n")
+    return f"{head[0] if head else ''}begin;\n\n{BEGIN}{look(names)}{END}{rest}"
+
+
+def removal(names: Names) -> str:
+    """Return the script that removes a desk."""
+    tables, functions = (
+        ",\n    ".join(f"public.{name}" for name in listed) for listed in (names.tables, names.functions)
+    )
+    return f"""\
+-- remove.sql removes supportchat from a database: its tables with every row in them, and its functions.
+-- Nothing else is touched. Should something else need one of them, a view say, the script stops, says what, and removes nothing.
+-- The bucket chat-images stays: delete it in the project's dashboard, under Storage.
+
+begin;
+
+{BEGIN}{look(names)}{END}
+do $$
+begin
+    if to_regclass('public.schema_scripts') is null then
+        raise exception 'Nothing was removed, because there is no supportchat of this version here.';
+    end if;
+end $$;
+
+drop trigger if exists guard_ticket on public.tickets;
+drop function if exists
+    {functions};
+drop table if exists
+    {tables};
+drop sequence if exists public.{SEQUENCE};
+
+notify pgrst, 'reload schema';
+
+commit;
+"""
+
+
+def _types(arguments: str) -> list[str]:
+    found = []
+    for argument in re.split(r",\s*(?=p_)", arguments.strip()):
+        if argument:
+            declared = argument.split(None, 1)[1].partition(" default ")[0].strip()
+            found.append(_TYPES.get(declared, declared))
+    return found
+
+
+def _unique(found: list[str]) -> list[str]:
+    return list(dict.fromkeys(found))
+
+
+def _wrapped(listed: list[str], separator: str) -> str:
+    # No name may be torn in two, and a list of functions has spaces in it.
+    glued = separator.join(name.replace(" ", "\0") for name in listed)
+    lines = textwrap.wrap(glued, 112, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"        {line}" for line in lines).replace("\0", " ")
