@@ -1402,7 +1402,7 @@ begin
         where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
         group by c.oid
     loop
-        raise warning 'The view % shows rows of the desk to others: if nobody relies on it, revoke all on % from %',
+        raise warning 'The view % shows rows of the desk to browsers. It is left alone; to close it: revoke all on % from %',
             reader.view_name, reader.view_name, reader.outsiders;
     end loop;
 end $$;
@@ -1443,7 +1443,7 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', '593baa8cb621');
+select public.record_script('supabase_schema.sql', 'd3c703f52e7e');
 
 notify pgrst, 'reload schema';
 

@@ -102,7 +102,7 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look, *, adopt: bool = 
         # Two servers that start at once must not both create the tables.
         connection.execute("select pg_advisory_xact_lock(7308332044)")
         applied = _applied(connection)
-        if _lacks_bucket(connection):
+        if "functions/status.sql" in applied and _lacks_bucket(connection):
             applied.pop(BASE, None)
         missing = {name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp}
         if missing:
@@ -125,7 +125,8 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look, *, adopt: bool = 
 def names_taken(connection: psycopg.Connection[Any]) -> str:
     """Say what stands under our names in a database and is not ours; nothing where there is no such thing."""
     try:
-        connection.execute(names.look(own_names()).encode())
+        with connection.transaction():
+            connection.execute(names.look(own_names()).encode())
     except psycopg.Error as error:
         return describe_failure(error) if error.sqlstate == NAMES_TAKEN else ""
     return ""
