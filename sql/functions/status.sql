@@ -50,6 +50,22 @@ declare
         send_heartbeat(double precision); check_bucket(); desk_fingerprint(); missing_functions(text[]);
         applied_scripts(); next_agent(uuid); drain_queue()
     ', E' \n'), ';\s+');
+    -- These would answer a call that is meant for one of those.
+    overloads text[] := regexp_split_to_array(btrim('
+        ensure_foreign_key(text, text, text, text); ensure_column(text, text, text);
+        ensure_column(text, text, text, text); orphan_rows(); append_message(uuid, text, text);
+        append_message(uuid, text, text, uuid); append_message(uuid, text, text, uuid, uuid);
+        append_message(uuid, text, text, uuid, uuid, uuid); append_message(uuid, text, text, uuid, uuid, uuid, text);
+        messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer); signal_typing(uuid, text);
+        record_receipt(uuid, text, integer, integer); record_event(tickets, text, text);
+        record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
+        offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
+        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); list_tickets(uuid); list_tickets(uuid, text);
+        post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer); assign_ticket(uuid, bigint, uuid);
+        end_ticket(tickets, text); create_agent(text, text, text); create_agent(text, text, text, text);
+        report_process(uuid, integer, uuid[], text[])
+    ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
     is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
@@ -107,7 +123,7 @@ begin
         )
         from pg_proc p
         where p.pronamespace = 'public'::regnamespace
-            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions)
+            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
     ), strange as (
         select row_number() over (order by place, name) as number, format('%s %s', case relkind
             when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'

@@ -9,6 +9,10 @@ declare
     functions text[] := regexp_split_to_array(btrim('
 <functions>
     ', E' \n'), ';\s+');
+    -- These would answer a call that is meant for one of those.
+    overloads text[] := regexp_split_to_array(btrim('
+<overloads>
+    ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
     is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
@@ -66,7 +70,7 @@ begin
         )
         from pg_proc p
         where p.pronamespace = 'public'::regnamespace
-            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions)
+            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
     ), strange as (
         select row_number() over (order by place, name) as number, format('%s %s', case relkind
             when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'

@@ -175,12 +175,12 @@ def describe_orphans(orphan: dict[str, Any]) -> str:
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    # Somebody else's table of that name has other columns.
-    columns = """
-        select count(*) from pg_attribute
-        where attrelid = to_regclass('public.schema_scripts') and attname in ('name', 'checksum')
+    # Somebody else's table of that name has not our policy.
+    marks = """
+        select count(*) from pg_policy
+        where polrelid = to_regclass('public.schema_scripts') and polname = 'server_only' and not polpermissive
     """
-    if connection.execute(columns).fetchone() != (2,):
+    if connection.execute(marks).fetchone() != (1,):
         return {}
     return dict(connection.execute("select name, checksum from public.schema_scripts").fetchall())
 

@@ -33,17 +33,24 @@ class Names:
     tables: list[str]
     indexes: list[str]
     functions: list[str]  # with the types of their arguments
+    # Those that would answer our calls in the place of one of ours, because they have only the arguments that it demands.
+    overloads: list[str]
 
 
 def names_in(scripts: Iterable[str]) -> Names:
     """Return the names that the texts of some scripts take."""
     text = "\n".join(scripts)
-    functions = [f"{name}({', '.join(_types(arguments))})" for name, arguments in _FUNCTION.findall(text)]
+    functions, overloads = [], []
+    for name, arguments in _FUNCTION.findall(text):
+        types, demanded = _types(arguments)
+        functions.append(_signature(name, types))
+        overloads.extend(_signature(name, types[:count]) for count in range(demanded, len(types)))
     dropped = [f"{name}({arguments})" for name, arguments in _DROPPED.findall(text)]
     return Names(
         tables=_unique(_TABLE.findall(text)),
         indexes=_unique(_INDEX.findall(text)),
         functions=_unique(functions + dropped),
+        overloads=_unique(signature for signature in overloads if signature not in functions + dropped),
     )
 
 
@@ -54,6 +61,7 @@ def look(names: Names) -> str:
         ("<tables>", names.tables, ", "),
         ("<indexes>", names.indexes, ", "),
         ("<functions>", [name.replace("public.", "") for name in names.functions], "; "),
+        ("<overloads>", [name.replace("public.", "") for name in names.overloads], "; "),
     ):
         text = text.replace(mark, _wrapped(listed, separator))
     return text
@@ -100,16 +108,18 @@ commit;
 """
 
 
-def _types(arguments: str) -> list[str]:
-    found = []
-    for argument in re.split(r",\s*(?=p_)", arguments.strip()):
-        if argument:
-            declared = argument.split(None, 1)[1].partition(" default ")[0].strip()
-            found.append(_TYPES.get(declared, declared))
-    return found
+def _types(arguments: str) -> tuple[list[str], int]:
+    # And how many of the arguments have to be given.
+    declared = [argument.split(None, 1)[1] for argument in re.split(r",\s*(?=p_)", arguments.strip()) if argument]
+    types = [text.partition(" default ")[0].strip() for text in declared]
+    return [_TYPES.get(name, name) for name in types], sum(" default " not in text for text in declared)
 
 
-def _unique(found: list[str]) -> list[str]:
+def _signature(name: str, types: list[str]) -> str:
+    return f"{name}({', '.join(types)})"
+
+
+def _unique(found: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 

@@ -128,7 +128,7 @@ def test_the_look_knows_every_name_that_the_scripts_take(rows: Any) -> None:
     assert {name for name, kind in relations if kind == "i" and not name.endswith("_pkey")} == set(own.indexes)
     assert {name for name, kind in relations if kind == "S"} == {SEQUENCE, "ticket_events_id_seq"}
     functions = rows(
-        "select format('%s(%s)', p.oid::regproc, oidvectortypes(p.proargtypes)) from pg_proc p"
+        "select p.proname || '(' || oidvectortypes(p.proargtypes) || ')' from pg_proc p"
         " where p.pronamespace = 'public'::regnamespace"
     )
     wanted = {name.replace("public.", "") for name in own.functions}
