@@ -1,10 +1,12 @@
 -- remove.sql removes supportchat from a database: its tables with every row in them, and its functions.
--- Nothing else is touched. Should something else need one of them, a view say, the script stops, says what, and removes nothing.
+-- Nothing else is touched. When something else needs one of them, a view say, it stops, says what, and removes nothing.
 -- The bucket chat-images stays: delete it in the project's dashboard, under Storage.
 
 begin;
 
--- Is what bears our names ours? If not, nothing is changed. Written by bin/migrate stamp; docs/sql.md has the rules.
+set local supportchat.adopt = '';
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
 do $look$
 declare
     tables text[] := '{

@@ -4,7 +4,7 @@
 
 begin;
 
--- Is what bears our names ours? If not, nothing is changed. Written by bin/migrate stamp; docs/sql.md has the rules.
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
 do $look$
 declare
     tables text[] := '{

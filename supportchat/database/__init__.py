@@ -81,7 +81,7 @@ class Database(Protocol):
         """
 
     def names_taken(self) -> str:
-        """Say what stands under our names and is not ours; nothing when there is no such thing, or it cannot be seen."""
+        """Say what has our names and is not ours; return nothing when there is no such thing, or it cannot be seen."""
 
     def close(self) -> None:
         """Give back every connection."""

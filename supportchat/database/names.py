@@ -14,7 +14,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SEQUENCE = "ticket_numbers"
-BEGIN = "-- Is what bears our names ours? If not, nothing is changed. Written by bin/migrate stamp; docs/sql.md has the rules.\n"
+BEGIN = (
+    "-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.\n"
+)
 END = "-- Here begins what this script does.\n"
 LOOK = re.compile(f"^{re.escape(BEGIN)}.*?^{re.escape(END)}", re.MULTILINE | re.DOTALL)
 _HEAD = re.compile(r"\A(?:--[^\n]*\n)+\n?")
@@ -33,14 +35,15 @@ class Names:
     tables: list[str]
     indexes: list[str]
     functions: list[str]  # with the types of their arguments
-    # Those that would answer our calls in the place of one of ours, because they have only the arguments that it demands.
+    # Those that would answer our calls in the place of one of ours: they lack only arguments that may be left out.
     overloads: list[str]
 
 
 def names_in(scripts: Iterable[str]) -> Names:
     """Return the names that the texts of some scripts take."""
     text = "\n".join(scripts)
-    functions, overloads = [], []
+    functions: list[str] = []
+    overloads: list[str] = []
     for name, arguments in _FUNCTION.findall(text):
         types, demanded = _types(arguments)
         functions.append(_signature(name, types))
@@ -82,10 +85,12 @@ def removal(names: Names) -> str:
     )
     return f"""\
 -- remove.sql removes supportchat from a database: its tables with every row in them, and its functions.
--- Nothing else is touched. Should something else need one of them, a view say, the script stops, says what, and removes nothing.
+-- Nothing else is touched. When something else needs one of them, a view say, it stops, says what, and removes nothing.
 -- The bucket chat-images stays: delete it in the project's dashboard, under Storage.
 
 begin;
+
+set local supportchat.adopt = '';
 
 {BEGIN}{look(names)}{END}
 do $$
