@@ -4,6 +4,165 @@
 -- "legacy_..." beside the new one. No row is deleted.
 -- Foreign keys follow in fix_foreign_keys.sql, channel and is_anonymous in fix_user_sessions_columns.sql.
 
+begin;
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
+do $look$
+declare
+    tables text[] := '{
+        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
+        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat
+    }';
+    indexes text[] := '{
+        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
+        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
+        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
+        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
+        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        ticket_notes_agent_id_idx, ticket_reads_session_id_idx
+    }';
+    functions text[] := regexp_split_to_array(btrim('
+        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
+        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
+        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
+        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
+        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
+        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
+        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); notify_change(text, jsonb);
+        database_epoch(); agent_json(uuid); message_json(chat_messages);
+        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
+        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); lock_assignment();
+        lock_ticket(uuid); record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here();
+        next_agent(uuid, uuid); unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid);
+        offer_ticket(uuid, boolean, uuid); drain_queue(uuid); return_to_queue(tickets, text, text, uuid);
+        sweep_assignment(); conversation_json(uuid); conversations(uuid[]); conversation_heads(uuid[]);
+        newest_session(uuid); conversation_of_visitor(text); post_as_customer(uuid, uuid, text, jsonb, boolean);
+        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text);
+        close_chat(text); median_first_reply(timestamp with time zone); who_is_here(); session_of_ticket(bigint);
+        check_owner(tickets, uuid); queue_row_json(tickets, uuid); list_tickets(uuid, text, integer);
+        ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb); note_json(ticket_notes);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid);
+        close_ticket(uuid, bigint); reopen_ticket(uuid, bigint); own_agent_json(agents);
+        create_agent(text, text, text, text, integer); credentials_of(text); reset_password(text, text);
+        open_agent_session(uuid, text); agent_of_session(text); close_agent_session(text); set_availability(uuid, text);
+        list_agents(); good_sessions(text[]); report_process(uuid, integer, uuid[], text[], boolean);
+        forget_process(uuid); check_table(text); desk_figures(); stuck_tickets(); verify_chat(); send_ping(text);
+        send_heartbeat(double precision); check_bucket(); desk_fingerprint(); missing_functions(text[]);
+        applied_scripts(); next_agent(uuid); drain_queue()
+    ', E' \n'), ';\s+');
+    -- These would answer a call that is meant for one of those.
+    overloads text[] := regexp_split_to_array(btrim('
+        ensure_foreign_key(text, text, text, text); ensure_column(text, text, text);
+        ensure_column(text, text, text, text); orphan_rows(); append_message(uuid, text, text);
+        append_message(uuid, text, text, uuid); append_message(uuid, text, text, uuid, uuid);
+        append_message(uuid, text, text, uuid, uuid, uuid); append_message(uuid, text, text, uuid, uuid, uuid, text);
+        messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer); signal_typing(uuid, text);
+        record_receipt(uuid, text, integer, integer); record_event(tickets, text, text);
+        record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
+        offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
+        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); list_tickets(uuid); list_tickets(uuid, text);
+        post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer); assign_ticket(uuid, bigint, uuid);
+        end_ticket(tickets, text); create_agent(text, text, text); create_agent(text, text, text, text);
+        report_process(uuid, integer, uuid[], text[])
+    ', E' \n'), ';\s+');
+    -- The tables that a desk had before it had schema_scripts.
+    oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
+    is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
+    marked text[];
+    is_desk boolean;
+    is_older_desk boolean;
+    others text;
+begin
+    -- Each table of a desk bears this policy, which nobody else would write.
+    select coalesce(array_agg(c.relname), '{}') into marked
+    from pg_policy p
+    join pg_class c on c.oid = p.polrelid
+    where c.relnamespace = 'public'::regnamespace and p.polname = 'server_only' and not p.polpermissive
+        and pg_get_expr(p.polqual, p.polrelid) = 'false';
+    is_desk := 'schema_scripts' = any (marked) or marked @> oldest;
+    is_older_desk := 3 = (
+        select count(*) from pg_attribute a
+        join pg_class c on c.oid = a.attrelid
+        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
+            and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
+    ) and not exists (
+        select from pg_constraint k
+        join pg_class c on c.oid = k.conrelid
+        join pg_class target on target.oid = k.confrelid
+        where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and c.relname = any (oldest)
+            and target.relnamespace <> 'public'::regnamespace
+    );
+
+    with named as (
+        select 1 as place, c.relkind, c.relname::text as name, case
+            when c.relname = any (tables) then c.relkind = 'r' and (
+                is_adopted or c.relname = any (marked) or (is_older_desk and not is_desk and c.relname = any (oldest))
+            )
+            when c.relname = 'ticket_numbers' then c.relkind = 'S' and (is_adopted or is_desk)
+            else exists (
+                select from pg_index i
+                join pg_class its_table on its_table.oid = i.indrelid
+                where i.indexrelid = c.oid and its_table.relname = any (tables)
+            )
+        end as is_ours
+        from pg_class c
+        where c.relnamespace = 'public'::regnamespace
+            and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
+        union all
+        select 2, 'T', t.typname, false
+        from pg_type t
+        where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
+        union all
+        select 3, 't', 'guard_ticket', is_adopted or is_desk
+        from pg_trigger where tgrelid = to_regclass('public.tickets') and tgname = 'guard_ticket'
+        union all
+        select 4, 'F', format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')), is_adopted or (
+            is_desk and coalesce(p.proconfig, '{}') @> array['search_path=""']
+            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
+        )
+        from pg_proc p
+        where p.pronamespace = 'public'::regnamespace
+            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
+    ), strange as (
+        select row_number() over (order by place, name) as number, format('%s %s', case relkind
+            when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
+            when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
+            when 'F' then 'function' else 'table'
+        end, name) as thing
+        from named where not is_ours
+    )
+    select string_agg(thing, ', ' order by number) filter (where number <= 12)
+        || case when count(*) > 12 then format(', and %s more', count(*) - 12) else '' end into others
+    from strange;
+    if others is not null then
+        raise exception using errcode = 'SC001', message = format(
+            'Nothing was changed, because this database has something else under names that supportchat needs: %s.'
+            || ' Use another project or database for supportchat; an empty one is best.'
+            || ' Only if these tables belong to an older supportchat, put the line'
+            || ' set supportchat.adopt = ''yes''; first in the same paste, or run bin/migrate --adopt:'
+            || ' the tables are then changed to fit.',
+            others
+        );
+    end if;
+
+    select string_agg(format('%s (of %s)', c.relname, pg_get_userbyid(c.relowner)), ', ') into others
+    from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relname = any (tables) and not pg_has_role(c.relowner, 'usage');
+    if others is not null then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because tables belong to another role: %s. Run this as that role.', others
+        );
+    end if;
+
+    perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+end $look$;
+-- The check ends here.
+
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
 
@@ -463,11 +622,27 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    -- Who adopts something says so before each script: the next paste may use the same connection.
+    perform set_config('supportchat.adopt', '', false);
     insert into public.schema_scripts as script (name, checksum) values (p_name, p_checksum)
     on conflict (name) do update set checksum = excluded.checksum, applied_at = now()
     where script.checksum <> excluded.checksum;
     return 'sql/' || p_name || ' is applied.';
 end $$;
+
+-- Of the functions with these names, those that are ours: an app may have one with other arguments. The look at the head
+-- of each script has listed ours by signature.
+create or replace function public.own_functions(p_names text[])
+returns setof regprocedure
+language sql
+stable
+set search_path = ''
+as $$
+    select p.oid::regprocedure from pg_catalog.pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
+        and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', ''))
+        = any (string_to_array(current_setting('supportchat.functions'), ';'))
+$$;
 
 -- Takes the named functions from everybody but their owner: Supabase would expose them to the browser's keys otherwise.
 create or replace function public.withdraw_functions(p_names text[])
@@ -479,10 +654,7 @@ declare
     signature regprocedure;
     outsider text;
 begin
-    for signature in
-        select p.oid::regprocedure from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
-    loop
+    for signature in select own from public.own_functions(p_names) as own loop
         execute format('revoke all on function %s from public', signature);
         for outsider in
             select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role')
@@ -503,10 +675,7 @@ declare
 begin
     perform public.withdraw_functions(p_names);
     if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
-        for signature in
-            select p.oid::regprocedure from pg_catalog.pg_proc p
-            where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
-        loop
+        for signature in select own from public.own_functions(p_names) as own loop
             execute format('grant execute on function %s to service_role', signature);
         end loop;
     end if;
@@ -524,10 +693,7 @@ as $$
 declare
     signature regprocedure;
 begin
-    for signature in
-        select p.oid::regprocedure from pg_catalog.pg_proc p
-        where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
-    loop
+    for signature in select own from public.own_functions(p_names) as own loop
         execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', signature);
     end loop;
 end $$;
@@ -760,6 +926,15 @@ update public.agents set
     legacy = public.noted(legacy, 'max_tickets', max_tickets::text)
 where max_tickets is null or max_tickets not between 0 and 1000;
 update public.agents set is_active = true where is_active is null;
+-- Rows of a table that was adopted may be anything. Only who has answered here is somebody who can be given a ticket; who
+-- has a password is as well, and create_agent gives one.
+update public.agents a set is_active = false, legacy = public.noted(legacy, 'is_active', 'true')
+where is_active and current_setting('supportchat.adopt', true) = 'yes'
+    and not exists (select from public.tickets t where t.assigned_agent_id = a.id)
+    and not exists (select from public.chat_messages m where m.sender_agent_id = a.id)
+    and not exists (
+        select from pg_policy where polrelid = 'public.agents'::regclass and polname = 'server_only'
+    );
 update public.agents set created_at = now() where created_at is null;
 
 -- References that name a conversation by its id, without a key that says so.
@@ -893,30 +1068,33 @@ with twins as (
 update public.tickets t set number = null, legacy = public.noted(legacy, 'number', t.number::text)
 from twins where twins.place = t.ctid and twins.number > 1;
 with counted as (
-    select t.ctid as place, t.session_id, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
+    select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
         order by t.created_at, to_jsonb(t) -> 'legacy_id', t.id, t.ctid
     ) as number
     from public.tickets t where t.number is null
+)
+update public.tickets t set number = counted.number from counted where counted.place = t.ctid;
+-- Since when a customer waits: since the first message after the last answer. And when a ticket was closed.
+with unknown as (
+    select session_id from public.tickets where status <> 'closed' and awaiting_since is null and session_id is not null
 ), spoken as (
-    -- The customer waits since the first message after the last answer, when there is one.
     select m.session_id, min(m.created_at) as since
     from (
         select session_id, sender, seq, created_at,
             max(seq) filter (where sender = 'agent') over (partition by session_id) as answered
         from public.chat_messages
+        where session_id in (select session_id from unknown)
     ) as m
     where m.sender = 'user' and m.seq > coalesce(m.answered, 0)
     group by m.session_id
 )
-update public.tickets t set
-    number = counted.number,
-    awaiting_since = case when t.status <> 'closed' then coalesce(t.awaiting_since, spoken.since) end,
-    closed_at = case when t.status = 'closed' then coalesce(t.closed_at, t.updated_at) end,
-    legacy = case
-        when t.status <> 'closed' and t.closed_at is not null then public.noted(legacy, 'closed_at', t.closed_at::text) else legacy
-    end
-from counted left join spoken on spoken.session_id = counted.session_id
-where counted.place = t.ctid;
+update public.tickets t set awaiting_since = spoken.since from spoken
+where spoken.session_id = t.session_id and t.status <> 'closed' and t.awaiting_since is null;
+update public.tickets set awaiting_since = null, legacy = public.noted(legacy, 'awaiting_since', awaiting_since::text)
+where status = 'closed' and awaiting_since is not null;
+update public.tickets set closed_at = updated_at where status = 'closed' and closed_at is null;
+update public.tickets set closed_at = null, legacy = public.noted(legacy, 'closed_at', closed_at::text)
+where status <> 'closed' and closed_at is not null;
 select setval('public.ticket_numbers', numbered.last)
 from (select max(number) as last from public.tickets) as numbered, public.ticket_numbers as counter
 where numbered.last > counter.last_value or (numbered.last = counter.last_value and not counter.is_called);
@@ -1136,7 +1314,7 @@ before update on public.tickets
 for each row execute function public.guard_ticket();
 
 -- The functions of this desk see no schema, and an old trigger that they set off would see none either: it gets the path
--- that it was written for.
+-- that it was written for. A function that other tables' triggers run as well, or of another schema, is not ours to alter.
 do $$
 declare
     other record;
@@ -1145,21 +1323,32 @@ declare
     );
 begin
     for other in
-        select distinct p.oid::regprocedure as signature, pg_has_role(p.proowner, 'usage') as is_ours
-        from pg_trigger t
-        join pg_proc p on p.oid = t.tgfoid
+        select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace and pg_has_role(p.proowner, 'usage')
+            and not exists (
+                select from pg_trigger elsewhere
+                join pg_class its_table on its_table.oid = elsewhere.tgrelid
+                where elsewhere.tgfoid = p.oid and not (
+                    its_table.relnamespace = 'public'::regnamespace
+                    and its_table.relname in ('agents', 'user_sessions', 'chat_messages', 'tickets')
+                )
+            ) as is_ours
+        from pg_proc p
         join pg_language l on l.oid = p.prolang
-        where not t.tgisinternal and l.lanname not in ('internal', 'c')
-            and t.tgrelid in (
-                'public.agents'::regclass, 'public.user_sessions'::regclass, 'public.chat_messages'::regclass,
-                'public.tickets'::regclass
+        where l.lanname not in ('internal', 'c')
+            and exists (
+                select from pg_trigger t
+                where t.tgfoid = p.oid and not t.tgisinternal and t.tgrelid in (
+                    'public.agents'::regclass, 'public.user_sessions'::regclass, 'public.chat_messages'::regclass,
+                    'public.tickets'::regclass
+                )
             )
             and not exists (select from unnest(p.proconfig) as setting where setting like 'search_path=%')
     loop
         if other.is_ours then
             execute format('alter function %s set search_path = %s', other.signature, path);
         else
-            raise warning 'A trigger runs %, which is not ours to alter: let its owner set its search_path to %', other.signature, path;
+            raise warning 'A trigger runs %, which is not only ours: alter function % set search_path = %, if it names tables without their schema',
+                other.signature, other.signature, path;
         end if;
     end loop;
 end $$;
@@ -1167,7 +1356,7 @@ end $$;
 select public.withdraw_functions(array[
     'ensure_constraint', 'ensure_foreign_key', 'legacy_uuid', 'set_aside', 'convert_column', 'ensure_column', 'follow_sessions',
     'loosen_table', 'ensure_unique', 'require_columns', 'release_columns', 'fill_column', 'noted', 'pause_triggers',
-    'record_script', 'withdraw_functions', 'restrict_functions', 'limit_functions', 'guard_ticket'
+    'record_script', 'own_functions', 'withdraw_functions', 'restrict_functions', 'limit_functions', 'guard_ticket'
 ]);
 
 -- Row-level security is on everywhere, with one policy that lets nobody through: the server's role stands above it,
@@ -1213,7 +1402,7 @@ begin
             execute format('grant usage on sequence %s to service_role', counter);
         end if;
     end loop;
-    -- A view reads with the rights of its owner, past the policies of the tables behind it.
+    -- A view reads with the rights of its owner, past the policies of the tables behind it. It is not ours to close.
     for reader in
         with recursive behind as (
             select to_regclass('public.' || own)::oid as oid from unnest(tables) as own
@@ -1223,17 +1412,15 @@ begin
                 on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
             join pg_rewrite r on r.oid = d.objid
         )
-        select c.oid::regclass as view_name, pg_has_role(c.relowner, 'usage') as is_ours
-        from behind join pg_class c using (oid) where c.relkind in ('v', 'm')
+        select c.oid::regclass as view_name,
+            string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ') as outsiders
+        from behind
+        join pg_class c using (oid), aclexplode(c.relacl) as granted
+        where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
+        group by c.oid
     loop
-        if not reader.is_ours then
-            raise warning 'The view % shows what our tables hide, and is not ours to close: let its owner do it', reader.view_name;
-            continue;
-        end if;
-        execute format('revoke all on %s from public', reader.view_name);
-        for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
-            execute format('revoke all on %s from %I', reader.view_name, outsider);
-        end loop;
+        raise warning 'The view % shows rows of the desk to browsers. It is left alone; to close it: revoke all on % from %',
+            reader.view_name, reader.view_name, reader.outsiders;
     end loop;
 end $$;
 
@@ -1273,6 +1460,8 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', '6ba6df96ee8f');
+select public.record_script('supabase_schema.sql', 'd3c703f52e7e');
 
 notify pgrst, 'reload schema';
+
+commit;

@@ -30,7 +30,7 @@ def open_supabase(config: Config) -> tuple[Database, Events, ImageStore]:
 
     project = open_project(config.supabase_url, config.supabase_secret_key)
     events = SupabaseEvents(config.supabase_url, config.supabase_secret_key)
-    return SupabaseDatabase(project), events, SupabaseStore(project)
+    return SupabaseDatabase(project, config.database_url), events, SupabaseStore(project)
 
 
 def secret_key(config: Config) -> str:

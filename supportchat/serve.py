@@ -40,7 +40,8 @@ CONNECTIONS_PER_WORKER = POOL_SIZE + 1  # the one that listens
 # What keeps a started server from serving, and what to do.
 NOT_READY = {
     "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste the scripts of"
-    " sql/ into the SQL editor as docs/supabase.md says. The desk goes on by itself then.",
+    " sql/ into the SQL editor as docs/supabase.md says. Where something else has the names that the desk needs, both"
+    " say so and change nothing. The desk goes on by itself then.",
     "schema_not_exposed": "The project's Data API is off, or hides the schema public: see Settings, Data API.",
     "key_refused": "The project refuses SUPABASE_SECRET_KEY: set it to the secret key under Settings, API Keys.",
     "database_unavailable": "The database does not answer yet. The desk goes on by itself when it does.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from supportchat.config import ROOT
-from supportchat.database.migrations import SCRIPTS, script_text
+from supportchat.database.migrations import SCRIPTS, own_names, script_text
+from supportchat.database.names import SEQUENCE, names_in
 
 PAGE = ROOT / "docs" / "sql.md"
 MARK = "<!-- What follows is written by python -m tests.docs from the comments in sql/functions. -->\n"
@@ -24,7 +25,28 @@ def reference() -> str:
             title = text.splitlines()[0].removeprefix("-- ").removesuffix(" Safe to run again.").rstrip(".")
             parts.append(f"\n## {title}\n")
             parts.extend(_entry(*match.groups()) for match in FUNCTION.finditer(text))
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts) + "\n" + _names()
+
+
+def _names() -> str:
+    own = own_names()
+    undescribed = names_in(script_text(name) for name in SCRIPTS if not name.startswith("functions/")).functions
+    tools = sorted(name.partition("(")[0] for name in undescribed)
+    return "\n".join(
+        (
+            "\n## Names that the desk takes\n",
+            "All are in the schema `public`. `sql/remove.sql` has the signatures of the functions.\n",
+            f"- Tables: {_listed(own.tables)}",
+            f"- Sequence: `{SEQUENCE}`",
+            f"- Indexes: {_listed(own.indexes)}",
+            f"- Functions: those above, and {_listed(tools)}",
+            "- In Supabase also the bucket `chat-images`, and the private topic `supportchat` of Realtime\n",
+        )
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _entry(comment: str, name: str, arguments: str, result: str) -> str:

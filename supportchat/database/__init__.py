@@ -81,6 +81,9 @@ class Database(Protocol):
         :raise DatabaseError: one of `NotFound`, `Conflict`, `Invalid`, `Unavailable`.
         """
 
+    def names_taken(self) -> str:
+        """Say what has our names and is not ours; return nothing when there is no such thing, or it cannot be seen."""
+
     def close(self) -> None:
         """Give back every connection."""
 

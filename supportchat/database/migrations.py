@@ -18,6 +18,7 @@ import psycopg
 
 from ..config import ROOT, Config, ConfigError
 from ..embedded import EmbeddedPostgres
+from . import names
 
 SCRIPTS = (
     "supabase_schema.sql",
@@ -31,6 +32,9 @@ SCRIPTS = (
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]
+REMOVAL = "remove.sql"
+# What the look at the head of each script fails with: a name is somebody else's, or a table is another role's.
+NAMES_TAKEN, OWNED_BY_OTHERS = "SC001", "SC002"
 STAMP = re.compile(r"(?<=^select public\.record_script\(')([\w/]+\.sql)', '([0-9a-f]{12})(?='\);$)", re.MULTILINE)
 REFERENCES = {"user_sessions": "conversation", "agents": "agent", "visitors": "browser", "chat_images": "picture"}
 
@@ -40,9 +44,20 @@ def script_text(name: str) -> str:
     return (ROOT / "sql" / name).read_text(encoding="utf-8")
 
 
+def statements(name: str) -> str:
+    """Return the text of a script to be run with others in one transaction, after one look at the names."""
+    return re.sub(r"^(?:begin|commit);\n", "", names.LOOK.sub("", script_text(name)), flags=re.MULTILINE)
+
+
+def own_names() -> names.Names:
+    """Return the names that the desk takes in a database."""
+    return names.names_in(script_text(name) for name in SCRIPTS)
+
+
 def checksum(text: str) -> str:
-    """Give the stamp of a script: 12 digits of the SHA-256 of its text, in which the stamp itself is blanked out."""
-    return hashlib.sha256(STAMP.sub(r"\1', '", text).encode()).hexdigest()[:12]
+    """Return the stamp of a script: 12 digits of the SHA-256 of its text, without the stamp itself and without the look
+    at its head, which leaves nothing behind."""
+    return hashlib.sha256(names.LOOK.sub("", STAMP.sub(r"\1', '", text)).encode()).hexdigest()[:12]
 
 
 def checksums() -> dict[str, str]:
@@ -51,14 +66,15 @@ def checksums() -> dict[str, str]:
 
 
 def stamp() -> list[str]:
-    """Write the right stamp into every script, and give the names of those that had another."""
-    changed = []
+    """Write the look and the right stamp into every script, and return the names of those that had others."""
+    own = own_names()
+    right = {REMOVAL: names.removal(own)}
     for name in SCRIPTS:
-        text = script_text(name)
-        stamped = STAMP.sub(rf"{name}', '{checksum(text)}", text)
-        if stamped != text:
-            (ROOT / "sql" / name).write_text(stamped, encoding="utf-8")
-            changed.append(name)
+        text = names.with_look(script_text(name), own)
+        right[name] = STAMP.sub(rf"{name}', '{checksum(text)}", text)
+    changed = [name for name, text in right.items() if script_text(name) != text]
+    for name in changed:
+        (ROOT / "sql" / name).write_text(right[name], encoding="utf-8")
     return changed
 
 
@@ -67,9 +83,10 @@ def look(sentence: str) -> None:
     print(f"look: {sentence}")
 
 
-def migrate(conninfo: str, tell: Callable[[str], None] = look) -> list[str]:
+def migrate(conninfo: str, tell: Callable[[str], None] = look, *, adopt: bool = False) -> list[str]:
     """Run what is missing, all in one transaction, and give the names of the scripts that ran.
 
+    :param adopt: whether tables under our names that look like nobody's we know are an older desk's all the same.
     :param tell: called with each sentence in which a script says what it found and could not put right, or took away.
     :raise psycopg.Error: `describe_failure` says what it means.
     """
@@ -85,12 +102,15 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look) -> list[str]:
         # Two servers that start at once must not both create the tables.
         connection.execute("select pg_advisory_xact_lock(7308332044)")
         applied = _applied(connection)
-        if _lacks_bucket(connection):
+        if "functions/status.sql" in applied and _lacks_bucket(connection):
             applied.pop(BASE, None)
         missing = {name: stamp for name, stamp in checksums().items() if applied.get(name) != stamp}
+        if missing:
+            connection.execute("select set_config('supportchat.adopt', %s, true)", ("yes" if adopt else "",))
+            connection.execute(names.look(own_names()).encode())
         for name in missing:
             try:
-                connection.execute(script_text(name).encode())
+                connection.execute(statements(name).encode())
             except psycopg.Error as error:
                 error.add_note(f"sql/{name}")
                 raise
@@ -102,6 +122,16 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look) -> list[str]:
     return list(missing)
 
 
+def names_taken(connection: psycopg.Connection[Any]) -> str:
+    """Say what stands under our names in a database and is not ours; nothing where there is no such thing."""
+    try:
+        with connection.transaction():
+            connection.execute(names.look(own_names()).encode())
+    except psycopg.Error as error:
+        return describe_failure(error) if error.sqlstate == NAMES_TAKEN else ""
+    return ""
+
+
 def _lacks_bucket(connection: psycopg.Connection[Any]) -> bool:
     # Deleted since, or not made yet because the project's Storage had not set itself up.
     if connection.execute("select to_regprocedure('public.check_bucket()')").fetchone() == (None,):
@@ -111,7 +141,9 @@ def _lacks_bucket(connection: psycopg.Connection[Any]) -> bool:
 
 
 def describe_failure(error: psycopg.Error) -> str:
-    """Say in a sentence why `migrate` has changed nothing."""
+    """Say why `migrate` has changed nothing: in a sentence, or with what the look at the names says."""
+    if error.sqlstate in (NAMES_TAKEN, OWNED_BY_OTHERS):
+        return error.diag.message_primary or ""
     reason = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".?")
     if error.sqlstate is None:  # no server has said it
         return f"No Postgres answers at DATABASE_URL: {reason}."
@@ -143,16 +175,25 @@ def describe_orphans(orphan: dict[str, Any]) -> str:
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    if connection.execute("select to_regclass('public.schema_scripts')").fetchone() == (None,):
+    # Somebody else's table of that name has not our policy.
+    marks = """
+        select count(*) from pg_policy
+        where polrelid = to_regclass('public.schema_scripts') and polname = 'server_only' and not polpermissive
+    """
+    if connection.execute(marks).fetchone() != (1,):
         return {}
     return dict(connection.execute("select name, checksum from public.schema_scripts").fetchall())
 
 
 def main() -> int:
     """`bin/migrate`: bring the configured database up to date, say what was done, and give the exit code."""
-    if sys.argv[1:] == ["stamp"]:
+    arguments = sys.argv[1:]
+    if arguments == ["stamp"]:
         print("\n".join(f"stamped sql/{name}" for name in stamp()) or "Every stamp was right already.")
         return 0
+    if arguments not in ([], ["--adopt"]):
+        print("Usage: bin/migrate [--adopt | stamp]", file=sys.stderr)
+        return 2
     try:
         config = Config.from_environment()
         if config.mode == "embedded":
@@ -163,7 +204,7 @@ def main() -> int:
             raise ConfigError("Set DATABASE_URL to the connection string of the project's database.")
         with where as conninfo:
             sentences: list[str] = []
-            applied = migrate(conninfo, sentences.append)
+            applied = migrate(conninfo, sentences.append, adopt=bool(arguments))
             sentences += advice(conninfo)
     except ConfigError as error:
         print(f"supportchat: {error}", file=sys.stderr)

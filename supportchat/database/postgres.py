@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
@@ -13,6 +14,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from . import REPEATABLE
 from .errors import ATTEMPTS, RESTARTED, ROLLED_BACK, Invalid, Unavailable, error_for
+from .migrations import names_taken
 
 POOL_SIZE = 10
 CALL_SECONDS = 5.0  # the wait for a connection and the statement's own timeout fit into it
@@ -62,6 +64,12 @@ class PostgresDatabase:
             raise _translated(error) from error
         except UnicodeEncodeError as error:  # a lone surrogate
             raise Invalid("value_refused") from error
+
+    def names_taken(self) -> str:
+        """Say what stands under our names; see `Database.names_taken`."""
+        with contextlib.suppress(psycopg.Error), self._pool.connection() as connection:
+            return names_taken(connection)
+        return ""
 
     def close(self) -> None:
         """Close the pool."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import re
@@ -10,11 +11,13 @@ from typing import Any
 
 import gevent
 import httpx
+import psycopg
 from postgrest.exceptions import APIError
 
 from ..project import Places, Project
 from . import REPEATABLE
 from .errors import ATTEMPTS, RESTARTED, ROLLED_BACK, DatabaseError, Invalid, Unavailable, error_for
+from .migrations import names_taken
 
 CALL_SECONDS = 5.0
 PLACES = 40
@@ -39,8 +42,10 @@ class SupabaseDatabase:
 
     advice = "Look at the project's dashboard: is it paused, or out of connections? The desk comes back by itself."
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, conninfo: str = "") -> None:
+        """:param conninfo: of the project's database, where it is known: it shows what PostgREST does not."""
         self._project = project
+        self._conninfo = conninfo
         self._places = Places(PLACES)
 
     def call(self, function: str, /, **arguments: Any) -> Any:
@@ -67,6 +72,14 @@ class SupabaseDatabase:
             except UnicodeEncodeError as error:  # a lone surrogate
                 raise Invalid("value_refused") from error
             gevent.sleep(pause)
+
+    def names_taken(self) -> str:
+        """Say what stands under our names; see `Database.names_taken`."""
+        if not self._conninfo:
+            return ""
+        with contextlib.suppress(psycopg.Error), psycopg.connect(self._conninfo, connect_timeout=3) as connection:
+            return names_taken(connection)
+        return ""
 
     def close(self) -> None:
         """Close the project's connections."""

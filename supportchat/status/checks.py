@@ -82,7 +82,12 @@ class Checks:
 
     def _described(self, error: DatabaseError) -> tuple[str, str]:
         if error.code == "schema_missing":
-            mend = "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README."
+            if taken := self._database.names_taken():
+                return "Something else has the names that supportchat needs.", taken
+            mend = (
+                "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README. Where"
+                " something else has the names that supportchat needs, they say so and change nothing."
+            )
             return f"A function, a table or the right to use it is missing: {error.detail}", mend
         if error.code == "schema_not_exposed":
             mend = "Turn the project's Data API on, and expose the schema public (Settings, Data API)."

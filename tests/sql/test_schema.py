@@ -12,20 +12,32 @@ import pytest
 
 from supportchat.config import ROOT, Config, ConfigError
 from supportchat.database import migrations
-from supportchat.database.migrations import SCRIPTS, STAMP, checksum, checksums, migrate, script_text
+from supportchat.database.migrations import (
+    REMOVAL,
+    SCRIPTS,
+    STAMP,
+    checksum,
+    checksums,
+    migrate,
+    own_names,
+    script_text,
+)
+from supportchat.database.names import SEQUENCE, removal, with_look
 from supportchat.serve import Server
 from tests.cast import Cast
 
 
 def test_every_script_of_the_folder_is_applied() -> None:
     found = {str(path.relative_to(ROOT / "sql")) for path in (ROOT / "sql").rglob("*.sql")}
-    assert found == set(SCRIPTS)
+    assert found == {*SCRIPTS, REMOVAL}
 
 
 def test_every_script_bears_the_stamp_of_its_text() -> None:
     for name in SCRIPTS:
         found = STAMP.findall(script_text(name))
         assert found == [(name, checksum(script_text(name)))], f"sql/{name} has changed: run bin/migrate stamp"
+        assert with_look(script_text(name), own_names()) == script_text(name), f"run bin/migrate stamp for sql/{name}"
+    assert script_text(REMOVAL) == removal(own_names()), "run bin/migrate stamp"
 
 
 def test_a_stamp_tells_every_change_but_its_own() -> None:
@@ -100,10 +112,27 @@ def test_nothing_is_changed_or_deleted_everywhere_at_once() -> None:
     assert [change for change in changes if not re.search(r"\bwhere\b", change)] == []
 
 
-def test_no_script_needs_psql() -> None:
-    for name in SCRIPTS:
+def test_no_script_needs_psql_and_each_is_one_transaction() -> None:
+    for name in (*SCRIPTS, REMOVAL):
         assert not re.search(r"^\\", script_text(name), re.MULTILINE)
-        assert not re.search(r"^\s*(commit|rollback|begin);", script_text(name), re.MULTILINE)
+        assert re.findall(r"^\s*(commit|rollback|begin);", script_text(name), re.MULTILINE) == ["begin", "commit"]
+        before, _, after = re.split(r"^(?:begin|commit);\n", script_text(name), flags=re.MULTILINE)
+        assert re.sub(r"^--.*\n", "", before, flags=re.MULTILINE).strip() == ""
+        assert re.sub(r"^--.*\n", "", after, flags=re.MULTILINE).strip()[:6] in ("", "select")
+
+
+def test_the_look_knows_every_name_that_the_scripts_take(rows: Any) -> None:
+    own = own_names()
+    relations = rows("select relname, relkind::text from pg_class where relnamespace = 'public'::regnamespace")
+    assert {name for name, kind in relations if kind == "r"} == set(own.tables)
+    assert {name for name, kind in relations if kind == "i" and not name.endswith("_pkey")} == set(own.indexes)
+    assert {name for name, kind in relations if kind == "S"} == {SEQUENCE, "ticket_events_id_seq"}
+    functions = rows(
+        "select p.proname || '(' || oidvectortypes(p.proargtypes) || ')' from pg_proc p"
+        " where p.pronamespace = 'public'::regnamespace"
+    )
+    wanted = {name.replace("public.", "") for name in own.functions}
+    assert {name for (name,) in functions} == wanted - {"next_agent(uuid)", "drain_queue()"}  # which are dropped
 
 
 def test_a_second_migration_does_nothing(database_url: str) -> None:

@@ -60,6 +60,9 @@ class Recorder:
         self.called.add(function)
         return self._database.call(function, **arguments)
 
+    def names_taken(self) -> str:
+        return ""
+
     def close(self) -> None:
         self._database.close()
 

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from supportchat.database.migrations import SCRIPTS, advice, migrate, script_text
+from supportchat.database.migrations import SCRIPTS, advice, migrate, own_names, script_text, statements
+from supportchat.database.names import look
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.status.checks import Checks
 from tests.cast import Agent, Cast, new_id
@@ -468,7 +469,7 @@ def test_a_trigger_of_somebody_else_is_reported(platform: MakeDatabase) -> None:
         assert ["count_messages" in text and "search_path" in text for text in said] == [True]
 
 
-def test_no_old_view_shows_a_browser_what_its_table_hides(platform: MakeDatabase) -> None:
+def test_a_view_that_shows_a_browser_what_its_table_hides_is_left_alone_and_named(platform: MakeDatabase) -> None:
     views = (
         "create view told as select message from chat_messages; create view retold as select * from told;"
         " create materialized view counted as select count(*) from tickets; create view other as select 1 as one;"
@@ -479,9 +480,12 @@ def test_no_old_view_shows_a_browser_what_its_table_hides(platform: MakeDatabase
         " and (has_table_privilege('anon', oid, 'select, insert, update, delete')"
         " or has_table_privilege('authenticated', oid, 'select, insert, update, delete'))"
     )
+    said: list[str] = []
     with made(platform, old_desk(after=views)) as conninfo, psycopg.connect(conninfo, autocommit=True) as owner:
+        migrate(conninfo, said.append)
         assert len(owner.execute(readable).fetchall()) == 4
-        migrate(conninfo)
+        for text in said:
+            owner.execute(text.partition("to close it: ")[2].rstrip(".").encode())
         assert owner.execute(readable).fetchall() == [("other",)]
 
 
@@ -495,7 +499,8 @@ def test_the_work_grows_with_the_rows_and_not_with_their_square(plain: MakeDatab
         "insert into tickets (session_id, status) select md5(i::text)::uuid, 'open' from generate_series(1, 300) i"
     )
     with made(plain, old_desk(after=many)) as conninfo, psycopg.connect(conninfo) as connection:
-        connection.execute(script_text("supabase_schema.sql").encode())
+        connection.execute(look(own_names()).encode())
+        connection.execute(statements("supabase_schema.sql").encode())
         counts = connection.execute("select relname, seq_tup_read from pg_stat_xact_user_tables").fetchall()
         read_of: dict[str, int] = dict(counts)
         assert 2_700 < read_of["chat_messages"] < 60 * 2_700
@@ -509,14 +514,19 @@ def test_the_work_grows_with_the_rows_and_not_with_their_square(plain: MakeDatab
         "user_id uuid primary key references auth.users (id)",
     ],
 )
-def test_agents_who_were_users_elsewhere_can_be_made_here(platform: MakeDatabase, key: str) -> None:
+def test_agents_who_were_users_elsewhere_are_adopted_only_when_that_is_said(platform: MakeDatabase, key: str) -> None:
     changed = old_desk(agents=("id uuid primary key default gen_random_uuid()", key))
     said: list[str] = []
     with made(platform, "grant references on auth.users to postgres", superuser_of_project) as conninfo:
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute(changed.encode())
             connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
-            connection.execute(script_text("supabase_schema.sql").encode())
+            with pytest.raises(psycopg.Error, match=r"set supportchat\.adopt = 'yes';"):
+                connection.execute(script_text("supabase_schema.sql").encode())
+            connection.execute("rollback")
+            connection.execute(f"set supportchat.adopt = 'yes';\n{script_text('supabase_schema.sql')}".encode())
+            # The next paste may use the same connection.
+            assert connection.execute("show supportchat.adopt").fetchone() == ("",)
         migrate(conninfo)
         with opened(conninfo) as door:
             assert door.call("create_agent", name="Ann", email="ann@example.com", password_hash="x")["name"] == "Ann"
@@ -598,3 +608,67 @@ def test_a_time_that_was_kept_as_a_number_still_gives_the_order(make: MakeDataba
         ("m2", "2023-11-14 22:13:20+00", 1700000000 * unit),
         ("m1", "2023-11-14 22:14:20+00", 1700000060 * unit),
     ]
+
+
+@both_ways
+def test_a_ticket_that_had_a_number_knows_when_it_was_closed_and_who_waits(make: MakeDatabase, way: str) -> None:
+    numbered = old_desk(
+        tickets=("label", "number bigint, label"),
+        after="update tickets set number = 7, status = 'closed', created_at = '2024-02-01Z' where label = 't2';"
+        " insert into user_sessions (session_id) values ('c0000000-0000-0000-0000-000000000002');"
+        " insert into chat_messages (session_id, sender, message, label, created_at) values"
+        " ('c0000000-0000-0000-0000-000000000002', 'agent', 'Yes?', 'm3', '2024-02-01 10:00Z'),"
+        " ('c0000000-0000-0000-0000-000000000002', 'customer', 'Hello?', 'm4', '2024-02-01 11:00Z');"
+        " insert into tickets (session_id, number, label) values ('c0000000-0000-0000-0000-000000000002', 8, 't3')",
+    )
+    with made(make, numbered) as conninfo:
+        WAYS[way](conninfo)
+        tickets = labelled(conninfo)["tickets"]
+    assert tickets["t2"]["closed_at"] == "2024-02-01T00:00:00+00:00"
+    assert (tickets["t3"]["number"], tickets["t3"]["awaiting_since"]) == (8, "2024-02-01T11:00:00+00:00")
+
+
+SHARED = """
+create table invoices (id int, label text);
+create function stamped() returns trigger language plpgsql as $$ begin return new; end $$;
+create trigger stamped before update on invoices for each row execute function stamped();
+create trigger stamped before update on tickets for each row execute function stamped();
+create schema crm;
+create function crm.follow() returns trigger language plpgsql as $$ begin return new; end $$;
+create trigger follow after insert on chat_messages for each row execute function crm.follow();
+"""
+
+
+def test_a_trigger_function_that_serves_others_too_is_left_as_it_is(make: MakeDatabase) -> None:
+    said: list[str] = []
+    with made(make, old_desk(after=SHARED)) as conninfo:
+        migrate(conninfo, said.append)
+        with psycopg.connect(conninfo) as connection:
+            settings = connection.execute(
+                "select proconfig from pg_proc where proname in ('stamped', 'follow')"
+            ).fetchall()
+    assert settings == [(None,), (None,)]
+    assert sorted(name for name in ("stamped()", "crm.follow()") if any(name in text for text in said)) == [
+        "crm.follow()",
+        "stamped()",
+    ]
+
+
+def test_who_is_in_an_adopted_table_cannot_be_given_tickets(make: MakeDatabase) -> None:
+    ann = "a0000000-0000-0000-0000-000000000001"
+    strange = old_desk(
+        tickets=("label", "assigned_agent_id uuid, label"),
+        after="create schema crm; create table crm.cases (id integer primary key);"
+        " alter table tickets add case_id integer references crm.cases;"
+        f" insert into agents (id, name, email) values ('{ann}', 'Ann', 'ann@example.com'),"
+        " (gen_random_uuid(), 'Model 4', 'model@example.com');"
+        f" update tickets set assigned_agent_id = '{ann}' where label = 't1'",
+    )
+    with made(make, strange) as conninfo:
+        with pytest.raises(psycopg.Error, match="table agents"):
+            migrate(conninfo)
+        migrate(conninfo, adopt=True)
+        with opened(conninfo) as door:
+            assert [agent["name"] for agent in door.call("list_agents")] == ["Ann"]
+            door.call("create_agent", name="Mo", email="model@example.com", password_hash="x")
+            assert [agent["name"] for agent in door.call("list_agents")] == ["Ann", "Mo"]

@@ -46,7 +46,8 @@ group by 1
 # Those of a function's own settings that have to hold before it starts.
 HOISTED = ("statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation")
 OF_ROLES = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
-# PostgREST looks for a lost connection to listen on with a growing pause.
+# A project tries to reach its database with a growing pause. Here it never grows: a pool of psycopg gives up after this
+# time, and tries anew when the next request comes.
 RETRY_SECONDS = 0.2
 
 

@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from .functions import RETRY_SECONDS
 from .project import SupabaseProject
 from .storage_errors import StorageError, of_database
 
@@ -59,6 +60,7 @@ class Objects:
             min_size=1,
             max_size=10,
             timeout=5,
+            reconnect_timeout=RETRY_SECONDS,
             kwargs={"row_factory": dict_row},
             open=False,
         )

@@ -14,7 +14,7 @@ from aiohttp import web
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from .faults import Faults
-from .functions import Ambiguous, Function, FunctionCache
+from .functions import RETRY_SECONDS, Ambiguous, Function, FunctionCache
 from .gateway import TOKEN
 from .keys import Keys
 from .project import SupabaseProject
@@ -54,6 +54,7 @@ class Rest(Faults):
             min_size=1,
             max_size=self.pool_size,
             timeout=self.pool_timeout,
+            reconnect_timeout=RETRY_SECONDS,
             kwargs=CONNECTION,
             open=False,
         )

@@ -7,8 +7,11 @@ import time
 from typing import Any
 
 import httpx
+import psycopg
+import psycopg_pool.base
 import pytest
 from postgrest.exceptions import APIError
+from psycopg.conninfo import make_conninfo
 from supabase import Client
 
 from .conftest import Connect, Define
@@ -364,6 +367,29 @@ def test_a_pool_that_is_used_up_is_pgrst003(supabase: SupabaseServer, define: De
         answers = list(pool.map(lambda _: post(supabase, "sleeps"), range(2)))
     assert sorted(answer.status_code for answer in answers) == [200, 504]
     assert [answer.json()["code"] for answer in answers if answer.status_code == 504] == ["PGRST003"]
+
+
+def test_it_comes_back_at_once_after_a_long_outage_of_the_database(
+    supabase: SupabaseServer, define: Define, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    define("create function public.echo(p_a int) returns int language sql as 'select p_a'")
+    # As long as psycopg_pool's pause between two tries has grown after a minute.
+    monkeypatch.setattr(psycopg_pool.base.AttemptWithBackoff, "INITIAL_DELAY", 60.0)
+    supabase.rest.pool_timeout = 0.5
+    supabase.restart()
+    allowed(supabase, False)
+    assert [post(supabase, "echo", {"p_a": 1}).status_code for _ in range(3)][-1] == 504
+    allowed(supabase, True)
+    assert eventually(lambda: post(supabase, "echo", {"p_a": 1}).status_code == 200)
+
+
+def allowed(supabase: SupabaseServer, is_allowed: bool) -> None:
+    """Let nobody connect to the project's database, and end who is, or let everybody in again."""
+    name, admins = supabase.project.dbname, make_conninfo(supabase.project.superuser_conninfo, dbname="postgres")
+    with psycopg.connect(admins, autocommit=True) as admin:
+        admin.execute(f"alter database {name} allow_connections {is_allowed}".encode())
+        if not is_allowed:
+            admin.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", [name])
 
 
 def eventually(condition: Any, seconds: float = 5.0) -> bool:

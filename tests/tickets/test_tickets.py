@@ -117,6 +117,12 @@ def test_hand_over_to_a_colleague(web: Web, desk: Browser, alice: Agent, bob: Ag
     assert rows("select assigned_agent_id::text from tickets") == [(bob.id,)]
 
 
+def test_a_closed_ticket_that_does_not_know_when_is_shown(desk: Browser, rows: Any) -> None:
+    desk.post("/tickets/1001/closure")
+    rows("update tickets set closed_at = null where number = 1001")
+    assert "Reopen" in fragment(desk, "/tickets/1001")
+
+
 def test_a_colleague_has_to_take_over_before_a_reply(web: Web, desk: Browser) -> None:
     bob = web.agent("bob")
     assert "answers this customer" in fragment(bob, "/tickets/1001")

@@ -1,0 +1,135 @@
+"""Which names the desk takes in a database, and the look at whose they are with which every script begins.
+
+The names are read from the scripts themselves, so a new table or function is looked for without being listed anywhere.
+`bin/migrate stamp` writes the look into every script, and `sql/remove.sql`.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SEQUENCE = "ticket_numbers"
+BEGIN = (
+    "-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.\n"
+)
+END = "-- The check ends here.\n\n"
+LOOK = re.compile(f"^{re.escape(BEGIN)}.*?^{re.escape(END)}", re.MULTILINE | re.DOTALL)
+_HEAD = re.compile(r"\A(?:--[^\n]*\n)+\n?")
+_TABLE = re.compile(r"^create table if not exists public\.(\w+)", re.MULTILINE)
+_INDEX = re.compile(r"^create (?:unique )?index if not exists (\w+)", re.MULTILINE)
+_FUNCTION = re.compile(r"^create or replace function public\.(\w+)\((.*?)\)\s+returns", re.MULTILINE | re.DOTALL)
+_DROPPED = re.compile(r"^drop function if exists public\.(\w+)\((.*?)\);", re.MULTILINE)
+# As Postgres writes them.
+_TYPES = {"timestamptz": "timestamp with time zone", "int": "integer", "bool": "boolean"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the scripts make in the schema public."""
+
+    tables: list[str]
+    indexes: list[str]
+    functions: list[str]  # with the types of their arguments
+    # Those that would answer our calls in the place of one of ours: they lack only arguments that may be left out.
+    overloads: list[str]
+
+
+def names_in(scripts: Iterable[str]) -> Names:
+    """Return the names that the texts of some scripts take."""
+    text = "\n".join(scripts)
+    functions: list[str] = []
+    overloads: list[str] = []
+    for name, arguments in _FUNCTION.findall(text):
+        types, demanded = _types(arguments)
+        functions.append(_signature(name, types))
+        overloads.extend(_signature(name, types[:count]) for count in range(demanded, len(types)))
+    dropped = [f"{name}({arguments})" for name, arguments in _DROPPED.findall(text)]
+    return Names(
+        tables=_unique(_TABLE.findall(text)),
+        indexes=_unique(_INDEX.findall(text)),
+        functions=_unique(functions + dropped),
+        overloads=_unique(signature for signature in overloads if signature not in functions + dropped),
+    )
+
+
+def look(names: Names) -> str:
+    """Return the statement that fails with SC001 when something bears one of the names and is not ours."""
+    text = (HERE / "look.sql").read_text(encoding="utf-8")
+    for mark, listed, separator in (
+        ("<tables>", names.tables, ", "),
+        ("<indexes>", names.indexes, ", "),
+        ("<functions>", [name.replace("public.", "") for name in names.functions], "; "),
+        ("<overloads>", [name.replace("public.", "") for name in names.overloads], "; "),
+    ):
+        text = text.replace(mark, _wrapped(listed, separator))
+    return text
+
+
+def with_look(text: str, names: Names) -> str:
+    """Return a script with the look, as names have it now, below its first comment."""
+    bare = LOOK.sub("", text)
+    head = _HEAD.match(bare)
+    rest = bare[head.end() if head else 0 :].removeprefix("begin;\n\n")
+    return f"{head[0] if head else ''}begin;\n\n{BEGIN}{look(names)}{END}{rest}"
+
+
+def removal(names: Names) -> str:
+    """Return the script that removes a desk."""
+    tables, functions = (
+        ",\n    ".join(f"public.{name}" for name in listed) for listed in (names.tables, names.functions)
+    )
+    return f"""\
+-- remove.sql removes supportchat from a database: its tables with every row in them, and its functions.
+-- Nothing else is touched. When something else needs one of them, a view say, it stops, says what, and removes nothing.
+-- The bucket chat-images stays: delete it in the project's dashboard, under Storage.
+
+begin;
+
+set local supportchat.adopt = '';
+
+{BEGIN}{look(names)}{END}
+do $$
+begin
+    if to_regclass('public.schema_scripts') is null then
+        raise exception 'Nothing was removed, because there is no supportchat of this version here.';
+    end if;
+end $$;
+
+drop trigger if exists guard_ticket on public.tickets;
+drop function if exists
+    {functions};
+drop table if exists
+    {tables};
+drop sequence if exists public.{SEQUENCE};
+
+notify pgrst, 'reload schema';
+
+commit;
+"""
+
+
+def _types(arguments: str) -> tuple[list[str], int]:
+    # And how many of the arguments have to be given.
+    declared = [argument.split(None, 1)[1] for argument in re.split(r",\s*(?=p_)", arguments.strip()) if argument]
+    types = [text.partition(" default ")[0].strip() for text in declared]
+    return [_TYPES.get(name, name) for name in types], sum(" default " not in text for text in declared)
+
+
+def _signature(name: str, types: list[str]) -> str:
+    return f"{name}({', '.join(types)})"
+
+
+def _unique(found: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(found))
+
+
+def _wrapped(listed: list[str], separator: str) -> str:
+    # No name may be torn in two, and a list of functions has spaces in it.
+    glued = separator.join(name.replace(" ", "\0") for name in listed)
+    lines = textwrap.wrap(glued, 112, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(f"        {line}" for line in lines).replace("\0", " ")

@@ -1,0 +1,20 @@
+-- An app that has none of our names, but comes near them: other cases, other arguments, another schema.
+create schema crm;
+create table crm.tickets (id serial primary key, note text);
+create table crm.agents (id serial primary key);
+create table public."Agents" (id serial primary key, name text not null);
+create table public.ticket_sales (id serial primary key, agent_id integer references public."Agents", status text default 'sold');
+alter table public.ticket_sales enable row level security;
+create policy sales on public.ticket_sales for select using (true);
+create view public.sold as select * from public.ticket_sales;
+create sequence public.ticket_numbers_of_sales;
+create function public.create_agent(email text) returns void language sql as $$ insert into public."Agents" (name) values (email) $$;
+create function public.heartbeat() returns text language sql as $$ select 'mine' $$;
+create function public.restrict_functions(names text) returns void language sql as $$ select $$;
+create function public.post_message(p_text text) returns void language sql set search_path = '' as $$ select $$;
+create function public.start_chat(p_who uuid) returns void language sql set search_path = '' set statement_timeout = '9s' as $$ select $$;
+create function public.guard_ticket(old_status text) returns boolean language sql as $$ select true $$;
+create function public.touch() returns trigger language plpgsql as $$ begin return new; end $$;
+create trigger guard_ticket before update on public.ticket_sales for each row execute function public.touch();
+insert into public."Agents" (name) values ('Ann');
+insert into public.ticket_sales (agent_id) values (1);
