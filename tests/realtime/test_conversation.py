@@ -14,7 +14,7 @@ from flask import Flask
 
 from supportchat.database import Database, Unavailable
 from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection, Shown
-from supportchat.realtime.hub import Hub
+from supportchat.realtime.hub import PAGES_PER_VIEWER, Hub
 from tests.cast import Agent, Cast, Visitor, new_id
 
 
@@ -126,6 +126,21 @@ def test_a_page_that_joins_brings_the_others_up_to_date(hub: Hub, vera: Visitor)
     vera.post("Line 3")
     shown(hub, vera, after=3)
     assert seqs(first) == [3]
+
+
+@pytest.mark.mode("postgres")
+def test_who_has_too_many_pages_open_may_open_another_when_one_is_gone(hub: Hub) -> None:
+    pages = [Connection(token_hash="hers", address="192.0.2.1") for _ in range(PAGES_PER_VIEWER)]
+    assert all(hub.add(page) for page in pages)
+    another = Connection(token_hash="hers", address="192.0.2.1")
+    assert not hub.add(another)
+    hub.remove(another)  # as its socket ends, which was never counted
+    assert not hub.add(another)
+    hub.remove(pages.pop())
+    assert hub.add(another)
+    for page in (another, *pages):
+        hub.remove(page)
+    assert all(hub.add(page) for page in pages)
 
 
 def test_a_page_that_is_far_behind_or_ahead_is_told_to_load_anew(hub: Hub, vera: Visitor, rows: Any) -> None:
