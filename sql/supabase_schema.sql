@@ -447,6 +447,7 @@ begin
 
     for other in select polname from pg_catalog.pg_policy where polrelid = here and polname <> 'server_only' loop
         execute format('drop policy %I on %s', other.polname, here);
+        raise warning '%: the policy "%" is dropped, because only the server may read this table', here, other.polname;
     end loop;
 end $$;
 
@@ -1460,7 +1461,7 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', 'd3c703f52e7e');
+select public.record_script('supabase_schema.sql', '1eb1a798b8e1');
 
 notify pgrst, 'reload schema';
 

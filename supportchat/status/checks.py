@@ -20,6 +20,7 @@ from ..images.stores import ImageStore, StoreUnavailable
 from ..realtime.hub import Hub
 
 PING_SECONDS = 2.0
+NAMES_TAKEN = "Something else has the names that supportchat needs."
 REASONS = {
     "no_agents": "There are no agents yet.",
     "nobody_here": "No agent has the desk open.",
@@ -83,7 +84,7 @@ class Checks:
     def _described(self, error: DatabaseError) -> tuple[str, str]:
         if error.code == "schema_missing":
             if taken := self._database.names_taken():
-                return "Something else has the names that supportchat needs.", taken
+                return NAMES_TAKEN, taken
             mend = (
                 "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README. Where"
                 " something else has the names that supportchat needs, they say so and change nothing."
@@ -118,15 +119,10 @@ class Checks:
 
     def _table(self, table: str) -> Finding:
         found = self._database.call("check_table", table=table)
-        if not found["exists"]:
-            return (
-                "fail",
-                "is missing",
-                "Run the script. It is safe to run again and loses no row.",
-                "supabase_schema.sql",
-            )
-        problems = _problems(found)
+        problems = _problems(found) if found["exists"] else [("is missing", "supabase_schema.sql")]
         if problems:
+            if taken := self._database.names_taken():
+                return "fail", NAMES_TAKEN, taken, ""
             text, script = problems[0]
             return "fail", text, "Run the script. It is safe to run again and loses no row.", script
         orphans = self._database.call("orphan_rows", table=table)

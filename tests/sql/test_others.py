@@ -14,9 +14,21 @@ import pytest
 
 from supportchat import create_app, embedded
 from supportchat.config import ROOT, Config, ConfigError
-from supportchat.database import migrations
-from supportchat.database.migrations import REMOVAL, SCRIPTS, migrate, names_taken, script_text
+from supportchat.database import Database, migrations
+from supportchat.database.migrations import (
+    REMOVAL,
+    SCRIPTS,
+    migrate,
+    names_taken,
+    own_names,
+    script_text,
+    statements,
+)
+from supportchat.database.names import look
+from supportchat.database.supabase import SupabaseDatabase
+from supportchat.project import open_project
 from supportchat.serve import Server
+from supportchat.status.checks import Checks
 from tests.cast import Cast
 
 from .conftest import MakeDatabase, superuser_of_project
@@ -241,8 +253,8 @@ def test_where_there_is_no_desk_of_this_version_nothing_is_removed(plain: MakeDa
 
 @pytest.mark.parametrize("case", STRANGE)
 def test_what_is_not_ours_is_named_whatever_it_is(plain: MakeDatabase, case: str) -> None:
-    statements, named = STRANGE[case]
-    with made(plain, statements, superuser_of) as conninfo, psycopg.connect(superuser_of(conninfo)) as connection:
+    made_by, named = STRANGE[case]
+    with made(plain, made_by, superuser_of) as conninfo, psycopg.connect(superuser_of(conninfo)) as connection:
         assert f"needs: {named}. Use" in names_taken(connection)
 
 
@@ -266,6 +278,36 @@ def test_a_desk_stops_when_something_else_has_taken_one_of_its_names(database_ur
         migrate(database_url)
     rows("drop function drain_queue(uuid)")
     assert migrate(database_url) == ["functions/chat.sql"]
+
+
+@pytest.mark.mode("postgres")
+def test_status_says_so_when_a_table_of_a_desk_has_been_replaced(
+    database: Database, database_url: str, rows: Any
+) -> None:
+    rows("drop table tickets cascade")
+    rows("create table tickets (seat text, status text)")
+    state, _, said, _ = Checks(database, None, None)._table("tickets")  # type: ignore[arg-type]
+    assert state == "fail"
+    with psycopg.connect(database_url, autocommit=True) as connection, pytest.raises(psycopg.Error) as refused:
+        connection.execute(script_text("supabase_schema.sql").encode())
+    assert said == refused.value.diag.message_primary
+
+
+def test_a_desk_on_supabase_sees_it_by_the_connection_string_if_it_has_one(platform: MakeDatabase) -> None:
+    with app_database(platform, "seats") as conninfo:
+        project = open_project("http://127.0.0.1:1", "sb_secret_x")
+        assert TAKEN["seats"] in SupabaseDatabase(project, conninfo).names_taken()
+        assert SupabaseDatabase(project).names_taken() == ""
+        assert SupabaseDatabase(project, "host=127.0.0.1 port=1").names_taken() == ""
+
+
+def test_a_script_that_an_older_version_left_half_way_is_finished_when_that_is_said(plain: MakeDatabase) -> None:
+    whole = statements("supabase_schema.sql")
+    half = look(own_names()) + whole[: whole.index("-- What must stay secret about an agent.")]
+    with made(plain, half) as conninfo:
+        with pytest.raises(psycopg.Error, match="needs: "):
+            migrate(conninfo)
+        assert migrate(conninfo, adopt=True) == list(SCRIPTS)
 
 
 @pytest.mark.mode("postgres")

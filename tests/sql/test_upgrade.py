@@ -340,6 +340,13 @@ def test_an_old_agent_gets_a_password_by_being_made_again(door: PostgresDatabase
         door.call("create_agent", name="Eve", email="ann@example.com", password_hash="y")
 
 
+def test_a_policy_that_goes_is_named(plain: MakeDatabase) -> None:
+    said: list[str] = []
+    with old_database(plain, "legacy") as conninfo:
+        migrate(conninfo, said.append)
+    assert [text for text in said if '"anyone may read" is dropped' in text]
+
+
 def test_the_old_policies_checks_and_triggers_do_not_stand_in_the_way(old_rows: Any) -> None:
     assert old_rows("select distinct policyname from pg_policies where schemaname = 'public'") == [("server_only",)]
     states = dict(
