@@ -15,9 +15,10 @@ from .config import current_config
 from .database import Conflict, DatabaseError, call
 from .demo import create_demo_chats
 from .embedded import EmbeddedPostgres
-from .forms import clean_line
+from .forms import PASSWORD_CHARACTERS, clean_email
 from .sentences import sentence
 from .status.checks import Checks
+from .text import clean_line
 
 SHORTEST_PASSWORD = 12
 
@@ -36,13 +37,15 @@ def init_app(app: Flask) -> None:
 @click.option("--max-tickets", default=5, show_default=True, type=click.IntRange(0, 1000), help="Open tickets at once.")
 def create_agent(name: str, email: str, password: str, admin: bool, max_tickets: int) -> None:
     """Make somebody who can answer."""
-    name, email = clean_line(name), clean_line(email)
+    name, email = clean_line(name), clean_email(email)
     if not 1 <= len(name) <= 80:
         raise click.BadParameter("A name has 1 to 80 characters.", param_hint="--name")
     if not 3 <= len(email) <= 254 or "@" not in email:
         raise click.BadParameter("This is no e-mail address.", param_hint="--email")
     if password and len(password) < SHORTEST_PASSWORD:
         raise click.BadParameter(f"A password has at least {SHORTEST_PASSWORD} characters.", param_hint="--password")
+    if len(password) > PASSWORD_CHARACTERS:
+        raise click.BadParameter(f"A password has at most {PASSWORD_CHARACTERS} characters.", param_hint="--password")
     given = password or "-".join(secrets.token_hex(2) for _ in range(4))
     with _running_database():
         try:

@@ -21,6 +21,7 @@ from ..forms import (
     new_message_id,
     normal_phone,
     shown_session,
+    typed_text,
     whole_number,
 )
 from ..fragments import Fragments, joined, partial
@@ -66,7 +67,7 @@ def start() -> ResponseReturnValue:
     try:
         answer = posting.post(
             "start_chat",
-            form.message.data or "",
+            message_text(),
             visitor=visitor,
             customer_name=form.customer_name.data or None,
             customer_phone=normal_phone(form.customer_phone.data or "") or None,
@@ -235,7 +236,7 @@ def _chat_page(chat: Chat, *, error: str = "", status: int = 200) -> ResponseRet
         rows=call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE),
         is_latest=before is None,
         error=error,
-        text=message_text() if error else "",
+        text=typed_text() if error else "",
         client_message_id=(error and request.form.get("client_message_id")) or new_message_id(),
         **_earlier_links(),
     )

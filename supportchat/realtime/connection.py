@@ -9,6 +9,7 @@ from typing import Any
 from gevent.event import Event
 
 OUTBOX_LIMIT = 100
+TEXT_LIMIT = 64  # characters of what a page says about itself
 
 # RFC 6455 close codes; the page comes back after the first two and not after the last.
 RESTART = 1012
@@ -40,7 +41,7 @@ def _as_count(value: Any) -> int:
 
 
 def _as_text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and len(value) <= TEXT_LIMIT else None
 
 
 class Connection:

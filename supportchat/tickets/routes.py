@@ -13,9 +13,9 @@ from flask.typing import ResponseReturnValue
 
 from .. import auth, posting
 from ..auth import for_agents
-from ..database import Conflict, DatabaseError, Invalid, call
+from ..database import Conflict, DatabaseError, call
 from ..errors import on_refusal
-from ..forms import message_id, message_text, new_message_id, whole_number
+from ..forms import message_id, message_text, new_message_id, uuid_of, whole_number
 from ..fragments import Fragments, joined, partial
 from ..images.serving import serve_image
 from ..realtime.hub import Hub
@@ -221,11 +221,7 @@ def _rendered(ticket: Ticket, rows: list[dict[str, object]]) -> str:
 
 
 def _agent_id(field: str) -> str | None:
-    value = request.form.get(field)
-    try:
-        return str(uuid.UUID(value)) if value else None
-    except ValueError as error:
-        raise Invalid("agent_not_found") from error
+    return uuid_of(request.form.get(field), "agent_not_found")
 
 
 def _to_desk(number: int) -> ResponseReturnValue:
