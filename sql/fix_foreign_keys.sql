@@ -4,6 +4,7 @@
 
 select public.ensure_foreign_key('agent_credentials', 'agent_id', 'agents', 'id', 'cascade');
 select public.ensure_foreign_key('agent_sessions', 'agent_id', 'agents', 'id', 'cascade');
+select public.ensure_foreign_key('agent_browsers', 'agent_id', 'agents', 'id', 'cascade');
 select public.ensure_foreign_key('user_sessions', 'visitor_id', 'visitors', 'visitor_id', 'set null');
 select public.ensure_foreign_key('chat_images', 'session_id', 'user_sessions', 'session_id', 'cascade');
 select public.ensure_foreign_key('chat_messages', 'session_id', 'user_sessions', 'session_id', 'cascade');
@@ -67,7 +68,7 @@ end $$;
 select public.restrict_functions(array['orphan_rows']);
 select public.limit_functions(array['orphan_rows']);
 
-select public.record_script('fix_foreign_keys.sql', 'b57789ace7b6');
+select public.record_script('fix_foreign_keys.sql', 'ba321e939172');
 
 notify pgrst, 'reload schema';
 

@@ -1067,6 +1067,21 @@ create table if not exists public.heartbeat (
 );
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
+-- How often somebody has done something lately: by then they may do it as often again as the limit says. See take_token.
+create table if not exists public.throttle_buckets (
+    key text primary key,
+    full_at timestamptz not null
+);
+create index if not exists throttle_buckets_full_at_idx on public.throttle_buckets (full_at);
+
+-- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
+create table if not exists public.agent_browsers (
+    token_hash text not null,
+    agent_id uuid not null,
+    seen_at timestamptz not null default now(),
+    primary key (agent_id, token_hash)
+);
+
 select public.ensure_constraint('public.agents', 'agents_name_check', 'check (char_length(name) between 1 and 80)');
 select public.ensure_constraint('public.agents', 'agents_email_check', 'check (char_length(email) between 3 and 254)');
 select public.ensure_constraint('public.agents', 'agents_role_check', 'check (role in (''agent'', ''admin''))');
@@ -1177,7 +1192,7 @@ declare
     tables text[] := array[
         'visitors', 'agents', 'agent_credentials', 'agent_sessions', 'user_sessions', 'chat_images', 'chat_messages',
         'tickets', 'ticket_transitions', 'ticket_events', 'ticket_notes', 'ticket_reads', 'server_processes', 'heartbeat',
-        'schema_scripts'
+        'throttle_buckets', 'agent_browsers', 'schema_scripts'
     ];
     name text;
     outsider text;
@@ -1273,6 +1288,6 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', '6ba6df96ee8f');
+select public.record_script('supabase_schema.sql', 'e671d33cf8c9');
 
 notify pgrst, 'reload schema';

@@ -57,8 +57,34 @@ as $$
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
 
--- Begins a login session, and forgets the ended ones.
-create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text)
+-- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
+-- many. A browser in which this agent has logged in before has a count of its own, so that nobody locks them out by
+-- guessing; any other one counts for the account and for the address it comes from.
+create or replace function public.begin_login(p_email text, p_browser text, p_address text, p_limits jsonb default '{}')
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    known jsonb := public.credentials_of(p_email);
+begin
+    if exists (
+        select from public.agent_browsers
+        where agent_id = (known ->> 'agent_id')::uuid and token_hash = p_browser
+    ) then
+        perform public.take_token('logins', 'browser/' || p_browser, p_limits -> 'account');
+    else
+        perform public.take_token('logins', 'address/' || p_address, p_limits -> 'address');
+        perform public.take_token('logins', 'account/' || md5(lower(p_email)), p_limits -> 'account');
+    end if;
+    return known;
+end $$;
+
+-- Of an earlier version, without a browser.
+drop function if exists public.open_agent_session(uuid, text);
+
+-- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
+create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text, p_browser text default null)
 returns void
 language sql
 set search_path = ''
@@ -69,6 +95,13 @@ as $$
         where created_at < now() - interval '12 hours' for update skip locked
     );
     insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
+    delete from public.agent_browsers where ctid in (
+        select ctid from public.agent_browsers
+        where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
+    );
+    insert into public.agent_browsers (agent_id, token_hash)
+    select p_agent_id, p_browser where p_browser <> ''
+    on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
 $$;
 
 -- The agent behind a login session; null when it has ended. Its use keeps it alive.
@@ -234,14 +267,14 @@ as $$
 $$;
 
 select public.restrict_functions(array[
-    'own_agent_json', 'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
-    'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
+    'own_agent_json', 'create_agent', 'credentials_of', 'begin_login', 'open_agent_session', 'agent_of_session',
+    'close_agent_session', 'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 select public.limit_functions(array[
-    'create_agent', 'credentials_of', 'open_agent_session', 'agent_of_session', 'close_agent_session',
+    'create_agent', 'credentials_of', 'begin_login', 'open_agent_session', 'agent_of_session', 'close_agent_session',
     'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 
-select public.record_script('functions/agents.sql', '572d7bf9c613');
+select public.record_script('functions/agents.sql', '5f1c1bc04c97');
 
 notify pgrst, 'reload schema';

@@ -190,36 +190,50 @@ begin
     );
 end $$;
 
--- The lines of a conversation after a seq, oldest first.
-create or replace function public.messages_after(p_session_id uuid, p_after integer, p_limit integer default 200)
+-- Of an earlier version, bounded in lines alone.
+drop function if exists public.messages_after(uuid, integer, integer);
+drop function if exists public.messages_before(uuid, integer, integer);
+
+-- The lines of a conversation after a seq, oldest first: so many at most, and none after the one with which their text
+-- comes to p_bytes. What is left out comes with the next call.
+create or replace function public.messages_after(
+    p_session_id uuid, p_after integer, p_limit integer default 200, p_bytes integer default 262144
+)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(public.message_json(m) order by m.seq), '[]')
+    select coalesce(jsonb_agg(public.message_json(m.line) order by (m.line).seq), '[]')
     from (
-        select * from public.chat_messages
-        where session_id = p_session_id and seq > p_after
-        order by seq
+        select line, sum(octet_length(line.message)) over (order by line.seq) - octet_length(line.message) as bytes_before
+        from public.chat_messages as line
+        where line.session_id = p_session_id and line.seq > p_after
+        order by line.seq
         limit p_limit
     ) as m
+    where m.bytes_before < p_bytes
 $$;
 
--- The last lines before a seq (of the whole conversation when it is null), oldest first.
-create or replace function public.messages_before(p_session_id uuid, p_before integer default null, p_limit integer default 50)
+-- The last lines before a seq (of the whole conversation when it is null), oldest first: so many at most, and none before
+-- the one with which their text comes to p_bytes.
+create or replace function public.messages_before(
+    p_session_id uuid, p_before integer default null, p_limit integer default 50, p_bytes integer default 262144
+)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(public.message_json(m) order by m.seq), '[]')
+    select coalesce(jsonb_agg(public.message_json(m.line) order by (m.line).seq), '[]')
     from (
-        select * from public.chat_messages
-        where session_id = p_session_id and seq < coalesce(p_before, 2147483647)
-        order by seq desc
+        select line, sum(octet_length(line.message)) over (order by line.seq desc) - octet_length(line.message) as bytes_after
+        from public.chat_messages as line
+        where line.session_id = p_session_id and line.seq < coalesce(p_before, 2147483647)
+        order by line.seq desc
         limit p_limit
     ) as m
+    where m.bytes_after < p_bytes
 $$;
 
 -- Where the bytes of an image lie, if it belongs to this conversation.
@@ -302,6 +316,6 @@ select public.limit_functions(array[
     'database_epoch', 'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
 ]);
 
-select public.record_script('functions/messages.sql', '3f435765e3a9');
+select public.record_script('functions/messages.sql', 'b03132571629');
 
 notify pgrst, 'reload schema';

@@ -38,7 +38,8 @@ begin
     end if;
 end $$;
 
--- One row of the queue, as an agent sees it. Unread are the customer's messages after the agent's own mark.
+-- One row of the queue, as an agent sees it. Unread are the customer's messages after the agent's own mark; 100 stands
+-- for as many or more.
 create or replace function public.queue_row_json(p_ticket public.tickets, p_agent_id uuid)
 returns jsonb
 language sql
@@ -54,11 +55,14 @@ as $$
         'mine', p_ticket.assigned_agent_id is not distinct from p_agent_id and p_ticket.status <> 'closed',
         'awaiting_since', case when p_ticket.status <> 'closed' then p_ticket.awaiting_since end,
         'unread', (
-            select count(*) from public.chat_messages m
-            where m.session_id = s.session_id and m.sender = 'user' and m.seq > coalesce((
-                select r.read_seq from public.ticket_reads r
-                where r.agent_id = p_agent_id and r.session_id = s.session_id
-            ), 0)
+            select count(*) from (
+                select from public.chat_messages m
+                where m.session_id = s.session_id and m.sender = 'user' and m.seq > coalesce((
+                    select r.read_seq from public.ticket_reads r
+                    where r.agent_id = p_agent_id and r.session_id = s.session_id
+                ), 0)
+                limit 100
+            ) as newer
         ),
         'last', (
             select jsonb_build_object(
@@ -255,16 +259,29 @@ begin
     return public.note_json(line);
 end $$;
 
--- The notes of a conversation after a number, or that stand after a message, oldest first.
-create or replace function public.notes_after(p_session_id uuid, p_after integer, p_from_seq integer default 0)
+-- Of an earlier version, without any bound.
+drop function if exists public.notes_after(uuid, integer, integer);
+
+-- The notes of a conversation after a number that stand after one message and before another, oldest first: so many at
+-- most, and none after the one with which their text comes to p_bytes. What is left out comes with the next call.
+create or replace function public.notes_after(
+    p_session_id uuid, p_after integer, p_from_seq integer default 0, p_to_seq integer default 2147483647,
+    p_limit integer default 200, p_bytes integer default 262144
+)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(public.note_json(n) order by n.note_no), '[]')
-    from public.ticket_notes n
-    where n.session_id = p_session_id and n.note_no > p_after and n.after_seq >= p_from_seq
+    select coalesce(jsonb_agg(public.note_json(n.line) order by (n.line).note_no), '[]')
+    from (
+        select line, sum(octet_length(line.note)) over (order by line.note_no) - octet_length(line.note) as bytes_before
+        from public.ticket_notes as line
+        where line.session_id = p_session_id and line.note_no > p_after and line.after_seq between p_from_seq and p_to_seq
+        order by line.note_no
+        limit p_limit
+    ) as n
+    where n.bytes_before < p_bytes
 $$;
 
 -- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
@@ -416,6 +433,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', 'c3d5b9a7184a');
+select public.record_script('functions/tickets.sql', '1365fdc8de90');
 
 notify pgrst, 'reload schema';
