@@ -33,7 +33,7 @@ def _line_of(limit: int) -> Callable[[str | None], str]:
 
 
 def clean_email(value: str) -> str:
-    """Return an e-mail address as it is compared: composed (NFC), on one line; as typed if it is far too long for one."""
+    """Return an e-mail address as it is compared: composed (NFC), on one line. One far too long stays as typed."""
     if is_too_long(value, EMAIL_CHARACTERS):
         return value
     return unicodedata.normalize("NFC", clean_line(value))

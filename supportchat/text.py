@@ -11,11 +11,11 @@ SLACK = 4
 # Control characters but tab and line feed, and lone surrogates, which no database takes.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
-# Formats, spaces, line ends, and marks that stand on nothing: a text of these alone shows nothing.
+# Format characters, spaces, line ends, and combining marks without a base: a text of these alone shows nothing.
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Mc", "Me")
-# Letters, symbols and unassigned places that fonts draw as nothing, by Unicode's Default_Ignorable_Code_Point and by
-# their names: fillers of Hangul, the empty cell of Braille, the null of music, blanks of hieroglyphs, what stands in for
-# an object, and those that are no characters at all.
+# Letters, symbols and unassigned code points that are drawn as nothing, by Unicode's Default_Ignorable_Code_Point and
+# by their names: Hangul fillers, the blank Braille pattern, the null notehead of music, blank hieroglyphs, the object
+# replacement character, and noncharacters.
 _BLANK = re.compile(
     "[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\ufffc\ufdd0-\ufdef\ufffe\uffff\U00013430-\U00013455"
     "\U0001d159\U000e0000-\U000e0fff]"

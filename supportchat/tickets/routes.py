@@ -11,7 +11,7 @@ import uuid
 from flask import Blueprint, current_app, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import auth, posting
+from .. import auth, limits, posting
 from ..auth import for_agents
 from ..database import Conflict, DatabaseError, call
 from ..errors import on_refusal
@@ -76,7 +76,8 @@ def messages(number: int) -> ResponseReturnValue:
 @for_agents
 def reply(number: int) -> ResponseReturnValue:
     """Send a reply to the customer."""
-    answer = posting.post("post_reply", message_text(), agent_id=g.agent["id"], number=number)
+    limits.check("messages", g.agent["id"])
+    answer = posting.post("post_reply", message_text(), g.agent["id"], agent_id=g.agent["id"], number=number)
     _hub().offer(answer)
     if not _from_htmx():
         return _to_desk(number)
@@ -89,6 +90,7 @@ def reply(number: int) -> ResponseReturnValue:
 @for_agents
 def add_note(number: int) -> ResponseReturnValue:
     """Write a note that only agents see."""
+    limits.check("messages", g.agent["id"])
     note = call("add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=message_text())
     if not _from_htmx():
         return _to_desk(number)
@@ -154,6 +156,7 @@ def reopen(number: int) -> ResponseReturnValue:
 @for_agents
 def type_reply(number: int) -> ResponseReturnValue:
     """Let the customer see that somebody is typing."""
+    limits.check("typing", g.agent["id"])
     call("signal_typing", session_id=ticket_for(number)["session_id"], sender="agent", agent_id=g.agent["id"])
     return "", 204
 
@@ -162,6 +165,7 @@ def type_reply(number: int) -> ResponseReturnValue:
 @for_agents
 def acknowledge(number: int) -> ResponseReturnValue:
     """Remember how far this agent has received and read."""
+    limits.check("receipts", g.agent["id"])
     call(
         "record_receipt",
         session_id=ticket_for(number)["session_id"],
