@@ -24,10 +24,12 @@ from tests.web import Browser, Web
 @pytest.fixture
 def config(config: Config) -> Config:
     """A desk where everything is too fast after a few, for a day."""
-    two = Limit(2, 86400)
     return replace(
         config,
-        **dict.fromkeys(("limit_typing", "limit_receipts", "limit_logins", "limit_starts"), two),
+        limit_typing=Limit(2, 86400),
+        limit_receipts=Limit(2, 86400),
+        limit_logins=Limit(2, 86400),
+        limit_starts=Limit(2, 86400),
         limit_messages=Limit(4, 86400),
         limit_pictures=Limit(1, 86400),
         limit_logins_per_address=Limit(4, 86400),

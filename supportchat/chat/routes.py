@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 
 from .. import auth, limits, posting, security
 from ..auth import for_visitors
+from ..batches import is_cut
 from ..config import current_config
 from ..database import Conflict, DatabaseError, NotFound, call
 from ..errors import REFUSALS, described
@@ -264,7 +265,7 @@ def _news(chat: Chat, rows: list[dict[str, Any]]) -> ResponseReturnValue:
     """Give lines, and what else the socket would have told."""
     fragments = _fragments()
     html = joined(_lines(chat, rows), partial(fragments.presence(chat), "#presence", "innerMorph"))
-    return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"))}
+    return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"), is_cut(rows))}
 
 
 def _lines(chat: Chat, rows: list[dict[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,8 @@ class Connection:
         # What this page has been sent of the conversation that it shows.
         self.last_seq = 0
         self.last_note_no = 0
+        # Asks for more of what this page lacks, once it has taken what waits; None when it lacks nothing.
+        self.refill: Callable[[], None] | None = None
         self._frames: deque[str] = deque()
 
     @property
@@ -81,11 +84,14 @@ class Connection:
 
     def take(self) -> str | None:
         """Give the next frame, or None."""
+        while not self._frames and self.refill is not None:
+            self.refill()
         return self._frames.popleft() if self._frames else None
 
     def close(self, code: int) -> None:
         """Have the writer close the socket, with the first code that was given."""
         if self.close_code is None:
             self.close_code = code
+            self.refill = None
             self._frames.clear()
             self.wake.set()

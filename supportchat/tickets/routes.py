@@ -13,13 +13,14 @@ from flask.typing import ResponseReturnValue
 
 from .. import auth, limits, posting
 from ..auth import for_agents
+from ..batches import is_cut
 from ..database import Conflict, DatabaseError, call
 from ..errors import on_refusal
 from ..forms import message_id, message_text, new_message_id, uuid_of, whole_number
 from ..fragments import Fragments, joined, partial
 from ..images.serving import serve_image
 from ..realtime.hub import Hub
-from .pages import PAGE, Ticket, earlier_links, queue_values, ticket_for, ticket_values, timeline
+from .pages import EARLIER_BATCHES, PAGE, Ticket, earlier_links, queue_values, ticket_for, ticket_values, timeline
 
 bp = Blueprint("tickets", __name__, url_prefix="/tickets")
 
@@ -64,11 +65,14 @@ def messages(number: int) -> ResponseReturnValue:
     if before := whole_number("before"):
         rows = call("messages_before", session_id=ticket["session_id"], before=before, limit=PAGE)
         earlier = render_template("shared/_earlier.html", rows=rows, **earlier_links(number))
-        return joined(_rendered(ticket, timeline(ticket, rows)), partial(earlier, "#earlier", "innerMorph"))
+        return joined(
+            _rendered(ticket, timeline(ticket, rows, EARLIER_BATCHES)), partial(earlier, "#earlier", "innerMorph")
+        )
     rows = call("messages_after", session_id=ticket["session_id"], after=whole_number("after"))
     notes = call("notes_after", session_id=ticket["session_id"], after=whole_number("after_note"))
     here = partial(render_template("tickets/_customer_here.html", ticket=ticket), f"#customer-here-{number}")
-    header = {"HX-Trigger": _fragments().state_header("agent", ticket, request.args.get("epoch"))}
+    has_more = is_cut(rows) or is_cut(notes)
+    header = {"HX-Trigger": _fragments().state_header("agent", ticket, request.args.get("epoch"), has_more)}
     return joined(_rendered(ticket, [*rows, *notes]), here), header
 
 
@@ -213,15 +217,7 @@ def _changed(number: int) -> str:
 
 
 def _rendered(ticket: Ticket, rows: list[dict[str, object]]) -> str:
-    fragments = _fragments()
-    return joined(
-        *(
-            fragments.note(ticket["number"], row)
-            if "note_no" in row
-            else fragments.message("agent", ticket["number"], row)
-            for row in rows
-        )
-    )
+    return _fragments().lines(ticket["number"], rows)
 
 
 def _agent_id(field: str) -> str | None:

@@ -224,3 +224,24 @@ def test_a_tab_that_another_has_left_behind_ends_its_own_chat_or_none(web: Web, 
     assert "newer chat in another tab" in answer.get_data(as_text=True)
     assert "message-1002" not in answer.get_data(as_text=True)
     assert rows("select number, status from tickets order by number") == [(1001, "closed"), (1002, "waiting")]
+
+
+@pytest.mark.mode("postgres")
+def test_what_is_too_much_for_one_answer_is_asked_for_in_several(web: Web, rows: Any) -> None:
+    browser = web.customer()
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, n, 'user', repeat('x', 8000) from user_sessions, generate_series(3, 100) n"
+    )
+    rows("update user_sessions set last_seq = 100")
+    shown: list[int] = []
+    for _ in range(10):
+        answer = browser.get(f"/chat/messages?after={len(shown)}", headers={"HX-Request": "true"})
+        page = answer.get_data(as_text=True)
+        assert len(page) < 400_000
+        shown += [int(seq) for seq in re.findall(r'data-seq="(\d+)"', page)]
+        if "live:more" not in json.loads(answer.headers["HX-Trigger"]):
+            break
+    assert shown == list(range(1, 101))
+    latest = re.findall(r'data-seq="(\d+)"', browser.get("/chat").get_data(as_text=True))
+    assert latest == [str(seq) for seq in range(68, 101)]
