@@ -198,7 +198,8 @@ class Hub:
         asked = {conversation.session_id for conversation in conversations}
         if not asked:
             return
-        ids, heads = sorted(asked), {}
+        ids = sorted(asked)
+        heads: dict[str, Any] = {}
         for start in range(0, len(ids), COMPARED_AT_ONCE):
             some = self._database.call(function, session_ids=ids[start : start + COMPARED_AT_ONCE])
             heads |= {head["session_id"]: head for head in some}

@@ -51,7 +51,7 @@ export function fetchMissing(list) {
 
 // An answer that would be too long has the first part of it, and says so.
 async function askForAll(list) {
-  let hasMore = false;
+  let hasMore;
   const goOn = () => (hasMore = true);
   document.addEventListener("live:more", goOn);
   try {
