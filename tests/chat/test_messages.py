@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from PIL import Image
 
+from supportchat.images.stores import StoreUnavailable
 from tests.cast import Agent, new_id
 from tests.web import Web
 
@@ -245,3 +246,22 @@ def test_what_is_too_much_for_one_answer_is_asked_for_in_several(web: Web, rows:
     assert shown == list(range(1, 101))
     latest = re.findall(r'data-seq="(\d+)"', browser.get("/chat").get_data(as_text=True))
     assert latest == [str(seq) for seq in range(68, 101)]
+
+
+@pytest.mark.mode("postgres")
+def test_a_refusal_stays_one_when_its_picture_cannot_be_deleted(
+    app: Flask, web: Web, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hers, browser = web.customer(), web.customer()
+    [(session,)] = rows("select session_id::text from user_sessions order by created_at limit 1")
+
+    def hangs(key: str) -> None:
+        raise StoreUnavailable("the store is away")
+
+    monkeypatch.setattr(app.extensions["images"], "delete", hangs)
+    answer = browser.post("/chat/messages", htmx=True, message="Into hers", session=session, image=(picture(), "a.png"))
+    assert answer.status_code == 409
+    once = new_id()
+    for _ in range(2):
+        answer = hers.post("/chat/messages", message="Look", client_message_id=once, image=(picture(), "a.png"))
+        assert answer.status_code == 303

@@ -19,7 +19,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from supportchat.auth import hash_password
-from supportchat.config import ROOT
+from supportchat.config import LIMITS, ROOT
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.embedded import EmbeddedPostgres
 from tests.cast import PASSWORD
@@ -54,7 +54,8 @@ class Desk:
         self.prefix = prefix
         kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
         self._environ = {**kept, "DATA_DIR": str(data_dir), "PORT": str(self.port), "WORKERS": "2", "HOST": host}
-        self._environ |= environ
+        # One address sends more here than any office would.
+        self._environ |= {name.upper(): "0" for name in LIMITS} | environ
         self._conninfo = conninfo
         self._process: subprocess.Popen[bytes] | None = None
         self._password_hash = ""
