@@ -4,14 +4,15 @@
 
 begin;
 
-set local supportchat.adopt = '';
+select set_config('supportchat.adopt', '', true);
 
 -- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
 do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat
+        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
+        throttle_buckets, agent_browsers
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -20,7 +21,7 @@ declare
         tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
         agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
         ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx
+        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
@@ -29,30 +30,36 @@ declare
         ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
         fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
         record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); notify_change(text, jsonb);
-        database_epoch(); agent_json(uuid); message_json(chat_messages);
+        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); take_token(text, text, jsonb);
+        notify_change(text, jsonb); database_epoch(); agent_json(uuid); message_json(chat_messages);
         append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); lock_assignment();
-        lock_ticket(uuid); record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here();
-        next_agent(uuid, uuid); unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid);
-        offer_ticket(uuid, boolean, uuid); drain_queue(uuid); return_to_queue(tickets, text, text, uuid);
-        sweep_assignment(); conversation_json(uuid); conversations(uuid[]); conversation_heads(uuid[]);
-        newest_session(uuid); conversation_of_visitor(text); post_as_customer(uuid, uuid, text, jsonb, boolean);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text);
-        close_chat(text); median_first_reply(timestamp with time zone); who_is_here(); session_of_ticket(bigint);
-        check_owner(tickets, uuid); queue_row_json(tickets, uuid); list_tickets(uuid, text, integer);
-        ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb); note_json(ticket_notes);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid);
-        close_ticket(uuid, bigint); reopen_ticket(uuid, bigint); own_agent_json(agents);
-        create_agent(text, text, text, text, integer); credentials_of(text); reset_password(text, text);
-        open_agent_session(uuid, text); agent_of_session(text); close_agent_session(text); set_availability(uuid, text);
-        list_agents(); good_sessions(text[]); report_process(uuid, integer, uuid[], text[], boolean);
-        forget_process(uuid); check_table(text); desk_figures(); stuck_tickets(); verify_chat(); send_ping(text);
-        send_heartbeat(double precision); check_bucket(); desk_fingerprint(); missing_functions(text[]);
-        applied_scripts(); next_agent(uuid); drain_queue()
+        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        image_of_session(uuid, uuid); orphan_images(text[]); signal_typing(uuid, text, uuid);
+        record_receipt(uuid, text, integer, integer, uuid); lock_assignment(); lock_ticket(uuid);
+        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
+        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
+        drain_queue(uuid); return_to_queue(tickets, text, text, uuid); sweep_assignment();
+        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); conversations(uuid[]);
+        conversation_heads(uuid[]); newest_session(uuid); conversation_of_visitor(text);
+        post_as_customer(uuid, uuid, text, jsonb, boolean); post_message(text, uuid, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); goes_on(text, uuid);
+        take_start(text, text, jsonb); close_chat(text); median_first_reply(timestamp with time zone); who_is_here();
+        session_of_ticket(bigint); check_owner(tickets, uuid); queue_row_json(tickets, uuid);
+        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb);
+        note_json(ticket_notes); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); own_agent_json(agents); create_agent(text, text, text, text, integer);
+        credentials_of(text); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
+        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); check_bucket();
+        desk_fingerprint(); missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); next_agent(uuid); drain_queue();
+        start_chat(text, uuid, text, jsonb, text, text, text); notes_after(uuid, integer, integer);
+        open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -65,9 +72,11 @@ declare
         record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
         offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); list_tickets(uuid); list_tickets(uuid, text);
-        post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer); assign_ticket(uuid, bigint, uuid);
-        end_ticket(tickets, text); create_agent(text, text, text); create_agent(text, text, text, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
+        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid); end_ticket(tickets, text); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text);
         report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
@@ -195,6 +204,7 @@ drop function if exists
     public.guard_ticket(),
     public.has_buckets(),
     public.orphan_rows(text),
+    public.take_token(text, text, jsonb),
     public.notify_change(text, jsonb),
     public.database_epoch(),
     public.agent_json(uuid),
@@ -203,8 +213,8 @@ drop function if exists
     public.check_message(text, boolean),
     public.add_image(uuid, jsonb),
     public.repeated_message(uuid, text, uuid, text, jsonb),
-    public.messages_after(uuid, integer, integer),
-    public.messages_before(uuid, integer, integer),
+    public.messages_after(uuid, integer, integer, integer),
+    public.messages_before(uuid, integer, integer, integer),
     public.image_of_session(uuid, uuid),
     public.orphan_images(text[]),
     public.signal_typing(uuid, text, uuid),
@@ -221,6 +231,7 @@ drop function if exists
     public.drain_queue(uuid),
     public.return_to_queue(public.tickets, text, text, uuid),
     public.sweep_assignment(),
+    public.state_json(public.user_sessions, public.tickets, boolean, bigint),
     public.conversation_json(uuid),
     public.conversations(uuid[]),
     public.conversation_heads(uuid[]),
@@ -228,7 +239,9 @@ drop function if exists
     public.conversation_of_visitor(text),
     public.post_as_customer(uuid, uuid, text, jsonb, boolean),
     public.post_message(text, uuid, uuid, text, jsonb),
-    public.start_chat(text, uuid, text, jsonb, text, text, text),
+    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
+    public.goes_on(text, uuid),
+    public.take_start(text, text, jsonb),
     public.close_chat(text),
     public.median_first_reply(timestamp with time zone),
     public.who_is_here(),
@@ -240,7 +253,7 @@ drop function if exists
     public.post_reply(uuid, bigint, uuid, text, jsonb),
     public.note_json(public.ticket_notes),
     public.add_note(uuid, bigint, uuid, text),
-    public.notes_after(uuid, integer, integer),
+    public.notes_after(uuid, integer, integer, integer, integer, integer),
     public.assign_ticket(uuid, bigint, uuid, uuid),
     public.unassign_ticket(uuid, bigint),
     public.end_ticket(public.tickets, text, uuid),
@@ -250,7 +263,8 @@ drop function if exists
     public.create_agent(text, text, text, text, integer),
     public.credentials_of(text),
     public.reset_password(text, text),
-    public.open_agent_session(uuid, text),
+    public.begin_login(text, text, text, jsonb),
+    public.open_agent_session(uuid, text, text),
     public.agent_of_session(text),
     public.close_agent_session(text),
     public.set_availability(uuid, text),
@@ -268,8 +282,13 @@ drop function if exists
     public.desk_fingerprint(),
     public.missing_functions(text[]),
     public.applied_scripts(),
+    public.messages_after(uuid, integer, integer),
+    public.messages_before(uuid, integer, integer),
     public.next_agent(uuid),
-    public.drain_queue();
+    public.drain_queue(),
+    public.start_chat(text, uuid, text, jsonb, text, text, text),
+    public.notes_after(uuid, integer, integer),
+    public.open_agent_session(uuid, text);
 drop table if exists
     public.schema_scripts,
     public.visitors,
@@ -285,7 +304,9 @@ drop table if exists
     public.ticket_notes,
     public.ticket_reads,
     public.server_processes,
-    public.heartbeat;
+    public.heartbeat,
+    public.throttle_buckets,
+    public.agent_browsers;
 drop sequence if exists public.ticket_numbers;
 
 notify pgrst, 'reload schema';

@@ -6,7 +6,7 @@ from flask import Flask
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import assets, auth, cli, errors, filters, modes, security
+from . import assets, auth, cli, errors, filters, limits, modes, security
 from .agents import routes as agent_routes
 from .bodies import DeskRequest
 from .chat import routes as chat_routes
@@ -50,6 +50,7 @@ def create_app(config: Config | None = None) -> Flask:
     assets.init_app(app)
     filters.init_app(app)
     errors.init_app(app)
+    limits.init_app(app)
     CSRFProtect(app)
 
     for routes in (chat_routes, agent_routes, ticket_routes, status_routes):

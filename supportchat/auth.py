@@ -13,14 +13,15 @@ from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 import argon2
-import gevent
 from flask import Flask, Request, Response, abort, g, redirect, request, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from itsdangerous import BadSignature
 
+from . import limits
 from .config import Config, current_config
-from .database import call
+from .database import TooFast, call
+from .pool import Full, SmallPool
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,6 +32,8 @@ AGENT_SECONDS = 12 * 3600  # agents.sql ends the session then, whatever the cook
 
 # argon2-cffi's defaults are RFC 9106's second recommendation: 64 MiB, 3 passes.
 _hasher = argon2.PasswordHasher(parallelism=1)
+# Each takes 64 MiB and a third of a second of a processor, so two run at once: in threads that nothing else waits for.
+_hashes = SmallPool(threads=2, most_waiting=20)
 # What a login for an unknown address is checked against, so that it takes as long as one for a known address. It is
 # drawn, not computed: a hash takes a third of a second, which no process that starts should have to wait for.
 _NOBODY = "$argon2id$v=19$m={},t={},p={}${}${}".format(
@@ -93,19 +96,40 @@ def agent_token_hash() -> str:
 
 
 def log_in(email: str, password: str) -> str | None:
-    """Begin a login session and give its token; None when address and password do not belong together."""
-    known = call("credentials_of", email=email)
-    is_right = off_the_loop(_verify, known["password_hash"] if known else _NOBODY, password)
+    """Begin a login session and give its token; None when address and password do not belong together.
+
+    :raise TooFast: when it was tried too often, by this address or for this account.
+    """
+    config = current_config()
+    known = call(
+        "begin_login",
+        email=email,
+        browser=token_hash(_agents_browser()),
+        address=limits.address(),
+        limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
+    )
+    is_right = _hashing(_verify, known["password_hash"] if known else _NOBODY, password)
     if not known or not is_right:
         return None
-    token = secrets.token_urlsafe(32)
-    call("open_agent_session", agent_id=known["agent_id"], token_hash=token_hash(token))
+    token, g.agents_browser = secrets.token_urlsafe(32), _agents_browser() or secrets.token_urlsafe(32)
+    call(
+        "open_agent_session",
+        agent_id=known["agent_id"],
+        token_hash=token_hash(token),
+        browser=token_hash(g.agents_browser),
+    )
     return token
+
+
+def _agents_browser() -> str:
+    """Give the key of a browser in which an agent has logged in before; '' for any other."""
+    key = request.cookies.get(cookie_name("k"), "")
+    return key if token_hash(key) else ""
 
 
 def hash_password(password: str) -> str:
     """Give what the database keeps of a password."""
-    return off_the_loop(_hasher.hash, password)
+    return _hashing(_hasher.hash, password)
 
 
 def random_password() -> str:
@@ -113,10 +137,11 @@ def random_password() -> str:
     return "-".join(secrets.token_hex(2) for _ in range(4))
 
 
-def off_the_loop(function: Callable[..., R], *arguments: Any) -> R:
-    """Run something that computes long in a thread, so that the worker's other requests go on."""
-    result: R = gevent.get_hub().threadpool.apply(function, arguments)
-    return result
+def _hashing(function: Callable[..., R], *arguments: Any) -> R:
+    try:
+        return _hashes.run(function, *arguments)
+    except Full as error:
+        raise TooFast("logins_busy", "2") from error
 
 
 def _verify(password_hash: str, password: str) -> bool:
@@ -209,6 +234,7 @@ def old_cookie_name(name: str) -> str:
 def set_agent_cookie(response: Response, token: str) -> None:
     """Give the browser its login session."""
     response.set_cookie(cookie_name("a"), token, max_age=AGENT_SECONDS, **_of_agents())
+    response.set_cookie(cookie_name("k"), g.agents_browser, max_age=VISITOR_SECONDS, **_of_agents())
 
 
 def delete_agent_cookie(response: Response) -> None:

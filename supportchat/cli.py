@@ -14,9 +14,10 @@ from .config import current_config
 from .database import Conflict, DatabaseError, NotFound, call
 from .demo import create_demo_chats
 from .embedded import EmbeddedPostgres
-from .forms import clean_line
+from .forms import PASSWORD_CHARACTERS, clean_email
 from .sentences import sentence
 from .status.checks import Checks
+from .text import clean_line
 
 SHORTEST_PASSWORD = 12
 PASSWORD_HELP = f"At least {SHORTEST_PASSWORD} characters; without it a random one is made and shown."
@@ -36,7 +37,7 @@ def init_app(app: Flask) -> None:
 @click.option("--max-tickets", default=5, show_default=True, type=click.IntRange(0, 1000), help="Open tickets at once.")
 def create_agent(name: str, email: str, password: str, admin: bool, max_tickets: int) -> None:
     """Add somebody who replies to customers."""
-    name, email = clean_line(name), clean_line(email)
+    name, email = clean_line(name), clean_email(email)
     if not 1 <= len(name) <= 80:
         raise click.BadParameter("A name has 1 to 80 characters.", param_hint="--name")
     if not 3 <= len(email) <= 254 or "@" not in email:
@@ -67,7 +68,7 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
 @click.option("--password", default="", help=PASSWORD_HELP)
 def reset_password(email: str, password: str) -> None:
     """Give an agent a new password, and log them out everywhere."""
-    email, given = clean_line(email), _password(password)
+    email, given = clean_email(email), _password(password)
     with _running_database():
         try:
             agent = call("reset_password", email=email, password_hash=hash_password(given))
@@ -113,6 +114,8 @@ def doctor() -> None:
 def _password(given: str) -> str:
     if given and len(given) < SHORTEST_PASSWORD:
         raise click.BadParameter(f"A password has at least {SHORTEST_PASSWORD} characters.", param_hint="--password")
+    if len(given) > PASSWORD_CHARACTERS:
+        raise click.BadParameter(f"A password has at most {PASSWORD_CHARACTERS} characters.", param_hint="--password")
     return given or random_password()
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -19,11 +19,18 @@ from dotenv import dotenv_values
 from flask import current_app
 from psycopg.conninfo import conninfo_to_dict
 
+from .limits import Limit
 from .origins import origin
 
 ROOT = Path(__file__).resolve().parent.parent
 # It is sent as a header, which nothing else may be in.
 KEY = re.compile(r"(?!sb_secret_$)[A-Za-z0-9._-]+")
+
+
+LIMITS = (
+    *("limit_logins", "limit_logins_per_address", "limit_starts", "limit_starts_per_address"),
+    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures"),
+)
 
 
 class ConfigError(ClickException):
@@ -49,6 +56,14 @@ class Config:
     body_seconds: int = 20
     answer_seconds: int = 20
     connections_per_address: int = 256
+    limit_logins: Limit = field(default=Limit(20, 900))
+    limit_logins_per_address: Limit = field(default=Limit(100, 900))
+    limit_starts: Limit = field(default=Limit(10, 600))
+    limit_starts_per_address: Limit = field(default=Limit(100, 600))
+    limit_messages: Limit = field(default=Limit(100, 60))
+    limit_typing: Limit = field(default=Limit(60, 60))
+    limit_receipts: Limit = field(default=Limit(300, 60))
+    limit_pictures: Limit = field(default=Limit(30, 300))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -77,6 +92,7 @@ class Config:
             connections_per_address=_whole_number(
                 environ, "CONNECTIONS_PER_ADDRESS", cls.connections_per_address, 0, 10_000
             ),
+            **{name: _limit(environ, name.upper(), getattr(cls, name)) for name in LIMITS},
         )
 
     @property
@@ -185,6 +201,21 @@ def _whole_number(environ: Mapping[str, str], name: str, default: int, least: in
     if not text.isdecimal() or not least <= int(text) <= most:
         raise ConfigError(f"{name} is {text!r}: set it to a whole number from {least} to {most}.")
     return int(text)
+
+
+def _limit(environ: Mapping[str, str], name: str, default: Limit) -> Limit:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if text == "0":
+        return Limit(0, 1)
+    found = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text, re.ASCII)
+    if not found:
+        raise ConfigError(
+            f"{name} is {text!r}: write how many in how many seconds, like {default.most}/{default.seconds}, or 0 for"
+            " no limit."
+        )
+    return Limit(int(found[1]), int(found[2]))
 
 
 def _secret_key(value: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 
-from flask import Flask, current_app, make_response, render_template, request
+from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.datastructures import MultiDict
@@ -14,13 +14,13 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 
 from . import security
 from .bodies import is_form_taken
-from .database import Conflict, DatabaseError, Invalid, NotFound, Unavailable
+from .database import Conflict, DatabaseError, Invalid, NotFound, TooFast, Unavailable
 from .forms import LoginForm
 from .fragments import events_header
 from .images.pipeline import ImageRefused
 from .images.stores import StoreRefuses, StoreUnavailable
 from .refusals import log_refusal
-from .sentences import SENTENCES, sentence
+from .sentences import SENTENCES, in_words, sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
 STATUS: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Invalid: 422}
@@ -39,6 +39,7 @@ def init_app(app: Flask) -> None:
     for refusal in REFUSALS:
         app.register_error_handler(refusal, on_refusal)
     app.register_error_handler(Exception, on_fault)
+    app.after_request(_say_when_to_come_back)
 
 
 def on_expired_form(error: CSRFError) -> ResponseReturnValue:
@@ -88,9 +89,18 @@ def described(error: Exception) -> tuple[int, str, str]:
     if isinstance(error, Unavailable):
         current_app.logger.error("database: %s %s (%s)", error.code, error.detail, error.__cause__)
         return 503, error.code, ""
+    if isinstance(error, TooFast):
+        g.retry_after = error.retry_after
+        return 429, error.code, in_words(error.retry_after)
     if isinstance(error, DatabaseError):
         return STATUS[type(error)], error.code, error.detail
     raise error
+
+
+def _say_when_to_come_back(response: Response) -> Response:
+    if response.status_code == 429 and "retry_after" in g:
+        response.headers["Retry-After"] = str(g.retry_after)
+    return response
 
 
 def on_fault(error: Exception) -> ResponseReturnValue:

@@ -9,6 +9,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from . import auth
+from .links import linkified
 from .names import called
 
 REASONS = {
@@ -25,7 +26,7 @@ REASONS = {
 
 def init_app(app: Flask) -> None:
     """Give the filters to every template."""
-    for function in (initials, first_name, clock, with_local_times, duration, reason, kept_view):
+    for function in (initials, first_name, clock, with_local_times, duration, reason, kept_view, linkified, lines):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["is_agents_browser"] = is_agents_browser
 
@@ -51,6 +52,11 @@ def with_local_times(text: str) -> Markup:
     """Mark each moment of a sentence, written as '2026-01-31 14:05 UTC', for scripts to write it in local time."""
     marked = r'<time datetime="\1T\2Z" data-moment>\1 \2 UTC</time>'
     return Markup(re.sub(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC", marked, str(escape(text))))  # noqa: S704
+
+
+def lines(text: str) -> list[str]:
+    """Give the lines of a text that say something: each has a direction of its own."""
+    return [line for line in text.split("\n") if line.strip()]
 
 
 def duration(seconds: float | None) -> str:

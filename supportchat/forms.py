@@ -1,12 +1,12 @@
-"""What people type, made fit for the database: cleaned, normalised, and refused with a sentence at its field."""
+"""What people type, made fit for the database: bounded, cleaned, and refused with a sentence at its field."""
 
 from __future__ import annotations
 
 import functools
-import re
 import unicodedata
 import uuid
 import zoneinfo
+from collections.abc import Callable
 
 import phonenumbers
 from flask import request
@@ -15,27 +15,28 @@ from wtforms import EmailField, Form, HiddenField, PasswordField, StringField, T
 from wtforms.validators import InputRequired, Length
 
 from .database import Invalid
+from .text import clean_line, clean_text, is_too_long
 
-# Control characters but tab and line feed, and lone surrogates, which no database takes.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-
-# Zero-width spaces, byte order marks, soft hyphens and their like; spaces; line feeds and tabs.
-_INVISIBLE = ("Cf", "Zs", "Zl", "Zp", "Cc")
-
-
-def clean_text(value: str | None) -> str:
-    """Give a text with line feeds only, composed (NFC), without control characters and outer space.
-
-    One that shows nothing is empty.
-    """
-    text = (value or "").replace("\r\n", "\n").replace("\r", "\n")
-    text = unicodedata.normalize("NFC", _UNPRINTABLE.sub("", text)).strip()
-    return text if any(unicodedata.category(character) not in _INVISIBLE for character in text) else ""
+MESSAGE_CHARACTERS = 8000
+EMAIL_CHARACTERS = 254
+PASSWORD_CHARACTERS = 1024
+ID_CHARACTERS = 64
 
 
-def clean_line(value: str | None) -> str:
-    """Give a text on one line."""
-    return " ".join(clean_text(value).split())
+def _line_of(limit: int) -> Callable[[str | None], str]:
+    """Return what makes a field one line; far above its limit it stays as typed, for its validator to refuse."""
+
+    def clean(value: str | None) -> str:
+        return clean_line(value or "") if not is_too_long(value or "", limit) else value or ""
+
+    return clean
+
+
+def clean_email(value: str) -> str:
+    """Return an e-mail address as it is compared: composed (NFC), on one line. One far too long stays as typed."""
+    if is_too_long(value, EMAIL_CHARACTERS):
+        return value
+    return unicodedata.normalize("NFC", clean_line(value))
 
 
 def normal_phone(value: str) -> str:
@@ -51,7 +52,7 @@ def normal_phone(value: str) -> str:
 
 def known_time_zone(value: str | None) -> str | None:
     """Give the name of a time zone if there is one of that name."""
-    return value if value in _time_zones() else None
+    return value if value and len(value) <= ID_CHARACTERS and value in _time_zones() else None
 
 
 @functools.cache
@@ -63,15 +64,18 @@ def _time_zones() -> set[str]:
 
 
 class StartForm(Form):
-    """The start of a chat. Everything but the message, or a picture, is optional."""
+    """The start of a chat. Everything but the message, or a picture, is optional.
 
-    message = TextAreaField("Your message", filters=[clean_text])
+    The message is kept as typed, to be shown again; `message_text` gives it as it is stored.
+    """
+
+    message = TextAreaField("Your message")
     customer_name = StringField(
-        "Name", filters=[clean_line], validators=[Length(max=80, message="A name may have up to 80 characters.")]
+        "Name", filters=[_line_of(80)], validators=[Length(max=80, message="A name may have up to 80 characters.")]
     )
     customer_phone = StringField(
         "Phone",
-        filters=[clean_line],
+        filters=[_line_of(32)],
         validators=[Length(max=32, message="A phone number may have up to 32 characters.")],
     )
     time_zone = HiddenField()
@@ -81,8 +85,21 @@ class StartForm(Form):
 class LoginForm(Form):
     """Who an agent is."""
 
-    email = EmailField("E-mail", filters=[clean_line], validators=[InputRequired("Enter your e-mail address.")])
-    password = PasswordField("Password", validators=[InputRequired("Enter your password.")])
+    email = EmailField(
+        "E-mail",
+        filters=[lambda value: clean_email(value or "")],
+        validators=[
+            InputRequired("Enter your e-mail address."),
+            Length(max=EMAIL_CHARACTERS, message="An e-mail address has up to 254 characters."),
+        ],
+    )
+    password = PasswordField(
+        "Password",
+        validators=[
+            InputRequired("Enter your password."),
+            Length(max=PASSWORD_CHARACTERS, message="A password has up to 1024 characters."),
+        ],
+    )
 
 
 def new_message_id() -> str:
@@ -95,16 +112,23 @@ def message_id() -> str:
 
     :raise Invalid: when it is not a UUID.
     """
-    given = request.form.get("client_message_id") or new_message_id()
-    try:
-        return str(uuid.UUID(given))
-    except ValueError as error:
-        raise Invalid("not_understood") from error
+    return uuid_of(request.form.get("client_message_id")) or new_message_id()
 
 
 def message_text() -> str:
-    """Give the text of the message that was sent."""
-    return clean_text(request.form.get("message"))
+    """Give the text of the message that was sent.
+
+    :raise Invalid: when it is so long that it is not even cleaned. The database counts the rest.
+    """
+    text = typed_text()
+    if is_too_long(text, MESSAGE_CHARACTERS):
+        raise Invalid("message_too_long")
+    return clean_text(text)
+
+
+def typed_text() -> str:
+    """Give the text of the message as it was typed, for a form that shows it again."""
+    return request.form.get("message", "")
 
 
 def shown_session() -> str | None:
@@ -112,11 +136,20 @@ def shown_session() -> str | None:
 
     :raise Invalid: when it is not a UUID.
     """
-    given = request.form.get("session")
+    return uuid_of(request.form.get("session"))
+
+
+def uuid_of(given: str | None, refusal: str = "not_understood") -> str | None:
+    """Give an id as the database writes it; None for none.
+
+    :raise Invalid: when it is not a UUID.
+    """
+    if not given:
+        return None
     try:
-        return str(uuid.UUID(given)) if given else None
+        return str(uuid.UUID(given[:ID_CHARACTERS]))
     except ValueError as error:
-        raise Invalid("not_understood") from error
+        raise Invalid(refusal) from error
 
 
 def uploaded_image() -> FileStorage | None:
@@ -128,4 +161,4 @@ def uploaded_image() -> FileStorage | None:
 def whole_number(name: str, default: int = 0) -> int:
     """Give a number of the query or the form; `default` when it is none that a counter can be."""
     text = request.values.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else default
+    return int(text) if len(text) <= 9 and text.isascii() and text.isdecimal() else default

@@ -7,8 +7,10 @@ attributes: what can be clicked comes with a page or an HTTP answer, under that 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import gevent
 from jinja2 import Environment
 from markupsafe import Markup
 
@@ -60,30 +62,44 @@ class Fragments:
         return self._render("shared/_message.html", audience=audience, number=number, message=row)
 
     def messages(self, audience: str, number: int, rows: list[Row]) -> Markup:
-        """Render the lines of a conversation one after the other."""
-        return joined(*(self.message(audience, number, row) for row in rows))
+        """Render the lines of a conversation one after the other, and let others go on in between."""
+        return self._each(rows, lambda row: self.message(audience, number, row))
 
     def note(self, number: int, row: Row) -> Markup:
         """Render a private note. There is no audience to choose: customers have no such fragment."""
         return self._render("tickets/_note.html", number=number, note=row)
 
+    def lines(self, number: int, rows: list[Row]) -> Markup:
+        """Render messages and notes as an agent sees them, in the order given; see `messages`."""
+        return self._each(
+            rows, lambda row: self.note(number, row) if "note_no" in row else self.message("agent", number, row)
+        )
+
+    def _each(self, rows: list[Row], render: Callable[[Row], Markup]) -> Markup:
+        rendered = []
+        for row in rows:
+            rendered.append(render(row))
+            gevent.sleep(0)
+        return joined(*rendered)
+
     def messages_frame(self, audience: str, number: int, rows: list[Row]) -> str:
         """Give the frame that puts lines into the list, in the order of seq, each once."""
         return content_frame(self.messages(audience, number, rows), f"#{messages_id(number)}", SORTED)
 
-    def note_frame(self, number: int, row: Row) -> str:
-        """Give the frame that puts a note into an agent's list."""
-        return content_frame(self.note(number, row), f"#{messages_id(number)}", SORTED)
+    def notes_frame(self, number: int, rows: list[Row]) -> str:
+        """Give the frame that puts notes into an agent's list."""
+        return content_frame(self.lines(number, rows), f"#{messages_id(number)}", SORTED)
 
     def typing_frame(self, audience: str, state: Row, agent: Row | None) -> str:
         """Give the frame that shows to one side that the other is typing; the page takes it away by itself."""
         html = self._render("shared/_typing.html", audience=audience, agent=agent, customer_name=state["customer_name"])
         return content_frame(html, f"#typing-{state['number']}", "innerHTML")
 
-    def state_header(self, audience: str, state: Row, epoch: str | None) -> str:
+    def state_header(self, audience: str, state: Row, epoch: str | None, has_more: bool = False) -> str:
         """Give the HX-Trigger that tells a page without a socket what its socket would: receipts, and the state.
 
         :param epoch: the history that the page shows, if it has said so; of another one it loads itself anew.
+        :param has_more: whether the page is to ask again at once, for what did not fit into this answer.
         """
         theirs = "agent" if audience == "customer" else "customer"
         events = {
@@ -99,6 +115,8 @@ class Fragments:
             events["live:ticket_version"] = {"number": state["number"], "version": state["version"]}
         if epoch is not None and epoch != state["epoch"]:
             events["live:reset"] = {}
+        elif has_more:
+            events["live:more"] = {}
         return events_header(events)
 
     def presence(self, state: Row) -> Markup:

@@ -6,14 +6,17 @@ from typing import Any
 
 from flask import current_app
 
-from .database import Conflict, Invalid, NotFound, call
+from . import limits
+from .database import Conflict, Invalid, NotFound, TooFast, call
 from .forms import message_id, uploaded_image
 from .images.pipeline import store_upload
-from .images.stores import ImageStore
+from .images.stores import ImageStore, StoreUnavailable
 
 
-def post(function: str, message: str, **arguments: Any) -> dict[str, Any]:
+def post(function: str, message: str, whose: str, **arguments: Any) -> dict[str, Any]:
     """Store the picture of the form, if there is one, then call a function that stores its message.
+
+    :param whose: who sends it, for the limit of pictures; '' for somebody of whom only the address is known.
 
     The message exists only once its picture does. When the call is refused, or has stored this message before with
     another copy of the picture, this copy goes again. After anything else it may have been stored: the sweep of orphans
@@ -22,16 +25,26 @@ def post(function: str, message: str, **arguments: Any) -> dict[str, Any]:
     store: ImageStore = current_app.extensions["images"]
     client_message_id = message_id()
     upload = uploaded_image()
+    if upload is not None:
+        limits.check("pictures", whose)
     image = store_upload(upload, store) if upload is not None else None
     try:
         answer: dict[str, Any] = call(
             function, client_message_id=client_message_id, message=message, image=image, **arguments
         )
-    except (NotFound, Conflict, Invalid):
+    except (NotFound, Conflict, Invalid, TooFast):
         if image is not None:
-            store.delete(image["key"])
+            _delete(image["key"], store)
         raise
     # A duplicate of this very call, perhaps: the door makes it again when its answer got lost.
     if image is not None and answer["duplicate"] and answer["image_key"] != image["key"]:
-        store.delete(image["key"])
+        _delete(image["key"], store)
     return answer
+
+
+def _delete(key: str, store: ImageStore) -> None:
+    # Whatever comes of it, the answer stays what it is. The sweep of orphans tries again.
+    try:
+        store.delete(key)
+    except (StoreUnavailable, OSError) as error:
+        current_app.logger.warning("images: %s was not needed and could not be deleted: %s", key, error)

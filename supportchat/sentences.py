@@ -29,6 +29,14 @@ SENTENCES = {
     "agent_not_found": "This colleague cannot take tickets any more. Choose somebody else.",
     "agent_not_here": "{detail} is not here just now. Choose somebody else, or return the ticket to the queue.",
     "transition_not_allowed": "This ticket has changed in the meantime. Look at it again.",
+    # Too fast
+    "messages_too_fast": "You are sending messages too fast. Try again in {detail}.",
+    "pictures_too_fast": "You are sending pictures too fast. Try again in {detail}.",
+    "starts_too_fast": "Too many chats were started from here just now. Try again in {detail}.",
+    "logins_too_fast": "Too many attempts to log in. Try again in {detail}.",
+    "logins_busy": "Too many people are logging in just now. Try again in {detail}.",
+    "typing_too_fast": "This page asks too often. Try again in {detail}.",
+    "receipts_too_fast": "This page asks too often. Try again in {detail}.",
     # People
     "login_failed": "E-mail and password do not match. Check both and try again.",
     "agent_unknown": "No agent has this e-mail address.",
@@ -62,3 +70,9 @@ SENTENCES = {
 def sentence(code: str, detail: str = "") -> str:
     """Give the sentence for a code; `detail` stands in where the sentence names somebody."""
     return SENTENCES.get(code, SENTENCES["not_understood"]).format(detail=detail or "Somebody else")
+
+
+def in_words(seconds: int) -> str:
+    """Write how long to wait: in seconds up to a minute and a half, else in minutes."""
+    count, unit = (seconds, "second") if seconds < 90 else (-(-seconds // 60), "minute")
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -10,7 +10,8 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat
+        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
+        throttle_buckets, agent_browsers
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -19,7 +20,7 @@ declare
         tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
         agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
         ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx
+        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
@@ -28,30 +29,36 @@ declare
         ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
         fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
         record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); notify_change(text, jsonb);
-        database_epoch(); agent_json(uuid); message_json(chat_messages);
+        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); take_token(text, text, jsonb);
+        notify_change(text, jsonb); database_epoch(); agent_json(uuid); message_json(chat_messages);
         append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); lock_assignment();
-        lock_ticket(uuid); record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here();
-        next_agent(uuid, uuid); unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid);
-        offer_ticket(uuid, boolean, uuid); drain_queue(uuid); return_to_queue(tickets, text, text, uuid);
-        sweep_assignment(); conversation_json(uuid); conversations(uuid[]); conversation_heads(uuid[]);
-        newest_session(uuid); conversation_of_visitor(text); post_as_customer(uuid, uuid, text, jsonb, boolean);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text);
-        close_chat(text); median_first_reply(timestamp with time zone); who_is_here(); session_of_ticket(bigint);
-        check_owner(tickets, uuid); queue_row_json(tickets, uuid); list_tickets(uuid, text, integer);
-        ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb); note_json(ticket_notes);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid);
-        close_ticket(uuid, bigint); reopen_ticket(uuid, bigint); own_agent_json(agents);
-        create_agent(text, text, text, text, integer); credentials_of(text); reset_password(text, text);
-        open_agent_session(uuid, text); agent_of_session(text); close_agent_session(text); set_availability(uuid, text);
-        list_agents(); good_sessions(text[]); report_process(uuid, integer, uuid[], text[], boolean);
-        forget_process(uuid); check_table(text); desk_figures(); stuck_tickets(); verify_chat(); send_ping(text);
-        send_heartbeat(double precision); check_bucket(); desk_fingerprint(); missing_functions(text[]);
-        applied_scripts(); next_agent(uuid); drain_queue()
+        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        image_of_session(uuid, uuid); orphan_images(text[]); signal_typing(uuid, text, uuid);
+        record_receipt(uuid, text, integer, integer, uuid); lock_assignment(); lock_ticket(uuid);
+        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
+        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
+        drain_queue(uuid); return_to_queue(tickets, text, text, uuid); sweep_assignment();
+        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); conversations(uuid[]);
+        conversation_heads(uuid[]); newest_session(uuid); conversation_of_visitor(text);
+        post_as_customer(uuid, uuid, text, jsonb, boolean); post_message(text, uuid, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); goes_on(text, uuid);
+        take_start(text, text, jsonb); close_chat(text); median_first_reply(timestamp with time zone); who_is_here();
+        session_of_ticket(bigint); check_owner(tickets, uuid); queue_row_json(tickets, uuid);
+        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb);
+        note_json(ticket_notes); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); own_agent_json(agents); create_agent(text, text, text, text, integer);
+        credentials_of(text); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
+        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); check_bucket();
+        desk_fingerprint(); missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); next_agent(uuid); drain_queue();
+        start_chat(text, uuid, text, jsonb, text, text, text); notes_after(uuid, integer, integer);
+        open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -64,9 +71,11 @@ declare
         record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
         offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); list_tickets(uuid); list_tickets(uuid, text);
-        post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer); assign_ticket(uuid, bigint, uuid);
-        end_ticket(tickets, text); create_agent(text, text, text); create_agent(text, text, text, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
+        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid); end_ticket(tickets, text); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text);
         report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.

@@ -8,7 +8,8 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat
+        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
+        throttle_buckets, agent_browsers
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -17,7 +18,7 @@ declare
         tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
         agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
         ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx
+        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
@@ -26,30 +27,36 @@ declare
         ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
         fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
         record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); notify_change(text, jsonb);
-        database_epoch(); agent_json(uuid); message_json(chat_messages);
+        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); take_token(text, text, jsonb);
+        notify_change(text, jsonb); database_epoch(); agent_json(uuid); message_json(chat_messages);
         append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); lock_assignment();
-        lock_ticket(uuid); record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here();
-        next_agent(uuid, uuid); unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid);
-        offer_ticket(uuid, boolean, uuid); drain_queue(uuid); return_to_queue(tickets, text, text, uuid);
-        sweep_assignment(); conversation_json(uuid); conversations(uuid[]); conversation_heads(uuid[]);
-        newest_session(uuid); conversation_of_visitor(text); post_as_customer(uuid, uuid, text, jsonb, boolean);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text);
-        close_chat(text); median_first_reply(timestamp with time zone); who_is_here(); session_of_ticket(bigint);
-        check_owner(tickets, uuid); queue_row_json(tickets, uuid); list_tickets(uuid, text, integer);
-        ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb); note_json(ticket_notes);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid);
-        close_ticket(uuid, bigint); reopen_ticket(uuid, bigint); own_agent_json(agents);
-        create_agent(text, text, text, text, integer); credentials_of(text); reset_password(text, text);
-        open_agent_session(uuid, text); agent_of_session(text); close_agent_session(text); set_availability(uuid, text);
-        list_agents(); good_sessions(text[]); report_process(uuid, integer, uuid[], text[], boolean);
-        forget_process(uuid); check_table(text); desk_figures(); stuck_tickets(); verify_chat(); send_ping(text);
-        send_heartbeat(double precision); check_bucket(); desk_fingerprint(); missing_functions(text[]);
-        applied_scripts(); next_agent(uuid); drain_queue()
+        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        image_of_session(uuid, uuid); orphan_images(text[]); signal_typing(uuid, text, uuid);
+        record_receipt(uuid, text, integer, integer, uuid); lock_assignment(); lock_ticket(uuid);
+        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
+        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
+        drain_queue(uuid); return_to_queue(tickets, text, text, uuid); sweep_assignment();
+        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); conversations(uuid[]);
+        conversation_heads(uuid[]); newest_session(uuid); conversation_of_visitor(text);
+        post_as_customer(uuid, uuid, text, jsonb, boolean); post_message(text, uuid, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); goes_on(text, uuid);
+        take_start(text, text, jsonb); close_chat(text); median_first_reply(timestamp with time zone); who_is_here();
+        session_of_ticket(bigint); check_owner(tickets, uuid); queue_row_json(tickets, uuid);
+        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb);
+        note_json(ticket_notes); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); own_agent_json(agents); create_agent(text, text, text, text, integer);
+        credentials_of(text); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
+        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); check_bucket();
+        desk_fingerprint(); missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); next_agent(uuid); drain_queue();
+        start_chat(text, uuid, text, jsonb, text, text, text); notes_after(uuid, integer, integer);
+        open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -62,9 +69,11 @@ declare
         record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
         offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); list_tickets(uuid); list_tickets(uuid, text);
-        post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer); assign_ticket(uuid, bigint, uuid);
-        end_ticket(tickets, text); create_agent(text, text, text); create_agent(text, text, text, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
+        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid); end_ticket(tickets, text); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text);
         report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
@@ -160,60 +169,98 @@ begin
 end $look$;
 -- The check ends here.
 
--- What a page shows about a conversation besides its messages: ticket, who answers, place in the queue, receipts.
-create or replace function public.conversation_json(p_session_id uuid)
+-- What a page shows about a conversation besides its messages: ticket, who answers, place in the queue, receipts. Whether
+-- the customer is here and which place it has is found by the caller, for one conversation or for many at once.
+create or replace function public.state_json(
+    p_session public.user_sessions, p_ticket public.tickets, p_customer_here boolean, p_queue_position bigint
+)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'session_id', s.session_id,
-        'epoch', left(md5(public.database_epoch() || s.session_id), 12),
-        'customer_name', s.customer_name,
-        'status', t.status,
-        'number', t.number,
-        'version', t.version,
-        'agent', public.agent_json(t.assigned_agent_id),
+        'session_id', p_session.session_id,
+        'epoch', left(md5(public.database_epoch() || p_session.session_id), 12),
+        'customer_name', p_session.customer_name,
+        'status', p_ticket.status,
+        'number', p_ticket.number,
+        'version', p_ticket.version,
+        'agent', public.agent_json(p_ticket.assigned_agent_id),
         'agent_here', coalesce((
             select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
-            from public.agents a where a.id = t.assigned_agent_id
+            from public.agents a where a.id = p_ticket.assigned_agent_id
         ), false),
-        'customer_here', exists (
+        'customer_here', p_customer_here,
+        'queue_position', p_queue_position,
+        'last_seq', p_session.last_seq,
+        'last_note_no', p_session.last_note_no,
+        'customer_delivered_seq', p_session.customer_delivered_seq,
+        'customer_read_seq', p_session.customer_read_seq,
+        'agent_delivered_seq', p_session.agent_delivered_seq,
+        'agent_read_seq', p_session.agent_read_seq
+    )
+$$;
+
+-- The state of one conversation; null when there is none.
+create or replace function public.conversation_json(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select public.state_json(
+        s, t.ticket,
+        exists (
             select from public.server_processes p
             where p.seen_at > now() - interval '25 seconds' and s.session_id = any (p.sessions)
         ),
-        'queue_position', case when t.status = 'waiting' then (
+        case when (t.ticket).status = 'waiting' then (
             select count(*) from public.tickets earlier
             where earlier.status = 'waiting'
                 -- The order of drain_queue.
-                and (coalesce(earlier.awaiting_since, 'infinity'), earlier.number) <= (coalesce(t.awaiting_since, 'infinity'), t.number)
-        ) end,
-        'last_seq', s.last_seq,
-        'last_note_no', s.last_note_no,
-        'customer_delivered_seq', s.customer_delivered_seq,
-        'customer_read_seq', s.customer_read_seq,
-        'agent_delivered_seq', s.agent_delivered_seq,
-        'agent_read_seq', s.agent_read_seq
+                and (coalesce(earlier.awaiting_since, 'infinity'), earlier.number)
+                <= (coalesce((t.ticket).awaiting_since, 'infinity'), (t.ticket).number)
+        ) end
     )
     from public.user_sessions s
     join lateral (
-        select * from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
+        select newest as ticket from public.tickets newest
+        where newest.session_id = s.session_id order by newest.status = 'closed', newest.number desc limit 1
     ) as t on true
     where s.session_id = p_session_id
 $$;
 
--- The same for several conversations at once: the sweep of a server process.
+-- The same for several conversations at once: the sweep of a server process. Who is here and the places in the queue are
+-- read once for all of them.
 create or replace function public.conversations(p_session_ids uuid[])
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(found.conversation), '[]')
-    from unnest(p_session_ids) as id
-    cross join lateral (select public.conversation_json(id) as conversation) as found
-    where found.conversation is not null
+    with asked as materialized (
+        select s as session, t.ticket, (t.ticket).id, (t.ticket).status
+        from public.user_sessions s
+        join lateral (
+            select newest as ticket from public.tickets newest
+            where newest.session_id = s.session_id order by newest.status = 'closed', newest.number desc limit 1
+        ) as t on true
+        where s.session_id = any (p_session_ids)
+    ), here as materialized (
+        select distinct session_id from public.server_processes p
+        cross join unnest(p.sessions) as session_id
+        where p.seen_at > now() - interval '25 seconds'
+    ), places as materialized (
+        -- The order of drain_queue.
+        select id, row_number() over (order by coalesce(awaiting_since, 'infinity'), number) as place
+        from public.tickets
+        where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
+    )
+    select coalesce(jsonb_agg(public.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
+    from asked
+    left join here on here.session_id = (asked.session).session_id
+    left join places on places.id = asked.id
 $$;
 
 -- The counters of several conversations: the cheap part of the sweep.
@@ -357,8 +404,12 @@ begin
     return public.post_as_customer(p_session_id, p_client_message_id, p_message, p_image, may_assign);
 end $$;
 
+-- Of an earlier version, without limits.
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
+
 -- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
--- gets its message into that chat; a repeated client_message_id gives the first answer again.
+-- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
+-- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -366,7 +417,9 @@ create or replace function public.start_chat(
     p_image jsonb default null,
     p_customer_name text default null,
     p_customer_phone text default null,
-    p_time_zone text default null
+    p_time_zone text default null,
+    p_address text default '',
+    p_limits jsonb default '{}'
 )
 returns jsonb
 language plpgsql
@@ -379,20 +432,24 @@ declare
     answer jsonb;
 begin
     perform public.check_message(p_message, p_image is not null);
+    -- Before any lock that others wait for: a flood is to be refused on its way there.
+    if not public.goes_on(p_visitor, p_client_message_id) then
+        perform public.take_start(p_visitor, p_address, p_limits);
+    end if;
     insert into public.visitors (token_hash) values (p_visitor)
     on conflict (token_hash) do nothing;
     -- Held to the end: two clicks on "Start Chat" make one conversation.
     select visitor_id into visitor from public.visitors where token_hash = p_visitor for no key update;
     perform public.lock_assignment();
 
-    for chat in
-        select session_id from public.user_sessions where visitor_id = visitor
-    loop
-        answer := public.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
-        if answer is not null then
-            return answer;
-        end if;
-    end loop;
+    select s.session_id into chat
+    from public.user_sessions s
+    join public.chat_messages m on m.session_id = s.session_id
+    where s.visitor_id = visitor and m.sender = 'user' and m.client_message_id = p_client_message_id
+    order by s.created_at desc, s.session_id limit 1;
+    if found then
+        return public.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
+    end if;
 
     chat := public.newest_session(visitor);
     if exists (select from public.tickets t where t.session_id = chat and t.status <> 'closed') then
@@ -412,6 +469,44 @@ begin
     perform public.drain_queue(p_except => ticket.id);
     perform public.offer_ticket(ticket.id, p_tell => true);
     return jsonb_build_object('duplicate', false, 'session_id', chat, 'messages', public.messages_after(chat, 0));
+end $$;
+
+-- Whether what a browser starts is no new chat: its last one still runs, or it has stored this very message before.
+create or replace function public.goes_on(p_visitor text, p_client_message_id uuid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.visitors v
+        join public.user_sessions s on s.visitor_id = v.visitor_id
+        where v.token_hash = p_visitor and (
+            exists (select from public.tickets t where t.session_id = s.session_id and t.status <> 'closed')
+            or exists (
+                select from public.chat_messages m
+                where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+            )
+        )
+    )
+$$;
+
+-- Counts a new chat. A browser that has chatted before has a count of its own, and one for its address that is five times
+-- as large: others there cannot lock it out, and it cannot start without end by turning up as many.
+create or replace function public.take_start(p_visitor text, p_address text, p_limits jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    of_address jsonb := p_limits -> 'address';
+begin
+    if exists (select from public.visitors where token_hash = p_visitor) then
+        perform public.take_token('starts', 'browser/' || p_visitor, p_limits -> 'browser');
+        perform public.take_token('starts', 'known/' || p_address, jsonb_build_array(5 * (of_address ->> 0)::integer, of_address -> 1));
+    else
+        perform public.take_token('starts', 'address/' || p_address, of_address);
+    end if;
 end $$;
 
 -- Ends the browser's conversation from the customer's side. Ending an ended one changes nothing.
@@ -465,15 +560,15 @@ as $$
 $$;
 
 select public.restrict_functions(array[
-    'conversation_json', 'conversations', 'conversation_heads', 'newest_session', 'conversation_of_visitor',
-    'post_as_customer', 'post_message', 'start_chat', 'close_chat', 'who_is_here', 'median_first_reply'
+    'state_json', 'conversation_json', 'conversations', 'conversation_heads', 'newest_session', 'conversation_of_visitor',
+    'post_as_customer', 'post_message', 'start_chat', 'goes_on', 'take_start', 'close_chat', 'who_is_here', 'median_first_reply'
 ]);
 select public.limit_functions(array[
     'conversations', 'conversation_heads', 'conversation_of_visitor', 'post_message', 'start_chat', 'close_chat',
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', 'e0d040f4b00d');
+select public.record_script('functions/chat.sql', '654d187ec739');
 
 notify pgrst, 'reload schema';
 

@@ -10,8 +10,10 @@ from flask_sock import Sock
 from simple_websocket import Server
 from werkzeug.datastructures import MultiDict
 
-from .. import auth, posting, security
+from .. import auth, limits, posting, security
 from ..auth import for_visitors
+from ..batches import is_cut
+from ..config import current_config
 from ..database import Conflict, DatabaseError, NotFound, call
 from ..errors import REFUSALS, described
 from ..forms import (
@@ -21,6 +23,7 @@ from ..forms import (
     new_message_id,
     normal_phone,
     shown_session,
+    typed_text,
     whole_number,
 )
 from ..fragments import Fragments, joined, partial
@@ -60,21 +63,25 @@ def show() -> ResponseReturnValue:
 def start() -> ResponseReturnValue:
     """Start a chat with its first message, or go on with the one that runs."""
     form = StartForm(request.form)
-    visitor = auth.ensure_visitor()
+    visitor, config = auth.ensure_visitor(), current_config()
     if not form.validate():
         return _start_page(form, status=422)
     try:
+        limits.check("messages", auth.visitor())
         answer = posting.post(
             "start_chat",
-            form.message.data or "",
+            message_text(),
+            "",  # a key that nobody has chatted with may be anybody's
             visitor=visitor,
             customer_name=form.customer_name.data or None,
             customer_phone=normal_phone(form.customer_phone.data or "") or None,
             time_zone=known_time_zone(form.time_zone.data),
+            address=limits.address(),
+            limits={"browser": config.limit_starts, "address": config.limit_starts_per_address},
         )
     except REFUSALS as error:
-        status, code, _ = described(error)
-        return _start_page(form, error=code, status=status)
+        status, code, detail = described(error)
+        return _start_page(form, error=code, detail=detail, status=status)
     _hub().offer(answer)
     if request.headers.get("HX-Request"):
         response = make_response("", 200)
@@ -89,17 +96,19 @@ def post_message() -> ResponseReturnValue:
     """Send a message into the conversation of this browser."""
     chat = conversation_of_browser()
     try:
+        limits.check("messages", auth.visitor())
         answer = posting.post(
             "post_message",
             message_text(),
+            auth.visitor(),
             visitor=auth.visitor(),
             session_id=shown_session() or chat["session_id"],
         )
     except REFUSALS as error:
         if request.headers.get("HX-Request"):
             raise
-        status, code, _ = described(error)
-        return _chat_page(chat, error=sentence(code), status=status)
+        status, code, detail = described(error)
+        return _chat_page(chat, error=sentence(code, detail), status=status)
     _hub().offer(answer)
     if not request.headers.get("HX-Request"):
         return redirect(url_for("chat.show", _anchor="end"), 303)
@@ -127,6 +136,7 @@ def messages() -> ResponseReturnValue:
 @for_visitors
 def type_message() -> ResponseReturnValue:
     """Let the agent see that the customer is typing."""
+    limits.check("typing", auth.visitor())
     call("signal_typing", session_id=conversation_of_browser()["session_id"], sender="user")
     return "", 204
 
@@ -135,6 +145,7 @@ def type_message() -> ResponseReturnValue:
 @for_visitors
 def acknowledge() -> ResponseReturnValue:
     """Remember how far this browser has received and read."""
+    limits.check("receipts", auth.visitor())
     chat = conversation_of_browser()
     if request.form.get("epoch", chat["epoch"]) != chat["epoch"]:
         return "", 204  # of a conversation that another tab has left behind
@@ -219,8 +230,12 @@ sock.route("/chat/ws", bp=bp)(socket)
 # Pages
 
 
-def _start_page(form: StartForm, *, error: str = "", status: int = 200) -> ResponseReturnValue:
-    values = {"form": form, "error": error and sentence(error), "is_message_wrong": error.startswith("message_")}
+def _start_page(form: StartForm, *, error: str = "", detail: str = "", status: int = 200) -> ResponseReturnValue:
+    values = {
+        "form": form,
+        "error": error and sentence(error, detail),
+        "is_message_wrong": error.startswith("message_"),
+    }
     if request.headers.get("HX-Request"):
         html = render_template("chat/_start_form.html", **values)
         return html, status, {"HX-Retarget": "#start", "HX-Reswap": "outerMorph"}
@@ -235,7 +250,7 @@ def _chat_page(chat: Chat, *, error: str = "", status: int = 200) -> ResponseRet
         rows=call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE),
         is_latest=before is None,
         error=error,
-        text=message_text() if error else "",
+        text=typed_text() if error else "",
         client_message_id=(error and request.form.get("client_message_id")) or new_message_id(),
         **_earlier_links(),
     )
@@ -250,7 +265,7 @@ def _news(chat: Chat, rows: list[dict[str, Any]]) -> ResponseReturnValue:
     """Give lines, and what else the socket would have told."""
     fragments = _fragments()
     html = joined(_lines(chat, rows), partial(fragments.presence(chat), "#presence", "innerMorph"))
-    return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"))}
+    return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"), is_cut(rows))}
 
 
 def _lines(chat: Chat, rows: list[dict[str, Any]]) -> str:

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from flask import current_app
 
-from .errors import Conflict, DatabaseError, Invalid, NotFound, Unavailable
+from .errors import Conflict, DatabaseError, Invalid, NotFound, TooFast, Unavailable
 
-__all__ = ["Conflict", "Database", "DatabaseError", "Invalid", "NotFound", "Unavailable", "call"]
+__all__ = ["Conflict", "Database", "DatabaseError", "Invalid", "NotFound", "TooFast", "Unavailable", "call"]
 
 # Functions that may run twice with the same arguments and leave the same behind: a call whose connection broke is
 # repeated. Messages and notes are among them because client_message_id makes them so.
@@ -21,6 +21,7 @@ REPEATABLE = frozenset(
         "add_note",
         "agent_of_session",
         "applied_scripts",
+        "begin_login",
         "check_table",
         "close_agent_session",
         "close_chat",
@@ -78,7 +79,7 @@ class Database(Protocol):
     def call(self, function: str, /, **arguments: Any) -> Any:
         """Run one function in one transaction.
 
-        :raise DatabaseError: one of `NotFound`, `Conflict`, `Invalid`, `Unavailable`.
+        :raise DatabaseError: one of `NotFound`, `Conflict`, `Invalid`, `TooFast`, `Unavailable`.
         """
 
     def names_taken(self) -> str:

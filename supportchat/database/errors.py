@@ -24,6 +24,15 @@ class Invalid(DatabaseError):
     """The given values are refused."""
 
 
+class TooFast(DatabaseError):
+    """It was done too often in a short time. `detail` is how many seconds to wait."""
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds until the same call succeeds, if nobody else asks meanwhile."""
+        return int(self.detail) if self.detail.isdecimal() else 1
+
+
 class Unavailable(DatabaseError):
     """The database cannot answer now; the same call may succeed later."""
 
@@ -38,7 +47,7 @@ _UNAVAILABLE_CLASSES = ("08", "53", "57", "58", "40", "XX")
 _UNAVAILABLE = ("55P03", "25006")
 _INVALID_CLASSES = ("22", "23")
 _SCHEMA_MISSING = ("42P01", "42703", "42883", "3F000", "42501")
-_RAISED = {"PT404": NotFound, "PT409": Conflict, "PT422": Invalid}
+_RAISED = {"PT404": NotFound, "PT409": Conflict, "PT422": Invalid, "PT429": TooFast}
 
 
 def error_for(sqlstate: str, message: str, detail: str = "") -> DatabaseError | None:

@@ -24,6 +24,7 @@ SCRIPTS = (
     "supabase_schema.sql",
     "fix_foreign_keys.sql",
     "fix_user_sessions_columns.sql",
+    "functions/limits.sql",
     "functions/messages.sql",
     "functions/assignment.sql",
     "functions/chat.sql",

@@ -90,7 +90,7 @@ def removal(names: Names) -> str:
 
 begin;
 
-set local supportchat.adopt = '';
+select set_config('supportchat.adopt', '', true);
 
 {BEGIN}{look(names)}{END}
 do $$

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from gevent.event import Event
 
 OUTBOX_LIMIT = 100
+TEXT_LIMIT = 64  # characters of what a page says about itself
 
 # RFC 6455 close codes; the page comes back after the first two and not after the last.
 RESTART = 1012
@@ -40,7 +42,7 @@ def _as_count(value: Any) -> int:
 
 
 def _as_text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and len(value) <= TEXT_LIMIT else None
 
 
 class Connection:
@@ -58,6 +60,8 @@ class Connection:
         # What this page has been sent of the conversation that it shows.
         self.last_seq = 0
         self.last_note_no = 0
+        # Asks for more of what this page lacks, once it has taken what waits; None when it lacks nothing.
+        self.refill: Callable[[], None] | None = None
         self._frames: deque[str] = deque()
 
     @property
@@ -80,11 +84,14 @@ class Connection:
 
     def take(self) -> str | None:
         """Give the next frame, or None."""
+        while not self._frames and self.refill is not None:
+            self.refill()
         return self._frames.popleft() if self._frames else None
 
     def close(self, code: int) -> None:
         """Have the writer close the socket, with the first code that was given."""
         if self.close_code is None:
             self.close_code = code
+            self.refill = None
             self._frames.clear()
             self.wake.set()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from typing import Any
 
 import gevent
 from gevent.lock import RLock
 
+from ..batches import is_cut
 from ..database import Database, DatabaseError
 from ..fragments import Fragments, event_frame
-from .connection import Connection, Shown
+from .connection import OVERLOAD, Connection, Shown
 from .events import Event
 
 Row = dict[str, Any]
@@ -60,29 +62,53 @@ class Conversation:
                 return
             if self._is_other_history(state):
                 self.reset()
-            start = min(shown.seq, self.last_seq) if self.is_shown else shown.seq
-            lines = self._read_after(start - 1, CATCH_UP_LIMIT + 2)
+            # With the line that the page shows last: it says whether the page knows this history.
+            lines = self._read_after(shown.seq - 1)
             last = next((line for line in lines if line["seq"] == shown.seq), None)
-            lines = [line for line in lines if line["seq"] > start]
             is_another = shown.seq and (last is None or not _is_when(shown.at, last["created_at"]))
-            if is_another or len(lines) > CATCH_UP_LIMIT:
+            if is_another or state["last_seq"] - shown.seq > CATCH_UP_LIMIT:
                 page.push(RESET)
                 return
-            notes = self._read_notes(min(shown.note_no, self.last_note_no)) if audience == "agent" else []
             if not self.is_shown:
-                self.last_seq = shown.seq
+                self.last_seq, self.last_note_no = state["last_seq"], state["last_note_no"]
             page.last_seq, page.last_note_no = shown.seq, shown.note_no
-            # To all of its pages: what this read found may be news to the others as well.
             self._show_state(state)
             self.pages[audience].add(page)
-            self._send_lines(lines)
-            self._send_notes(notes)
-            for frame in self._fragments.state_frames(audience, state):
-                page.push(frame)
-            page.push(event_frame("caught_up", seq=page.last_seq))
+            # What this read found may be news to its other pages as well.
+            self.compare(state)
+            page.refill = functools.partial(self._go_on, page, audience)
+            self._catch_up(page, audience, lines)
+
+    def _go_on(self, page: Connection, audience: str) -> None:
+        try:
+            with self._lock:
+                self._catch_up(page, audience, self._read_after(page.last_seq))
+        except DatabaseError:
+            page.close(OVERLOAD)
+
+    def _catch_up(self, page: Connection, audience: str, lines: list[Row]) -> None:
+        """Send a page the next batch of what it lacks. It asks for more itself, once it has taken that."""
+        new = [line for line in lines if line["seq"] > page.last_seq]
+        if new:
+            page.push(self._fragments.messages_frame(audience, self.state["number"], new))
+            page.last_seq = new[-1]["seq"]
+        if is_cut(lines):
+            return
+        if audience == "agent":
+            notes = self._read_notes(page.last_note_no)
+            if notes:
+                page.push(self._fragments.notes_frame(self.state["number"], notes))
+                page.last_note_no = notes[-1]["note_no"]
+            if is_cut(notes):
+                return
+        page.refill = None
+        for frame in self._fragments.state_frames(audience, self.state):
+            page.push(frame)
+        page.push(event_frame("caught_up", seq=page.last_seq))
 
     def leave(self, page: Connection) -> None:
         """Send a page nothing any more."""
+        page.refill = None
         for pages in self.pages.values():
             pages.discard(page)
 
@@ -131,7 +157,7 @@ class Conversation:
                     if stale["messages"]:
                         self._deliver_messages()
                     if stale["notes"]:
-                        self._send_notes(self._read_notes(self.last_note_no))
+                        self._deliver_notes()
                     if stale["state"]:
                         self._take_state(self._read_state())
         except DatabaseError:
@@ -146,35 +172,45 @@ class Conversation:
             return  # all of it has been delivered
         lines = [line for seq in new if (line := hints[seq]) is not None]
         if not lines or [line["seq"] for line in lines] != list(range(self.last_seq + 1, new[-1] + 1)):
-            lines = self._read_after(self.last_seq, CATCH_UP_LIMIT)
-            self._is_stale["messages"] = len(lines) == CATCH_UP_LIMIT
+            lines = self._read_after(self.last_seq)
+            self._is_stale["messages"] |= is_cut(lines)
         self._send_lines(lines)
 
     def _send_lines(self, lines: list[Row]) -> None:
-        # In one frame for each page: two hundred would fill its outbox.
-        frames: dict[tuple[str, int], str] = {}
-        for audience, pages in self.pages.items():
-            for page in pages:
-                new = [line for line in lines if line["seq"] > page.last_seq]
-                if not new:
-                    continue
-                key = audience, new[0]["seq"]
-                if key not in frames:
-                    frames[key] = self._fragments.messages_frame(audience, self.state["number"], new)
-                page.push(frames[key])
-                page.last_seq = new[-1]["seq"]
+        for audience in AUDIENCES:
+            # In one frame for each page: two hundred would fill its outbox. Pages that lack the same share it.
+            for last_seq, pages in self._behind(audience, "last_seq").items():
+                if new := [line for line in lines if line["seq"] > last_seq]:
+                    frame = self._fragments.messages_frame(audience, self.state["number"], new)
+                    self._send(frame, audience, pages, last_seq=new[-1]["seq"])
         if lines:
             self.last_seq = max(self.last_seq, lines[-1]["seq"])
 
-    def _send_notes(self, notes: list[Row]) -> None:
-        for note in notes:
-            behind = [page for page in self.pages["agent"] if page.last_note_no < note["note_no"]]
-            if behind:
-                frame = self._fragments.note_frame(self.state["number"], note)
-                for page in behind:
-                    page.push(frame)
-                    page.last_note_no = note["note_no"]
-            self.last_note_no = max(self.last_note_no, note["note_no"])
+    def _deliver_notes(self) -> None:
+        notes = self._read_notes(self.last_note_no)
+        self._is_stale["notes"] |= is_cut(notes)
+        for last_note_no, pages in self._behind("agent", "last_note_no").items():
+            if new := [note for note in notes if note["note_no"] > last_note_no]:
+                frame = self._fragments.notes_frame(self.state["number"], new)
+                self._send(frame, "agent", pages, last_note_no=new[-1]["note_no"])
+        if notes:
+            self.last_note_no = max(self.last_note_no, notes[-1]["note_no"])
+
+    def _behind(self, audience: str, counter: str) -> dict[int, list[Connection]]:
+        """Give the pages by what they have been sent; without those that still ask for what they lack themselves."""
+        pages: dict[int, list[Connection]] = {}
+        for page in self.pages[audience]:
+            if page.refill is None:
+                pages.setdefault(getattr(page, counter), []).append(page)
+        return pages
+
+    def _send(self, frame: str, audience: str, pages: list[Connection], **counter: int) -> None:
+        # While it was rendered others went on: a page may show something else by now.
+        for page in pages:
+            if page in self.pages[audience]:
+                page.push(frame)
+                for name, value in counter.items():
+                    setattr(page, name, value)
 
     def _send_typing(self, event: Event) -> None:
         if event.get("seq", self.last_seq) < self.last_seq:
@@ -219,8 +255,8 @@ class Conversation:
         states: list[Row] = self._database.call("conversations", session_ids=[self.session_id])
         return states[0] if states else None
 
-    def _read_after(self, seq: int, limit: int) -> list[Row]:
-        lines: list[Row] = self._database.call("messages_after", session_id=self.session_id, after=seq, limit=limit)
+    def _read_after(self, seq: int) -> list[Row]:
+        lines: list[Row] = self._database.call("messages_after", session_id=self.session_id, after=seq)
         return lines
 
     def _read_notes(self, note_no: int) -> list[Row]:

@@ -26,6 +26,7 @@ REPORT_SECONDS = 10.0
 REPORT_SOON_SECONDS = 0.2
 REFRESH_SECONDS = 0.5
 FULL_SWEEP_EVERY = 5  # sweeps: presence and places in the queue change without an event
+COMPARED_AT_ONCE = 1000  # conversations in one statement, which has 3 seconds
 PAGES_PER_VIEWER = 20
 PAGES_PER_ADDRESS = 500
 POLLER_SECONDS = 20.0
@@ -204,7 +205,11 @@ class Hub:
         asked = {conversation.session_id for conversation in conversations}
         if not asked:
             return
-        heads = {head["session_id"]: head for head in self._database.call(function, session_ids=sorted(asked))}
+        ids = sorted(asked)
+        heads: dict[str, Any] = {}
+        for start in range(0, len(ids), COMPARED_AT_ONCE):
+            some = self._database.call(function, session_ids=ids[start : start + COMPARED_AT_ONCE])
+            heads |= {head["session_id"]: head for head in some}
         for session_id in asked & self._conversations.keys():
             if session_id in heads:
                 self._conversations[session_id].compare(heads[session_id])

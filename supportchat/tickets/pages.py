@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import g, request, url_for
 
+from ..batches import is_cut
 from ..database import call
 from ..forms import new_message_id, whole_number
 
@@ -14,7 +15,11 @@ PAGE = 50
 ROWS = 100
 MOST_ROWS = 2000
 
+# Of notes, between earlier lines that somebody has asked for: no socket brings the rest.
+EARLIER_BATCHES = 5
+
 Ticket = dict[str, Any]
+Line = dict[str, Any]
 
 
 def queue_values(view: str | None = None) -> dict[str, Any]:
@@ -42,9 +47,11 @@ def ticket_values(number: int) -> dict[str, Any]:
     ticket = ticket_for(number)
     before = whole_number("before") or None
     rows = call("messages_before", session_id=ticket["session_id"], before=before, limit=PAGE)
+    shown = timeline(ticket, rows)
     return {
         "ticket": ticket,
-        "timeline": timeline(ticket, rows),
+        "timeline": shown,
+        "last_note_no": _last_note_no(ticket, shown),
         "is_latest": before is None,
         "colleagues": call("list_agents"),
         "reply_id": new_message_id(),
@@ -62,14 +69,25 @@ def earlier_links(number: int) -> dict[str, str]:
     }
 
 
-def timeline(ticket: Ticket, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the notes that were written while these lines were the last ones between them."""
+def timeline(ticket: Ticket, rows: list[Line], batches: int = 1) -> list[Line]:
+    """Put the notes that were written while these lines were the last ones between them, up to so many batches."""
     if not rows:
         return []
     first, last = rows[0]["seq"], rows[-1]["seq"]
-    notes = call("notes_after", session_id=ticket["session_id"], after=0, from_seq=first if first > 1 else 0)
-    shown = [note for note in notes if note["after_seq"] <= last]
-    return sorted([*rows, *shown], key=_place)
+    between = {"session_id": ticket["session_id"], "from_seq": first if first > 1 else 0, "to_seq": last}
+    notes: list[Line] = call("notes_after", after=0, **between)
+    batch = notes
+    while is_cut(batch) and (batches := batches - 1):
+        batch = call("notes_after", after=notes[-1]["note_no"], **between)
+        notes += batch
+    return sorted([*rows, *notes], key=_place)
+
+
+def _last_note_no(ticket: Ticket, shown: list[Line]) -> int:
+    """Give the note after which the page's socket goes on: the last one, or that with which the batch ended."""
+    notes = [line for line in shown if "note_no" in line]
+    last: int = notes[-1]["note_no"] if is_cut(notes) else ticket["last_note_no"]
+    return last
 
 
 def _place(row: dict[str, Any]) -> tuple[int, int]:

@@ -11,15 +11,16 @@ import uuid
 from flask import Blueprint, current_app, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import auth, posting
+from .. import auth, limits, posting
 from ..auth import for_agents
-from ..database import Conflict, DatabaseError, Invalid, call
+from ..batches import is_cut
+from ..database import Conflict, DatabaseError, call
 from ..errors import on_refusal
-from ..forms import message_id, message_text, new_message_id, whole_number
+from ..forms import message_id, message_text, new_message_id, uuid_of, whole_number
 from ..fragments import Fragments, joined, partial
 from ..images.serving import serve_image
 from ..realtime.hub import Hub
-from .pages import PAGE, Ticket, earlier_links, queue_values, ticket_for, ticket_values, timeline
+from .pages import EARLIER_BATCHES, PAGE, Ticket, earlier_links, queue_values, ticket_for, ticket_values, timeline
 
 bp = Blueprint("tickets", __name__, url_prefix="/tickets")
 
@@ -64,11 +65,14 @@ def messages(number: int) -> ResponseReturnValue:
     if before := whole_number("before"):
         rows = call("messages_before", session_id=ticket["session_id"], before=before, limit=PAGE)
         earlier = render_template("shared/_earlier.html", rows=rows, **earlier_links(number))
-        return joined(_rendered(ticket, timeline(ticket, rows)), partial(earlier, "#earlier", "innerMorph"))
+        return joined(
+            _rendered(ticket, timeline(ticket, rows, EARLIER_BATCHES)), partial(earlier, "#earlier", "innerMorph")
+        )
     rows = call("messages_after", session_id=ticket["session_id"], after=whole_number("after"))
     notes = call("notes_after", session_id=ticket["session_id"], after=whole_number("after_note"))
     here = partial(render_template("tickets/_customer_here.html", ticket=ticket), f"#customer-here-{number}")
-    header = {"HX-Trigger": _fragments().state_header("agent", ticket, request.args.get("epoch"))}
+    has_more = is_cut(rows) or is_cut(notes)
+    header = {"HX-Trigger": _fragments().state_header("agent", ticket, request.args.get("epoch"), has_more)}
     return joined(_rendered(ticket, [*rows, *notes]), here), header
 
 
@@ -76,7 +80,8 @@ def messages(number: int) -> ResponseReturnValue:
 @for_agents
 def reply(number: int) -> ResponseReturnValue:
     """Send a reply to the customer."""
-    answer = posting.post("post_reply", message_text(), agent_id=g.agent["id"], number=number)
+    limits.check("messages", g.agent["id"])
+    answer = posting.post("post_reply", message_text(), g.agent["id"], agent_id=g.agent["id"], number=number)
     _hub().offer(answer)
     if not _from_htmx():
         return _to_desk(number)
@@ -89,6 +94,7 @@ def reply(number: int) -> ResponseReturnValue:
 @for_agents
 def add_note(number: int) -> ResponseReturnValue:
     """Write a note that only agents see."""
+    limits.check("messages", g.agent["id"])
     note = call("add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=message_text())
     if not _from_htmx():
         return _to_desk(number)
@@ -154,6 +160,7 @@ def reopen(number: int) -> ResponseReturnValue:
 @for_agents
 def type_reply(number: int) -> ResponseReturnValue:
     """Let the customer see that somebody is typing."""
+    limits.check("typing", g.agent["id"])
     call("signal_typing", session_id=ticket_for(number)["session_id"], sender="agent", agent_id=g.agent["id"])
     return "", 204
 
@@ -162,6 +169,7 @@ def type_reply(number: int) -> ResponseReturnValue:
 @for_agents
 def acknowledge(number: int) -> ResponseReturnValue:
     """Remember how far this agent has received and read."""
+    limits.check("receipts", g.agent["id"])
     call(
         "record_receipt",
         session_id=ticket_for(number)["session_id"],
@@ -209,23 +217,11 @@ def _changed(number: int) -> str:
 
 
 def _rendered(ticket: Ticket, rows: list[dict[str, object]]) -> str:
-    fragments = _fragments()
-    return joined(
-        *(
-            fragments.note(ticket["number"], row)
-            if "note_no" in row
-            else fragments.message("agent", ticket["number"], row)
-            for row in rows
-        )
-    )
+    return _fragments().lines(ticket["number"], rows)
 
 
 def _agent_id(field: str) -> str | None:
-    value = request.form.get(field)
-    try:
-        return str(uuid.UUID(value)) if value else None
-    except ValueError as error:
-        raise Invalid("agent_not_found") from error
+    return uuid_of(request.form.get(field), "agent_not_found")
 
 
 def _to_desk(number: int) -> ResponseReturnValue:

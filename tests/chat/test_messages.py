@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from PIL import Image
 
+from supportchat.images.stores import StoreUnavailable
 from tests.cast import Agent, new_id
 from tests.web import Web
 
@@ -224,3 +225,43 @@ def test_a_tab_that_another_has_left_behind_ends_its_own_chat_or_none(web: Web, 
     assert "newer chat in another tab" in answer.get_data(as_text=True)
     assert "message-1002" not in answer.get_data(as_text=True)
     assert rows("select number, status from tickets order by number") == [(1001, "closed"), (1002, "waiting")]
+
+
+@pytest.mark.mode("postgres")
+def test_what_is_too_much_for_one_answer_is_asked_for_in_several(web: Web, rows: Any) -> None:
+    browser = web.customer()
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, n, 'user', repeat('x', 8000) from user_sessions, generate_series(3, 100) n"
+    )
+    rows("update user_sessions set last_seq = 100")
+    shown: list[int] = []
+    for _ in range(10):
+        answer = browser.get(f"/chat/messages?after={len(shown)}", headers={"HX-Request": "true"})
+        page = answer.get_data(as_text=True)
+        assert len(page) < 400_000
+        shown += [int(seq) for seq in re.findall(r'data-seq="(\d+)"', page)]
+        if "live:more" not in json.loads(answer.headers["HX-Trigger"]):
+            break
+    assert shown == list(range(1, 101))
+    latest = re.findall(r'data-seq="(\d+)"', browser.get("/chat").get_data(as_text=True))
+    assert latest == [str(seq) for seq in range(68, 101)]
+
+
+@pytest.mark.mode("postgres")
+def test_a_refusal_stays_one_when_its_picture_cannot_be_deleted(
+    app: Flask, web: Web, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hers, browser = web.customer(), web.customer()
+    [(session,)] = rows("select session_id::text from user_sessions order by created_at limit 1")
+
+    def hangs(key: str) -> None:
+        raise StoreUnavailable("the store is away")
+
+    monkeypatch.setattr(app.extensions["images"], "delete", hangs)
+    answer = browser.post("/chat/messages", htmx=True, message="Into hers", session=session, image=(picture(), "a.png"))
+    assert answer.status_code == 409
+    once = new_id()
+    for _ in range(2):
+        answer = hers.post("/chat/messages", message="Look", client_message_id=once, image=(picture(), "a.png"))
+        assert answer.status_code == 303

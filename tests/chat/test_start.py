@@ -97,7 +97,7 @@ def test_a_phone_number_is_normalised_when_it_parses(web: Web, rows: Any, typed:
 def test_what_is_typed_is_cleaned_of_what_no_database_takes(web: Web, rows: Any) -> None:
     web.customer("  a\x00b\r\nc\x1b[2J  ", customer_name=" Vera\n\u0000 Lindt ")
     assert rows("select customer_name from user_sessions") == [("Vera Lindt",)]
-    assert rows("select message from chat_messages where seq = 1") == [("ab\nc[2J",)]
+    assert rows("select message from chat_messages where seq = 1") == [("  ab\nc[2J",)]
 
 
 def test_a_double_click_starts_one_chat(web: Web, rows: Any) -> None:

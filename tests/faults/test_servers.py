@@ -11,7 +11,7 @@ import pytest
 from supportchat.config import Config
 from tests.server import Server
 
-from .desk import Desk
+from .desk import UNLIMITED, Desk
 from .run import MESSAGES, RATE, under_load
 
 Contract = Callable[..., None]
@@ -25,7 +25,7 @@ def second_server(desk: Desk, folder: Path, **environ: str) -> Iterator[Server]:
         data_dir=folder,
         secret_key=(desk.data_dir / "secret_key").read_text().strip(),
     )
-    server = Server(config, **environ)
+    server = Server(config, **UNLIMITED, **environ)
     server.start()
     try:
         yield server

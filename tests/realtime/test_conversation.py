@@ -156,6 +156,73 @@ def test_a_page_that_is_far_behind_or_ahead_is_told_to_load_anew(hub: Hub, vera:
         assert taken(page) == [{"event": "reset"}]
 
 
+LONG = (
+    "insert into chat_messages (session_id, seq, sender, message)"
+    " select session_id, n, 'user', repeat('lang ', 1600) from user_sessions, generate_series(3, 150) n"
+)
+
+
+def test_what_is_too_much_for_one_frame_comes_in_several_in_order_and_what_comes_meanwhile_after_it(
+    hub: Hub, vera: Visitor, alice: Agent, rows: Any
+) -> None:
+    rows(LONG)
+    rows("update user_sessions set last_seq = 150")
+    pages = [
+        Connection(),
+        Connection(agent_id=alice.id, token_hash=alice.token_hash),
+    ]
+    for page, audience in zip(pages, ("customer", "agent"), strict=True):
+        hub.add(page)
+        hub.show(page, vera.chat["session_id"], audience, Shown(seq=1))
+    first = [page.take() for page in pages]
+    hub.offer(vera.post("Meanwhile"))
+    for page, begun in zip(pages, first, strict=True):
+        assert begun is not None
+        frames = [json.loads(begun), *taken(page)]
+        lines = [f["content"] for f in frames if f.get("target", "").startswith("#messages")]
+        assert len(lines) >= 5
+        assert max(map(len, lines)) < 400_000
+        assert [int(seq) for line in lines for seq in re.findall(r'data-seq="(\d+)"', line)] == list(range(2, 152))
+        assert frames[-1] == {"event": "caught_up", "seq": 151}
+        assert page.close_code is None
+    hub.offer(vera.post("Now live"))
+    assert [seqs(page) for page in pages] == [[152], [152]]
+
+
+def test_any_number_of_notes_reaches_an_agent(hub: Hub, vera: Visitor, alice: Agent, rows: Any) -> None:
+    rows(
+        "insert into ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)"
+        " select session_id, n, 2, agents.id, gen_random_uuid(), 'Note ' || n"
+        " from user_sessions, agents, generate_series(1, 450) n where agents.name = 'Alice Kern'"
+    )
+    rows("update user_sessions set last_note_no = 450")
+    page = shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
+    other = Connection(agent_id=alice.id, token_hash=alice.token_hash)
+    hub.add(other)
+    hub.show(other, vera.chat["session_id"], "agent", Shown(seq=2))
+    numbers = re.findall(r'data-note-no=\\"(\d+)', json.dumps(taken(other)))
+    assert numbers == [str(n) for n in range(1, 451)]
+    assert (other.last_note_no, page.last_note_no, other.close_code) == (450, 450, None)
+
+
+def test_a_page_that_cannot_be_brought_up_to_date_is_told_to_come_back(
+    hub: Hub, vera: Visitor, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows(LONG)
+    rows("update user_sessions set last_seq = 150")
+    page = Connection()
+    hub.add(page)
+    hub.show(page, vera.chat["session_id"], "customer", Shown(seq=1))
+    assert page.take()
+
+    def away(*arguments: Any, **named: Any) -> Any:
+        raise Unavailable("database_unavailable")
+
+    monkeypatch.setattr(hub._database, "call", away)
+    assert page.take() is None
+    assert page.close_code == OVERLOAD
+
+
 RESTORED = (
     "create or replace function public.database_epoch() returns text language sql stable set search_path = ''"
     " as $$ select 'another' $$"

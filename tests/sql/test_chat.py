@@ -296,3 +296,53 @@ def test_orphans_are_the_keys_that_no_image_has(cast: Cast, database: Database) 
 
 def test_a_database_without_pictures_calls_none_an_orphan(database: Database) -> None:
     assert database.call("orphan_images", keys=["a" * 64]) == []  # it may be about to be restored
+
+
+def test_many_conversations_at_once_are_told_as_each_of_them_is(
+    cast: Cast, alice: Agent, database: Database, rows: Any
+) -> None:
+    visitors = [cast.visitor() for _ in range(7)]
+    for visitor in visitors:
+        visitor.start()
+    database.call("close_chat", visitor=visitors[1].key)
+    visitors[1].post("Open it again")
+    rows("update tickets set awaiting_since = null where number = 1005")
+    ids = [visitor.chat["session_id"] for visitor in visitors]
+    for process in (ids[:2], ids[1:5]):
+        database.call("report_process", process_id=new_id(), sockets=1, sessions=process, token_hashes=[])
+    told = {chat["session_id"]: chat for chat in database.call("conversations", session_ids=[*ids, new_id()])}
+    assert told == {visitor.chat["session_id"]: visitor.chat for visitor in visitors}
+    assert sorted(chat["queue_position"] or 0 for chat in told.values()) == [0, 0, 0, 1, 2, 3, 4]
+    assert [told[id]["customer_here"] for id in ids] == [True] * 5 + [False] * 2
+    assert told[ids[4]]["queue_position"] == 4  # who has an answer comes last
+
+
+def test_a_batch_ends_with_the_line_that_comes_to_its_bytes(cast: Cast, alice: Agent, database: Database) -> None:
+    vera = cast.visitor()
+    vera.start("ä" * 100)
+    for _ in range(4):
+        vera.post("ä" * 100)
+    session_id = vera.chat["session_id"]
+
+    def seqs(function: str, **arguments: Any) -> list[int]:
+        return [line["seq"] for line in database.call(function, session_id=session_id, **arguments)]
+
+    assert seqs("messages_after", after=2, bytes=401) == [3, 4, 5]
+    assert seqs("messages_after", after=2, bytes=400) == [3, 4]
+    assert seqs("messages_after", after=2, bytes=1) == [3]
+    assert seqs("messages_after", after=2, limit=2) == [3, 4]
+    assert seqs("messages_before", bytes=400) == [5, 6]
+    assert seqs("messages_before", before=5, bytes=1) == [4]
+
+
+def test_a_message_that_any_earlier_chat_has_stored_is_known_again(cast: Cast, database: Database, rows: Any) -> None:
+    vera, once = cast.visitor(), new_id()
+    vera.start("The first", client_message_id=once)
+    for _ in range(3):
+        database.call("close_chat", visitor=vera.key)
+        vera.start("Another")
+    answer = database.call("start_chat", visitor=vera.key, message="The first", client_message_id=once)
+    assert (answer["duplicate"], answer["messages"][0]["message"]) == (True, "The first")
+    with pytest.raises(Invalid, match="client_message_id_reused"):
+        database.call("start_chat", visitor=vera.key, message="Changed", client_message_id=once)
+    assert rows("select count(*) from tickets") == [(4,)]

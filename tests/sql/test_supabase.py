@@ -101,6 +101,9 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("sweep_assignment") == {"returned": 0, "assigned": 0}
     assert len(door.call("conversations", session_ids=[session_id])) == 1
     assert len(door.call("conversation_heads", session_ids=[session_id])) == 1
+    assert door.call(
+        "begin_login", email="alice@example.com", browser="", address="192.0.2.1", limits={"account": [5, 60]}
+    )
     assert door.call("who_is_here")["agents"] == []
     for function in ("desk_figures", "desk_fingerprint", "verify_chat", "applied_scripts", "unassigned_reason"):
         assert door.call(function)

@@ -200,3 +200,13 @@ def test_a_ticket_knows_its_customer_history_and_earlier_tickets(
 def test_a_number_without_a_ticket_is_not_found(alice: Agent) -> None:
     with pytest.raises(NotFound, match="ticket_not_found"):
         alice.call("ticket_of_agent", number=999)
+
+
+def test_unread_messages_are_counted_up_to_a_hundred(cast: Cast, alice: Agent, rows: Any) -> None:
+    cast.visitor().start()
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, n, 'user', 'x' from user_sessions, generate_series(3, 150) n"
+    )
+    [row] = alice.call("list_tickets", view="mine")["rows"]
+    assert row["unread"] == 100

@@ -144,3 +144,20 @@ def test_the_queue_says_why_tickets_wait(web: Web, desk: Browser) -> None:
     desk.post("/agent/availability", availability="away")
     web.customer("And I?")
     assert "1 waits" in " ".join(fragment(desk, "/tickets?view=unassigned").split())
+
+
+@pytest.mark.mode("postgres")
+def test_more_notes_than_a_page_takes_are_left_to_its_socket(desk: Browser, rows: Any) -> None:
+    rows(
+        "insert into ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)"
+        " select session_id, n, 1, agents.id, gen_random_uuid(), 'Note ' || n"
+        " from user_sessions, agents, generate_series(1, 300) n where agents.name = 'Alice Kern'"
+    )
+    rows("update user_sessions set last_note_no = 300")
+    page = desk.get("/agent?ticket=1001").get_data(as_text=True)
+    assert 'data-note="200"' in page
+    assert page.count("data-note-no=") == 200
+    answer = desk.get("/tickets/1001/messages?after=2&after_note=200", headers={"HX-Request": "true"})
+    assert answer.get_data(as_text=True).count("data-note-no=") == 100
+    earlier = desk.get("/tickets/1001/messages?before=3", headers={"HX-Request": "true"})
+    assert earlier.get_data(as_text=True).count("data-note-no=") == 300

@@ -1,5 +1,6 @@
 // Says how long a text is once it comes near the limit, and by how much it is over. The server has the last word.
 import { formWith, textOf } from "../lib/forms.js";
+import { tidied } from "../lib/text.js";
 import { debounce } from "../lib/timing.js";
 
 const MOST = 8000;
@@ -7,8 +8,8 @@ const SHOW_FROM = 7500;
 
 const format = new Intl.NumberFormat("en");
 
-// As the server counts: characters, not the pairs that some of them are made of, without the space around the text.
-const lengthOf = (text) => (text.length < SHOW_FROM ? 0 : [...text.trim()].length);
+// As the server counts: characters, not the pairs that some of them are made of.
+const lengthOf = (text) => (text.length < SHOW_FROM ? 0 : [...tidied(text)].length);
 
 function count(form) {
   const counter = form.querySelector("[data-counter]");

@@ -1,6 +1,7 @@
 // Typed text survives a reload, a lost connection and a look at another ticket.
 import { keyOf, textOf } from "./forms.js";
 import { recall, remember, remembered } from "./storage.js";
+import { behind } from "./text.js";
 
 const keptFields = (form) => form.querySelectorAll("[data-kept]");
 const nameOfField = (form, field) => `${keyOf(form)}.${field.name}`;
@@ -20,8 +21,7 @@ export function restore(form) {
 
 // Takes the text of a message that has been stored out of a draft, and leaves what was typed behind it.
 export function without(draft, text) {
-  const rest = draft.trimStart();
-  return rest.startsWith(text) ? rest.slice(text.length).trimStart() : draft;
+  return behind(draft, text)?.trimStart() ?? draft;
 }
 
 // The same for a form, whether the page shows it or not.

@@ -44,9 +44,26 @@ export function fetchMissing(list) {
   if (!fetching.has(list))
     fetching.set(
       list,
-      ask(list).finally(() => fetching.delete(list)),
+      askForAll(list).finally(() => fetching.delete(list)),
     );
   return fetching.get(list);
+}
+
+// An answer that would be too long has the first part of it, and says so.
+async function askForAll(list) {
+  let hasMore;
+  const goOn = () => (hasMore = true);
+  document.addEventListener("live:more", goOn);
+  try {
+    for (;;) {
+      const before = shownSeq(list) + shownNote(list);
+      hasMore = false;
+      const isAnswered = await ask(list);
+      if (!isAnswered || !hasMore || shownSeq(list) + shownNote(list) === before) return isAnswered;
+    }
+  } finally {
+    document.removeEventListener("live:more", goOn);
+  }
 }
 
 async function ask(list) {

@@ -1,0 +1,18 @@
+"""How much of a conversation is read at once. The SQL functions end a batch where it says so here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MOST_LINES = 200
+MOST_BYTES = 262_144  # of text: it ends with the line that comes to it
+
+
+def is_cut(rows: list[dict[str, Any]]) -> bool:
+    """Whether a batch of lines or notes may have ended before everything was read: the next one has the rest."""
+    return len(rows) >= MOST_LINES or sum(_bytes(row) for row in rows) >= MOST_BYTES
+
+
+def _bytes(row: dict[str, Any]) -> int:
+    text: str = row["note"] if "note_no" in row else row["message"]
+    return len(text.encode())

@@ -1,0 +1,252 @@
+"""Who does something too often is told to wait, and loses nothing by it."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import gevent
+import pytest
+from PIL import Image
+
+from supportchat import auth
+from supportchat.config import Config, ConfigError
+from supportchat.database import Database, TooFast
+from supportchat.limits import Buckets, Limit, network_of
+from supportchat.pool import Full, SmallPool
+from supportchat.sentences import in_words
+from tests.cast import PASSWORD, Cast, new_id
+from tests.web import Browser, Web
+
+
+@pytest.fixture
+def config(config: Config) -> Config:
+    """A desk where everything is too fast after a few, for a day."""
+    return replace(
+        config,
+        limit_typing=Limit(2, 86400),
+        limit_receipts=Limit(2, 86400),
+        limit_logins=Limit(2, 86400),
+        limit_starts=Limit(2, 86400),
+        limit_messages=Limit(4, 86400),
+        limit_pictures=Limit(1, 86400),
+        limit_logins_per_address=Limit(4, 86400),
+        limit_starts_per_address=Limit(3, 86400),
+    )
+
+
+def test_messages_that_come_too_fast_are_refused_with_when_to_try_again(web: Web, rows: Any) -> None:
+    browser, once = web.customer(), new_id()
+    for _ in range(3):
+        assert browser.post("/chat/messages", htmx=True, message="On time").status_code == 200
+    for htmx in (False, True):
+        answer = browser.post("/chat/messages", htmx=htmx, message="Too fast", client_message_id=once)
+        page = answer.get_data(as_text=True)
+        assert answer.status_code == 429
+        assert 21_000 < int(answer.headers["Retry-After"]) <= 21_601
+        assert "You are sending messages too fast. Try again in 360 minutes." in page
+        assert htmx or ("Too fast" in page and once in page)
+    assert rows("select count(*) from chat_messages where message = 'Too fast'") == [(0,)]
+    assert web.visitor().post("/chat", message="Somebody else").status_code == 303
+
+
+@pytest.mark.mode("postgres")
+def test_an_agent_who_writes_too_fast_is_told_so(web: Web, cast: Cast) -> None:
+    cast.agent("alice").come()
+    cast.visitor().start()
+    browser = web.agent("alice")
+    for path in ("messages", "notes", "messages", "notes", "messages"):
+        answer = browser.post(f"/tickets/1001/{path}", htmx=True, message="Hello", client_message_id=new_id())
+    assert answer.status_code == 429
+    assert browser.post("/tickets/1001/messages", message="Kept").get_data(as_text=True).count("Kept") == 1
+
+
+@pytest.mark.mode("postgres")
+def test_typing_and_receipts_have_their_limit_on_both_sides(web: Web, cast: Cast) -> None:
+    cast.agent("alice").come()
+    customer, agent = web.customer(), web.agent("alice")
+    for browser, path in ((customer, "/chat"), (agent, "/tickets/1001")):
+        for act in ("typing", "receipts"):
+            statuses = [browser.post(f"{path}/{act}", read="1").status_code for _ in range(3)]
+            assert statuses == [204, 204, 429]
+
+
+@pytest.mark.mode("postgres")
+def test_a_picture_too_many_is_refused_before_it_is_drawn(web: Web, rows: Any) -> None:
+    browser = web.customer()
+    statuses = [browser.post("/chat/messages", message="Look", image=(png(), "a.png")).status_code for _ in range(2)]
+    assert statuses == [303, 429]
+    assert rows("select count(*) from chat_images") == [(1,)]
+
+
+def png() -> io.BytesIO:
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(content, "PNG")
+    content.seek(0)
+    return content
+
+
+def test_a_browser_that_starts_chats_without_end_is_told_to_wait(web: Web, rows: Any) -> None:
+    browser = web.customer("Hello")
+    for _ in range(2):
+        browser.post("/chat/closure")
+        assert browser.post("/chat", message="Once more").status_code == 303
+    browser.post("/chat/closure")
+    answer = browser.post("/chat", message="My text", customer_name="Vera", client_message_id=new_id())
+    page = answer.get_data(as_text=True)
+    assert (answer.status_code, int(answer.headers["Retry-After"]) > 40_000) == (429, True)
+    assert "Too many chats were started from here just now." in page
+    assert "My text" in page
+    assert 'value="Vera"' in page
+    assert rows("select count(*) from tickets") == [(3,)]
+
+
+def test_an_address_that_starts_chats_without_end_is_told_to_wait_but_nobody_who_is_known_there(
+    cast: Cast, database: Database, rows: Any
+) -> None:
+    limits = {"address": Limit(3, 86400), "browser": Limit(2, 86400)}
+    vera, once = cast.visitor(), new_id()
+    vera.start("Hello", client_message_id=once, address="192.0.2.1", limits=limits)
+    for _ in range(2):
+        cast.visitor().start(address="192.0.2.1", limits=limits)
+    with pytest.raises(TooFast, match="starts_too_fast") as refused:
+        cast.visitor().start(address="192.0.2.1", limits=limits)
+    assert 28_000 < refused.value.retry_after <= 28_800
+    assert rows("select count(*) from visitors") == [(3,)]
+    cast.visitor().start(address="192.0.2.2", limits=limits)
+    vera.start("Hello", client_message_id=once, address="192.0.2.1", limits=limits)  # its answer was lost
+    vera.start("It still runs", address="192.0.2.1", limits=limits)
+    database.call("close_chat", visitor=vera.key)
+    vera.start("A new one", address="192.0.2.1", limits=limits)
+
+
+def test_what_is_counted_in_sql_is_exact_for_all_who_ask_at_once(cast: Cast, rows: Any) -> None:
+    def start(_: int) -> bool:
+        try:
+            cast.visitor().start(address="192.0.2.1", limits={"address": Limit(5, 86400)})
+        except TooFast:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(start, range(20))) == 5
+    assert rows("select count(*) from tickets") == [(5,)]
+
+
+@pytest.mark.mode("postgres")
+def test_a_bucket_fills_again_and_one_that_is_full_is_thrown_away(cast: Cast, rows: Any) -> None:
+    limits = {"address": Limit(1, 3600)}
+    for number in range(30):
+        cast.visitor().start(address=f"192.0.2.{number}", limits=limits)
+    assert rows("select count(*) from throttle_buckets") == [(30,)]
+    rows("update throttle_buckets set full_at = now() - interval '1 second'")
+    for number in range(3):
+        cast.visitor().start(address=f"192.0.2.{number}", limits=limits)
+    assert rows("select count(*) from throttle_buckets where full_at < now()") == [(0,)]
+
+
+def wrong(browser: Browser, email: str = "alice@example.com") -> Any:
+    return browser.post("/agent/login", email=email, password="a guess")
+
+
+def test_who_guesses_passwords_is_told_to_wait_before_another_is_looked_at(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = web.visitor()
+    browser.get("/agent/login")
+    assert [wrong(browser).status_code for _ in range(2)] == [422, 422]
+    monkeypatch.setattr(auth._hashes, "run", lambda *a: pytest.fail("a password was looked at"))
+    for password in ("a guess", PASSWORD):
+        answer = browser.post("/agent/login", email="ALICE@example.com", password=password)
+        assert (answer.status_code, int(answer.headers["Retry-After"]) > 40_000) == (429, True)
+        assert "Too many attempts to log in. Try again in 720 minutes." in answer.get_data(as_text=True)
+        assert 'value="ALICE@example.com"' in answer.get_data(as_text=True)
+
+
+def test_an_address_that_guesses_at_many_accounts_is_told_to_wait(web: Web) -> None:
+    browser = web.visitor()
+    browser.get("/agent/login")
+    assert [wrong(browser, f"nobody{n}@example.com").status_code for n in range(5)] == [*[422] * 4, 429]
+
+
+def test_an_agent_gets_in_from_a_browser_that_knows_them_while_others_guess(web: Web) -> None:
+    hers = web.agent("alice")
+    hers.post("/agent/logout")
+    stranger = web.visitor()
+    stranger.get("/agent/login")
+    assert [wrong(stranger).status_code for _ in range(3)] == [422, 429, 429]
+    hers.get("/agent/login")
+    assert hers.post("/agent/login", email="alice@example.com", password=PASSWORD).location == "/agent"
+    hers.get("/agent")
+    hers.post("/agent/logout")
+    hers.get("/agent/login")
+    assert [wrong(hers).status_code for _ in range(2)] == [422, 429]  # nor may anybody guess without end there
+    assert hers.post("/agent/login", email="bob@example.com", password=PASSWORD).status_code == 303
+
+
+@pytest.mark.mode("postgres")
+def test_who_comes_while_all_hashing_is_busy_is_told_to_come_back(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_hashes", SmallPool(threads=1, most_waiting=-1))
+    browser = web.visitor()
+    browser.get("/agent/login")
+    answer = browser.post("/agent/login", email="alice@example.com", password=PASSWORD)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
+    assert "Too many people are logging in just now. Try again in 2 seconds." in answer.get_data(as_text=True)
+
+
+def test_a_small_pool_lets_some_wait_and_refuses_the_rest() -> None:
+    pool, begun = SmallPool(threads=1, most_waiting=1), []
+
+    def work() -> int:
+        begun.append(1)
+        return len(begun)
+
+    running = [gevent.spawn(pool.run, work) for _ in range(2)]
+    third = gevent.spawn(pool.run, work)
+    gevent.joinall([*running, third])
+    assert isinstance(third.exception, Full)
+    assert [task.value for task in running] == [1, 2]
+    assert pool.run(work) == 3
+
+
+def test_buckets_are_bounded_in_number_and_keep_who_is_being_refused() -> None:
+    buckets, limit = Buckets(most=100), Limit(1, 3600)
+    for number in range(250):
+        assert buckets.take(f"{number}", limit) == 0
+        assert len(buckets._full_at) <= 100
+    assert buckets.take("249", limit) > 3500
+    assert Buckets().take("anybody", Limit(0, 1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+        ("x" * 9000, "x" * 64),
+        ("", ""),
+    ],
+)
+def test_an_address_stands_for_its_network(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_a_limit_is_set_as_how_many_in_how_many_seconds() -> None:
+    config = Config.from_environment({"LIMIT_MESSAGES": "5/10", "LIMIT_STARTS": "0", "LIMIT_TYPING": ""})
+    assert (config.limit_messages, config.limit_starts.most) == (Limit(5, 10), 0)
+    assert config.limit_typing == Config().limit_typing
+    for bad in ("5", "5/0", "0/5", "-1/5", "5/m", "٥/5", "5/10/2"):
+        with pytest.raises(ConfigError, match="LIMIT_MESSAGES is"):
+            Config.from_environment({"LIMIT_MESSAGES": bad})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1, "1 second"), (5, "5 seconds"), (89, "89 seconds"), (90, "2 minutes")]
+)
+def test_how_long_to_wait_is_written_in_words(seconds: int, words: str) -> None:
+    assert in_words(seconds) == words
