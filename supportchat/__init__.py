@@ -11,6 +11,7 @@ from .agents import routes as agent_routes
 from .chat import routes as chat_routes
 from .config import ROOT, Config
 from .fragments import Fragments
+from .images import notices
 from .realtime.hub import Hub
 from .realtime.sockets import SERVER_OPTIONS
 from .status import routes as status_routes
@@ -46,6 +47,7 @@ def create_app(config: Config | None = None) -> Flask:
     assets.init_app(app)
     filters.init_app(app)
     errors.init_app(app)
+    notices.init_app(app)
     CSRFProtect(app)
 
     for routes in (chat_routes, agent_routes, ticket_routes, status_routes):

@@ -16,12 +16,13 @@ from werkzeug.exceptions import HTTPException
 from .database import Conflict, DatabaseError, Invalid, NotFound, Unavailable
 from .forms import LoginForm
 from .fragments import events_header
-from .images.pipeline import ImageRefused
+from .images.refused import ImageRefused
 from .images.stores import StoreRefuses, StoreUnavailable
 from .sentences import sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
 STATUS: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Invalid: 422}
+IMAGE_STATUS = {"image_too_large": 413, "image_in_progress": 429}
 CODES = {404: "not_found", 411: "length_required"}
 # What the same request, sent again, may well do.
 WORTH_RETRYING = (429, 500, 502, 503, 504)
@@ -85,7 +86,7 @@ def on_refusal(error: Exception) -> ResponseReturnValue:
 def described(error: Exception) -> tuple[int, str, str]:
     """Give status, code and detail of a refusal, and log what an operator has to know of it."""
     if isinstance(error, ImageRefused):
-        return (413 if error.code == "image_too_large" else 422), error.code, ""
+        return IMAGE_STATUS.get(error.code, 422), error.code, error.detail
     if isinstance(error, StoreUnavailable):
         current_app.logger.error("images: %s", error)
         return (413, "image_not_taken", "") if isinstance(error, StoreRefuses) else (503, "image_not_stored", "")
@@ -129,7 +130,7 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
         response = make_response(render_template("agents/login.html", form=form, error=values["sentence"]), status)
     else:
         response = make_response(render_template("shared/error.html", **values), status)
-    if status == 503:
+    if status in (429, 503):
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app
+from flask import current_app, request
+from werkzeug.datastructures import FileStorage
 
+from . import auth
 from .database import Conflict, Invalid, NotFound, call
 from .forms import message_id, uploaded_image
+from .images import notices
 from .images.pipeline import store_upload
 from .images.stores import ImageStore
+from .images.turns import line_of
 
 
 def post(function: str, message: str, **arguments: Any) -> dict[str, Any]:
@@ -22,7 +26,7 @@ def post(function: str, message: str, **arguments: Any) -> dict[str, Any]:
     store: ImageStore = current_app.extensions["images"]
     client_message_id = message_id()
     upload = uploaded_image()
-    image = store_upload(upload, store) if upload is not None else None
+    image = _stored(upload, store, arguments.get("visitor")) if upload is not None else None
     try:
         answer: dict[str, Any] = call(
             function, client_message_id=client_message_id, message=message, image=image, **arguments
@@ -35,3 +39,11 @@ def post(function: str, message: str, **arguments: Any) -> dict[str, Any]:
     if image is not None and answer["duplicate"] and answer["image_key"] != image["key"]:
         store.delete(image["key"])
     return answer
+
+
+def _stored(upload: FileStorage, store: ImageStore, visitor: str | None) -> dict[str, Any]:
+    # Who has logged in shares a turn with nobody, whatever network they are in.
+    owner = visitor or auth.agent_token_hash()
+    image = store_upload(upload, store, owner, line_of(request.remote_addr or "") if visitor else owner)
+    notices.say(image.pop("notice", None))
+    return image
