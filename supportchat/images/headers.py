@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 from .redraw.limits import MOST_COEFFICIENT_BYTES, MOST_PIXELS
 from .refused import ImageRefused
 
-MOST_SEGMENTS = 2000  # of a JPEG, before the one that holds its size
+MOST_STEPS = 20_000  # through a JPEG, before the segment that holds its size
 MOST_BOXES_BYTES = 256 * 1024  # of HEIC and AVIF: where the boxes are that describe the picture
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
@@ -34,7 +35,7 @@ def check_header(file: IO[bytes], kind: str) -> Header:
     file.seek(0)
     try:
         header = READERS[kind](file)
-    except (struct.error, ValueError, IndexError) as error:
+    except (struct.error, ArithmeticError, ValueError, IndexError) as error:
         raise unreadable(kind) from error
     if not header.width or not header.height:
         raise unreadable(kind)
@@ -76,35 +77,35 @@ def _webp(file: IO[bytes]) -> Header:
 
 def _jpeg(file: IO[bytes]) -> Header:
     file.seek(2)
-    for _ in range(MOST_SEGMENTS):
-        marker = _next_marker(file)
+    steps = itertools.repeat(None, MOST_STEPS)
+    while True:
+        marker = _next_marker(file, steps)
         if marker in ALONE:
             continue
         [length] = struct.unpack(">H", file.read(2))
         if marker in FRAMES:
             return _frame(file.read(length - 2), marker in PROGRESSIVE)
         file.seek(max(length - 2, 0), io.SEEK_CUR)
-    raise ValueError("no frame")
 
 
-def _next_marker(file: IO[bytes]) -> int:
-    # Writers may fill up between segments, and some leave bytes there that belong to none; so do decoders' readers.
-    skipped = file.read(1)
-    for _ in range(MOST_SEGMENTS):
+def _next_marker(file: IO[bytes], steps: Iterator[None]) -> int:
+    # Writers may fill up between segments, and some leave bytes there that belong to none.
+    before = b""
+    for _ in steps:
         byte = file.read(1)
         if not byte:
             break
-        if skipped == b"\xff" and byte not in (b"\0", b"\xff"):
+        if before == b"\xff" and byte not in (b"\0", b"\xff"):
             return byte[0]
-        skipped = byte
+        before = byte
     raise ValueError("no marker")
 
 
 def _frame(segment: bytes, is_progressive: bool) -> Header:
     height, width, components = struct.unpack(">xHHB", segment[:6])
+    factors = [divmod(segment[7 + 3 * n], 16) for n in range(components)]
     if not is_progressive:
         return Header(width, height)
-    factors = [divmod(segment[7 + 3 * n], 16) for n in range(components)]
     most_across, most_down = (max(values) for values in zip(*factors, strict=True))
     share = sum(across * down for across, down in factors) / (most_across * most_down)
     return Header(width, height, int(width * height * share * 2))

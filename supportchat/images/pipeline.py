@@ -23,7 +23,7 @@ from .refused import ImageRefused
 from .stores import ImageStore, StoreUnavailable
 from .turns import Turns
 
-DRAWN_WITHIN = 12.0  # seconds, the wait for a turn included; the store has its own limit
+DRAWN_WITHIN = 20.0  # seconds, the wait for a turn included; the store has its own limit
 PROGRAM = Path(__file__).parent
 
 _turns = Turns()
@@ -44,12 +44,12 @@ def store_upload(upload: FileStorage, store: ImageStore, owner: str, line: str) 
     try:
         with _turns.alone(owner), _nameless_file() as source, _nameless_file() as target:
             kind, digest = _received(upload, source)
-            check_header(source, kind)
+            with _opened(source, "rb") as content:
+                check_header(content, kind)
             with _turns.place(line, ends - time.monotonic()):
                 image = _redrawn(kind, source, target, ends - time.monotonic())
             image |= {"key": new_key(), "bytes": os.fstat(target.fileno()).st_size, "digest": digest}
-            target.seek(0)
-            with os.fdopen(os.dup(target.fileno()), "rb") as content:
+            with _opened(target, "rb") as content:
                 store.put(image["key"], content, image["content_type"])
             return image
     except OSError as error:
@@ -63,26 +63,32 @@ def new_key() -> str:
 
 def _nameless_file() -> IO[bytes]:
     # It is gone with the process that holds it, however that ends, and who draws needs no right to any folder.
-    return tempfile.TemporaryFile(prefix="supportchat-")
+    return tempfile.TemporaryFile(prefix="supportchat-", buffering=0)
+
+
+def _opened(file: IO[bytes], mode: str) -> Any:
+    # What is read ahead, or not yet written, must be nobody's when the other program goes on.
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return os.fdopen(os.dup(file.fileno()), mode)
 
 
 def _received(upload: FileStorage, source: IO[bytes]) -> tuple[str, str]:
     head = upload.stream.read(HEAD_BYTES)
     kind = kind_of(head)
     digest, size = hashlib.sha256(head), len(head)
-    source.write(head)
-    while chunk := upload.stream.read(65536):
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise ImageRefused("image_too_large")
-        digest.update(chunk)
-        source.write(chunk)
-    source.flush()
+    with _opened(source, "wb") as file:
+        file.write(head)
+        while chunk := upload.stream.read(65536):
+            size += len(chunk)
+            if size > MOST_BYTES:
+                raise ImageRefused("image_too_large")
+            digest.update(chunk)
+            file.write(chunk)
     return kind, digest.hexdigest()
 
 
 def _redrawn(kind: str, source: IO[bytes], target: IO[bytes], seconds: float) -> dict[str, Any]:
-    os.lseek(source.fileno(), 0, os.SEEK_SET)  # where the other program goes on; `seek` moves in its buffer, perhaps
+    os.lseek(source.fileno(), 0, os.SEEK_SET)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "redraw", kind, str(target.fileno())],

@@ -13,7 +13,6 @@ from .limits import CPU_SECONDS, MEMORY, MOST_OUTPUT
 FIRST_USER = 61184
 USERS = 4000
 NOBODY = 65534
-NICENESS = 5  # text goes first
 
 
 def confine(with_threads: bool) -> None:
@@ -30,7 +29,6 @@ def confine(with_threads: bool) -> None:
     if not with_threads:
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(NICENESS)
 
 
 def stop_being_root() -> None:
