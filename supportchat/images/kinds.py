@@ -17,6 +17,15 @@ class Kind(NamedTuple):
     signature: bytes
 
 
+SENTENCES_OF_PAGE = {
+    "unknown": "image_unknown_type",
+    "empty": "image_empty",
+    "tooLarge": "image_too_large",
+    "notReadable": "image_not_opened",
+    "oneOnly": "image_one_only",
+    "notHere": "image_not_here",
+    "notInNotes": "image_not_in_notes",
+}
 HEAD_BYTES = 64
 TAKEN = tuple(MOST_PIXELS)
 ACCEPTED = "image/png,image/jpeg,image/webp,image/gif,image/heic,image/heif,image/avif,.heic,.heif,.avif"
@@ -85,15 +94,9 @@ def rules_for_page() -> dict[str, Any]:
     return {
         "mostBytes": MOST_BYTES,
         "headBytes": HEAD_BYTES,
-        "kinds": [[kind.offset, list(kind.signature), _problem(kind.name)] for kind in KINDS],
-        "unknown": sentence("image_unknown_type"),
-        "empty": sentence("image_empty"),
-        "tooLarge": sentence("image_too_large"),
-        "oneOnly": sentence("image_one_only"),
-        "notHere": sentence("image_not_here"),
-        "notInNotes": sentence("image_not_in_notes"),
+        "kinds": [[kind.offset, kind.signature.hex(), kind.name] for kind in KINDS],
+        "problems": {
+            kind.name: sentence(refusal_of(kind.name), kind.name) for kind in KINDS if kind.name not in TAKEN
+        },
+        **{name: sentence(code) for name, code in SENTENCES_OF_PAGE.items()},
     }
-
-
-def _problem(name: str) -> str:
-    return "" if name in TAKEN else sentence(refusal_of(name), name)

@@ -141,9 +141,11 @@ def test_what_phones_and_programs_save_is_named(tmp_path: Path, content: bytes, 
 
 
 def test_the_page_knows_the_same_kinds_and_sentences() -> None:
-    kinds = {bytes(signature): problem for _, signature, problem in rules_for_page()["kinds"]}
-    assert kinds[b"\xff\xd8\xff"] == kinds[b"ftypheic"] == ""
-    assert "TIFF" in kinds[b"II*\0"]
+    rules = rules_for_page()
+    names = {signature: name for _, signature, name in rules["kinds"]}
+    assert (names["ffd8ff"], names[b"ftypheic".hex()], names[b"II*\0".hex()]) == ("JPEG", "HEIC", "TIFF")
+    assert set(rules["problems"]) == set(names.values()) - {"JPEG", "PNG", "GIF", "WEBP", "HEIC", "AVIF"}
+    assert "TIFF" in rules["problems"]["TIFF"]
 
 
 def test_a_picture_that_takes_too_long_to_decode_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
