@@ -5,8 +5,9 @@ const dialog = document.querySelector("[data-lightbox]");
 const view = dialog.querySelector("[data-lightbox-view]");
 const picture = dialog.querySelector("[data-lightbox-picture]");
 const button = dialog.querySelector("[data-lightbox-zoom]");
-// How much longer than the window a picture is that is scrolled instead of shown whole.
-const LONG = 2;
+// What is longer than this is scrolled along instead of shown whole.
+const TALL = 2.5;
+const WIDE = 4;
 
 const isClose = () => dialog.dataset.zoom === "close";
 
@@ -27,8 +28,8 @@ function open(link) {
 }
 
 picture.addEventListener("load", () => {
-  const ratio = (picture.naturalHeight * view.clientWidth) / (picture.naturalWidth * view.clientHeight);
-  dialog.dataset.shape = ratio > LONG ? "tall" : ratio < 1 / LONG ? "wide" : "";
+  const { naturalWidth: width, naturalHeight: height } = picture;
+  dialog.dataset.shape = height > TALL * width ? "tall" : width > WIDE * height ? "wide" : "";
   view.scrollTo(0, 0);
 });
 
