@@ -95,8 +95,6 @@ def rules_for_page() -> dict[str, Any]:
         "mostBytes": MOST_BYTES,
         "headBytes": HEAD_BYTES,
         "kinds": [[kind.offset, kind.signature.hex(), kind.name] for kind in KINDS],
-        "problems": {
-            kind.name: sentence(refusal_of(kind.name), kind.name) for kind in KINDS if kind.name not in TAKEN
-        },
+        "problems": {kind.name: sentence(refusal_of(kind.name), kind.name) for kind in KINDS if kind.name not in TAKEN},
         **{name: sentence(code) for name, code in SENTENCES_OF_PAGE.items()},
     }
