@@ -12,6 +12,7 @@ from .bodies import DeskRequest
 from .chat import routes as chat_routes
 from .config import ROOT, Config
 from .fragments import Fragments
+from .images import notices
 from .realtime.hub import Hub
 from .realtime.sockets import SERVER_OPTIONS
 from .status import routes as status_routes
@@ -51,6 +52,7 @@ def create_app(config: Config | None = None) -> Flask:
     filters.init_app(app)
     errors.init_app(app)
     limits.init_app(app)
+    notices.init_app(app)
     CSRFProtect(app)
 
     for routes in (chat_routes, agent_routes, ticket_routes, status_routes):

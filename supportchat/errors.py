@@ -17,7 +17,7 @@ from .bodies import is_form_taken
 from .database import Conflict, DatabaseError, Invalid, NotFound, TooFast, Unavailable
 from .forms import LoginForm
 from .fragments import events_header
-from .images.pipeline import ImageRefused
+from .images.refused import ImageRefused
 from .images.stores import StoreRefuses, StoreUnavailable
 from .refusals import log_refusal
 from .sentences import SENTENCES, in_words, sentence
@@ -26,6 +26,7 @@ REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
 STATUS: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Invalid: 422}
 CODES = {404: "not_found", 408: "body_too_slow"}
 OWN_WORDS = ("body_too_large", "text_too_large")
+IMAGE_STATUS = {"image_too_large": 413, "image_in_progress": 429}
 # What the same request, sent again, may well do.
 WORTH_RETRYING = (408, 429, 500, 502, 503, 504)
 RETRY_SECONDS = 2
@@ -82,7 +83,7 @@ def on_refusal(error: Exception) -> ResponseReturnValue:
 def described(error: Exception) -> tuple[int, str, str]:
     """Give status, code and detail of a refusal, and log what an operator has to know of it."""
     if isinstance(error, ImageRefused):
-        return (413 if error.code == "image_too_large" else 422), error.code, ""
+        return IMAGE_STATUS.get(error.code, 422), error.code, error.detail
     if isinstance(error, StoreUnavailable):
         current_app.logger.error("images: %s", error)
         return (413, "image_not_taken", "") if isinstance(error, StoreRefuses) else (503, "image_not_stored", "")
@@ -138,7 +139,7 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
         response = make_response(render_template("agents/login.html", form=form, error=values["sentence"]), status)
     else:
         response = make_response(render_template("shared/error.html", **values), status)
-    if status == 503:
+    if status in (429, 503):
         response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 

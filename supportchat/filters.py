@@ -9,6 +9,8 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from . import auth
+from .images.boxes import picture_box
+from .images.kinds import ACCEPTED, rules_for_page
 from .links import linkified
 from .names import called
 
@@ -29,6 +31,9 @@ def init_app(app: Flask) -> None:
     for function in (initials, first_name, clock, with_local_times, duration, reason, kept_view, linkified, lines):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["is_agents_browser"] = is_agents_browser
+    app.jinja_env.globals["picture_box"] = picture_box
+    app.jinja_env.globals["picture_rules"] = rules_for_page()
+    app.jinja_env.globals["accepted_pictures"] = ACCEPTED
 
 
 def initials(name: str | None) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from flask import current_app
+from werkzeug.datastructures import FileStorage
 
-from . import limits
+from . import auth, limits
 from .database import Conflict, Invalid, NotFound, TooFast, call
 from .forms import message_id, uploaded_image
+from .images import notices
 from .images.pipeline import store_upload
 from .images.stores import ImageStore, StoreUnavailable
 
@@ -16,18 +18,18 @@ from .images.stores import ImageStore, StoreUnavailable
 def post(function: str, message: str, whose: str, **arguments: Any) -> dict[str, Any]:
     """Store the picture of the form, if there is one, then call a function that stores its message.
 
-    :param whose: who sends it, for the limit of pictures; '' for somebody of whom only the address is known.
-
     The message exists only once its picture does. When the call is refused, or has stored this message before with
     another copy of the picture, this copy goes again. After anything else it may have been stored: the sweep of orphans
     knows better, later.
+
+    :param whose: who sends it, for the limit of pictures; '' for somebody of whom only the address is known.
     """
     store: ImageStore = current_app.extensions["images"]
     client_message_id = message_id()
     upload = uploaded_image()
     if upload is not None:
         limits.check("pictures", whose)
-    image = store_upload(upload, store) if upload is not None else None
+    image = _stored(upload, store, arguments.get("visitor")) if upload is not None else None
     try:
         answer: dict[str, Any] = call(
             function, client_message_id=client_message_id, message=message, image=image, **arguments
@@ -48,3 +50,11 @@ def _delete(key: str, store: ImageStore) -> None:
         store.delete(key)
     except (StoreUnavailable, OSError) as error:
         current_app.logger.warning("images: %s was not needed and could not be deleted: %s", key, error)
+
+
+def _stored(upload: FileStorage, store: ImageStore, visitor: str | None) -> dict[str, Any]:
+    # Who has logged in shares a turn with nobody, whatever network they are in.
+    owner = visitor or auth.agent_token_hash()
+    image = store_upload(upload, store, owner, limits.address() if visitor else owner)
+    notices.say(image.pop("notice", None))
+    return image

@@ -13,11 +13,24 @@ SENTENCES = {
     "cookies_refused": "Your browser has not kept our cookie. Allow cookies for this page, and send it once more.",
     # Pictures
     "image_empty": "This file is empty. Choose another picture.",
-    "image_unknown_type": "This is not a picture that we can show. Choose a PNG, JPEG, WebP or GIF file.",
+    "image_unknown_type": "This is not a picture that we can show. Choose a PNG, JPEG, WebP, GIF or HEIC file.",
+    "image_other_kind": "We cannot show {detail} files. Save it as PNG or JPEG, or send a screenshot of it.",
+    "image_is_video": "This is a video, and only pictures can be sent here. Send a screenshot of what matters in it.",
+    "image_is_document": "This is a {detail} file, and only pictures can be sent here. Send a screenshot of it.",
+    "image_heic_unreadable": (
+        "This {detail} picture cannot be read. Send a screenshot of it instead. An iPhone takes JPEG photos with"
+        " Settings > Camera > Formats > Most Compatible."
+    ),
     "image_too_large": "This picture is larger than 10 MB. Choose a smaller one.",
     "image_too_many_pixels": "This picture has too many pixels. Make it smaller and try again.",
     "image_unreadable": "This picture is damaged and cannot be read. Choose another one.",
-    "animation_too_long": "This animation is too long. Choose a shorter one, or a still picture.",
+    "image_in_progress": "Another picture of yours is still being sent. Try again in a moment.",
+    "image_not_opened": "This file cannot be opened on your device. Choose another one.",
+    "image_one_only": "One picture per message, so only one was added. Send the others after it.",
+    "image_not_here": "Pictures can be added only where you write a message. Nothing was added.",
+    "image_not_in_notes": "Notes take no pictures. Switch to Reply to send one.",
+    "animation_first_frame": "This animation was too long, so only its first frame was kept.",
+    "image_cut_off": "The end of this picture was missing, so a part of it may be gray.",
     "image_not_taken": "Our storage takes smaller pictures only. Choose another one, or send the text without it.",
     "image_not_stored": "The picture could not be stored just now. Try again in a moment, or send the text without it.",
     # Tickets

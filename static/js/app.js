@@ -8,6 +8,7 @@ import "./behaviours/composer.js";
 import "./behaviours/counter.js";
 import "./behaviours/started.js";
 import "./behaviours/pictures.js";
+import "./behaviours/dropping.js";
 import "./behaviours/unsent.js";
 import "./behaviours/sending.js";
 import "./behaviours/strangers.js";

@@ -6,51 +6,50 @@ import hashlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from gevent.lock import BoundedSemaphore
 from werkzeug.datastructures import FileStorage
 
-from ..config import ROOT
+from .headers import check_header, unreadable
+from .kinds import HEAD_BYTES, kind_of
+from .redraw.limits import MOST_BYTES
+from .refused import ImageRefused
 from .stores import ImageStore, StoreUnavailable
+from .turns import Turns
 
-MOST_BYTES = 10 * 1024 * 1024
-REDRAW_SECONDS = 15
-WAIT_SECONDS = 10  # for a slot to draw in
-# The first bytes of what is taken; a name and a declared type prove nothing.
-MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+DRAWN_WITHIN = 20.0  # seconds, the wait for a turn included; the store has its own limit
+PROGRAM = Path(__file__).parent
 
-_redraws = BoundedSemaphore(2)
+_turns = Turns()
 
 
-class ImageRefused(Exception):
-    """The file is not taken. `code` says why."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-def store_upload(upload: FileStorage, store: ImageStore) -> dict[str, Any]:
+def store_upload(upload: FileStorage, store: ImageStore, owner: str, line: str) -> dict[str, Any]:
     """Check an uploaded picture, draw it anew and store it.
 
-    Gives what `post_message` takes as `image`: key, content_type, width, height, bytes, and the SHA-256 of what was
-    uploaded as digest, by which a repeated attempt is known.
+    Returns what `post_message` takes as `image`: key, content_type, width, height, bytes, and the SHA-256 of what was
+    uploaded as digest, by which a repeated attempt is known; and notice, a code, if there is something to say about it.
 
-    :raise ImageRefused: when it is not a picture that we take.
+    :param owner: the visitor, or the agent's login, of whom one picture is worked on at a time.
+    :param line: with whom they share a turn, see `Turns.place`.
+    :raise ImageRefused: when it is not a picture that we take, or not now.
     :raise StoreUnavailable: when it cannot be stored now.
     """
+    ends = time.monotonic() + DRAWN_WITHIN
     try:
-        with tempfile.TemporaryDirectory(prefix="supportchat-") as folder:
-            source, target = Path(folder) / "source", Path(folder) / "target"
-            digest = _received(upload, source)
-            image = _redrawn(source, target)
-            image |= {"key": new_key(), "bytes": target.stat().st_size, "digest": digest}
-            with target.open("rb") as content:
+        with _turns.alone(owner), _nameless_file() as source, _nameless_file() as target:
+            kind, digest = _received(upload, source)
+            with _opened(source, "rb") as content:
+                check_header(content, kind)
+            with _turns.place(line, ends - time.monotonic()):
+                image = _redrawn(kind, source, target, ends - time.monotonic())
+            image |= {"key": new_key(), "bytes": os.fstat(target.fileno()).st_size, "digest": digest}
+            with _opened(target, "rb") as content:
                 store.put(image["key"], content, image["content_type"])
             return image
     except OSError as error:
@@ -58,18 +57,26 @@ def store_upload(upload: FileStorage, store: ImageStore) -> dict[str, Any]:
 
 
 def new_key() -> str:
-    """Give a name for a stored object that nobody can guess: 256 random bits."""
+    """Return a name for a stored object that nobody can guess: 256 random bits."""
     return secrets.token_hex(32)
 
 
-def _received(upload: FileStorage, source: Path) -> str:
-    head = upload.stream.read(16)
-    if not head:
-        raise ImageRefused("image_empty")
-    if not head.startswith(MAGIC) and not (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        raise ImageRefused("image_unknown_type")
+def _nameless_file() -> IO[bytes]:
+    # It is gone with the process that holds it, however that ends, and who draws needs no right to any folder.
+    return tempfile.TemporaryFile(prefix="supportchat-", buffering=0)
+
+
+def _opened(file: IO[bytes], mode: str) -> Any:
+    # What is read ahead, or not yet written, must be nobody's when the other program goes on.
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return os.fdopen(os.dup(file.fileno()), mode)
+
+
+def _received(upload: FileStorage, source: IO[bytes]) -> tuple[str, str]:
+    head = upload.stream.read(HEAD_BYTES)
+    kind = kind_of(head)
     digest, size = hashlib.sha256(head), len(head)
-    with source.open("wb") as file:
+    with _opened(source, "wb") as file:
         file.write(head)
         while chunk := upload.stream.read(65536):
             size += len(chunk)
@@ -77,33 +84,38 @@ def _received(upload: FileStorage, source: Path) -> str:
                 raise ImageRefused("image_too_large")
             digest.update(chunk)
             file.write(chunk)
-    return digest.hexdigest()
+    return kind, digest.hexdigest()
 
 
-def _redrawn(source: Path, target: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "supportchat.images.redraw", str(source), str(target)]
-    if not _redraws.acquire(timeout=WAIT_SECONDS):
-        raise StoreUnavailable("too many pictures wait to be drawn")
+def _redrawn(kind: str, source: IO[bytes], target: IO[bytes], seconds: float) -> dict[str, Any]:
+    os.lseek(source.fileno(), 0, os.SEEK_SET)
     try:
         done = subprocess.run(
-            command,
-            cwd=ROOT,
+            [sys.executable, "-m", "redraw", kind, str(target.fileno())],
+            cwd=PROGRAM,  # from where it is a package of its own: importing ours would take four times as long
             env={"PATH": os.environ.get("PATH", "")},
-            stdin=subprocess.DEVNULL,
+            stdin=source,
             capture_output=True,
-            timeout=REDRAW_SECONDS,
+            pass_fds=(target.fileno(),),
+            timeout=max(seconds, 0.01),
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         # Not the picture's fault: a hostile one runs into the limit of CPU time long before.
         raise StoreUnavailable("the machine is too busy to draw a picture") from error
-    finally:
-        _redraws.release()
+    return _answer(kind, done)
+
+
+def _answer(kind: str, done: subprocess.CompletedProcess[bytes]) -> dict[str, Any]:
+    if done.returncode == -signal.SIGXCPU:
+        raise ImageRefused("image_too_many_pixels")
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
-        # Killed by one of its limits, or by a fault of the decoder.
-        raise ImageRefused("image_unreadable") from error
+        # Killed by another one of its limits, or by a fault of the decoder.
+        raise unreadable(kind) from error
+    if "fault" in answer:
+        raise StoreUnavailable(answer["fault"])
     if "error" in answer:
-        raise ImageRefused(answer["error"])
+        raise unreadable(kind) if answer["error"] == "image_unreadable" else ImageRefused(answer["error"])
     return answer

@@ -16,11 +16,11 @@ import httpx
 from storage3.exceptions import StorageApiError
 
 from ..project import Places, Project
-from .pipeline import MOST_BYTES
+from .redraw.limits import MOST_BYTES
 from .stores import KEY, StoreRefuses, StoreUnavailable
 
 BUCKET = "chat-images"
-CALL_SECONDS = 7.0  # the wait for a place included: who sends a picture is answered within 10
+CALL_SECONDS = 7.0  # the wait for a place included
 # Of the store's own: one that hangs must not keep text from being sent.
 PLACES = 12
 PLACE_SECONDS = 2.0

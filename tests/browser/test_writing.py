@@ -158,7 +158,7 @@ def test_an_error_at_the_start_leads_to_the_message_and_moves_nothing(vera: Cust
 
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
-    [("a.pdf", b"%PDF-1.7", "not a picture"), ("a.png", b"x" * 10_485_761, "larger than 10 MB")],
+    [("a.pdf", b"%PDF-1.7", "This is a PDF file"), ("a.png", b"x" * 10_485_761, "larger than 10 MB")],
 )
 def test_a_file_that_cannot_be_taken_is_refused_before_it_is_sent(
     started: Customer, tmp_path: Path, name: str, content: bytes, problem: str

@@ -201,7 +201,7 @@ def redrawing(desk: Desk) -> list[psutil.Process]:
     found = []
     for worker in desk.workers:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if any("supportchat.images.redraw" in child.cmdline() for child in worker.children()):
+            if any("redraw" in child.cmdline() for child in worker.children()):
                 found.append(worker)
     return found
 

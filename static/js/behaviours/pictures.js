@@ -1,22 +1,22 @@
-// A picture for the message: chosen, pasted or dropped, checked here first, and sent with a bar that shows how far.
+// A picture for the message: checked here first, and sent with a bar that shows how far.
 import { formOf, keyOf, placeOfError, textOf } from "../lib/forms.js";
 import { lineOf } from "../lib/outbox.js";
+import { problemOf, refusal, rules } from "../lib/picture_rules.js";
 import { keptPicture } from "../lib/pictures.js";
 import { upload } from "../lib/upload.js";
-
-const TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"];
-const MOST_BYTES = 10 * 1024 * 1024;
 
 // What was chosen in a form that the page may not show just now.
 const chosen = new Map();
 
 const inputOf = (form) => form.querySelector("[data-picture-input]");
 
+export const isShown = (element) => element.getClientRects().length > 0;
+
 // The form that a picture goes to: the one that is worked in, else the one that can be seen.
-function formFor(element) {
+export function formFor(element) {
   const near = element.closest?.("form");
-  if (near && inputOf(near)) return near;
-  return [...document.querySelectorAll("form[data-form]")].find((form) => inputOf(form) && form.checkVisibility());
+  const forms = [near, ...document.querySelectorAll("form[data-form]")];
+  return forms.find((form) => form && inputOf(form) && isShown(form));
 }
 
 function choose(form, file) {
@@ -32,13 +32,11 @@ function show(form, id = "") {
   const [file] = input.files;
   const preview = form.querySelector("[data-preview]");
   const picture = preview.querySelector("[data-preview-picture]");
-  const problem = file && problemOf(file);
-  if (!file || problem) {
+  if (!file) {
     chosen.delete(keyOf(form));
-    input.value = "";
     preview.hidden = true;
     showFile(picture, null);
-    return problem;
+    return;
   }
   if (!id) chosen.set(keyOf(form), file);
   showFile(picture, file);
@@ -51,6 +49,7 @@ function showFile(picture, file) {
   if (picture.file === file && picture.src) return;
   if (picture.address) URL.revokeObjectURL(picture.address);
   picture.file = file;
+  picture.hidden = false;
   picture.address = file ? URL.createObjectURL(file) : "";
   if (file) picture.src = picture.address;
   else picture.removeAttribute("src");
@@ -63,23 +62,37 @@ function showProgress(form) {
   progress.hidden = !(line.isBusy && form.pictureOf && form.pictureOf === line.first?.id);
 }
 
+// A picture that this browser cannot show, or that is damaged, is named only.
+document.addEventListener(
+  "error",
+  ({ target }) => {
+    if (target.matches?.("[data-preview-picture]")) target.hidden = true;
+  },
+  true,
+);
+
 // Shows what somebody has just chosen, or why it cannot be taken.
-function take(form) {
-  const problem = show(form);
+async function take(form) {
+  show(form);
   placeOfError(form).replaceChildren();
-  if (problem) placeOfError(form).append(refusal(form, problem));
+  const [file] = inputOf(form).files;
+  const problem = file && (await problemOf(file));
+  if (!problem || inputOf(form).files[0] !== file || form.pictureOf) return;
+  clear(form);
+  say(form, problem);
 }
 
-function refusal(form, problem) {
-  const copy = form.querySelector("[data-when=refused]").content.cloneNode(true);
-  copy.querySelector("span").textContent = problem;
-  return copy;
+function say(form, sentence) {
+  placeOfError(form).replaceChildren(refusal(sentence));
 }
 
-function problemOf(file) {
-  if (!TYPES.includes(file.type))
-    return "This is not a picture that we can show. Choose a PNG, JPEG, WebP or GIF file.";
-  if (file.size > MOST_BYTES) return "This picture is larger than 10 MB. Choose a smaller one.";
+// Takes a file that was pasted or dropped: of several the first one that is a picture.
+export async function addPictures(form, files) {
+  const problems = files.length > 1 ? await Promise.all(files.map(problemOf)) : [];
+  const first = problems.indexOf("");
+  choose(form, files[Math.max(first, 0)]);
+  await take(form);
+  if (first >= 0) say(form, rules.oneOnly);
 }
 
 function clear(form) {
@@ -99,42 +112,6 @@ document.addEventListener("click", (event) => {
   clear(form);
   if (id) form.dispatchEvent(new CustomEvent("picture:taken_back", { bubbles: true, detail: { id } }));
   textOf(form).focus();
-});
-
-document.addEventListener("paste", (event) => {
-  const file = [...(event.clipboardData?.files ?? [])].find((candidate) => candidate.type.startsWith("image/"));
-  if (!file) return;
-  event.preventDefault(); // the browser would leave the page and open the file
-  const form = formFor(event.target);
-  if (!form) return;
-  choose(form, file);
-  take(form);
-});
-
-for (const name of ["dragenter", "dragover"]) {
-  document.addEventListener(name, (event) => {
-    const zone = event.target.closest?.("[data-drop-zone]");
-    if (!zone || !event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    zone.setAttribute("data-dropping", "");
-  });
-}
-
-document.addEventListener("dragleave", (event) => {
-  const zone = event.target.closest?.("[data-drop-zone]");
-  if (zone && !zone.contains(event.relatedTarget)) zone.removeAttribute("data-dropping");
-});
-
-document.addEventListener("drop", (event) => {
-  const zone = event.target.closest?.("[data-drop-zone]");
-  if (!zone) return;
-  zone.removeAttribute("data-dropping");
-  const [file] = event.dataTransfer?.files ?? [];
-  const form = file && formFor(event.target);
-  if (!form) return;
-  event.preventDefault();
-  choose(form, file);
-  take(form);
 });
 
 // Pictures and messages

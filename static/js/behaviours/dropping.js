@@ -1,0 +1,66 @@
+// A picture that is pasted or dropped goes to the form that takes one. No file that is dropped replaces the page.
+import { formWith, placeOfError } from "../lib/forms.js";
+import { refusal, rules } from "../lib/picture_rules.js";
+import { addPictures, formFor, isShown } from "./pictures.js";
+
+const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+
+document.addEventListener("paste", (event) => {
+  const files = [...(event.clipboardData?.files ?? [])];
+  if (!files.length || isText(event.clipboardData, files)) return;
+  event.preventDefault();
+  add(event.target, files);
+});
+
+// Word, Excel and browsers put a picture of it beside a text. A text that only names the picture is none.
+function isText(clipboard, files) {
+  const text = clipboard.getData("text/plain").trim();
+  const lines = text.split(/\s*\n\s*/);
+  const names = files.map((file) => file.name);
+  if (!text || lines.every((line) => names.some((name) => line.endsWith(name)))) return false;
+  const html = clipboard.getData("text/html");
+  return !(/<img/i.test(html) && !html.replace(/<[^>]*>/g, "").trim());
+}
+
+function add(element, files) {
+  const form = formFor(element);
+  if (form) addPictures(form, files);
+  else say(element);
+}
+
+// Where no picture is taken just now: at the form that takes none, or in the corner of the page.
+function say(element) {
+  const forms = [formWith(element), ...document.querySelectorAll("form[data-form]")];
+  const form = forms.find((candidate) => candidate && isShown(candidate));
+  const place = form ? placeOfError(form) : document.getElementById("notice");
+  place.replaceChildren(refusal(form ? rules.notInNotes : rules.notHere));
+}
+
+// Dropping
+
+for (const name of ["dragenter", "dragover"]) {
+  document.addEventListener(name, (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    mark(formFor(event.target)?.closest("[data-drop-zone]"));
+  });
+}
+
+function mark(zone) {
+  for (const other of document.querySelectorAll("[data-dropping]")) {
+    if (other !== zone) other.removeAttribute("data-dropping");
+  }
+  zone?.setAttribute("data-dropping", "");
+}
+
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) mark(null); // out of the window
+});
+
+document.addEventListener("drop", (event) => {
+  mark(null);
+  if (!hasFiles(event)) return;
+  event.preventDefault();
+  const files = [...event.dataTransfer.files];
+  if (files.length) add(event.target, files);
+});
