@@ -75,9 +75,35 @@ def test_the_queue_has_views_with_counts(desk: Browser) -> None:
     assert "Vera Lindt" in fragment(desk, "/tickets?view=nonsense")
 
 
-def test_close_and_reopen(desk: Browser) -> None:
-    assert "Reopen" in desk.post("/tickets/1001/closure", htmx=True).get_data(as_text=True)
-    assert "Close" in desk.delete("/tickets/1001/closure", htmx=True).get_data(as_text=True)
+def test_after_a_closing_the_page_goes_on_with_who_has_waited_longest_and_offers_a_way_back(
+    web: Web, desk: Browser, rows: Any
+) -> None:
+    web.customer("And me", customer_name="Nils")
+    web.customer("Me first", customer_name="Ole")
+    rows("update tickets set awaiting_since = now() - interval '1 hour' where number = 1003")
+    answer = desk.post("/tickets/1001/closure", htmx=True)
+    assert (answer.headers["HX-Retarget"], answer.headers["HX-Push-Url"]) == ("#ticket", "/agent?ticket=1003")
+    assert "Me first" in answer.text
+    assert "Closed #1001." in answer.text
+    back = desk.delete("/tickets/1001/closure?show=", htmx=True)
+    assert (back.headers["HX-Retarget"], back.headers["HX-Push-Url"]) == ("#ticket", "/agent?ticket=1001")
+    assert "Help me" in back.text
+    assert rows("select status from tickets where number = 1001") == [("open",)]
+
+
+def test_when_the_last_one_is_closed_the_page_says_so(desk: Browser) -> None:
+    answer = desk.post("/tickets/1001/closure", htmx=True)
+    assert "All caught up" in answer.text
+    assert answer.headers["HX-Push-Url"] == "/agent"
+    assert "Close" in desk.delete("/tickets/1001/closure", htmx=True).text
+
+
+def test_who_undoes_a_closing_too_late_is_told_without_the_ticket(web: Web, desk: Browser) -> None:
+    desk.post("/tickets/1001/closure", htmx=True)
+    web.agent("bob").delete("/tickets/1001/closure", htmx=True)
+    answer = desk.delete("/tickets/1001/closure?show=", htmx=True)
+    assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#notice")
+    assert "hx-partial" not in answer.text
 
 
 def test_return_to_the_queue_and_claim(desk: Browser, rows: Any) -> None:
