@@ -45,7 +45,7 @@ def _lost(states: list[Row], agent: Row) -> str | None:
 
 
 def _is(person: Row | None, agent: Row) -> bool:
-    return bool(person) and person.get("id") == agent["id"]
+    return bool((person or {}).get("id") == agent["id"])
 
 
 def _name(person: Row | None, otherwise: str = "An agent") -> str:

@@ -95,7 +95,7 @@ def test_either_side_ends_the_chat_and_a_message_opens_it_again(alice: Agent, ve
     vera.sees("Chat ended")
     vera.write("One more thing")
     alice.sees("One more thing")
-    alice.sees("answered by you")
+    alice.sees("Assigned to you")
     vera.page.on("dialog", lambda dialog: dialog.accept())
     vera.page.get_by_role("button", name="End chat").click()
     alice.sees("The customer ended the chat")

@@ -112,7 +112,7 @@ def test_assignment_says_who_could_take_a_chat(checks: Any, alice: Agent) -> Non
 def test_assignment_warns_when_nobody_could(checks: Any) -> None:
     check = checks("Assignment")
     assert check.state == "warn"
-    assert "No agent has the desk open." in check.text
+    assert "No agents online." in check.text
 
 
 def test_assignment_fails_when_a_ticket_waits_although_somebody_has_room(
@@ -177,13 +177,13 @@ def test_machines_learn_whether_it_lives_and_can_serve(web: Web, rows: Any) -> N
 
 def test_who_has_an_answer_does_not_wait_for_one(web: Web, cast: Cast, alice: Agent, rows: Any) -> None:
     admin = web.agent("carol")
-    assert "nobody waits" in admin.get("/status").text
+    assert "no one is waiting" in admin.get("/status").text
     answered, waiting = cast.visitor(), cast.visitor()
     answered.start()
     alice.reply(answered.chat["number"])
     alice.call("unassign_ticket", number=answered.chat["number"])
     rows("update tickets set created_at = now() - interval '3 hours'")
-    assert "all are answered" in admin.get("/status").text
+    assert "all have been answered" in admin.get("/status").text
     alice.call("set_availability", availability="away")
     waiting.start()
     rows("update tickets set awaiting_since = now() - interval '5 minutes' where awaiting_since is not null")
@@ -203,11 +203,11 @@ def test_a_processs_sockets_are_counted_until_it_goes(database: Database) -> Non
     [
         ("ok ok", 0, "All is well"),
         ("ok ok", 1, "All is well"),  # it is given to somebody the next moment
-        ("ok warn", 0, "Everything works, one thing to know"),
-        ("warn warn", 0, "Everything works, some things to know"),
-        ("ok warn", 1, "A customer waits for somebody"),
-        ("ok warn", 112, "112 customers wait for somebody"),
-        ("warn fail", 112, "One thing needs you"),
+        ("ok warn", 0, "Everything works, with 1 warning"),
+        ("warn warn", 0, "Everything works, with 2 warnings"),
+        ("ok warn", 1, "1 customer is waiting"),
+        ("ok warn", 112, "112 customers are waiting"),
+        ("warn fail", 112, "1 problem needs attention"),
     ],
 )
 def test_the_headline_says_what_is_broken_or_who_waits(states: str, waiting: int, sentence: str) -> None:

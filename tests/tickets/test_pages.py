@@ -63,7 +63,7 @@ def test_who_has_taken_over_more_than_is_given_reads_why(web: Web, vera: Browser
     assert "2 of 3 tickets" in web.agent("alice").get("/agent").get_data(as_text=True)
     rows("update agents set max_tickets = 1")
     page = web.agent("alice").get("/agent").get_data(as_text=True)
-    assert "2 tickets, and no new ones before there are fewer than 1" in page
+    assert "2 of 1 tickets, no new ones for now" in page
 
 
 def test_an_agent_who_is_lost_is_led_to_the_desk(web: Web) -> None:

@@ -25,7 +25,7 @@ def fragment(browser: Browser, path: str) -> str:
 
 def test_the_desk_shows_queue_conversation_and_customer(desk: Browser) -> None:
     page = desk.get("/agent?ticket=1001").get_data(as_text=True)
-    for part in ("Vera Lindt", "Help me", "+49 30 901820", "The chat page", "Mine", "Unassigned", "All"):
+    for part in ("Vera Lindt", "Help me", "+49 30 901820", "Chat page", "Mine", "Unassigned", "All"):
         assert part in page
 
 
@@ -56,7 +56,7 @@ def test_a_note_is_marked_as_one(desk: Browser) -> None:
     html = desk.post("/tickets/1001/notes", htmx=True, message="Careful").get_data(as_text=True)
     assert "message--note" in html
     assert "only colleagues see this" in html
-    assert "note by" in html  # in the history
+    assert "Note by" in html  # in the history
 
 
 @pytest.mark.parametrize("resource", ["messages", "notes"])
@@ -71,7 +71,7 @@ def test_bad_input_is_answered_in_its_form(desk: Browser, resource: str, text: s
 
 def test_the_queue_has_views_with_counts(desk: Browser) -> None:
     assert "Vera Lindt" in fragment(desk, "/tickets?view=mine")
-    assert "Nobody waits." in fragment(desk, "/tickets?view=unassigned")
+    assert "No one is waiting" in fragment(desk, "/tickets?view=unassigned")
     assert "Vera Lindt" in fragment(desk, "/tickets?view=nonsense")
 
 
@@ -108,7 +108,7 @@ def test_who_undoes_a_closing_too_late_is_told_without_the_ticket(web: Web, desk
 
 def test_return_to_the_queue_and_claim(desk: Browser, rows: Any) -> None:
     html = desk.delete("/tickets/1001/assignment", htmx=True).get_data(as_text=True)
-    assert "Nobody answers this customer yet." in html
+    assert "Claim" in html
     desk.post("/tickets/1001/assignment", htmx=True, expected="")
     assert rows("select status from tickets") == [("open",)]
 
@@ -118,7 +118,7 @@ def test_the_loser_of_a_claim_is_told_who_won_and_sees_the_ticket_as_it_is(web: 
     html = answer.get_data(as_text=True)
     assert answer.status_code == 409
     assert answer.headers["HX-Retarget"] == "#notice"
-    assert "Alice Kern was faster" in html
+    assert "Alice Kern already took this ticket" in html
     assert '<hx-partial hx-target="#ticket-header-1001"' in html
 
 
@@ -134,7 +134,7 @@ def test_a_refusal_stays_one_when_the_ticket_cannot_be_read(web: Web, desk: Brow
     database.call = fail
     answer = bob.post("/tickets/1001/assignment", htmx=True, expected="")
     assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#notice")
-    assert "Alice Kern was faster" in answer.get_data(as_text=True)
+    assert "Alice Kern already took this ticket" in answer.get_data(as_text=True)
 
 
 def test_hand_over_to_a_colleague(web: Web, desk: Browser, alice: Agent, bob: Agent, rows: Any) -> None:
@@ -145,7 +145,7 @@ def test_hand_over_to_a_colleague(web: Web, desk: Browser, alice: Agent, bob: Ag
 
 def test_a_colleague_has_to_take_over_before_a_reply(web: Web, desk: Browser) -> None:
     bob = web.agent("bob")
-    assert "answers this customer" in fragment(bob, "/tickets/1001")
+    assert "Take over from Alice Kern?" in fragment(bob, "/tickets/1001")
     assert bob.post("/tickets/1001/messages", htmx=True, message="Mine!").status_code == 409
 
 
@@ -163,4 +163,4 @@ def test_availability_is_a_switch(desk: Browser, rows: Any) -> None:
 def test_the_queue_says_why_tickets_wait(web: Web, desk: Browser) -> None:
     desk.post("/agent/availability", availability="away")
     web.customer("And I?")
-    assert "1 waits" in " ".join(fragment(desk, "/tickets?view=unassigned").split())
+    assert "1 waiting · no agents online" in " ".join(fragment(desk, "/tickets?view=unassigned").split())
