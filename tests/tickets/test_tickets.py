@@ -163,4 +163,4 @@ def test_availability_is_a_switch(desk: Browser, rows: Any) -> None:
 def test_the_queue_says_why_tickets_wait(web: Web, desk: Browser) -> None:
     desk.post("/agent/availability", availability="away")
     web.customer("And I?")
-    assert "1 waiting · no agents online" in " ".join(fragment(desk, "/tickets?view=unassigned").split())
+    assert "1 waiting · the only online agent is away" in " ".join(fragment(desk, "/tickets?view=unassigned").split())

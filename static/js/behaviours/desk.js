@@ -102,7 +102,7 @@ function keepFocus(ctx) {
 
 // Somebody has opened another ticket while this one was being closed: that one stays.
 function keepChoice({ ctx, tasks }) {
-  const closed = ctx.request.method === "POST" && ctx.request.action.match(/\/tickets\/(\d+)\/closure$/);
+  const closed = ctx.request?.method === "POST" && ctx.request.action.match(/\/tickets\/(\d+)\/closure$/);
   if (!closed || closed[1] === openTicket()) return;
   delete ctx.hx.pushurl;
   tasks.splice(0, tasks.length, ...tasks.filter(({ target }) => target?.id === "toast"));
