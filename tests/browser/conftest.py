@@ -178,6 +178,11 @@ class Agent(Window):
         box.fill(text)
         box.press("Enter")
 
+    def take_over(self) -> None:
+        """Take a ticket from a colleague, and say yes when the page asks."""
+        self.page.locator("#claim").get_by_role("button", name="Take").click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Take over").click()
+
     def press(self, name: str) -> None:
         """Press a button of the ticket."""
         self.page.get_by_role("button", name=name, exact=True).click()

@@ -118,12 +118,68 @@ def test_a_ticket_is_handed_over_to_a_colleague(alice: Agent, vera: Customer, wi
     expect(bob.row()).to_be_visible()
 
 
+def test_after_a_closing_the_next_one_opens_and_the_way_back_stands_for_five_seconds(
+    alice: Agent, vera: Customer, windows: Opener, rows: Any
+) -> None:
+    vera.start("One")
+    windows(Customer).start("Two")
+    windows(Customer).start("Three")
+    rows("update tickets set awaiting_since = now() - interval '2 hours' where number = 1003")
+    alice.open(1001)
+    alice.press("Close")
+    expect(alice.page.locator("#messages-1003")).to_be_visible()
+    expect(alice.box).to_be_focused()
+    expect(alice.page).to_have_url(re.compile(r"/agent\?ticket=1003$"))
+    undo = alice.page.get_by_role("status").get_by_role("button", name="Undo")
+    undo.focus()
+    undo.press("Enter")
+    expect(alice.page.locator("#messages-1001")).to_be_visible()
+    expect(undo).to_have_count(0)
+    vera.sees("The chat is open again.")
+    alice.press("Close")
+    expect(undo).to_be_visible()
+    expect(undo).to_have_count(0, timeout=15 * SECOND)
+    expect(alice.page.locator("#messages-1003")).to_be_visible()
+
+
+def test_who_loses_a_ticket_in_the_middle_of_a_sentence_keeps_it(alice: Agent, bob: Agent, vera: Customer) -> None:
+    vera.start("Hello", name="Vera Lindt")
+    alice.open()
+    bob.page.locator("#view-all").click()
+    bob.open()
+    alice.box.press_sequentially("I will send you a new sens")
+    bob.page.get_by_role("button", name="Take over").click()
+    question = bob.page.get_by_role("dialog", name="Take over from Alice Kern?")
+    expect(question).to_contain_text("Vera Lindt (#1001) is Alice’s ticket.")
+    question.get_by_role("button", name="Cancel").click()
+    expect(alice.box).to_have_value("I will send you a new sens")
+    bob.take_over()
+    expect(alice.page.locator("#claim")).to_contain_text("Bob took over this ticket. Your text is kept.")
+    kept = alice.page.get_by_label("Your unsent reply")
+    expect(kept).to_have_value("I will send you a new sens")
+    expect(kept).to_be_focused()
+    expect(alice.page.locator("[data-queue-news]")).to_contain_text("Bob took over this ticket.")
+    alice.take_over()
+    expect(alice.box).to_have_value("I will send you a new sens")
+    expect(alice.box).to_be_focused()
+    vera.page.on("dialog", lambda dialog: dialog.accept())
+    vera.page.get_by_role("button", name="End chat").click()
+    expect(alice.page.locator("#claim")).to_contain_text("The customer ended this chat.")
+    expect(kept).to_be_focused()
+    alice.press("Add as note")
+    expect(alice.page.locator(".message--note .bubble")).to_have_text("I will send you a new sens")
+    alice.page.locator(".mode", has_text="Reply").click()
+    expect(kept).to_be_hidden()
+
+
 def test_who_is_away_gets_no_new_ticket_and_the_first_when_available_again(alice: Agent, vera: Customer) -> None:
     alice.switch.click()
     expect(alice.switch).not_to_be_checked()
     alice.sees("Away")
     vera.start("Anybody?")
     vera.sees("First in line")
+    expect(alice.page).to_have_title("(1) Support desk")
+    expect(alice.page.locator("[data-rail-count]")).to_have_text("1")
     alice.switch.click()
     expect(alice.row()).to_be_visible()
     vera.sees("You are now talking to Alice.")
@@ -201,14 +257,24 @@ def test_the_way_back_on_a_phone_leads_to_the_view_that_one_came_from(
 ) -> None:
     alice: Agent = windows(Agent, viewport={"width": 390, "height": 800}).come()
     rows("update agents set availability = 'away'")
+    rows(
+        "with new as (insert into user_sessions (customer_name) select 'c' || n from generate_series(1, 20) n"
+        " returning session_id) insert into tickets (session_id) select session_id from new"
+    )
     vera.start("Hello")
     alice.page.locator("#view-unassigned").click()
-    alice.open()
+    alice.row(1010).scroll_into_view_if_needed()
+    place = alice.page.locator("#queue").evaluate("queue => queue.scrollTop")
+    assert place > 0
+    alice.open(1010)
+    alice.page.get_by_role("link", name="Back to the queue").click()
+    expect(alice.row(1010)).to_be_in_viewport()
+    alice.open(1021)
     for _ in range(2):
         alice.page.get_by_role("link", name="Back to the queue").click()
-        expect(alice.row()).to_be_visible()
+        expect(alice.row(1021)).to_be_visible()
         expect(alice.page.locator("#view-unassigned")).to_have_attribute("aria-current", "true")
-        alice.open()
+        alice.open(1021)
         alice.page.reload()
 
 
@@ -328,6 +394,8 @@ def test_a_press_that_never_reached_the_desk_is_said(alice: Agent, vera: Custome
     alice.page.route("**/closure", lambda route: route.abort())
     alice.press("Close")
     alice.sees("The desk could not be reached. Try again in a moment.")
+    alice.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(alice.page.locator("#notice")).to_be_empty()
     alice.page.unroute_all()
     alice.press("Close")
     vera.sees("Alice ended the chat.")
@@ -458,8 +526,15 @@ def test_the_focus_stays_where_one_acts(alice: Agent, vera: Customer, rows: Any)
     title = alice.page.locator("[data-ticket-title]")
     alice.page.reload()
     alice.is_live()
-    alice.page.locator("summary", has_text="Hand over").press("Enter")
-    alice.page.get_by_role("button", name="Return to the queue").press("Enter")
+    menu, back = alice.page.locator("summary", has_text="Hand over"), alice.page.get_by_text("Return to the queue")
+    menu.press("Enter")
+    menu.press("ArrowDown")  # the colleagues are offline
+    expect(back).to_be_focused()
+    back.press("Tab")
+    expect(back).to_be_hidden()
+    menu.press("ArrowUp")
+    expect(back).to_be_focused()
+    back.press("Enter")
     expect(alice.page.get_by_role("button", name="Claim")).to_be_visible()
     expect(title).to_be_focused()
 
