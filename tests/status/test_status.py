@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from supportchat.database import Database
 from supportchat.images.stores import FileStore
 from supportchat.status.checks import Check, Checks
 from supportchat.status.routes import headline
+from supportchat.status.since import FirstSeen
 from tests.cast import Agent, Cast, new_id
 from tests.web import Web
 
@@ -196,6 +199,28 @@ def test_a_processs_sockets_are_counted_until_it_goes(database: Database) -> Non
     assert database.call("desk_figures")["sockets"] == 7
     database.call("forget_process", process_id=process)
     assert database.call("desk_figures")["sockets"] == 0
+
+
+def test_since_when_a_check_fails_is_said_once_it_has_been_seen_for_a_while_and_forgotten_when_it_passes() -> None:
+    seen, start = FirstSeen(), datetime(2026, 11, 26, 9, 12, tzinfo=UTC)
+
+    def since(state: str, minutes: int) -> str:
+        check = Check("Database", "tickets", state, "")
+        seen.note([check], start + timedelta(minutes=minutes))
+        return check.since
+
+    assert since("fail", 0) == ""
+    assert since("fail", 5) == "2026-11-26T09:12:00+00:00"
+    assert since("warn", 302) == "2026-11-26T09:12:00+00:00"
+    assert since("ok", 303) == since("fail", 304) == ""
+
+
+def test_a_problem_stands_first_with_its_script_folded(web: Web, rows: Any) -> None:
+    rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
+    page = web.agent("carol").get("/status").text
+    places = [page.index(word) for word in ("attention", "Copy script", "Show the script", "Waiting now")]
+    assert places == sorted(places)
+    assert re.search(r"<details[^>]*>\s*<summary>\s*<svg.*?Show the script", page, re.DOTALL)
 
 
 @pytest.mark.parametrize(
