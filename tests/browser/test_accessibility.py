@@ -14,7 +14,9 @@ from tests.browser.conftest import Agent, Customer, Opener
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 760}, "has_touch": True, "is_mobile": True}
-TARGETS = "a, button, summary, textarea, input:not([type=hidden], .visually-hidden), label:is(.button, .mode)"
+TARGETS = (
+    "a:not(.skip-link), button, summary, textarea, input:not([type=hidden], .visually-hidden), label:is(.button, .mode)"
+)
 
 pytestmark = pytest.mark.page
 
