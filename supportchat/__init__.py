@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 from flask_wtf import CSRFProtect
+from jinja2 import ChainableUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import assets, auth, cli, errors, filters, limits, modes, security
@@ -38,7 +39,8 @@ def create_app(config: Config | None = None) -> Flask:
 
     app.url_map.merge_slashes = False  # it redirects to an address made from the request's Host
 
-    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    # What a row of an older version lacks (who closed it, who had it before) is left out, and stops no page.
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": ChainableUndefined}
 
     database, events, images = modes.open_mode(config)
     app.extensions["database"] = database

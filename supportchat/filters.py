@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import zlib
 from datetime import datetime
+from typing import Any
 
 from flask import Flask
 from markupsafe import Markup, escape
@@ -15,20 +17,36 @@ from .links import linkified
 from .names import called
 
 REASONS = {
-    "least_loaded": "least loaded",
+    "least_loaded": "fewest open tickets",
     "knows_customer": "knows the customer",
-    "no_agents": "there are no agents",
-    "nobody_here": "nobody was here",
-    "everybody_away": "everybody was away",
-    "everybody_full": "everybody was full",
-    "given_back": "returned to the queue, and nobody else has room",
-    "about_to_be_assigned": "somebody has room",
+    "no_agents": "there are no agents yet",
+    "nobody_here": "no agents online",
+    "everybody_away": "all agents are away",
+    "everybody_full": "all agents are at their limit",
+    "given_back": "returned to the queue, no one else has room",
+    "about_to_be_assigned": "an agent has room",
 }
 
 
 def init_app(app: Flask) -> None:
     """Give the filters to every template."""
-    for function in (initials, first_name, clock, with_local_times, duration, reason, kept_view, linkified, lines):
+    for function in (
+        initials,
+        first_name,
+        full_name,
+        customer_name,
+        hue,
+        clock,
+        with_local_times,
+        duration,
+        reason,
+        taken,
+        capacity,
+        why_unassigned,
+        kept_view,
+        linkified,
+        lines,
+    ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["is_agents_browser"] = is_agents_browser
     app.jinja_env.globals["picture_box"] = picture_box
@@ -43,14 +61,29 @@ def initials(name: str | None) -> str:
     return "".join(letters).upper() or "?"
 
 
-def first_name(name: str) -> str:
-    """Return what to call somebody by."""
-    return called(name)
+def first_name(name: str | None, otherwise: str = "an agent") -> str:
+    """Return what to call somebody by, and another word for a name that is not known."""
+    return called(name) if name else otherwise
 
 
-def clock(moment: str) -> str:
+def full_name(name: str | None, otherwise: str = "an agent") -> str:
+    """Return a name, or another word for one that is not known."""
+    return name or otherwise
+
+
+def customer_name(name: str | None, number: int) -> str:
+    """Return what a customer is called: by their name, or else by the number of the ticket."""
+    return name or f"Visitor {number}"
+
+
+def hue(identity: str | None) -> int:
+    """Return which of the eight colours of an avatar belongs to somebody, the same on every page."""
+    return zlib.crc32(str(identity or "").encode()) % 8
+
+
+def clock(moment: str | None) -> str:
     """Write the time of an ISO 8601 moment, in UTC. Scripts write the reader's own time over it."""
-    return datetime.fromisoformat(moment).strftime("%H:%M UTC")
+    return datetime.fromisoformat(moment).strftime("%H:%M UTC") if moment else ""
 
 
 def with_local_times(text: str) -> Markup:
@@ -87,6 +120,37 @@ def is_agents_browser() -> bool:
     return bool(auth.agent_token_hash())
 
 
-def reason(code: str) -> str:
+def reason(code: str | None) -> str:
     """Write why a ticket was given to somebody, or to nobody."""
-    return REASONS.get(code, code.replace("_", " "))
+    return REASONS.get(code, code.replace("_", " ")) if code else ""
+
+
+def taken(load: int, most: int) -> str:
+    """Write how many tickets an agent has of those that they take, also when it is more than that."""
+    return f"{load} of {most} tickets" + (", no new ones for now" if load > most else "")
+
+
+def why_unassigned(figures: dict[str, Any]) -> str:
+    """Write why nobody takes the tickets that wait: the figures of `unassigned_reason`."""
+    match figures["code"]:
+        case "everybody_away":
+            return f"{_all_of(figures['here'], figures['agents'], 'online')} away"
+        case "everybody_full":
+            at_limit = "at the limit" if figures["available"] == 1 else "at their limit"
+            return f"{_all_of(figures['available'], figures['agents'], 'available')} {at_limit}"
+    return reason(figures["code"])
+
+
+def _all_of(count: int, agents: int, which: str) -> str:
+    noun = "agent" if count == agents else f"{which} agent"
+    return f"the only {noun} is" if count == 1 else f"{'both' if count == 2 else f'all {count}'} {noun}s are"
+
+
+def capacity(figures: dict[str, Any]) -> str:
+    """Write how many agents take new tickets, and how much room they have: the figures of `unassigned_reason`."""
+    available = f"{figures['available']} of {figures['agents']} agent{'' if figures['agents'] == 1 else 's'} available"
+    if figures["code"] == "everybody_full":
+        return f"{available}, at {'the' if figures['available'] == 1 else 'their'} limit"
+    # Somebody may have taken over more than they are given, while another one has room.
+    has_sum = figures["places"] > 0 and figures["load"] <= figures["places"]
+    return available + (f", {figures['load']} of {figures['places']} places taken" if has_sum else "")

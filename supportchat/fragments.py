@@ -92,7 +92,7 @@ class Fragments:
 
     def typing_frame(self, audience: str, state: Row, agent: Row | None) -> str:
         """Give the frame that shows to one side that the other is typing; the page takes it away by itself."""
-        html = self._render("shared/_typing.html", audience=audience, agent=agent, customer_name=state["customer_name"])
+        html = self._render("shared/_typing.html", audience=audience, agent=agent, state=state)
         return content_frame(html, f"#typing-{state['number']}", "innerHTML")
 
     def state_header(self, audience: str, state: Row, epoch: str | None, has_more: bool = False) -> str:

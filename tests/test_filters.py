@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from supportchat.filters import duration, first_name, initials
+from supportchat.filters import capacity, customer_name, duration, first_name, hue, initials, taken, why_unassigned
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_nobody_is_called_by_a_title_an_article_or_a_comma(name: str, called: st
 
 @pytest.mark.parametrize(
     ("name", "first", "letters"),
-    [("Alice Kern", "Alice", "AK"), (" Bob", "Bob", "B"), ("", "", "?"), (" ", " ", "?")],
+    [("Alice Kern", "Alice", "AK"), (" Bob", "Bob", "B"), ("", "an agent", "?"), (" ", " ", "?")],
 )
 def test_any_name_can_be_written(name: str, first: str, letters: str) -> None:
     assert (first_name(name), initials(name)) == (first, letters)
@@ -65,3 +67,61 @@ def test_any_name_can_be_written(name: str, first: str, letters: str) -> None:
 )
 def test_a_duration_is_rounded_into_the_unit_that_it_reaches(seconds: float | None, written: str) -> None:
     assert duration(seconds) == written
+
+
+def test_customers_without_a_name_can_be_told_apart() -> None:
+    assert [customer_name(None, 1001), customer_name("", 1002), customer_name("Vera", 1003)] == [
+        "Visitor 1001",
+        "Visitor 1002",
+        "Vera",
+    ]
+
+
+def test_a_person_has_one_of_eight_colours_and_keeps_it() -> None:
+    colours = {hue(f"person {number}") for number in range(100)}
+    assert colours == set(range(8))
+    assert hue("person 1") == hue("person 1")
+    assert hue(None) in colours
+
+
+def figures(code: str = "about_to_be_assigned", **values: int) -> dict[str, Any]:
+    """Figures as `unassigned_reason` gives them."""
+    return {"agents": 3, "here": 0, "available": 0, "load": 0, "places": 0, **values, "code": code}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (figures("no_agents", agents=0), "there are no agents yet"),
+        (figures("nobody_here"), "no agents online"),
+        (figures("everybody_away", here=1), "the only online agent is away"),
+        (figures("everybody_away", agents=2, here=2), "both agents are away"),
+        (figures("everybody_full", available=1), "the only available agent is at the limit"),
+        (figures("everybody_full", available=2, load=11, places=10), "both available agents are at their limit"),
+        (figures("everybody_full", available=3, load=9, places=9), "all 3 agents are at their limit"),
+    ],
+)
+def test_why_nobody_takes_a_ticket_is_told_in_words(values: dict[str, Any], sentence: str) -> None:
+    assert why_unassigned(values) == sentence
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (figures(available=1, load=2, places=3), "1 of 3 agents available, 2 of 3 places taken"),
+        (figures(available=2, load=11, places=10), "2 of 3 agents available"),  # one of them still has room
+        (figures("everybody_full", available=2, load=11, places=10), "2 of 3 agents available, at their limit"),
+        (figures("everybody_full", available=1, agents=1, load=6, places=5), "1 of 1 agent available, at the limit"),
+        (figures("nobody_here"), "0 of 3 agents available"),
+    ],
+)
+def test_no_figure_says_that_more_places_are_taken_than_there_are(values: dict[str, Any], sentence: str) -> None:
+    assert capacity(values) == sentence
+
+
+def test_who_has_more_than_they_take_gets_no_new_ones() -> None:
+    assert [taken(2, 3), taken(3, 3), taken(6, 5)] == [
+        "2 of 3 tickets",
+        "3 of 3 tickets",
+        "6 of 5 tickets, no new ones for now",
+    ]

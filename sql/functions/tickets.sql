@@ -249,8 +249,10 @@ as $$
     from public.user_sessions s where s.session_id = p_ticket.session_id
 $$;
 
--- The queue of an agent: counts of each view, the rows of one ('mine', 'unassigned' or 'all'), and for 'all' the
--- tickets closed last, a third as many. Unassigned rows stand as they are handed out, the others newest message first.
+-- The queue of an agent: counts of each view and of unread messages in the agent's own tickets, the rows of one view
+-- ('mine', 'unassigned' or 'all'), and the tickets closed last: for 'all' a third as many, for 'mine' the agent's last
+-- five. Who has waited longest for an answer comes first, then the latest activity; unassigned rows stand as they are
+-- handed out.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -262,35 +264,52 @@ as $$
             select jsonb_build_object(
                 'mine', count(*) filter (where assigned_agent_id = p_agent_id),
                 'unassigned', count(*) filter (where status = 'waiting'),
-                'all', count(*)
+                'all', count(*),
+                -- Up to 100 in each ticket: the page says "many" long before.
+                'unread', coalesce(sum(
+                    (select count(*) from (
+                        select from public.chat_messages m
+                        where m.session_id = t.session_id and m.sender = 'user' and m.seq > coalesce((
+                            select r.read_seq from public.ticket_reads r
+                            where r.agent_id = p_agent_id and r.session_id = t.session_id
+                        ), 0)
+                        limit 100
+                    ) as unread)
+                ) filter (where assigned_agent_id = p_agent_id), 0)
             )
-            from public.tickets where status <> 'closed'
+            from public.tickets t where status <> 'closed'
         ),
         'rows', (
-            select coalesce(jsonb_agg(row_json order by place, row_json -> 'last' ->> 'created_at' desc), '[]')
+            select coalesce(jsonb_agg(public.queue_row_json(chosen.ticket, p_agent_id) order by chosen.place), '[]')
             from (
-                select
-                    public.queue_row_json(t, p_agent_id) as row_json,
-                    -- The order of drain_queue.
-                    case when p_view = 'unassigned' then row(coalesce(t.awaiting_since, 'infinity'), t.number) end as place
+                select t as ticket, row_number() over (
+                    order by
+                        t.awaiting_since nulls last,
+                        case when p_view = 'unassigned' then t.number end, -- the order of drain_queue
+                        t.updated_at desc, t.number
+                ) as place
                 from public.tickets t
+                -- An older version may have left tickets without a conversation: there is nothing to show of them.
+                join public.user_sessions s on s.session_id = t.session_id
                 where t.status <> 'closed' and case p_view
                     when 'mine' then t.assigned_agent_id = p_agent_id
                     when 'unassigned' then t.status = 'waiting'
                     else true
                 end
-                order by place, t.updated_at desc
+                order by place
                 limit p_limit
             ) as chosen
         ),
         'closed', (
-            select coalesce(jsonb_agg(public.queue_row_json(t, p_agent_id) order by t.closed_at desc), '[]')
+            select coalesce(
+                jsonb_agg(public.queue_row_json(t, p_agent_id) order by t.closed_at desc nulls last, t.number desc), '[]'
+            )
             from (
                 select c.* from public.tickets c
-                -- An older version may have left tickets without a conversation: there is nothing to show of them.
                 join public.user_sessions s on s.session_id = c.session_id
-                where p_view = 'all' and c.status = 'closed'
-                order by c.updated_at desc limit p_limit / 3
+                where c.status = 'closed' and (p_view = 'all' or p_view = 'mine' and c.assigned_agent_id = p_agent_id)
+                order by c.updated_at desc
+                limit case p_view when 'all' then p_limit / 3 else 5 end
             ) as t
         ),
         'reason', case when p_view <> 'mine' then public.unassigned_reason() end
@@ -601,7 +620,7 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', '7808029346ef');
+select public.record_script('functions/tickets.sql', 'c1facdfb6b86');
 
 notify pgrst, 'reload schema';
 

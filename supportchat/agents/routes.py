@@ -79,7 +79,7 @@ def switch_availability() -> ResponseReturnValue:
     """Say whether new tickets may come."""
     agent = call("set_availability", agent_id=g.agent["id"], availability=request.form.get("availability", "")[:32])
     if not request.headers.get("HX-Request"):
-        return redirect(url_for("agents.desk"), 303)
+        return redirect(auth.safe_next(request.form.get("next", "")), 303)
     return render_template("agents/_availability.html", agent=agent)
 
 

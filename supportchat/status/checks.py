@@ -15,19 +15,13 @@ from gevent.event import Event
 
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
 from ..database.migrations import SCRIPTS, checksums, describe_orphans, script_text
+from ..filters import capacity, why_unassigned
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
 from ..realtime.hub import Hub
 
 PING_SECONDS = 2.0
 NAMES_TAKEN = "Something else has the names that supportchat needs."
-REASONS = {
-    "no_agents": "There are no agents yet.",
-    "nobody_here": "No agent has the desk open.",
-    "everybody_away": "Everybody who is here is set to away.",
-    "everybody_full": "Everybody who is available has as many tickets as they take.",
-    "about_to_be_assigned": "Somebody has room.",
-}
 
 
 @dataclass
@@ -42,6 +36,7 @@ class Check:
     script: str = ""
     milliseconds: float = 0.0
     details: list[str] = field(default_factory=list)
+    since: str = ""  # the ISO 8601 moment at which this process first saw it fail, once that is a while ago
 
     @property
     def script_text(self) -> str:
@@ -179,7 +174,7 @@ class Checks:
             numbers = ", ".join(f"#{number}" for number in stuck[:5])
             return (
                 "fail",
-                f"{numbers} wait although somebody has room.",
+                f"{numbers} {'is' if len(stuck) == 1 else 'are'} waiting although an agent has room.",
                 "Restart the server; if it stays, look at its log.",
                 "",
             )
@@ -192,15 +187,16 @@ class Checks:
                 "",
             )
         reason = figures["reason"]
-        text = "{available} of {agents} agents available, {load} of {places} places taken".format(**reason)
+        text = capacity(reason)
         if reason["code"] == "about_to_be_assigned":
             return "ok", text, "", ""
-        mend = "New chats wait until somebody opens /agent and is available."
+        mend = "New chats wait until an agent opens /agent and is available."
         if reason["code"] == "no_agents":
-            mend = "Make one: flask --app wsgi create-agent"
+            mend = "Create one: flask --app wsgi create-agent"
         elif reason["code"] == "everybody_full":
-            mend = "New chats wait until a ticket is closed, or somebody else opens /agent."
-        return "warn", f"{REASONS[reason['code']]} {text}.", mend, ""
+            mend = "New chats wait until a ticket is closed, or another agent opens /agent."
+        why = why_unassigned(reason)
+        return "warn", f"{why[0].upper()}{why[1:]}.", mend, ""
 
 
 def _problems(found: dict[str, Any]) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from ..config import current_config
 from ..database import FUNCTIONS, DatabaseError, Unavailable, call
 from .checks import Check, Checks
 from .proxy import check_proxy
+from .since import FirstSeen
 
 bp = Blueprint("status", __name__)
 
@@ -61,6 +62,7 @@ def _report() -> dict[str, Any]:
     app = current_app
     checks = Checks(app.extensions["database"], app.extensions["images"], app.extensions["hub"]).run()
     checks.append(check_proxy(current_config(), request.headers))
+    app.extensions.setdefault("first_seen", FirstSeen()).note(checks)
     figures = _or_none("desk_figures")
     return {
         "checks": checks,
@@ -77,11 +79,11 @@ def headline(checks: list[Check], waiting: int) -> tuple[str, str]:
     failing = [check for check in checks if check.state == "fail"]
     warnings = [check for check in checks if check.state == "warn"]
     if failing:
-        return "fail", "One thing needs you" if len(failing) == 1 else f"{len(failing)} things need you"
+        return "fail", "1 problem needs attention" if len(failing) == 1 else f"{len(failing)} problems need attention"
     if warnings and waiting:
-        return "warn", "A customer waits for somebody" if waiting == 1 else f"{waiting} customers wait for somebody"
+        return "warn", "1 customer is waiting" if waiting == 1 else f"{waiting} customers are waiting"
     if warnings:
-        return "warn", f"Everything works, {'one thing' if len(warnings) == 1 else 'some things'} to know"
+        return "warn", f"Everything works, with {len(warnings)} warning{'' if len(warnings) == 1 else 's'}"
     return "ok", "All is well"
 
 

@@ -9,6 +9,7 @@ from flask import g, request, url_for
 from ..batches import is_cut
 from ..database import call
 from ..forms import new_message_id, whole_number
+from .changes import said_of
 
 VIEWS = ("mine", "unassigned", "all")
 PAGE = 50
@@ -27,7 +28,30 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
     view = view if view in VIEWS else "mine"
     limit = min(max(whole_number("rows"), ROWS), MOST_ROWS)
     queue = call("list_tickets", agent_id=g.agent["id"], view=view, limit=limit)
-    return {"queue": queue, "view": view, "limit": limit, "selected": request.args.get("ticket", "")}
+    return {
+        "queue": queue,
+        "groups": groups_of(queue),
+        "view": view,
+        "limit": limit,
+        "selected": request.args.get("ticket", ""),
+    }
+
+
+def groups_of(queue: dict[str, Any]) -> list[tuple[str, str, list[Ticket]]]:
+    """Return the rows of a queue as the page shows them: groups of name, heading and rows, without empty ones."""
+    groups = [
+        ("reply", "Needs a reply", [row for row in queue["rows"] if row["awaiting_since"]]),
+        ("customer", "Waiting for the customer", [row for row in queue["rows"] if not row["awaiting_since"]]),
+        ("closed", "Recently closed", queue["closed"]),
+    ]
+    return [group for group in groups if group[2]]
+
+
+def next_ticket() -> tuple[int | None, dict[str, int]]:
+    """Return the number of the agent's own ticket that has waited longest for a reply, if any does, and the counts."""
+    queue = call("list_tickets", agent_id=g.agent["id"], view="mine", limit=1)
+    waiting = [row["number"] for row in queue["rows"] if row["awaiting_since"]]
+    return (waiting[0] if waiting else None), queue["counts"]
 
 
 def ticket_for(number: int) -> Ticket:
@@ -57,6 +81,7 @@ def ticket_values(number: int) -> dict[str, Any]:
         "reply_id": new_message_id(),
         "note_id": new_message_id(),
         "agent": g.agent,
+        "said": said_of(ticket, g.agent),
         **earlier_links(number),
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from urllib.parse import parse_qs, urlsplit
 
 from flask import Blueprint, current_app, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -20,7 +21,17 @@ from ..forms import message_id, message_text, new_message_id, uuid_of, whole_num
 from ..fragments import Fragments, joined, partial
 from ..images.serving import serve_image
 from ..realtime.hub import Hub
-from .pages import EARLIER_BATCHES, PAGE, Ticket, earlier_links, queue_values, ticket_for, ticket_values, timeline
+from .pages import (
+    EARLIER_BATCHES,
+    PAGE,
+    Ticket,
+    earlier_links,
+    next_ticket,
+    queue_values,
+    ticket_for,
+    ticket_values,
+    timeline,
+)
 
 bp = Blueprint("tickets", __name__, url_prefix="/tickets")
 
@@ -45,9 +56,7 @@ def show(number: int) -> ResponseReturnValue:
     """Show a ticket: its conversation, and the customer beside it."""
     if not _from_htmx():
         return redirect(url_for("agents.desk", ticket=number), 303)
-    values = ticket_values(number)
-    customer = render_template("tickets/_customer.html", **values)
-    return joined(render_template("tickets/_ticket.html", **values), partial(customer, "#customer"))
+    return _whole_ticket(number)
 
 
 @bp.get("/<int(max=999999999):number>/changes")
@@ -142,17 +151,26 @@ def unassign(number: int) -> ResponseReturnValue:
 @bp.post("/<int(max=999999999):number>/closure")
 @for_agents
 def close(number: int) -> ResponseReturnValue:
-    """Close a ticket and end its chat."""
+    """Close a ticket and end its chat. The page goes on with the one that has waited longest, and offers a way back."""
     call("close_ticket", agent_id=g.agent["id"], number=number)
-    return _after_action(number)
+    if not _from_htmx():
+        return _to_desk(number)
+    following, counts = next_ticket()
+    if following:
+        pane = _whole_ticket(following)
+    else:
+        pane = joined(render_template("tickets/_nothing_chosen.html", caught_up=counts), partial("", "#customer"))
+    return _in_pane(joined(pane, partial(render_template("tickets/_toast.html", number=number), "#toast")), following)
 
 
 @bp.delete("/<int(max=999999999):number>/closure")
 @bp.post("/<int(max=999999999):number>/closure/delete", endpoint="reopen_by_form")
 @for_agents
 def reopen(number: int) -> ResponseReturnValue:
-    """Open a closed ticket again, for oneself."""
+    """Open a closed ticket again, for oneself. With `show` the page turns to it."""
     call("reopen_ticket", agent_id=g.agent["id"], number=number)
+    if _from_htmx() and "show" in request.args:
+        return _in_pane(joined(_whole_ticket(number), partial("", "#toast")), number)
     return _after_action(number)
 
 
@@ -193,7 +211,8 @@ def on_conflict(error: Conflict) -> ResponseReturnValue:
     """Tell the loser of a race who was first, and show the ticket as it is now."""
     response = make_response(on_refusal(error))
     number = (request.view_args or {}).get("number")
-    if _from_htmx() and number is not None:
+    # Who undoes a closing looks at another ticket by now.
+    if _from_htmx() and number is not None and "show" not in request.args:
         response.headers["HX-Retarget"] = "#notice"
         # Without the ticket, when that cannot be read just now: what was refused stays refused.
         with contextlib.suppress(DatabaseError):
@@ -203,6 +222,19 @@ def on_conflict(error: Conflict) -> ResponseReturnValue:
 
 def _after_action(number: int) -> ResponseReturnValue:
     return _changed(number) if _from_htmx() else _to_desk(number)
+
+
+def _whole_ticket(number: int) -> str:
+    values = ticket_values(number)
+    customer = render_template("tickets/_customer.html", **values)
+    return joined(render_template("tickets/_ticket.html", **values), partial(customer, "#customer"))
+
+
+def _in_pane(content: str, number: int | None) -> ResponseReturnValue:
+    # The page shows another ticket now, in the same view of its queue.
+    view = parse_qs(urlsplit(request.headers.get("HX-Current-URL", "")).query).get("view", [None])[0]
+    address = url_for("agents.desk", view=view, ticket=number)
+    return content, {"HX-Retarget": "#ticket", "HX-Reswap": "innerHTML", "HX-Push-Url": address}
 
 
 def _changed(number: int) -> str:

@@ -145,6 +145,11 @@ class Agent(Window):
         fields["csrf_token"] = token_in(request.get(login).text())
         assert request.post(login, form=fields, headers={"Origin": self.url}, max_redirects=0).status == 303
 
+    @property
+    def switch(self) -> Locator:
+        """Whether new tickets may come."""
+        return self.page.get_by_role("switch", name="Available")
+
     def row(self, number: int = 1001) -> Locator:
         """A ticket in the queue."""
         return self.page.locator(f"[data-row='{number}']")
@@ -172,6 +177,11 @@ class Agent(Window):
         box = self.page.locator("#note-text")
         box.fill(text)
         box.press("Enter")
+
+    def take_over(self) -> None:
+        """Take a ticket from a colleague, and say yes when the page asks."""
+        self.page.locator("#claim").get_by_role("button", name="Take").click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Take over").click()
 
     def press(self, name: str) -> None:
         """Press a button of the ticket."""

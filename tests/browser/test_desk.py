@@ -26,10 +26,9 @@ def bob(windows: Opener) -> Agent:
 
 
 def test_the_queue_follows_what_happens(alice: Agent, vera: Customer, windows: Opener) -> None:
-    expect(alice.page.get_by_text("You have no tickets.")).to_be_visible()
+    expect(alice.page.get_by_text("No open tickets")).to_be_visible()
     vera.start("First", name="Vera Lindt")
     expect(alice.page.locator("#view-mine")).to_contain_text("1")
-    expect(alice.page.locator("#load")).to_contain_text("1/3")
     expect(alice.page.locator("#load")).to_contain_text("1 of 3 tickets")
     expect(alice.page).to_have_title(re.compile(r"^\(1\) "))
     alice.open()
@@ -71,8 +70,8 @@ def test_one_of_two_claims_wins_and_the_other_is_told_who(alice: Agent, bob: Age
         agent.page.locator("#view-unassigned").click()
         agent.open()
     alice.press("Claim")
-    alice.sees("answered by you")
-    bob.sees("Alice Kern answers this customer.")
+    alice.sees("Assigned to you")
+    expect(bob.page.locator("#claim")).to_contain_text("Assigned to Alice Kern")
     vera.sees("You are now talking to Alice.")
 
 
@@ -87,14 +86,14 @@ def test_a_claim_that_comes_too_late_is_answered_with_who_was_faster(
     alice.page.locator("#view-unassigned").click()
     alice.open()
     alice.press("Claim")
-    alice.sees("answered by you")
+    alice.sees("Assigned to you")
     bob.press("Claim")
-    bob.sees("Alice Kern was faster: this ticket belongs to Alice Kern now.")
+    bob.sees("Alice Kern already took this ticket.")
     bob.sees("Take over")
     with bob.page.expect_response("**/tickets?*"):
         vera.write("Thank you")  # the queue is asked for anew, by the page itself
     bob.sees("Thank you")
-    expect(bob.page.locator("#notice")).to_contain_text("Alice Kern was faster")
+    expect(bob.page.locator("#notice")).to_contain_text("Alice Kern already took this ticket")
     bob.page.locator("#view-all").click()
     expect(bob.page.locator("#notice")).to_be_empty()
 
@@ -103,7 +102,7 @@ def test_a_ticket_is_handed_over_to_a_colleague(alice: Agent, vera: Customer, wi
     vera.start("Hello")
     alice.open()
     bob: Agent = windows(Agent).come("bob")
-    expect(bob.page.get_by_text("You have no tickets.")).to_be_visible()
+    expect(bob.page.get_by_text("No open tickets")).to_be_visible()
     him = alice.page.get_by_role("button", name="Bob Ortiz")
     menu = alice.page.locator("summary", has_text="Hand over")
     for _ in range(10):  # who is here is looked up each time the menu opens
@@ -114,17 +113,77 @@ def test_a_ticket_is_handed_over_to_a_colleague(alice: Agent, vera: Customer, wi
             break
         menu.click()
     him.click()
-    alice.sees("Bob Ortiz answers this customer.")
+    expect(alice.page.locator("#claim")).to_contain_text("Assigned to Bob Ortiz")
     vera.sees("Bob has taken over from Alice.")
     expect(bob.row()).to_be_visible()
 
 
+def test_after_a_closing_the_next_one_opens_and_the_way_back_stands_for_five_seconds(
+    alice: Agent, vera: Customer, windows: Opener, rows: Any
+) -> None:
+    vera.start("One")
+    windows(Customer).start("Two")
+    windows(Customer).start("Three")
+    rows("update tickets set awaiting_since = now() - interval '2 hours' where number = 1003")
+    alice.open(1001)
+    alice.press("Close")
+    expect(alice.page.locator("#messages-1003")).to_be_visible()
+    expect(alice.box).to_be_focused()
+    expect(alice.page).to_have_url(re.compile(r"/agent\?ticket=1003$"))
+    undo = alice.page.get_by_role("status").get_by_role("button", name="Undo")
+    undo.focus()
+    undo.press("Enter")
+    expect(alice.page.locator("#messages-1001")).to_be_visible()
+    expect(undo).to_have_count(0)
+    expect(vera.page.get_by_role("button", name="End chat")).to_be_visible()
+    alice.press("Close")
+    expect(undo).to_be_visible()
+    expect(undo).to_have_count(0, timeout=15 * SECOND)
+    expect(alice.page.locator("#messages-1003")).to_be_visible()
+
+
+def test_who_loses_a_ticket_in_the_middle_of_a_sentence_keeps_it(
+    alice: Agent, bob: Agent, vera: Customer, rows: Any
+) -> None:
+    rows("update agents set availability = 'away' where name = 'Bob Ortiz'")
+    vera.start("Hello", name="Vera Lindt")
+    alice.open()
+    bob.page.locator("#view-all").click()
+    bob.open()
+    alice.box.press_sequentially("I will send you a new sens")
+    bob.page.get_by_role("button", name="Take over").click()
+    question = bob.page.get_by_role("dialog", name="Take over from Alice Kern?")
+    expect(question).to_contain_text("Vera Lindt (#1001) is Alice’s ticket.")
+    question.get_by_role("button", name="Cancel").click()
+    expect(alice.box).to_have_value("I will send you a new sens")
+    bob.take_over()
+    expect(alice.page.locator("#claim")).to_contain_text("Bob took over this ticket. Your text is kept.")
+    kept = alice.page.get_by_label("Your unsent reply")
+    expect(kept).to_have_value("I will send you a new sens")
+    expect(kept).to_be_focused()
+    expect(alice.page.locator("[data-queue-news]")).to_contain_text("Bob took over this ticket.")
+    alice.take_over()
+    expect(alice.box).to_have_value("I will send you a new sens")
+    expect(alice.box).to_be_focused()
+    vera.page.on("dialog", lambda dialog: dialog.accept())
+    vera.page.get_by_role("button", name="End chat").click()
+    expect(alice.page.locator("#claim")).to_contain_text("The customer ended this chat.")
+    expect(kept).to_be_focused()
+    alice.press("Add as note")
+    expect(alice.page.locator(".message--note .bubble")).to_have_text("I will send you a new sens")
+    alice.page.locator(".mode", has_text="Reply").click()
+    expect(kept).to_be_hidden()
+
+
 def test_who_is_away_gets_no_new_ticket_and_the_first_when_available_again(alice: Agent, vera: Customer) -> None:
-    alice.page.get_by_role("button", name="Available").click()
-    expect(alice.page.get_by_role("button", name="Away")).to_be_visible()
+    alice.switch.click()
+    expect(alice.switch).not_to_be_checked()
+    alice.sees("Away")
     vera.start("Anybody?")
     vera.sees("First in line")
-    alice.page.get_by_role("button", name="Away").click()
+    expect(alice.page).to_have_title("(1) Support desk")
+    expect(alice.page.locator("[data-rail-count]")).to_have_text("1")
+    alice.switch.click()
     expect(alice.row()).to_be_visible()
     vera.sees("You are now talking to Alice.")
 
@@ -201,14 +260,24 @@ def test_the_way_back_on_a_phone_leads_to_the_view_that_one_came_from(
 ) -> None:
     alice: Agent = windows(Agent, viewport={"width": 390, "height": 800}).come()
     rows("update agents set availability = 'away'")
+    rows(
+        "with new as (insert into user_sessions (customer_name) select 'c' || n from generate_series(1, 20) n"
+        " returning session_id) insert into tickets (session_id) select session_id from new"
+    )
     vera.start("Hello")
     alice.page.locator("#view-unassigned").click()
-    alice.open()
+    alice.row(1010).scroll_into_view_if_needed()
+    place = alice.page.locator("#queue").evaluate("queue => queue.scrollTop")
+    assert place > 0
+    alice.row(1010).get_by_role("link").click()
+    alice.page.get_by_role("link", name="Back to the queue").click()
+    expect(alice.row(1010)).to_be_in_viewport()
+    alice.open(1021)
     for _ in range(2):
         alice.page.get_by_role("link", name="Back to the queue").click()
-        expect(alice.row()).to_be_visible()
+        expect(alice.row(1021)).to_be_visible()
         expect(alice.page.locator("#view-unassigned")).to_have_attribute("aria-current", "true")
-        alice.open()
+        alice.open(1021)
         alice.page.reload()
 
 
@@ -218,7 +287,7 @@ def test_a_long_name_never_hides_the_number_of_the_ticket(windows: Opener, vera:
     for width in (360, 768, 1280):
         alice: Agent = windows(Agent, viewport={"width": width, "height": 800}).come(path="/agent?ticket=1001")
         alice.is_live()
-        alice.sees("answered by you")  # the head of the ticket is drawn anew for that
+        alice.sees("Assigned to you")  # the head of the ticket is drawn anew for that
         expect(alice.page.locator("[data-ticket-title] .muted")).to_have_text("#1001")
         assert alice.page.locator("[data-ticket-title]").evaluate(
             """(title) => {
@@ -254,7 +323,7 @@ def test_a_ticket_opened_by_keyboard_takes_the_focus(alice: Agent, vera: Custome
     bob: Agent = windows(Agent).come("bob")
     bob.page.locator("#view-all").click()
     bob.row().get_by_role("link").press("Enter")
-    expect(bob.page.get_by_role("heading", level=1, name="#1001")).to_be_focused()
+    expect(bob.page.get_by_role("heading", level=2, name="#1001")).to_be_focused()
 
 
 @pytest.mark.mode("postgres")
@@ -307,8 +376,8 @@ def test_a_busy_desk_shows_its_queue_also_when_answers_take_longer_than_events(
 def test_what_was_switched_on_another_device_shows_here(alice: Agent, windows: Opener) -> None:
     alice.is_live()
     phone: Agent = windows(Agent).come()
-    phone.page.get_by_role("button", name="Available").press("Enter")
-    expect(alice.page.get_by_role("button", name="Away")).to_be_visible()
+    phone.switch.press("Enter")
+    expect(alice.switch).not_to_be_checked()
 
 
 @pytest.mark.mode("postgres")
@@ -328,6 +397,8 @@ def test_a_press_that_never_reached_the_desk_is_said(alice: Agent, vera: Custome
     alice.page.route("**/closure", lambda route: route.abort())
     alice.press("Close")
     alice.sees("The desk could not be reached. Try again in a moment.")
+    alice.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(alice.page.locator("#notice")).to_be_empty()
     alice.page.unroute_all()
     alice.press("Close")
     vera.sees("Alice ended the chat.")
@@ -430,7 +501,7 @@ def test_a_queue_that_was_asked_for_before_comes_when_the_pointer_has_left(
 
 @pytest.mark.mode("postgres")
 @pytest.mark.parametrize(
-    ("ago", "words"), [("7 minutes", "waits 7 min"), ("5 hours", "waits 5 h"), ("74 hours", "waits 3 days")]
+    ("ago", "words"), [("7 minutes", "waiting 7 min"), ("5 hours", "waiting 5 h"), ("74 hours", "waiting 3 days")]
 )
 def test_a_wait_is_told_in_the_unit_that_says_enough(
     alice: Agent, vera: Customer, rows: Any, ago: str, words: str
@@ -443,22 +514,30 @@ def test_a_wait_is_told_in_the_unit_that_says_enough(
 
 @pytest.mark.mode("postgres")
 def test_the_focus_stays_where_one_acts(alice: Agent, vera: Customer, rows: Any) -> None:
-    alice.page.get_by_role("button", name="Available").press("Enter")
-    expect(alice.page.get_by_role("button", name="Away")).to_be_focused()
+    alice.switch.press("Enter")
+    expect(alice.switch).not_to_be_checked()
+    expect(alice.switch).to_be_focused()
     vera.start("Hello")
     alice.page.locator("#view-unassigned").click()
     alice.open()
     alice.page.get_by_role("button", name="Claim").press("Enter")
     expect(alice.box).to_be_focused()
     alice.page.get_by_role("button", name="Close", exact=True).press("Enter")
-    title = alice.page.locator("[data-ticket-title]")
-    expect(title).to_be_focused()
-    alice.page.get_by_role("button", name="Reopen").press("Enter")
+    expect(alice.page.locator("[data-caught-up]")).to_be_focused()
+    alice.page.get_by_role("button", name="Undo").press("Enter")
     expect(alice.box).to_be_focused()
+    title = alice.page.locator("[data-ticket-title]")
     alice.page.reload()
     alice.is_live()
-    alice.page.locator("summary", has_text="Hand over").press("Enter")
-    alice.page.get_by_role("button", name="Return to the queue").press("Enter")
+    menu, back = alice.page.locator("summary", has_text="Hand over"), alice.page.get_by_text("Return to the queue")
+    menu.press("Enter")
+    menu.press("ArrowDown")  # the colleagues are offline
+    expect(back).to_be_focused()
+    back.press("Tab")
+    expect(back).to_be_hidden()
+    menu.press("ArrowUp")
+    expect(back).to_be_focused()
+    back.press("Enter")
     expect(alice.page.get_by_role("button", name="Claim")).to_be_visible()
     expect(title).to_be_focused()
 
@@ -470,7 +549,7 @@ def test_on_a_narrow_desk_the_customer_comes_with_the_focus_and_goes_with_a_clic
     vera.start("Hello")
     alice: Agent = windows(Agent, viewport={"width": 1000, "height": 800}).come(path="/agent?ticket=1001")
     alice.is_live()
-    alice.sees("answered by you")  # the head of the ticket is drawn anew for that
+    alice.sees("Assigned to you")  # the head of the ticket is drawn anew for that
     opener = alice.page.get_by_role("button", name="About the customer")
     opener.click()
     expect(alice.page.locator("[data-drawer-close]")).to_be_focused()
@@ -544,12 +623,13 @@ def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
     assert carol.page.locator(".status").evaluate("element => element.scrollWidth <= element.clientWidth")
     rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
     carol.page.get_by_role("link", name="Check again").first.click()
-    carol.sees("One thing needs you")
+    carol.sees("1 problem needs attention")
     expect(carol.page.get_by_role("link", name="Check again").first).to_be_focused()
     carol.sees("the foreign key of assigned_agent_id is missing")
-    expect(carol.page.get_by_role("button", name="Copy the script")).to_be_visible()
+    expect(carol.page.get_by_role("button", name="Copy script")).to_be_visible()
+    expect(carol.page.get_by_role("region", name="sql/fix_foreign_keys.sql")).to_be_hidden()
+    carol.page.get_by_text("Show the script").click()
     expect(carol.page.get_by_role("region", name="sql/fix_foreign_keys.sql")).to_be_visible()
-    expect(carol.page.get_by_role("link", name="Check again")).to_have_count(2)
     rows(
         "alter table tickets add constraint tickets_assigned_agent_id_fkey"
         " foreign key (assigned_agent_id) references agents (id)"

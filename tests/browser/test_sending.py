@@ -797,7 +797,7 @@ def test_a_colleague_at_the_same_tab_finds_nothing_of_it(alice: Agent, vera: Cus
     wire.default = lambda route: route.continue_()
     alice.log_in("bob", "/agent?ticket=1001")
     alice.is_live()
-    alice.press("Take over")
+    alice.take_over()
     expect(alice.box).to_have_value("")
     alice.write("From Bob")
     expect(alice.messages).to_have_text(["Hello", "From Bob"])
@@ -821,7 +821,7 @@ def test_a_page_of_one_agent_does_not_act_as_another_who_logs_in_at_the_same_bro
     alice.page.goto(f"{alice.url}/agent?ticket=1001")
     alice.is_live()
     expect(alice.page.locator("#note-text")).to_have_value("")
-    alice.press("Take over")
+    alice.take_over()
     expect(alice.box).to_have_value("")
     alice.does_not_see("refund approved")
     assert rows("select count(*) from ticket_notes") == [(0,)]

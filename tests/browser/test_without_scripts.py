@@ -72,19 +72,19 @@ def test_an_agent_can_do_everything(windows: Opener, vera: Customer, rows: Any) 
     vera.start("Is anybody there?")
     agent.log_in("alice", "/agent?ticket=1001")
     agent.press("Claim")
-    agent.sees("answered by you")
+    agent.sees("Assigned to you")
     rows("update server_processes set started_at = now() - interval '1 minute'")  # or the sweep returns nothing yet
     rows("select sweep_assignment()")
     agent.box.fill("Yes, I am")
     agent.press("Send")
     expect(agent.messages.last).to_have_text("Yes, I am")
     agent.press("Close")
-    agent.sees("This ticket is closed.")
+    agent.sees("You closed this ticket.")
     agent.press("Reopen")
-    agent.sees("answered by you")
+    agent.sees("Assigned to you")
     agent.page.locator("summary", has_text="Hand over").click()
     agent.press("Return to the queue")
-    agent.sees("Nobody answers this customer yet.")
+    expect(agent.page.locator("#claim")).to_contain_text("Unassigned")
     assert rows("select status, given_back_by is not null from tickets") == [("waiting", True)]
 
 

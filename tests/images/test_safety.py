@@ -249,7 +249,6 @@ def test_a_place_comes_back_from_whoever_is_cut_off_while_waiting() -> None:
         pass
 
 
-
 # As a form
 
 

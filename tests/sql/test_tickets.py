@@ -151,11 +151,43 @@ def test_the_queue_counts_and_lists_by_view(vera: Visitor, cast: Cast, alice: Ag
     alice.call("set_availability", availability="away")
     cast.visitor().start("I wait")
     mine = alice.call("list_tickets", view="mine")
-    assert mine["counts"] == {"mine": 1, "unassigned": 1, "all": 2}
+    assert mine["counts"] == {"mine": 1, "unassigned": 1, "all": 2, "unread": 1}
     assert [row["customer_name"] for row in mine["rows"]] == ["Vera Lindt"]
     assert len(alice.call("list_tickets", view="unassigned")["rows"]) == 1
     assert len(alice.call("list_tickets", view="all")["rows"]) == 2
     assert bob.call("list_tickets", view="mine")["rows"] == []
+
+
+@pytest.mark.parametrize("view", ["mine", "all"])
+def test_who_has_waited_longest_stands_first_then_the_latest_activity(
+    cast: Cast, alice: Agent, rows: Any, view: str
+) -> None:
+    numbers = []
+    for _ in range(5):
+        visitor = cast.visitor()
+        numbers.append(visitor.start()["number"])
+        alice.call("assign_ticket", number=numbers[-1], assignee_id=alice.id)
+    for number in (numbers[1], numbers[0]):
+        alice.reply(number)
+    rows(f"update tickets set awaiting_since = now() - interval '1 hour' where number = {numbers[3]}")
+    expected = [numbers[3], numbers[2], numbers[4], numbers[0], numbers[1]]
+    assert [row["number"] for row in alice.call("list_tickets", view=view)["rows"]] == expected
+    assert [row["number"] for row in alice.call("list_tickets", view=view, limit=3)["rows"]] == expected[:3]
+
+
+def test_the_counts_know_the_unread_of_ones_own_tickets_in_every_view(vera: Visitor, cast: Cast, alice: Agent) -> None:
+    vera.post("Second")
+    alice.call("set_availability", availability="away")
+    cast.visitor().start("I wait")
+    for view in ("mine", "unassigned", "all"):
+        counts = alice.call("list_tickets", view=view)["counts"]
+        assert (counts["unread"], counts["unassigned"]) == (2, 1)
+
+
+def test_the_tickets_that_an_agent_closed_last_are_found_under_mine(vera: Visitor, alice: Agent, bob: Agent) -> None:
+    alice.call("close_ticket", number=vera.chat["number"])
+    assert [row["number"] for row in alice.call("list_tickets", view="mine")["closed"]] == [vera.chat["number"]]
+    assert bob.call("list_tickets", view="mine")["closed"] == []
 
 
 def test_unread_are_the_customers_messages_after_ones_own_mark(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from supportchat.database import Database
 from supportchat.images.stores import FileStore
 from supportchat.status.checks import Check, Checks
 from supportchat.status.routes import headline
+from supportchat.status.since import FirstSeen
 from tests.cast import Agent, Cast, new_id
 from tests.web import Web
 
@@ -112,7 +115,7 @@ def test_assignment_says_who_could_take_a_chat(checks: Any, alice: Agent) -> Non
 def test_assignment_warns_when_nobody_could(checks: Any) -> None:
     check = checks("Assignment")
     assert check.state == "warn"
-    assert "No agent has the desk open." in check.text
+    assert "No agents online." in check.text
 
 
 def test_assignment_fails_when_a_ticket_waits_although_somebody_has_room(
@@ -189,13 +192,13 @@ def test_a_server_that_refuses_what_every_conversation_asks_it_is_not_ready(web:
 
 def test_who_has_an_answer_does_not_wait_for_one(web: Web, cast: Cast, alice: Agent, rows: Any) -> None:
     admin = web.agent("carol")
-    assert "nobody waits" in admin.get("/status").text
+    assert "no one is waiting" in admin.get("/status").text
     answered, waiting = cast.visitor(), cast.visitor()
     answered.start()
     alice.reply(answered.chat["number"])
     alice.call("unassign_ticket", number=answered.chat["number"])
     rows("update tickets set created_at = now() - interval '3 hours'")
-    assert "all are answered" in admin.get("/status").text
+    assert "all have been answered" in admin.get("/status").text
     alice.call("set_availability", availability="away")
     waiting.start()
     rows("update tickets set awaiting_since = now() - interval '5 minutes' where awaiting_since is not null")
@@ -210,16 +213,38 @@ def test_a_processs_sockets_are_counted_until_it_goes(database: Database) -> Non
     assert database.call("desk_figures")["sockets"] == 0
 
 
+def test_since_when_a_check_fails_is_said_once_it_has_been_seen_for_a_while_and_forgotten_when_it_passes() -> None:
+    seen, start = FirstSeen(), datetime(2026, 11, 26, 9, 12, tzinfo=UTC)
+
+    def since(state: str, minutes: int) -> str:
+        check = Check("Database", "tickets", state, "")
+        seen.note([check], start + timedelta(minutes=minutes))
+        return check.since
+
+    assert since("fail", 0) == ""
+    assert since("fail", 5) == "2026-11-26T09:12:00+00:00"
+    assert since("warn", 302) == "2026-11-26T09:12:00+00:00"
+    assert since("ok", 303) == since("fail", 304) == ""
+
+
+def test_a_problem_stands_first_with_its_script_folded(web: Web, rows: Any) -> None:
+    rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
+    page = web.agent("carol").get("/status").text
+    places = [page.index(word) for word in ("attention", "Copy script", "Show the script", "Waiting now")]
+    assert places == sorted(places)
+    assert re.search(r"<details[^>]*>\s*<summary>\s*<svg.*?Show the script", page, re.DOTALL)
+
+
 @pytest.mark.parametrize(
     ("states", "waiting", "sentence"),
     [
         ("ok ok", 0, "All is well"),
         ("ok ok", 1, "All is well"),  # it is given to somebody the next moment
-        ("ok warn", 0, "Everything works, one thing to know"),
-        ("warn warn", 0, "Everything works, some things to know"),
-        ("ok warn", 1, "A customer waits for somebody"),
-        ("ok warn", 112, "112 customers wait for somebody"),
-        ("warn fail", 112, "One thing needs you"),
+        ("ok warn", 0, "Everything works, with 1 warning"),
+        ("warn warn", 0, "Everything works, with 2 warnings"),
+        ("ok warn", 1, "1 customer is waiting"),
+        ("ok warn", 112, "112 customers are waiting"),
+        ("warn fail", 112, "1 problem needs attention"),
     ],
 )
 def test_the_headline_says_what_is_broken_or_who_waits(states: str, waiting: int, sentence: str) -> None:

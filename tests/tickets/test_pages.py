@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -41,6 +42,42 @@ def test_the_link_to_earlier_messages_leads_to_them(web: Web, vera: Browser) -> 
     assert "To the latest messages" not in page
 
 
+def test_a_customer_without_a_name_is_the_visitor_of_their_ticket(web: Web, alice: Agent) -> None:
+    web.customer("One")
+    web.customer("Two")
+    page = web.agent("alice").get("/agent?ticket=1002").text
+    assert "Anonymous" not in page
+    assert text_of(page).count("Visitor 1001") == 1  # in the queue
+    assert text_of(page).count("Visitor 1002") > 3  # in the queue, at the head, beside it, and at the message
+
+
+def test_the_queue_stands_in_groups(web: Web, vera: Browser, alice: Agent) -> None:
+    web.customer("Second", customer_name="Nils")
+    web.customer("Third", customer_name="Ole")
+    alice.reply(1001)
+    alice.call("close_ticket", number=1003)
+    page = text_of(web.agent("alice").get("/agent").text)
+    words = ["Needs a reply", "Nils", "Waiting for the customer", "Vera Lindt", "Recently closed", "Ole"]
+    places = [page.index(word) for word in words]
+    assert places == sorted(places)
+
+
+def test_every_page_of_the_agents_has_one_heading_a_way_past_the_bar_and_the_switch(web: Web, vera: Browser) -> None:
+    for path in ("/agent", "/agent?ticket=1001", "/status"):
+        page = web.agent("carol").get(path).text
+        assert page.count("<h1") == 1
+        assert 'class="skip-link"' in page
+        assert 'role="switch"' in page
+
+
+def test_who_switches_on_the_status_page_without_scripts_stays_there(web: Web) -> None:
+    carol = web.agent("carol")
+    answer = carol.post("/agent/availability", availability="away", next="/status")
+    assert (answer.status_code, answer.location) == (303, "/status")
+    answer = carol.post("/agent/availability", availability="available", next="https://example.com/")
+    assert answer.location == "/agent"
+
+
 def test_the_links_of_a_view_keep_it(web: Web, vera: Browser) -> None:
     page = web.agent("alice").get("/agent?view=all&ticket=1001").get_data(as_text=True)
     assert page.count('href="/agent?view=all&amp;ticket=1001"') == 2  # the row and the tab
@@ -64,7 +101,27 @@ def test_who_has_taken_over_more_than_is_given_reads_why(web: Web, vera: Browser
     assert "2 of 3 tickets" in web.agent("alice").get("/agent").get_data(as_text=True)
     rows("update agents set max_tickets = 1")
     page = web.agent("alice").get("/agent").get_data(as_text=True)
-    assert "2 tickets, and no new ones before there are fewer than 1" in page
+    assert "2 of 1 tickets, no new ones for now" in page
+
+
+@pytest.mark.parametrize("detail", ["{}", '{"agent": null, "from": null, "reason": null, "code": null}'])
+def test_what_an_older_version_has_not_written_down_stops_no_page(
+    web: Web, vera: Browser, rows: Any, detail: str
+) -> None:
+    desk = web.agent("alice")
+    rows("alter table tickets drop constraint tickets_assigned_check")
+    rows("alter table tickets disable trigger guard_ticket")
+    rows(f"update ticket_events set detail = '{detail}', agent_id = null")
+    rows(f"update chat_messages set detail = '{detail}' where sender = 'system'")
+    events = ("opened", "assigned", "returned", "closed", "queued", "reopened", "noted")
+    for event, status in zip(events, itertools.cycle(("closed", "waiting", "open")), strict=False):
+        rows(f"update ticket_events set event = '{event}'")
+        rows(f"update chat_messages set event = '{event}' where sender = 'system'")
+        rows(f"update tickets set status = '{status}', closed_at = null")
+        for path in ("/agent?ticket=1001", "/agent?view=all"):
+            page = desk.get(path)
+            assert (page.status_code, "None" in page.text) == (200, False), (event, status, path)
+        assert vera.get("/chat").status_code == 200
 
 
 def test_an_agent_who_is_lost_is_led_to_the_desk(web: Web) -> None:

@@ -25,7 +25,7 @@ def fragment(browser: Browser, path: str) -> str:
 
 def test_the_desk_shows_queue_conversation_and_customer(desk: Browser) -> None:
     page = desk.get("/agent?ticket=1001").get_data(as_text=True)
-    for part in ("Vera Lindt", "Help me", "+49 30 901820", "The chat page", "Mine", "Unassigned", "All"):
+    for part in ("Vera Lindt", "Help me", "+49 30 901820", "Chat page", "Mine", "Unassigned", "All"):
         assert part in page
 
 
@@ -56,7 +56,7 @@ def test_a_note_is_marked_as_one(desk: Browser) -> None:
     html = desk.post("/tickets/1001/notes", htmx=True, message="Careful").get_data(as_text=True)
     assert "message--note" in html
     assert "only colleagues see this" in html
-    assert "note by" in html  # in the history
+    assert "Note by" in html  # in the history
 
 
 @pytest.mark.parametrize("resource", ["messages", "notes"])
@@ -71,18 +71,44 @@ def test_bad_input_is_answered_in_its_form(desk: Browser, resource: str, text: s
 
 def test_the_queue_has_views_with_counts(desk: Browser) -> None:
     assert "Vera Lindt" in fragment(desk, "/tickets?view=mine")
-    assert "Nobody waits." in fragment(desk, "/tickets?view=unassigned")
+    assert "No one is waiting" in fragment(desk, "/tickets?view=unassigned")
     assert "Vera Lindt" in fragment(desk, "/tickets?view=nonsense")
 
 
-def test_close_and_reopen(desk: Browser) -> None:
-    assert "Reopen" in desk.post("/tickets/1001/closure", htmx=True).get_data(as_text=True)
-    assert "Close" in desk.delete("/tickets/1001/closure", htmx=True).get_data(as_text=True)
+def test_after_a_closing_the_page_goes_on_with_who_has_waited_longest_and_offers_a_way_back(
+    web: Web, desk: Browser, rows: Any
+) -> None:
+    web.customer("And me", customer_name="Nils")
+    web.customer("Me first", customer_name="Ole")
+    rows("update tickets set awaiting_since = now() - interval '1 hour' where number = 1003")
+    answer = desk.post("/tickets/1001/closure", htmx=True)
+    assert (answer.headers["HX-Retarget"], answer.headers["HX-Push-Url"]) == ("#ticket", "/agent?ticket=1003")
+    assert "Me first" in answer.text
+    assert "Closed #1001." in answer.text
+    back = desk.delete("/tickets/1001/closure?show=", htmx=True)
+    assert (back.headers["HX-Retarget"], back.headers["HX-Push-Url"]) == ("#ticket", "/agent?ticket=1001")
+    assert "Help me" in back.text
+    assert rows("select status from tickets where number = 1001") == [("open",)]
+
+
+def test_when_the_last_one_is_closed_the_page_says_so(desk: Browser) -> None:
+    answer = desk.post("/tickets/1001/closure", htmx=True)
+    assert "All caught up" in answer.text
+    assert answer.headers["HX-Push-Url"] == "/agent"
+    assert "Close" in desk.delete("/tickets/1001/closure", htmx=True).text
+
+
+def test_who_undoes_a_closing_too_late_is_told_without_the_ticket(web: Web, desk: Browser) -> None:
+    desk.post("/tickets/1001/closure", htmx=True)
+    web.agent("bob").delete("/tickets/1001/closure", htmx=True)
+    answer = desk.delete("/tickets/1001/closure?show=", htmx=True)
+    assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#notice")
+    assert "hx-partial" not in answer.text
 
 
 def test_return_to_the_queue_and_claim(desk: Browser, rows: Any) -> None:
     html = desk.delete("/tickets/1001/assignment", htmx=True).get_data(as_text=True)
-    assert "Nobody answers this customer yet." in html
+    assert "Claim" in html
     desk.post("/tickets/1001/assignment", htmx=True, expected="")
     assert rows("select status from tickets") == [("open",)]
 
@@ -92,7 +118,7 @@ def test_the_loser_of_a_claim_is_told_who_won_and_sees_the_ticket_as_it_is(web: 
     html = answer.get_data(as_text=True)
     assert answer.status_code == 409
     assert answer.headers["HX-Retarget"] == "#notice"
-    assert "Alice Kern was faster" in html
+    assert "Alice Kern already took this ticket" in html
     assert '<hx-partial hx-target="#ticket-header-1001"' in html
 
 
@@ -108,7 +134,7 @@ def test_a_refusal_stays_one_when_the_ticket_cannot_be_read(web: Web, desk: Brow
     database.call = fail
     answer = bob.post("/tickets/1001/assignment", htmx=True, expected="")
     assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#notice")
-    assert "Alice Kern was faster" in answer.get_data(as_text=True)
+    assert "Alice Kern already took this ticket" in answer.get_data(as_text=True)
 
 
 def test_hand_over_to_a_colleague(web: Web, desk: Browser, alice: Agent, bob: Agent, rows: Any) -> None:
@@ -125,7 +151,7 @@ def test_a_closed_ticket_that_does_not_know_when_is_shown(desk: Browser, rows: A
 
 def test_a_colleague_has_to_take_over_before_a_reply(web: Web, desk: Browser) -> None:
     bob = web.agent("bob")
-    assert "answers this customer" in fragment(bob, "/tickets/1001")
+    assert "Take over from Alice Kern?" in fragment(bob, "/tickets/1001")
     assert bob.post("/tickets/1001/messages", htmx=True, message="Mine!").status_code == 409
 
 
@@ -143,7 +169,7 @@ def test_availability_is_a_switch(desk: Browser, rows: Any) -> None:
 def test_the_queue_says_why_tickets_wait(web: Web, desk: Browser) -> None:
     desk.post("/agent/availability", availability="away")
     web.customer("And I?")
-    assert "1 waits" in " ".join(fragment(desk, "/tickets?view=unassigned").split())
+    assert "1 waiting · the only online agent is away" in " ".join(fragment(desk, "/tickets?view=unassigned").split())
 
 
 @pytest.mark.mode("postgres")

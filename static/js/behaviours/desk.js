@@ -2,6 +2,7 @@
 import { hasDraft } from "../lib/drafts.js";
 import { messageList } from "../lib/messages.js";
 import { watchPointer } from "../lib/pointer.js";
+import { recall } from "../lib/storage.js";
 import { throttle } from "../lib/timing.js";
 import { sayHello } from "./live.js";
 
@@ -14,23 +15,44 @@ const notice = document.getElementById("notice");
 
 function markRows() {
   const number = openTicket();
-  let unread = 0;
   for (const row of desk.querySelectorAll("[data-row]")) {
     const isOpen = row.dataset.row === number;
     row.toggleAttribute("data-chosen", isOpen);
     markCurrent(row.querySelector("a"), isOpen);
-    row.querySelector("[data-draft-mark]").hidden = isOpen || !isWrittenIn(row.dataset.row);
-    unread += Number(row.querySelector("[data-unread]")?.dataset.unread ?? 0);
+    markDraft(row, isOpen);
   }
-  sayMore(unread);
-  document.title = [unread && `(${unread})`, number && `#${number} ·`, title].filter(Boolean).join(" ");
+  const { unread, unassigned } = counts();
+  sayMore(unread, unassigned);
+  markCount(unread + unassigned);
+  document.title = [unread + unassigned && `(${unread + unassigned})`, number && `#${number} ·`, title]
+    .filter(Boolean)
+    .join(" ");
+}
+
+// Whatever view is shown: the unread messages of one's own tickets, and the tickets that are nobody's.
+function counts() {
+  const { unread, unassigned } = desk.querySelector("[data-unread]").dataset;
+  return { unread: Number(unread), unassigned: Number(unassigned) };
+}
+
+function markCount(count) {
+  const mark = desk.querySelector("[data-rail-count]");
+  mark.hidden = !count;
+  mark.textContent = count > 99 ? "99+" : count;
+}
+
+// The row of a ticket shows what is written there and not sent, in the place of its last line.
+function markDraft(row, isOpen) {
+  const key = ["reply", "note"].map((mode) => `${mode}-${row.dataset.row}`).find(hasDraft);
+  const mark = row.querySelector("[data-draft-mark]");
+  mark.hidden = isOpen || !key;
+  if (key) mark.querySelector("[data-draft-text]").textContent = recall("draft", key) || "not sent yet";
 }
 
 // For who does not see the queue: what has come to be more in it.
 let before = null;
 
-function sayMore(unread) {
-  const unassigned = Number(document.querySelector("#view-unassigned .tab__count").textContent);
+function sayMore(unread, unassigned) {
   const news = [];
   if (before && unread > before.unread) news.push(`${unread} unread`);
   if (before && unassigned > before.unassigned) news.push(`${unassigned} unassigned`);
@@ -43,8 +65,6 @@ function markCurrent(link, isOpen) {
   else link.removeAttribute("aria-current");
 }
 
-const isWrittenIn = (number) => ["reply", "note"].some((mode) => hasDraft(`${mode}-${number}`));
-
 function onTicketShown() {
   desk.toggleAttribute("data-ticket-open", Boolean(openTicket()));
   desk.removeAttribute("data-drawer-open");
@@ -53,18 +73,39 @@ function onTicketShown() {
   moveFocus();
 }
 
+const isShown = (element) => element.getClientRects().length > 0;
+
 // Into the box to write in, if there is one and no keyboard slides up for it; else to where the ticket begins.
 function moveFocus() {
   const box = window.matchMedia("(pointer: fine)").matches && document.getElementById("reply-text");
-  const place = box?.checkVisibility?.() ? box : desk.querySelector("[data-ticket-title]");
+  const place = box && isShown(box) ? box : desk.querySelector("[data-ticket-title], [data-caught-up]");
   place?.focus({ preventScroll: true });
 }
 
-// Close, Claim and the like take away the button that was pressed, and the focus with it.
-const hasFocus = () => document.getElementById("ticket").contains(document.activeElement);
+// Claim and the like take away the button that was pressed, and a colleague who takes the ticket over the box: the focus
+// goes where it was, as far as that is still there.
+function noteFocus(ctx) {
+  const { activeElement } = document;
+  ctx.hadFocus = document.getElementById("ticket").contains(activeElement);
+  ctx.wasWriting = activeElement.id === "reply-text";
+  ctx.couldWrite = document.getElementById("reply") && openTicket();
+}
 
-function keepFocus({ ctx }) {
-  if (ctx.hadFocus && document.activeElement === document.body) moveFocus();
+function keepFocus(ctx) {
+  const lost = ctx.couldWrite === openTicket() && desk.querySelector("[data-claim-says]");
+  if (lost) desk.querySelector("[data-queue-news]").textContent = lost.textContent.trim();
+  if (!ctx.hadFocus || document.activeElement !== document.body) return;
+  const kept = [...desk.querySelectorAll("[data-kept-text], [data-claim-says]")].findLast(isShown);
+  if (ctx.wasWriting && kept) kept.focus({ preventScroll: true });
+  else moveFocus();
+}
+
+// Somebody has opened another ticket while this one was being closed: that one stays.
+function keepChoice({ ctx, tasks }) {
+  const closed = ctx.request?.method === "POST" && ctx.request.action.match(/\/tickets\/(\d+)\/closure$/);
+  if (!closed || closed[1] === openTicket()) return;
+  delete ctx.hx.pushurl;
+  tasks.splice(0, tasks.length, ...tasks.filter(({ target }) => target?.id === "toast"));
 }
 
 // A reload shows the queue in the same view.
@@ -147,11 +188,13 @@ function start() {
   desk.addEventListener("submit", clearNotice, { capture: true });
   desk.addEventListener("htmx:ws:before:message:incoming", dropForAnotherTicket);
   desk.addEventListener("htmx:after:swap", (event) => {
-    if (event.detail.ctx.target?.id === "ticket") onTicketShown();
+    const { target } = event.detail.ctx;
+    if (target?.id === "ticket" || target === "#ticket") onTicketShown();
     else markRows();
   });
-  document.addEventListener("htmx:before:swap", ({ detail }) => (detail.ctx.hadFocus = hasFocus()));
-  document.addEventListener("htmx:after:swap", ({ detail }) => keepFocus(detail));
+  desk.addEventListener("htmx:before:swap", ({ detail }) => keepChoice(detail));
+  document.addEventListener("htmx:before:swap", ({ detail }) => noteFocus(detail.ctx));
+  document.addEventListener("htmx:after:swap", ({ detail }) => keepFocus(detail.ctx));
   desk.addEventListener("click", (event) => {
     if (event.target.closest("[data-drawer]")) toggleDrawer(!desk.hasAttribute("data-drawer-open"));
     else if (!event.target.closest("#customer")) showDrawer(false);

@@ -1,4 +1,6 @@
-// A menu closes when something else is clicked, and on Escape.
+// A menu closes when something else is clicked or gets the focus, and on Escape. The arrow keys go through its items.
+
+const ITEMS = "a[href], button:not(:disabled)";
 
 function closeAll(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
@@ -6,11 +8,26 @@ function closeAll(except) {
   }
 }
 
-document.addEventListener("click", (event) => closeAll(event.target.closest("details.menu")));
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  const open = document.querySelector("details.menu[open]");
-  if (!open) return;
+function close(menu) {
   closeAll();
-  open.querySelector("summary").focus();
+  menu.querySelector("summary").focus();
+}
+
+function move(menu, key) {
+  menu.open = true;
+  const items = [...menu.querySelectorAll(ITEMS)].filter((item) => item.getClientRects().length);
+  const at = items.indexOf(document.activeElement);
+  const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: -1 }[key];
+  items.at(to % items.length)?.focus();
+}
+
+document.addEventListener("click", (event) => closeAll(event.target.closest("details.menu")));
+document.addEventListener("focusin", (event) => closeAll(event.target.closest("details.menu")));
+document.addEventListener("keydown", (event) => {
+  const open = document.querySelector("details.menu[open]");
+  if (event.key === "Escape" && open) close(open);
+  const menu = event.target.closest?.("details.menu");
+  if (!menu || !["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
+  event.preventDefault();
+  move(menu, event.key);
 });

@@ -8,7 +8,17 @@ const notice = document.getElementById("notice");
 function say(ctx, reason = "") {
   if (ctx.outgoing || !["click", "submit"].includes(ctx.sourceEvent?.type)) return;
   notice.textContent = `The desk could not be reached${reason}. Try again in a moment.`;
+  notice.dataset.unreached = "";
 }
+
+// It stands there until the line is back: then it is not true any more.
+document.addEventListener("live:caught_up", () => {
+  if ("unreached" in notice.dataset) notice.replaceChildren();
+  delete notice.dataset.unreached;
+});
+document.addEventListener("htmx:before:swap", ({ detail }) => {
+  if (detail.tasks.some(({ target }) => target === notice)) delete notice.dataset.unreached;
+});
 
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;

@@ -23,7 +23,7 @@ function writeWait(element) {
   const wait = Date.now() - new Date(element.dataset.waits);
   element.hidden = wait < MINUTE;
   element.dataset.level = wait >= 5 * MINUTE ? 2 : 1;
-  element.textContent = `waits ${duration(wait)}`;
+  element.textContent = `waiting ${duration(wait)}`;
 }
 
 const loaded = { at: Date.now() };

@@ -1,0 +1,33 @@
+// Asks before something that touches others. The button says what: `data-ask`, `data-ask-text`, and `data-ask-yes`, the
+// word that does it. Without scripts it is done at once.
+
+const dialog = document.querySelector("[data-question]");
+let button = null;
+let asked = "";
+
+function ask() {
+  asked = button.dataset.ask;
+  dialog.querySelector("[data-question-title]").textContent = asked;
+  dialog.querySelector("[data-question-text]").textContent = button.dataset.askText;
+  dialog.querySelector("[data-question-yes]").textContent = button.dataset.askYes;
+  dialog.returnValue = "";
+  dialog.showModal();
+}
+
+function onClose() {
+  if (dialog.returnValue !== "yes" || !button.isConnected) return;
+  // The page may know of somebody else by now.
+  if (button.dataset.ask === asked) button.form.requestSubmit(button);
+  else if (button.dataset.ask) ask();
+}
+
+if (dialog) {
+  document.addEventListener("click", (event) => {
+    const pressed = event.target.closest("[data-ask]");
+    if (!pressed) return;
+    event.preventDefault();
+    button = pressed;
+    ask();
+  });
+  dialog.addEventListener("close", onClose);
+}
