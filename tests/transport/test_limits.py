@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
+from supportchat.config import ROOT
 from supportchat.realtime.bucket import Bucket
 from transport.patience import LEAST_RATE, LONGEST_SECONDS, Patience
 from transport.room import Room, Seat
@@ -110,3 +114,10 @@ def test_a_bucket_lets_a_burst_pass_and_then_so_many_a_second(clock: Clock) -> N
     assert bucket.wait == 0.5
     clock.now += 0.5
     assert [bucket.take() for _ in range(2)] == [True, False]
+
+
+def test_gunicorns_parent_loads_the_worker_without_the_app() -> None:
+    # It would be there before a worker has patched the standard library.
+    script = "import sys, transport.worker; print([name for name in ('supportchat', 'flask') if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
