@@ -3,10 +3,10 @@ export function tidied(text) {
   return withoutBlankLines(text.trimEnd());
 }
 
-// What stands behind a message in a text that begins with it; null for a text that does not.
+// What stands behind a message in a text that begins with it, with or without its indent; null for a text that does not.
 export function behind(text, message) {
-  const whole = withoutBlankLines(text);
-  return whole.startsWith(message) ? whole.slice(message.length) : null;
+  const whole = [withoutBlankLines(text), text.trimStart()].find((start) => start.startsWith(message));
+  return whole?.slice(message.length) ?? null;
 }
 
 function withoutBlankLines(text) {
