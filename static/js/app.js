@@ -18,8 +18,8 @@ import "./behaviours/copy.js";
 import "./behaviours/menus.js";
 import "./behaviours/questions.js";
 import "./behaviours/toasts.js";
+import "./behaviours/kept.js"; // before the desk, which gives it the focus
 import "./behaviours/desk.js";
-import "./behaviours/kept.js";
 import "./behaviours/scrolling.js";
 import "./behaviours/token.js";
 import "./behaviours/versions.js";
