@@ -24,7 +24,7 @@ REASONS = {
 
 def init_app(app: Flask) -> None:
     """Give the filters to every template."""
-    for function in (initials, first_name, clock, with_local_times, duration, reason, kept_view):
+    for function in (initials, first_name, clock, with_local_times, duration, reason, kept_view, callable_number):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["is_agents_browser"] = is_agents_browser
 
@@ -62,6 +62,14 @@ def duration(seconds: int | None) -> str:
         return f"{round(seconds / 60)} min"
     hours = round(seconds / 3600)
     return f"{hours} h" if hours < 48 else f"{hours // 24} days"
+
+
+def callable_number(phone: str) -> str:
+    """Give a phone number as a `tel:` link carries it; '' for a text that is none, which older versions have taken."""
+    if not re.fullmatch(r"\+?[\d\s().\-/\u2010-\u2015]+", phone):
+        return ""
+    digits = "".join(str(int(character)) for character in phone if character.isdecimal())
+    return ("+" if phone.startswith("+") else "") + digits if 5 <= len(digits) <= 15 else ""
 
 
 def kept_view(view: str) -> str | None:

@@ -30,6 +30,9 @@ as $$
                 -- The order of drain_queue.
                 and (coalesce(earlier.awaiting_since, 'infinity'), earlier.number) <= (coalesce(t.awaiting_since, 'infinity'), t.number)
         ) end,
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        ),
         'last_seq', s.last_seq,
         'last_note_no', s.last_note_no,
         'customer_delivered_seq', s.customer_delivered_seq,
@@ -300,6 +303,6 @@ select public.limit_functions(array[
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', '013fe6ebb037');
+select public.record_script('functions/chat.sql', '227b6c97a0f9');
 
 notify pgrst, 'reload schema';

@@ -221,7 +221,8 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
-        'agent', public.agent_json(p_row.agent_id), 'note', p_row.note, 'created_at', p_row.created_at
+        'agent', public.agent_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
+        'note', p_row.note, 'created_at', p_row.created_at
     )
 $$;
 
@@ -416,6 +417,6 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', 'c3d5b9a7184a');
+select public.record_script('functions/tickets.sql', 'e82c975e37f8');
 
 notify pgrst, 'reload schema';

@@ -2,6 +2,7 @@
 import { hasDraft } from "../lib/drafts.js";
 import { messageList } from "../lib/messages.js";
 import { watchPointer } from "../lib/pointer.js";
+import { isShown } from "../lib/shown.js";
 import { throttle } from "../lib/timing.js";
 import { sayHello } from "./live.js";
 
@@ -56,7 +57,7 @@ function onTicketShown() {
 // Into the box to write in, if there is one and no keyboard slides up for it; else to where the ticket begins.
 function moveFocus() {
   const box = window.matchMedia("(pointer: fine)").matches && document.getElementById("reply-text");
-  const place = box?.checkVisibility?.() ? box : desk.querySelector("[data-ticket-title]");
+  const place = box && isShown(box) ? box : desk.querySelector("[data-ticket-title]");
   place?.focus({ preventScroll: true });
 }
 
