@@ -125,7 +125,7 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
         response = make_response(render_template("shared/_error.html", **values), status)
         response.headers["HX-Retarget"] = _place_of_error()
         response.headers["HX-Reswap"] = "innerHTML"
-        response.headers["X-Reason"] = quote(values["sentence"])  # to be said where the message stands
+        response.headers["X-Reason"] = quote(sentence(code, detail))  # to be said where the message stands
     elif _is_login() and not number:
         form = LoginForm(MultiDict(form_as_sent))
         response = make_response(render_template("agents/login.html", form=form, error=values["sentence"]), status)

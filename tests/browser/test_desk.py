@@ -66,7 +66,7 @@ def test_a_time_zone_that_this_browser_does_not_know_stops_nothing(alice: Agent,
 def test_one_of_two_claims_wins_and_the_other_is_told_who(alice: Agent, bob: Agent, vera: Customer, rows: Any) -> None:
     rows("update agents set availability = 'away'")
     vera.start("Who takes me?")
-    vera.sees("First in line")
+    vera.sees("We'll reply here")
     for agent in (alice, bob):
         agent.page.locator("#view-unassigned").click()
         agent.open()
@@ -123,7 +123,7 @@ def test_who_is_away_gets_no_new_ticket_and_the_first_when_available_again(alice
     alice.page.get_by_role("button", name="Available").click()
     expect(alice.page.get_by_role("button", name="Away")).to_be_visible()
     vera.start("Anybody?")
-    vera.sees("First in line")
+    vera.sees("We'll reply here")
     alice.page.get_by_role("button", name="Away").click()
     expect(alice.row()).to_be_visible()
     vera.sees("You are now talking to Alice.")

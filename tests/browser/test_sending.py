@@ -480,7 +480,12 @@ def test_what_has_arrived_by_the_socket_is_pending_no_more_whatever_becomes_of_t
     )
     wire = Wire(started.page)
     held: list[Route] = []
-    wire.fates = [lambda route: (route.fetch(), held.append(route))]
+
+    def arrive(route: Route) -> None:
+        route.fetch()
+        held.append(route)
+
+    wire.fates = [arrive]
     wire.default = cut
     started.write("Once")
     expect(started.messages.last).to_have_text("Once")
@@ -542,6 +547,9 @@ def test_a_message_stands_in_the_conversation_at_once_and_nothing_moves_when_it_
     started.write("Slowly")
     expect(started.pending).to_have_text(["Slowly"])
     started.sees("Sending…")
+    started.page.locator("[data-pending] > li").evaluate(
+        "item => Promise.all(item.getAnimations().map((animation) => animation.finished))"
+    )
     bubble = started.pending.bounding_box()
     assert button.bounding_box() == before
     held[0].continue_()
@@ -829,9 +837,9 @@ def test_a_change_of_the_ticket_does_not_touch_what_is_being_sent(alice: Agent, 
 def begin_another(vera: Customer, message: str = "Another matter") -> None:
     """End the chat in another tab, and start the next one there."""
     tab = vera.tab()
-    tab.on("dialog", lambda dialog: dialog.accept())
     tab.goto(f"{vera.url}/chat")
     tab.get_by_role("button", name="End chat").click()
+    tab.get_by_role("dialog").get_by_role("button", name="End chat").click()
     tab.get_by_role("link", name="New chat").click()
     tab.get_by_label("Your message").fill(message)
     tab.get_by_role("button", name="Start Chat").click()

@@ -20,7 +20,9 @@ function onLook() {
 }
 
 if (messageList() && !document.querySelector("[data-desk]")) {
-  document.addEventListener("timeline:added", ({ detail }) => (isLookedAt() ? onLook() : count(unseen + detail.theirs)));
+  document.addEventListener("timeline:added", ({ detail }) =>
+    isLookedAt() ? onLook() : count(unseen + detail.theirs),
+  );
   document.addEventListener("visibilitychange", onLook);
   window.addEventListener("focus", onLook);
   hearTabs("read", (number) => number === messageList().dataset.number && count(0));

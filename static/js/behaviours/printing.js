@@ -3,9 +3,13 @@
 const link = () => document.getElementById("earlier-link");
 
 async function printAll() {
-  for (let before = null; link() && link().href !== before; ) {
+  for (let before = null; link() && link().href !== before;) {
     before = link().href;
-    await htmx.ajax("GET", link().getAttribute("hx-get"), { source: link(), target: "[data-messages]", swap: "upsert key:data-seq" });
+    await htmx.ajax("GET", link().getAttribute("hx-get"), {
+      source: link(),
+      target: "[data-messages]",
+      swap: "upsert key:data-seq",
+    });
   }
   window.print();
 }

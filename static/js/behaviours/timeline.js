@@ -39,7 +39,7 @@ function mount(list) {
     first = firstSeq(list);
     writeDays(list);
     writeStates(list);
-      for (const line of lines) writeTimes(line);
+    for (const line of lines) writeTimes(line);
     const theirs = isEarlier ? [] : lines.filter((line) => line.matches(".message--theirs"));
     for (const line of theirs) line.dataset.new = "";
     if (isEarlier) {
@@ -66,15 +66,17 @@ function mount(list) {
   timeline.addEventListener("scroll", look, { passive: true });
   jump.addEventListener("mousedown", (event) => event.preventDefault());
   jump.addEventListener("click", jumpToEnd);
-  new ResizeObserver(() => isAtEnd && toEnd()).observe(timeline);
+  const resized = new ResizeObserver(() => isAtEnd && toEnd());
+  resized.observe(timeline);
+  // What is said of a message on its way, and its picture, push the end down; so does the line that somebody types.
+  resized.observe(timeline.querySelector("[data-pending]"));
   new MutationObserver((changes) => {
     const lines = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.nodeType === 1);
     if (lines.length) onAdded(lines);
   }).observe(list, { childList: true });
-  // The line that somebody types, and what is said of a message on its way, push the end down.
-  const below = new MutationObserver(() => isAtEnd && toEnd());
-  below.observe(timeline.querySelector("[data-typing-line]"), { childList: true });
-  below.observe(timeline.querySelector("[data-pending]"), { childList: true, subtree: true, attributes: true });
+  new MutationObserver(() => isAtEnd && toEnd()).observe(timeline.querySelector("[data-typing-line]"), {
+    childList: true,
+  });
   timeline.addEventListener("pending:added", toEnd);
 }
 
