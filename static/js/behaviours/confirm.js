@@ -13,7 +13,9 @@ function ask(question, answer) {
   });
 }
 
-const labelOf = (form) => form.dataset.confirmLabel ?? form.querySelector("button").textContent.trim();
+// Of a form or a button.
+const buttonOf = (element) => (element.matches("button") ? element : element.querySelector("button"));
+const labelOf = (element) => element.dataset.confirmLabel ?? buttonOf(element)?.textContent.trim() ?? "Yes";
 
 // Requests of htmx: hx-confirm has the question.
 document.addEventListener("htmx:confirm", (event) => {
