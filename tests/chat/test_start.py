@@ -71,7 +71,9 @@ def test_a_browser_that_forgets_its_chat_begins_anew_and_cannot_read_the_old_one
     assert "Start Chat" in page
     assert "My secret" not in page
     fresh = browser.client.get_cookie("c")
-    assert key and fresh and fresh.value != key.value
+    assert key
+    assert fresh
+    assert fresh.value != key.value
     assert rows("select message from chat_messages where sender = 'user'") == [("My secret",)]
 
 
