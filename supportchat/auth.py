@@ -253,17 +253,23 @@ def _of_agents() -> dict[str, Any]:
 def _give_visitor_cookie(response: Response) -> Response:
     key = g.pop("fresh_visitor", None)
     if key:
-        is_embedded = bool(current_config().embed_origins) and current_config().is_https
-        response.set_cookie(
-            cookie_name("c"),
-            key,
-            max_age=VISITOR_SECONDS,
-            secure=current_config().is_https,
-            httponly=True,
-            samesite="None" if is_embedded else "Lax",
-            partitioned=is_embedded,
-        )
+        response.set_cookie(cookie_name("c"), key, max_age=VISITOR_SECONDS, **_visitor_cookie_options())
     return response
+
+
+def delete_visitor_cookie(response: Response) -> None:
+    """Take its key from a customer's browser."""
+    response.delete_cookie(cookie_name("c"), **_visitor_cookie_options())
+
+
+def _visitor_cookie_options() -> dict[str, Any]:
+    is_embedded = bool(current_config().embed_origins) and current_config().is_https
+    return {
+        "secure": current_config().is_https,
+        "httponly": True,
+        "samesite": "None" if is_embedded else "Lax",
+        "partitioned": is_embedded,
+    }
 
 
 # What a route demands. The policy stands at the route and can be read from it; a test finds every route without one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import secrets
+from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
@@ -129,11 +130,12 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
         return _refused(status, code)
     form_as_sent = _form_as_sent()
     values = {"sentence": sentence(code, detail), "retry": status in WORTH_RETRYING, "number": number, "status": status}
-    values["form"] = form_as_sent
+    values |= {"form": form_as_sent, "needs_own_window": code == "cookies_refused"}
     if request.headers.get("HX-Request"):
         response = make_response(render_template("shared/_error.html", **values), status)
         response.headers["HX-Retarget"] = _place_of_error()
         response.headers["HX-Reswap"] = "innerHTML"
+        response.headers["X-Reason"] = quote(sentence(code, detail))  # to be said where the message stands
     elif _is_login() and not number:
         form = LoginForm(MultiDict(form_as_sent))
         response = make_response(render_template("agents/login.html", form=form, error=values["sentence"]), status)

@@ -46,6 +46,7 @@ def init_app(app: Flask) -> None:
         kept_view,
         linkified,
         lines,
+        callable_number,
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["is_agents_browser"] = is_agents_browser
@@ -108,6 +109,14 @@ def duration(seconds: float | None) -> str:
     if round(seconds / 3600) < 48:
         return f"{round(seconds / 3600)} h"
     return f"{round(seconds / 86400)} days"
+
+
+def callable_number(phone: str) -> str:
+    """Give a phone number as a `tel:` link carries it; '' for a text that is none, which older versions have taken."""
+    if not re.fullmatch(r"\+?[\d\s().\-/\u2010-\u2015]+", phone):
+        return ""
+    digits = "".join(str(int(character)) for character in phone if character.isdecimal())
+    return ("+" if phone.startswith("+") else "") + digits if 5 <= len(digits) <= 15 else ""
 
 
 def kept_view(view: str) -> str | None:

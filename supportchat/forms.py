@@ -12,7 +12,7 @@ import phonenumbers
 from flask import request
 from werkzeug.datastructures import FileStorage
 from wtforms import EmailField, Form, HiddenField, PasswordField, StringField, TextAreaField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired, Length, ValidationError
 
 from .database import Invalid
 from .text import clean_line, clean_text, is_too_long
@@ -63,6 +63,20 @@ def _time_zones() -> set[str]:
     return zoneinfo.available_timezones() - {"Factory", "localtime"}
 
 
+# The fewest that a number to call has anywhere; 112 helps nobody to call back.
+FEWEST_DIGITS = 5
+
+
+def check_phone(form: Form, field: StringField) -> None:
+    """Refuse a phone number that nobody could call; none at all is fine.
+
+    :raise ValidationError: when it has too few digits.
+    """
+    digits = sum(character.isdigit() for character in field.data or "")
+    if field.data and digits < FEWEST_DIGITS:
+        raise ValidationError("Use digits, like +49 30 901820, or leave it empty.")
+
+
 class StartForm(Form):
     """The start of a chat. Everything but the message, or a picture, is optional.
 
@@ -76,7 +90,7 @@ class StartForm(Form):
     customer_phone = StringField(
         "Phone",
         filters=[_line_of(32)],
-        validators=[Length(max=32, message="A phone number may have up to 32 characters.")],
+        validators=[Length(max=32, message="A phone number may have up to 32 characters."), check_phone],
     )
     time_zone = HiddenField()
     client_message_id = HiddenField()

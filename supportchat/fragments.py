@@ -17,7 +17,7 @@ from markupsafe import Markup
 Row = dict[str, Any]
 
 SORTED = "upsert key:data-seq"
-SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position")
+SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position", "somebody_here")
 SHOWN_TO_AGENT = ("status", "agent", "version")
 
 

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from supportchat.filters import capacity, customer_name, duration, first_name, hue, initials, taken, why_unassigned
+from supportchat.filters import (
+    callable_number,
+    capacity,
+    customer_name,
+    duration,
+    first_name,
+    hue,
+    initials,
+    taken,
+    why_unassigned,
+)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +135,21 @@ def test_who_has_more_than_they_take_gets_no_new_ones() -> None:
         "3 of 3 tickets",
         "6 of 5 tickets, no new ones for now",
     ]
+
+
+@pytest.mark.parametrize(
+    ("phone", "number"),
+    [
+        ("+49 30 901820", "+4930901820"),
+        ("(030) 90-18 20", "030901820"),
+        ("٠٣٠٩٠١٨٢٠", "030901820"),
+        ("call me maybe", ""),
+        ("030 901820, after five", ""),
+        ("javascript:alert(12345)", ""),
+        ("1234", ""),
+        ("1" * 16, ""),
+        ("", ""),
+    ],
+)
+def test_only_what_can_be_called_makes_a_link(phone: str, number: str) -> None:
+    assert callable_number(phone) == number

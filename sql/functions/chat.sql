@@ -193,6 +193,9 @@ as $$
         ), false),
         'customer_here', p_customer_here,
         'queue_position', p_queue_position,
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        ),
         'last_seq', p_session.last_seq,
         'last_note_no', p_session.last_note_no,
         'customer_delivered_seq', p_session.customer_delivered_seq,
@@ -568,7 +571,7 @@ select public.limit_functions(array[
     'who_is_here'
 ]);
 
-select public.record_script('functions/chat.sql', '654d187ec739');
+select public.record_script('functions/chat.sql', 'e1a1695a6447');
 
 notify pgrst, 'reload schema';
 

@@ -412,7 +412,8 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
-        'agent', public.agent_json(p_row.agent_id), 'note', p_row.note, 'created_at', p_row.created_at
+        'agent', public.agent_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
+        'note', p_row.note, 'created_at', p_row.created_at
     )
 $$;
 
@@ -620,7 +621,7 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', 'c1facdfb6b86');
+select public.record_script('functions/tickets.sql', '8d571db31c39');
 
 notify pgrst, 'reload schema';
 

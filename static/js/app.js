@@ -1,17 +1,25 @@
 // Each behaviour attaches itself to what its data-* attributes mark. Pages work without any of them, more plainly.
 import "./behaviours/times.js";
+import "./behaviours/emoji.js";
 import "./behaviours/timeline.js";
 import "./behaviours/live.js";
 import "./behaviours/receipts.js";
 import "./behaviours/elsewhere.js";
 import "./behaviours/composer.js";
+import "./behaviours/modes.js";
 import "./behaviours/counter.js";
 import "./behaviours/started.js";
 import "./behaviours/pictures.js";
 import "./behaviours/dropping.js";
 import "./behaviours/unsent.js";
+import "./behaviours/mended.js";
 import "./behaviours/sending.js";
+import "./behaviours/pending.js";
 import "./behaviours/strangers.js";
+import "./behaviours/framed.js";
+import "./behaviours/forget.js";
+import "./behaviours/printing.js";
+import "./behaviours/people.js";
 import "./behaviours/typing.js";
 import "./behaviours/lightbox.js";
 import "./behaviours/copy.js";

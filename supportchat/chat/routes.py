@@ -172,6 +172,22 @@ def close() -> ResponseReturnValue:
     return _news(chat, call("messages_after", session_id=chat["session_id"], after=shown["last_seq"]))
 
 
+@bp.post("/chat/key/delete")
+@for_visitors
+def forget() -> ResponseReturnValue:
+    """Take its key from this browser: the next visit begins anew, and the chat cannot be read here any more."""
+    response = make_response(redirect(url_for("chat.show"), 303))
+    auth.delete_visitor_cookie(response)
+    return response
+
+
+@bp.get("/chat/people")
+@for_visitors
+def people() -> ResponseReturnValue:
+    """Show who is here, for the page that starts a chat."""
+    return render_template("chat/_people.html", here=call("who_is_here"))
+
+
 @bp.get("/chat/images/<uuid:image_id>")
 @for_visitors
 def image(image_id: Any) -> ResponseReturnValue:

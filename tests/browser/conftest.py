@@ -76,6 +76,11 @@ class Window:
         """The bubbles of the conversation, the oldest first."""
         return self.page.locator("[data-messages] .bubble")
 
+    @property
+    def pending(self) -> Locator:
+        """The bubbles that are not with the desk yet, the oldest first."""
+        return self.page.locator("[data-pending] .bubble")
+
     def sees(self, text: str, seconds: float = 5) -> None:
         """Assert that a text is on the page, or comes to be."""
         expect(self.page.get_by_text(text).first).to_be_visible(timeout=seconds * SECOND)

@@ -108,12 +108,14 @@ def test_new_messages_are_announced(vera: Customer) -> None:
 
 def test_a_chat_works_by_keyboard_alone(vera: Customer) -> None:
     vera.visit()
-    for typed in ("Only keys", "Vera", "+4930901820"):
+    expect(vera.page.get_by_label("Your message")).to_be_focused()
+    vera.page.keyboard.type("Only keys")
+    for place in ("#start-image", "#start [data-send]"):
+        vera.page.keyboard.press("Tab")
+        expect(vera.page.locator(place)).to_be_focused()
+    for typed in ("Vera", "+4930901820"):
         vera.page.keyboard.press("Tab")
         vera.page.keyboard.type(typed)
-    vera.page.keyboard.press("Tab")
-    expect(vera.page.locator("#start-image")).to_be_focused()
-    vera.page.keyboard.press("Tab")
     vera.page.keyboard.press("Enter")
     expect(vera.box).to_be_visible()
     expect(vera.messages.first).to_have_text("Only keys")

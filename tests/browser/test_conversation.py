@@ -96,8 +96,9 @@ def test_either_side_ends_the_chat_and_a_message_opens_it_again(alice: Agent, ve
     vera.write("One more thing")
     alice.open()
     alice.sees("One more thing")
-    vera.page.on("dialog", lambda dialog: dialog.accept())
+    alice.sees("assigned to you")
     vera.page.get_by_role("button", name="End chat").click()
+    vera.page.get_by_role("dialog").get_by_role("button", name="End chat").click()
     alice.sees("The customer ended the chat")
     alice.press("Reopen")
     vera.sees("here now")
@@ -179,8 +180,8 @@ def test_without_websockets_states_and_the_end_are_seen_on_both_sides(vera: Cust
     alice.row().get_by_role("link").click(timeout=20 * SECOND)
     state = vera.page.locator("[data-state]").last
     expect(state).to_have_text("Read", timeout=20 * SECOND)
-    vera.page.on("dialog", lambda dialog: dialog.accept())
     vera.page.get_by_role("button", name="End chat").click()
+    vera.page.get_by_role("dialog").get_by_role("button", name="End chat").click()
     expect(vera.page.get_by_role("link", name="New chat")).to_be_visible()
     expect(alice.page.get_by_role("button", name="Reopen")).to_be_visible(timeout=20 * SECOND)
     alice.press("Reopen")
@@ -310,8 +311,8 @@ def test_who_goes_down_to_a_new_message_keeps_the_focus(alice: Agent, vera: Cust
 def test_who_ends_a_chat_can_write_on_at_once(vera: Customer) -> None:
     vera.start("Hello")
     vera.is_live()
-    vera.page.on("dialog", lambda dialog: dialog.accept())
     vera.page.get_by_role("button", name="End chat").press("Enter")
+    vera.page.get_by_role("dialog").get_by_role("button", name="End chat").click()
     vera.sees("You ended the chat.")
     expect(vera.box).to_be_focused()
 

@@ -19,7 +19,7 @@ def test_a_new_browser_sees_the_form(web: Web) -> None:
 
 def test_the_form_says_who_is_here(web: Web, alice: Agent) -> None:
     page = " ".join(web.visitor().get("/chat").get_data(as_text=True).split())
-    assert "1 person here" in page
+    assert "<bdi>Alice</bdi> is here" in page
     assert "answers in" not in page  # not known before three answers
 
 
@@ -27,7 +27,7 @@ def test_the_form_says_how_long_an_answer_takes(web: Web, cast: Cast, alice: Age
     for _ in range(3):
         alice.reply(cast.visitor().start()["number"])
     page = " ".join(web.visitor().get("/chat").get_data(as_text=True).split())
-    assert "answers in under a minute" in page
+    assert "Usually answers in under a minute" in page
 
 
 def test_a_start_shows_conversation_and_ticket(web: Web, alice: Agent) -> None:
@@ -37,10 +37,56 @@ def test_a_start_shows_conversation_and_ticket(web: Web, alice: Agent) -> None:
     assert "Alice Kern" in page
 
 
-def test_nobody_here_means_an_honest_place_in_the_queue(web: Web) -> None:
+def test_who_waits_for_somebody_who_is_here_has_a_place_in_line(web: Web, alice: Agent, rows: Any) -> None:
+    rows("update agents set max_tickets = 1")
+    web.customer("Taken")
     web.customer("First")
-    page = " ".join(web.customer("Second").get("/chat").get_data(as_text=True).split())
+    page = web.customer("Second").get("/chat").get_data(as_text=True)
     assert "Number 2 in line" in page
+    assert "Nobody is here" not in page
+
+
+def test_nobody_here_means_no_place_in_line(web: Web) -> None:
+    web.customer("First")
+    page = web.customer("Second").get("/chat").get_data(as_text=True)
+    assert "in line" not in page
+    assert "We'll reply here" in page
+    assert page.count("Nobody is here right now") == 2  # who answers, and the line of the conversation
+
+
+def test_a_start_page_that_is_left_open_can_ask_who_is_here(web: Web, alice: Agent) -> None:
+    assert "<bdi>Alice</bdi> is here" in " ".join(web.visitor().get("/chat/people").get_data(as_text=True).split())
+    alice.call("set_availability", availability="away")
+    assert "Nobody is here right now" in web.visitor().get("/chat/people").get_data(as_text=True)
+
+
+def test_a_browser_that_forgets_its_chat_begins_anew_and_cannot_read_the_old_one(web: Web, rows: Any) -> None:
+    browser = web.customer("My secret")
+    key = browser.client.get_cookie("c")
+    assert "My secret" in browser.get("/chat").get_data(as_text=True)
+    answer = browser.post("/chat/key/delete")
+    assert (answer.status_code, answer.location) == (303, "/chat")
+    assert browser.client.get_cookie("c") is None
+    page = browser.get("/chat").get_data(as_text=True)
+    assert "Start Chat" in page
+    assert "My secret" not in page
+    fresh = browser.client.get_cookie("c")
+    assert key
+    assert fresh
+    assert fresh.value != key.value
+    assert rows("select message from chat_messages where sender = 'user'") == [("My secret",)]
+
+
+@pytest.mark.parametrize("typed", ["call me maybe", "12 34", "+", "tel:", "x1234"])
+def test_a_phone_number_that_nobody_can_call_is_refused_at_its_field(web: Web, rows: Any, typed: str) -> None:
+    browser = web.visitor()
+    browser.get("/chat")
+    answer = browser.post("/chat", message="Hi", customer_phone=typed)
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert re.search(r'id="customer_phone-error"[^>]*>Use digits', page)
+    assert "Hi" in page
+    assert rows("select count(*) from user_sessions") == [(0,)]
 
 
 def test_a_browser_that_comes_back_keeps_its_key_for_another_half_year(web: Web) -> None:
@@ -87,7 +133,7 @@ def test_bad_input_is_answered_in_the_form_and_nothing_is_lost(
 
 @pytest.mark.parametrize(
     ("typed", "kept"),
-    [("+4930901820", "+49 30 901820"), ("030 / 90 18 20", "030 / 90 18 20"), ("ask for Vera", "ask for Vera")],
+    [("+4930901820", "+49 30 901820"), ("030 / 90 18 20", "030 / 90 18 20"), ("030 901820, Vera", "030 901820, Vera")],
 )
 def test_a_phone_number_is_normalised_when_it_parses(web: Web, rows: Any, typed: str, kept: str) -> None:
     web.customer(customer_phone=typed)

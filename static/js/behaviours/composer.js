@@ -1,6 +1,6 @@
 // Forms in which somebody writes: Enter sends, the box grows with its text, and what is typed stays.
 import { keep, moveDraft, restore } from "../lib/drafts.js";
-import { formOf, formWith, keyOf, textOf } from "../lib/forms.js";
+import { formOf, formWith, hasConversation, keyOf, textOf } from "../lib/forms.js";
 import { lineOf } from "../lib/outbox.js";
 import { keptPicture } from "../lib/pictures.js";
 import { recall, remembered } from "../lib/storage.js";
@@ -14,7 +14,12 @@ document.addEventListener("keydown", (event) => {
   const form = formWith(event.target.closest?.("[data-text]"));
   if (!form || event.key !== "Enter" || isComposing(event) || event.shiftKey) return;
   const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
-  if (isPlain && (!form.hasAttribute("data-composer") || hasTouchKeyboard())) return;
+  if (isPlain && !form.hasAttribute("data-composer")) return;
+  if (isPlain && hasTouchKeyboard()) {
+    // Keys on the screen have no place on a keyboard: these are real ones.
+    if (event.code) form.querySelector("[data-touch-hint]").hidden = false;
+    return;
+  }
   event.preventDefault();
   if (!event.repeat) form.requestSubmit();
 });
@@ -33,7 +38,9 @@ document.addEventListener("input", (event) => {
   keep(form);
 });
 
-document.addEventListener("composer:sent", (event) => fit(textOf(event.target)));
+for (const name of ["composer:sent", "composer:filled"]) {
+  document.addEventListener(name, ({ target }) => fit(textOf(target)));
+}
 
 function restoreNew() {
   for (const form of document.querySelectorAll("form[data-draft]")) {
@@ -49,29 +56,24 @@ function restoreNew() {
 // What was typed behind the message that has started this chat, and in a chat that another tab has left behind.
 function takeDrafts(form) {
   const left = remembered("draft").filter((key) => key.startsWith("chat-") && key !== keyOf(form));
-  for (const key of ["start", ...left]) if (!lineOf(key).first) moveDraft(key, form);
+  for (const key of ["start", ...left]) if (!lineOf(key).messages.length) moveDraft(key, form);
 }
 
-// The box shows what is being sent, also where the draft could not be kept.
+// The box of the form that starts a chat shows what is being sent, also where the draft could not be kept.
 function showUnsent(form) {
+  const [message] = hasConversation(keyOf(form)) ? [] : lineOf(keyOf(form)).messages;
   const box = textOf(form);
-  const text = withUnsent(lineOf(keyOf(form)), box.value);
-  if (text === box.value) return;
-  box.value = text;
+  if (!message || box.value.trimStart().startsWith(message.text)) return;
+  box.value = [message.text, box.value].join("\n").trim();
   keep(form);
-}
-
-function withUnsent(line, text) {
-  if (line.standing(text) === line.written.length) return text;
-  return [...line.written.map((message) => message.text), text].join("\n").trim();
 }
 
 // What a chat that another tab has left behind does not take any more. Whoever has written it decides whether it
 // belongs into the chat that is shown instead.
 document.addEventListener("sending:changed", ({ detail: line }) => {
   const form = document.querySelector("[data-after-start]");
-  if (!form || formOf(line.key) || (line.first && !line.first.isStopped)) return;
-  const text = withUnsent(line, recall("draft", line.key) ?? "");
+  if (!form || formOf(line.key) || line.messages.some((message) => !message.isStopped)) return;
+  const text = textLeftIn(line);
   for (const message of line.messages) {
     if (message.hasPicture) offerPicture(form, keptPicture(message.id));
     line.drop(message);
@@ -79,6 +81,13 @@ document.addEventListener("sending:changed", ({ detail: line }) => {
   moveDraft(line.key, form, text);
   fit(textOf(form));
 });
+
+function textLeftIn(line) {
+  const draft = recall("draft", line.key) ?? "";
+  const isInDraft = (text) => !hasConversation(line.key) && draft.trimStart().startsWith(text);
+  const texts = line.messages.map((message) => message.text).filter((text) => !isInDraft(text));
+  return [...texts, draft].join("\n").trim();
+}
 
 restoreNew();
 document.addEventListener("htmx:after:swap", restoreNew);

@@ -2,6 +2,7 @@
 import { hasDraft } from "../lib/drafts.js";
 import { messageList } from "../lib/messages.js";
 import { watchPointer } from "../lib/pointer.js";
+import { isShown } from "../lib/shown.js";
 import { recall } from "../lib/storage.js";
 import { throttle } from "../lib/timing.js";
 import { sayHello } from "./live.js";
@@ -72,8 +73,6 @@ function onTicketShown() {
   sayHello();
   moveFocus();
 }
-
-const isShown = (element) => element.getClientRects().length > 0;
 
 // Into the box to write in, if there is one and no keyboard slides up for it; else to where the ticket begins.
 function moveFocus() {

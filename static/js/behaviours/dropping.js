@@ -1,7 +1,8 @@
 // A picture that is pasted or dropped goes to the form that takes one. No file that is dropped replaces the page.
 import { formWith, placeOfError } from "../lib/forms.js";
 import { refusal, rules } from "../lib/picture_rules.js";
-import { addPictures, formFor, isShown } from "./pictures.js";
+import { isShown } from "../lib/shown.js";
+import { addPictures, formFor } from "./pictures.js";
 
 const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 

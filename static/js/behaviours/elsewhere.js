@@ -1,6 +1,11 @@
-// The tab of a chat counts the messages that have come while somebody looks elsewhere. The desk has a count of its own.
+// The tab of a chat counts the messages that have come while somebody looks elsewhere: at another tab, another window, or
+// another program. What is read in one tab of a browser counts in none. The desk has a count of its own.
+import { messageList } from "../lib/messages.js";
+import { hearTabs, tellTabs } from "../lib/tabs.js";
 
 let unseen = 0;
+
+const isLookedAt = () => !document.hidden && document.hasFocus();
 
 function count(messages) {
   unseen = messages;
@@ -8,7 +13,17 @@ function count(messages) {
   document.title = unseen ? `(${unseen}) ${title}` : title;
 }
 
-if (!document.querySelector("[data-desk]")) {
-  document.addEventListener("timeline:added", ({ detail }) => document.hidden && count(unseen + detail.theirs));
-  document.addEventListener("visibilitychange", () => !document.hidden && count(0));
+function onLook() {
+  if (!isLookedAt()) return;
+  count(0);
+  tellTabs("read", messageList().dataset.number);
+}
+
+if (messageList() && !document.querySelector("[data-desk]")) {
+  document.addEventListener("timeline:added", ({ detail }) =>
+    isLookedAt() ? onLook() : count(unseen + detail.theirs),
+  );
+  document.addEventListener("visibilitychange", onLook);
+  window.addEventListener("focus", onLook);
+  hearTabs("read", (number) => number === messageList().dataset.number && count(0));
 }

@@ -1,16 +1,15 @@
 // A picture for the message: checked here first, and sent with a bar that shows how far.
-import { formOf, keyOf, placeOfError, textOf } from "../lib/forms.js";
+import { formOf, hasConversation, keyOf, placeOfError, textOf } from "../lib/forms.js";
 import { lineOf } from "../lib/outbox.js";
 import { problemOf, refusal, rules } from "../lib/picture_rules.js";
 import { keptPicture } from "../lib/pictures.js";
+import { isShown } from "../lib/shown.js";
 import { upload } from "../lib/upload.js";
 
 // What was chosen in a form that the page may not show just now.
 const chosen = new Map();
 
 const inputOf = (form) => form.querySelector("[data-picture-input]");
-
-export const isShown = (element) => element.getClientRects().length > 0;
 
 // The form that a picture goes to: the one that is worked in, else the one that can be seen.
 export function formFor(element) {
@@ -143,15 +142,19 @@ document.addEventListener("composer:sent", ({ target: form, detail }) => {
 document.addEventListener("htmx:config:request", (event) => {
   const { outgoing } = event.detail.ctx;
   if (!outgoing?.file) return;
-  const form = event.target;
-  const progress = form.querySelector("[data-progress]");
-  progress.value = 0;
-  event.detail.ctx.fetch = (path, request) => upload(path, request, (part) => (progress.value = part));
+  const { line, message } = outgoing;
+  const say = (part) =>
+    document.dispatchEvent(new CustomEvent("sending:progress", { detail: { key: line.key, id: message.id, part } }));
+  event.detail.ctx.fetch = (path, request) => upload(path, request, say);
 });
 
 document.addEventListener("sending:changed", ({ detail: line }) => showProgress(formOf(line.key)));
+document.addEventListener("sending:progress", ({ detail }) => {
+  const progress = formOf(detail.key)?.querySelector("[data-progress]");
+  if (progress) progress.value = detail.part;
+});
 
-// After a reload the picture of the message that is being sent is still there, after a look at another ticket also one
+// After a reload the picture of the message that starts a chat is still there, after a look at another ticket also one
 // that no message has taken yet.
 async function restoreNew() {
   for (const form of document.querySelectorAll("form[data-draft]")) {
@@ -162,6 +165,7 @@ async function restoreNew() {
       offerPicture(form, unsent);
       continue;
     }
+    if (hasConversation(keyOf(form))) continue;
     const message = lineOf(keyOf(form)).messages.findLast(({ hasPicture }) => hasPicture);
     const file = message && (await keptPicture(message.id));
     if (file && !inputOf(form).files.length && lineOf(keyOf(form)).messages.includes(message)) {

@@ -1,20 +1,21 @@
 // Sends what somebody has written until the server says that it has it: one message of a form after the other, each as
 // often as it takes, always with the same text, picture and client_message_id, so that it is stored once.
-import { forget } from "../lib/drafts.js";
-import { formOf, isForm, keyOf, textOf } from "../lib/forms.js";
-import { isOurs, post, retryAfter } from "../lib/http.js";
+import { forget, keep } from "../lib/drafts.js";
+import { formOf, hasConversation, isForm, keyOf, showRefusal, textOf } from "../lib/forms.js";
+import { isOurs, post, reasonIn, retryAfter } from "../lib/http.js";
 import { randomId } from "../lib/ids.js";
-import { allLines, lineOf } from "../lib/outbox.js";
+import { allLines, findMessage, lineOf } from "../lib/outbox.js";
 import { dropOldPictures, keepPicture, keptPicture } from "../lib/pictures.js";
 import { remembered } from "../lib/storage.js";
+import { isPassing, reasonOf } from "../lib/strangers.js";
 import { backoff } from "../lib/timing.js";
 import { renewToken, tokenOf } from "../lib/token.js";
-import { newPicture, ownPicture } from "./pictures.js";
+import { newPicture, offerPicture, ownPicture } from "./pictures.js";
 
-const WORTH_ANOTHER_TRY = [0, 408, 425, 429, 502, 503, 504]; // 0: no answer
 const RENEWALS = 3;
 const SIGNED_OUT = 401;
-const UNPROCESSABLE = 422;
+const UNPROCESSABLE = [413, 422]; // from the desk: never as it is
+const PICTURE_LOST = "Not sent: this browser has not kept the picture. Choose it once more.";
 
 // Submitting
 
@@ -29,27 +30,38 @@ document.addEventListener("htmx:config:request", (event) => {
 });
 
 async function submit(form) {
-  compare(form);
   const line = lineOf(keyOf(form));
-  const file = newPicture(form);
-  const text = line.rest(textOf(form).value);
-  // Nothing new: somebody is impatient, or presses Retry.
-  if (text || file || !line.first) {
-    const message = { id: randomId(), path: form.getAttribute("hx-post"), text, fields: fieldsOf(form) };
-    line.add({ ...message, hasPicture: Boolean(file), since: Date.now() });
-    if (file) {
-      ownPicture(form, message.id);
-      await keepPicture(message.id, file);
-    }
-  }
-  if (line.first?.isStopped) restart(line);
+  compare(form);
+  const isNew = hasConversation(line.key) ? textOf(form).value.trim() || newPicture(form) : !line.messages.length;
+  if (isNew) await add(form, line);
+  else if (!line.messages.length) line.note = "empty";
+  // Nothing new, or something behind what waits: somebody is impatient.
+  const oldest = hasConversation(line.key) ? line.first : line.messages[0];
+  if (oldest?.isStopped) restart(line, oldest);
+  say(line);
   attempt(line);
 }
 
-function restart(line) {
-  line.first.isStopped = false;
-  line.first.isRefused = false;
-  line.first.since = Date.now();
+// The message leaves the box, and stands in the conversation instead.
+async function add(form, line) {
+  const id = randomId();
+  const file = newPicture(form);
+  const message = { id, path: form.getAttribute("hx-post"), text: textOf(form).value.trim(), fields: fieldsOf(form) };
+  const at = Date.now();
+  const kept = file && keepPicture(id, file);
+  line.add({ ...message, hasPicture: Boolean(file), at, since: at });
+  if (file) ownPicture(form, id);
+  if (hasConversation(line.key)) {
+    textOf(form).value = "";
+    keep(form);
+    form.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id } }));
+  }
+  say(line, "added");
+  await kept;
+}
+
+function restart(line, message) {
+  Object.assign(message, { isStopped: false, isRefused: false, reason: "", since: Date.now() });
   line.failures = 0;
   line.save();
 }
@@ -59,45 +71,64 @@ function fieldsOf(form) {
   return Object.fromEntries([...new FormData(form)].filter(([name]) => !own.includes(name)));
 }
 
-// What was sent cannot be changed any more. Whoever writes over it means another message.
+// Where the box keeps what is being sent, whoever writes over it means another message.
 function compare(form) {
   const line = lineOf(keyOf(form));
+  const [message] = line.messages;
   const text = textOf(form).value;
-  for (const message of line.written.slice(line.standing(text))) takeBack(line, message);
-  if (!text.trim()) line.note = "";
+  if (hasConversation(line.key)) {
+    if (!line.note) return;
+    line.note = "";
+  } else {
+    if (!text.trim()) line.note = "";
+    if (message && !text.trimStart().startsWith(message.text)) takeBack(line, message);
+  }
   say(line);
 }
 
-function takeBack(line, message) {
+export function takeBack(line, message) {
   if (line.isBusy && message === line.first) {
     message.isTakenBack = true; // unless it has arrived by then
     line.save();
-    return;
+  } else {
+    leave(line, message);
   }
+  say(line);
+}
+
+// What was tried without an answer may have arrived.
+function leave(line, message) {
+  const isFirst = message === line.first;
   line.drop(message);
-  line.note = "changed";
+  if (hasConversation(line.key)) line.note = message.isTried ? "deleted" : "";
+  else line.note = "changed";
+  if (!isFirst) return;
   clearTimeout(line.timer);
+  attempt(line);
+}
+
+// Somebody wants to send a message once more, or now.
+export function retry(line, message) {
+  if (message.isStopped) restart(line, message);
+  say(line);
+  attempt(line);
 }
 
 // Sending
 
 async function attempt(line) {
   clearTimeout(line.timer);
+  line.timer = null;
   const message = line.first;
   if (!message || line.isBusy || message.isStopped) return;
   line.isBusy = true;
   say(line, "started");
   say(line);
   const file = message.hasPicture ? await keptPicture(message.id) : undefined;
-  if (message.hasPicture && !file) {
-    line.isBusy = false;
-    line.drop(message);
-    line.note = "picture";
-    say(line);
-    return;
-  }
   const outgoing = { line, message, file, status: 0, wait: 0 };
-  await deliver(outgoing);
+  if (message.hasPicture && !file) Object.assign(outgoing, { isFinal: true, reason: PICTURE_LOST });
+  else await deliver(outgoing);
+  message.isTried = true;
   line.isBusy = false;
   goOn(outgoing);
 }
@@ -140,26 +171,33 @@ function write({ message, file }, body) {
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
   if (!ctx.outgoing) return;
-  take(ctx.outgoing, ctx.response.raw, ctx.text);
+  const { raw } = ctx.response;
+  take(ctx.outgoing, raw, ctx.text);
   const { status } = ctx.outgoing;
-  if (WORTH_ANOTHER_TRY.includes(status)) event.preventDefault(); // the form says it in its own words
+  if (isPassing(status, true)) event.preventDefault(); // the page says it in its own words
   // Another ticket has taken the form's place: what is wrong with this one is not to be said there.
   if (!ctx.sourceElement.isConnected && status !== SIGNED_OUT) event.preventDefault();
+  // The reason stands at the message.
+  const isForPlaceOfError = raw.headers.get("HX-Retarget") === `#${ctx.sourceElement.id}-error`;
+  if (hasConversation(ctx.outgoing.line.key) && isForPlaceOfError) event.preventDefault();
 });
 
 function take(outgoing, response, text) {
+  const isOwn = isOurs(response);
   const isStored = response.ok && (text.includes("data-seq=") || response.headers.has("HX-Redirect"));
   // Something between us and the server has answered, whatever it is.
-  const isStrange = !isOurs(response) && [SIGNED_OUT, UNPROCESSABLE].includes(response.status);
-  outgoing.status = (response.ok && !isStored) || isStrange ? 0 : response.status;
+  const isNoAnswer = (response.ok && !isStored) || isPassing(response.status, isOwn);
+  outgoing.status = isNoAnswer ? 0 : response.status;
+  outgoing.isFinal = isOwn && UNPROCESSABLE.includes(response.status);
+  outgoing.reason = isOwn ? reasonIn(response.headers) : reasonOf(response.status);
   outgoing.wait = retryAfter(response.headers);
   renew(outgoing, tokenOf(response.headers));
   if (!isStored) return;
   const { line, message } = outgoing;
   const form = formOf(line.key);
   line.drop(message);
-  line.failures = 0;
   outgoing.isStored = true;
+  if (hasConversation(line.key)) return;
   forget(line.key, form, message.text);
   form?.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id: message.id } }));
 }
@@ -175,36 +213,80 @@ function renew(outgoing, token) {
   outgoing.status = 0;
 }
 
-function goOn({ line, message, status, wait, isStored }) {
-  if (WORTH_ANOTHER_TRY.includes(status)) {
-    tryLater(line, message, wait);
-  } else if (status === UNPROCESSABLE) {
-    // It is not stored under this id, and never will be. What is in the box is the next message.
-    for (const refused of line.messages) line.drop(refused);
-  } else if (!isStored && status !== SIGNED_OUT) {
-    message.isStopped = true; // an earlier attempt may have arrived, so it keeps its id
-    message.isRefused = true;
-    line.save();
+function goOn(outgoing) {
+  const { line, message, status, isStored, isFinal } = outgoing;
+  if (!isStored && line.messages.includes(message)) {
+    if (isFinal) giveBack(outgoing);
+    else if (status === 0) tryLater(outgoing);
+    else if (status !== SIGNED_OUT) refuse(outgoing);
   }
   say(line);
-  if (isStored) attempt(line);
+  if (status !== SIGNED_OUT && line.first && !line.timer) attempt(line);
 }
 
-function tryLater(line, message, wait) {
+function tryLater({ line, message, wait }) {
   if (message.isTakenBack) {
-    line.drop(message);
-    line.note = "changed";
+    leave(line, message);
     return;
   }
   line.failures += 1;
   message.isStopped = line.isOutOfPatience;
   line.save();
-  if (!message.isStopped) line.timer = setTimeout(() => attempt(line), Math.max(wait, backoff(line.failures)));
+  if (message.isStopped) return;
+  line.timer = setTimeout(() => attempt(line), Math.max(wait, backoff(line.failures)));
+}
+
+// It is not stored under this id, and never will be: it is to be changed, in the box if that is free.
+function giveBack({ line, message, reason }) {
+  const form = formOf(line.key);
+  if (!hasConversation(line.key)) {
+    line.drop(message); // its box has it still, and what is wrong stands there
+  } else if (form && !message.isTakenBack && !textOf(form).value.trim() && !newPicture(form)) {
+    putIntoBox(line, message, form);
+    showRefusal(form, reason);
+  } else {
+    refuse({ line, message, reason, isFinal: true });
+  }
+}
+
+// An earlier attempt may have arrived, so a message that is only refused keeps its id.
+function refuse({ line, message, reason, isFinal = false }) {
+  if (message.isTakenBack) {
+    line.drop(message);
+    return;
+  }
+  Object.assign(message, { isStopped: true, isRefused: true, isFinal, reason });
+  line.failures = 0;
+  line.save();
+}
+
+// Takes a message out of its line, to be written anew in front of what the box has.
+export function putIntoBox(line, message, form) {
+  textOf(form).value = [message.text, textOf(form).value].join("\n").trim();
+  keep(form);
+  if (message.hasPicture) offerPicture(form, keptPicture(message.id));
+  line.drop(message);
+  form.dispatchEvent(new CustomEvent("composer:filled", { bubbles: true }));
+  say(line);
 }
 
 function say(line, what = "changed") {
   document.dispatchEvent(new CustomEvent(`sending:${what}`, { detail: line }));
 }
+
+// What stands in the conversation has arrived, whatever has become of its answer.
+function settle(items) {
+  for (const { dataset } of items) {
+    const { line, message } = (dataset.clientId && findMessage(dataset.clientId)) || {};
+    if (!line) continue;
+    const isFirst = message === line.first;
+    line.drop(message);
+    say(line);
+    if (isFirst) attempt(line);
+  }
+}
+
+document.addEventListener("timeline:lines", ({ detail }) => settle(detail));
 
 // Moments at which another try is worth it
 
@@ -212,7 +294,7 @@ function say(line, what = "changed") {
 // presses Retry sends again what was refused.
 function tryAll() {
   for (const line of allLines()) {
-    if (line.first?.isStopped && !line.first.isRefused) restart(line);
+    if (line.first?.isStopped) restart(line, line.first);
     attempt(line);
   }
 }
@@ -228,10 +310,9 @@ document.addEventListener("input", (event) => {
   if (form && isForm(form)) compare(form);
 });
 document.addEventListener("picture:taken_back", ({ target, detail }) => {
-  const line = lineOf(keyOf(target));
-  const message = line.written.find(({ id }) => id === detail.id);
+  const { line, message } = findMessage(detail.id) ?? {};
   if (message) takeBack(line, message);
-  say(line);
+  say(lineOf(keyOf(target)));
 });
 
 // Goes on with what was being sent when the page was left, also from what it does not show any more: another ticket, the
@@ -240,7 +321,9 @@ document.addEventListener("picture:taken_back", ({ target, detail }) => {
 function goOnAfterLoad() {
   const shown = [...document.querySelectorAll("form[data-form]")].map(keyOf);
   const others = document.querySelector("[data-live]") ? remembered("unsent") : [];
-  for (const line of [...new Set([...shown, ...others])].map(lineOf)) {
+  const lines = [...new Set([...shown, ...others])].map(lineOf);
+  settle(document.querySelectorAll("[data-client-id]"));
+  for (const line of lines) {
     attempt(line);
     say(line);
   }

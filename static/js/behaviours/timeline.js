@@ -33,27 +33,31 @@ function mount(list) {
     }
   };
   const onAdded = (lines) => {
+    // Before anything is measured: what was on its way to here goes from behind the lines.
+    timeline.dispatchEvent(new CustomEvent("timeline:lines", { bubbles: true, detail: lines }));
     const isEarlier = firstSeq(list) < first;
     first = firstSeq(list);
     writeDays(list);
     writeStates(list);
     for (const line of lines) writeTimes(line);
-    const theirs = isEarlier ? 0 : lines.filter((line) => line.matches(".message--theirs")).length;
+    const theirs = isEarlier ? [] : lines.filter((line) => line.matches(".message--theirs"));
+    for (const line of theirs) line.dataset.new = "";
     if (isEarlier) {
       timeline.scrollTop = timeline.scrollHeight - fromEnd;
     } else if (isAtEnd || lines.some((line) => line.matches(".message--mine"))) {
       toEnd();
     } else {
-      unseen += theirs;
+      unseen += theirs.length;
       jump.querySelector("[data-jump-text]").textContent = unseen === 1 ? "1 new message" : `${unseen} new messages`;
       jump.hidden = unseen === 0;
     }
-    if (theirs) timeline.querySelector("[data-typing-line]").replaceChildren();
+    if (theirs.length) timeline.querySelector("[data-typing-line]").replaceChildren();
     look();
-    timeline.dispatchEvent(new CustomEvent("timeline:added", { bubbles: true, detail: { theirs } }));
+    timeline.dispatchEvent(new CustomEvent("timeline:added", { bubbles: true, detail: { theirs: theirs.length } }));
     fillGap(list);
   };
 
+  timeline.dispatchEvent(new CustomEvent("timeline:lines", { bubbles: true, detail: [...list.children] }));
   writeDays(list);
   writeStates(list);
   fillGap(list);
@@ -62,15 +66,18 @@ function mount(list) {
   timeline.addEventListener("scroll", look, { passive: true });
   jump.addEventListener("mousedown", (event) => event.preventDefault());
   jump.addEventListener("click", jumpToEnd);
-  new ResizeObserver(() => isAtEnd && toEnd()).observe(timeline);
+  const resized = new ResizeObserver(() => isAtEnd && toEnd());
+  resized.observe(timeline);
+  // What is said of a message on its way, and its picture, push the end down; so does the line that somebody types.
+  resized.observe(timeline.querySelector("[data-pending]"));
   new MutationObserver((changes) => {
     const lines = changes.flatMap((change) => [...change.addedNodes]).filter((node) => node.nodeType === 1);
     if (lines.length) onAdded(lines);
   }).observe(list, { childList: true });
-  // The line that somebody types pushes the end down.
   new MutationObserver(() => isAtEnd && toEnd()).observe(timeline.querySelector("[data-typing-line]"), {
     childList: true,
   });
+  timeline.addEventListener("pending:added", toEnd);
 }
 
 const firstSeq = (list) => [...list.children].map(seqOf).find((seq) => seq !== null) ?? 0;

@@ -1,16 +1,13 @@
-// Lets the other side see that somebody is typing here.
+// Lets the other side see that somebody is typing here. It fades there by itself, 3.5 s after it was last said.
 import { tell } from "../lib/http.js";
-import { throttle } from "../lib/timing.js";
 
-let path = "";
-const say = throttle(() => path && tell(path), 3000);
+const SAY_EVERY = 2000;
+let saidAt = -SAY_EVERY;
 
 document.addEventListener("input", (event) => {
   const form = event.target.closest?.("[data-text]")?.closest("form[data-typing]");
-  if (!form || !event.target.value.trim()) return;
-  path = form.dataset.typing;
-  say();
+  const now = performance.now();
+  if (!form || !event.target.value.trim() || now - saidAt < SAY_EVERY) return;
+  saidAt = now;
+  tell(form.dataset.typing);
 });
-
-// What is sent is typed no more: the call that is still due would arrive after the message.
-document.addEventListener("submit", () => (path = ""), { capture: true });

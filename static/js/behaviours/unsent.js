@@ -1,23 +1,26 @@
-// Says at the form what becomes of the message: that it is being sent, tried again, or that it has not been sent.
-import { formOf, keyOf, placeOfError, placeOfState } from "../lib/forms.js";
+// Says at the form what becomes of what it sends: for the one that starts a chat all of it; for the others what stands at
+// their messages is said here for who does not see it.
+import { copyOf, formOf, hasConversation, keyOf, placeOfError, placeOfState } from "../lib/forms.js";
 import { lineOf } from "../lib/outbox.js";
 
 function show(form) {
   const line = lineOf(keyOf(form));
-  form.toggleAttribute("data-sending", line.state === "sending");
-  const error = placeOfError(form);
-  if (line.state === "stopped" && !error.childElementCount) error.append(copyOf(form, "stopped"));
+  if (!hasConversation(line.key)) showStart(form, line);
   // Once for each state, not at each attempt: screen readers say it.
   const place = placeOfState(form);
   if ((place.dataset.state ?? "idle") === line.state) return;
   place.dataset.state = line.state;
-  if (line.state === "changed") error.replaceChildren(); // there is nothing to retry any more
   place.replaceChildren();
-  if (form.querySelector(`[data-when=${line.state}]`) && line.state !== "stopped")
-    place.append(copyOf(form, line.state));
+  const isSaidHere = line.state !== "stopped" || hasConversation(line.key);
+  if (isSaidHere && form.querySelector(`[data-when=${line.state}]`)) place.append(copyOf(form, line.state));
 }
 
-const copyOf = (form, state) => form.querySelector(`[data-when=${state}]`).content.cloneNode(true);
+function showStart(form, line) {
+  form.toggleAttribute("data-sending", line.state === "sending");
+  const error = placeOfError(form);
+  if (line.state === "stopped" && !error.childElementCount) error.append(copyOf(form, "stopped"));
+  if (line.state === "changed") error.replaceChildren(); // there is nothing to retry any more
+}
 
 function showAll() {
   for (const form of document.querySelectorAll("form[data-form]")) show(form);
@@ -29,8 +32,9 @@ document.addEventListener("sending:changed", ({ detail: line }) => {
 });
 document.addEventListener("sending:started", ({ detail: line }) => {
   const form = formOf(line.key);
-  if (form) placeOfError(form).replaceChildren();
+  if (form && !hasConversation(line.key)) placeOfError(form).replaceChildren();
 });
+document.addEventListener("sending:added", ({ detail: line }) => placeOfError(formOf(line.key)).replaceChildren());
 // A fragment from the server knows nothing of what is under way here.
 document.addEventListener("htmx:after:swap", showAll);
 showAll();

@@ -6,7 +6,8 @@ import { behind } from "./text.js";
 const keptFields = (form) => form.querySelectorAll("[data-kept]");
 const nameOfField = (form, field) => `${keyOf(form)}.${field.name}`;
 
-export const hasDraft = (key) => Boolean(recall("draft", key));
+// Whether something was written in a form that nobody else has yet.
+export const hasDraft = (key) => Boolean(recall("draft", key) || recall("unsent", key));
 
 export function keep(form) {
   remember("draft", keyOf(form), textOf(form).value);

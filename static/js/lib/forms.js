@@ -7,3 +7,16 @@ export const keyOf = (form) => form.dataset.draft;
 export const formOf = (key) => document.querySelector(`form[data-draft="${CSS.escape(key)}"]`);
 export const placeOfError = (form) => document.getElementById(`${form.id}-error`);
 export const placeOfState = (form) => form.querySelector("[data-unsent]");
+
+// Whether what a form sends, by its key, stands in a conversation at once. The form that starts a chat has none yet: its box keeps the
+// text until the chat is there.
+export const hasConversation = (key) => key !== "start";
+
+// What the form has to say in a state, or about what it cannot take.
+export const copyOf = (form, state) => form.querySelector(`[data-when=${state}]`).content.cloneNode(true);
+
+export function showRefusal(form, sentence) {
+  const copy = copyOf(form, "refused");
+  copy.querySelector("span").textContent = sentence;
+  placeOfError(form).replaceChildren(copy);
+}

@@ -23,6 +23,9 @@ export async function tell(path, values = {}) {
 // Whether the desk itself has answered, and not a proxy in between or a hotel's login page.
 export const isOurs = (response) => response.headers.has("X-Supportchat");
 
+// The sentence with which the desk has refused something.
+export const reasonIn = (headers) => decodeURIComponent(headers.get("X-Reason") ?? "");
+
 // How long a server wants to be left alone, in milliseconds. The header has seconds or a date.
 export function retryAfter(headers) {
   const value = headers.get("Retry-After");

@@ -12,44 +12,35 @@ export class Line {
     this.messages = JSON.parse(recall("unsent", key) ?? "[]");
     this.isBusy = false; // a request is under way
     this.failures = 0; // of the first message, since it was sent or tried by hand
-    this.note = ""; // why the last message was dropped: changed (somebody has written over it) or picture (it is lost)
+    this.note = ""; // why the last message was dropped: changed, deleted, or empty when there was nothing to send
     this.timer = null;
   }
 
+  // The next one to go out. What was refused waits for somebody, and holds up nothing.
   get first() {
-    return this.messages[0];
+    return this.messages.find((message) => !message.isRefused);
   }
 
-  // idle, sending, trying (again and again), stopped (until somebody presses Retry), changed or picture.
+  // Of the line: idle, sending, trying (again and again), stopped (until somebody presses Retry), or its note.
   get state() {
-    if (!this.first) return this.note || "idle";
-    if (this.first.isStopped) return "stopped";
+    const [message] = this.messages;
+    if (!message) return this.note || "idle";
+    if (message.isStopped) return "stopped";
     return this.failures ? "trying" : "sending";
+  }
+
+  // Of one message: sending, trying, waiting (for those before it), stopped, refused, final (refused, and not to be
+  // sent as it is), or leaving (somebody has taken it back, and nobody knows yet whether it has arrived).
+  stateOf(message) {
+    if (message.isTakenBack) return "leaving";
+    if (message.isRefused) return message.isFinal ? "final" : "refused";
+    if (message.isStopped) return "stopped";
+    if (!this.failures && !this.first.isStopped) return "sending";
+    return message === this.first ? "trying" : "waiting";
   }
 
   get isOutOfPatience() {
     return Date.now() - this.first.since > PATIENCE;
-  }
-
-  // The messages that stand in the box: without one that somebody has written over while it was on its way.
-  get written() {
-    return this.messages.filter((message) => !message.isTakenBack);
-  }
-
-  // The part of a text that none of the messages has taken.
-  rest(text) {
-    return this.written.reduce((rest, message) => rest.trimStart().slice(message.text.length), text).trim();
-  }
-
-  // How many of the messages stand at the start of a text, one after the other, as they were sent.
-  standing(text) {
-    let rest = text;
-    for (const [index, message] of this.written.entries()) {
-      rest = rest.trimStart();
-      if (!rest.startsWith(message.text)) return index;
-      rest = rest.slice(message.text.length);
-    }
-    return this.written.length;
   }
 
   add(message) {
@@ -60,13 +51,15 @@ export class Line {
 
   // Forgets a message. The attempt that is under way, if there is one, is the last.
   drop(message) {
+    if (message === this.first) this.failures = 0;
     this.messages = this.messages.filter((other) => other !== message);
     if (message.hasPicture) dropPicture(message.id);
     this.save();
   }
 
   save() {
-    remember("unsent", this.key, this.written.length ? JSON.stringify(this.written) : "");
+    const kept = this.messages.filter((message) => !message.isTakenBack);
+    remember("unsent", this.key, kept.length ? JSON.stringify(kept) : "");
   }
 }
 
@@ -76,3 +69,11 @@ export function lineOf(key) {
 }
 
 export const allLines = () => [...lines.values()];
+
+// The line and the message of an id; undefined when no line has it.
+export function findMessage(id) {
+  for (const line of lines.values()) {
+    const message = line.messages.find((candidate) => candidate.id === id);
+    if (message) return { line, message };
+  }
+}

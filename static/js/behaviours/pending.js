@@ -1,0 +1,118 @@
+// What has been written and is not with the desk yet stands behind the last line, with what can be done about it.
+import { formOf, textOf } from "../lib/forms.js";
+import { messageList } from "../lib/messages.js";
+import { findMessage, lineOf } from "../lib/outbox.js";
+import { keptPicture } from "../lib/pictures.js";
+import { putIntoBox, retry, takeBack } from "./sending.js";
+
+const ONE_BREATH = 5 * 60 * 1000; // as the desk groups the lines of one speaker
+
+const place = () => document.querySelector("[data-pending]");
+
+// In the order of their writing, whichever form they come from.
+function waiting(list) {
+  const lines = list.dataset.pending.split(" ").map(lineOf);
+  const all = lines.flatMap((line) => line.messages.map((message) => ({ line, message })));
+  return all.sort((one, other) => one.message.at - other.message.at);
+}
+
+function draw() {
+  const list = place();
+  if (!list) return;
+  const all = waiting(list);
+  for (const item of [...list.children]) {
+    if (!all.some(({ message }) => message.id === item.dataset.id)) remove(item);
+  }
+  for (const { line, message } of all) show(itemOf(list, message.id) ?? add(list, line, message), line, message);
+}
+
+const itemOf = (list, id) => [...list.children].find((item) => item.dataset.id === id);
+
+function add(list, line, message) {
+  const template = document.querySelector(`[data-pending-template="${CSS.escape(line.key)}"]`);
+  const item = template.content.firstElementChild.cloneNode(true);
+  item.dataset.id = message.id;
+  item.toggleAttribute("data-continues", isContinued(list, item, message));
+  const bubble = item.querySelector("[data-pending-text]");
+  if (message.text) bubble.textContent = message.text;
+  else bubble.closest(".bubble").remove();
+  if (message.hasPicture) showPicture(item, message);
+  list.append(item);
+  list.dispatchEvent(new CustomEvent("pending:added", { bubbles: true }));
+  return item;
+}
+
+// Whether it will stand close to the line before it.
+function isContinued(list, item, message) {
+  const isMessage = (line) => !line.matches(".message--note");
+  const before = [...messageList().children, ...list.children].filter(isMessage).pop();
+  if (!isMessage(item) || !before?.matches(".message--mine")) return false;
+  const time = before.querySelector("time")?.dateTime;
+  return !time || message.at - new Date(time) < ONE_BREATH;
+}
+
+async function showPicture(item, { id }) {
+  const file = await keptPicture(id);
+  if (!file) return;
+  const picture = item.querySelector("[data-pending-picture]");
+  const image = picture.querySelector("img");
+  image.src = URL.createObjectURL(file);
+  picture.hidden = false;
+}
+
+function remove(item) {
+  const image = item.querySelector("[data-pending-picture] img");
+  if (image?.src) URL.revokeObjectURL(image.src);
+  if (item.contains(document.activeElement)) moveFocus(item);
+  item.remove();
+}
+
+// A button that goes takes the focus with it: it goes to the one that took its place, else to the box.
+function moveFocus(item, action) {
+  const key = item.closest("[data-pending]").dataset.pending.split(" ").find(formOf);
+  const isTouched = window.matchMedia("(pointer: coarse)").matches;
+  const next = action && item.querySelector(`[data-pending-act="${action}"]`);
+  if (next) next.focus();
+  else if (key && !isTouched) textOf(formOf(key)).focus();
+  else item.closest("[data-timeline]").focus({ preventScroll: true });
+}
+
+function show(item, line, message) {
+  const state = line.stateOf(message);
+  if (item.dataset.stands === state) return;
+  item.dataset.stands = state;
+  const place = item.querySelector("[data-pending-state]");
+  const focused = place.contains(document.activeElement) ? document.activeElement : null;
+  place.replaceChildren(document.querySelector(`[data-pending-when=${state}]`).content.cloneNode(true));
+  if (message.reason) place.querySelector("[data-reason]").textContent = message.reason;
+  const copy = place.querySelector("[data-copy]");
+  if (copy) copy.dataset.copy = message.text;
+  if (copy && !message.text) copy.remove();
+  if (focused) moveFocus(item, focused.dataset.pendingAct);
+  const progress = item.querySelector("[data-progress]");
+  if (progress) progress.hidden = state !== "sending";
+}
+
+const ACTS = { retry, edit, delete: takeBack };
+
+function edit(line, message) {
+  const form = formOf(line.key);
+  if (!form) return;
+  putIntoBox(line, message, form);
+  textOf(form).focus();
+}
+
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-pending-act]");
+  const found = button && findMessage(button.closest("[data-id]").dataset.id);
+  if (found) ACTS[button.dataset.pendingAct](found.line, found.message);
+});
+document.addEventListener("sending:progress", ({ detail }) => {
+  const list = place();
+  const progress = list && itemOf(list, detail.id)?.querySelector("[data-progress]");
+  if (progress) progress.value = detail.part;
+});
+for (const name of ["sending:added", "sending:changed", "timeline:lines", "htmx:after:swap"]) {
+  document.addEventListener(name, draw);
+}
+draw();
