@@ -191,11 +191,11 @@ def cookies_at(config: Config, address: str, **settings: Any) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("address", "names"),
     [
-        ("http://localhost", "a c s"),
-        ("http://localhost:3000", "a-3000 c-3000 s-3000"),
-        ("http://[::1]:3001", "a-3001 c-3001 s-3001"),
-        ("https://chat.example.com", "__Host-a __Host-c __Host-s"),
-        ("https://chat.example.com:9443", "__Host-a-9443 __Host-c-9443 __Host-s-9443"),
+        ("http://localhost", "a c k s"),
+        ("http://localhost:3000", "a-3000 c-3000 k-3000 s-3000"),
+        ("http://[::1]:3001", "a-3001 c-3001 k-3001 s-3001"),
+        ("https://chat.example.com", "__Host-a __Host-c __Host-k __Host-s"),
+        ("https://chat.example.com:9443", "__Host-a-9443 __Host-c-9443 __Host-k-9443 __Host-s-9443"),
     ],
 )
 def test_cookies_know_the_port_since_browsers_do_not(config: Config, address: str, names: str) -> None:

@@ -34,12 +34,17 @@ class Browser:
         answer.close()
         return answer
 
-    def send(self, method: str, path: str, data: dict[str, Any] | None = None, htmx: bool = False) -> TestResponse:
+    def send(
+        self,
+        method: str,
+        path: str,
+        data: dict[str, Any] | None = None,
+        htmx: bool = False,
+        content_type: str | None = None,
+    ) -> TestResponse:
         """Send a form, from a page of ours."""
-        headers = {"Origin": ORIGIN} | ({"HX-Request": "true"} if htmx else {})
-        return self.client.open(
-            path, method=method, data={**(data or {})}, headers={**headers, "X-CSRFToken": self._token}
-        )
+        headers = {"Origin": ORIGIN, "X-CSRFToken": self._token} | ({"HX-Request": "true"} if htmx else {})
+        return self.client.open(path, method=method, data={**(data or {})}, headers=headers, content_type=content_type)
 
     def post(self, path: str, htmx: Any = False, **data: Any) -> TestResponse:
         """Post a form."""

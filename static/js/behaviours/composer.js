@@ -4,6 +4,7 @@ import { formOf, formWith, hasConversation, keyOf, textOf } from "../lib/forms.j
 import { lineOf } from "../lib/outbox.js";
 import { keptPicture } from "../lib/pictures.js";
 import { recall, remembered } from "../lib/storage.js";
+import { behind, tidied } from "../lib/text.js";
 import { offerPicture } from "./pictures.js";
 
 // Safari says so by the number only when Enter ends the composition of Japanese, Chinese or Korean.
@@ -63,8 +64,8 @@ function takeDrafts(form) {
 function showUnsent(form) {
   const [message] = hasConversation(keyOf(form)) ? [] : lineOf(keyOf(form)).messages;
   const box = textOf(form);
-  if (!message || box.value.trimStart().startsWith(message.text)) return;
-  box.value = [message.text, box.value].join("\n").trim();
+  if (!message || behind(box.value, message.text) !== null) return;
+  box.value = tidied([message.text, box.value].join("\n"));
   keep(form);
 }
 
@@ -84,9 +85,9 @@ document.addEventListener("sending:changed", ({ detail: line }) => {
 
 function textLeftIn(line) {
   const draft = recall("draft", line.key) ?? "";
-  const isInDraft = (text) => !hasConversation(line.key) && draft.trimStart().startsWith(text);
+  const isInDraft = (text) => !hasConversation(line.key) && behind(draft, text) !== null;
   const texts = line.messages.map((message) => message.text).filter((text) => !isInDraft(text));
-  return [...texts, draft].join("\n").trim();
+  return tidied([...texts, draft].join("\n"));
 }
 
 restoreNew();

@@ -8,6 +8,7 @@ import { allLines, findMessage, lineOf } from "../lib/outbox.js";
 import { dropOldPictures, keepPicture, keptPicture } from "../lib/pictures.js";
 import { remembered } from "../lib/storage.js";
 import { isPassing, reasonOf } from "../lib/strangers.js";
+import { behind, tidied } from "../lib/text.js";
 import { backoff } from "../lib/timing.js";
 import { renewToken, tokenOf } from "../lib/token.js";
 import { newPicture, offerPicture, ownPicture } from "./pictures.js";
@@ -46,7 +47,7 @@ async function submit(form) {
 async function add(form, line) {
   const id = randomId();
   const file = newPicture(form);
-  const message = { id, path: form.getAttribute("hx-post"), text: textOf(form).value.trim(), fields: fieldsOf(form) };
+  const message = { id, path: form.getAttribute("hx-post"), text: tidied(textOf(form).value), fields: fieldsOf(form) };
   const at = Date.now();
   const kept = file && keepPicture(id, file);
   line.add({ ...message, hasPicture: Boolean(file), at, since: at });
@@ -81,7 +82,7 @@ function compare(form) {
     line.note = "";
   } else {
     if (!text.trim()) line.note = "";
-    if (message && !text.trimStart().startsWith(message.text)) takeBack(line, message);
+    if (message && behind(text, message.text) === null) takeBack(line, message);
   }
   say(line);
 }
@@ -262,7 +263,7 @@ function refuse({ line, message, reason, isFinal = false }) {
 
 // Takes a message out of its line, to be written anew in front of what the box has.
 export function putIntoBox(line, message, form) {
-  textOf(form).value = [message.text, textOf(form).value].join("\n").trim();
+  textOf(form).value = tidied([message.text, textOf(form).value].join("\n"));
   keep(form);
   if (message.hasPicture) offerPicture(form, keptPicture(message.id));
   line.drop(message);

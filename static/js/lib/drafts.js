@@ -1,7 +1,7 @@
 // Typed text survives a reload, a lost connection and a look at another ticket.
 import { keyOf, textOf } from "./forms.js";
 import { recall, remember, remembered } from "./storage.js";
-import { behind } from "./text.js";
+import { behind, tidied } from "./text.js";
 
 const keptFields = (form) => form.querySelectorAll("[data-kept]");
 const nameOfField = (form, field) => `${keyOf(form)}.${field.name}`;
@@ -39,7 +39,7 @@ export function forget(key, form, text) {
 // What was typed into one form goes on in another, which took its place, behind what is in there.
 export function moveDraft(from, form, text = recall("draft", from)) {
   if (!text) return;
-  textOf(form).value = [textOf(form).value, text].join("\n").trim();
+  textOf(form).value = tidied([textOf(form).value, text].join("\n"));
   remember("draft", from, "");
   keep(form);
 }
