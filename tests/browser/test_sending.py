@@ -560,7 +560,6 @@ def test_a_message_stands_in_the_conversation_at_once_and_nothing_moves_when_it_
 
 def test_after_a_reload_sending_goes_on_with_the_same_message(deaf: Customer, rows: Any) -> None:
     wire = Wire(deaf.page)
-    wire.fates = [lose_the_answer]
     wire.default = cut
     deaf.write("Through the reload")
     deaf.sees(TRYING)
@@ -571,7 +570,17 @@ def test_after_a_reload_sending_goes_on_with_the_same_message(deaf: Customer, ro
     expect(deaf.messages).to_have_text(["Hello", "Through the reload"], timeout=TRIED)
     expect(deaf.pending).to_have_count(0)
     assert len(set(wire.ids)) == 1
-    assert texts_in(rows) == ["Hello", "Through the reload"]
+    # One that had arrived before the page was left is not sent again.
+    wire.default = lose_the_answer
+    deaf.write("It had arrived")
+    deaf.sees(TRYING)
+    wire.default = cut
+    tries = len(wire.ids)
+    deaf.page.reload()
+    expect(deaf.messages.last).to_have_text("It had arrived")
+    expect(deaf.pending).to_have_count(0)
+    assert len(wire.ids) - tries <= 1
+    assert texts_in(rows) == ["Hello", "Through the reload", "It had arrived"]
     assert storage_of(deaf.page) == {"tab": [], "pictures": []}
 
 
@@ -596,7 +605,6 @@ def test_after_a_crash_of_the_tab_sending_goes_on_with_the_same_message(
 
 def test_a_picture_goes_again_by_itself_and_after_a_reload(deaf: Customer, photo: Path, rows: Any) -> None:
     wire = Wire(deaf.page)
-    wire.fates = [lose_the_answer]
     wire.default = cut
     deaf.page.locator("#composer-image").set_input_files(photo)
     deaf.write("Look at this")
@@ -757,7 +765,6 @@ def test_a_reply_and_a_note_go_again_by_themselves(alice: Agent, vera: Customer,
     alice.note("A note")
     expect(alice.page.locator(".message--note")).to_have_count(1)
     expect(alice.page.locator("#note-text")).to_have_value("")
-    assert len(replies.ids) == len(notes.ids) == 3
     assert len(set(replies.ids)) == len(set(notes.ids)) == 1
     assert texts_in(rows, "agent") == ["An answer"]
     assert rows("select count(*) from ticket_notes") == [(1,)]
@@ -819,7 +826,6 @@ def test_a_change_of_the_ticket_does_not_touch_what_is_being_sent(alice: Agent, 
     deafen(alice)
     alice.open()
     wire = Wire(alice.page, "**/tickets/1001/messages")
-    wire.fates = [lose_the_answer]
     wire.default = cut
     alice.write("Is it still yours?")
     alice.sees(TRYING)

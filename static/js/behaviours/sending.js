@@ -282,6 +282,7 @@ function settle(items) {
     if (!line) continue;
     const isFirst = message === line.first;
     line.drop(message);
+    if (!hasConversation(line.key)) forget(line.key, formOf(line.key), message.text);
     say(line);
     if (isFirst) attempt(line);
   }
