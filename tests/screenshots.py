@@ -114,7 +114,7 @@ def go_through(
             " (select visitor_id from user_sessions s join tickets t using (session_id) where t.number = %s)",
             (token_hash(KEY), numbers[0]),
         )
-        vera.context.add_cookies([{"name": "c", "value": KEY, "url": server.url}])
+        vera.context.add_cookies([{"name": f"c-{server.port}", "value": KEY, "url": server.url}])
         vera.visit()
         vera.is_live()
         picture = data_dir_picture()
