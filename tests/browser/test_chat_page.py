@@ -192,7 +192,7 @@ def test_a_chat_is_ended_and_forgotten_by_dialogs_of_the_page(vera: Customer) ->
 def test_a_start_page_that_is_left_open_follows_who_is_here(vera: Customer, alice: Agent, rows: Any) -> None:
     alice.is_live()
     vera.visit()
-    for availability, said in (("away", "Nobody is here right now"), ("available", "Alice is here")):
+    for availability, said in (("away", "No one is online right now"), ("available", "Alice is here")):
         rows("update agents set availability = %s, lease_expires_at = now() + interval '1 hour'", availability)
         rows("update agents set availability = 'away' where name not like 'Alice%%'")
         vera.page.wait_for_load_state()

@@ -65,7 +65,7 @@ def test_a_time_zone_that_this_browser_does_not_know_stops_nothing(alice: Agent,
 def test_one_of_two_claims_wins_and_the_other_is_told_who(alice: Agent, bob: Agent, vera: Customer, rows: Any) -> None:
     rows("update agents set availability = 'away'")
     vera.start("Who takes me?")
-    vera.sees("We'll reply here")
+    vera.sees("We’ll reply here")
     for agent in (alice, bob):
         agent.page.locator("#view-unassigned").click()
         agent.open()
@@ -180,7 +180,7 @@ def test_who_is_away_gets_no_new_ticket_and_the_first_when_available_again(alice
     expect(alice.switch).not_to_be_checked()
     alice.sees("Away")
     vera.start("Anybody?")
-    vera.sees("We'll reply here")
+    vera.sees("We’ll reply here")
     expect(alice.page).to_have_title("(1) Support desk")
     expect(alice.page.locator("[data-rail-count]")).to_have_text("1")
     alice.switch.click()

@@ -14,7 +14,7 @@ from tests.web import Web
 def test_a_new_browser_sees_the_form(web: Web) -> None:
     page = web.visitor().get("/chat").get_data(as_text=True)
     assert "Start Chat" in page
-    assert "Nobody is here right now" in page
+    assert "No one is online right now" in page
 
 
 def test_the_form_says_who_is_here(web: Web, alice: Agent) -> None:
@@ -43,21 +43,21 @@ def test_who_waits_for_somebody_who_is_here_has_a_place_in_line(web: Web, alice:
     web.customer("First")
     page = web.customer("Second").get("/chat").get_data(as_text=True)
     assert "Number 2 in line" in page
-    assert "Nobody is here" not in page
+    assert "No one is online" not in page
 
 
 def test_nobody_here_means_no_place_in_line(web: Web) -> None:
     web.customer("First")
     page = web.customer("Second").get("/chat").get_data(as_text=True)
     assert "in line" not in page
-    assert "We'll reply here" in page
-    assert page.count("Nobody is here right now") == 2  # who answers, and the line of the conversation
+    assert "We’ll reply here" in page
+    assert page.count("No one is online right now") == 2  # who answers, and the line of the conversation
 
 
 def test_a_start_page_that_is_left_open_can_ask_who_is_here(web: Web, alice: Agent) -> None:
     assert "<bdi>Alice</bdi> is here" in " ".join(web.visitor().get("/chat/people").get_data(as_text=True).split())
     alice.call("set_availability", availability="away")
-    assert "Nobody is here right now" in web.visitor().get("/chat/people").get_data(as_text=True)
+    assert "No one is online right now" in web.visitor().get("/chat/people").get_data(as_text=True)
 
 
 def test_a_browser_that_forgets_its_chat_begins_anew_and_cannot_read_the_old_one(web: Web, rows: Any) -> None:

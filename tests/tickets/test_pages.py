@@ -188,7 +188,7 @@ def test_the_only_agent_who_goes_and_comes_back_alarms_nobody(
     rows("update agents set lease_expires_at = now()")
     assert database.call("sweep_assignment")["returned"] == 1
     page = text_of(vera.get("/chat").text)
-    assert "Alice is away just now. Your message is kept, and we’ll reply here." in page
+    assert "Alice is away just now. Your message is saved, and we’ll reply here." in page
     assert "someone else" not in page
     alice.come()
     database.call("sweep_assignment")
