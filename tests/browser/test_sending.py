@@ -763,7 +763,7 @@ def test_a_reply_and_a_note_go_again_by_themselves(alice: Agent, vera: Customer,
     notes = Wire(alice.page, "**/tickets/1001/notes")
     notes.fates = [lose_the_answer, answer(503)]
     alice.note("A note")
-    expect(alice.page.locator(".message--note")).to_have_count(1)
+    expect(alice.page.locator("[data-messages] .message--note")).to_have_count(1)
     expect(alice.page.locator("#note-text")).to_have_value("")
     assert len(set(replies.ids)) == len(set(notes.ids)) == 1
     assert texts_in(rows, "agent") == ["An answer"]
@@ -972,7 +972,7 @@ def test_a_page_of_one_agent_does_not_act_as_another_who_logs_in_at_the_same_bro
     alice.page.goto("about:blank")  # Bob's page would lead to the login by itself
     alice.log_in_unseen("alice")
     alice.page.goto(f"{alice.url}/agent?ticket=1001")
-    expect(alice.page.locator(".message--note")).to_contain_text("refund approved", timeout=TRIED)
+    expect(alice.page.locator("[data-messages] .message--note")).to_contain_text("refund approved", timeout=TRIED)
     assert rows("select a.name from ticket_notes n join agents a on a.id = n.agent_id") == [("Alice Kern",)]
 
 
@@ -992,11 +992,11 @@ def test_a_page_whose_token_was_renewed_still_says_whose_it_is(alice: Agent, ver
     alice.open()
     alice.context.clear_cookies(name=re.compile("^s"))
     alice.note("After a long night")
-    expect(alice.page.locator(".message--note")).to_have_count(1)
+    expect(alice.page.locator("[data-messages] .message--note")).to_have_count(1)
     with alice.page.expect_request("**/tickets/1001/notes") as asked:
         alice.note("And another one")
     assert asked.value.headers["x-agent"] == alice.page.locator("[data-agent]").get_attribute("data-agent")
-    expect(alice.page.locator(".message--note")).to_have_count(2)
+    expect(alice.page.locator("[data-messages] .message--note")).to_have_count(2)
 
 
 def test_a_socket_of_one_agent_does_not_open_for_another_at_the_same_browser(alice: Agent, vera: Customer) -> None:

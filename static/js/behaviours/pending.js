@@ -57,7 +57,9 @@ async function showPicture(item, { id }) {
   const picture = item.querySelector("[data-pending-picture]");
   const image = picture.querySelector("img");
   image.src = URL.createObjectURL(file);
+  await image.decode().catch(() => {}); // one that this browser cannot show has its frame all the same
   picture.hidden = false;
+  item.parentElement?.dispatchEvent(new CustomEvent("pending:added", { bubbles: true }));
 }
 
 function remove(item) {
