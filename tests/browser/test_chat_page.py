@@ -79,7 +79,7 @@ def test_the_whole_conversation_is_printed_dark_on_white(
             for place in ("body", ".bubble", ".timeline"):
                 colour = window.page.locator(place).first.evaluate("place => getComputedStyle(place).backgroundColor")
                 assert colour in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)"), place
-            who = window.page.get_by_text("You:" if window is chat else "Anonymous:").first
+            who = window.page.get_by_text("You:" if window is chat else "Visitor 1001:").first
             assert box_of(who)["height"] > 10
             window.page.emulate_media(media="screen")
 
@@ -138,7 +138,7 @@ def test_an_error_goes_when_it_is_mended(vera: Customer, windows: Opener) -> Non
     vera.page.locator("#composer-image").set_input_files(
         {"name": "drawing.svg", "mimeType": "image/svg+xml", "buffer": b"<svg/>"}
     )
-    vera.sees("not a picture that we can show")
+    vera.sees("We cannot show SVG files.")
     vera.box.press_sequentially("W")
     expect(vera.page.locator("#composer-error")).to_be_empty()
     agent: Agent = windows(Agent)

@@ -278,7 +278,7 @@ def test_an_upgraded_conversation_goes_on(door: PostgresDatabase, old_rows: Any)
     door.call("create_agent", name="Ann Kern", email="ann@example.com", password_hash="x", role="admin")
     ann = joined(door)
     vera = "c0000000-0000-0000-0000-000000000001"
-    assert ann.call("list_tickets", view="mine")["counts"] == {"mine": 1, "unassigned": 3, "all": 4}
+    assert ann.call("list_tickets", view="mine")["counts"] == {"mine": 1, "unassigned": 3, "all": 4, "unread": 2}
     ticket = ann.call("ticket_of_agent", number=1001)
     assert (ticket["session_id"], ticket["mine"], ticket["customer"]["name"]) == (vera, True, "Vera")
     ann.reply(1001, "Sorry for the wait")
