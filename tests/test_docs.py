@@ -8,6 +8,8 @@ from dataclasses import fields
 from flask import Flask
 
 from supportchat.config import ROOT, Config
+from supportchat.database import FUNCTIONS
+from supportchat.database.migrations import SCRIPTS
 from tests.docs import MARK, PAGE, reference
 
 
@@ -48,3 +50,17 @@ def test_every_link_between_documents_leads_somewhere() -> None:
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_script_is_named_in_the_order_in_which_they_run() -> None:
+    names = [name.removeprefix("functions/") for name in SCRIPTS]
+    for document in ("README.md", "docs/supabase.md"):
+        places = [text(document).find(f"{name}`") for name in names]
+        assert -1 not in places, document
+        assert places == sorted(places), document
+
+
+def test_the_doctor_is_shown_as_it_speaks() -> None:
+    shown = text("docs/supabase.md")
+    assert f"has all {len(FUNCTIONS)} functions" in shown
+    assert f"all {len(SCRIPTS)} scripts are applied" in shown

@@ -33,9 +33,7 @@ CONTENTS = tuple(name for name in ATTACKS if name not in CONNECTIONS)
     "names",
     [
         pytest.param(CONNECTIONS, id="connections"),
-        pytest.param(
-            CONTENTS, id="contents", marks=pytest.mark.skip(reason="mended together with limits and pictures")
-        ),
+        pytest.param(CONTENTS, id="contents"),
     ],
 )
 def test_no_stranger_makes_a_customer_wait(server: Server, names: tuple[str, ...]) -> None:
