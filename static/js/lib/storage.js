@@ -13,7 +13,13 @@ export function recall(kind, key) {
   }
 }
 
+// While somebody logs out nothing more is remembered: what the server has the browser clear would come back.
+let isLeaving = false;
+document.addEventListener("submit", ({ target }) => (isLeaving ||= target.matches("[data-logout]")));
+window.addEventListener("pageshow", () => (isLeaving = false));
+
 export function remember(kind, key, text) {
+  if (text && isLeaving) return;
   try {
     if (text) sessionStorage.setItem(nameOf(kind, key), text);
     else sessionStorage.removeItem(nameOf(kind, key));
