@@ -18,9 +18,8 @@ from transport.patience import Patience
 from .config import current_config
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-# A form without a picture, from a browser without scripts: 8000 characters of a message, each up to 4 bytes, each byte
-# written as %F0, are 96,000 bytes. With name, phone number and token, 64 KB would refuse what we promise to take.
-FORM_BYTES = 128 * 1024
+# Forms with a message are multipart: escaped as %F0%9F..., 8000 characters of 4 bytes would be 96 KB.
+FORM_BYTES = 64 * 1024
 FORM_FIELDS = 20
 MEMORY_BYTES = 256 * 1024  # more than this goes into a temporary file
 PIECE = 16 * 1024

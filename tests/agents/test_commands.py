@@ -79,4 +79,4 @@ def test_a_desk_whose_agents_have_all_been_deactivated_gets_no_demo_accounts(dat
 
 
 def test_the_login_page_says_who_helps_with_a_lost_password(web: Web) -> None:
-    assert "Forgot your password? An admin can reset it." in web.visitor().get("/agent/login").text
+    assert "flask --app wsgi reset-password" in web.visitor().get("/agent/login").text
