@@ -20,7 +20,18 @@ def found(text: str) -> list[tuple[str, str]]:
     return [(unescape(address), unescape(shown)) for address, shown in LINK.findall(str(render(text)))]
 
 
-AFTER = [*"!\"';:?…`«»“”’*)]}>|,.。，、；：？！」』）】》—", *"،؛؟۔׃։।॥።།။។᠃｡､｣﹐❞〞‟″", "**", "...", "?!", "),", '".', "\u200b", "\u202e", "!!!"]
+AFTER = [
+    *"!\"';:?…`«»“”’*)]}>|,.。，、；：？！」』）】》—",
+    *"،؛؟۔׃։।॥።།။។᠃｡､｣﹐❞〞‟″",
+    "**",
+    "...",
+    "?!",
+    "),",
+    '".',
+    "\u200b",
+    "\u202e",
+    "!!!",
+]
 
 
 @pytest.mark.parametrize("after", AFTER)
