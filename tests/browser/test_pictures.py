@@ -120,7 +120,7 @@ def test_of_several_files_one_picture_is_taken_and_that_is_said(started: Custome
     page = started.page
     drop(page, "#composer-text", file("a.pdf", "", b"%PDF-1.7"), file("b.png"), file("c.png"))
     started.sees("b.png")
-    started.sees("One picture per message")
+    started.sees("A message takes one picture")
     drop(page, "#composer-text", file("a.pdf", "", b"%PDF-1.7"), file("d.txt", "", b"hello"))
     started.sees("This is a PDF file")
 

@@ -667,7 +667,7 @@ def test_a_picture_that_the_storage_does_not_give_back_is_said_to_be_lost(vera: 
     vera.sees(TRYING)
     vera.page.add_init_script("IDBFactory.prototype.open = () => new EventTarget()")
     vera.page.reload()
-    vera.sees("this browser has not kept the picture", 15)
+    vera.sees("this browser did not keep the picture", 15)
     expect(vera.box).to_have_value("Look at this")
 
 
