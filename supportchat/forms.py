@@ -72,7 +72,7 @@ def check_phone(form: Form, field: StringField) -> None:
 
     :raise ValidationError: when it has too few digits.
     """
-    digits = sum(character.isdigit() for character in field.data or "")
+    digits = sum(character.isdigit() for character in normal_phone(field.data or ""))  # of "+1-800-FLOWERS" too
     if field.data and digits < FEWEST_DIGITS:
         raise ValidationError("Use digits, like +49 30 901820, or leave it empty.")
 

@@ -39,10 +39,15 @@ _START = re.compile(
 )
 # What ends a link wherever it stands: punctuation of other scripts, quotes, what frames a text, what nobody sees.
 _END = re.compile(
-    '[。，、；：？！「」『』（）【】《》〈〉〔〕［］｛｝｜．“”„«»‹›…—<>"|`\\\\^\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]'
+    '[。，、；：？！「」『』（）【】《》〈〉〔〕［］｛｝｜．｡｢｣､〝〞〟“”„‟«»‹›❝❞❛❜…—<>"|`\\\\^\u00ad\u061c\u200b-\u200f\u2028-\u202e'
+    "\u2060-\u206f\ufe10-\ufe19\ufe50-\ufe57\ufeff]|[,;](?=https?://)",  # and where a list of links goes on
+    re.IGNORECASE,
 )
 _HOST_BEFORE_CJK = re.compile(rf"[^/?#]*\.[A-Za-z]{{2,}}(?=[{_CJK}][^./?#]*$)")
-_TRAILING = ":’‘*~?!.,;"
+# Stops and marks of Arabic, Hebrew, Armenian, Indian, Ethiopic, Tibetan, Burmese, Khmer and Mongolian among them.
+_TRAILING = ":’‘*~?!.,;،؛؟۔׃։।॥።፣፤፥፡།༎၊။។៕᠂᠃·′″"
+_IPV6 = re.compile(r"//(\[[0-9a-f:.]{2,45}\])(?=[:/?#]|\W*$)", re.IGNORECASE)
+_UNDERSCORE = re.compile(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])")
 
 
 def linkified(text: str) -> Markup:
@@ -84,11 +89,22 @@ def _until_its_end(piece: str) -> str:
 
 def _found_web(piece: str) -> tuple[int, str]:
     scheme, _, rest = piece.partition(":")
-    length = _length("http:", rest.lstrip("/") and rest)
+    if _START.match(rest, 2):  # "https://https://…": the address is what comes then
+        return 0, ""
+    length = _length("http:", _with_plain_host(rest.lstrip("/") and rest))
     if not length:
         return 0, ""
     end = len(scheme) + 1 + length
     return end, f"{scheme.lower()}{piece[len(scheme) : end]}"
+
+
+def _with_plain_host(rest: str) -> str:
+    """Return an address, as long as before, with a host that the library knows: none with `[::1]`, or `_`."""
+    if ipv6 := _IPV6.match(rest):
+        return f"//{'a' * (len(ipv6[1]) - 3)}.co{rest[ipv6.end() :]}"
+    end = re.search("[/?#]", rest[2:])
+    host_end = end.start() + 2 if end else len(rest)
+    return _UNDERSCORE.sub("-", rest[:host_end]) + rest[host_end:]
 
 
 def _found_domain(piece: str) -> tuple[int, str]:

@@ -7,8 +7,12 @@ import re
 
 # "Dr. Hans Kern" is Hans; "Hans Kern, PhD" is no "PhD".
 TITLES = re.compile(
-    r"(dr|prof|mr|mrs|ms|mx|miss|sir|dame|rev|herr|frau|mme|mlle|sra?|srta|dipl\.-ing|ing|mag)\.?", re.I
+    r"(dr|prof|mr|mrs|ms|mx|miss|sir|dame|lord|lady|rev|herr|frau|mme|mlle|sra?|srta|señora?|señorita"
+    r"|captain|rabbi|sheikh|dott\.ssa|dott|dipl\.-ing|ing|mag)\.?",
+    re.I,
 )
+# More than one person, or none at all: "Anna & Tom", "Mr and Mrs Smith", "Familie Kern", "Support Team".
+SEVERAL = re.compile(r"(?:^|\s)(?:&|\+|and|und|et|y|family|familie|famille|familia|team|support)(?:\s|$)", re.I)
 SUFFIXES = re.compile(r"(jr|sr|i{2,3}|iv|ph\.?d|m\.?d|dds|mba|esq)\.?", re.I)
 # What a name can begin with that nobody is called by: an article, a particle, a family name that stands first.
 NO_FIRST_NAMES = re.compile(
@@ -20,7 +24,9 @@ FAMILY_FIRST = re.compile("[\u1ea0-\u1ef9\u01a0\u01a1\u01af\u01b0\u3040-\u30ff\u
 
 def called(name: str) -> str:
     """Return what to call somebody by: the first name where it is plain which word that is, else the whole name."""
-    family, _, given = (part.strip() for part in name.partition(","))
+    if SEVERAL.search(name):
+        return name
+    family, _, given = (part.strip() for part in _without_suffixes(name).partition(","))
     if not given or SUFFIXES.fullmatch(given):
         family, given = "", family
     whole = f"{given} {family}".strip()
@@ -32,6 +38,14 @@ def called(name: str) -> str:
     return named[0]
 
 
+def _without_suffixes(name: str) -> str:
+    """Return "Smith, John" of "Smith, John, Jr."."""
+    parts = name.split(",")
+    while len(parts) > 2 and (not parts[-1].strip() or SUFFIXES.fullmatch(parts[-1].strip())):
+        parts.pop()
+    return ",".join(parts)
+
+
 def _is_no_first_name(word: str) -> bool:
-    is_initial = len(word) == 1 or word.endswith(".")
+    is_initial = len(word) == 1 or "." in word
     return is_initial or not word[0].isalnum() or NO_FIRST_NAMES.fullmatch(word) is not None

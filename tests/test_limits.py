@@ -97,7 +97,7 @@ def test_a_browser_that_starts_chats_without_end_is_told_to_wait(web: Web, rows:
     answer = browser.post("/chat", message="My text", customer_name="Vera", client_message_id=new_id())
     page = answer.get_data(as_text=True)
     assert (answer.status_code, int(answer.headers["Retry-After"]) > 40_000) == (429, True)
-    assert "Too many chats were started from here just now." in page
+    assert "Too many chats were just started from here." in page
     assert "My text" in page
     assert 'value="Vera"' in page
     assert rows("select count(*) from tickets") == [(3,)]
@@ -193,7 +193,7 @@ def test_who_comes_while_all_hashing_is_busy_is_told_to_come_back(web: Web, monk
     browser.get("/agent/login")
     answer = browser.post("/agent/login", email="alice@example.com", password=PASSWORD)
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
-    assert "Too many people are logging in just now. Try again in 2 seconds." in answer.get_data(as_text=True)
+    assert "Too many people are logging in right now. Try again in 2 seconds." in answer.get_data(as_text=True)
 
 
 def test_a_small_pool_lets_some_wait_and_refuses_the_rest() -> None:

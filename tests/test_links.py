@@ -20,7 +20,18 @@ def found(text: str) -> list[tuple[str, str]]:
     return [(unescape(address), unescape(shown)) for address, shown in LINK.findall(str(render(text)))]
 
 
-AFTER = [*"!\"';:?…`«»“”’*)]}>|,.。，、；：？！」』）】》—", "**", "...", "?!", "),", '".', "\u200b", "\u202e", "!!!"]
+AFTER = [
+    *"!\"';:?…`«»“”’*)]}>|,.。，、；：？！」』）】》—",
+    *"،؛؟۔׃։।॥።།။។᠃｡､｣﹐❞〞‟″",
+    "**",
+    "...",
+    "?!",
+    "),",
+    '".',
+    "\u200b",
+    "\u202e",
+    "!!!",
+]
 
 
 @pytest.mark.parametrize("after", AFTER)
@@ -58,6 +69,12 @@ def test_a_link_begins_where_the_address_begins(before: str) -> None:
         ("请联系a@b.com。", [("mailto:a@b.com", "a@b.com")]),
         ("müller@firma.de", [("mailto:müller@firma.de", "müller@firma.de")]),
         ("mailto:a@b.com", [("mailto:a@b.com", "mailto:a@b.com")]),
+        ("http://[::1]:3000/x, http://[2001:db8::1].", [("http://[::1]:3000/x",) * 2, ("http://[2001:db8::1]",) * 2]),
+        ("http://[::1/x http://[:: http://[", []),
+        ("https://my_bucket.example.com/a_b_", [("https://my_bucket.example.com/a_b_",) * 2]),
+        (f"https://{SITE}/a", [(f"{SITE}/a",) * 2]),
+        (f"{SITE}/a,{SITE}/b;{SITE}/c", [(f"{SITE}/a",) * 2, (f"{SITE}/b",) * 2, (f"{SITE}/c",) * 2]),
+        (f"{SITE}/a,b;c", [(f"{SITE}/a,b;c",) * 2]),
         (f"{SITE}/a {SITE}/b", [(f"{SITE}/a",) * 2, (f"{SITE}/b",) * 2]),
         ("readme.md main.py Done.It e.g.this ASP.NET 1.2.3.4 3.5 a.b", []),
         ("javascript:alert(1) data:text/html,x ftp://a.com/x //a.com file:///etc/passwd xhttps://a.b", []),
@@ -81,7 +98,7 @@ PIECES = (
     *(". .", ".", ",", ">", ")", "(", "@", "www.", "%a.", "&gt;", "a.", "a-", "http://", "mailto:", "a@", "x.co,"),
     *("http://a.co ", "http://a/(", "http://a/[", "http://a/'", 'http://a/"', "http://a.b?", "a.com/(", "a.com "),
     *("a@b.c,", "a.b@c.de ", "https://a.b/((", "[](", "1.2.3.4.", "。https://a.b", "谢谢", "a" * 64 + "@"),
-    *("\u0301\u0316", "://", "-"),
+    *("\u0301\u0316", "://", "-", "http://[::1]", "http://[", "https://", "http://a_", "a,http://", "؟"),
 )
 
 

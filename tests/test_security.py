@@ -155,7 +155,7 @@ def test_an_expired_form_is_answered_with_the_text_still_in_it(web: Web, rows: A
     answer = browser.post("/chat/messages", message="A long story")
     page = answer.get_data(as_text=True)
     assert answer.status_code == 400
-    assert "please send it once more" in page.lower()
+    assert "please send it again" in page.lower()
     assert "A long story" in page
     again = browser.client.post(
         "/chat/messages",

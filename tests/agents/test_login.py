@@ -126,7 +126,7 @@ def test_a_login_form_that_was_open_for_too_long_can_be_sent_again(web: Web) -> 
     answer = browser.post("/agent/login", email="alice@example.com", password=PASSWORD)
     page = answer.get_data(as_text=True)
     assert answer.status_code == 400
-    assert "Log in once more" in page
+    assert "Log in again" in page
     assert 'value="alice@example.com"' in page
     assert PASSWORD not in page
     browser._token = token_in(page)

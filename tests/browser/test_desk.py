@@ -175,6 +175,28 @@ def test_who_loses_a_ticket_in_the_middle_of_a_sentence_keeps_it(
     expect(kept).to_be_hidden()
 
 
+def test_a_reply_that_somebody_else_s_ticket_refuses_is_edited_once_there_is_a_box_again(
+    alice: Agent, bob: Agent, vera: Customer, rows: Any
+) -> None:
+    rows("update agents set availability = 'away' where name = 'Bob Ortiz'")
+    vera.start("Hello")
+    alice.open()
+    bob.page.locator("#view-all").click()
+    bob.open()
+    alice.page.route("**/messages", lambda route: route.abort())
+    alice.write("Too late")
+    alice.sees("Not sent yet. Trying again…")
+    bob.take_over()
+    alice.page.unroute("**/messages")
+    alice.sees("Bob Ortiz already took this ticket.", 15)
+    buttons = alice.page.locator("[data-pending]").get_by_role("button")
+    expect(buttons).to_have_text(["Retry", "Copy", "Delete"])
+    alice.take_over()
+    expect(buttons).to_have_text(["Retry", "Edit", "Copy", "Delete"])
+    alice.press("Edit")
+    expect(alice.box).to_have_value("Too late")
+
+
 def test_who_is_away_gets_no_new_ticket_and_the_first_when_available_again(alice: Agent, vera: Customer) -> None:
     alice.switch.click()
     expect(alice.switch).not_to_be_checked()

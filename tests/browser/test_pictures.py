@@ -52,10 +52,11 @@ def paste(page: Page, *files: list[str], on: str = "textarea:visible", **texts: 
     return bool(done)
 
 
-def drop(page: Page, selector: str, *files: list[str]) -> bool:
-    """Drag files over an element and let them go; gives whether the browser would open them instead of the page."""
-    over = page.evaluate(BRING, [selector, "dragover", files, {}])
-    return bool(page.evaluate(BRING, [selector, "drop", files, {}]) or over)
+def drop(page: Page, selector: str, *files: list[str], **texts: str) -> bool:
+    """Drag something over an element and let it go; gives whether the browser would do with it what it likes."""
+    given = {f"text/{kind.replace('_', '-')}": text for kind, text in texts.items()}
+    over = page.evaluate(BRING, [selector, "dragover", files, given])
+    return bool(page.evaluate(BRING, [selector, "drop", files, given]) or over)
 
 
 @pytest.fixture
@@ -119,9 +120,19 @@ def test_of_several_files_one_picture_is_taken_and_that_is_said(started: Custome
     page = started.page
     drop(page, "#composer-text", file("a.pdf", "", b"%PDF-1.7"), file("b.png"), file("c.png"))
     started.sees("b.png")
-    started.sees("One picture per message")
+    started.sees("A message takes one picture")
     drop(page, "#composer-text", file("a.pdf", "", b"%PDF-1.7"), file("d.txt", "", b"hello"))
     started.sees("This is a PDF file")
+
+
+def test_a_link_that_is_dropped_replaces_no_page_and_goes_into_a_text(started: Customer, alice: Agent) -> None:
+    link = {"uri_list": "https://example.com/", "plain": "https://example.com/"}
+    for selector in ("body", "[data-timeline]", ".chat__header"):
+        assert not drop(started.page, selector, **link), selector
+        assert not drop(started.page, selector, plain="some words"), selector
+    assert drop(started.page, "#composer-text", **link)
+    for selector in (".desk__queue", "#ticket", "nav"):
+        assert not drop(alice.page, selector, **link), selector
 
 
 def test_a_file_that_is_dropped_anywhere_never_replaces_the_page(
@@ -146,10 +157,10 @@ def test_a_file_that_is_dropped_anywhere_never_replaces_the_page(
     page.get_by_role("button", name="Remove the picture").click()
     page.locator("label", has_text="Note").first.click()
     assert not drop(page, "#note-text", file())
-    alice.sees("Notes take no pictures.")
+    alice.sees("Notes can’t have pictures.")
     page.evaluate("document.getElementById('note-error').replaceChildren()")
     assert not paste(page, file(), on="#note-text")
-    alice.sees("Notes take no pictures.")
+    alice.sees("Notes can’t have pictures.")
     page.locator("label", has_text="Reply").first.click()
     expect(alice.box).to_have_value("Half an answer")
     expect(page.locator("#reply [data-preview]")).to_be_hidden()

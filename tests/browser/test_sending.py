@@ -429,11 +429,11 @@ def test_what_somebody_deletes_is_not_tried_again_and_may_have_arrived(started: 
         started.write(text)
         started.sees(TRYING)
         started.page.locator("[data-pending]").get_by_role("button", name="Delete").click()
-        started.sees("Deleted. If it has reached us before")
+        started.sees("Deleted. If it had already reached us")
         expect(started.pending).to_have_count(0)
         expect(started.box).to_be_focused()
     started.box.press_sequentially("F")
-    started.does_not_see("Deleted. If it has reached us before")
+    started.does_not_see("Deleted. If it had already reached us")
     started.write("First")
     started.write("Second thoughts")
     expect(started.pending).to_have_text(["First", "Second thoughts"])
@@ -458,7 +458,7 @@ def test_what_somebody_deletes_while_it_is_on_its_way_is_shown_when_it_has_arriv
         assert time.monotonic() < deadline
         vera.page.wait_for_timeout(50)
     vera.page.locator("[data-pending]").get_by_role("button", name="Delete").click()
-    vera.sees("Deleting, unless it has arrived.")
+    vera.sees("Deleting, unless it has already arrived.")
     held[0].continue_()
     expect(vera.messages.last).to_have_text("Too late to say")
     expect(vera.pending).to_have_count(0)
@@ -667,7 +667,7 @@ def test_a_picture_that_the_storage_does_not_give_back_is_said_to_be_lost(vera: 
     vera.sees(TRYING)
     vera.page.add_init_script("IDBFactory.prototype.open = () => new EventTarget()")
     vera.page.reload()
-    vera.sees("this browser has not kept the picture", 15)
+    vera.sees("this browser did not keep the picture", 15)
     expect(vera.box).to_have_value("Look at this")
 
 

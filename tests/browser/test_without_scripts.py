@@ -30,7 +30,7 @@ def test_a_whole_conversation(plain: Customer, alice: Agent, photo: Path) -> Non
     alice.open()
     alice.write("That is fine")
     expect(alice.messages.last).to_have_text("That is fine")  # a page without scripts looks once
-    plain.page.get_by_role("link", name="Look for new messages").click()
+    plain.page.get_by_role("link", name="Check for new messages").click()
     plain.sees("That is fine")
     plain.page.locator("#composer-image").set_input_files(photo)
     send(plain, "And a picture")

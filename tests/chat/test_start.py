@@ -20,14 +20,14 @@ def test_a_new_browser_sees_the_form(web: Web) -> None:
 def test_the_form_says_who_is_here(web: Web, alice: Agent) -> None:
     page = " ".join(web.visitor().get("/chat").get_data(as_text=True).split())
     assert "<bdi>Alice</bdi> is here" in page
-    assert "answers in" not in page  # not known before three answers
+    assert "replies in" not in page  # not known before three answers
 
 
 def test_the_form_says_how_long_an_answer_takes(web: Web, cast: Cast, alice: Agent) -> None:
     for _ in range(3):
         alice.reply(cast.visitor().start()["number"])
     page = " ".join(web.visitor().get("/chat").get_data(as_text=True).split())
-    assert "Usually answers in under a minute" in page
+    assert "Usually replies in under a minute" in page
 
 
 def test_a_start_shows_conversation_and_ticket(web: Web, alice: Agent) -> None:
@@ -87,6 +87,13 @@ def test_a_phone_number_that_nobody_can_call_is_refused_at_its_field(web: Web, r
     assert re.search(r'id="customer_phone-error"[^>]*>Use digits', page)
     assert "Hi" in page
     assert rows("select count(*) from user_sessions") == [(0,)]
+
+
+def test_a_phone_number_that_spells_a_word_is_written_in_digits(web: Web, rows: Any) -> None:
+    browser = web.visitor()
+    browser.get("/chat")
+    assert browser.post("/chat", message="Hi", customer_phone="+1-800-FLOWERS").status_code == 303
+    assert rows("select customer_phone from user_sessions") == [("+1 800-356-9377",)]
 
 
 def test_a_browser_that_comes_back_keeps_its_key_for_another_half_year(web: Web) -> None:

@@ -143,7 +143,7 @@ def test_what_was_given_to_an_agent_who_goes_returns_to_the_queue(desk: Desk, ag
         cut(socket)  # between the choice and the first word
         took = wait_for(lambda: not id_of(desk, customer.number), 60, "the ticket stays with somebody who is gone")
         assert took < 55
-        assert "is away just now" in customer.shown()
+        assert "is away right now" in customer.shown()
 
 
 @pytest.mark.long

@@ -38,8 +38,8 @@ def test_the_link_to_earlier_messages_leads_to_them(web: Web, vera: Browser) -> 
     earlier = desk.get(link.replace("&amp;", "&")).get_data(as_text=True)
     assert "Line 2." in earlier
     assert "Line 58." not in earlier
-    assert "To the latest messages" in earlier
-    assert "To the latest messages" not in page
+    assert "Go to the latest messages" in earlier
+    assert "Go to the latest messages" not in page
 
 
 def test_a_customer_without_a_name_is_the_visitor_of_their_ticket(web: Web, alice: Agent) -> None:
@@ -125,10 +125,10 @@ def test_what_an_older_version_has_not_written_down_stops_no_page(
 
 
 def test_an_agent_who_is_lost_is_led_to_the_desk(web: Web) -> None:
-    assert "To the chat" in web.visitor().get("/nowhere").get_data(as_text=True)
+    assert "Go to the chat" in web.visitor().get("/nowhere").get_data(as_text=True)
     page = web.agent("bob").get("/nowhere").get_data(as_text=True)
-    assert "To the desk" in page
-    assert "To the chat" not in page
+    assert "Go to the desk" in page
+    assert "Go to the chat" not in page
 
 
 def test_a_text_that_runs_from_the_right_leaves_its_bubble_where_it_was(web: Web, vera: Browser) -> None:
@@ -188,7 +188,7 @@ def test_the_only_agent_who_goes_and_comes_back_alarms_nobody(
     rows("update agents set lease_expires_at = now()")
     assert database.call("sweep_assignment")["returned"] == 1
     page = text_of(vera.get("/chat").text)
-    assert "Alice is away just now. Your message is saved, and we’ll reply here." in page
+    assert "Alice is away right now. Your message is saved, and we’ll reply here." in page
     assert "someone else" not in page
     alice.come()
     database.call("sweep_assignment")

@@ -1,9 +1,11 @@
-// A picture that is pasted or dropped goes to the form that takes one. No file that is dropped replaces the page.
+// A picture that is pasted or dropped goes to the form that takes one. Nothing that is dropped replaces the page.
 import { formWith, placeOfError } from "../lib/forms.js";
 import { refusal, rules } from "../lib/picture_rules.js";
 import { isShown } from "../lib/shown.js";
 import { addPictures, formFor } from "./pictures.js";
 
+// Whether what is dropped here goes into a text. Elsewhere a browser opens a link that is dropped instead of the page.
+const isInText = ({ target }) => Boolean(target.closest?.("textarea:read-write, input:read-write"));
 const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
 document.addEventListener("paste", (event) => {
@@ -41,10 +43,19 @@ function say(element) {
 
 for (const name of ["dragenter", "dragover"]) {
   document.addEventListener(name, (event) => {
-    if (!hasFiles(event)) return;
+    if (!hasFiles(event)) {
+      refuse(event);
+      return;
+    }
     event.preventDefault();
     mark(formFor(event.target)?.closest("[data-drop-zone]"));
   });
+}
+
+function refuse(event) {
+  if (isInText(event)) return;
+  event.preventDefault();
+  if (event.dataTransfer) event.dataTransfer.dropEffect = "none";
 }
 
 function mark(zone) {
@@ -60,7 +71,10 @@ document.addEventListener("dragleave", (event) => {
 
 document.addEventListener("drop", (event) => {
   mark(null);
-  if (!hasFiles(event)) return;
+  if (!hasFiles(event)) {
+    refuse(event);
+    return;
+  }
   event.preventDefault();
   const files = [...event.dataTransfer.files];
   if (files.length) add(event.target, files);

@@ -35,7 +35,8 @@ export function sayHello() {
   connection.socket.send(JSON.stringify(hello));
 }
 
-const isOpen = () => connection?.socket?.readyState === WebSocket.OPEN;
+const OPEN = 1; // WebSocket.OPEN, where there is no WebSocket
+const isOpen = () => connection?.socket?.readyState === OPEN;
 
 function onOpen(event) {
   heardAt = now();

@@ -81,7 +81,12 @@ function moveFocus(item, action) {
 
 function show(item, line, message) {
   const state = line.stateOf(message);
-  if (item.dataset.stands === state) return;
+  if (item.dataset.stands !== state) showState(item, state, message);
+  const edit = item.querySelector('[data-pending-act="edit"]');
+  if (edit) edit.hidden = !formOf(line.key); // somebody else has the ticket: no box takes the text
+}
+
+function showState(item, state, message) {
   item.dataset.stands = state;
   const place = item.querySelector("[data-pending-state]");
   const focused = place.contains(document.activeElement) ? document.activeElement : null;

@@ -16,7 +16,7 @@ import { newPicture, offerPicture, ownPicture } from "./pictures.js";
 const RENEWALS = 3;
 const SIGNED_OUT = 401;
 const UNPROCESSABLE = [413, 422]; // from the desk: never as it is
-const PICTURE_LOST = "Not sent: this browser has not kept the picture. Choose it once more.";
+const PICTURE_LOST = "Not sent: this browser did not keep the picture. Choose it again.";
 
 // Submitting
 

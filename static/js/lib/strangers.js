@@ -14,13 +14,13 @@ export function isPassing(status, isOurs) {
 }
 
 const REASONS = {
-  403: "Something between you and us, a firewall perhaps, has refused this. Load the page again, or try another network.",
-  407: "Your network wants you to log in first. Do that, and try again.",
+  403: "Something between you and us, perhaps a firewall, refused this. Reload the page, or try another network.",
+  407: "Your network asks you to log in first. Do that, and try again.",
   413: "This is too large for the server. Send a smaller picture, or a shorter text.",
   451: "Your network does not let this through. Try another network.",
 };
-const OUTDATED = "The server does not take it like this. Load the page again, and then try once more.";
+const OUTDATED = "The server could not take this. Reload the page, and then try again.";
 
 export const reasonOf = (status) =>
   REASONS[status] ??
-  ([400, 404, 405, 406, 410, 414, 431].includes(status) ? OUTDATED : `The server has refused this (${status}).`);
+  ([400, 404, 405, 406, 410, 414, 431].includes(status) ? OUTDATED : `The server refused this (${status}).`);
