@@ -176,10 +176,11 @@ def describe_orphans(orphan: dict[str, Any]) -> str:
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    # Somebody else's table of that name has not our policy.
+    # Somebody else's table of that name has not our policy, or has it without our function.
     marks = """
         select count(*) from pg_policy
         where polrelid = to_regclass('public.schema_scripts') and polname = 'server_only' and not polpermissive
+            and to_regprocedure('public.record_script(text, text)') is not null
     """
     if connection.execute(marks).fetchone() != (1,):
         return {}
