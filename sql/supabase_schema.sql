@@ -1111,8 +1111,12 @@ where spoken.session_id = t.session_id and t.status <> 'closed' and t.awaiting_s
 update public.tickets set awaiting_since = null, legacy = public.noted(legacy, 'awaiting_since', awaiting_since::text)
 where status = 'closed' and awaiting_since is not null;
 update public.tickets set closed_at = updated_at where status = 'closed' and closed_at is null;
+-- Of an older version only: a ticket that is open again for an afterword keeps its closed_at. See load_of_agent.
 update public.tickets set closed_at = null, legacy = public.noted(legacy, 'closed_at', closed_at::text)
-where status <> 'closed' and closed_at is not null;
+where status <> 'closed' and closed_at is not null
+    and not exists (
+        select from pg_policy where polrelid = 'public.tickets'::regclass and polname = 'server_only'
+    );
 select setval('public.ticket_numbers', numbered.last)
 from (select max(number) as last from public.tickets) as numbered, public.ticket_numbers as counter
 where numbered.last > counter.last_value or (numbered.last = counter.last_value and not counter.is_called);
@@ -1493,7 +1497,7 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', '1d17647a6dc3');
+select public.record_script('supabase_schema.sql', 'dd62735df27f');
 
 notify pgrst, 'reload schema';
 

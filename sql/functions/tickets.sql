@@ -400,10 +400,11 @@ begin
     line := public.append_message(
         ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, public.add_image(ticket.session_id, p_image)
     );
-    if ticket.awaiting_since is not null then
-        update public.tickets set awaiting_since = null, first_reply_at = coalesce(first_reply_at, clock_timestamp())
-        where id = ticket.id;
-    end if;
+    -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
+    update public.tickets set
+        awaiting_since = null,
+        first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
+    where id = ticket.id;
     -- Who answers has read what was there.
     perform public.record_receipt(
         ticket.session_id, 'agent', (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
@@ -629,7 +630,7 @@ select public.limit_functions(array[
     'close_ticket', 'reopen_ticket'
 ]);
 
-select public.record_script('functions/tickets.sql', '8d571db31c39');
+select public.record_script('functions/tickets.sql', '3dda3794b7db');
 
 notify pgrst, 'reload schema';
 
