@@ -357,12 +357,22 @@ declare
     present record;
     wanted text := p_type::regtype::text;
 begin
-    select format_type(atttypid, atttypmod) as type, attidentity <> '' as is_identity into present
+    select format_type(atttypid, atttypmod) as type, attidentity <> '' as is_identity, attgenerated as generated into present
     from pg_catalog.pg_attribute where attrelid = here and attname = p_column and not attisdropped;
     if not found then
         execute format('alter table %s add column %I %s default %s', here, p_column, wanted, coalesce(p_default, 'null'));
         return;
-    elsif present.type <> wanted then
+    elsif present.generated = 's' then
+        -- What other columns gave it stays as its value; from now on the functions write it.
+        execute format('alter table %s alter column %I drop expression', here, p_column);
+    elsif present.generated <> '' then
+        perform public.set_aside(here, p_column);
+        execute format('alter table %s add column %I %s', here, p_column, present.type);
+        execute format(
+            'update %s set %I = %I where %I is not null', here, p_column, 'legacy_' || p_column, 'legacy_' || p_column
+        );
+    end if;
+    if present.type <> wanted then
         perform public.convert_column(here, p_column, wanted, coalesce(p_keys_of, p_table));
     elsif present.is_identity then
         execute format('alter table %s alter column %I drop identity', here, p_column);
@@ -444,7 +454,7 @@ begin
         select c.relname, k.conname from pg_catalog.pg_index i
         join pg_catalog.pg_class c on c.oid = i.indexrelid
         left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.contype in ('u', 'x')
-        where i.indrelid = here and i.indisunique and not i.indisprimary
+        where i.indrelid = here and (i.indisunique or i.indisexclusion) and not i.indisprimary
             and (c.relname <> all (p_indexes) or (c.relname = 'agents_email_key' and i.indexprs is null))
             and exists (
                 select from pg_catalog.pg_attribute a
@@ -1176,6 +1186,7 @@ begin
             'public.tickets'::regclass
         )
             and own_name.relname ~ ('^' || own.indrelid::regclass::text || '_(visitor_id|created_at|updated_at|sender_agent_id|image_id|session_id|assigned_agent_id|not_closed)_idx$')
+            and not exists (select from pg_constraint k where k.conindid = other.indexrelid)
             and replace(pg_get_indexdef(own.indexrelid), own_name.relname, '')
             = replace(pg_get_indexdef(other.indexrelid), other_name.relname, '')
     loop
@@ -1497,7 +1508,7 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', 'dd62735df27f');
+select public.record_script('supabase_schema.sql', 'd480680940e4');
 
 notify pgrst, 'reload schema';
 
