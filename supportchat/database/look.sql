@@ -17,23 +17,30 @@ declare
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
     is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
     marked text[];
+    has_sessions boolean;
     is_desk boolean;
     is_older_desk boolean;
     others text;
 begin
-    -- Each table of a desk bears this policy, which nobody else would write.
+    -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
+    -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
     select coalesce(array_agg(c.relname), '{}') into marked
     from pg_policy p
     join pg_class c on c.oid = p.polrelid
     where c.relnamespace = 'public'::regnamespace and p.polname = 'server_only' and not p.polpermissive
         and pg_get_expr(p.polqual, p.polrelid) = 'false';
-    is_desk := 'schema_scripts' = any (marked) or marked @> oldest;
-    is_older_desk := 3 = (
+    has_sessions := 3 = (
         select count(*) from pg_attribute a
         join pg_class c on c.oid = a.attrelid
         where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
             and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
-    ) and not exists (
+    );
+    is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
+        select from pg_proc
+        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
+            and proconfig @> array['search_path=""']
+    ));
+    is_older_desk := has_sessions and not exists (
         select from pg_constraint k
         join pg_class c on c.oid = k.conrelid
         join pg_class target on target.oid = k.confrelid
@@ -44,7 +51,8 @@ begin
     with named as (
         select 1 as place, c.relkind, c.relname::text as name, case
             when c.relname = any (tables) then c.relkind = 'r' and (
-                is_adopted or c.relname = any (marked) or (is_older_desk and not is_desk and c.relname = any (oldest))
+                is_adopted or (is_desk and c.relname = any (marked))
+                or (is_older_desk and not is_desk and c.relname = any (oldest))
             )
             when c.relname = 'ticket_numbers' then c.relkind = 'S' and (is_adopted or is_desk)
             else exists (

@@ -36,6 +36,7 @@ BASE = SCRIPTS[0]
 REMOVAL = "remove.sql"
 # What the look at the head of each script fails with: a name is somebody else's, or a table is another role's.
 NAMES_TAKEN, OWNED_BY_OTHERS = "SC001", "SC002"
+ATTEMPTS = 5  # at an update, which has to lock tables that a desk is at work on
 STAMP = re.compile(r"(?<=^select public\.record_script\(')([\w/]+\.sql)', '([0-9a-f]{12})(?='\);$)", re.MULTILINE)
 REFERENCES = {"user_sessions": "conversation", "agents": "agent", "visitors": "browser", "chat_images": "picture"}
 
@@ -91,10 +92,30 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look, *, adopt: bool = 
     :param tell: called with each sentence in which a script says what it found and could not put right, or took away.
     :raise psycopg.Error: `describe_failure` says what it means.
     """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _migrate(conninfo, tell, adopt)
+        except psycopg.errors.DeadlockDetected:
+            pass  # with the processes of a desk at work; it changed nothing
+    return _migrate(conninfo, tell, adopt)
 
-    def on_notice(said: psycopg.errors.Diagnostic) -> None:
-        if said.severity_nonlocalized == "WARNING":
-            tell(f"{said.message_primary}.")
+
+def names_taken(connection: psycopg.Connection[Any]) -> str:
+    """Say what stands under our names in a database and is not ours; nothing where there is no such thing."""
+    try:
+        with connection.transaction():
+            connection.execute(names.look(own_names()).encode())
+    except psycopg.Error as error:
+        return describe_failure(error) if error.sqlstate == NAMES_TAKEN else ""
+    return ""
+
+
+def _migrate(conninfo: str, tell: Callable[[str], None], adopt: bool) -> list[str]:
+    said: list[str] = []
+
+    def on_notice(notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            said.append(f"{notice.message_primary}.")
 
     with psycopg.connect(conninfo, connect_timeout=5) as connection:
         connection.add_notice_handler(on_notice)
@@ -120,17 +141,9 @@ def migrate(conninfo: str, tell: Callable[[str], None] = look, *, adopt: bool = 
             connection.execute("select public.record_script(%s, %s)", (name, right))
         # PostgREST may have missed it before; somebody who runs this because it says so must not have to know.
         connection.execute("notify pgrst, 'reload schema'")
+    for sentence in said:
+        tell(sentence)
     return list(missing)
-
-
-def names_taken(connection: psycopg.Connection[Any]) -> str:
-    """Say what stands under our names in a database and is not ours; nothing where there is no such thing."""
-    try:
-        with connection.transaction():
-            connection.execute(names.look(own_names()).encode())
-    except psycopg.Error as error:
-        return describe_failure(error) if error.sqlstate == NAMES_TAKEN else ""
-    return ""
 
 
 def _lacks_bucket(connection: psycopg.Connection[Any]) -> bool:
@@ -176,10 +189,11 @@ def describe_orphans(orphan: dict[str, Any]) -> str:
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    # Somebody else's table of that name has not our policy.
+    # Somebody else's table of that name has not our policy, or has it without our function.
     marks = """
         select count(*) from pg_policy
         where polrelid = to_regclass('public.schema_scripts') and polname = 'server_only' and not polpermissive
+            and to_regprocedure('public.record_script(text, text)') is not null
     """
     if connection.execute(marks).fetchone() != (1,):
         return {}

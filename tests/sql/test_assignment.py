@@ -5,9 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
 from supportchat.database import Conflict, Database
+from supportchat.database.migrations import script_text
 from tests.cast import Agent, Cast, Visitor, new_id
 
 
@@ -401,6 +403,18 @@ def test_chats_that_were_answered_and_are_quiet_keep_nobody_waiting(
     assert database.call("list_agents")[0]["load"] == 2
 
 
+def test_a_chat_in_which_the_agent_goes_on_writing_is_not_quiet(
+    cast: Cast, database: Database, alice: Agent, rows: Any
+) -> None:
+    [vera] = started(cast, 1)
+    alice.reply(vera.chat["number"])
+    version, replied = vera.chat["version"], rows("select first_reply_at from tickets")
+    as_of(rows, 6)
+    alice.reply(vera.chat["number"], "I am still looking")
+    assert database.call("list_agents")[0]["load"] == 1
+    assert (vera.chat["version"], rows("select first_reply_at from tickets")) == (version, replied)
+
+
 def test_chats_that_wait_for_an_answer_take_a_place_however_long_they_wait(
     cast: Cast, database: Database, alice: Agent, rows: Any
 ) -> None:
@@ -422,6 +436,20 @@ def test_a_word_of_thanks_after_the_end_goes_to_who_answered_and_takes_no_place(
     assert alice.call("list_tickets")["rows"][0]["awaiting_since"] is not None
     assert {agent["name"]: agent["load"] for agent in database.call("list_agents")}["Alice Kern"] == 3
     assert alice.call("ticket_of_agent", number=vera.chat["number"])["closed_at"] is None
+
+
+@pytest.mark.mode("postgres")
+def test_an_update_of_the_desk_does_not_change_an_afterword(
+    cast: Cast, alice: Agent, rows: Any, database_url: str
+) -> None:
+    [vera] = started(cast, 1)
+    alice.reply(vera.chat["number"])
+    alice.call("close_ticket", number=vera.chat["number"])
+    vera.post("Thanks!")
+    before = rows("select t::text from tickets t")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(script_text("supabase_schema.sql").encode())
+    assert rows("select t::text from tickets t") == before
 
 
 @pytest.mark.parametrize("kind", ["late", "never answered", "agent gone", "agent away"])

@@ -101,6 +101,16 @@ STRANGE = {
         "create table chat_messages (session_id uuid); create table tickets (session_id uuid)",
         "table chat_messages, table tickets",
     ),
+    "tables with a policy of our name": (
+        "create table schema_scripts (version int);"
+        " create table agents (id int, status text); create table tickets (id int, session_id uuid);"
+        + "".join(
+            f" alter table {name} enable row level security;"
+            f" create policy server_only on {name} as restrictive using (false) with check (false);"
+            for name in ("schema_scripts", "agents", "tickets")
+        ),
+        "table agents, table schema_scripts, table tickets",
+    ),
     "a table of versions": ("create table schema_scripts (version int)", "table schema_scripts"),
 }
 
@@ -256,6 +266,12 @@ def test_what_is_not_ours_is_named_whatever_it_is(plain: MakeDatabase, case: str
     made_by, named = STRANGE[case]
     with made(plain, made_by, superuser_of) as conninfo, psycopg.connect(superuser_of(conninfo)) as connection:
         assert f"needs: {named}. Use" in names_taken(connection)
+
+
+def test_a_table_of_versions_with_a_policy_of_our_name_is_not_read(plain: MakeDatabase) -> None:
+    made_by, named = STRANGE["tables with a policy of our name"]
+    with made(plain, made_by) as conninfo, pytest.raises(psycopg.Error, match=f"needs: {named}. Use"):
+        migrate(conninfo)
 
 
 def test_names_in_another_case_or_schema_are_free(plain: MakeDatabase) -> None:

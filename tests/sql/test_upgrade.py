@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -679,3 +681,54 @@ def test_who_is_in_an_adopted_table_cannot_be_given_tickets(make: MakeDatabase) 
             assert [agent["name"] for agent in door.call("list_agents")] == ["Ann"]
             door.call("create_agent", name="Mo", email="model@example.com", password_hash="x")
             assert [agent["name"] for agent in door.call("list_agents")] == ["Ann", "Mo"]
+
+
+@pytest.mark.parametrize("kind", ["stored", "virtual"])
+def test_columns_that_others_gave_their_value_keep_it_and_are_written_from_now_on(
+    make: MakeDatabase, kind: str
+) -> None:
+    generated = old_desk(
+        agents=("name text,", f"name text generated always as (upper(email)) {kind},"),
+        tickets=("status text default 'open',", f"status varchar(9) generated always as ('clo' || 'sed') {kind},"),
+        after="insert into agents (email) values ('ann@example.com')",
+    )
+    with contextlib.ExitStack() as stack:
+        try:
+            conninfo = stack.enter_context(made(make, generated))
+        except psycopg.errors.SyntaxError:
+            pytest.skip("this Postgres has no virtual columns")
+        migrate(conninfo)
+        paste(conninfo)
+        with psycopg.connect(conninfo) as connection:
+            assert connection.execute("select name from agents").fetchall() == [("ANN@EXAMPLE.COM",)]
+            assert connection.execute("select distinct status from tickets").fetchall() == [("closed",)]
+        with opened(conninfo) as door:
+            door.call("create_agent", name="Zoe Lane", email="zoe@example.com", password_hash="x")
+            assert Cast(door).visitor().start("Hello")["last_seq"] > 0
+
+
+def test_an_exclusion_demands_nothing_of_a_new_row(make: MakeDatabase) -> None:
+    exclusive = old_desk(after="alter table tickets add exclude using btree (session_id with =)")
+    with made(make, exclusive) as conninfo:
+        migrate(conninfo)
+        with psycopg.connect(conninfo) as connection:
+            assert connection.execute("select from pg_constraint where contype = 'x'").fetchall() == []
+
+
+def test_an_update_of_a_desk_at_work_that_meets_a_deadlock_is_made_again(plain: MakeDatabase) -> None:
+    with (
+        made(plain, old_desk()) as conninfo,
+        # Who waits for longer than that is the one that Postgres ends.
+        psycopg.connect(
+            conninfo.replace("user=supportchat", "user=postgres"), options="-c deadlock_timeout=1min"
+        ) as busy,
+        psycopg.connect(conninfo, autocommit=True) as watcher,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        busy.execute("lock table chat_messages in row exclusive mode")
+        update = pool.submit(migrate, conninfo)
+        while watcher.execute("select from pg_locks where not granted and relation is not null").fetchone() is None:
+            time.sleep(0.01)
+        busy.execute("lock table agents in row exclusive mode")
+        busy.commit()
+        assert update.result(20) == list(SCRIPTS)
