@@ -244,7 +244,7 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ConfigError(
-                    f"Another supportchat runs on {config.data_dir}: stop it, or set DATA_DIR to another folder."
+                    f"Another supportchat is running on {config.data_dir}: stop it, or set DATA_DIR to another folder."
                 ) from error
         os.set_inheritable(lock.fileno(), False)
         yield

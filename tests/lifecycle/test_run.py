@@ -372,7 +372,7 @@ def test_a_setting_that_postgres_refuses_is_named(desk: Desk) -> None:
 def test_a_second_desk_on_the_same_data_is_refused(desk: Desk) -> None:
     desk.start()
     said = refused(PORT=str(free_port()), DATA_DIR=str(desk.data_dir))
-    assert f"Another supportchat runs on {desk.data_dir}" in said
+    assert f"Another supportchat is running on {desk.data_dir}" in said
     assert desk.run("select 1") == [(1,)]
     desk.stop()
 
@@ -497,7 +497,7 @@ def test_an_agent_is_made_while_the_desk_runs_and_while_it_does_not(desk: Desk) 
     assert "Created Dora Lind <dora@example.com>. Password: " in done.stdout
     again = flask(*arguments, "--email", "DORA@example.com", **where)
     assert again.returncode != 0
-    assert "exists already" in again.stderr
+    assert "already exists" in again.stderr
     reset = ["reset-password", "--email", "dora@example.com"]
     assert flask(*reset, **where).returncode == 0
     desk.stop()
