@@ -397,6 +397,21 @@ def test_a_setting_that_postgres_refuses_is_named(desk: Desk) -> None:
     assert "did not start (configuration file" in said
 
 
+@pytest.mark.parametrize("argument", ["--help", "--port=4000"])
+def test_an_argument_is_answered_with_how_settings_are_made(argument: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [ROOT / "bin" / "run", argument],
+        env=environment(DATA_DIR=str(tmp_path / "data")),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert "takes no arguments" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_second_desk_on_the_same_data_is_refused(desk: Desk) -> None:
     desk.start()
     said = refused(PORT=str(free_port()), DATA_DIR=str(desk.data_dir))
