@@ -39,9 +39,9 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
     """Add somebody who replies to customers."""
     name, email = clean_line(name), clean_email(email)
     if not 1 <= len(name) <= 80:
-        raise click.BadParameter("A name has 1 to 80 characters.", param_hint="--name")
+        raise click.BadParameter("A name needs 1 to 80 characters.", param_hint="--name")
     if not 3 <= len(email) <= 254 or "@" not in email:
-        raise click.BadParameter("This is no e-mail address.", param_hint="--email")
+        raise click.BadParameter("This is not an e-mail address.", param_hint="--email")
     given = _password(password)
     with _running_database():
         try:
@@ -55,8 +55,8 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
             )
         except Conflict:
             raise click.ClickException(
-                f"An agent with the address {email} exists already. If the password is lost:"
-                f" flask --app wsgi reset-password --email {email}"
+                f"An agent with the address {email} already exists. If the password is lost:"
+                f" .venv/bin/flask --app wsgi reset-password --email {email}"
             ) from None
         except DatabaseError as error:
             raise click.ClickException(sentence(error.code)) from error
@@ -73,7 +73,7 @@ def reset_password(email: str, password: str) -> None:
         try:
             agent = call("reset_password", email=email, password_hash=hash_password(given))
         except NotFound:
-            raise click.ClickException(f"No agent has the address {email}. Check it, and try again.") from None
+            raise click.ClickException(f"No agent has the address {email}. Check it and try again.") from None
         except DatabaseError as error:
             raise click.ClickException(sentence(error.code, error.detail)) from error
     told = "" if password else f" Password: {given}"
@@ -86,7 +86,9 @@ def demo() -> None:
     with _running_database():
         try:
             if not call("list_agents"):
-                raise click.ClickException("There are no agents yet. Make one first: flask --app wsgi create-agent")
+                raise click.ClickException(
+                    "There are no agents yet. Create one: .venv/bin/flask --app wsgi create-agent"
+                )
             numbers = create_demo_chats(current_app.extensions["database"])
         except DatabaseError as error:
             raise click.ClickException(sentence(error.code)) from error
@@ -95,7 +97,10 @@ def demo() -> None:
 
 @click.command("doctor")
 def doctor() -> None:
-    """Run the checks of /status here, but for realtime, which only a server has."""
+    """Run the checks of /status in a terminal.
+
+    All of them but Realtime, which only a running server can check.
+    """
     with _running_database():
         checks = Checks(*(current_app.extensions[part] for part in ("database", "images", "hub"))).run()
     failed, said = False, ""
@@ -113,7 +118,7 @@ def doctor() -> None:
 
 def _password(given: str) -> str:
     if given and len(given) < SHORTEST_PASSWORD:
-        raise click.BadParameter(f"A password has at least {SHORTEST_PASSWORD} characters.", param_hint="--password")
+        raise click.BadParameter(f"A password needs at least {SHORTEST_PASSWORD} characters.", param_hint="--password")
     if len(given) > PASSWORD_CHARACTERS:
         raise click.BadParameter(f"A password has at most {PASSWORD_CHARACTERS} characters.", param_hint="--password")
     return given or random_password()

@@ -190,8 +190,8 @@ def _conninfo(name: str, value: str) -> str:
                 " (port 5432)."
             ) from error
         raise ConfigError(
-            f"{name} is no connection string: write it like postgresql://user:password@host/database, with %25 for %"
-            " and so on."
+            f"{name} is not a connection string for Postgres: write it like postgresql://user:password@host/database,"
+            " with %25 for % and so on."
         ) from error
     return value
 
@@ -263,5 +263,8 @@ def _origin(name: str, value: str) -> str:
         if name == "PUBLIC_URL" and "_" in kept:
             raise ValueError("an underscore")
     except ValueError as error:
-        raise ConfigError(f"{name} is {value!r}: write it like https://chat.example.com, without a path.") from error
+        several = "; separate several of them with spaces" if name == "EMBED_ORIGINS" else ""
+        raise ConfigError(
+            f"{name} is {value!r}: write it like https://chat.example.com, without a path{several}."
+        ) from error
     return kept

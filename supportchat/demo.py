@@ -22,7 +22,7 @@ CHATS: tuple[tuple[Any, ...], ...] = (
         "< Hi! My coffee machine shows error E4 and the water stays cold.",
         "> Hello Vera, sorry about the cold start. E4 is the heating sensor.",
         "> Could you send me a photo of the label on the back? Then I can see which sensor it is.",
-        "! @Ben do we still have the old sensor in stock?",
+        "! Do we still have the old sensor in stock?",
         "< Here it is: model CM-410, serial 20-1187.",
     ),
     ({"customer_name": "Victor Amsel"}, "< Do you ship to Norway?"),

@@ -147,9 +147,20 @@ class Server:
     def _announce(self) -> None:
         address = self._config.address
         print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Status     {address}/status\n")
+        self._point_to_settings()
         self._point_to_agents()
         print("Ready. Ctrl-C stops the desk.")
         print(NEXT_STEPS, flush=True)
+
+    def _point_to_settings(self) -> None:
+        config = self._config
+        if config.host in ("0.0.0.0", "::") and not config.public_url:  # noqa: S104
+            print("  It answers at every address of this machine: set PUBLIC_URL to the one that people use.\n")
+        if config.embed_origins and not config.is_https:
+            print(
+                "  EMBED_ORIGINS needs a PUBLIC_URL with https. Without one, browsers keep no cookie in a frame, and"
+                " the chat cannot start there.\n"
+            )
 
     def _point_to_agents(self) -> None:
         database = open_mode(self._config)[0]
@@ -197,6 +208,10 @@ class Server:
             self._postgres.stop()
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and not self._stopping:
+            # Not by print, which the signal may have interrupted. With `bin/run | tee`, Ctrl-C ends the reader as well.
+            with contextlib.suppress(OSError):
+                os.write(sys.stdout.fileno(), b"\nStopping the desk ...\n")
         self._stopping = True
 
     def _on_hangup(self, number: int, frame: FrameType | None) -> None:
@@ -244,7 +259,7 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ConfigError(
-                    f"Another supportchat runs on {config.data_dir}: stop it, or set DATA_DIR to another folder."
+                    f"Another supportchat is running on {config.data_dir}: stop it, or set DATA_DIR to another folder."
                 ) from error
         os.set_inheritable(lock.fileno(), False)
         yield

@@ -117,6 +117,13 @@ def test_a_host_that_flask_refuses_is_no_public_url_but_may_be_a_containers() ->
     assert Config.from_environment({"SUPABASE_URL": url, "SUPABASE_SECRET_KEY": "sb_secret_abc"}).supabase_url == url
 
 
+def test_sites_that_are_separated_by_commas_are_refused_with_what_separates_them() -> None:
+    with pytest.raises(
+        ConfigError, match=r"EMBED_ORIGINS is 'https://a\.example,': .*separate several of them with spaces"
+    ):
+        Config.from_environment({"EMBED_ORIGINS": "https://a.example, https://b.example"})
+
+
 def test_all_hosts_of_a_site_may_show_the_chat() -> None:
     config = Config.from_environment({"EMBED_ORIGINS": "https://*.shop.example http://Localhost:8080"})
     assert config.embed_origins == ("https://*.shop.example", "http://localhost:8080")
@@ -137,7 +144,7 @@ def test_a_file_of_settings_in_another_encoding_is_refused(tmp_path: Path, monke
 @pytest.mark.parametrize("url", ["nonsense", "postgresql://u:p%ss@host/x", "hots=localhost"])
 def test_what_is_no_connection_string_is_refused_without_showing_the_password(url: str) -> None:
     with pytest.raises(
-        ConfigError, match="DATABASE_URL is no connection string: write it like postgresql://"
+        ConfigError, match="DATABASE_URL is not a connection string for Postgres: write it like postgresql://"
     ) as refused:
         Config.from_environment({"DATABASE_URL": url})
     assert "p%ss" not in str(refused.value)

