@@ -84,7 +84,10 @@ declare
     is_desk boolean;
     is_older_desk boolean;
     others text;
+    path text := current_setting('search_path');
 begin
+    -- An app may have a function like one of Postgres' own, which would be called instead.
+    perform set_config('search_path', 'pg_catalog', true);
     -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
     -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
     select coalesce(array_agg(c.relname), '{}') into marked
@@ -174,6 +177,7 @@ begin
     end if;
 
     perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+    perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 

@@ -69,7 +69,7 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
 def reset_password(email: str, password: str) -> None:
     """Give an agent a new password, and log them out everywhere."""
     email, given = clean_email(email), _password(password)
-    with _running_database():
+    with _running_database(must_be_there=True):
         try:
             agent = call("reset_password", email=email, password_hash=hash_password(given))
         except NotFound:
@@ -83,7 +83,7 @@ def reset_password(email: str, password: str) -> None:
 @click.command("demo")
 def demo() -> None:
     """Start a few chats, to look around in."""
-    with _running_database():
+    with _running_database(must_be_there=True):
         try:
             if not call("list_agents"):
                 raise click.ClickException(
@@ -101,7 +101,7 @@ def doctor() -> None:
 
     All of them but Realtime, which only a running server can check.
     """
-    with _running_database():
+    with _running_database(must_be_there=True):
         checks = Checks(*(current_app.extensions[part] for part in ("database", "images", "hub"))).run()
     failed, said = False, ""
     for check in checks:
@@ -125,12 +125,15 @@ def _password(given: str) -> str:
 
 
 @contextlib.contextmanager
-def _running_database() -> Iterator[None]:
+def _running_database(*, must_be_there: bool = False) -> Iterator[None]:
     config = current_config()
     if config.mode != "embedded":
         yield
         return
-    with EmbeddedPostgres(config.data_dir).running():
+    postgres = EmbeddedPostgres(config.data_dir)
+    if must_be_there and not postgres.exists():
+        raise click.ClickException(f"There is no desk in {config.data_dir} yet: run bin/run, or check DATA_DIR.")
+    with postgres.running():
         try:
             yield
         finally:

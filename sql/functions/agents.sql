@@ -85,7 +85,10 @@ declare
     is_desk boolean;
     is_older_desk boolean;
     others text;
+    path text := current_setting('search_path');
 begin
+    -- An app may have a function like one of Postgres' own, which would be called instead.
+    perform set_config('search_path', 'pg_catalog', true);
     -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
     -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
     select coalesce(array_agg(c.relname), '{}') into marked
@@ -175,6 +178,7 @@ begin
     end if;
 
     perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+    perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 
@@ -252,6 +256,8 @@ begin
     end if;
     insert into public.agent_credentials (agent_id, password_hash) values (who.id, p_password_hash)
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = who.id order by token_hash for update;
     for token in delete from public.agent_sessions where agent_id = who.id returning token_hash loop
         perform public.notify_change('session.revoked', jsonb_build_object('token_hash', token));
     end loop;
@@ -477,7 +483,7 @@ select public.limit_functions(array[
     'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
 ]);
 
-select public.record_script('functions/agents.sql', 'd17ab5017c94');
+select public.record_script('functions/agents.sql', '3743afab1b16');
 
 notify pgrst, 'reload schema';
 

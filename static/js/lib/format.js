@@ -5,7 +5,8 @@ const language = navigator.languages.find((name) => name.split("-")[0] === lang)
 const { hourCycle } = new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
 const written = (options) => new Intl.DateTimeFormat(language, options);
 
-const clock = written({ hour: "2-digit", minute: "2-digit", hourCycle });
+const hour = hourCycle === "h12" || hourCycle === "h11" ? "numeric" : "2-digit"; // 4:48 PM, but 04:48
+const clock = written({ hour, minute: "2-digit", hourCycle });
 const day = written({ weekday: "long", day: "numeric", month: "long" });
 const dayOfYear = written({ day: "numeric", month: "long", year: "numeric" });
 const shortDay = written({ day: "numeric", month: "short" });
@@ -48,7 +49,7 @@ export function duration(milliseconds) {
 // The zone itself, where this browser does not know it: it came from another one.
 export function timeIn(zone, now = new Date()) {
   try {
-    return written({ hour: "2-digit", minute: "2-digit", hourCycle, timeZone: zone }).format(now);
+    return written({ hour, minute: "2-digit", hourCycle, timeZone: zone }).format(now);
   } catch {
     return zone;
   }
