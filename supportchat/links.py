@@ -42,6 +42,8 @@ _END = re.compile(
     '[。，、；：？！「」『』（）【】《》〈〉〔〕［］｛｝｜．“”„«»‹›…—<>"|`\\\\^\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]'
 )
 _HOST_BEFORE_CJK = re.compile(rf"[^/?#]*\.[A-Za-z]{{2,}}(?=[{_CJK}][^./?#]*$)")
+# linkify-it-py reads such a label in two ways, so names of n of them in 2 to the n.
+_PUNYCODE = re.compile("xn--", re.IGNORECASE)
 _TRAILING = ":’‘*~?!.,;"
 
 
@@ -117,6 +119,7 @@ def _length(scheme: str, rest: str) -> int:
     before_cjk = _HOST_BEFORE_CJK.match(rest.lstrip("/"))
     if before_cjk:
         rest = rest[: len(rest) - len(rest.lstrip("/")) + before_cjk.end()]
+    rest = _PUNYCODE.sub("xn00", rest)  # of the same length
     return len(rest[: _linkify.test_schema_at(rest, scheme, 0)].rstrip(_TRAILING))
 
 
