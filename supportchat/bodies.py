@@ -10,8 +10,10 @@ from typing import IO, Any
 import gevent
 from flask import Request, abort, current_app, g, request
 from gunicorn.http.errors import ParseException
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.formparser import FormDataParser
+from werkzeug.sansio.http import parse_cookie
+from werkzeug.utils import cached_property
 
 from transport.patience import Patience
 
@@ -23,6 +25,7 @@ FORM_BYTES = 64 * 1024
 FORM_FIELDS = 20
 MEMORY_BYTES = 256 * 1024  # more than this goes into a temporary file
 PIECE = 16 * 1024
+SPACES = re.compile(r"[ \t]+")
 ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 Fields = MultiDict[str, Any]
 
@@ -45,9 +48,15 @@ class FormParser(FormDataParser):
 
 
 class DeskRequest(Request):
-    """A request whose form is parsed by us."""
+    """A request whose form and cookies are read in a time that is linear in their length."""
 
     form_data_parser_class = FormParser
+
+    @cached_property
+    def cookies(self) -> ImmutableMultiDict[str, str]:
+        """The cookies. werkzeug (3.1.9) takes the square of each run of spaces: 8 KB of them half a second."""
+        sent = ";".join(self.headers.getlist("Cookie"))
+        return parse_cookie(SPACES.sub(" ", sent), cls=self.dict_storage_class)  # type: ignore[return-value]
 
 
 def unescaped(value: bytes) -> str:

@@ -44,6 +44,8 @@ _END = re.compile(
     re.IGNORECASE,
 )
 _HOST_BEFORE_CJK = re.compile(rf"[^/?#]*\.[A-Za-z]{{2,}}(?=[{_CJK}][^./?#]*$)")
+# linkify-it-py reads such a label in two ways, so names of n of them in 2 to the n.
+_PUNYCODE = re.compile("xn--", re.IGNORECASE)
 # Stops and marks of Arabic, Hebrew, Armenian, Indian, Ethiopic, Tibetan, Burmese, Khmer and Mongolian among them.
 _TRAILING = ":’‘*~?!.,;،؛؟۔׃։।॥።፣፤፥፡།༎၊။។៕᠂᠃·′″"
 _IPV6 = re.compile(r"//(\[[0-9a-f:.]{2,45}\])(?=[:/?#]|\W*$)", re.IGNORECASE)
@@ -133,6 +135,7 @@ def _length(scheme: str, rest: str) -> int:
     before_cjk = _HOST_BEFORE_CJK.match(rest.lstrip("/"))
     if before_cjk:
         rest = rest[: len(rest) - len(rest.lstrip("/")) + before_cjk.end()]
+    rest = _PUNYCODE.sub("xn00", rest)  # of the same length
     return len(rest[: _linkify.test_schema_at(rest, scheme, 0)].rstrip(_TRAILING))
 
 

@@ -99,7 +99,20 @@ PIECES = (
     *("http://a.co ", "http://a/(", "http://a/[", "http://a/'", 'http://a/"', "http://a.b?", "a.com/(", "a.com "),
     *("a@b.c,", "a.b@c.de ", "https://a.b/((", "[](", "1.2.3.4.", "。https://a.b", "谢谢", "a" * 64 + "@"),
     *("\u0301\u0316", "://", "-", "http://[::1]", "http://[", "https://", "http://a_", "a,http://", "؟"),
+    *("www.xn--", "xn--a.", "XN--"),
 )
+
+
+@pytest.mark.parametrize("start", ["https://", "a@", "https://[(www.", "www."])
+def test_a_name_of_many_encoded_labels_is_read_at_once(start: str) -> None:
+    assert seconds(start + "xn--a." * 30 + "-") < 0.2
+
+
+def test_encoded_names_are_links() -> None:
+    assert found("https://xn--bcher-kva.de/xn--a, www.XN--bcher-kva.xn--p1ai.") == [
+        ("https://xn--bcher-kva.de/xn--a",) * 2,
+        ("https://www.XN--bcher-kva.xn--p1ai", "www.XN--bcher-kva.xn--p1ai"),
+    ]
 
 
 def seconds(text: str) -> float:
