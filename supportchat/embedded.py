@@ -99,10 +99,6 @@ class EmbeddedPostgres:
                 shutil.copyfileobj(log, kept)
             os.truncate(self.log, 0)  # the server appends, so that it goes on at the new end
 
-    def exists(self) -> bool:
-        """Whether there is a cluster under `DATA_DIR` already."""
-        return (self.cluster / "PG_VERSION").exists()
-
     def has_died(self) -> bool:
         """Whether the server that this process started is gone."""
         return self._process is not None and self._process.poll() is not None

@@ -40,7 +40,7 @@ class Quota:
         self._until = time.monotonic() + SECONDS
 
 
-_quota = Quota()
+quota = Quota()
 
 
 def log_refusal(kind: str, came: str | None, expected: str, setting: str) -> None:
@@ -48,7 +48,7 @@ def log_refusal(kind: str, came: str | None, expected: str, setting: str) -> Non
 
     :param setting: what decides, as an operator would look for it.
     """
-    if _quota.allows(f"refused {kind}"):
+    if quota.allows(f"refused {kind}"):
         log.warning(
             "refused %s: got %s, expected %s; decided by %s (%s %s from %s)",
             kind,
@@ -66,7 +66,7 @@ def log_login(email: str, *, is_right: bool) -> None:
     who = shown(email) if "@" in email else "what is no e-mail address"
     if is_right:
         log.info("login of %s from %s", who, request.remote_addr)
-    elif _quota.allows("failed login"):
+    elif quota.allows("failed login"):
         log.warning("failed login of %s from %s", who, request.remote_addr)
 
 

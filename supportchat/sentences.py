@@ -62,8 +62,8 @@ SENTENCES = {
     "admins_only": "Only admins can open this page.",
     "foreign_origin": "This request came from another site, so it was refused. Open the page here and try again.",
     "wrong_host": "This support desk is set up for another address. If you run it: set PUBLIC_URL to the address in"
-    " your browser, or HOST to an address of this machine, have proxies pass the Host header on, and restart it. Its log"
-    " says what came and what was expected.",
+    " your browser, or HOST to an address of this machine, have proxies pass the Host header on, and restart it. Its"
+    " log says what came and what was expected.",
     "wrong_address": "This support desk is set up for another address, so it could not take what you sent. If you run"
     " it: set PUBLIC_URL to the address in your browser, and TRUSTED_PROXIES behind a proxy, and start it again. Its"
     " log says what came and what was expected.",

@@ -37,7 +37,7 @@ FOREIGN = [
 
 @pytest.fixture(autouse=True)
 def quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "_quota", Quota())
+    monkeypatch.setattr(refusals, "quota", Quota())
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_the_package_with_the_zones_is_installed_with_the_desk() -> None:
 
 
 def cookies_of(header: str) -> dict[str, str]:
-    return DeskRequest(EnvironBuilder(headers={"Cookie": header}).get_environ()).cookies.to_dict()
+    return DeskRequest(EnvironBuilder(headers=[("Cookie", header)]).get_environ()).cookies.to_dict()
 
 
 @pytest.mark.parametrize(

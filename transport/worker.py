@@ -7,6 +7,7 @@ import logging
 import resource
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -20,12 +21,30 @@ from .turns import Turns
 SPARE_FILES = 200  # for Postgres, pictures, bodies on their way, and connections that are turned away
 SPARE_CONNECTIONS = 50
 LOG_SECONDS = 60.0
+LONGEST_LINE = 160
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
     b"Too many connections are open. Try again in a moment.\n"
 )
 
 log = logging.getLogger("gunicorn.error")
+
+
+class Brief(logging.Filter):
+    """Keeps a stranger from filling the log with what is no request: gunicorn writes a line of each."""
+
+    def __init__(self, allows: Callable[[str], bool]) -> None:
+        """:param allows: whether there may be one more line of a kind; it counts them."""
+        super().__init__()
+        self._allows = allows
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut such a line, or drop it."""
+        text = record.getMessage()
+        if not text.startswith("Invalid request"):
+            return True
+        record.msg, record.args = "".join(c if c.isprintable() else "?" for c in text[:LONGEST_LINE]), ()
+        return self._allows("invalid request")
 
 
 class DeskWorker(GeventWorker):  # type: ignore[misc]
@@ -38,6 +57,9 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         config = self.wsgi.extensions["config"]
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         most = min(wanted, max(files - SPARE_FILES, files // 2)) if files > 0 else wanted
+        from supportchat.refusals import quota  # the app is loaded by now
+
+        log.addFilter(Brief(quota.allows))
         # Behind a proxy everybody comes from its address.
         self._room = Room(most, 0 if config.trusted_proxies else config.connections_per_address)
         self._turns = Turns()

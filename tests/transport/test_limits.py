@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 
@@ -9,8 +10,10 @@ import pytest
 
 from supportchat.config import ROOT
 from supportchat.realtime.bucket import Bucket
+from supportchat.refusals import LINES, Quota
 from transport.patience import LEAST_RATE, LONGEST_SECONDS, Patience
 from transport.room import Room, Seat
+from transport.worker import LONGEST_LINE, Brief
 
 
 class Clock:
@@ -121,3 +124,16 @@ def test_gunicorns_parent_loads_the_worker_without_the_app() -> None:
     script = "import sys, transport.worker; print([name for name in ('supportchat', 'flask') if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_what_is_no_request_does_not_fill_the_log() -> None:
+    brief, written = Brief(Quota().allows), []
+    for number in range(100):
+        text = f"Invalid request from ip=192.0.2.1: {number} \x1b[31m\n{'x' * 4000}"
+        record = logging.LogRecord("gunicorn.error", logging.WARNING, "", 0, text, (), None)
+        if brief.filter(record):
+            written.append(record.getMessage())
+    assert len(written) == LINES
+    assert all(line.isprintable() and len(line) <= LONGEST_LINE for line in written)
+    other = logging.LogRecord("gunicorn.error", logging.WARNING, "", 0, "Worker exiting", (), None)
+    assert brief.filter(other)
