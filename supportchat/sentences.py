@@ -81,7 +81,7 @@ SENTENCES = {
     "body_too_large": "This is too large. Pictures may have up to 10 MB.",
     "text_too_large": "This is too long. Messages may have up to 8000 characters.",
     "body_too_slow": "This took too long to reach us. Check your connection and try again.",
-    "not_understood": "The request could not be understood. Load the page again and try again.",
+    "not_understood": "The request could not be understood. Reload the page and try again.",
     "fault": "Something went wrong on our side, and we have noted it. Try again in a moment.",
 }
 

@@ -168,7 +168,7 @@ def stranger(status: int) -> Callable[[Route], None]:
 
 
 def test_what_a_proxy_refuses_is_kept_with_what_to_do_and_its_page_is_not_shown(started: Customer, rows: Any) -> None:
-    reasons = {403: "firewall", 404: "Load the page again", 405: "Load the page again", 406: "Load the page again"}
+    reasons = {403: "firewall", 404: "Reload the page", 405: "Reload the page", 406: "Reload the page"}
     reasons |= {413: "too large for the server", 451: "another network", 418: "418"}
     wire = Wire(started.page)
     for status, reason in reasons.items():
