@@ -20,10 +20,13 @@ function onLook() {
 }
 
 if (messageList() && !document.querySelector("[data-desk]")) {
-  document.addEventListener("timeline:added", ({ detail }) =>
-    isLookedAt() ? onLook() : count(unseen + detail.theirs),
-  );
+  document.addEventListener("timeline:added", ({ detail }) => {
+    if (isLookedAt()) return onLook();
+    count(unseen + detail.theirs);
+    tellTabs("came", messageList().dataset.number); // the one that is looked at may have had it before
+  });
   document.addEventListener("visibilitychange", onLook);
   window.addEventListener("focus", onLook);
+  hearTabs("came", (number) => number === messageList().dataset.number && onLook());
   hearTabs("read", (number) => number === messageList().dataset.number && count(0));
 }
