@@ -10,7 +10,7 @@ import secrets
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import argon2
 from flask import Flask, Request, Response, abort, g, redirect, request, url_for
@@ -322,12 +322,17 @@ def to_login() -> ResponseReturnValue:
     return redirect(url_for("agents.login"), 303)
 
 
+def shown_address() -> SplitResult:
+    """Return the address of the page that a request of htmx came from; an empty one when it names none."""
+    try:
+        return urlsplit(request.headers.get("HX-Current-URL", ""))
+    except ValueError:  # "http://[", which no browser says
+        return urlsplit("")
+
+
 def _shown_page() -> str | None:
     """Give the path of the page that a request of htmx came from, to come back to."""
-    try:
-        address = urlsplit(request.headers.get("HX-Current-URL", ""))
-    except ValueError:  # "http://[", which no browser says
-        return None
+    address = shown_address()
     return f"{address.path}?{address.query}".rstrip("?") or None
 
 

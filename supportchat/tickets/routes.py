@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from flask import Blueprint, current_app, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -232,7 +232,7 @@ def _whole_ticket(number: int) -> str:
 
 def _in_pane(content: str, number: int | None) -> ResponseReturnValue:
     # The page shows another ticket now, in the same view of its queue.
-    view = parse_qs(urlsplit(request.headers.get("HX-Current-URL", "")).query).get("view", [None])[0]
+    view = parse_qs(auth.shown_address().query).get("view", [None])[0]
     address = url_for("agents.desk", view=view, ticket=number)
     return content, {"HX-Retarget": "#ticket", "HX-Reswap": "innerHTML", "HX-Push-Url": address}
 

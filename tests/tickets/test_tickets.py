@@ -187,3 +187,10 @@ def test_more_notes_than_a_page_takes_are_left_to_its_socket(desk: Browser, rows
     assert answer.get_data(as_text=True).count("data-note-no=") == 100
     earlier = desk.get("/tickets/1001/messages?before=3", headers={"HX-Request": "true"})
     assert earlier.get_data(as_text=True).count("data-note-no=") == 300
+
+
+@pytest.mark.mode("postgres")
+@pytest.mark.parametrize("page", ["http://[", "http://x//[?view=all", "?view=\x7f%00"])
+def test_whatever_page_a_closing_says_it_came_from_it_is_done(desk: Browser, page: str) -> None:
+    desk.client.environ_base["HTTP_HX_CURRENT_URL"] = page
+    assert desk.post("/tickets/1001/closure", htmx=True).status_code == 200
