@@ -76,10 +76,11 @@ class Fragments:
         )
 
     def _each(self, rows: list[Row], render: Callable[[Row], Markup]) -> Markup:
-        rendered = []
+        rendered: list[Markup] = []
         for row in rows:
+            if rendered:
+                gevent.sleep(0)
             rendered.append(render(row))
-            gevent.sleep(0)
         return joined(*rendered)
 
     def messages_frame(self, audience: str, number: int, rows: list[Row]) -> str:

@@ -5,11 +5,12 @@ Who is asking is known by the key of their browser or their login where there is
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from typing import NamedTuple
 
 from flask import Flask, current_app, request
+
+from transport.room import network_of
 
 from .database import TooFast
 
@@ -71,14 +72,3 @@ def address() -> str:
     TRUSTED_PROXIES decides whose word counts for it: see `ProxyFix`.
     """
     return network_of(request.remote_addr or "")
-
-
-def network_of(text: str) -> str:
-    """Give an address of IPv4 as it is, and the /64 of one of IPv6."""
-    try:
-        found = ipaddress.ip_address(text[:64].partition("%")[0])
-    except ValueError:
-        return text[:64]
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
-    return str(found)

@@ -15,11 +15,12 @@ from PIL import Image
 from supportchat import auth
 from supportchat.config import Config, ConfigError
 from supportchat.database import Database, TooFast
-from supportchat.limits import Buckets, Limit, network_of
+from supportchat.limits import Buckets, Limit
 from supportchat.pool import Full, SmallPool
 from supportchat.sentences import in_words
 from tests.cast import PASSWORD, Cast, new_id
 from tests.web import Browser, Web
+from transport.room import network_of
 
 
 @pytest.fixture

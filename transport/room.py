@@ -20,7 +20,7 @@ class Room:
 
     def enter(self, address: str) -> Seat | None:
         """Give a seat to a connection from an address, '' for one of no address; None when there is none left."""
-        home = _home(address) if self._most_of_one else ""
+        home = network_of(address) if self._most_of_one else ""
         if self._taken >= self._most or (home and self._of[home] >= self._most_of_one):
             return None
         self._taken += 1
@@ -58,8 +58,12 @@ class Seat:
         self._room.leave()
 
 
-def _home(address: str) -> str:
-    if ":" not in address:
-        return address
-    whole = ipaddress.IPv6Address(address.partition("%")[0])
-    return str(whole.ipv4_mapped or ipaddress.IPv6Network((whole, IPV6_BITS), strict=False))
+def network_of(text: str) -> str:
+    """Give an address of IPv4 as it is, and the /64 of one of IPv6."""
+    try:
+        found = ipaddress.ip_address(text[:64].partition("%")[0])
+    except ValueError:
+        return text[:64]
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(found.ipv4_mapped or ipaddress.ip_network((found, IPV6_BITS), strict=False))
+    return str(found)
