@@ -578,7 +578,7 @@ def test_on_a_narrow_desk_the_customer_comes_with_the_focus_and_goes_with_a_clic
     alice.page.keyboard.press("Escape")
     expect(opener).to_be_focused()
     opener.click()
-    alice.box.click(position={"x": 150, "y": 10})
+    alice.box.click(position={"x": 20, "y": 10})
     expect(alice.page.locator("#customer")).to_be_hidden()
     expect(opener).to_have_attribute("aria-expanded", "false")
     expect(alice.box).to_be_focused()
