@@ -20,7 +20,7 @@ from supportchat.database.postgres import PostgresDatabase
 from supportchat.demo import AGENTS, create_demo_chats
 from supportchat.embedded import EmbeddedPostgres
 from tests.browser.conftest import ARGUMENTS, Agent, Customer, chromium
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, agent_id
 from tests.server import Server
 
 FOLDER = ROOT / "screenshots"
@@ -162,12 +162,6 @@ def go_through(
         shot(carol, "error")
         for window in (alice, vera, waiting, carol):
             window.context.close()
-
-
-def agent_id(database: Database, name: str) -> str:
-    """Give the id of one of the demo agents."""
-    found: str = database.call("credentials_of", email=f"{name}@example.com")["agent_id"]
-    return found
 
 
 def data_dir_picture() -> Path:
