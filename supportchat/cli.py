@@ -9,15 +9,15 @@ from collections.abc import Iterator
 import click
 from flask import Flask, current_app
 
-from .auth import hash_password, random_password
+from .agents.passwords import hash_password, random_password
 from .config import current_config
 from .database import Conflict, DatabaseError, NotFound, call
 from .demo import create_demo_chats
-from .embedded import EmbeddedPostgres
-from .forms import PASSWORD_CHARACTERS, clean_email
-from .sentences import sentence
+from .server.embedded import EmbeddedPostgres
 from .status.checks import Checks
-from .text import clean_line
+from .web.forms import PASSWORD_CHARACTERS, clean_email
+from .web.sentences import sentence
+from .web.text import clean_line
 
 SHORTEST_PASSWORD = 12
 PASSWORD_HELP = f"At least {SHORTEST_PASSWORD} characters; without it a random one is made and shown."
@@ -109,10 +109,10 @@ def doctor() -> None:
             continue
         failed |= check.state == "fail"
         click.echo(f"{check.state:4}  {check.name:22}  {check.text}")
-        mend = f"{check.mend} (sql/{check.script})" if check.script else check.mend
-        if mend and mend != said:
-            click.echo(f"      {mend}")
-            said = mend
+        fix = f"{check.fix} (sql/{check.script})" if check.script else check.fix
+        if fix and fix != said:
+            click.echo(f"      {fix}")
+            said = fix
     sys.exit(1 if failed else 0)
 
 

@@ -13,10 +13,11 @@ from flask import Flask
 from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
-from supportchat import create_app, refusals
+from supportchat.app import create_app
 from supportchat.config import ROOT, Config
-from supportchat.refusals import LINES, Quota, shown
 from supportchat.status.proxy import check_proxy
+from supportchat.web import refusals
+from supportchat.web.refusals import LINES, Quota, shown
 from tests.cast import PASSWORD
 from tests.routes import calls, sockets
 from tests.web import ORIGIN, Browser, Web, token_in
@@ -360,7 +361,7 @@ def test_a_stranger_does_not_fill_the_log(web: Web, caplog: Any, monkeypatch: py
         client.get("/chat", headers={"Host": "evil.example"})
     client.post("/chat", headers={"Origin": "https://evil.example"})
     assert [message.split(":")[0] for message in caplog.messages] == ["refused host"] * LINES + ["refused origin"]
-    monkeypatch.setattr("supportchat.refusals.time.monotonic", lambda: float("inf"))
+    monkeypatch.setattr("supportchat.web.refusals.time.monotonic", lambda: float("inf"))
     client.get("/chat", headers={"Host": "evil.example"})
     assert caplog.messages[-2:][0] == "refused host: 7 more in the last minute were not logged"
 
@@ -389,7 +390,7 @@ def test_the_status_says_what_stands_before_the_desk(
 ) -> None:
     check = check_proxy(Config(**settings), Headers(headers))
     assert (check.state, says in check.text) == (state, True), check.text
-    assert bool(check.mend) == (state == "warn")
+    assert bool(check.fix) == (state == "warn")
 
 
 def test_the_status_page_looks_at_its_own_request(web: Web) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from ..config import Config, ConfigError
-from ..embedded import EmbeddedPostgres
+from ..server.embedded import EmbeddedPostgres
 from . import names, scripts
 from .scripts import BASE, REMOVAL, SCRIPTS, own_names, script_text
 
@@ -40,7 +40,7 @@ def checksum(text: str) -> str:
 
 
 def checksums() -> dict[str, str]:
-    """Give the name and the stamp of every script, in the order in which they run."""
+    """Return the name and the stamp of every script, in the order in which they run."""
     return {name: checksum(script_text(name)) for name in SCRIPTS}
 
 

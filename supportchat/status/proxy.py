@@ -5,7 +5,7 @@ from __future__ import annotations
 from werkzeug.datastructures import Headers
 
 from ..config import Config
-from ..security import is_loopback
+from ..web.security import is_loopback
 from .checks import Check
 
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded")
@@ -13,8 +13,8 @@ FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwar
 
 def check_proxy(config: Config, headers: Headers) -> Check:
     """Return what the headers of a request say about the proxies before the desk, beside what the settings say."""
-    state, text, mend = _finding(config, headers)
-    return Check("Services", "Proxy", state, text, mend)
+    state, text, fix = _finding(config, headers)
+    return Check("Services", "Proxy", state, text, fix)
 
 
 def _finding(config: Config, headers: Headers) -> tuple[str, str, str]:

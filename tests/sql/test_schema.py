@@ -15,7 +15,7 @@ from supportchat.database import migrations, scripts
 from supportchat.database.migrations import STAMP, checksum, checksums, migrate
 from supportchat.database.names import SEQUENCE, removal, with_look
 from supportchat.database.scripts import REMOVAL, SCRIPTS, own_names, script_text
-from supportchat.serve import Server
+from supportchat.server.run import Server
 from tests.cast import Cast
 
 

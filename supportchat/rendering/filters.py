@@ -1,0 +1,120 @@
+"""How templates write names and times; for reasons see `reasons.py`."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from datetime import datetime
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from ..agents.logins import agent_token_hash
+from ..images.boxes import picture_box
+from ..images.kinds import ACCEPTED, rules_for_page
+from .links import linkified
+from .names import called
+from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_unassigned
+
+
+def init_app(app: Flask) -> None:
+    """Give the filters to every template."""
+    for function in (
+        initials,
+        first_name,
+        full_name,
+        customer_name,
+        hue,
+        clock,
+        with_local_times,
+        duration,
+        reason,
+        reason_for_customer,
+        has_room,
+        why_unassigned,
+        taken,
+        capacity,
+        kept_view,
+        linkified,
+        lines,
+        callable_number,
+    ):
+        app.jinja_env.filters[function.__name__] = function
+    app.jinja_env.globals["is_agents_browser"] = is_agents_browser
+    app.jinja_env.globals["picture_box"] = picture_box
+    app.jinja_env.globals["picture_rules"] = rules_for_page()
+    app.jinja_env.globals["accepted_pictures"] = ACCEPTED
+
+
+def initials(name: str | None) -> str:
+    """Return one or two letters for a name; '?' for nobody's."""
+    words = [word for word in (name or "").split() if word[0].isalnum()]
+    letters = [word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)]
+    return "".join(letters).upper() or "?"
+
+
+def first_name(name: str | None, otherwise: str = "an agent") -> str:
+    """Return what to call somebody by, and another word for a name that is not known."""
+    return called(name) if name else otherwise
+
+
+def full_name(name: str | None, otherwise: str = "an agent") -> str:
+    """Return a name, or another word for one that is not known."""
+    return name or otherwise
+
+
+def customer_name(name: str | None, number: int) -> str:
+    """Return what a customer is called: by their name, or else by the number of the ticket."""
+    return name or f"Visitor {number}"
+
+
+def hue(identity: str | None) -> int:
+    """Return which of the eight colours of an avatar belongs to somebody, the same on every page."""
+    return zlib.crc32(str(identity or "").encode()) % 8
+
+
+def clock(moment: str | None) -> str:
+    """Write the time of an ISO 8601 moment, in UTC. Scripts write the reader's own time over it."""
+    return datetime.fromisoformat(moment).strftime("%H:%M UTC") if moment else ""
+
+
+def with_local_times(text: str) -> Markup:
+    """Mark each moment of a sentence, written as '2026-01-31 14:05 UTC', for scripts to write it in local time."""
+    marked = r'<time datetime="\1T\2Z" data-moment>\1 \2 UTC</time>'
+    return Markup(re.sub(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC", marked, str(escape(text))))  # noqa: S704
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines of a text that say something: each has a direction of its own."""
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def duration(seconds: float | None) -> str:
+    """Write a number of seconds in the one unit that says enough."""
+    if seconds is None:
+        return ""
+    if round(seconds) < 60:
+        return f"{round(seconds)} s"
+    if round(seconds / 60) < 60:
+        return f"{round(seconds / 60)} min"
+    if round(seconds / 3600) < 48:
+        return f"{round(seconds / 3600)} h"
+    return f"{round(seconds / 86400)} days"
+
+
+def callable_number(phone: str) -> str:
+    """Return a phone number for a `tel:` link; '' for a text that is none, which older versions have taken."""
+    if not re.fullmatch(r"\+?[\d\s().\-/\u2010-\u2015]+", phone):
+        return ""
+    digits = "".join(str(int(character)) for character in phone if character.isdecimal())
+    return ("+" if phone.startswith("+") else "") + digits if 5 <= len(digits) <= 15 else ""
+
+
+def kept_view(view: str) -> str | None:
+    """Return a view of the queue as an address carries it: None for the one that needs no word."""
+    return None if view == "mine" else view
+
+
+def is_agents_browser() -> bool:
+    """Whether an agent has logged in here. It asks no database: pages about errors want to know."""
+    return bool(agent_token_hash())
