@@ -29,5 +29,4 @@ import "./behaviours/toasts.js";
 import "./behaviours/kept.js"; // before the desk, which gives it the focus
 import "./behaviours/desk.js";
 import "./behaviours/scrolling.js";
-import "./behaviours/token.js";
 import "./behaviours/versions.js";

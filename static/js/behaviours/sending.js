@@ -10,10 +10,8 @@ import { remembered } from "../lib/storage.js";
 import { isPassing, reasonOf } from "../lib/strangers.js";
 import { behind, tidied } from "../lib/text.js";
 import { backoff } from "../lib/timing.js";
-import { renewToken, tokenOf } from "../lib/token.js";
 import { newPicture, offerPicture, ownPicture } from "./pictures.js";
 
-const RENEWALS = 3;
 const SIGNED_OUT = 401;
 const UNPROCESSABLE = [413, 422]; // from the desk: never as it is
 const PICTURE_LOST = "Not sent: this browser did not keep the picture. Choose it again.";
@@ -68,7 +66,7 @@ function restart(line, message) {
 }
 
 function fieldsOf(form) {
-  const own = ["csrf_token", "client_message_id", "message", "image"];
+  const own = ["client_message_id", "message", "image"];
   return Object.fromEntries([...new FormData(form)].filter(([name]) => !own.includes(name)));
 }
 
@@ -192,7 +190,6 @@ function take(outgoing, response, text) {
   outgoing.isFinal = isOwn && UNPROCESSABLE.includes(response.status);
   outgoing.reason = isOwn ? reasonIn(response.headers) : reasonOf(response.status);
   outgoing.wait = retryAfter(response.headers);
-  renew(outgoing, tokenOf(response.headers));
   if (!isStored) return;
   const { line, message } = outgoing;
   const form = formOf(line.key);
@@ -201,17 +198,6 @@ function take(outgoing, response, text) {
   if (hasConversation(line.key)) return;
   forget(line.key, form, message.text);
   form?.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id: message.id } }));
-}
-
-// Refused for its token alone: with the new one it goes out again by itself. More than once, because another request of
-// the page may have been given yet another cookie at the same moment.
-function renew(outgoing, token) {
-  const { message } = outgoing;
-  message.renewals ??= 0;
-  if (!token || message.renewals === RENEWALS) return;
-  renewToken(token);
-  message.renewals += 1;
-  outgoing.status = 0;
 }
 
 function goOn(outgoing) {

@@ -1,7 +1,6 @@
 // Requests whose answer is not for the page to show.
 
-// The headers that every request of this page carries: its token against forgery, the agent whose page it is, and that a
-// script asks.
+// The headers that every request of this page carries: the agent whose page it is, if any, and that a script asks.
 function headers() {
   return { ...JSON.parse(document.body.getAttribute("hx-headers:inherited")), "HX-Request": "true" };
 }
