@@ -11,8 +11,7 @@ SENTENCES = {
     ),
     "conversation_not_found": "There is no chat in this browser yet. Start one, and your message will reach us.",
     "conversation_moved_on": "You have started a newer chat in another tab. Load this page again to go on there.",
-    "form_expired": "This page was open for too long. Please send it again: your text is still here.",
-    "cookies_refused": "Your browser did not keep our cookie. Allow cookies for this page, and send it again.",
+    "cookies_refused": "Your browser did not keep our cookie. Allow cookies for this page and try again.",
     # Pictures
     "image_empty": "This file is empty. Choose another picture.",
     "image_unknown_type": "This is not a picture that we can show. Choose a PNG, JPEG, WebP, GIF or HEIC file.",
@@ -58,9 +57,9 @@ SENTENCES = {
     "login_failed": "E-mail and password do not match. Check both and try again.",
     "agent_unknown": "No agent has this e-mail address.",
     "agent_deactivated": "{detail} is deactivated and cannot log in.",
-    "login_expired": "This page was open for too long. Log in again.",
     "admins_only": "Only admins can open this page.",
     "foreign_origin": "This request came from another site, so it was refused. Open the page here and try again.",
+    "sandboxed": "The page around this chat does not let it send anything. Open the chat in its own window.",
     "wrong_host": "This support desk is set up for another address. If you run it: set PUBLIC_URL to the address in"
     " your browser, or HOST to an address of this machine, have proxies pass the Host header on, and restart it. Its"
     " log says what came and what was expected.",
