@@ -49,7 +49,7 @@ def create_app(config: Config | None = None) -> Flask:
     database, events, images = backends.open_mode(config)
     app.extensions["database"] = database
     app.extensions["images"] = images
-    app.extensions["fragments"] = Fragments(app.jinja_env)
+    app.extensions["fragments"] = Fragments(app)
     app.extensions["hub"] = Hub(database, events, app.extensions["fragments"])
 
     security.init_app(app, config)

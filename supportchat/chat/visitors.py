@@ -38,17 +38,18 @@ def keep_visitor() -> None:
 
 def delete_visitor_cookie(response: Response) -> None:
     """Take its key from a customer's browser."""
-    response.delete_cookie(cookie_name("c"), **_visitor_cookie_options())
+    response.delete_cookie(cookie_name("c"), **visitor_cookie_options())
 
 
 def _give_visitor_cookie(response: Response) -> Response:
     key = g.pop("fresh_visitor", None)
     if key:
-        response.set_cookie(cookie_name("c"), key, max_age=VISITOR_SECONDS, **_visitor_cookie_options())
+        response.set_cookie(cookie_name("c"), key, max_age=VISITOR_SECONDS, **visitor_cookie_options())
     return response
 
 
-def _visitor_cookie_options() -> dict[str, Any]:
+def visitor_cookie_options() -> dict[str, Any]:
+    """Return what keeps a customer's cookie to this desk, in a frame of another site as well."""
     is_embedded = bool(current_config().embed_origins) and current_config().is_https
     return {
         "secure": current_config().is_https,

@@ -25,7 +25,8 @@ export function sayHello() {
   const list = messageList();
   if (!isOpen()) return;
   const after = list ? shownSeq(list) : 0;
-  const hello = { hello: true, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
+  const { lang } = document.documentElement;
+  const hello = { hello: true, lang, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
   if (root.hasAttribute("data-desk")) {
     hello.agent = root.dataset.agent;
     hello.ticket = list ? Number(list.dataset.number) : 0;
