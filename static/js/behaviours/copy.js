@@ -1,5 +1,3 @@
-// Copies what a button carries.
-
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -12,7 +10,7 @@ document.addEventListener("click", async (event) => {
   }, 2000);
 });
 
-// A link of the desk's own is whole by the address that this page is at.
+// Links are relative: only the browser knows the desk's public address.
 function textOf({ dataset }) {
   return "copyLink" in dataset ? new URL(dataset.copy, window.location).href : dataset.copy;
 }
@@ -22,7 +20,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return copyByHand(text); // a page without https has no clipboard
+    return copyByHand(text); // without https there is no clipboard
   }
 }
 

@@ -1,4 +1,3 @@
-// Says how long a text is once it comes near the limit, and by how much it is over. The server has the last word.
 import { formWith, textOf } from "../lib/forms.js";
 import { tidied } from "../lib/text.js";
 import { debounce } from "../lib/timing.js";
@@ -8,7 +7,7 @@ const SHOW_FROM = 7500;
 
 const format = new Intl.NumberFormat("en");
 
-// As the server counts: characters, not the pairs that some of them are made of.
+// Code points, as the server counts, not UTF-16 units.
 const lengthOf = (text) => (text.length < SHOW_FROM ? 0 : [...tidied(text)].length);
 
 function count(form) {

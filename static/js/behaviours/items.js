@@ -1,4 +1,3 @@
-// What the page adds to the items of a list of messages: the reader's days and times, receipts, large emoji.
 import { dayName, isSameDay } from "../lib/format.js";
 import { writeTimes } from "./times.js";
 
@@ -35,7 +34,7 @@ export function writeReceipts(list) {
 const PART = "\\p{Extended_Pictographic}[\\ufe0f\\p{Emoji_Modifier}]*";
 const ONE = `(?:\\p{Regional_Indicator}{2}|${PART}(?:\\u200d${PART})*)`;
 const FEW = new RegExp(`^(?:${ONE}\\s*){1,3}$`, "u");
-const MOST_CODE_UNITS = 60; // a family has many
+const MOST_CODE_UNITS = 60; // one family emoji has up to 25
 
 export function enlargeEmoji(item) {
   const bubble = item.querySelector(".bubble");

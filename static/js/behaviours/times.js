@@ -1,4 +1,3 @@
-// Writes every time of the page in the reader's own zone, and keeps the relative ones current.
 import { ago, clockTime, duration, fullTime, moment, shortDate, timeIn } from "../lib/format.js";
 
 const MINUTE = 60_000;
@@ -18,7 +17,6 @@ export function writeTimes(root = document) {
   for (const element of root.querySelectorAll("[data-waits]")) writeWait(element);
 }
 
-// How long a customer waits for an answer: amber from one minute, red from five.
 function writeWait(element) {
   const wait = Date.now() - new Date(element.dataset.waits);
   element.hidden = wait < MINUTE;

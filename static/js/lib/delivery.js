@@ -8,7 +8,7 @@ import { upload } from "./upload.js";
 
 const RENEWALS = 3;
 export const SIGNED_OUT = 401;
-const UNPROCESSABLE = [413, 422]; // from the desk: never as it is
+const UNPROCESSABLE = [413, 422]; // if the desk says so
 const PICTURE_LOST = "Not sent: this browser did not keep the picture. Choose it again.";
 
 export async function deliver(outbox, message) {
@@ -20,12 +20,12 @@ export async function deliver(outbox, message) {
     if (form) await htmx.ajax("POST", message.path, { source: form, outgoing });
     else await deliverWithoutForm(outgoing);
   } catch {
-    // No answer: status 0 says so.
+    // Status 0 says that there was no answer.
   }
   return outgoing;
 }
 
-// The page shows something else by now: another ticket, or the chat that a form has started.
+// By now the page shows another ticket, or the chat that the form has started.
 async function deliverWithoutForm(outgoing) {
   const body = new FormData();
   fillIn(outgoing, body);
@@ -55,8 +55,6 @@ function showProgress({ outbox, message }, part) {
   document.dispatchEvent(new CustomEvent("sending:progress", { detail }));
 }
 
-// Answers
-
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
   if (!ctx.outgoing) return;
@@ -66,15 +64,15 @@ document.addEventListener("htmx:after:request", (event) => {
 
 function isSaidElsewhere({ outgoing, response, sourceElement: form }) {
   const { status } = outgoing;
-  if (isPassing(status, true)) return true; // by the state of the message
-  if (!form.isConnected && status !== SIGNED_OUT) return true; // another ticket has taken the form's place
+  if (isPassing(status, true)) return true; // at the message
+  if (!form.isConnected && status !== SIGNED_OUT) return true; // the page shows another ticket by now
   return hasConversation(outgoing.outbox.key) && response.raw.headers.get("HX-Retarget") === `#${form.id}-error`;
 }
 
 function readAnswer(outgoing, response, text) {
   const isOwn = isOurs(response);
   const isStored = response.ok && (text.includes("data-seq=") || response.headers.has("HX-Redirect"));
-  const isNoAnswer = (response.ok && !isStored) || isPassing(response.status, isOwn); // a proxy has answered, say
+  const isNoAnswer = (response.ok && !isStored) || isPassing(response.status, isOwn);
   Object.assign(outgoing, {
     isStored,
     status: isNoAnswer ? 0 : response.status,
@@ -86,7 +84,7 @@ function readAnswer(outgoing, response, text) {
   if (isStored) onStored(outgoing);
 }
 
-// Before the answer is swapped in: the pending message goes in the same moment as the stored one comes.
+// Before the answer is swapped in, so that the pending message goes just as the stored one appears.
 function onStored({ outbox, message }) {
   const form = formOf(outbox.key);
   outbox.drop(message);

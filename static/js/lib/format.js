@@ -1,4 +1,4 @@
-// Times as the reader of the page writes them: in the page's language, on the reader's own clock of 12 or 24 hours.
+// In the page's language, on the reader's own clock of 12 or 24 hours.
 
 const { lang } = document.documentElement;
 const language = navigator.languages.find((name) => name.split("-")[0] === lang) ?? lang;
@@ -25,7 +25,6 @@ export function dayName(date, now = new Date()) {
   return (date.getFullYear() === now.getFullYear() ? day : dayOfYear).format(date);
 }
 
-// The time alone today, the day alone before.
 export function moment(date, now = new Date()) {
   return isSameDay(date, now) ? clockTime(date) : shortDate(date);
 }
@@ -38,7 +37,6 @@ export function ago(date, now = new Date()) {
   return shortDate(date);
 }
 
-// In the one unit that says enough.
 export function duration(milliseconds) {
   const minutes = Math.floor(milliseconds / 60_000);
   if (minutes < 60) return `${minutes} min`;
@@ -46,7 +44,7 @@ export function duration(milliseconds) {
   return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
 }
 
-// The zone itself, where this browser does not know it: it came from another one.
+// Another browser may have named a zone that this one does not know.
 export function timeIn(zone, now = new Date()) {
   try {
     return written({ hour, minute: "2-digit", hourCycle, timeZone: zone }).format(now);
