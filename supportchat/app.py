@@ -15,7 +15,7 @@ from .config import ROOT, Config
 from .images import notices
 from .realtime.hub import Hub
 from .realtime.sockets import SERVER_OPTIONS
-from .rendering import assets, filters, languages
+from .rendering import assets, filters, languages, words
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
@@ -57,6 +57,7 @@ def create_app(config: Config | None = None) -> Flask:
     visitors.init_app(app)
     assets.init_app(app)
     filters.init_app(app)
+    words.init_app(app)
     errors.init_app(app)
     limits.init_app(app)
     notices.init_app(app)

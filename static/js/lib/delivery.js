@@ -5,16 +5,16 @@ import { isOurs, isPassing, post, reasonIn, reasonOf, retryAfter } from "./http.
 import { keptPicture } from "./pictures.js";
 import { renewToken, tokenOf } from "./token.js";
 import { upload } from "./upload.js";
+import { word } from "./words.js";
 
 const RENEWALS = 3;
 export const SIGNED_OUT = 401;
 const UNPROCESSABLE = [413, 422]; // if the desk says so
-const PICTURE_LOST = "Not sent: this browser did not keep the picture. Choose it again.";
 
 export async function deliver(outbox, message) {
   const file = message.hasPicture ? await keptPicture(message.id) : undefined;
   const outgoing = { outbox, message, file, status: 0, wait: 0 };
-  if (message.hasPicture && !file) return { ...outgoing, isFinal: true, reason: PICTURE_LOST };
+  if (message.hasPicture && !file) return { ...outgoing, isFinal: true, reason: word("pictureLost") };
   const form = formOf(outbox.key);
   try {
     if (form) await htmx.ajax("POST", message.path, { source: form, outgoing });
