@@ -7,8 +7,8 @@ from flask_babel import Babel, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
-from ..chat.visitors import VISITOR_SECONDS, visitor_cookie_options
-from ..web.cookies import cookie_name
+from ..chat.visitors import VISITOR_SECONDS
+from ..web.cookies import cookie_name, cookie_options
 
 # Each as its own speakers call it. The texts in the code are English; the others have a catalog in translations/.
 SHIPPED = {
@@ -74,7 +74,7 @@ def remember_language(response: Response) -> Response:
     """Have a customer's browser keep the language that `?lang=` asks for. The database is told nothing."""
     asked = None if _is_desk() else _asked_for()
     if asked:
-        response.set_cookie(cookie_name("l"), asked, max_age=VISITOR_SECONDS, **visitor_cookie_options())
+        response.set_cookie(cookie_name("l"), asked, max_age=VISITOR_SECONDS, **cookie_options(in_frames=True))
     return response
 
 

@@ -28,7 +28,7 @@ def _closed(states: list[Row], agent: Row) -> str:
         return _("The customer ended this chat.")
     if _is(last["agent"], agent):
         return _("You closed this ticket.")
-    return _("%(name)s closed this ticket.", name=_name(last["agent"]))
+    return _("%(agent)s closed this ticket.", agent=_name(last["agent"]))
 
 
 def _lost(states: list[Row], agent: Row) -> str | None:
@@ -37,17 +37,19 @@ def _lost(states: list[Row], agent: Row) -> str | None:
     before = states[-2] if len(states) > 1 else {}
     if last.get("event") == "assigned" and "from" not in last["detail"] and before.get("event") == "returned":
         lost = _lost(states[:-1], agent)
-        return lost and f"{lost} {_('%(name)s has it now.', name=_name(last['detail'].get('agent')))}"
+        return lost and f"{lost} {_('%(agent)s has it now.', agent=_name(last['detail'].get('agent')))}"
     if not last or not _is(last["detail"].get("from"), agent) or _is(last["agent"], agent):
         return None
     if last["event"] == "returned":
         return _("This ticket went back to the queue while you were offline.")
     assignee = last["detail"].get("agent")
     if last["detail"].get("reason") == "handed_over":
-        # Translators: the last words of "%(name)s handed this ticket to %(assignee)s." for a colleague without a name.
-        to = _name(assignee, _("another agent"))
-        return _("%(name)s handed this ticket to %(assignee)s.", name=_name(last["agent"]), assignee=to)
-    return _("%(name)s took over this ticket.", name=_name(assignee))
+        return _(
+            "%(agent)s handed this ticket over to %(colleague)s.",
+            agent=_name(last["agent"]),
+            colleague=_name(assignee, _("another agent")),
+        )
+    return _("%(agent)s took over this ticket.", agent=_name(assignee))
 
 
 def _is(person: Row | None, agent: Row) -> bool:

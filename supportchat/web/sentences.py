@@ -14,8 +14,7 @@ SENTENCES = {
     ),
     "conversation_not_found": _("There is no chat in this browser yet. Start one, and your message will reach us."),
     "conversation_moved_on": _("You have started a newer chat in another tab. Load this page again to go on there."),
-    "form_expired": _("This page was open for too long. Please send it again: your text is still here."),
-    "cookies_refused": _("Your browser did not keep our cookie. Allow cookies for this page, and send it again."),
+    "cookies_refused": _("Your browser did not keep our cookie. Allow cookies for this page and try again."),
     # Pictures
     "image_empty": _("This file is empty. Choose another picture."),
     "image_unknown_type": _("This is not a picture that we can show. Choose a PNG, JPEG, WebP, GIF or HEIC file."),
@@ -64,9 +63,9 @@ SENTENCES = {
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "agent_unknown": _("No agent has this e-mail address."),
     "agent_deactivated": _("%(detail)s is deactivated and cannot log in."),
-    "login_expired": _("This page was open for too long. Log in again."),
     "admins_only": _("Only admins can open this page."),
     "foreign_origin": _("This request came from another site, so it was refused. Open the page here and try again."),
+    "sandboxed": _("The page around this chat does not let it send anything. Open the chat in its own window."),
     "wrong_host": _(
         "This support desk is set up for another address. If you run it: set PUBLIC_URL to the address in your "
         "browser, or HOST to an address of this machine, have proxies pass the Host header on, and restart it. "
