@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -23,12 +24,10 @@ from gunicorn.app.wsgiapp import WSGIApplication
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 
-from supportchat import create_app
+import supportchat
+from supportchat.app import create_app
 from supportchat.config import ROOT, Config
-from supportchat.embedded import die_with_parent
-
-# What a worker loads later than its app, or in one of the modes only.
-LATER = ("gunicorn.arbiter", "transport.worker", "supportchat.images.orphans", "supportchat.database.supabase")
+from supportchat.server.embedded import die_with_parent
 
 
 class CompiledTemplates(BytecodeCache):
@@ -99,8 +98,10 @@ def main() -> None:
 
 def load_everything(templates: CompiledTemplates) -> None:
     """Import all modules and compile all templates, and have the children share them."""
-    for name in LATER:
-        importlib.import_module(name)
+    importlib.import_module("gunicorn.arbiter")
+    for module in pkgutil.walk_packages(supportchat.__path__, "supportchat."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     app = create_app(Config(database_url="dbname=none", secret_key="a key that signs nothing, anywhere"))
     app.jinja_env.bytecode_cache = templates
     for name in app.jinja_env.list_templates():
