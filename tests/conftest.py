@@ -78,12 +78,10 @@ class Place:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test of a desk in both modes, or in the one that its mark names."""
+    """Run a test of a desk in the one mode that its mark names, or on any Postgres, or in both modes."""
     if "place" in metafunc.fixturenames:
-        mark = metafunc.definition.get_closest_marker("mode")
-        modes = mark.args if mark else MODES
-        if metafunc.definition.get_closest_marker("page") and os.environ.get("MODES") != "all":
-            modes = MODES[:1]
+        named, both = (metafunc.definition.get_closest_marker(mark) for mark in ("mode", "both_modes"))
+        modes = named.args if named else MODES if both or os.environ.get("MODES") == "all" else MODES[:1]
         metafunc.parametrize("place", modes, indirect=True)
 
 
