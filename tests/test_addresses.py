@@ -390,7 +390,7 @@ def test_the_status_says_what_stands_before_the_desk(
 ) -> None:
     check = check_proxy(Config(**settings), Headers(headers))
     assert (check.state, says in check.text) == (state, True), check.text
-    assert bool(check.mend) == (state == "warn")
+    assert bool(check.fix) == (state == "warn")
 
 
 def test_the_status_page_looks_at_its_own_request(web: Web) -> None:

@@ -116,7 +116,7 @@ def socket(websocket: Server) -> ResponseReturnValue:
 
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
-            shown = Shown.said_in(message)
+            shown = Shown.parse(message)
             if not logins.is_page_of(agent, shown.agent):
                 page.close(SIGNED_OUT)
                 return

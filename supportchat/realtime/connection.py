@@ -30,7 +30,7 @@ class Shown:
     agent: str | None = None  # for whom it was made
 
     @classmethod
-    def said_in(cls, hello: dict[str, Any]) -> Shown:
+    def parse(cls, hello: dict[str, Any]) -> Shown:
         """Read a page's hello. What is missing in it or of another kind counts as not said."""
         ticket, seq, note_no = (_as_count(hello.get(name)) for name in ("ticket", "after", "after_note"))
         epoch, at, agent = (_as_text(hello.get(name)) for name in ("epoch", "at", "agent"))

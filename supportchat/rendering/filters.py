@@ -1,11 +1,10 @@
-"""How templates write names, times and reasons."""
+"""How templates write names and times; for reasons see `reasons.py`."""
 
 from __future__ import annotations
 
 import re
 import zlib
 from datetime import datetime
-from typing import Any
 
 from flask import Flask
 from markupsafe import Markup, escape
@@ -15,17 +14,7 @@ from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
 from .links import linkified
 from .names import called
-
-REASONS = {
-    "least_loaded": "fewest open tickets",
-    "knows_customer": "knows the customer",
-    "no_agents": "there are no agents yet",
-    "nobody_here": "no agents online",
-    "everybody_away": "all agents are away",
-    "everybody_full": "all agents are at their limit",
-    "given_back": "returned to the queue, no one else has room",
-    "about_to_be_assigned": "an agent has room",
-}
+from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_unassigned
 
 
 def init_app(app: Flask) -> None:
@@ -40,9 +29,11 @@ def init_app(app: Flask) -> None:
         with_local_times,
         duration,
         reason,
+        reason_for_customer,
+        has_room,
+        why_unassigned,
         taken,
         capacity,
-        why_unassigned,
         kept_view,
         linkified,
         lines,
@@ -127,39 +118,3 @@ def kept_view(view: str) -> str | None:
 def is_agents_browser() -> bool:
     """Whether an agent has logged in here. It asks no database: pages about errors want to know."""
     return bool(agent_token_hash())
-
-
-def reason(code: str | None) -> str:
-    """Write why a ticket was given to somebody, or to nobody."""
-    return REASONS.get(code, code.replace("_", " ")) if code else ""
-
-
-def taken(load: int, most: int) -> str:
-    """Write how many tickets an agent has of those that they take, also when it is more than that."""
-    return f"{load} of {most} tickets" + (", no new ones for now" if load > most else "")
-
-
-def why_unassigned(figures: dict[str, Any]) -> str:
-    """Write why nobody takes the tickets that wait: the figures of `unassigned_reason`."""
-    match figures["code"]:
-        case "everybody_away":
-            return f"{_all_of(figures['here'], figures['agents'], 'online')} away"
-        case "everybody_full":
-            at_limit = "at the limit" if figures["available"] == 1 else "at their limit"
-            return f"{_all_of(figures['available'], figures['agents'], 'available')} {at_limit}"
-    return reason(figures["code"])
-
-
-def _all_of(count: int, agents: int, which: str) -> str:
-    noun = "agent" if count == agents else f"{which} agent"
-    return f"the only {noun} is" if count == 1 else f"{'both' if count == 2 else f'all {count}'} {noun}s are"
-
-
-def capacity(figures: dict[str, Any]) -> str:
-    """Write how many agents take new tickets, and how much room they have: the figures of `unassigned_reason`."""
-    available = f"{figures['available']} of {figures['agents']} agent{'' if figures['agents'] == 1 else 's'} available"
-    if figures["code"] == "everybody_full":
-        return f"{available}, at {'the' if figures['available'] == 1 else 'their'} limit"
-    # Somebody may have taken over more than they are given, while another one has room.
-    has_sum = figures["places"] > 0 and figures["load"] <= figures["places"]
-    return available + (f", {figures['load']} of {figures['places']} places taken" if has_sum else "")

@@ -18,7 +18,7 @@ from ..database.migrations import SCRIPTS, checksums, describe_orphans, script_t
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
 from ..realtime.hub import Hub
-from ..rendering.filters import capacity, why_unassigned
+from ..rendering.reasons import capacity, has_room, what_helps, why_unassigned
 
 PING_SECONDS = 2.0
 NAMES_TAKEN = "Something else has the names that supportchat needs."
@@ -26,13 +26,13 @@ NAMES_TAKEN = "Something else has the names that supportchat needs."
 
 @dataclass
 class Check:
-    """One line of the page: `state` is 'ok', 'warn' or 'fail'; `mend` says what to do, `script` names what to run."""
+    """One line of the page: `state` is 'ok', 'warn' or 'fail'; `fix` says what to do, `script` names what to run."""
 
     group: str
     name: str
     state: str
     text: str
-    mend: str = ""
+    fix: str = ""
     script: str = ""
     milliseconds: float = 0.0
     details: list[str] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Check:
         return script_text(self.script) if self.script else ""
 
 
-Finding = tuple[str, str, str, str]  # state, text, mend, script
+Finding = tuple[str, str, str, str]  # state, text, fix, script
 
 
 class Checks:
@@ -71,26 +71,26 @@ class Checks:
     def _timed(self, group: str, name: str, look: Callable[[], Finding]) -> Check:
         start = time.perf_counter()
         try:
-            state, text, mend, script = look()
+            state, text, fix, script = look()
         except DatabaseError as error:
-            state, text, mend, script = "fail", *self._described(error), ""
-        return Check(group, name, state, text, mend, script, (time.perf_counter() - start) * 1000)
+            state, text, fix, script = "fail", *self._described(error), ""
+        return Check(group, name, state, text, fix, script, (time.perf_counter() - start) * 1000)
 
     def _described(self, error: DatabaseError) -> tuple[str, str]:
         if error.code == "schema_missing":
             if taken := self._database.names_taken():
                 return NAMES_TAKEN, taken
-            mend = (
+            fix = (
                 "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README. Where"
                 " something else has the names that supportchat needs, they say so and change nothing."
             )
-            return f"A function, a table or the right to use it is missing: {error.detail}", mend
+            return f"A function, a table or the right to use it is missing: {error.detail}", fix
         if error.code == "schema_not_exposed":
-            mend = "Turn the project's Data API on, and expose the schema public (Settings, Data API)."
-            return f"The project's Data API is off, or does not expose our schema: {error.detail}", mend
+            fix = "Turn the project's Data API on, and expose the schema public (Settings, Data API)."
+            return f"The project's Data API is off, or does not expose our schema: {error.detail}", fix
         if error.code == "key_refused":
-            mend = "Set SUPABASE_SECRET_KEY to the secret key of the project (Settings, API Keys), and start again."
-            return "The project refuses our key.", mend
+            fix = "Set SUPABASE_SECRET_KEY to the secret key of the project (Settings, API Keys), and start again."
+            return "The project refuses our key.", fix
         return "The database does not answer.", self._database.advice
 
     def _connection(self) -> Finding:
@@ -134,37 +134,37 @@ class Checks:
         return "ok", rows + last, "", ""
 
     def _realtime(self) -> Finding:
-        mend = (
+        fix = (
             "Nothing is lost: new messages are found by looking every 2 seconds meanwhile, and the connection is tried"
             f" again by itself. If it stays like this: {self._hub.events.advice}"
         )
         if not self._hub.events.is_connected:
-            return "fail", "This process hears no events.", mend, ""
+            return "fail", "This process hears no events.", fix, ""
         heard, nonce, start = Event(), secrets.token_hex(8), time.perf_counter()
         self._hub.expect_ping(nonce, heard.set)
         try:
             self._database.call("send_ping", nonce=nonce)
             if not heard.wait(PING_SECONDS):
-                return "fail", f"An event did not come back within {PING_SECONDS:.0f} s.", mend, ""
+                return "fail", f"An event did not come back within {PING_SECONDS:.0f} s.", fix, ""
         finally:
             self._hub.forget_ping(nonce)
         return "ok", f"an event came back after {(time.perf_counter() - start) * 1000:.1f} ms", "", ""
 
     def _image_storage(self) -> Finding:
         key, content = new_key(), secrets.token_bytes(64)
-        mend = f"Text chat goes on. {self._images.advice}"
+        fix = f"Text chat goes on. {self._images.advice}"
         try:
             if problems := self._images.problems():
-                return "fail", problems[0], mend, ""
+                return "fail", problems[0], fix, ""
             self._images.put(key, io.BytesIO(content), "image/webp")
             try:
                 with self._images.open(key) as file:
                     if file.read() != content:
-                        return "fail", "What was stored came back changed.", mend, ""
+                        return "fail", "What was stored came back changed.", fix, ""
             finally:
                 self._images.delete(key)
         except (StoreUnavailable, OSError) as error:
-            return "fail", f"A picture could not be stored: {error}.", mend, ""
+            return "fail", f"A picture could not be stored: {error}.", fix, ""
         return "ok", "stored, read back and deleted a test file", "", ""
 
     def _assignment(self) -> Finding:
@@ -187,16 +187,10 @@ class Checks:
                 "",
             )
         reason = figures["reason"]
-        text = capacity(reason)
-        if reason["code"] == "about_to_be_assigned":
-            return "ok", text, "", ""
-        mend = "New chats wait until an agent opens /agent and is available."
-        if reason["code"] == "no_agents":
-            mend = "Create one: .venv/bin/flask --app wsgi create-agent"
-        elif reason["code"] == "everybody_full":
-            mend = "New chats wait until a ticket is closed, or another agent opens /agent."
+        if has_room(reason):
+            return "ok", capacity(reason), "", ""
         why = why_unassigned(reason)
-        return "warn", f"{why[0].upper()}{why[1:]}.", mend, ""
+        return "warn", f"{why[0].upper()}{why[1:]}.", what_helps(reason), ""
 
 
 def _problems(found: dict[str, Any]) -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwar
 
 def check_proxy(config: Config, headers: Headers) -> Check:
     """Return what the headers of a request say about the proxies before the desk, beside what the settings say."""
-    state, text, mend = _finding(config, headers)
-    return Check("Services", "Proxy", state, text, mend)
+    state, text, fix = _finding(config, headers)
+    return Check("Services", "Proxy", state, text, fix)
 
 
 def _finding(config: Config, headers: Headers) -> tuple[str, str, str]:

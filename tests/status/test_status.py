@@ -62,7 +62,7 @@ def test_a_table_is_well(checks: Any, table: str) -> None:
         ("alter table agents disable row level security", "agents", "supabase_schema.sql"),
     ],
 )
-def test_a_damaged_table_fails_and_names_the_script_that_mends_it(
+def test_a_damaged_table_fails_and_names_the_script_that_fixes_it(
     checks: Any, rows: Any, damage: str, table: str, script: str
 ) -> None:
     rows(damage)
