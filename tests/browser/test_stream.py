@@ -19,8 +19,6 @@ from tests.server import Server
 LOST = "Reconnecting… Your messages are saved."
 BACK = "Back online."
 
-pytestmark = pytest.mark.page
-
 
 class Stream:
     """Stands between a page and the server: real frames, which a test can drop, double, hold and swap."""
