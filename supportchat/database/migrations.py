@@ -49,7 +49,7 @@ def stamp() -> list[str]:
     own = own_names()
     right = {REMOVAL: names.removal(own)}
     for name in SCRIPTS:
-        text = names.with_look(base_text() if name == BASE else script_text(name), own)
+        text = names.with_look(script_text(name)) if name != BASE else names.with_look(base_text(), names.look(own))
         right[name] = STAMP.sub(rf"{name}', '{checksum(text)}", text)
     changed = [name for name, text in right.items() if script_text(name) != text]
     for name in changed:
