@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from ..config import current_config
 from ..database import Conflict, DatabaseError, NotFound, call
 from ..database.batches import is_cut
+from ..database.rows import Conversation, Message
 from ..images.serving import serve_image
 from ..realtime.connection import OVERLOAD, Connection, Shown
 from ..realtime.hub import current_hub
@@ -39,8 +40,6 @@ bp = Blueprint("chat", __name__)
 sock = Sock()
 PAGE = 50
 
-Chat = dict[str, Any]
-
 
 @bp.get("/")
 @for_visitors
@@ -53,7 +52,7 @@ def index() -> ResponseReturnValue:
 @for_visitors
 def show() -> ResponseReturnValue:
     """Show the conversation of this browser, or the form that starts one."""
-    chat = call("conversation_of_visitor", visitor=visitors.ensure_visitor())
+    chat: Conversation | None = call("conversation_of_visitor", visitor=visitors.ensure_visitor())
     if chat is None or (chat["status"] == "closed" and "new" in request.args):
         return _start_page(StartForm(MultiDict({"client_message_id": new_message_id()})))
     visitors.keep_visitor()
@@ -197,13 +196,13 @@ def image(image_id: Any) -> ResponseReturnValue:
     return serve_image(conversation_of_browser()["session_id"], image_id)
 
 
-def conversation_of_browser() -> Chat:
+def conversation_of_browser() -> Conversation:
     """Return the conversation of the calling browser.
 
     :raise NotFound: when it has none.
     """
     visitor = visitors.visitor()
-    chat: Chat | None = call("conversation_of_visitor", visitor=visitor) if visitor else None
+    chat: Conversation | None = call("conversation_of_visitor", visitor=visitor) if visitor else None
     if chat is None:
         raise NotFound("conversation_not_found")
     return chat
@@ -260,7 +259,7 @@ def _start_page(form: StartForm, *, error: str = "", detail: str = "", status: i
     return render_template("chat/start.html", here=call("who_is_here"), **values), status
 
 
-def _chat_page(chat: Chat, *, error: str = "", status: int = 200) -> ResponseReturnValue:
+def _chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> ResponseReturnValue:
     before = whole_number("before") or None
     html = render_template(
         "chat/show.html",
@@ -279,12 +278,12 @@ def _earlier_links() -> dict[str, str]:
     return {"earlier_page": url_for("chat.show"), "earlier_lines": url_for("chat.messages")}
 
 
-def _news(chat: Chat, rows: list[dict[str, Any]]) -> ResponseReturnValue:
+def _news(chat: Conversation, rows: list[Message]) -> ResponseReturnValue:
     """Return lines, and what else the socket would have told."""
     fragments = current_fragments()
     html = joined(_lines(chat, rows), partial(fragments.presence(chat), "#presence", "innerMorph"))
     return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"), is_cut(rows))}
 
 
-def _lines(chat: Chat, rows: list[dict[str, Any]]) -> str:
+def _lines(chat: Conversation, rows: list[Message]) -> str:
     return current_fragments().messages("customer", chat["number"], rows)

@@ -9,6 +9,7 @@ from flask import Response, current_app, request, send_file
 from flask.typing import ResponseReturnValue
 
 from ..database import NotFound, call
+from ..database.rows import StoredPicture
 from .stores import ImageStore
 
 EXTENSIONS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png", "image/gif": "gif"}
@@ -19,7 +20,7 @@ def serve_image(session_id: str, image_id: uuid.UUID) -> ResponseReturnValue:
 
     :raise NotFound: when it is not there, or belongs to another conversation.
     """
-    image = call("image_of_session", session_id=session_id, image_id=str(image_id))
+    image: StoredPicture | None = call("image_of_session", session_id=session_id, image_id=str(image_id))
     if image is None:
         raise NotFound("not_found")
     if request.if_none_match.contains(str(image_id)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from ..database.rows import Reason
 
 REASONS = {
     "least_loaded": "fewest open tickets",
@@ -28,12 +28,12 @@ def reason_for_customer(code: str | None) -> str:
     return BUSY if code == "everybody_full" else NOBODY
 
 
-def has_room(figures: dict[str, Any]) -> bool:
+def has_room(figures: Reason) -> bool:
     """Whether an agent can take a waiting ticket at once: the figures of `unassigned_reason`."""
-    return bool(figures["code"] == "about_to_be_assigned")
+    return figures["code"] == "about_to_be_assigned"
 
 
-def why_unassigned(figures: dict[str, Any]) -> str:
+def why_unassigned(figures: Reason) -> str:
     """Write why nobody takes the tickets that wait: the figures of `unassigned_reason`."""
     match figures["code"]:
         case "everybody_away":
@@ -44,7 +44,7 @@ def why_unassigned(figures: dict[str, Any]) -> str:
     return reason(figures["code"])
 
 
-def what_helps(figures: dict[str, Any]) -> str:
+def what_helps(figures: Reason) -> str:
     """Write what an admin can do so that new chats need not wait: the figures of `unassigned_reason`."""
     match figures["code"]:
         case "no_agents":
@@ -59,7 +59,7 @@ def taken(load: int, most: int) -> str:
     return f"{load} of {most} tickets" + (", no new ones for now" if load > most else "")
 
 
-def capacity(figures: dict[str, Any]) -> str:
+def capacity(figures: Reason) -> str:
     """Write how many agents take new tickets, and how much room they have: the figures of `unassigned_reason`."""
     available = f"{figures['available']} of {figures['agents']} agent{'' if figures['agents'] == 1 else 's'} available"
     if figures["code"] == "everybody_full":

@@ -8,6 +8,7 @@ from flask import g, request, url_for
 
 from ..database import call
 from ..database.batches import is_cut
+from ..database.rows import Line, Message, Note, Queue, QueueCounts, QueueRow, Ticket
 from ..web.forms import new_message_id, whole_number
 from .changes import said_of
 
@@ -19,15 +20,12 @@ MOST_ROWS = 2000
 # Of notes, between earlier lines that somebody has asked for: no socket brings the rest.
 EARLIER_BATCHES = 5
 
-Ticket = dict[str, Any]
-Line = dict[str, Any]
-
 
 def queue_values(view: str | None = None) -> dict[str, Any]:
     """Return the queue of the agent who asks, as many rows as the address says. Without a view: their own tickets."""
     view = view if view in VIEWS else "mine"
     limit = min(max(whole_number("rows"), ROWS), MOST_ROWS)
-    queue = call("list_tickets", agent_id=g.agent["id"], view=view, limit=limit)
+    queue: Queue = call("list_tickets", agent_id=g.agent["id"], view=view, limit=limit)
     return {
         "queue": queue,
         "groups": groups_of(queue),
@@ -37,7 +35,7 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
     }
 
 
-def groups_of(queue: dict[str, Any]) -> list[tuple[str, str, list[Ticket]]]:
+def groups_of(queue: Queue) -> list[tuple[str, str, list[QueueRow]]]:
     """Return the rows of a queue as the page shows them: groups of name, heading and rows, without empty ones."""
     groups = [
         ("reply", "Needs a reply", [row for row in queue["rows"] if row["awaiting_since"]]),
@@ -47,9 +45,9 @@ def groups_of(queue: dict[str, Any]) -> list[tuple[str, str, list[Ticket]]]:
     return [group for group in groups if group[2]]
 
 
-def next_ticket() -> tuple[int | None, dict[str, int]]:
+def next_ticket() -> tuple[int | None, QueueCounts]:
     """Return the number of the agent's own ticket that has waited longest for a reply, if any does, and the counts."""
-    queue = call("list_tickets", agent_id=g.agent["id"], view="mine", limit=1)
+    queue: Queue = call("list_tickets", agent_id=g.agent["id"], view="mine", limit=1)
     waiting = [row["number"] for row in queue["rows"] if row["awaiting_since"]]
     return (waiting[0] if waiting else None), queue["counts"]
 
@@ -94,13 +92,13 @@ def earlier_links(number: int) -> dict[str, str]:
     }
 
 
-def timeline(ticket: Ticket, rows: list[Line], batches: int = 1) -> list[Line]:
+def timeline(ticket: Ticket, rows: list[Message], batches: int = 1) -> list[Line]:
     """Put the notes that were written while these lines were the last ones between them, up to so many batches."""
     if not rows:
         return []
     first, last = rows[0]["seq"], rows[-1]["seq"]
     between = {"session_id": ticket["session_id"], "from_seq": first if first > 1 else 0, "to_seq": last}
-    notes: list[Line] = call("notes_after", after=0, **between)
+    notes: list[Note] = call("notes_after", after=0, **between)
     batch = notes
     while is_cut(batch) and (batches := batches - 1):
         batch = call("notes_after", after=notes[-1]["note_no"], **between)
@@ -111,9 +109,8 @@ def timeline(ticket: Ticket, rows: list[Line], batches: int = 1) -> list[Line]:
 def _last_note_no(ticket: Ticket, shown: list[Line]) -> int:
     """Return the note after which the page's socket goes on: the last one, or that with which the batch ended."""
     notes = [line for line in shown if "note_no" in line]
-    last: int = notes[-1]["note_no"] if is_cut(notes) else ticket["last_note_no"]
-    return last
+    return notes[-1]["note_no"] if is_cut(notes) else ticket["last_note_no"]
 
 
-def _place(row: dict[str, Any]) -> tuple[int, int]:
+def _place(row: Line) -> tuple[int, int]:
     return (row["after_seq"], row["note_no"]) if "note_no" in row else (row["seq"], 0)

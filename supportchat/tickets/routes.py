@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections.abc import Sequence
 from urllib.parse import parse_qs
 
 from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
@@ -15,6 +16,7 @@ from flask.typing import ResponseReturnValue
 from ..agents.logins import agent_token_hash
 from ..database import Conflict, DatabaseError, call
 from ..database.batches import is_cut
+from ..database.rows import Line, Ticket
 from ..images.serving import serve_image
 from ..realtime.hub import current_hub
 from ..rendering.fragments import current_fragments, joined, partial
@@ -26,7 +28,6 @@ from ..web.policies import for_agents
 from .pages import (
     EARLIER_BATCHES,
     PAGE,
-    Ticket,
     earlier_links,
     next_ticket,
     queue_values,
@@ -250,7 +251,7 @@ def _changed(number: int) -> str:
     )
 
 
-def _rendered(ticket: Ticket, rows: list[dict[str, object]]) -> str:
+def _rendered(ticket: Ticket, rows: Sequence[Line]) -> str:
     return current_fragments().lines(ticket["number"], rows)
 
 

@@ -14,6 +14,7 @@ from flask import Flask
 
 from supportchat.database import Database, Unavailable
 from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection, Shown
+from supportchat.realtime.events import Event
 from supportchat.realtime.hub import PAGES_PER_VIEWER, Hub
 from tests.cast import Agent, Cast, Visitor, new_id
 
@@ -55,11 +56,13 @@ def shown(hub: Hub, visitor: Visitor, audience: str = "customer", after: int = 2
     return page
 
 
-def posted(answer: dict[str, Any], *, with_row: bool = True) -> list[dict[str, Any]]:
+def posted(answer: Any, *, with_row: bool = True) -> list[Event]:
     events = []
     for row in answer["messages"]:
-        event = {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"]}
-        events.append({**event, "row": row} if with_row else event)
+        event: Event = {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"]}
+        if with_row:
+            event["row"] = row
+        events.append(event)
     return events
 
 
@@ -321,12 +324,19 @@ def test_typing_is_shown_to_the_other_side_only(hub: Hub, vera: Visitor, alice: 
 
 def test_who_has_sent_it_by_now_is_not_said_to_be_typing(hub: Hub, vera: Visitor, alice: Agent) -> None:
     agent = shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
-    before = {"event": "typing", "session_id": vera.chat["session_id"], "sender": "user", "agent": None, "seq": 2}
+    before: Event = {
+        "event": "typing",
+        "session_id": vera.chat["session_id"],
+        "sender": "user",
+        "agent": None,
+        "seq": 2,
+    }
     hub.offer(vera.post("What I was typing"))
     taken(agent)
     hub.on_event(before)
     assert taken(agent) == []
-    hub.on_event({**before, "seq": 3})
+    before["seq"] = 3
+    hub.on_event(before)
     assert "is typing" in json.dumps(taken(agent))
 
 
