@@ -15,7 +15,7 @@ from .config import ROOT, Config
 from .images import notices
 from .realtime.hub import Hub
 from .realtime.sockets import SERVER_OPTIONS
-from .rendering import assets, filters
+from .rendering import assets, filters, languages
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
@@ -45,6 +45,7 @@ def create_app(config: Config | None = None) -> Flask:
     # What a row of an older version lacks (who closed it, who had it before) is left out, and stops no page.
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": ChainableUndefined}
 
+    languages.init_app(app)
     database, events, images = backends.open_mode(config)
     app.extensions["database"] = database
     app.extensions["images"] = images

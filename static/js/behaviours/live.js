@@ -1,4 +1,4 @@
-// The socket of the page: says what is shown each time it opens, and looks over HTTP while it is not there.
+// The socket of the page: says what is shown each time it opens, and polls over HTTP while it is closed.
 import { fetchMissing, messageList, shownNote, shownSeq, timeOf } from "../lib/messages.js";
 
 const SHOW_AFTER = 2000; // a short gap is nobody's business
@@ -9,34 +9,20 @@ const GIVEN_UP_AFTER = 10_000;
 const ANSWER_AFTER = 1500;
 const SILENT_AFTER = 45_000; // the server says every 20 seconds that it is there
 const SIGNED_OUT = 4401;
+const OPEN = 1; // WebSocket.OPEN, where there is no WebSocket
 
 const root = document.querySelector("[data-live]");
 let connection = null; // of hx-ws; its socket is another one each time
 let overdue = null;
-// Of a clock that nobody sets back: silence and loss would not be noticed for as long. In some systems it stands still
-// during sleep, and counts on after it: whoever wakes the computer looks at the page again, or its network comes back,
-// and either has the page ask its socket at once (`wake`).
+// A clock that nobody sets back. On some systems it stands still during sleep: `wake` asks the socket at once then.
 const now = () => performance.now();
 let heardAt = now();
 let lostSince = now();
 let isPolling = false;
 
-export function sayHello() {
-  const list = messageList();
-  if (!isOpen()) return;
-  const after = list ? shownSeq(list) : 0;
-  const hello = { hello: true, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
-  if (root.hasAttribute("data-desk")) {
-    hello.agent = root.dataset.agent;
-    hello.ticket = list ? Number(list.dataset.number) : 0;
-    hello.after_note = list ? shownNote(list) : 0;
-  }
-  mark(false);
-  connection.socket.send(JSON.stringify(hello));
-}
-
-const OPEN = 1; // WebSocket.OPEN, where there is no WebSocket
 const isOpen = () => connection?.socket?.readyState === OPEN;
+
+// Opening
 
 function onOpen(event) {
   heardAt = now();
@@ -44,27 +30,41 @@ function onOpen(event) {
   sayHello();
 }
 
-// The page was hidden, asleep or without a network: what came in the meantime may be missing, and a socket that looks
-// open may be dead.
-function wake() {
-  clearTimeout(overdue);
-  if (isOpen()) {
-    sayHello();
-    overdue = setTimeout(comeBack, ANSWER_AFTER);
-  } else {
-    comeBack();
-  }
+export function sayHello() {
+  if (!isOpen()) return;
+  mark(false);
+  connection.socket.send(JSON.stringify(root.hasAttribute("data-desk") ? { ...hello(), ...deskHello() } : hello()));
 }
 
-// Has hx-ws open another socket soon, not after the rest of its wait, by telling it that this one has ended.
-function comeBack() {
+function hello() {
   const list = messageList();
-  if (list) fetchMissing(list);
-  if (!connection) return;
-  clearTimeout(connection.timer);
-  connection.attempt = 0;
-  connection.socket?.dispatchEvent(new CloseEvent("close", { code: 1006 }));
+  const after = list ? shownSeq(list) : 0;
+  return { hello: true, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
 }
+
+function deskHello() {
+  const list = messageList();
+  const ticket = list ? Number(list.dataset.number) : 0;
+  return { agent: root.dataset.agent, ticket, after_note: list ? shownNote(list) : 0 };
+}
+
+function onCaughtUp() {
+  clearTimeout(overdue);
+  mark(true);
+  const wasShown = bar() && !bar().hidden;
+  lostSince = null;
+  isPolling = false;
+  if (!wasShown) return;
+  showBar("back");
+  setTimeout(() => lostSince === null && hideBar(), BACK_FOR);
+}
+
+// For styles and tests.
+function mark(isLive) {
+  document.documentElement.dataset.live = isLive ? "yes" : "no";
+}
+
+// Frames
 
 function onFrame(event) {
   heardAt = now();
@@ -75,6 +75,16 @@ function onFrame(event) {
   document.dispatchEvent(new CustomEvent(`live:${frame.event}`, { detail: frame }));
 }
 
+// Too much is missing to catch up.
+function loadNewest() {
+  const address = new URL(window.location);
+  address.searchParams.delete("before");
+  address.hash = "";
+  window.location.replace(address);
+}
+
+// Closing, and opening again
+
 function onClose(event) {
   clearTimeout(overdue);
   mark(false);
@@ -82,8 +92,7 @@ function onClose(event) {
   if (event.detail.code === SIGNED_OUT) leave();
 }
 
-// A page that is being left, by its logout for one, goes where it is going.
-let isLeft = false;
+let isLeft = false; // the page is going somewhere already, by its logout for one
 
 function leave() {
   if (isLeft) return;
@@ -92,39 +101,36 @@ function leave() {
   else window.location.reload();
 }
 
-// Too much is missing to catch up. The newest page of the conversation has none of that.
-function startAnew() {
-  const address = new URL(window.location);
-  address.searchParams.delete("before");
-  address.hash = "";
-  window.location.replace(address);
-}
-
-// The page says whether it is live, for whoever looks at it: styles, tests, a curious developer.
-function mark(isLive) {
-  document.documentElement.dataset.live = isLive ? "yes" : "no";
-}
-
-function onCaughtUp() {
+// The page was hidden, asleep or offline: frames may be missing, and a socket that looks open may be dead.
+function wake() {
   clearTimeout(overdue);
-  mark(true);
-  const wasShown = bar() && !bar().hidden;
-  lostSince = null;
-  isPolling = false;
-  if (wasShown) {
-    showBar("back");
-    setTimeout(() => lostSince === null && hideBar(), BACK_FOR);
+  if (isOpen()) {
+    sayHello();
+    overdue = setTimeout(reconnect, ANSWER_AFTER);
+  } else {
+    reconnect();
   }
 }
 
-function look() {
+// hx-ws 4.0.1 cannot be told to reconnect, and the browser reports the close of a dead socket only after many seconds. So
+// hx-ws is given that event now, with the backoff it keeps in `connection` reset.
+function reconnect() {
+  const list = messageList();
+  if (list) fetchMissing(list);
+  if (!connection) return;
+  clearTimeout(connection.timer);
+  connection.attempt = 0;
+  connection.socket?.dispatchEvent(new CloseEvent("close", { code: 1006 }));
+}
+
+// While it is closed
+
+function watch() {
   if (isOpen() && now() - heardAt > SILENT_AFTER) {
     heardAt = now();
-    comeBack();
+    reconnect();
   }
-  if (lostSince === null) return;
-  const gone = now() - lostSince;
-  if (gone > SHOW_AFTER) showBar(isPolling ? "polling" : "lost");
+  if (lostSince !== null && now() - lostSince > SHOW_AFTER) showBar(isPolling ? "polling" : "lost");
 }
 
 async function poll() {
@@ -156,7 +162,8 @@ if (root) {
   root.addEventListener("htmx:ws:before:message:incoming", onFrame);
   root.addEventListener("htmx:ws:close", onClose);
   document.addEventListener("live:caught_up", onCaughtUp);
-  document.addEventListener("live:reset", startAnew);
+  document.addEventListener("live:reset", loadNewest);
+  document.addEventListener("live:chat_state", ({ detail }) => (root.dataset.status = detail.status));
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
   document.addEventListener("resume", wake);
   window.addEventListener("offline", () => (lostSince ??= now()));
@@ -165,9 +172,6 @@ if (root) {
     isLeft = true;
     setTimeout(() => (isLeft = false), GIVEN_UP_AFTER);
   });
-  document.addEventListener("live:chat_state", ({ detail }) => {
-    root.dataset.status = detail.status;
-  });
-  setInterval(look, 500);
+  setInterval(watch, 500);
   setTimeout(poll, POLL_EVERY);
 }
