@@ -1,5 +1,5 @@
 -- agents.sql: who agents are, and whether they are here. Safe to run again.
--- Login sessions are known by the SHA-256 of their cookie; they end 12 hours after login, or after 30 minutes without
+-- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
 -- a request or an open page (OWASP ASVS 5.0, 7.3.1 and 7.3.2).
 
 begin;
@@ -23,33 +23,39 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
         stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); signal_typing(uuid, text, uuid);
+        record_receipt(uuid, text, integer, integer, uuid); start_chat(text, uuid, text, jsonb, text, text, text);
+        close_chat(text); notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
+        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
+        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
+        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -168,8 +174,8 @@ begin
 end $look$;
 -- The check ends here.
 
--- An agent as the web code knows the one who is logged in.
-create or replace function _supportchat.own_agent_json(p_row public.agents)
+-- An agent as colleagues know one, and each knows themself.
+create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
 stable
@@ -207,7 +213,7 @@ begin
     if not found then
         raise sqlstate 'PT409' using message = 'email_taken';
     end if;
-    return _supportchat.own_agent_json(made);
+    return _supportchat.colleague_json(made);
 end $$;
 
 -- What a login is checked against; null for an unknown address or an agent who left.
@@ -248,7 +254,7 @@ begin
         perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', token));
     end loop;
     update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
@@ -277,6 +283,16 @@ end $$;
 -- Of an earlier version, without a browser.
 drop function if exists public.open_agent_session(uuid, text);
 
+-- How long a login session lasts, used or not.
+create or replace function _supportchat.login_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '12 hours'
+$$;
+
 -- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
 create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text, p_browser text default null)
 returns void
@@ -286,7 +302,7 @@ as $$
     -- What another transaction holds is left to the next login.
     delete from public.agent_sessions where token_hash in (
         select token_hash from public.agent_sessions
-        where created_at < now() - interval '12 hours' for update skip locked
+        where created_at < now() - _supportchat.login_lasts() for update skip locked
     );
     insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
     delete from public.agent_browsers where ctid in (
@@ -311,13 +327,13 @@ begin
     select a.* into who from public.agents a
     join public.agent_sessions s on s.agent_id = a.id
     where s.token_hash = p_token_hash and a.is_active
-        and s.created_at > now() - interval '12 hours' and s.last_seen_at > now() - interval '30 minutes';
+        and s.created_at > now() - _supportchat.login_lasts() and s.last_seen_at > now() - interval '30 minutes';
     if not found then
         return null;
     end if;
     update public.agent_sessions set last_seen_at = now()
     where token_hash = p_token_hash and last_seen_at < now() - interval '1 minute';
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- Ends a login session, and tells the server processes to close its sockets. Whoever has no other one is gone at once; a
@@ -364,7 +380,7 @@ begin
     end if;
     perform _supportchat.drain_queue();
     perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- The agents who could take over a ticket, the ones who are here first, with their load.
@@ -377,7 +393,7 @@ as $$
     select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
     from (
         select a.lease_expires_at > now() is true as here,
-            _supportchat.own_agent_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
+            _supportchat.colleague_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
         from public.agents a where a.is_active
     ) as listed
 $$;
@@ -392,7 +408,7 @@ as $$
     select coalesce(array_agg(s.token_hash), '{}')
     from public.agent_sessions s
     join public.agents a on a.id = s.agent_id
-    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - interval '12 hours'
+    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
 $$;
 
 -- A server process reports itself: its open sockets, the conversations and the agents behind them. Agents named here
@@ -415,7 +431,7 @@ begin
     values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
     on conflict (process_id) do update set
         -- What has not reported for so long counts as started anew: see sweep_assignment.
-        started_at = case when process.seen_at < now() - interval '25 seconds' then now() else process.started_at end,
+        started_at = case when _supportchat.is_live(process) then process.started_at else now() end,
         seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
         swept_at = coalesce(excluded.swept_at, process.swept_at);
     delete from public.server_processes where seen_at < now() - interval '1 day';
@@ -460,7 +476,7 @@ as $$
     delete from public.server_processes where process_id = p_process_id
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'f1ae3d502f1e');
+select _supportchat.record_script('functions/agents.sql', 'ab63b1b71cd5');
 
 notify pgrst, 'reload schema';
 

@@ -21,33 +21,39 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
         stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); signal_typing(uuid, text, uuid);
+        record_receipt(uuid, text, integer, integer, uuid); start_chat(text, uuid, text, jsonb, text, text, text);
+        close_chat(text); notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
+        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
+        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
+        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -225,6 +231,16 @@ begin
     )), 12);
 end $$;
 
+-- Which history of a conversation this is: in another one its lines may be others. p_database is database_epoch().
+create or replace function _supportchat.epoch_of(p_session_id uuid, p_database text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select left(md5(p_database || p_session_id), 12)
+$$;
+
 -- An agent as others may know one: id and name.
 create or replace function _supportchat.agent_json(p_agent_id uuid)
 returns jsonb
@@ -340,6 +356,21 @@ as $$
     returning id
 $$;
 
+-- What became of a message that was sent: the lines that it has made, or those of an earlier attempt that had stored it
+-- already, with the key of the picture that was kept.
+create or replace function _supportchat.answer_json(
+    p_session_id uuid, p_messages jsonb, p_duplicate boolean default false, p_image_key text default null
+)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'duplicate', p_duplicate, 'session_id', p_session_id, 'messages', p_messages, 'image_key', p_image_key
+    )
+$$;
+
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
 -- The same id with another text or another picture is an error.
 create or replace function _supportchat.repeated_message(
@@ -363,11 +394,9 @@ begin
     if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
-    return jsonb_build_object(
-        'duplicate', true,
-        'session_id', p_session_id,
-        'messages', jsonb_build_array(_supportchat.message_json(earlier)),
-        'image_key', (select storage_key from public.chat_images where id = earlier.image_id)
+    return _supportchat.answer_json(
+        p_session_id, jsonb_build_array(_supportchat.message_json(earlier)), p_duplicate => true,
+        p_image_key => (select storage_key from public.chat_images where id = earlier.image_id)
     );
 end $$;
 
@@ -417,15 +446,41 @@ as $$
     where m.bytes_after < p_bytes
 $$;
 
--- Where the bytes of an image lie, if it belongs to this conversation.
-create or replace function public.image_of_session(p_session_id uuid, p_image_id uuid)
+-- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
+create or replace function _supportchat.session_of_viewer(p_visitor text, p_number bigint)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    found_id uuid;
+begin
+    if p_number is not null then
+        return public.session_of_ticket(p_number);
+    end if;
+    found_id := _supportchat.session_of_visitor(p_visitor);
+    if found_id is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    return found_id;
+end $$;
+
+-- Of an earlier version, by the conversation.
+drop function if exists public.image_of_session(uuid, uuid);
+drop function if exists public.signal_typing(uuid, text, uuid);
+drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
+
+-- Where the bytes of an image lie, if it belongs to the conversation of this browser, or else of this ticket.
+create or replace function public.image_of_session(p_image_id uuid, p_visitor text default null, p_number bigint default null)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
     select jsonb_build_object('key', storage_key, 'content_type', content_type, 'bytes', bytes)
-    from public.chat_images where session_id = p_session_id and id = p_image_id
+    from public.chat_images
+    where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
 -- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
@@ -441,8 +496,11 @@ as $$
         and exists (select from public.chat_images)
 $$;
 
--- Says to the other side that somebody is typing, and after which line. Nothing is stored.
-create or replace function public.signal_typing(p_session_id uuid, p_sender text, p_agent_id uuid default null)
+-- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
+-- Nothing is stored.
+create or replace function public.signal_typing(
+    p_visitor text default null, p_agent_id uuid default null, p_number bigint default null
+)
 returns void
 language sql
 set search_path = ''
@@ -450,22 +508,23 @@ as $$
     select _supportchat.notify_change(
         'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', p_sender, 'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
+            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
         )
     )
-    from public.user_sessions where session_id = p_session_id
+    from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Remembers how far a side has received and read. The marks only move forward, and never past the last message.
-create or replace function public.record_receipt(
-    p_session_id uuid, p_reader text, p_delivered integer, p_read integer, p_agent_id uuid default null
+-- Moves the marks of one side, the agents' for an agent: they only go forward, and never past the last message.
+create or replace function _supportchat.move_marks(
+    p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
 )
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    if p_reader = 'customer' then
+    if p_agent_id is null then
         update public.user_sessions set
             customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
@@ -489,7 +548,25 @@ begin
     where mine.read_seq < excluded.read_seq;
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '619bc1eb818e');
+-- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
+-- that shows another conversation, or another history of it, than p_epoch says.
+create or replace function public.record_receipt(
+    p_delivered integer, p_read integer, p_visitor text default null, p_agent_id uuid default null,
+    p_number bigint default null, p_epoch text default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
+begin
+    if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
+        perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/messages.sql', '34f616ccbaa6');
 
 notify pgrst, 'reload schema';
 

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, Response, g
 
 from ..config import current_config
+from ..database import NotFound
 from ..web.cookies import cookie, cookie_name, token_hash
 
 VISITOR_SECONDS = 180 * 86400
@@ -21,6 +22,16 @@ def init_app(app: Flask) -> None:
 def visitor() -> str:
     """Return the hash of this browser's key; '' for a browser that has none."""
     return token_hash(cookie("c"))
+
+
+def known_visitor() -> str:
+    """Return the hash of this browser's key.
+
+    :raise NotFound: when it has none, and so no conversation.
+    """
+    if not visitor():
+        raise NotFound("conversation_not_found")
+    return visitor()
 
 
 def ensure_visitor() -> str:

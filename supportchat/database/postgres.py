@@ -10,6 +10,7 @@ import gevent
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
+from psycopg.types.string import TextLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from . import REPEATABLE
@@ -123,6 +124,7 @@ def _adapted(value: Any) -> Any:
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.adapters.register_loader("uuid", TextLoader)  # as PostgREST gives it
     connection.execute(
         "select set_config('statement_timeout', '3s', false), set_config('lock_timeout', '2s', false),"
         " set_config('idle_in_transaction_session_timeout', '10s', false), set_config('timezone', 'UTC', false)"

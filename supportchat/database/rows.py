@@ -5,7 +5,7 @@ Moments are ISO 8601 texts, ids are UUIDs as text.
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict, final
+from typing import Any, TypedDict, final
 
 # What belongs to an event: other keys for each kind, and rows of older versions may lack any.
 Detail = dict[str, Any]
@@ -106,7 +106,7 @@ class Answer(TypedDict):
     duplicate: bool  # stored by an earlier attempt with the same client_message_id
     session_id: str
     messages: list[Message]
-    image_key: NotRequired[str | None]  # of a duplicate: under which key its picture is kept
+    image_key: str | None  # of a duplicate: under which key its picture is kept
 
 
 class Head(TypedDict):
@@ -134,6 +134,19 @@ class Conversation(Head):
     customer_here: bool
     queue_position: int | None
     somebody_here: bool
+
+
+class Posted(Answer):
+    """What became of a customer's message, and the conversation of the browser as it is then."""
+
+    conversation: Conversation
+
+
+class Closed(TypedDict):
+    """What a customer's end of the chat has made of it."""
+
+    conversation: Conversation
+    messages: list[Message]
 
 
 class Reason(TypedDict):
@@ -187,6 +200,28 @@ class Ticket(Conversation):
     read_seq: int
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
+    colleagues: list[Colleague] | None  # who could take it over, of one's own
+
+
+class TicketLines(TypedDict):
+    """A ticket with some of its lines."""
+
+    ticket: Ticket
+    messages: list[Message]
+    notes: list[Note]
+
+
+class Reply(Answer):
+    """What became of an agent's reply, and the ticket as it is then."""
+
+    ticket: Ticket
+
+
+class AddedNote(TypedDict):
+    """A note, and the ticket as it is then."""
+
+    note: Note
+    ticket: Ticket
 
 
 class LastMessage(TypedDict):
@@ -230,6 +265,13 @@ class Queue(TypedDict):
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None
+
+
+class ClosedTicket(TypedDict):
+    """A ticket that was closed, and the beginning of the agent's own queue."""
+
+    ticket: Ticket
+    queue: Queue
 
 
 class ProcessReport(TypedDict):

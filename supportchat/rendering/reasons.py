@@ -11,7 +11,7 @@ REASONS = {
     "nobody_here": "no agents online",
     "everybody_away": "all agents are away",
     "everybody_full": "all agents are at their limit",
-    "given_back": "returned to the queue, no one else has room",
+    "nobody_else": "returned to the queue, no one else has room",
     "about_to_be_assigned": "an agent has room",
 }
 BUSY = "All our agents are busy right now. You’re in line, and your message is saved."

@@ -17,8 +17,8 @@ from . import limits
 from .forms import message_id, uploaded_image
 
 
-def store_message(function: str, message: str, whose: str, **arguments: Any) -> Answer:
-    """Store the picture of the form, if there is one, then call a function that stores its message.
+def store_message(function: str, message: str, whose: str, **arguments: Any) -> Any:
+    """Store the picture of the form, if there is one, then the message, and return the `Answer` of the SQL function.
 
     The message exists only once its picture does. When the call is refused, or has stored this message before with
     another copy of the picture, this copy goes again. After anything else it may have been stored: the sweep of orphans

@@ -468,7 +468,7 @@ def test_a_part_of_the_sweep_that_fails_does_not_keep_the_others_from_it(
 def test_receipts_reach_the_side_that_wrote(hub: Hub, vera: Visitor, alice: Agent, database: Database) -> None:
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
-    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
+    alice.call("record_receipt", number=1001, delivered=2, read=1)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
 
@@ -478,7 +478,7 @@ def test_receipts_that_a_joining_page_finds_reach_the_pages_that_are_there(
 ) -> None:
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
-    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
+    alice.call("record_receipt", number=1001, delivered=2, read=1)
     shown(hub, vera, audience="agent", agent_id=alice.id, token_hash=alice.token_hash)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
@@ -497,7 +497,7 @@ def test_what_a_sweep_has_read_too_early_is_not_shown_over_what_is_newer(
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
     (early,) = database.call("conversations", session_ids=[session_id])
-    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=2)
+    alice.call("record_receipt", number=1001, delivered=2, read=2)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     taken(page)
     hub._conversations[session_id].compare(early)

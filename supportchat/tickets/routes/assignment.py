@@ -6,9 +6,9 @@ from flask import g, render_template, request
 from flask.typing import ResponseReturnValue
 
 from ...database import call
+from ...database.rows import Ticket
 from ...web.forms import uuid_of
 from ...web.policies import for_agents
-from ..pages import ticket_for
 from .blueprint import TICKET, after_action, bp
 
 
@@ -17,7 +17,7 @@ from .blueprint import TICKET, after_action, bp
 def colleagues(number: int) -> ResponseReturnValue:
     """Show who could take a ticket over, as it is at this moment."""
     return render_template(
-        "tickets/_colleagues.html", ticket=ticket_for(number), agent=g.agent, colleagues=call("list_agents")
+        "tickets/_colleagues.html", ticket={"number": number}, agent=g.agent, colleagues=call("list_agents")
     )
 
 
@@ -25,14 +25,14 @@ def colleagues(number: int) -> ResponseReturnValue:
 @for_agents
 def assign(number: int) -> ResponseReturnValue:
     """Claim a ticket, or hand it over: `agent` is who gets it, `expected` whom the page showed ('' for nobody)."""
-    call(
+    ticket: Ticket = call(
         "assign_ticket",
         agent_id=g.agent["id"],
         number=number,
         assignee_id=_agent_id("agent") or g.agent["id"],
         expected_id=_agent_id("expected"),
     )
-    return after_action(number)
+    return after_action(ticket)
 
 
 @bp.delete(f"{TICKET}/assignment")
@@ -40,8 +40,7 @@ def assign(number: int) -> ResponseReturnValue:
 @for_agents
 def unassign(number: int) -> ResponseReturnValue:
     """Return a ticket to the queue."""
-    call("unassign_ticket", agent_id=g.agent["id"], number=number)
-    return after_action(number)
+    return after_action(call("unassign_ticket", agent_id=g.agent["id"], number=number))
 
 
 def _agent_id(field: str) -> str | None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from urllib.parse import parse_qs
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from ...database import Conflict, DatabaseError
-from ...database.rows import Line, Ticket
-from ...rendering.fragments import current_fragments, joined, partial
+from ...database import Conflict, DatabaseError, call
+from ...database.rows import Ticket
+from ...rendering.fragments import joined, partial
 from ...web.errors import on_refusal
 from ...web.htmx import from_htmx, shown_address
-from ..pages import ticket_values
+from ..pages import state_values, ticket_values
 
 # A form without scripts can only post, so what is undone by DELETE has a second address.
 TICKET = "/<int(max=999999999):number>"
@@ -32,13 +31,22 @@ def on_conflict(error: Conflict) -> ResponseReturnValue:
         response.headers["HX-Retarget"] = "#notice"
         # Without the ticket, when that cannot be read just now: what was refused stays refused.
         with contextlib.suppress(DatabaseError):
-            response.data = joined(response.get_data(as_text=True), changed(number))
+            response.data = joined(response.get_data(as_text=True), changed(ticket_for(number)))
     return response
 
 
-def after_action(number: int) -> ResponseReturnValue:
+def ticket_for(number: int) -> Ticket:
+    """Return a ticket as the agent who asks may see it.
+
+    :raise NotFound: when there is none of this number.
+    """
+    ticket: Ticket = call("ticket_of_agent", agent_id=g.agent["id"], number=number)
+    return ticket
+
+
+def after_action(ticket: Ticket) -> ResponseReturnValue:
     """Answer what has changed a ticket: with what that has made of it, or by leading back to it."""
-    return changed(number) if from_htmx() else to_desk(number)
+    return changed(ticket) if from_htmx() else to_desk(ticket["number"])
 
 
 def to_desk(number: int) -> ResponseReturnValue:
@@ -46,15 +54,13 @@ def to_desk(number: int) -> ResponseReturnValue:
     return redirect(url_for("agents.desk", ticket=number), 303)
 
 
-def changed(number: int) -> str:
-    """Render what a change of its state makes of a ticket's head, composer and customer."""
-    values = ticket_values(number)
-    ticket = values["ticket"]
+def changed(ticket: Ticket) -> str:
+    """Render what a change of its state makes of a ticket's head, composer and customer; lines come by the socket."""
+    values, number = state_values(ticket), ticket["number"]
     return joined(
         partial(render_template("tickets/_header.html", **values), f"#ticket-header-{number}"),
         partial(render_template("tickets/_composer.html", **values), f"#ticket-composer-{number}", "innerMorph"),
         partial(render_template("tickets/_customer.html", **values), f"#customer-{number}", "outerHTML"),
-        partial(lines(ticket, values["timeline"]), f"#messages-{number}", "upsert key:data-seq"),
     )
 
 
@@ -70,8 +76,3 @@ def in_pane(content: str, number: int | None) -> ResponseReturnValue:
     view = parse_qs(shown_address().query).get("view", [None])[0]
     address = url_for("agents.desk", view=view, ticket=number)
     return content, {"HX-Retarget": "#ticket", "HX-Reswap": "innerHTML", "HX-Push-Url": address}
-
-
-def lines(ticket: Ticket, rows: Sequence[Line]) -> str:
-    """Render lines of a ticket."""
-    return current_fragments().lines(ticket["number"], rows)

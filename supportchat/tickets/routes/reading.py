@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from flask import g
+from flask import g, request
 from flask.typing import ResponseReturnValue
 
 from ...database import call
@@ -12,7 +12,6 @@ from ...images.serving import serve_image
 from ...web import limits
 from ...web.forms import whole_number
 from ...web.policies import for_agents
-from ..pages import ticket_for
 from .blueprint import TICKET, bp
 
 
@@ -21,7 +20,7 @@ from .blueprint import TICKET, bp
 def type_reply(number: int) -> ResponseReturnValue:
     """Let the customer see that somebody is typing."""
     limits.check("typing", g.agent["id"])
-    call("signal_typing", session_id=ticket_for(number)["session_id"], sender="agent", agent_id=g.agent["id"])
+    call("signal_typing", agent_id=g.agent["id"], number=number)
     return "", 204
 
 
@@ -32,11 +31,11 @@ def acknowledge(number: int) -> ResponseReturnValue:
     limits.check("receipts", g.agent["id"])
     call(
         "record_receipt",
-        session_id=ticket_for(number)["session_id"],
-        reader="agent",
         agent_id=g.agent["id"],
+        number=number,
         delivered=whole_number("delivered"),
         read=whole_number("read"),
+        epoch=request.form.get("epoch"),
     )
     return "", 204
 
@@ -45,4 +44,4 @@ def acknowledge(number: int) -> ResponseReturnValue:
 @for_agents
 def image(number: int, image_id: uuid.UUID) -> ResponseReturnValue:
     """Serve a picture of a ticket's conversation."""
-    return serve_image(ticket_for(number)["session_id"], image_id)
+    return serve_image(image_id, number=number)

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 
 from ...web.htmx import from_htmx
 from ...web.policies import for_agents
-from .blueprint import TICKET, bp, changed, to_desk, whole_ticket
+from .blueprint import TICKET, bp, changed, ticket_for, to_desk, whole_ticket
 
 
 @bp.get(TICKET)
@@ -20,4 +20,4 @@ def show(number: int) -> ResponseReturnValue:
 @for_agents
 def changes(number: int) -> ResponseReturnValue:
     """Show what a change of a ticket's state has made of its head, its composer and its customer."""
-    return changed(number)
+    return changed(ticket_for(number))
