@@ -61,7 +61,6 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
         "list_agents": (call("list_agents"), list[shapes.Colleague]),
-        "credentials_of": (call("credentials_of", email="alice@example.com"), shapes.Credentials),
         "begin_login": (call("begin_login", email="alice@example.com", browser="", address=""), shapes.Credentials),
         "who_is_here": (call("who_is_here"), shapes.PeopleHere),
         "post_message": (posted, shapes.Posted),
