@@ -64,8 +64,8 @@ def test_every_script_is_named_in_the_order_in_which_they_run() -> None:
 
 def test_the_doctor_is_shown_as_it_speaks() -> None:
     shown = text("docs/supabase.md")
-    assert f"has all {len(FUNCTIONS)} functions" in shown
-    assert f"all {len(SCRIPTS)} scripts are applied" in shown
+    assert f"all {len(FUNCTIONS)} functions found" in shown
+    assert f"all {len(SCRIPTS)} scripts are up to date" in shown
 
 
 def test_the_tools_for_a_backup_are_where_the_docs_look_for_them(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flask_babel import gettext as _
+
 from ..database.rows import Agent, Person, Ticket, TicketEvent
 from ..rendering.filters import first_name
 
@@ -19,10 +21,12 @@ def said_of(ticket: Ticket, agent: Agent) -> dict[str, str | None]:
 def _closed(states: list[TicketEvent], agent: Agent) -> str:
     last = states[-1] if states else None
     if last is None or last["event"] != "closed":
-        return "This ticket is closed"
+        return _("This ticket is closed.")
     if last["actor"] == "customer":
-        return "The customer ended this chat"
-    return f"{'You' if _is(last['agent'], agent) else _name(last['agent'])} closed this ticket"
+        return _("The customer ended this chat.")
+    if _is(last["agent"], agent):
+        return _("You closed this ticket.")
+    return _("%(agent)s closed this ticket.", agent=_name(last["agent"]))
 
 
 def _lost(states: list[TicketEvent], agent: Agent) -> str | None:
@@ -32,20 +36,24 @@ def _lost(states: list[TicketEvent], agent: Agent) -> str | None:
     last, before = states[-1], states[-2]["event"] if len(states) > 1 else ""
     if last["event"] == "assigned" and "from" not in last["detail"] and before == "returned":
         lost = _lost(states[:-1], agent)
-        return lost and f"{lost} {_name(last['detail'].get('agent'))} has it now."
+        return lost and f"{lost} {_('%(agent)s has it now.', agent=_name(last['detail'].get('agent')))}"
     if not _is(last["detail"].get("from"), agent) or _is(last["agent"], agent):
         return None
     if last["event"] == "returned":
-        return "This ticket went back to the queue while you were offline."
+        return _("This ticket went back to the queue while you were offline.")
     assignee = last["detail"].get("agent")
     if last["detail"].get("reason") == "handed_over":
-        return f"{_name(last['agent'])} handed this ticket to {_name(assignee, 'another agent')}."
-    return f"{_name(assignee)} took over this ticket."
+        return _(
+            "%(agent)s handed this ticket over to %(colleague)s.",
+            agent=_name(last["agent"]),
+            colleague=_name(assignee, _("another agent")),
+        )
+    return _("%(agent)s took over this ticket.", agent=_name(assignee))
 
 
 def _is(person: Person | None, agent: Agent) -> bool:
     return person is not None and person.get("id") == agent["id"]
 
 
-def _name(person: Person | None, otherwise: str = "An agent") -> str:
-    return first_name(person.get("name") if person else None, otherwise)
+def _name(person: Person | None, otherwise: str = "") -> str:
+    return first_name(person.get("name") if person else None, otherwise or _("An agent"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import g, request, url_for
+from flask_babel import gettext as _
 
 from ..database import call
 from ..database.batches import is_cut
@@ -38,9 +39,9 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
 def groups_of(queue: Queue) -> list[tuple[str, str, list[QueueRow]]]:
     """Return the rows of a queue as the page shows them: groups of name, heading and rows, without empty ones."""
     groups = [
-        ("reply", "Needs a reply", [row for row in queue["rows"] if row["awaiting_since"]]),
-        ("customer", "Waiting for the customer", [row for row in queue["rows"] if not row["awaiting_since"]]),
-        ("closed", "Recently closed", queue["closed"]),
+        ("reply", _("Needs a reply"), [row for row in queue["rows"] if row["awaiting_since"]]),
+        ("customer", _("Waiting for the customer"), [row for row in queue["rows"] if not row["awaiting_since"]]),
+        ("closed", _("Recently closed"), queue["closed"]),
     ]
     return [group for group in groups if group[2]]
 
@@ -93,9 +94,9 @@ def earlier_lines(number: int, before: int) -> tuple[list[Message], list[Line]]:
     shown: TicketLines = call("show_ticket", agent_id=g.agent["id"], number=number, before=before, limit=PAGE)
     rows, notes = shown["messages"], shown["notes"]
     batch = notes
-    for _ in range(EARLIER_BATCHES - 1):
-        if not is_cut(batch):
-            break
+    batches = 1
+    while is_cut(batch) and batches < EARLIER_BATCHES:
+        batches += 1
         batch = call(
             "notes_after",
             session_id=shown["ticket"]["session_id"],
