@@ -9,8 +9,8 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
+        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -174,22 +174,8 @@ begin
 end $look$;
 -- The check ends here.
 
-select _supportchat.ensure_foreign_key('agent_credentials', 'agent_id', 'agents', 'id', 'cascade');
-select _supportchat.ensure_foreign_key('agent_sessions', 'agent_id', 'agents', 'id', 'cascade');
-select _supportchat.ensure_foreign_key('agent_browsers', 'agent_id', 'agents', 'id', 'cascade');
-select _supportchat.ensure_foreign_key('user_sessions', 'visitor_id', 'visitors', 'visitor_id', 'set null');
-select _supportchat.ensure_foreign_key('chat_images', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select _supportchat.ensure_foreign_key('chat_messages', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select _supportchat.ensure_foreign_key('chat_messages', 'sender_agent_id', 'agents', 'id', 'set null');
-select _supportchat.ensure_foreign_key('chat_messages', 'image_id', 'chat_images', 'id');
-select _supportchat.ensure_foreign_key('tickets', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select _supportchat.ensure_foreign_key('tickets', 'assigned_agent_id', 'agents', 'id');
-select _supportchat.ensure_foreign_key('ticket_events', 'ticket_id', 'tickets', 'id', 'cascade');
-select _supportchat.ensure_foreign_key('ticket_events', 'agent_id', 'agents', 'id', 'set null');
-select _supportchat.ensure_foreign_key('ticket_notes', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select _supportchat.ensure_foreign_key('ticket_notes', 'agent_id', 'agents', 'id');
-select _supportchat.ensure_foreign_key('ticket_reads', 'agent_id', 'agents', 'id', 'cascade');
-select _supportchat.ensure_foreign_key('ticket_reads', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key(table_name, column_name)
+from _supportchat.declared_columns() where refers_to is not null order by place;
 
 -- The rows that refer to nothing, of one table or of all: table, column, refers_to, count, and the ids of some of them.
 -- Only a key that not every row keeps to is looked at, so this costs nothing where there are none.
@@ -237,7 +223,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('fix_foreign_keys.sql', '9864e56c9f36');
+select _supportchat.record_script('fix_foreign_keys.sql', '255c49c6b965');
 
 notify pgrst, 'reload schema';
 

@@ -8,8 +8,8 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
+        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -176,8 +176,7 @@ end $look$;
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
 
-select _supportchat.ensure_column('user_sessions', 'channel', 'text', '''web-chat''');
-select _supportchat.ensure_column('user_sessions', 'is_anonymous', 'boolean');
+select _supportchat.ensure_columns('user_sessions');
 
 select _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
 update public.user_sessions set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
@@ -191,16 +190,14 @@ update public.tickets set channel = left(channel, 32), legacy = _supportchat.not
 where char_length(channel) > 32;
 select _supportchat.pause_triggers(name, false) from unnest(array['user_sessions', 'tickets']) as name;
 
-alter table public.user_sessions alter column is_anonymous set default true;
-select _supportchat.require_columns('user_sessions', array['channel', 'is_anonymous']);
-select _supportchat.require_columns('tickets', array['channel']);
+select _supportchat.require_columns('user_sessions'), _supportchat.require_columns('tickets');
 
 select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_channel_check', 'check (char_length(channel) between 1 and 32)'
 );
 select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select _supportchat.record_script('fix_user_sessions_columns.sql', '31909383035e');
+select _supportchat.record_script('fix_user_sessions_columns.sql', 'b1690b7f681e');
 
 notify pgrst, 'reload schema';
 

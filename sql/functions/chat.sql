@@ -8,8 +8,8 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
+        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,

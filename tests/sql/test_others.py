@@ -324,7 +324,7 @@ def test_a_desk_on_supabase_sees_it_by_the_connection_string_if_it_has_one(platf
 
 def test_a_script_that_an_older_version_left_half_way_is_finished_when_that_is_said(plain: MakeDatabase) -> None:
     whole = statements("supabase_schema.sql")
-    half = look(own_names()) + whole[: whole.index("-- What must stay secret about an agent.")]
+    half = look(own_names()) + whole[: whole.index("-- rules.sql")]
     with made(plain, half) as conninfo:
         with pytest.raises(psycopg.Error, match="needs: "):
             migrate(conninfo)
