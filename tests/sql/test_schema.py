@@ -12,6 +12,7 @@ import pytest
 
 from supportchat.config import ROOT, Config, ConfigError
 from supportchat.database import migrations
+from supportchat.database.bundle import PASTE, SUPERSEDED
 from supportchat.database.migrations import (
     REMOVAL,
     SCRIPTS,
@@ -29,7 +30,7 @@ from tests.cast import Cast
 
 def test_every_script_of_the_folder_is_applied() -> None:
     found = {str(path.relative_to(ROOT / "sql")) for path in (ROOT / "sql").rglob("*.sql")}
-    assert found == {*SCRIPTS, REMOVAL}
+    assert found == {*SCRIPTS, PASTE, REMOVAL}
 
 
 def test_every_script_bears_the_stamp_of_its_text() -> None:
@@ -89,13 +90,33 @@ def test_a_script_that_fails_is_named_with_its_reason(
 
 
 def test_stamping_writes_into_the_scripts_that_changed_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(ROOT / "sql", tmp_path / "sql")
-    monkeypatch.setattr(migrations, "ROOT", tmp_path)
+    script, migration = change_a_script(tmp_path, monkeypatch)
+    assert migrations.stamp() == ["sql/functions/chat.sql", "sql/supabase.sql", f"supabase/migrations/{migration.name}"]
+    assert "-- more\n" in script.read_text()
     assert migrations.stamp() == []
-    script = tmp_path / "sql" / "functions" / "chat.sql"
-    script.write_text(script.read_text() + "-- more\n")
-    assert migrations.stamp() == ["functions/chat.sql"]
+    assert "-- more\n" in migration.read_text()
+
+
+def test_a_migration_of_a_release_is_followed_by_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, migration = change_a_script(tmp_path, monkeypatch)
+    (tmp_path / "CHANGELOG.md").write_text(f"- Add the migration `{migration.name}`.")
+    newest = tmp_path / migrations.stamp()[-1]
+    assert newest.name > migration.name
+    assert "-- more\n" in newest.read_text()
+    assert migration.read_text() == SUPERSEDED
     assert migrations.stamp() == []
+
+
+def change_a_script(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Change a script in a copy of what is stamped; return its path, and that of the newest migration."""
+    for name in ("sql", "supabase"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "CHANGELOG.md", folder)
+    monkeypatch.setattr(migrations, "ROOT", folder)
+    assert migrations.stamp() == []
+    script = folder / "sql" / "functions" / "chat.sql"
+    script.write_text(script.read_text().replace("notify pgrst", "-- more\nnotify pgrst"))
+    return script, max((folder / "supabase" / "migrations").iterdir())
 
 
 def test_nothing_is_changed_or_deleted_everywhere_at_once() -> None:
@@ -113,7 +134,7 @@ def test_nothing_is_changed_or_deleted_everywhere_at_once() -> None:
 
 
 def test_no_script_needs_psql_and_each_is_one_transaction() -> None:
-    for name in (*SCRIPTS, REMOVAL):
+    for name in (*SCRIPTS, PASTE, REMOVAL):
         assert not re.search(r"^\\", script_text(name), re.MULTILINE)
         assert re.findall(r"^\s*(commit|rollback|begin);", script_text(name), re.MULTILINE) == ["begin", "commit"]
         before, _, after = re.split(r"^(?:begin|commit);\n", script_text(name), flags=re.MULTILINE)
