@@ -10,11 +10,11 @@ from typing import Any
 
 import gevent
 
-_host = environ.get("HOST") or "127.0.0.1"
+from supportchat.server.hosts import host_and_port
 
-bind = f"{f'[{_host}]' if ':' in _host else _host}:{environ.get('PORT') or 3000}"
+bind = host_and_port(environ.get("HOST") or "127.0.0.1", environ.get("PORT") or 3000)
 workers = int(environ.get("WORKERS") or 1)
-worker_class = "transport.worker.DeskWorker"
+worker_class = "supportchat.server.worker.DeskWorker"
 worker_connections = 10_000
 keepalive = 5
 timeout = 30

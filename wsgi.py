@@ -1,5 +1,5 @@
 """The app of a server process, for gunicorn and for `flask --app wsgi`."""
 
-from supportchat import create_app
+from supportchat.app import create_app
 
 app = create_app()

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 import click
 from flask import Flask, current_app
 
-from .auth import hash_password, random_password
+from .agents.passwords import hash_password, random_password
 from .config import current_config
 from .database import Conflict, DatabaseError, NotFound, call
 from .demo import create_demo_chats
-from .embedded import EmbeddedPostgres
-from .forms import PASSWORD_CHARACTERS, clean_email
-from .sentences import sentence
+from .server.embedded import EmbeddedPostgres
 from .status.checks import Checks
-from .text import clean_line
+from .web.forms import PASSWORD_CHARACTERS, clean_email
+from .web.sentences import sentence
+from .web.text import clean_line
 
 SHORTEST_PASSWORD = 12
 PASSWORD_HELP = f"At least {SHORTEST_PASSWORD} characters; without it a random one is made and shown."

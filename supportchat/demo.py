@@ -6,8 +6,9 @@ import secrets
 import uuid
 from typing import Any
 
-from .auth import hash_password, random_password, token_hash
+from .agents.passwords import hash_password, random_password
 from .database import Database
+from .web.cookies import token_hash
 
 AGENTS = (
     ("Alice Kern", "alice@example.com", "agent"),

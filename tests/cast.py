@@ -26,12 +26,12 @@ def create_cast(database: Database) -> None:
 
 
 def email_of(name: str) -> str:
-    """Give the address that one of the agents logs in with."""
+    """Return the address that one of the agents logs in with."""
     return f"{name}@example.com"
 
 
 def new_id() -> str:
-    """Give a client_message_id."""
+    """Return a client_message_id."""
     return str(uuid.uuid4())
 
 
@@ -110,9 +110,9 @@ class Cast:
         self._database = database
 
     def visitor(self) -> Visitor:
-        """Give a browser that has not written yet."""
+        """Return a browser that has not written yet."""
         return Visitor(self._database)
 
     def agent(self, name: str) -> Agent:
-        """Give one of the agents."""
+        """Return one of the agents."""
         return Agent(self._database, name)

@@ -20,12 +20,12 @@ from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from supportchat import create_app
+from supportchat.app import create_app
+from supportchat.backends import open_mode
 from supportchat.config import Config
 from supportchat.database import Database
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
-from supportchat.modes import open_mode
 
 from .cast import Agent, Cast, create_cast
 from .postgres import COPY, running_postgres, superuser_of

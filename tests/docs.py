@@ -17,7 +17,7 @@ FUNCTION = re.compile(
 
 
 def reference() -> str:
-    """Give an entry for each function: its arguments (those in brackets may be left out), its result, its comment."""
+    """Return an entry for each function: its arguments (those in brackets may be left out), its result, its comment."""
     parts = []
     for script in SCRIPTS:
         if script.startswith("functions/"):

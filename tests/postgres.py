@@ -11,8 +11,8 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from supportchat import embedded
-from supportchat.embedded import EmbeddedPostgres
+from supportchat.server import embedded
+from supportchat.server.embedded import EmbeddedPostgres
 
 # How a database is copied: file by file takes a tenth of the time that the way through the log takes.
 COPY = "strategy file_copy"
@@ -36,7 +36,7 @@ if "POSTGRES_BIN" in os.environ:
 
 @contextlib.contextmanager
 def running_postgres() -> Iterator[EmbeddedPostgres]:
-    """Give a fresh cluster that runs."""
+    """Return a fresh cluster that runs."""
     is_roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
     with open_folder(MEMORY if is_roomy else None) as folder:
         postgres = EmbeddedPostgres(folder, *FAST)
@@ -49,7 +49,7 @@ def running_postgres() -> Iterator[EmbeddedPostgres]:
 
 @contextlib.contextmanager
 def open_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Give a folder that the user whom Postgres runs as for root can reach.
+    """Return a folder that the user whom Postgres runs as for root can reach.
 
     Not under pytest's own: a second pytest, as it starts, locks that user out of everything in there.
 
@@ -61,5 +61,5 @@ def open_folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 def superuser_of(postgres: EmbeddedPostgres) -> str:
-    """Give the conninfo of a fresh cluster's superuser, without a database."""
+    """Return the conninfo of a fresh cluster's superuser, without a database."""
     return make_conninfo(host=conninfo_to_dict(postgres.conninfo)["host"], user="postgres")

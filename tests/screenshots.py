@@ -12,13 +12,14 @@ import psycopg
 from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, sync_playwright
 
-from supportchat.auth import hash_password, token_hash
+from supportchat.agents.passwords import hash_password
 from supportchat.config import ROOT, Config
 from supportchat.database import Database
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.demo import AGENTS, create_demo_chats
-from supportchat.embedded import EmbeddedPostgres
+from supportchat.server.embedded import EmbeddedPostgres
+from supportchat.web.cookies import token_hash
 from tests.browser.conftest import ARGUMENTS, Agent, Customer, chromium
 from tests.cast import PASSWORD
 from tests.server import Server
@@ -165,7 +166,7 @@ def go_through(
 
 
 def agent_id(database: Database, name: str) -> str:
-    """Give the id of one of the demo agents."""
+    """Return the id of one of the demo agents."""
     found: str = database.call("credentials_of", email=f"{name}@example.com")["agent_id"]
     return found
 

@@ -20,7 +20,7 @@ START_SECONDS = 30
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on just now."""
+    """Return a port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

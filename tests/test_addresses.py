@@ -13,10 +13,11 @@ from flask import Flask
 from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
-from supportchat import create_app, refusals
+from supportchat.app import create_app
 from supportchat.config import ROOT, Config
-from supportchat.refusals import LINES, Quota, shown
 from supportchat.status.proxy import check_proxy
+from supportchat.web import refusals
+from supportchat.web.refusals import LINES, Quota, shown
 from tests.cast import PASSWORD
 from tests.routes import calls, sockets
 from tests.web import ORIGIN, Browser, Web, token_in
@@ -360,7 +361,7 @@ def test_a_stranger_does_not_fill_the_log(web: Web, caplog: Any, monkeypatch: py
         client.get("/chat", headers={"Host": "evil.example"})
     client.post("/chat", headers={"Origin": "https://evil.example"})
     assert [message.split(":")[0] for message in caplog.messages] == ["refused host"] * LINES + ["refused origin"]
-    monkeypatch.setattr("supportchat.refusals.time.monotonic", lambda: float("inf"))
+    monkeypatch.setattr("supportchat.web.refusals.time.monotonic", lambda: float("inf"))
     client.get("/chat", headers={"Host": "evil.example"})
     assert caplog.messages[-2:][0] == "refused host: 7 more in the last minute were not logged"
 

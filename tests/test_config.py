@@ -15,7 +15,7 @@ from click import ClickException
 
 from supportchat import config as settings
 from supportchat.config import ROOT, Config, ConfigError, kept_secret_key
-from supportchat.serve import check_port
+from supportchat.server.run import check_port
 from tests.server import free_port
 
 URL = "https://abc.supabase.co"

@@ -12,7 +12,7 @@ from flask import Flask
 from supportchat.config import ROOT, Config
 from supportchat.database import FUNCTIONS
 from supportchat.database.migrations import SCRIPTS
-from supportchat.embedded import MAJOR, _binary
+from supportchat.server.embedded import MAJOR, _binary
 from tests.docs import MARK, PAGE, reference
 
 

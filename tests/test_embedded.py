@@ -11,9 +11,9 @@ import psutil
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from supportchat import embedded
 from supportchat.config import ConfigError
-from supportchat.embedded import EmbeddedPostgres, private_file
+from supportchat.server import embedded
+from supportchat.server.embedded import EmbeddedPostgres, private_file
 from tests.postgres import open_folder
 
 ODD = 'it\'s a \\ "desk" = 100 %'

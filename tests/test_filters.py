@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from supportchat.filters import (
+from supportchat.rendering.filters import (
     callable_number,
     capacity,
     customer_name,

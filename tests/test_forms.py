@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from werkzeug.test import EnvironBuilder
 
-from supportchat.bodies import DeskRequest
 from supportchat.config import ROOT
+from supportchat.web.bodies import DeskRequest
 
 # Browsers go on using the old names for all of India, Ukraine and so on; Debian 13 has them in a package of its own.
 ZONES = [
@@ -28,7 +28,7 @@ ZONES = [
 
 @pytest.mark.parametrize("system", ["", "empty"])
 def test_the_zones_that_browsers_send_are_known_whatever_the_system_knows(tmp_path: Path, system: str) -> None:
-    script = f"from supportchat.forms import known_time_zone; print(*map(known_time_zone, {[*ZONES, 'Mars/Base']}))"
+    script = f"from supportchat.web.forms import known_time_zone; print(*map(known_time_zone, {[*ZONES, 'Mars/Base']}))"
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,

@@ -12,15 +12,15 @@ import psycopg
 import pytest
 from PIL import Image
 
-from supportchat import auth
+from supportchat.agents import passwords
+from supportchat.agents.pool import Full, SmallPool
 from supportchat.config import Config, ConfigError
 from supportchat.database import Database, TooFast
-from supportchat.limits import Buckets, Limit
-from supportchat.pool import Full, SmallPool
-from supportchat.sentences import in_words
+from supportchat.server.connections import network_of
+from supportchat.web.limits import Buckets, Limit
+from supportchat.web.sentences import in_words
 from tests.cast import PASSWORD, Cast, new_id
 from tests.web import Browser, Web
-from transport.room import network_of
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_who_guesses_passwords_is_told_to_wait_before_another_is_looked_at(
     browser = web.visitor()
     browser.get("/agent/login")
     assert [wrong(browser).status_code for _ in range(2)] == [422, 422]
-    monkeypatch.setattr(auth._hashes, "run", lambda *a: pytest.fail("a password was looked at"))
+    monkeypatch.setattr(passwords._hashes, "run", lambda *a: pytest.fail("a password was looked at"))
     for password in ("a guess", PASSWORD):
         answer = browser.post("/agent/login", email="ALICE@example.com", password=password)
         assert (answer.status_code, int(answer.headers["Retry-After"]) > 40_000) == (429, True)
@@ -215,7 +215,7 @@ def test_an_agent_gets_in_from_a_browser_that_knows_them_while_others_guess(web:
 
 @pytest.mark.mode("postgres")
 def test_who_comes_while_all_hashing_is_busy_is_told_to_come_back(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "_hashes", SmallPool(threads=1, most_waiting=-1))
+    monkeypatch.setattr(passwords, "_hashes", SmallPool(threads=1, most_waiting=-1))
     browser = web.visitor()
     browser.get("/agent/login")
     answer = browser.post("/agent/login", email="alice@example.com", password=PASSWORD)

@@ -8,15 +8,15 @@ from html import unescape
 
 import pytest
 
-from supportchat import links
-from supportchat.links import Cache, linkified, render
+from supportchat.rendering import links
+from supportchat.rendering.links import Cache, linkified, render
 
 LINK = re.compile(r'<a href="([^"]*)" rel="noopener noreferrer nofollow" target="_blank">([^<]*)</a>')
 SITE = "https://example.com"
 
 
 def found(text: str) -> list[tuple[str, str]]:
-    """Give address and text of each link, as a browser would read them."""
+    """Return address and text of each link, as a browser would read them."""
     return [(unescape(address), unescape(shown)) for address, shown in LINK.findall(str(render(text)))]
 
 

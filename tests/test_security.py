@@ -16,10 +16,10 @@ from flask import Flask
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
-from supportchat import create_app
+from supportchat.app import create_app
 from supportchat.config import ROOT, Config
 from supportchat.database.postgres import PostgresDatabase
-from supportchat.security import own_origin
+from supportchat.web.security import own_origin
 from tests.cast import Agent, new_id
 from tests.routes import calls, policy_of, rules
 from tests.web import ORIGIN, Browser, Web, token_in
@@ -232,7 +232,7 @@ def test_a_part_without_a_name_is_answered_in_words(web: Web, part: str) -> None
 @pytest.mark.mode("postgres")
 def test_a_refused_request_is_not_parsed(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = web.customer()
-    monkeypatch.setattr("supportchat.bodies.FormParser.parse", lambda *a: 1 / 0)
+    monkeypatch.setattr("supportchat.web.bodies.FormParser.parse", lambda *a: 1 / 0)
     foreign = {"Origin": "http://elsewhere.example", "X-CSRFToken": browser._token}
     strange = {"Origin": ORIGIN, "X-CSRFToken": browser._token, "Host": "elsewhere.example"}
     for headers, status in ((foreign, 403), (strange, 400)):

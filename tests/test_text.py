@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from supportchat.filters import lines
-from supportchat.forms import LoginForm, StartForm, clean_email
-from supportchat.text import clean_line, clean_text
+from supportchat.rendering.filters import lines
+from supportchat.web.forms import LoginForm, StartForm, clean_email
+from supportchat.web.text import clean_line, clean_text
 from tests.web import Web
 
 

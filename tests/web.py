@@ -15,7 +15,7 @@ ORIGIN = "http://localhost"
 
 
 def token_in(page: str) -> str:
-    """Give the token of the forms in a page, nothing when it has none."""
+    """Return the token of the forms in a page, nothing when it has none."""
     found = re.search(r'name="csrf_token" value="([^"]+)"', page)
     return found[1] if found else ""
 
@@ -62,13 +62,13 @@ class Web:
         self._app = app
 
     def visitor(self) -> Browser:
-        """Give a browser that looks at the chat."""
+        """Return a browser that looks at the chat."""
         browser = Browser(self._app)
         browser.get("/chat")
         return browser
 
     def customer(self, message: str = "Hello", **fields: Any) -> Browser:
-        """Give a browser whose chat has begun."""
+        """Return a browser whose chat has begun."""
         browser = self.visitor()
         answer = browser.post("/chat", message=message, **fields)
         assert answer.status_code == 303, answer.get_data(as_text=True)
@@ -76,7 +76,7 @@ class Web:
         return browser
 
     def agent(self, name: str) -> Browser:
-        """Give a browser in which an agent is logged in."""
+        """Return a browser in which an agent is logged in."""
         browser = Browser(self._app)
         browser.get("/agent/login")
         answer = browser.post("/agent/login", email=email_of(name), password=PASSWORD)

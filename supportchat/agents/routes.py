@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, abort, current_app, g, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, abort, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 from simple_websocket import Server
 
-from .. import auth, security
-from ..auth import for_agents, open_to_all
 from ..database import DatabaseError, NotFound, call
-from ..forms import LoginForm, whole_number
 from ..realtime.connection import OVERLOAD, SIGNED_OUT, Connection, Shown
-from ..realtime.hub import Hub
+from ..realtime.hub import current_hub
 from ..realtime.sockets import prepare_handshake, run_socket
-from ..refusals import log_login
-from ..sentences import sentence
 from ..tickets.pages import queue_values, ticket_values
+from ..web import security
+from ..web.forms import LoginForm, whole_number
+from ..web.htmx import from_htmx
+from ..web.policies import for_agents, open_to_all
+from ..web.redirects import safe_next
+from ..web.refusals import log_login
+from ..web.sentences import sentence
+from . import logins
 
 bp = Blueprint("agents", __name__)
 sock = Sock()
@@ -28,7 +31,7 @@ sock = Sock()
 @open_to_all
 def login() -> ResponseReturnValue:
     """Show the login form."""
-    if auth.current_agent():
+    if logins.current_agent():
         return redirect(url_for("agents.desk"), 303)
     return render_template("agents/login.html", form=LoginForm())
 
@@ -40,13 +43,13 @@ def log_in() -> ResponseReturnValue:
     form = LoginForm(request.form)
     if not form.validate():
         return render_template("agents/login.html", form=form), 422
-    token = auth.log_in(form.email.data or "", form.password.data or "")
+    token = logins.log_in(form.email.data or "", form.password.data or "")
     log_login(form.email.data or "", is_right=token is not None)
     if token is None:
         return render_template("agents/login.html", form=form, error=sentence("login_failed")), 422
     session.clear()  # a token of the time before the login proves nothing any more
-    response = make_response(redirect(auth.safe_next(request.args.get("next", "")), 303))
-    auth.set_agent_cookie(response, token)
+    response = make_response(redirect(safe_next(request.args.get("next", "")), 303))
+    logins.set_agent_cookie(response, token)
     return response
 
 
@@ -54,11 +57,11 @@ def log_in() -> ResponseReturnValue:
 @for_agents
 def log_out() -> ResponseReturnValue:
     """End the login session, with its sockets in every process."""
-    call("close_agent_session", token_hash=auth.agent_token_hash())
+    call("close_agent_session", token_hash=logins.agent_token_hash())
     session.clear()
     response = make_response(redirect(url_for("agents.login"), 303))
     response.headers["Clear-Site-Data"] = '"storage"'  # no page or picture is shown from the cache unasked
-    auth.delete_agent_cookie(response)
+    logins.delete_agent_cookie(response)
     return response
 
 
@@ -78,8 +81,8 @@ def desk() -> ResponseReturnValue:
 def switch_availability() -> ResponseReturnValue:
     """Say whether new tickets may come."""
     agent = call("set_availability", agent_id=g.agent["id"], availability=request.form.get("availability", "")[:32])
-    if not request.headers.get("HX-Request"):
-        return redirect(auth.safe_next(request.form.get("next", "")), 303)
+    if not from_htmx():
+        return redirect(safe_next(request.form.get("next", "")), 303)
     return render_template("agents/_availability.html", agent=agent)
 
 
@@ -90,7 +93,7 @@ def switch_availability() -> ResponseReturnValue:
 def admit_socket() -> None:
     """Check who opens a socket before the handshake: flask-sock asks nobody afterwards."""
     if security.is_websocket():
-        if auth.current_agent() is None:
+        if logins.current_agent() is None:
             abort(401)
         prepare_handshake(request)
 
@@ -98,13 +101,13 @@ def admit_socket() -> None:
 @for_agents
 def socket(websocket: Server) -> ResponseReturnValue:
     """Push what happens at the desk, and in the ticket that the page shows."""
-    hub: Hub = current_app.extensions["hub"]
+    hub = current_hub()
     agent = g.agent
     agent_id = agent["id"]
     page = Connection(
         websocket.input_buffer.wake,
         agent_id=agent_id,
-        token_hash=auth.agent_token_hash(),
+        token_hash=logins.agent_token_hash(),
         address=request.remote_addr or "",
     )
     if not hub.add(page):
@@ -114,7 +117,7 @@ def socket(websocket: Server) -> ResponseReturnValue:
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
             shown = Shown.said_in(message)
-            if not auth.is_page_of(agent, shown.agent):
+            if not logins.is_page_of(agent, shown.agent):
                 page.close(SIGNED_OUT)
                 return
             try:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 from simple_websocket import Server
 from werkzeug.datastructures import MultiDict
 
-from .. import auth, limits, posting, security
-from ..auth import for_visitors
-from ..batches import is_cut
 from ..config import current_config
 from ..database import Conflict, DatabaseError, NotFound, call
-from ..errors import REFUSALS, described
-from ..forms import (
+from ..database.batches import is_cut
+from ..images.serving import serve_image
+from ..realtime.connection import OVERLOAD, Connection, Shown
+from ..realtime.hub import current_hub
+from ..realtime.sockets import prepare_handshake, run_socket
+from ..rendering.fragments import current_fragments, joined, partial
+from ..web import limits, posting, security
+from ..web.errors import REFUSALS, described
+from ..web.forms import (
     StartForm,
     known_time_zone,
     message_text,
@@ -26,12 +30,10 @@ from ..forms import (
     typed_text,
     whole_number,
 )
-from ..fragments import Fragments, joined, partial
-from ..images.serving import serve_image
-from ..realtime.connection import OVERLOAD, Connection, Shown
-from ..realtime.hub import Hub
-from ..realtime.sockets import prepare_handshake, run_socket
-from ..sentences import sentence
+from ..web.htmx import from_htmx
+from ..web.policies import for_visitors
+from ..web.sentences import sentence
+from . import visitors
 
 bp = Blueprint("chat", __name__)
 sock = Sock()
@@ -51,10 +53,10 @@ def index() -> ResponseReturnValue:
 @for_visitors
 def show() -> ResponseReturnValue:
     """Show the conversation of this browser, or the form that starts one."""
-    chat = call("conversation_of_visitor", visitor=auth.ensure_visitor())
+    chat = call("conversation_of_visitor", visitor=visitors.ensure_visitor())
     if chat is None or (chat["status"] == "closed" and "new" in request.args):
         return _start_page(StartForm(MultiDict({"client_message_id": new_message_id()})))
-    auth.keep_visitor()
+    visitors.keep_visitor()
     return _chat_page(chat)
 
 
@@ -63,11 +65,11 @@ def show() -> ResponseReturnValue:
 def start() -> ResponseReturnValue:
     """Start a chat with its first message, or go on with the one that runs."""
     form = StartForm(request.form)
-    visitor, config = auth.ensure_visitor(), current_config()
+    visitor, config = visitors.ensure_visitor(), current_config()
     if not form.validate():
         return _start_page(form, status=422)
     try:
-        limits.check("messages", auth.visitor())
+        limits.check("messages", visitors.visitor())
         answer = posting.post(
             "start_chat",
             message_text(),
@@ -82,8 +84,8 @@ def start() -> ResponseReturnValue:
     except REFUSALS as error:
         status, code, detail = described(error)
         return _start_page(form, error=code, detail=detail, status=status)
-    _hub().offer(answer)
-    if request.headers.get("HX-Request"):
+    current_hub().offer(answer)
+    if from_htmx():
         response = make_response("", 200)
         response.headers["HX-Redirect"] = url_for("chat.show")
         return response
@@ -96,21 +98,21 @@ def post_message() -> ResponseReturnValue:
     """Send a message into the conversation of this browser."""
     chat = conversation_of_browser()
     try:
-        limits.check("messages", auth.visitor())
+        limits.check("messages", visitors.visitor())
         answer = posting.post(
             "post_message",
             message_text(),
-            auth.visitor(),
-            visitor=auth.visitor(),
+            visitors.visitor(),
+            visitor=visitors.visitor(),
             session_id=shown_session() or chat["session_id"],
         )
     except REFUSALS as error:
-        if request.headers.get("HX-Request"):
+        if from_htmx():
             raise
         status, code, detail = described(error)
         return _chat_page(chat, error=sentence(code, detail), status=status)
-    _hub().offer(answer)
-    if not request.headers.get("HX-Request"):
+    current_hub().offer(answer)
+    if not from_htmx():
         return redirect(url_for("chat.show", _anchor="end"), 303)
     if answer["session_id"] != chat["session_id"]:  # this page shows a conversation that another tab has left behind
         return "", {"HX-Redirect": url_for("chat.show")}
@@ -121,9 +123,9 @@ def post_message() -> ResponseReturnValue:
 @bp.get("/chat/messages")
 @for_visitors
 def messages() -> ResponseReturnValue:
-    """Give the lines after a seq, with what else may have changed; or those before one, with the link to more."""
+    """Return the lines after a seq, with what else may have changed; or those before one, with the link to more."""
     chat = conversation_of_browser()
-    _hub().saw_poll("session", chat["session_id"])
+    current_hub().saw_poll("session", chat["session_id"])
     if before := whole_number("before"):
         rows = call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE)
         earlier = render_template("shared/_earlier.html", rows=rows, **_earlier_links())
@@ -136,7 +138,7 @@ def messages() -> ResponseReturnValue:
 @for_visitors
 def type_message() -> ResponseReturnValue:
     """Let the agent see that the customer is typing."""
-    limits.check("typing", auth.visitor())
+    limits.check("typing", visitors.visitor())
     call("signal_typing", session_id=conversation_of_browser()["session_id"], sender="user")
     return "", 204
 
@@ -145,7 +147,7 @@ def type_message() -> ResponseReturnValue:
 @for_visitors
 def acknowledge() -> ResponseReturnValue:
     """Remember how far this browser has received and read."""
-    limits.check("receipts", auth.visitor())
+    limits.check("receipts", visitors.visitor())
     chat = conversation_of_browser()
     if request.form.get("epoch", chat["epoch"]) != chat["epoch"]:
         return "", 204  # of a conversation that another tab has left behind
@@ -166,8 +168,8 @@ def close() -> ResponseReturnValue:
     shown = conversation_of_browser()
     if shown_session() not in (None, shown["session_id"]):
         raise Conflict("conversation_moved_on")  # another tab has begun another one, and that is not to be ended
-    chat = call("close_chat", visitor=auth.visitor())
-    if not request.headers.get("HX-Request"):
+    chat = call("close_chat", visitor=visitors.visitor())
+    if not from_htmx():
         return redirect(url_for("chat.show", _anchor="end"), 303)
     return _news(chat, call("messages_after", session_id=chat["session_id"], after=shown["last_seq"]))
 
@@ -177,7 +179,7 @@ def close() -> ResponseReturnValue:
 def forget() -> ResponseReturnValue:
     """Take its key from this browser: the next visit begins anew, and the chat cannot be read here any more."""
     response = make_response(redirect(url_for("chat.show"), 303))
-    auth.delete_visitor_cookie(response)
+    visitors.delete_visitor_cookie(response)
     return response
 
 
@@ -191,16 +193,16 @@ def people() -> ResponseReturnValue:
 @bp.get("/chat/images/<uuid:image_id>")
 @for_visitors
 def image(image_id: Any) -> ResponseReturnValue:
-    """Give a picture of this browser's conversation."""
+    """Serve a picture of this browser's conversation."""
     return serve_image(conversation_of_browser()["session_id"], image_id)
 
 
 def conversation_of_browser() -> Chat:
-    """Give the conversation of the calling browser.
+    """Return the conversation of the calling browser.
 
     :raise NotFound: when it has none.
     """
-    visitor = auth.visitor()
+    visitor = visitors.visitor()
     chat: Chat | None = call("conversation_of_visitor", visitor=visitor) if visitor else None
     if chat is None:
         raise NotFound("conversation_not_found")
@@ -222,8 +224,8 @@ def admit_socket() -> None:
 def socket(websocket: Server) -> None:
     """Push what happens in the conversation of this browser."""
     session_id = conversation_of_browser()["session_id"]
-    hub = _hub()
-    page = Connection(websocket.input_buffer.wake, token_hash=auth.visitor(), address=request.remote_addr or "")
+    hub = current_hub()
+    page = Connection(websocket.input_buffer.wake, token_hash=visitors.visitor(), address=request.remote_addr or "")
     if not hub.add(page):
         page.close(OVERLOAD)
 
@@ -252,7 +254,7 @@ def _start_page(form: StartForm, *, error: str = "", detail: str = "", status: i
         "error": error and sentence(error, detail),
         "is_message_wrong": error.startswith("message_"),
     }
-    if request.headers.get("HX-Request"):
+    if from_htmx():
         html = render_template("chat/_start_form.html", **values)
         return html, status, {"HX-Retarget": "#start", "HX-Reswap": "outerMorph"}
     return render_template("chat/start.html", here=call("who_is_here"), **values), status
@@ -278,21 +280,11 @@ def _earlier_links() -> dict[str, str]:
 
 
 def _news(chat: Chat, rows: list[dict[str, Any]]) -> ResponseReturnValue:
-    """Give lines, and what else the socket would have told."""
-    fragments = _fragments()
+    """Return lines, and what else the socket would have told."""
+    fragments = current_fragments()
     html = joined(_lines(chat, rows), partial(fragments.presence(chat), "#presence", "innerMorph"))
     return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"), is_cut(rows))}
 
 
 def _lines(chat: Chat, rows: list[dict[str, Any]]) -> str:
-    return _fragments().messages("customer", chat["number"], rows)
-
-
-def _hub() -> Hub:
-    hub: Hub = current_app.extensions["hub"]
-    return hub
-
-
-def _fragments() -> Fragments:
-    fragments: Fragments = current_app.extensions["fragments"]
-    return fragments
+    return current_fragments().messages("customer", chat["number"], rows)

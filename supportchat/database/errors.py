@@ -51,7 +51,7 @@ _RAISED = {"PT404": NotFound, "PT409": Conflict, "PT422": Invalid, "PT429": TooF
 
 
 def error_for(sqlstate: str, message: str, detail: str = "") -> DatabaseError | None:
-    """Give the error that a SQLSTATE stands for; None when it stands for a fault in our own code."""
+    """Return the error that a SQLSTATE stands for; None when it stands for a fault in our own code."""
     if sqlstate in _RAISED:
         return _RAISED[sqlstate](message, detail)
     if sqlstate in ROLLED_BACK:

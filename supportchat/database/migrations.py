@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from ..config import ROOT, Config, ConfigError
-from ..embedded import EmbeddedPostgres
+from ..server.embedded import EmbeddedPostgres
 from . import names
 from .bundle import bundles
 
@@ -44,7 +44,7 @@ REFERENCES = {"user_sessions": "conversation", "agents": "agent", "visitors": "b
 
 
 def script_text(name: str) -> str:
-    """Give the text of a script of `sql/`."""
+    """Return the text of a script of `sql/`."""
     return (ROOT / "sql" / name).read_text(encoding="utf-8")
 
 
@@ -65,7 +65,7 @@ def checksum(text: str) -> str:
 
 
 def checksums() -> dict[str, str]:
-    """Give the name and the stamp of every script, in the order in which they run."""
+    """Return the name and the stamp of every script, in the order in which they run."""
     return {name: checksum(script_text(name)) for name in SCRIPTS}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..sentences import sentence
+from ..web.sentences import sentence
 from .redraw.limits import MOST_BYTES, MOST_PIXELS
 from .refused import ImageRefused
 

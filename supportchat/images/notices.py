@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, flash, g, render_template, request
+from flask import Flask, Response, flash, g, render_template
 
-from ..fragments import joined, partial
-from ..sentences import sentence
+from ..rendering.fragments import joined, partial
+from ..web.htmx import from_htmx
+from ..web.sentences import sentence
 
 
 def init_app(app: Flask) -> None:
@@ -23,7 +24,7 @@ def add_notice(response: Response) -> Response:
     code = g.pop("picture_notice", None)
     if code is None or response.status_code >= 400:
         return response
-    if request.headers.get("HX-Request") and "HX-Redirect" not in response.headers:
+    if from_htmx() and "HX-Redirect" not in response.headers:
         notice = render_template("shared/_notice.html", text=sentence(code))
         response.set_data(joined(response.get_data(as_text=True), partial(notice, "#notice")))
     else:

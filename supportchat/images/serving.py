@@ -15,7 +15,7 @@ EXTENSIONS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png", "im
 
 
 def serve_image(session_id: str, image_id: uuid.UUID) -> ResponseReturnValue:
-    """Give a picture of a conversation that the caller has been found to see.
+    """Serve a picture of a conversation that the caller has been found to see.
 
     :raise NotFound: when it is not there, or belongs to another conversation.
     """

@@ -44,10 +44,10 @@ class ImageStore(Protocol):
         """Remove an object; that there is none is fine."""
 
     def older_than(self, seconds: float) -> Iterator[str]:
-        """Give the keys of the objects that were stored longer ago than that."""
+        """Return the keys of the objects that were stored longer ago than that."""
 
     def problems(self) -> list[str]:
-        """Give what an admin should change about the store, in sentences; nothing when it is as it should be.
+        """Return what an admin should change about the store, in sentences; nothing when it is as it should be.
 
         :raise StoreUnavailable: when the store does not answer.
         """

@@ -83,7 +83,7 @@ class Connection:
             self.push(frame)
 
     def take(self) -> str | None:
-        """Give the next frame, or None."""
+        """Return the next frame, or None."""
         while not self._frames and self.refill is not None:
             self.refill()
         return self._frames.popleft() if self._frames else None

@@ -9,9 +9,9 @@ from typing import Any
 import gevent
 from gevent.lock import RLock
 
-from ..batches import is_cut
 from ..database import Database, DatabaseError
-from ..fragments import Fragments, event_frame
+from ..database.batches import is_cut
+from ..rendering.fragments import Fragments, event_frame
 from .connection import OVERLOAD, Connection, Shown
 from .events import Event
 
@@ -197,7 +197,7 @@ class Conversation:
             self.last_note_no = max(self.last_note_no, notes[-1]["note_no"])
 
     def _behind(self, audience: str, counter: str) -> dict[int, list[Connection]]:
-        """Give the pages by what they have been sent; without those that still ask for what they lack themselves."""
+        """Return the pages by what they have been sent; without those that still ask for what they lack themselves."""
         pages: dict[int, list[Connection]] = {}
         for page in self.pages[audience]:
             if page.refill is None:

@@ -70,8 +70,8 @@ class PostgresEvents:
     def restart(self) -> None:
         """Cut the connection under the listener, which then sees that it is gone; see `Events.restart`."""
         if self._descriptor >= 0:
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._descriptor)) as line:
-                line.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._descriptor)) as held:
+                held.shutdown(socket.SHUT_RDWR)
 
     def stop(self) -> None:
         """Leave it to the end of the greenlet, which closes the connection; see `Events.stop`."""

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import gevent
+from flask import current_app
 
 from ..database import Database, DatabaseError
-from ..fragments import Fragments, event_frame
-from ..security import is_loopback
+from ..rendering.fragments import Fragments, event_frame
+from ..web.security import is_loopback
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
 from .events import Event, Events
@@ -344,3 +345,9 @@ class Hub:
     def overload_code(self) -> int:
         """What a page is told that cannot be served now: come back."""
         return RESTART if self.is_stopping else OVERLOAD
+
+
+def current_hub() -> Hub:
+    """Return the hub of the app that serves this request."""
+    hub: Hub = current_app.extensions["hub"]
+    return hub

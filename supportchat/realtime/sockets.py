@@ -21,9 +21,8 @@ from wsproto.events import Event as Received
 from wsproto.events import Message, Ping, RejectConnection
 from wsproto.utilities import RemoteProtocolError
 
-from transport.line import Line
-
-from ..fragments import event_frame
+from ..rendering.fragments import event_frame
+from ..server.client_socket import ClientSocket
 from .bucket import Bucket
 from .connection import OVERLOAD, Connection
 
@@ -110,7 +109,7 @@ class Meter:
         self._connection.receive_data(data)
 
     def events(self) -> Iterator[Received]:
-        """Give what came, frame by frame."""
+        """Return what came, frame by frame."""
         for event in self._connection.events():
             is_part = isinstance(event, Message) and not event.message_finished
             self._parts = self._parts + 1 if is_part else 0
@@ -165,10 +164,10 @@ def prepare_handshake(request: Request) -> None:
     """
     _refuse_bad_handshake(request)
     if "gunicorn.socket" in request.environ:
-        line = request.environ["gunicorn.socket"]
-        if isinstance(line, Line):
-            line.become_websocket()
-        request.environ["gunicorn.socket"] = SafeSocket(line)
+        client = request.environ["gunicorn.socket"]
+        if isinstance(client, ClientSocket):
+            client.become_websocket()
+        request.environ["gunicorn.socket"] = SafeSocket(client)
     # No deflate: 292 KB of it can be 300 MB of message, and it costs 90 KB of memory for each socket.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 

@@ -15,10 +15,10 @@ from gevent.event import Event
 
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
 from ..database.migrations import SCRIPTS, checksums, describe_orphans, script_text
-from ..filters import capacity, why_unassigned
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
 from ..realtime.hub import Hub
+from ..rendering.filters import capacity, why_unassigned
 
 PING_SECONDS = 2.0
 NAMES_TAKEN = "Something else has the names that supportchat needs."
@@ -40,7 +40,7 @@ class Check:
 
     @property
     def script_text(self) -> str:
-        """Give the text of the script, to be copied into an SQL editor."""
+        """Return the text of the script, to be copied into an SQL editor."""
         return script_text(self.script) if self.script else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from werkzeug.datastructures import Headers
 
 from ..config import Config
-from ..security import is_loopback
+from ..web.security import is_loopback
 from .checks import Check
 
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded")

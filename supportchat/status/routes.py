@@ -7,9 +7,10 @@ from typing import Any
 from flask import Blueprint, current_app, g, render_template, request
 from flask.typing import ResponseReturnValue
 
-from ..auth import for_admins, open_to_all
 from ..config import current_config
 from ..database import FUNCTIONS, DatabaseError, Unavailable, call
+from ..web.htmx import from_htmx
+from ..web.policies import for_admins, open_to_all
 from .checks import Check, Checks
 from .proxy import check_proxy
 from .since import FirstSeen
@@ -33,7 +34,7 @@ QUERIES = (
 def show() -> ResponseReturnValue:
     """Show that all is well, or what to do."""
     values = _report()
-    if request.headers.get("HX-Request"):
+    if from_htmx():
         return render_template("status/_report.html", **values)
     return render_template("status/show.html", agent=g.agent, **values)
 
@@ -75,7 +76,7 @@ def _report() -> dict[str, Any]:
 
 
 def headline(checks: list[Check], waiting: int) -> tuple[str, str]:
-    """Give the state of the whole, and the sentence that the page begins with: what is broken, or who waits."""
+    """Return the state of the whole, and the sentence that the page begins with: what is broken, or who waits."""
     failing = [check for check in checks if check.state == "fail"]
     warnings = [check for check in checks if check.state == "warn"]
     if failing:

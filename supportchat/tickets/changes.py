@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..filters import first_name
+from ..rendering.filters import first_name
 
 Row = dict[str, Any]
 STATES = ("assigned", "returned", "closed")

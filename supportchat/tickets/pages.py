@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import g, request, url_for
 
-from ..batches import is_cut
 from ..database import call
-from ..forms import new_message_id, whole_number
+from ..database.batches import is_cut
+from ..web.forms import new_message_id, whole_number
 from .changes import said_of
 
 VIEWS = ("mine", "unassigned", "all")
@@ -24,7 +24,7 @@ Line = dict[str, Any]
 
 
 def queue_values(view: str | None = None) -> dict[str, Any]:
-    """Give the queue of the agent who asks, as many rows as the address says. Without a view: their own tickets."""
+    """Return the queue of the agent who asks, as many rows as the address says. Without a view: their own tickets."""
     view = view if view in VIEWS else "mine"
     limit = min(max(whole_number("rows"), ROWS), MOST_ROWS)
     queue = call("list_tickets", agent_id=g.agent["id"], view=view, limit=limit)
@@ -55,7 +55,7 @@ def next_ticket() -> tuple[int | None, dict[str, int]]:
 
 
 def ticket_for(number: int) -> Ticket:
-    """Give a ticket as the agent who asks may see it.
+    """Return a ticket as the agent who asks may see it.
 
     :raise NotFound: when there is none of this number.
     """
@@ -64,7 +64,7 @@ def ticket_for(number: int) -> Ticket:
 
 
 def ticket_values(number: int) -> dict[str, Any]:
-    """Give a ticket for the pane of the conversation and that of the customer, with its latest lines.
+    """Return a ticket for the pane of the conversation and that of the customer, with its latest lines.
 
     Where the address says so, with those before a seq: the way back without scripts.
     """
@@ -87,7 +87,7 @@ def ticket_values(number: int) -> dict[str, Any]:
 
 
 def earlier_links(number: int) -> dict[str, str]:
-    """Give where lines before the shown ones come from."""
+    """Return where lines before the shown ones come from."""
     return {
         "earlier_page": url_for("agents.desk", ticket=number),
         "earlier_lines": url_for("tickets.messages", number=number),
@@ -109,7 +109,7 @@ def timeline(ticket: Ticket, rows: list[Line], batches: int = 1) -> list[Line]:
 
 
 def _last_note_no(ticket: Ticket, shown: list[Line]) -> int:
-    """Give the note after which the page's socket goes on: the last one, or that with which the batch ended."""
+    """Return the note after which the page's socket goes on: the last one, or that with which the batch ended."""
     notes = [line for line in shown if "note_no" in line]
     last: int = notes[-1]["note_no"] if is_cut(notes) else ticket["last_note_no"]
     return last

@@ -9,18 +9,20 @@ import contextlib
 import uuid
 from urllib.parse import parse_qs
 
-from flask import Blueprint, current_app, g, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import auth, limits, posting
-from ..auth import for_agents
-from ..batches import is_cut
+from ..agents.logins import agent_token_hash
 from ..database import Conflict, DatabaseError, call
-from ..errors import on_refusal
-from ..forms import message_id, message_text, new_message_id, uuid_of, whole_number
-from ..fragments import Fragments, joined, partial
+from ..database.batches import is_cut
 from ..images.serving import serve_image
-from ..realtime.hub import Hub
+from ..realtime.hub import current_hub
+from ..rendering.fragments import current_fragments, joined, partial
+from ..web import limits, posting
+from ..web.errors import on_refusal
+from ..web.forms import message_id, message_text, new_message_id, uuid_of, whole_number
+from ..web.htmx import from_htmx, shown_address
+from ..web.policies import for_agents
 from .pages import (
     EARLIER_BATCHES,
     PAGE,
@@ -40,9 +42,9 @@ bp = Blueprint("tickets", __name__, url_prefix="/tickets")
 @for_agents
 def index() -> ResponseReturnValue:
     """Show the queue."""
-    if not _from_htmx():
+    if not from_htmx():
         return redirect(url_for("agents.desk", view=request.args.get("view")), 303)
-    _hub().saw_poll("agent", auth.agent_token_hash())
+    current_hub().saw_poll("agent", agent_token_hash())
     queue = render_template("tickets/_queue.html", agent=g.agent, **queue_values(request.args.get("view")))
     # They may have switched on another device.
     return joined(
@@ -54,7 +56,7 @@ def index() -> ResponseReturnValue:
 @for_agents
 def show(number: int) -> ResponseReturnValue:
     """Show a ticket: its conversation, and the customer beside it."""
-    if not _from_htmx():
+    if not from_htmx():
         return redirect(url_for("agents.desk", ticket=number), 303)
     return _whole_ticket(number)
 
@@ -69,7 +71,7 @@ def changes(number: int) -> ResponseReturnValue:
 @bp.get("/<int(max=999999999):number>/messages")
 @for_agents
 def messages(number: int) -> ResponseReturnValue:
-    """Give the lines after a seq, notes among them; or those before one, with the link to more."""
+    """Return the lines after a seq, notes among them; or those before one, with the link to more."""
     ticket = ticket_for(number)
     if before := whole_number("before"):
         rows = call("messages_before", session_id=ticket["session_id"], before=before, limit=PAGE)
@@ -81,7 +83,7 @@ def messages(number: int) -> ResponseReturnValue:
     notes = call("notes_after", session_id=ticket["session_id"], after=whole_number("after_note"))
     here = partial(render_template("tickets/_customer_here.html", ticket=ticket), f"#customer-here-{number}")
     has_more = is_cut(rows) or is_cut(notes)
-    header = {"HX-Trigger": _fragments().state_header("agent", ticket, request.args.get("epoch"), has_more)}
+    header = {"HX-Trigger": current_fragments().state_header("agent", ticket, request.args.get("epoch"), has_more)}
     return joined(_rendered(ticket, [*rows, *notes]), here), header
 
 
@@ -91,8 +93,8 @@ def reply(number: int) -> ResponseReturnValue:
     """Send a reply to the customer."""
     limits.check("messages", g.agent["id"])
     answer = posting.post("post_reply", message_text(), g.agent["id"], agent_id=g.agent["id"], number=number)
-    _hub().offer(answer)
-    if not _from_htmx():
+    current_hub().offer(answer)
+    if not from_htmx():
         return _to_desk(number)
     ticket = ticket_for(number)
     form = render_template("tickets/_reply_form.html", ticket=ticket, reply_id=new_message_id())
@@ -105,12 +107,12 @@ def add_note(number: int) -> ResponseReturnValue:
     """Write a note that only agents see."""
     limits.check("messages", g.agent["id"])
     note = call("add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=message_text())
-    if not _from_htmx():
+    if not from_htmx():
         return _to_desk(number)
     ticket = ticket_for(number)
     form = render_template("tickets/_note_form.html", ticket=ticket, note_id=new_message_id())
     return joined(
-        _fragments().note(number, note),
+        current_fragments().note(number, note),
         partial(form, "#note", "outerMorph"),
         partial(render_template("tickets/_customer.html", ticket=ticket), f"#customer-{number}", "outerHTML"),
     )
@@ -153,7 +155,7 @@ def unassign(number: int) -> ResponseReturnValue:
 def close(number: int) -> ResponseReturnValue:
     """Close a ticket and end its chat. The page goes on with the one that has waited longest, and offers a way back."""
     call("close_ticket", agent_id=g.agent["id"], number=number)
-    if not _from_htmx():
+    if not from_htmx():
         return _to_desk(number)
     following, counts = next_ticket()
     if following:
@@ -169,7 +171,7 @@ def close(number: int) -> ResponseReturnValue:
 def reopen(number: int) -> ResponseReturnValue:
     """Open a closed ticket again, for oneself. With `show` the page turns to it."""
     call("reopen_ticket", agent_id=g.agent["id"], number=number)
-    if _from_htmx() and "show" in request.args:
+    if from_htmx() and "show" in request.args:
         return _in_pane(joined(_whole_ticket(number), partial("", "#toast")), number)
     return _after_action(number)
 
@@ -202,7 +204,7 @@ def acknowledge(number: int) -> ResponseReturnValue:
 @bp.get("/<int(max=999999999):number>/images/<uuid:image_id>")
 @for_agents
 def image(number: int, image_id: uuid.UUID) -> ResponseReturnValue:
-    """Give a picture of a ticket's conversation."""
+    """Serve a picture of a ticket's conversation."""
     return serve_image(ticket_for(number)["session_id"], image_id)
 
 
@@ -212,7 +214,7 @@ def on_conflict(error: Conflict) -> ResponseReturnValue:
     response = make_response(on_refusal(error))
     number = (request.view_args or {}).get("number")
     # Who undoes a closing looks at another ticket by now.
-    if _from_htmx() and number is not None and "show" not in request.args:
+    if from_htmx() and number is not None and "show" not in request.args:
         response.headers["HX-Retarget"] = "#notice"
         # Without the ticket, when that cannot be read just now: what was refused stays refused.
         with contextlib.suppress(DatabaseError):
@@ -221,7 +223,7 @@ def on_conflict(error: Conflict) -> ResponseReturnValue:
 
 
 def _after_action(number: int) -> ResponseReturnValue:
-    return _changed(number) if _from_htmx() else _to_desk(number)
+    return _changed(number) if from_htmx() else _to_desk(number)
 
 
 def _whole_ticket(number: int) -> str:
@@ -232,7 +234,7 @@ def _whole_ticket(number: int) -> str:
 
 def _in_pane(content: str, number: int | None) -> ResponseReturnValue:
     # The page shows another ticket now, in the same view of its queue.
-    view = parse_qs(auth.shown_address().query).get("view", [None])[0]
+    view = parse_qs(shown_address().query).get("view", [None])[0]
     address = url_for("agents.desk", view=view, ticket=number)
     return content, {"HX-Retarget": "#ticket", "HX-Reswap": "innerHTML", "HX-Push-Url": address}
 
@@ -249,7 +251,7 @@ def _changed(number: int) -> str:
 
 
 def _rendered(ticket: Ticket, rows: list[dict[str, object]]) -> str:
-    return _fragments().lines(ticket["number"], rows)
+    return current_fragments().lines(ticket["number"], rows)
 
 
 def _agent_id(field: str) -> str | None:
@@ -258,17 +260,3 @@ def _agent_id(field: str) -> str | None:
 
 def _to_desk(number: int) -> ResponseReturnValue:
     return redirect(url_for("agents.desk", ticket=number), 303)
-
-
-def _from_htmx() -> bool:
-    return "HX-Request" in request.headers
-
-
-def _hub() -> Hub:
-    hub: Hub = current_app.extensions["hub"]
-    return hub
-
-
-def _fragments() -> Fragments:
-    fragments: Fragments = current_app.extensions["fragments"]
-    return fragments

@@ -8,7 +8,8 @@ import pytest
 from argon2.exceptions import VerifyMismatchError
 from flask import Flask
 
-from supportchat import auth, create_app
+from supportchat.agents import passwords
+from supportchat.app import create_app
 from supportchat.config import Config
 from supportchat.database.postgres import PostgresDatabase
 from tests.cast import PASSWORD, Cast
@@ -174,6 +175,6 @@ def test_cookies_are_bound_to_the_host_behind_https(config: Config) -> None:
 
 
 def test_an_unknown_address_costs_the_check_of_a_whole_hash() -> None:
-    assert not auth._hasher.check_needs_rehash(auth._NOBODY)
+    assert not passwords._hasher.check_needs_rehash(passwords._NOBODY)
     with pytest.raises(VerifyMismatchError):  # which is said of a hash that was computed
-        auth._hasher.verify(auth._NOBODY, PASSWORD)
+        passwords._hasher.verify(passwords._NOBODY, PASSWORD)

@@ -66,7 +66,7 @@ class Browser:
         return self.post("/chat/messages", message=message, client_message_id=str(uuid.uuid4()))
 
     def head(self, method: str, path: str, **headers: str) -> bytes:
-        """Give the head of a request, to be sent by hand."""
+        """Return the head of a request, to be sent by hand."""
         lines = {"Host": f"{self.place[0]}:{self.place[1]}", **self.headers, **headers}
         return "\r\n".join([f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in lines.items()), "", ""]).encode()
 

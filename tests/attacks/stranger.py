@@ -94,7 +94,7 @@ def run(name: str, url: str, seconds: float, parent: int, customers: Customers, 
 
 
 def worker_of(parent: int) -> psutil.Process:
-    """Give gunicorn's youngest worker: of its processes the one that has no other below it."""
+    """Return gunicorn's youngest worker: of its processes the one that has no other below it."""
     family = [p for p in psutil.Process(parent).children(recursive=True) if "gunicorn" in " ".join(p.cmdline())]
     return family[-1]
 
@@ -137,7 +137,7 @@ def desk(folder: Path) -> Iterator[tuple[str, int]]:
         port, log = free_port(), Path(name) / "log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "supportchat.serve"],
+                [sys.executable, "-m", "supportchat.server.run"],
                 cwd=folder,
                 env={**os.environ, "DATA_DIR": f"{name}/data", "PORT": str(port)},
                 stdin=subprocess.DEVNULL,

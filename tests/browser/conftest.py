@@ -22,7 +22,7 @@ SECOND = 1000
 
 
 def chromium() -> str | None:
-    """Give the path of an installed Chromium; None for the one that Playwright brings.
+    """Return the path of an installed Chromium; None for the one that Playwright brings.
 
     The one that can do without a screen only is the first choice: a page costs it half as much.
     """

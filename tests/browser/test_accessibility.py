@@ -22,7 +22,7 @@ pytestmark = pytest.mark.page
 
 
 def small_targets(page: Page) -> list[str]:
-    """Give what can be touched on the page and is smaller than a fingertip. Links in a text are as the text is."""
+    """Return what can be touched on the page and is smaller than a fingertip. Links in a text are as the text is."""
     small: list[str] = page.evaluate(
         """(targets) => [...document.querySelectorAll(targets)]
             .filter((element) => element.checkVisibility() && !element.closest(".bubble"))
@@ -35,7 +35,7 @@ def small_targets(page: Page) -> list[str]:
 
 
 def violations(page: Page) -> list[str]:
-    """Give what axe-core finds on the page as it is now."""
+    """Return what axe-core finds on the page as it is now."""
     page.evaluate(AXE.read_text())
     found: list[dict[str, Any]] = page.evaluate(
         "() => axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations)"
@@ -223,7 +223,7 @@ def test_twice_as_large_a_text_is_all_there(windows: Opener, vera: Customer, row
 
 
 def cut_in_large_text(page: Page, what: str) -> list[str]:
-    """Give what is wider than its place, or beyond its pane, when the reader's text is twice as large."""
+    """Return what is wider than its place, or beyond its pane, when the reader's text is twice as large."""
     page.evaluate("document.documentElement.style.fontSize = '200%'")
     found: list[str] = page.evaluate(
         """(what) => [...document.querySelectorAll(what)]

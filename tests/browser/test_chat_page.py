@@ -17,7 +17,7 @@ SIZES = {"phone sideways with its keyboard": (844, 190), "at 400 %": (320, 200),
 
 
 def box_of(place: Locator) -> dict[str, float]:
-    """Give where something is on the page."""
+    """Return where something is on the page."""
     box = place.bounding_box()
     assert box
     return {"top": box["y"], "bottom": box["y"] + box["height"], "height": box["height"], "left": box["x"]}
@@ -46,7 +46,7 @@ def test_the_box_and_its_button_can_be_reached_at_every_size(windows: Opener, al
 
 
 def printed(page: Page) -> tuple[int, bytes]:
-    """Give how many pages of paper a page takes, and the paper."""
+    """Return how many pages of paper a page takes, and the paper."""
     paper = page.pdf(format="A4")
     return len(re.findall(rb"/Type\s*/Page\b", paper)), paper
 

@@ -33,14 +33,14 @@ BRING = """async ([selector, event, files, texts]) => {
 
 
 def png(size: tuple[int, int] = (64, 48), colour: str = "teal") -> bytes:
-    """Give a picture as a file."""
+    """Return a picture as a file."""
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, "PNG")
     return out.getvalue()
 
 
 def file(name: str = "photo.png", kind: str = "image/png", content: bytes | None = None) -> list[str]:
-    """Give a file as a browser knows it."""
+    """Return a file as a browser knows it."""
     return [name, kind, base64.b64encode(png() if content is None else content).decode()]
 
 

@@ -93,7 +93,7 @@ def answer(status: int, **headers: str) -> Callable[[Route], None]:
 
 
 def storage_of(page: Page) -> dict[str, Any]:
-    """Give what the tab still keeps of messages and drafts."""
+    """Return what the tab still keeps of messages and drafts."""
     kept: dict[str, Any] = page.evaluate(
         """async () => {
             const database = await new Promise((resolve) => {
@@ -120,7 +120,7 @@ def keeps_nothing(page: Page) -> None:
 
 
 def texts_in(rows: Any, sender: str = "user") -> list[str]:
-    """Give the messages that the database holds."""
+    """Return the messages that the database holds."""
     return [text for (text,) in rows("select message from chat_messages where sender = %s order by seq", sender)]
 
 

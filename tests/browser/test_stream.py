@@ -115,7 +115,7 @@ def reply_unseen(stream: Stream, page: Page, database: Any, *texts: str) -> None
 
 
 def gets(page: Page) -> list[str]:
-    """Give the list to which the page's requests for missing lines are added."""
+    """Return the list to which the page's requests for missing lines are added."""
     seen: list[str] = []
     page.on("request", lambda r: seen.append(r.url) if r.method == "GET" and "/messages?after=" in r.url else None)
     return seen

@@ -16,11 +16,11 @@ import gevent  # noqa: E402
 import gevent.event  # noqa: E402
 import gevent.pywsgi  # noqa: E402
 
-import supportchat.database.supabase as door  # noqa: E402
-import supportchat.images.supabase as images  # noqa: E402
+import supportchat.supabase.database as door  # noqa: E402
+import supportchat.supabase.images as images  # noqa: E402
 from supportchat.database import Unavailable  # noqa: E402
 from supportchat.images.stores import StoreUnavailable  # noqa: E402
-from supportchat.project import open_project  # noqa: E402
+from supportchat.supabase.client import open_project  # noqa: E402
 
 CROWD = 100
 healthy = {"rest": gevent.event.Event(), "storage": gevent.event.Event()}

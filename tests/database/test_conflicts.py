@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from supportchat.database import Database, Unavailable
-from supportchat.sentences import sentence
+from supportchat.web.sentences import sentence
 
 LOSING = """
     create sequence attempts;

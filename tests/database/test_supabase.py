@@ -14,8 +14,8 @@ import pytest
 
 from supportchat.config import ROOT, Config
 from supportchat.database import Conflict, Database, DatabaseError, Invalid, NotFound, Unavailable
-from supportchat.database.supabase import SupabaseDatabase
-from supportchat.project import open_project
+from supportchat.supabase.client import open_project
+from supportchat.supabase.database import SupabaseDatabase
 from tests.cast import Agent, Cast, new_id
 from tests.conftest import Place
 from tests.supabase.rest import Rest

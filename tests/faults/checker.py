@@ -75,7 +75,7 @@ def _row(mark: str, seq: int, sender: str, text: str, at: float) -> Row:
 
 
 def check(ledger: Ledger, rows: Iterable[Row]) -> Verdict:
-    """Give the verdict on one run, whose screens had the time to catch up."""
+    """Return the verdict on one run, whose screens had the time to catch up."""
     rows = list(rows)
     verdict = Verdict(sent=len(ledger.sent), acked=sum(message.acked_at is not None for message in ledger.sent))
     _check_rows(ledger, rows, verdict)

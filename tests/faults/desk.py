@@ -18,10 +18,10 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from supportchat.auth import hash_password
+from supportchat.agents.passwords import hash_password
 from supportchat.config import LIMITS, ROOT
 from supportchat.database.postgres import PostgresDatabase
-from supportchat.embedded import EmbeddedPostgres
+from supportchat.server.embedded import EmbeddedPostgres
 from tests.cast import PASSWORD
 from tests.server import free_port, kill_family
 
@@ -70,7 +70,7 @@ class Desk:
         """Start it, and wait until it is ready."""
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "supportchat.serve"],
+                [*self.prefix, sys.executable, "-m", "supportchat.server.run"],
                 cwd=ROOT,
                 env=self._environ,
                 stdout=output,

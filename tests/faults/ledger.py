@@ -15,7 +15,7 @@ KIND_OF_SENDER = {"user": "message", "agent": "reply"}
 
 
 def text_of(cid: str, mark: str, kind: str) -> str:
-    """Give the text that carries a token."""
+    """Return the text that carries a token."""
     return f"{cid} of {mark} as {kind}"
 
 
@@ -106,7 +106,7 @@ class Ledger:
 
     @classmethod
     def joined(cls, ledgers: Iterable[Ledger]) -> Ledger:
-        """Give the ledger of several loads that ran at once."""
+        """Return the ledger of several loads that ran at once."""
         whole = cls()
         for ledger in ledgers:
             whole.sent += ledger.sent

@@ -94,5 +94,5 @@ class Agent(Person):
 
 
 def lines_of(html: str) -> list[int]:
-    """Give the numbers of the lines that a page shows."""
+    """Return the numbers of the lines that a page shows."""
     return [int(seq) for seq in re.findall(r'id="message-\d+-(\d+)"', html)]

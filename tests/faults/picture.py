@@ -12,7 +12,7 @@ from .people import Customer
 
 
 def noise(width: int = 150, height: int = 130) -> bytes:
-    """Give a picture that does not compress: 58 KB unless told."""
+    """Return a picture that does not compress: 58 KB unless told."""
     file = io.BytesIO()
     Image.frombytes("RGB", (width, height), secrets.token_bytes(width * height * 3)).save(file, "PNG")
     return file.getvalue()

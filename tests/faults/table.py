@@ -35,7 +35,7 @@ class Measured:
 
     @classmethod
     def of(cls, fault: str, verdict: Verdict) -> Measured:
-        """Give the row of a verdict."""
+        """Return the row of a verdict."""
         return cls(
             fault,
             verdict.sent,
@@ -60,7 +60,7 @@ def keep(rows: list[Measured], path: Path = KEPT) -> None:
 
 
 def kept(path: Path = KEPT) -> list[Measured]:
-    """Give what was measured."""
+    """Return what was measured."""
     return [Measured(**row) for row in json.loads(path.read_text())] if path.exists() else []
 
 

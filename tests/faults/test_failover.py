@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from supportchat.config import Config
 from supportchat.database.migrations import migrate
-from supportchat.embedded import EmbeddedPostgres, _binary
+from supportchat.server.embedded import EmbeddedPostgres, _binary
 from tests.postgres import superuser_of
 from tests.server import Server
 
@@ -88,13 +88,13 @@ def test_a_replica_takes_over_that_lacks_the_last_messages(
 
 
 def said(postgres: EmbeddedPostgres) -> list[str]:
-    """Give the messages that a Postgres has."""
+    """Return the messages that a Postgres has."""
     with psycopg.connect(postgres.conninfo) as connection:
         return [text for (text,) in connection.execute("select message from chat_messages").fetchall()]
 
 
 def epoch_of(html: str) -> str:
-    """Give the epoch of what a page shows."""
+    """Return the epoch of what a page shows."""
     found = re.search(r'data-epoch="(\w+)"', html)
     assert found is not None
     return found[1]

@@ -9,7 +9,7 @@ import pytest
 
 from supportchat.config import ROOT
 from supportchat.database.migrations import migrate
-from supportchat.images.supabase import BUCKET
+from supportchat.supabase.images import BUCKET
 from tests.postgres import running_postgres, superuser_of
 from tests.supabase.project import SupabaseProject
 from tests.supabase.server import SupabaseServer

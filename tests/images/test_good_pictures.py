@@ -37,20 +37,20 @@ def drawn(store: FileStore, content: bytes) -> tuple[dict[str, Any], Image.Image
 
 
 def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    """Give a picture as a file of some kind."""
+    """Return a picture as a file of some kind."""
     out = io.BytesIO()
     picture.save(out, kind, **options)
     return out.getvalue()
 
 
 def noise(size: Size = (640, 480)) -> Image.Image:
-    """Give a picture that no encoder makes small, and each keeps as it is."""
+    """Return a picture that no encoder makes small, and each keeps as it is."""
     spots = [Image.effect_noise((size[0] // 8, size[1] // 8), 90).resize(size) for _ in range(3)]
     return ImageChops.add(Image.merge("RGB", spots), Image.effect_noise(size, 20).convert("RGB"), 1, -128)
 
 
 def page(size: Size = (2600, 1600)) -> Image.Image:
-    """Give a screenshot of text."""
+    """Return a screenshot of text."""
     picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
     for y in range(0, size[1], 14):
@@ -59,7 +59,7 @@ def page(size: Size = (2600, 1600)) -> Image.Image:
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
-    """Give how far two pictures are from each other, of 255."""
+    """Return how far two pictures are from each other, of 255."""
     return max(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).rms)
 
 
@@ -205,7 +205,7 @@ def test_text_is_as_sharp_as_in_full_colour_when_it_has_shrunk(store: FileStore,
 
 
 def profile_of(name: str) -> bytes:
-    """Give an ICC profile: 'sRGB' but with red and green exchanged, so that it cannot be missed."""
+    """Return an ICC profile: 'sRGB' but with red and green exchanged, so that it cannot be missed."""
     made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return made.replace(b"rXYZ", b"tmp_").replace(b"gXYZ", b"rXYZ").replace(b"tmp_", b"gXYZ") if name else made
 
@@ -230,7 +230,7 @@ def test_a_profile_that_cannot_be_used_changes_nothing(store: FileStore, profile
 
 
 def written(colour: Any, ground: Any = (0, 0, 0, 0)) -> Image.Image:
-    """Give a text on nothing."""
+    """Return a text on nothing."""
     picture = Image.new("RGBA", (300, 80), ground)
     ImageDraw.Draw(picture).text((20, 20), "Order 4711 was shipped", colour)
     return picture
@@ -265,7 +265,7 @@ def test_black_and_white_letters_can_both_be_read(store: FileStore) -> None:
 
 
 def animation(size: Size, frames: int, kind: str = "GIF") -> bytes:
-    """Give an animation in which a bar moves."""
+    """Return an animation in which a bar moves."""
     pictures = []
     for n in range(frames):
         picture = Image.new("RGB", size, "white")

@@ -28,14 +28,14 @@ SCRIPT = b"<script>alert(1)</script>"
 
 
 def encoded(kind: str, size: tuple[int, int] = (60, 40), **options: Any) -> bytes:
-    """Give a picture as a file of some kind."""
+    """Return a picture as a file of some kind."""
     out = io.BytesIO()
     Image.new("RGB", size, (200, 90, 40)).save(out, kind, **options)
     return out.getvalue()
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """Give a PNG of any size that is almost nothing as a file."""
+    """Return a PNG of any size that is almost nothing as a file."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -239,7 +239,7 @@ def test_a_picture_that_cannot_be_stored_is_no_message(web: Web, app: Any, tmp_p
 
 
 def stored_keys(app: Flask) -> list[str]:
-    """Give the keys of all objects in the store."""
+    """Return the keys of all objects in the store."""
     return list(app.extensions["images"].older_than(-60))
 
 

@@ -28,33 +28,33 @@ from tests.web import Web
 
 
 def encoded(kind: str, size: tuple[int, int] = (60, 40), **options: Any) -> bytes:
-    """Give a picture as a file of some kind."""
+    """Return a picture as a file of some kind."""
     out = io.BytesIO()
     Image.new("RGB", size, (200, 90, 40)).save(out, kind, **options)
     return out.getvalue()
 
 
 def png_of(width: int, height: int) -> bytes:
-    """Give a PNG that says to be of this size."""
+    """Return a PNG that says to be of this size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
     return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + chunk + struct.pack(">I", zlib.crc32(chunk))
 
 
 def jpeg_of(width: int, height: int, marker: int = 0xC0) -> bytes:
-    """Give the beginning of a JPEG that says to be of this size, all its components in full."""
+    """Return the beginning of a JPEG that says to be of this size, all its components in full."""
     components = b"".join(bytes((n, 0x11, 0)) for n in (1, 2, 3))
     return b"\xff\xd8\xff" + bytes((marker,)) + struct.pack(">HBHHB", 17, 8, height, width, 3) + components
 
 
 def webp_of(width: int, height: int) -> bytes:
-    """Give the beginning of a WebP that says to be of this size."""
+    """Return the beginning of a WebP that says to be of this size."""
     size = b"".join((side - 1).to_bytes(3, "little") for side in (width, height))
     return b"RIFF\0\0\1\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + size
 
 
 def heic_of(width: int, height: int) -> bytes:
-    """Give the boxes of a HEIC that says to be of this size."""
+    """Return the boxes of a HEIC that says to be of this size."""
     return b"\0\0\0\x18ftypheic" + bytes(200) + b"\0\0\0\x14ispe" + struct.pack(">III", 0, width, height)
 
 
@@ -65,7 +65,7 @@ def no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def refusal(tmp_path: Path, content: bytes) -> ImageRefused:
-    """Give the refusal of a file."""
+    """Return the refusal of a file."""
     with pytest.raises(ImageRefused) as refused:
         store_upload(FileStorage(io.BytesIO(content), "a"), FileStore(tmp_path / "images"), "vera", "192.0.2.1")
     return refused.value
@@ -253,7 +253,7 @@ def test_a_place_comes_back_from_whoever_is_cut_off_while_waiting() -> None:
 
 
 def upload(content: bytes) -> dict[str, Any]:
-    """Give a form's picture."""
+    """Return a form's picture."""
     return {"image": (io.BytesIO(content), "photo.png")}
 
 

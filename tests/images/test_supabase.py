@@ -16,8 +16,8 @@ from supportchat.config import Config
 from supportchat.images.orphans import sweep_orphans
 from supportchat.images.pipeline import new_key
 from supportchat.images.stores import StoreRefuses, StoreUnavailable
-from supportchat.images.supabase import BUCKET, SupabaseStore
-from supportchat.project import open_project
+from supportchat.supabase.client import open_project
+from supportchat.supabase.images import BUCKET, SupabaseStore
 from tests.cast import Cast
 from tests.conftest import Place
 from tests.server import Server
@@ -88,7 +88,7 @@ def test_old_objects_without_a_message_are_swept(store: SupabaseStore, cast: Cas
 
 
 def test_more_objects_than_one_page_are_gone_through(store: SupabaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("supportchat.images.supabase.PAGE", 2)
+    monkeypatch.setattr("supportchat.supabase.images.PAGE", 2)
     keys = {new_key() for _ in range(5)}
     for key in keys:
         store.put(key, io.BytesIO(b"x"), "image/webp")
@@ -99,7 +99,7 @@ def test_more_orphans_than_one_page_are_swept_at_once(
     store: SupabaseStore, cast: Cast, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cast.visitor().start("", image=described(new_key()))
-    monkeypatch.setattr("supportchat.images.supabase.PAGE", 2)
+    monkeypatch.setattr("supportchat.supabase.images.PAGE", 2)
     monkeypatch.setattr("supportchat.images.orphans.BATCH", 2)
     monkeypatch.setattr("supportchat.images.orphans.ORPHAN_SECONDS", -60)
     for _ in range(7):

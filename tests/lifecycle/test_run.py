@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from supportchat.config import ROOT
-from supportchat.embedded import EmbeddedPostgres
+from supportchat.server.embedded import EmbeddedPostgres
 from tests.postgres import open_folder
 from tests.server import free_port
 
@@ -99,7 +99,7 @@ class Desk:
 
 
 def environment(**values: str) -> dict[str, str]:
-    """Give an environment without settings of this machine's desk."""
+    """Return an environment without settings of this machine's desk."""
     ours = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "SECRET_KEY", "PUBLIC_URL"}
     return {name: value for name, value in os.environ.items() if name not in ours} | values
 
@@ -444,7 +444,7 @@ def test_a_wrong_setting_is_named(values: dict[str, str], sentence: str, tmp_pat
 
 
 def stripped_clone(tmp_path: Path) -> Path:
-    """Give a copy of the project without what bin/setup has installed."""
+    """Return a copy of the project without what bin/setup has installed."""
     clone = tmp_path / "clone"
     shutil.copytree(
         ROOT,

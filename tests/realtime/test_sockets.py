@@ -16,8 +16,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from supportchat.auth import token_hash
 from supportchat.database import Database
+from supportchat.web.cookies import token_hash
 from tests.attacks.browser import frame
 from tests.cast import Agent, Cast, Visitor
 from tests.server import Server
@@ -198,7 +198,7 @@ def test_a_restart_closes_every_socket_so_that_its_page_comes_back(
 
 
 def listeners(rows: Any) -> list[int]:
-    """Give the process ids of the backends that listen."""
+    """Return the process ids of the backends that listen."""
     return [pid for (pid,) in rows("select pid from pg_stat_activity where query = 'listen supportchat'")]
 
 
@@ -260,7 +260,7 @@ def test_a_flood_of_messages_is_refused(vera: Visitor, opened: Opener) -> None:
 
 
 def parts(count: int, text: str) -> Iterator[str]:
-    """Give a message in many parts, which do not come at once."""
+    """Return a message in many parts, which do not come at once."""
     for _ in range(count):
         time.sleep(0.001)
         yield text

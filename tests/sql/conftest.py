@@ -24,7 +24,7 @@ MakeDatabase = Callable[..., contextlib.AbstractContextManager[str]]
 
 @pytest.fixture(scope="session")
 def platform(supabase_cluster: str) -> MakeDatabase:
-    """Gives what makes a project's database, and takes it away again; `template` names one to copy.
+    """Returns what makes a project's database, and takes it away again; `template` names one to copy.
 
     They are projects from the time when new tables and functions were everybody's, until somebody took that back.
     """
@@ -65,7 +65,7 @@ def project(platform: MakeDatabase, project_template: str) -> Iterator[str]:
 
 
 def superuser_of_project(conninfo: str) -> str:
-    """Give the conninfo of the superuser, who is not `postgres` there."""
+    """Return the conninfo of the superuser, who is not `postgres` there."""
     return conninfo.replace("user=postgres", f"user={ADMIN}")
 
 

@@ -12,24 +12,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from supportchat import create_app, embedded
+from supportchat.app import create_app
 from supportchat.config import ROOT, Config, ConfigError
 from supportchat.database import Database, migrations
 from supportchat.database.bundle import PASTE
-from supportchat.database.migrations import (
-    REMOVAL,
-    SCRIPTS,
-    migrate,
-    names_taken,
-    own_names,
-    script_text,
-    statements,
-)
+from supportchat.database.migrations import REMOVAL, SCRIPTS, migrate, names_taken, own_names, script_text, statements
 from supportchat.database.names import look
-from supportchat.database.supabase import SupabaseDatabase
-from supportchat.project import open_project
-from supportchat.serve import Server
+from supportchat.server import embedded
+from supportchat.server.run import Server
 from supportchat.status.checks import Checks
+from supportchat.supabase.client import open_project
+from supportchat.supabase.database import SupabaseDatabase
 from tests.cast import Cast
 
 from .conftest import MakeDatabase, superuser_of_project
@@ -120,7 +113,7 @@ apps = pytest.mark.parametrize("app", TAKEN)
 
 @contextlib.contextmanager
 def app_database(make: MakeDatabase, name: str) -> Iterator[str]:
-    """Give the conninfo of a database that an app has to itself."""
+    """Return the conninfo of a database that an app has to itself."""
     text = (APPS / f"{name}.sql").read_text()
     with make() as conninfo:
         if is_plain(conninfo):
@@ -145,7 +138,7 @@ def superuser_of(conninfo: str) -> str:
 
 
 def dump(conninfo: str, *options: str) -> str:
-    """Give what pg_dump writes of the apps' schemas, without the word that it makes up anew each time."""
+    """Return what pg_dump writes of the apps' schemas, without the word that it makes up anew each time."""
     command = [str(embedded._binary("pg_dump")), "--schema=public", "--schema=crm", "--schema=auth", *options]
     done = subprocess.run([*command, "--dbname", superuser_of(conninfo)], capture_output=True, text=True, check=True)
     with psycopg.connect(superuser_of(conninfo)) as connection:
@@ -233,7 +226,7 @@ def test_an_app_beside_the_desk_keeps_what_it_has_and_the_desk_leaves_without_a_
 
 
 def functions_of(conninfo: str) -> set[tuple[Any, ...]]:
-    """Give every function with its rights, settings and text."""
+    """Return every function with its rights, settings and text."""
     with psycopg.connect(conninfo) as connection:
         return set(
             connection.execute(

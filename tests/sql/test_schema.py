@@ -24,7 +24,7 @@ from supportchat.database.migrations import (
     script_text,
 )
 from supportchat.database.names import SEQUENCE, removal, with_look
-from supportchat.serve import Server
+from supportchat.server.run import Server
 from tests.cast import Cast
 
 

@@ -21,7 +21,7 @@ IMAGE = {"key": "a" * 64, "content_type": "image/webp", "width": 3, "height": 2,
 
 
 def named_functions(rows: Any) -> set[str]:
-    """Give the functions of the database that the web code names in quotes: it can call no others."""
+    """Return the functions of the database that the web code names in quotes: it can call no others."""
     code = "\n".join(path.read_text() for path in (ROOT / "supportchat").rglob("*.py"))
     functions = {name for (name,) in rows("select proname from pg_proc where pronamespace = 'public'::regnamespace")}
     return functions & set(re.findall(r'"([a-z_]+)"', code))

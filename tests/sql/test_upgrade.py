@@ -30,7 +30,7 @@ Rows = dict[str, dict[str, Row]]
 
 
 def read(conninfo: str) -> Rows:
-    """Give every row of the four tables by its key, with the values as text."""
+    """Return every row of the four tables by its key, with the values as text."""
     found: Rows = {}
     with psycopg.connect(conninfo) as connection:
         connection.execute("set timezone = 'UTC'")
@@ -90,7 +90,7 @@ both_ways = pytest.mark.parametrize("way", WAYS)
 
 
 def kept(row: Row, column: str) -> list[Any]:
-    """Give what a row holds of a column now, and what it remembers of it."""
+    """Return what a row holds of a column now, and what it remembers of it."""
     remembered = (row["legacy"] or {}).get(column)
     return [row[column], row.get(f"legacy_{column}"), remembered]
 
@@ -154,7 +154,7 @@ def test_a_second_run_changes_no_row(make: MakeDatabase, version: str, way: str)
 
 
 def physical(conninfo: str) -> dict[str, list[Any]]:
-    """Give every row with the transaction that wrote it: a row that is written again with the same values shows."""
+    """Return every row with the transaction that wrote it: a row that is written again with the same values shows."""
     with psycopg.connect(conninfo) as connection:
         names = [
             name
@@ -308,7 +308,7 @@ def test_an_upgraded_conversation_goes_on(door: PostgresDatabase, old_rows: Any)
 
 
 def joined(door: PostgresDatabase) -> Agent:
-    """Give the agent of the old version who has a password now, with the desk open."""
+    """Return the agent of the old version who has a password now, with the desk open."""
     return Agent(door, "ann").come()
 
 
@@ -401,7 +401,7 @@ def test_numbers_and_texts_as_keys_lead_to_the_same_conversations(make: MakeData
 
 
 def old_desk(*, before: str = "", after: str = "", **changed: tuple[str, str]) -> str:
-    """Give a small desk of an older version; `changed` names a table, and what in it is replaced by what.
+    """Return a small desk of an older version; `changed` names a table, and what in it is replaced by what.
 
     Every row has a label by which it can be told whatever becomes of its keys.
     """
@@ -430,7 +430,7 @@ def old_desk(*, before: str = "", after: str = "", **changed: tuple[str, str]) -
 
 @contextlib.contextmanager
 def made(make: MakeDatabase, statements: str, by: Callable[[str], str] = str) -> Iterator[str]:
-    """Give the conninfo of a database in which those were run, by the role that `by` makes of the owner's conninfo."""
+    """Yield the conninfo of a database in which those were run, by the role that `by` makes of the owner's."""
     with make() as conninfo:
         with psycopg.connect(by(conninfo), autocommit=True) as connection:
             connection.execute(statements.encode())

@@ -99,7 +99,7 @@ class Faults:
 
 
 def gateway_page(status: int) -> web.Response:
-    """Give what stands in for an answer while the service behind the gateway is away."""
+    """Return what stands in for an answer while the service behind the gateway is away."""
     text = f"<html>\n<head><title>{status} Bad gateway</title></head>\n<body><h1>Error {status}</h1></body>\n</html>\n"
     return web.Response(status=status, text=text, content_type="text/html")
 

@@ -76,12 +76,12 @@ class Function:
         return set(required) <= given <= set(self.names) and "" not in self.names
 
     def names_of(self, arguments: dict[str, Any]) -> list[str]:
-        """Give the names of the arguments, in the order in which `statement` wants them when it reads."""
+        """Return the names of the arguments, in the order in which `statement` wants them when it reads."""
         return list(arguments)
 
     @functools.cache  # noqa: B019 - functions are few, and go with the cache of a test
     def statement(self, given: tuple[str, ...], from_query: bool) -> sql.Composed:
-        """Give the statement that calls it: its result as JSON text, the answer's status and headers, and the rows.
+        """Return the statement that calls it: its result as JSON text, the answer's status and headers, and the rows.
 
         :param from_query: whether each argument comes as text of its own, instead of all in one JSON object.
         """
@@ -146,7 +146,7 @@ class FunctionCache:
             await self._load(connection)
 
     def find(self, schema: str, name: str, given: set[str]) -> Function | None:
-        """Give the function that takes these arguments.
+        """Return the function that takes these arguments.
 
         :raise Ambiguous: when there are several.
         """
@@ -156,7 +156,7 @@ class FunctionCache:
         return found[0] if found else None
 
     def hint(self, schema: str, name: str) -> str | None:
-        """Give what may have been meant."""
+        """Return what may have been meant."""
         known = self._functions.get((schema, name))
         if known:
             return f"Perhaps you meant to call the function {schema}.{name}({', '.join(sorted(known[0].names))})"

@@ -30,7 +30,7 @@ class Keys:
         return jwt.encode(payload, self._jwt_secret, algorithm="HS256")
 
     def translated(self, key: str) -> str:
-        """Give the JWT that stands behind a new key, as the hosted gateway does; others as they are."""
+        """Return the JWT that stands behind a new key, as the hosted gateway does; others as they are."""
         return {self.publishable: self.anon, self.secret: self.service_role}.get(key, key)
 
     def is_known(self, key: str) -> bool:
@@ -44,7 +44,7 @@ class Keys:
         return True
 
     def claims(self, token: str, *, check_expiry: bool = True) -> dict[str, Any]:
-        """Give what a token claims.
+        """Return what a token claims.
 
         :raise jwt.InvalidTokenError: when it is not this project's, or no token at all.
         """

@@ -72,7 +72,7 @@ class Objects:
             await self._pool.close(1)
 
     def path(self, version: str) -> Path:
-        """Give where the bytes of a version are."""
+        """Return where the bytes of a version are."""
         return self._directory / version
 
     @contextlib.asynccontextmanager
@@ -97,11 +97,11 @@ class Objects:
             raise of_database(error) from error
 
     async def bucket(self, caller: Caller | None, id: str) -> Row | None:
-        """Give a bucket, if the caller may see it."""
+        """Return a bucket, if the caller may see it."""
         return await self._one(caller, f"select {BUCKET_COLUMNS} from storage.buckets where id = %s", id)
 
     async def object(self, caller: Caller | None, bucket: str, name: str) -> Row | None:
-        """Give an object's row, if the caller may see it."""
+        """Return an object's row, if the caller may see it."""
         return await self._one(caller, "select * from storage.objects where bucket_id = %s and name = %s", bucket, name)
 
     async def may_store(self, caller: Caller | None, bucket: str, name: str) -> None:
@@ -151,13 +151,13 @@ class Objects:
         return removed
 
     async def names(self, bucket: str) -> list[str]:
-        """Give the names of all objects of a bucket."""
+        """Return the names of all objects of a bucket."""
         async with self.transaction(None) as connection:
             cursor = await connection.execute("select name from storage.objects where bucket_id = %s", [bucket])
             return [row["name"] for row in await cursor.fetchall()]
 
     async def listed(self, caller: Caller, bucket: str, wish: dict[str, Any]) -> list[Row]:
-        """Give what lies directly under a prefix: folders, which have no id, and objects."""
+        """Return what lies directly under a prefix: folders, which have no id, and objects."""
         prefix = str(wish.get("prefix") or "")
         if prefix and not prefix.endswith("/"):
             prefix += "/"

@@ -39,7 +39,7 @@ class SupabaseProject:
         self.conninfo = self.conninfo_of("postgres")
 
     def conninfo_of(self, role: str) -> str:
-        """Give how one of the login roles reaches the database."""
+        """Return how one of the login roles reaches the database."""
         return make_conninfo(self._given, user=role, dbname=self.dbname)
 
     def create(self, template: str | None = None, *, automatic_grants: bool = False) -> SupabaseProject:

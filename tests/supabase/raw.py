@@ -70,7 +70,7 @@ class RawClient:
         return payload
 
     def next(self, event: str | None = None, seconds: float = 5.0) -> Frame:
-        """Give the next frame; fail when it is of another kind."""
+        """Return the next frame; fail when it is of another kind."""
         frame: Frame = json.loads(self._ws.recv(seconds))
         assert event in (None, frame["event"]), frame
         return frame

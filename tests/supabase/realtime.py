@@ -204,7 +204,7 @@ class Realtime:
             return False
 
     async def replayed(self, topic: str, wish: dict[str, Any]) -> list[dict[str, Any]]:
-        """Give the payloads of the newest messages of a private topic since a moment, oldest first."""
+        """Return the payloads of the newest messages of a private topic since a moment, oldest first."""
         async with await psycopg.AsyncConnection.connect(self._project.superuser_conninfo) as connection:
             cursor = await connection.execute(REPLAYED, [topic, wish.get("since", 0), wish.get("limit", 25)])
             rows = await cursor.fetchall()

@@ -55,12 +55,12 @@ class RestError(Exception):
         self.headers = {"Proxy-Status": f"PostgREST; error={code}"}
 
     def response(self) -> web.Response:
-        """Give it as an answer."""
+        """Return it as an answer."""
         return web.json_response(self.body, status=self.status, headers=self.headers)
 
 
 def of_database(error: psycopg.Error, *, is_anonymous: bool) -> RestError:
-    """Give what PostgREST makes of an error of Postgres, or of a connection that broke."""
+    """Return what PostgREST makes of an error of Postgres, or of a connection that broke."""
     code = error.sqlstate
     if code is None:
         return RestError(503, "PGRST001", "Database client error. Retrying the connection.", details=str(error))

@@ -50,7 +50,7 @@ class Channel:
         return self.topic.removeprefix(PREFIX)
 
     def broadcast_config(self, option: str) -> Any:
-        """Give an option of the join's config."""
+        """Return an option of the join's config."""
         return (self.config.get("broadcast") or {}).get(option)
 
 
@@ -315,7 +315,7 @@ def forbidden(channel: Channel) -> Refused:
 
 
 def checked(keys: Keys, token: str) -> dict[str, Any]:
-    """Give the claims of a token.
+    """Return the claims of a token.
 
     :raise Refused: with Realtime's words for what is wrong with it.
     """

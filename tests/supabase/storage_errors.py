@@ -18,7 +18,7 @@ class StorageError(Exception):
         self.status = status if status in (500, TIMED_OUT) else 400
 
     def response(self) -> web.Response:
-        """Give it as an answer."""
+        """Return it as an answer."""
         return web.json_response(self.body, status=self.status)
 
 
@@ -63,7 +63,7 @@ def invalid_jwt(message: str) -> StorageError:
 
 
 def of_database(error: psycopg.Error) -> StorageError:
-    """Give what Storage makes of an error of Postgres."""
+    """Return what Storage makes of an error of Postgres."""
     if error.sqlstate == PRIVILEGE:
         return access_denied("new row violates row-level security policy")
     if error.sqlstate is None:

@@ -46,7 +46,7 @@ class Listener:
 
 
 async def soon(queue: asyncio.Queue[Any]) -> Any:
-    """Give what comes next."""
+    """Return what comes next."""
     return await asyncio.wait_for(queue.get(), 8)
 
 

@@ -40,7 +40,7 @@ def raw(supabase: SupabaseServer, bucket: Any) -> Iterator[httpx.Client]:
 
 
 def refusal(act: Any) -> tuple[str, str]:
-    """Give the status and the error of what the client raises."""
+    """Return the status and the error of what the client raises."""
     with pytest.raises(StorageApiError) as caught:
         act()
     return str(caught.value.status), caught.value.code

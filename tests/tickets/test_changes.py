@@ -22,7 +22,7 @@ def desk(web: Web, alice: Agent) -> Browser:
 
 
 def said(desk: Browser) -> str:
-    """Give the words of the box, one space between them."""
+    """Return the words of the box, one space between them."""
     page = desk.get("/tickets/1001/changes").text
     box = re.search(r'<p class="claim__says".*?(?=<div class="claim__kept")', page, re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", "", box[0]).split()) if box else ""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from supportchat.database import Database
-from supportchat.filters import duration, with_local_times
+from supportchat.rendering.filters import duration, with_local_times
 from tests.cast import Agent
 from tests.web import Browser, Web
 
@@ -23,7 +23,7 @@ def vera(web: Web, alice: Agent) -> Browser:
 
 
 def text_of(page: str) -> str:
-    """Give the words of a page, one space between them."""
+    """Return the words of a page, one space between them."""
     return " ".join(re.sub(r"<[^>]*>", "", page).split())
 
 

@@ -1,0 +1,91 @@
+"""Agents, known by a login session that the database keeps."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import Response, g, request
+
+from ..config import current_config
+from ..database import call
+from ..web import limits
+from ..web.cookies import cookie, cookie_name, old_cookie_name, token_hash
+from .passwords import is_right_password
+
+Agent = dict[str, Any]
+
+SECONDS = 12 * 3600  # agents.sql ends the session then, whatever the cookie says
+BROWSER_SECONDS = 180 * 86400
+
+
+def current_agent() -> Agent | None:
+    """Return the agent who is logged in, asked of the database once per request."""
+    if "agent" not in g:
+        token = agent_token_hash()
+        g.agent = call("agent_of_session", token_hash=token) if token else None
+    agent: Agent | None = g.agent
+    return agent
+
+
+def is_page_of(agent: Agent, said: str | None) -> bool:
+    """Whether a page was made for this agent, by what it says; one that says nothing counts as theirs.
+
+    All tabs of a browser share its cookie: one that has missed a logout would go on as whoever logged in next.
+    """
+    return said in (None, agent["id"])
+
+
+def agent_token_hash() -> str:
+    """Return the hash of the login session's cookie; '' without one."""
+    return token_hash(cookie("a"))
+
+
+def log_in(email: str, password: str) -> str | None:
+    """Begin a login session and return its token; None when address and password do not belong together.
+
+    :raise TooFast: when it was tried too often, by this address or for this account.
+    """
+    config = current_config()
+    known = call(
+        "begin_login",
+        email=email,
+        browser=token_hash(_agents_browser()),
+        address=limits.address(),
+        limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
+    )
+    if not is_right_password(known and known["password_hash"], password):
+        return None
+    token, g.agents_browser = secrets.token_urlsafe(32), _agents_browser() or secrets.token_urlsafe(32)
+    call(
+        "open_agent_session",
+        agent_id=known["agent_id"],
+        token_hash=token_hash(token),
+        browser=token_hash(g.agents_browser),
+    )
+    return token
+
+
+def _agents_browser() -> str:
+    """Return the key of a browser in which an agent has logged in before; '' for any other."""
+    key = request.cookies.get(cookie_name("k"), "")
+    return key if token_hash(key) else ""
+
+
+def set_agent_cookie(response: Response, token: str) -> None:
+    """Return the browser its login session."""
+    response.set_cookie(cookie_name("a"), token, max_age=SECONDS, **_of_agents())
+    response.set_cookie(cookie_name("k"), g.agents_browser, max_age=BROWSER_SECONDS, **_of_agents())
+
+
+def delete_agent_cookie(response: Response) -> None:
+    """Take the login session from the browser, under either name. Another desk's on this host stays."""
+    for name in {cookie_name("a"), old_cookie_name("a")}:
+        if token_hash(request.cookies.get(name, "")) == agent_token_hash():
+            response.delete_cookie(name, **_of_agents())
+
+
+def _of_agents() -> dict[str, Any]:
+    # Lax: who follows a link from a mail to a ticket is logged in. No GET changes anything, and every unsafe request
+    # has to come from our own origin.
+    return {"secure": current_config().is_https, "httponly": True, "samesite": "Lax"}

@@ -1,0 +1,71 @@
+"""The Flask app of one process, put together from its parts."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_wtf import CSRFProtect
+from jinja2 import ChainableUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import backends, cli
+from .agents import routes as agent_routes
+from .chat import routes as chat_routes
+from .chat import visitors
+from .config import ROOT, Config
+from .images import notices
+from .realtime.hub import Hub
+from .realtime.sockets import SERVER_OPTIONS
+from .rendering import assets, filters
+from .rendering.fragments import Fragments
+from .status import routes as status_routes
+from .tickets import routes as ticket_routes
+from .web import cookies, errors, limits, security
+from .web.bodies import DeskRequest
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """Make the app of one process. Nothing connects or listens yet: see `Hub.start`."""
+    config = config or Config.from_environment()
+    app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=None)
+    app.request_class = DeskRequest
+    app.extensions["config"] = config
+    app.config.update(
+        SECRET_KEY=config.secret_key or backends.secret_key(config),
+        # A picture of 10 MB and its form around it.
+        MAX_CONTENT_LENGTH=11 * 1024 * 1024,
+        MAX_FORM_MEMORY_SIZE=1024 * 1024,  # far more than a message may have: a longer one is answered in its form
+        MAX_FORM_PARTS=20,
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the browser's session: pages stay open for days
+        WTF_CSRF_SSL_STRICT=False,  # by Referer; security.check_origin is stricter
+        SOCK_SERVER_OPTIONS=SERVER_OPTIONS,
+    )
+
+    app.url_map.merge_slashes = False  # it redirects to an address made from the request's Host
+
+    # What a row of an older version lacks (who closed it, who had it before) is left out, and stops no page.
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": ChainableUndefined}
+
+    database, events, images = backends.open_mode(config)
+    app.extensions["database"] = database
+    app.extensions["images"] = images
+    app.extensions["fragments"] = Fragments(app.jinja_env)
+    app.extensions["hub"] = Hub(database, events, app.extensions["fragments"])
+
+    security.init_app(app, config)
+    cookies.init_app(app, config)
+    visitors.init_app(app)
+    assets.init_app(app)
+    filters.init_app(app)
+    errors.init_app(app)
+    limits.init_app(app)
+    notices.init_app(app)
+    CSRFProtect(app)
+
+    for routes in (chat_routes, agent_routes, ticket_routes, status_routes):
+        app.register_blueprint(routes.bp)
+    cli.init_app(app)
+
+    if config.trusted_proxies:
+        hops = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,58 @@
+"""Customers, known by the key of their browser."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import Flask, Response, g
+
+from ..config import current_config
+from ..web.cookies import cookie, cookie_name, token_hash
+
+VISITOR_SECONDS = 180 * 86400
+
+
+def init_app(app: Flask) -> None:
+    """Have answers carry the key of a browser that has just got one."""
+    app.after_request(_give_visitor_cookie)
+
+
+def visitor() -> str:
+    """Return the hash of this browser's key; '' for a browser that has none."""
+    return token_hash(cookie("c"))
+
+
+def ensure_visitor() -> str:
+    """Return the hash of this browser's key, and the browser a key if it has none."""
+    if not visitor():
+        g.fresh_visitor = g.get("fresh_visitor") or secrets.token_urlsafe(32)
+        return token_hash(g.fresh_visitor)
+    return visitor()
+
+
+def keep_visitor() -> None:
+    """Have this browser keep its key for another `VISITOR_SECONDS`. Its key must be one that the database knows."""
+    g.fresh_visitor = cookie("c")
+
+
+def delete_visitor_cookie(response: Response) -> None:
+    """Take its key from a customer's browser."""
+    response.delete_cookie(cookie_name("c"), **_visitor_cookie_options())
+
+
+def _give_visitor_cookie(response: Response) -> Response:
+    key = g.pop("fresh_visitor", None)
+    if key:
+        response.set_cookie(cookie_name("c"), key, max_age=VISITOR_SECONDS, **_visitor_cookie_options())
+    return response
+
+
+def _visitor_cookie_options() -> dict[str, Any]:
+    is_embedded = bool(current_config().embed_origins) and current_config().is_https
+    return {
+        "secure": current_config().is_https,
+        "httponly": True,
+        "samesite": "None" if is_embedded else "Lax",
+        "partitioned": is_embedded,
+    }

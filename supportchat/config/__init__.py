@@ -1,0 +1,153 @@
+"""The settings of a server process, read once from the environment and `.env`."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flask import current_app
+
+from ..server.hosts import host_and_port
+from ..web.limits import Limit
+from . import values
+from .values import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+__all__ = ["ROOT", "Config", "ConfigError", "current_config", "kept_secret_key"]
+
+LIMITS = (
+    *("limit_logins", "limit_logins_per_address", "limit_starts", "limit_starts_per_address"),
+    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Every setting, with its default. `docs/self-hosting.md` describes each."""
+
+    host: str = "127.0.0.1"
+    port: int = 3000
+    workers: int = 1
+    data_dir: Path = ROOT / "data"
+    secret_key: str = ""
+    database_url: str = ""
+    supabase_url: str = ""
+    supabase_secret_key: str = ""
+    public_url: str = ""
+    trusted_proxies: int = 0
+    embed_origins: tuple[str, ...] = ()
+    header_seconds: int = 5
+    body_seconds: int = 20
+    answer_seconds: int = 20
+    connections_per_address: int = 256
+    limit_logins: Limit = field(default=Limit(20, 900))
+    limit_logins_per_address: Limit = field(default=Limit(100, 900))
+    limit_starts: Limit = field(default=Limit(10, 600))
+    limit_starts_per_address: Limit = field(default=Limit(100, 600))
+    limit_messages: Limit = field(default=Limit(100, 60))
+    limit_typing: Limit = field(default=Limit(60, 60))
+    limit_receipts: Limit = field(default=Limit(300, 60))
+    limit_pictures: Limit = field(default=Limit(30, 300))
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Config:
+        """Read the settings from `environ`, by default the process' own on top of `.env`.
+
+        :raise ConfigError: when a value cannot be used.
+        """
+        if environ is None:
+            environ = {**values.settings_in(ROOT / ".env"), **os.environ}
+        supabase_url = values.origin_of("SUPABASE_URL", environ.get("SUPABASE_URL", "").rstrip("/"))
+        return cls(
+            host=environ.get("HOST") or cls.host,
+            port=values.whole_number(environ, "PORT", cls.port, 1, 65535),
+            workers=values.whole_number(environ, "WORKERS", cls.workers, 1, 64),
+            data_dir=values.folder("DATA_DIR", environ.get("DATA_DIR") or str(cls.data_dir)),
+            secret_key=values.secret_key(environ.get("SECRET_KEY", "")),
+            database_url=values.conninfo("DATABASE_URL", environ.get("DATABASE_URL", "")),
+            supabase_url=supabase_url,
+            supabase_secret_key=values.supabase_key(supabase_url, environ.get("SUPABASE_SECRET_KEY", "").strip()),
+            public_url=values.origin_of("PUBLIC_URL", environ.get("PUBLIC_URL", "")),
+            trusted_proxies=values.whole_number(environ, "TRUSTED_PROXIES", 0, 0, 10),
+            embed_origins=tuple(values.origin_of("EMBED_ORIGINS", o) for o in environ.get("EMBED_ORIGINS", "").split()),
+            header_seconds=values.whole_number(environ, "HEADER_SECONDS", cls.header_seconds, 1, 300),
+            body_seconds=values.whole_number(environ, "BODY_SECONDS", cls.body_seconds, 1, 300),
+            answer_seconds=values.whole_number(environ, "ANSWER_SECONDS", cls.answer_seconds, 1, 300),
+            connections_per_address=values.whole_number(
+                environ, "CONNECTIONS_PER_ADDRESS", cls.connections_per_address, 0, 10_000
+            ),
+            **{name: values.limit(environ, name.upper(), getattr(cls, name)) for name in LIMITS},
+        )
+
+    @property
+    def mode(self) -> str:
+        """Where the desk keeps its data: 'embedded', 'postgres' or 'supabase'."""
+        if self.supabase_url or self.supabase_secret_key:
+            return "supabase"
+        return "postgres" if self.database_url else "embedded"
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the desk by https, so that cookies may be `Secure`."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def address(self) -> str:
+        """Where a browser on this machine finds the desk."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
+        return self.public_url or f"http://{host_and_port(host, self.port)}"
+
+
+def current_config() -> Config:
+    """Return the settings of the app that serves this request."""
+    config: Config = current_app.extensions["config"]
+    return config
+
+
+def kept_secret_key(data_dir: Path) -> str:
+    """Return the secret key that is kept under `data_dir`, made when it is asked for first.
+
+    :raise ConfigError: when it cannot be read or made.
+    """
+    path = data_dir / "secret_key"
+    try:
+        data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with _held(data_dir):  # two processes have to agree on one key
+            key = path.read_text().strip() if path.exists() else ""
+            return key or _make_secret_key(path)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(
+            f"The secret key cannot be kept in {path} ({reason}): remove it, if it is there, and allow a new one to be"
+            " made, or set SECRET_KEY."
+        ) from error
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _make_secret_key(path: Path) -> str:
+    # Under another name until it is on the disk: a power cut could leave an empty file, or one of zeros, with which
+    # anybody could sign.
+    fresh, key = path.with_name("secret_key.new"), secrets.token_urlsafe(48)
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    with fresh.open("w") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    return key

@@ -1,0 +1,65 @@
+"""CSS, scripts and icons: served by WhiteNoise under an address that changes with them, so browsers may keep them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from wsgiref.headers import Headers
+
+from flask import Flask, Response, send_from_directory
+from lucide.jinja import lucide
+from markupsafe import Markup
+from whitenoise import WhiteNoise
+
+from ..config import ROOT
+from ..web.policies import open_to_all
+
+STATIC: Path = ROOT / "static"
+
+
+def init_app(app: Flask) -> None:
+    """Serve `static/` and give templates `asset()` and `icon()`."""
+    prefix = f"/static/{version_of(STATIC)}"
+    app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
+        app.wsgi_app,
+        root=STATIC,
+        prefix=prefix,
+        allow_all_origins=False,
+        immutable_file_test=lambda path, url: True,
+        add_headers_function=_add_headers,
+    )
+    app.add_url_rule("/static/<version>/<path:file>", "asset_of_another_version", asset_of_another_version)
+    app.jinja_env.globals["asset"] = lambda path: f"{prefix}/{path}"
+    app.jinja_env.globals["icon"] = icon
+
+
+@open_to_all
+def asset_of_another_version(version: str, file: str) -> Response:
+    """Return the file of today to a page of another version, which would have neither styles nor scripts else.
+
+    Not by a redirect: while processes of two versions run, each would send browsers on to the other.
+    """
+    response = send_from_directory(STATIC, file, conditional=False)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def version_of(root: Path) -> str:
+    """Return a hash of every file under `root`."""
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        if path.is_file():
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _add_headers(headers: Headers, path: str, url: str) -> None:
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+
+
+@functools.cache
+def icon(name: str, size: int = 20) -> Markup:
+    """Draw an icon of the Lucide set, in the colour of the text around it. Words beside it say what it means."""
+    return Markup(lucide(name, size=size, stroke_width=1.75, aria_hidden="true", **{"class": "icon"}))  # noqa: S704

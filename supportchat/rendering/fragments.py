@@ -1,0 +1,166 @@
+"""Every piece of HTML that reaches a page by itself: rendered here, for the socket's frames and for HTTP answers alike.
+
+A frame is always an envelope of our own, so that no text of a user can decide where it goes. Frames carry no hx-*
+attributes: what can be clicked comes with a page or an HTTP answer, under that page's nonce.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from flask import current_app
+from jinja2 import Environment
+from markupsafe import Markup
+
+Row = dict[str, Any]
+
+SORTED = "upsert key:data-seq"
+SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position", "somebody_here")
+SHOWN_TO_AGENT = ("status", "agent", "version")
+
+
+def event_frame(event: str, /, **values: Any) -> str:
+    """Return a frame without content, for the scripts of the page."""
+    return json.dumps({"event": event, **values})
+
+
+def events_header(events: dict[str, Row]) -> str:
+    """Return the value of HX-Trigger that has a page hear events, each with its detail."""
+    return json.dumps(events)
+
+
+def content_frame(content: str, target: str, swap: str) -> str:
+    """Return a frame that htmx swaps in: HTML, where, and how."""
+    return json.dumps({"content": content, "target": target, "swap": swap})
+
+
+def partial(content: str, target: str, swap: str = "innerHTML") -> Markup:
+    """Wrap HTML so that htmx puts it elsewhere than the rest of an HTTP answer."""
+    return Markup('<hx-partial hx-target="{}" hx-swap="{}">{}</hx-partial>').format(target, swap, Markup(content))  # noqa: S704
+
+
+def messages_id(number: int) -> str:
+    """Return the id of the list that holds a ticket's messages."""
+    return f"messages-{number}"
+
+
+def joined(*parts: str) -> Markup:
+    """Join rendered HTML to one answer."""
+    return Markup("").join(Markup(part) for part in parts)  # noqa: S704
+
+
+class Fragments:
+    """Renders a row once for each audience: 'customer' or 'agent'."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def message(self, audience: str, number: int, row: Row) -> Markup:
+        """Render a line of a conversation."""
+        return self._render("shared/_message.html", audience=audience, number=number, message=row)
+
+    def messages(self, audience: str, number: int, rows: list[Row]) -> Markup:
+        """Render the lines of a conversation one after the other, and let others go on in between."""
+        return self._each(rows, lambda row: self.message(audience, number, row))
+
+    def note(self, number: int, row: Row) -> Markup:
+        """Render a private note. There is no audience to choose: customers have no such fragment."""
+        return self._render("tickets/_note.html", number=number, note=row)
+
+    def lines(self, number: int, rows: list[Row]) -> Markup:
+        """Render messages and notes as an agent sees them, in the order given; see `messages`."""
+        return self._each(
+            rows, lambda row: self.note(number, row) if "note_no" in row else self.message("agent", number, row)
+        )
+
+    def _each(self, rows: list[Row], render: Callable[[Row], Markup]) -> Markup:
+        rendered: list[Markup] = []
+        for row in rows:
+            if rendered:
+                gevent.sleep(0)
+            rendered.append(render(row))
+        return joined(*rendered)
+
+    def messages_frame(self, audience: str, number: int, rows: list[Row]) -> str:
+        """Return the frame that puts lines into the list, in the order of seq, each once."""
+        return content_frame(self.messages(audience, number, rows), f"#{messages_id(number)}", SORTED)
+
+    def notes_frame(self, number: int, rows: list[Row]) -> str:
+        """Return the frame that puts notes into an agent's list."""
+        return content_frame(self.lines(number, rows), f"#{messages_id(number)}", SORTED)
+
+    def typing_frame(self, audience: str, state: Row, agent: Row | None) -> str:
+        """Return the frame that shows to one side that the other is typing; the page takes it away by itself."""
+        html = self._render("shared/_typing.html", audience=audience, agent=agent, state=state)
+        return content_frame(html, f"#typing-{state['number']}", "innerHTML")
+
+    def state_header(self, audience: str, state: Row, epoch: str | None, has_more: bool = False) -> str:
+        """Return the HX-Trigger that tells a page without a socket what its socket would: receipts, and the state.
+
+        :param epoch: the history that the page shows, if it has said so; of another one it loads itself anew.
+        :param has_more: whether the page is to ask again at once, for what did not fit into this answer.
+        """
+        theirs = "agent" if audience == "customer" else "customer"
+        events = {
+            "live:receipts": {
+                "number": state["number"],
+                "delivered": state[f"{theirs}_delivered_seq"],
+                "read": state[f"{theirs}_read_seq"],
+            }
+        }
+        if audience == "customer":
+            events["live:chat_state"] = {"status": state["status"]}
+        else:
+            events["live:ticket_version"] = {"number": state["number"], "version": state["version"]}
+        if epoch is not None and epoch != state["epoch"]:
+            events["live:reset"] = {}
+        elif has_more:
+            events["live:more"] = {}
+        return events_header(events)
+
+    def presence(self, state: Row) -> Markup:
+        """Render who answers, or the place in the queue, for the customer."""
+        return self._render("chat/_presence.html", chat=state)
+
+    def state_frames(self, audience: str, state: Row, before: Row | None = None) -> list[str]:
+        """Return the frames that bring a page from the state `before`, or from any, to another."""
+
+        def changed(keys: tuple[str, ...]) -> bool:
+            return before is None or any(before.get(key) != state[key] for key in keys)
+
+        frames = []
+        mine, theirs = ("customer", "agent") if audience == "customer" else ("agent", "customer")
+        if changed((f"{theirs}_delivered_seq", f"{theirs}_read_seq")):
+            frames.append(
+                event_frame(
+                    "receipts",
+                    number=state["number"],
+                    delivered=state[f"{theirs}_delivered_seq"],
+                    read=state[f"{theirs}_read_seq"],
+                )
+            )
+        if mine == "customer":
+            if changed(SHOWN_TO_CUSTOMER):
+                frames.append(content_frame(self.presence(state), "#presence", "innerMorph"))
+                frames.append(event_frame("chat_state", status=state["status"]))
+            return frames
+        if before is None:  # has it changed since the page was rendered?
+            frames.append(event_frame("ticket_version", number=state["number"], version=state["version"]))
+        elif before and changed(SHOWN_TO_AGENT):
+            frames.append(event_frame("ticket_changed", number=state["number"]))
+        if changed(("customer_here",)):
+            html = self._render("tickets/_customer_here.html", ticket=state)
+            frames.append(content_frame(html, f"#customer-here-{state['number']}", "innerHTML"))
+        return frames
+
+    def _render(self, name: str, **values: Any) -> Markup:
+        return Markup(self._environment.get_template(name).render(values))  # noqa: S704
+
+
+def current_fragments() -> Fragments:
+    """Return what renders fragments in the app that serves this request."""
+    fragments: Fragments = current_app.extensions["fragments"]
+    return fragments

@@ -1,0 +1,125 @@
+"""One connection as gunicorn uses it: a socket that takes turns, and does not wait for ever for who does not read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import select
+import socket
+import struct
+from typing import IO, Any
+
+import gevent
+from gevent import monkey
+
+from .connections import Slot
+from .deadline import Deadline
+from .turns import Turns
+
+PIECE = 64 * 1024
+# A browser that still sends when the connection closes shows an error of its own and not our answer. So the rest is
+# read and thrown away: up to three times the largest picture that we take, and not for long.
+LINGER_BYTES = 32 * 1024 * 1024
+LINGER_SECONDS = 10.0
+DROP = struct.pack("ii", 1, 0)  # for SO_LINGER: what has not been sent is forgotten
+
+_poll = monkey.get_original("select", "poll")
+
+
+class ClientSocket:
+    """The socket of a connection, from its opening to its end.
+
+    gevent's `recv` does not switch while there is data: whoever sends without pause holds the worker. Here such a
+    connection waits for its turn.
+    """
+
+    def __init__(self, sock: socket.socket, slot: Slot, turns: Turns, answer_seconds: float) -> None:
+        self._socket = sock
+        self._slot = slot
+        self._turns = turns
+        self._answer_seconds = answer_seconds
+        self._deadline: Deadline | None = None
+        self._is_new = True
+        self._has_waited = True
+        self._has_unread = False
+
+    def begin_request(self) -> None:
+        """Begin to answer a request: at once when the client was waited for, else after a turn."""
+        if not self._has_waited:
+            self._turns.take_for_request()
+        self._has_waited = False
+        self._deadline = None
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        """Receive what is there, in turn, or wait for it."""
+        if self._is_new or not self._is_readable():
+            self._has_waited = True
+        else:
+            self._turns.take_for_reading()
+        self._is_new = False
+        return self._socket.recv(size, flags)
+
+    def _is_readable(self) -> bool:
+        poll = _poll()
+        poll.register(self._socket.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def sendall(self, data: bytes, flags: int = 0) -> None:
+        """Send all of a piece of an answer.
+
+        :raise BrokenPipeError: when the other side does not read it.
+        """
+        self._deadline = self._deadline or Deadline(self._answer_seconds)
+        rest = memoryview(data)
+        while rest:
+            sent = self._send_some(rest, flags, self._deadline.left)
+            self._deadline.moved(sent)
+            rest = rest[sent:]
+
+    def _send_some(self, rest: memoryview, flags: int, seconds: float) -> int:
+        unread = BrokenPipeError(errno.EPIPE, "the answer is not read")
+        try:
+            with gevent.Timeout(seconds, unread):
+                return self._socket.send(rest, flags)
+        except BrokenPipeError:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, DROP)
+            raise
+
+    def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
+        """Send a file, or `count` bytes of it, like any other answer."""
+        file.seek(offset)
+        sent = 0
+        while count is None or sent < count:
+            piece = file.read(PIECE if count is None else min(PIECE, count - sent))
+            if not piece:
+                break
+            self.sendall(piece)
+            sent += len(piece)
+        return sent
+
+    def become_websocket(self) -> None:
+        """Be counted by the hub from now on, no more among the requests of an address."""
+        self._slot.count_elsewhere()
+
+    def leave_unread(self) -> None:
+        """Remember that the client may still be sending what nobody is going to read."""
+        self._has_unread = True
+
+    def close(self) -> None:
+        """Close the connection, in such a way that the last answer arrives."""
+        if self._has_unread:
+            self._has_unread = False
+            self._linger()
+        self._socket.close()
+
+    def _linger(self) -> None:
+        # Not even an answer comes after this, so the client knows that it is whole.
+        with contextlib.suppress(OSError, gevent.Timeout), gevent.Timeout(LINGER_SECONDS):
+            self._socket.shutdown(socket.SHUT_WR)
+            rest = LINGER_BYTES
+            while rest > 0 and (piece := self.recv(PIECE)):
+                rest -= len(piece)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)

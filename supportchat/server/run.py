@@ -1,0 +1,286 @@
+"""`bin/run`, once everything is installed: the server process, with the embedded Postgres when that is the mode.
+
+It prepares the database, starts gunicorn, and keeps both alive: whichever dies is started again. SIGTERM and Ctrl-C
+stop gunicorn first and Postgres last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from types import FrameType
+
+import psutil
+import psycopg
+
+from ..backends import open_mode, secret_key
+from ..config import ROOT, Config, ConfigError
+from ..database import DatabaseError
+from ..database.migrations import SCRIPTS, describe_failure, migrate
+from ..database.postgres import POOL_SIZE, PostgresDatabase
+from ..demo import create_demo_agents
+from .embedded import EmbeddedPostgres, die_with_parent, private_file
+from .hosts import host_and_port
+from .progress import progress
+
+STOP_TIMEOUT = 20.0
+MOST_FILES = 10_240  # where there is no limit; the most that macOS takes
+CONNECTIONS_PER_WORKER = POOL_SIZE + 1  # the one that listens
+# What keeps a started server from serving, and what to do.
+NOT_READY = {
+    "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste the scripts of"
+    " sql/ into the SQL editor as docs/supabase.md says. Where something else has the names that the desk needs, both"
+    " say so and change nothing. The desk goes on by itself then.",
+    "schema_not_exposed": "The project's Data API is off, or hides the schema public: see Settings, Data API.",
+    "key_refused": "The project refuses SUPABASE_SECRET_KEY: set it to the secret key under Settings, API Keys.",
+    "database_unavailable": "The database does not answer yet. The desk goes on by itself when it does.",
+}
+
+NEXT_STEPS = "Next: docs/self-hosting.md says how to add people, embed the chat in your site and back up your data."
+
+
+def main() -> int:
+    """Serve until a signal comes, and give the exit code."""
+    try:
+        config = Config.from_environment()
+        check_port(config.host, config.port)
+        raise_file_limit()
+        with prepared_data_dir(config):
+            if not config.secret_key:
+                secret_key(config)  # here, where a refusal is one sentence, and not in every worker
+            return Server(config).run()
+    except ConfigError as error:
+        print(f"supportchat: {error}", file=sys.stderr)
+        return 1
+
+
+class Server:
+    """The processes of one desk: gunicorn, and Postgres in embedded mode."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        connections = f"max_connections={max(100, config.workers * CONNECTIONS_PER_WORKER + 20)}"
+        self._postgres = EmbeddedPostgres(config.data_dir, connections) if config.mode == "embedded" else None
+        self._gunicorn: subprocess.Popen[bytes] | None = None
+        self._stopping = False
+
+    def run(self) -> int:
+        """Start everything, watch it, stop it, and give the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop)
+        # From a terminal it says that this was closed; from anything else, to load the workers anew.
+        signal.signal(signal.SIGHUP, self._on_stop if sys.stdin and sys.stdin.isatty() else self._on_hangup)
+        try:
+            with progress(self._first_step()):
+                if self._postgres is not None:
+                    self._postgres.start()
+                self._prepare_database()
+            with progress("Starting the desk"):
+                self._start_gunicorn()
+                is_ready = self._is_ready()
+            if is_ready:
+                self._announce()
+            return self._watch()
+        finally:
+            self._stop()
+
+    def _first_step(self) -> str:
+        if self._postgres is None:
+            return "Looking at the database"
+        return "Starting the database" if self._postgres.exists() else "Creating the database"
+
+    def _prepare_database(self) -> None:
+        conninfo = self._postgres.conninfo if self._postgres else self._config.database_url
+        if not conninfo:
+            return  # a Supabase project that is set up by hand: /status says what it lacks
+        try:
+            applied = migrate(conninfo)
+        except psycopg.Error as error:
+            raise ConfigError(describe_failure(error)) from error
+        if applied and len(applied) < len(SCRIPTS):  # else it is new
+            print("Updated the database: " + ", ".join(f"sql/{name}" for name in applied))
+        if self._postgres is not None:
+            database = PostgresDatabase(conninfo, size=1)
+            try:
+                create_demo_agents(database)
+            finally:
+                database.close()
+
+    def _start_gunicorn(self) -> None:
+        self._gunicorn = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "HOST": self._config.host,
+                "PORT": str(self._config.port),
+                "WORKERS": str(self._config.workers),
+            },
+            start_new_session=True,  # Ctrl-C is for this process alone, which stops gunicorn in order
+            preexec_fn=die_with_parent,
+        )
+
+    def _is_ready(self) -> bool:
+        said = ""
+        while not self._stopping and self._gunicorn is not None and self._gunicorn.poll() is None:
+            self._revive_postgres()
+            state = readiness(self._config)
+            if state == "ok":
+                return True
+            if state != said and state in NOT_READY:
+                print(f"supportchat: {NOT_READY[state]}", file=sys.stderr, flush=True)
+                said = state
+            time.sleep(0.1)
+        return False
+
+    def _announce(self) -> None:
+        address = self._config.address
+        print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Status     {address}/status\n")
+        self._point_to_settings()
+        self._point_to_agents()
+        print("Ready. Ctrl-C stops the desk.")
+        print(NEXT_STEPS, flush=True)
+
+    def _point_to_settings(self) -> None:
+        config = self._config
+        if config.host in ("0.0.0.0", "::") and not config.public_url:  # noqa: S104
+            print("  It answers at every address of this machine: set PUBLIC_URL to the one that people use.\n")
+        if config.embed_origins and not config.is_https:
+            print(
+                "  EMBED_ORIGINS needs a PUBLIC_URL with https. Without one, browsers keep no cookie in a frame, and"
+                " the chat cannot start there.\n"
+            )
+
+    def _point_to_agents(self) -> None:
+        database = open_mode(self._config)[0]
+        try:
+            if not database.call("list_agents"):
+                print("  There are no agents yet. Create an admin: .venv/bin/flask --app wsgi create-agent --admin\n")
+        except DatabaseError as error:
+            print(f"supportchat: {error}", file=sys.stderr, flush=True)
+        finally:
+            database.close()
+
+    def _watch(self) -> int:
+        while not self._stopping:
+            self._revive_postgres()
+            code = self._gunicorn.poll() if self._gunicorn is not None else None
+            if code is not None and code >= 0:
+                return code or 1  # gunicorn gave up by itself and has said why
+            if code is not None:
+                print("supportchat: gunicorn was killed, starting it again", file=sys.stderr, flush=True)
+                self._start_gunicorn()
+            if self._postgres is not None:
+                self._postgres.limit_log()
+            time.sleep(0.2)
+        return 0
+
+    def _revive_postgres(self) -> None:
+        if self._postgres is None or self._postgres.is_running():
+            return
+        print("supportchat: Postgres has died, starting it again", file=sys.stderr, flush=True)
+        try:
+            self._postgres.start()
+        except (ConfigError, OSError, psutil.Error) as error:  # a full disk, say: it may have room later
+            print(f"supportchat: {error}", file=sys.stderr, flush=True)
+            time.sleep(1)
+
+    def _stop(self) -> None:
+        if self._gunicorn is not None and self._gunicorn.poll() is None:
+            self._gunicorn.terminate()
+            try:
+                self._gunicorn.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._gunicorn.kill()
+                self._gunicorn.wait()
+        if self._postgres is not None:
+            self._postgres.stop()
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and not self._stopping:
+            # Not by print, which the signal may have interrupted. With `bin/run | tee`, Ctrl-C ends the reader as well.
+            with contextlib.suppress(OSError):
+                os.write(sys.stdout.fileno(), b"\nStopping the desk ...\n")
+        self._stopping = True
+
+    def _on_hangup(self, number: int, frame: FrameType | None) -> None:
+        if self._gunicorn is not None:
+            self._gunicorn.send_signal(signal.SIGHUP)
+
+
+def check_port(host: str, port: int) -> None:
+    """Fail with one sentence when the address cannot be listened on."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except (OSError, UnicodeError, TypeError) as error:  # the last two for what cannot be a host at all
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise ConfigError(
+                f"Port {port} is taken: stop the program that uses it, or choose another: PORT={port + 1} bin/run."
+            ) from error
+        raise ConfigError(
+            f"Cannot listen on {host} port {port}: {getattr(error, 'strerror', None) or error}. Set HOST and PORT."
+        ) from error
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets us: every socket is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS has more ways to say no than to say how many
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES if hard == resource.RLIM_INFINITY else hard, hard))
+
+
+@contextlib.contextmanager
+def prepared_data_dir(config: Config) -> Iterator[None]:
+    """Make DATA_DIR, prove that it can be written, and hold it in embedded mode: a cluster has one server."""
+    try:
+        config.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        lock = private_file(config.data_dir / "lock")
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot write to {config.data_dir} ({error.strerror}): allow it, or set DATA_DIR to another folder."
+        ) from error
+    with lock:
+        if config.mode == "embedded":
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"Another supportchat is running on {config.data_dir}: stop it, or set DATA_DIR to another folder."
+                ) from error
+        os.set_inheritable(lock.fileno(), False)
+        yield
+
+
+def readiness(config: Config) -> str:
+    """Ask the server that was just started whether it can serve: 'ok', the code of the reason, or '' for no answer."""
+    host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
+    url = f"http://{host_and_port(host, config.port)}/readyz"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no http_proxy leads to ourselves
+    try:
+        with direct.open(url, timeout=10):
+            return "ok"
+    except urllib.error.HTTPError as error:
+        with error, contextlib.suppress(OSError, ValueError):
+            return str(json.load(error).get("reason", "")) if error.code == 503 else ""
+    except (urllib.error.URLError, OSError, ValueError):
+        pass
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The worker of the desk: gunicorn's own for gevent, in which no connection holds up the others."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import resource
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.workers.ggevent import GeventWorker
+
+from .client_socket import ClientSocket
+from .connections import Connections
+from .turns import Turns
+
+SPARE_FILES = 200  # for Postgres, pictures, bodies on their way, and connections that are turned away
+SPARE_CONNECTIONS = 50
+LOG_SECONDS = 60.0
+LONGEST_LINE = 160
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
+    b"Too many connections are open. Try again in a moment.\n"
+)
+
+log = logging.getLogger("gunicorn.error")
+
+
+class Brief(logging.Filter):
+    """Keeps a stranger from filling the log with what is no request: gunicorn writes a line of each."""
+
+    def __init__(self, allows: Callable[[str], bool]) -> None:
+        """:param allows: whether there may be one more line of a kind; it counts them."""
+        super().__init__()
+        self._allows = allows
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut such a line, or drop it."""
+        text = record.getMessage()
+        if not text.startswith("Invalid request"):
+            return True
+        record.msg, record.args = "".join(c if c.isprintable() else "?" for c in text[:LONGEST_LINE]), ()
+        return self._allows("invalid request")
+
+
+class DeskWorker(GeventWorker):  # type: ignore[misc]
+    """Serves connections that each take turns and have only so much time."""
+
+    def load_wsgi(self) -> None:
+        """Load the app, and take the limits from its settings."""
+        super().load_wsgi()
+        wanted: int = self.cfg.worker_connections
+        config = self.wsgi.extensions["config"]
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        most = min(wanted, max(files - SPARE_FILES, files // 2)) if files > 0 else wanted
+        from ..web.refusals import quota  # the app is loaded by now
+
+        log.addFilter(Brief(quota.allows))
+        # Behind a proxy everybody comes from its address.
+        self._connections = Connections(most, 0 if config.trusted_proxies else config.connections_per_address)
+        self._turns = Turns()
+        self._header_seconds = config.header_seconds
+        self._answer_seconds = config.answer_seconds
+        self._next_log = 0.0
+        # The pool of gunicorn would have newcomers wait. They are told instead.
+        self.worker_connections: int = most + SPARE_CONNECTIONS
+
+    def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
+        """Serve one connection, or turn it away."""
+        address = addr[0] if isinstance(addr, tuple) else ""
+        slot = self._connections.enter(address)
+        if slot is None:
+            self._turn_away(client, address)
+            return
+        try:
+            super().handle(listener, ClientSocket(client, slot, self._turns, self._answer_seconds), addr)
+        finally:
+            slot.leave()
+
+    def _turn_away(self, client: socket.socket, address: str) -> None:
+        if time.monotonic() >= self._next_log:
+            self._next_log = time.monotonic() + LOG_SECONDS
+            log.warning(
+                "refused a connection from %s: too many are open, from there (CONNECTIONS_PER_ADDRESS) or in all",
+                address,
+            )
+        with contextlib.suppress(OSError, gevent.Timeout), contextlib.closing(client), gevent.Timeout(1):
+            client.sendall(FULL)
+            client.shutdown(socket.SHUT_WR)
+
+    def timeout_ctx(self) -> gevent.Timeout:
+        """Return the time in which the head of the next request has to be there."""
+        return gevent.Timeout(self._header_seconds, False)  # type: ignore[arg-type]
+
+    def handle_request(self, listener_name: Any, req: Any, sock: ClientSocket, addr: Any) -> Any:
+        """Answer one request. What it leaves unread of its body ends the connection, and is said in the answer."""
+        sock.begin_request()
+        ends = req.should_close
+        req.should_close = lambda: has_unread_body(req) or ends()
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        finally:
+            if has_unread_body(req):
+                sock.leave_unread()
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what is no request, or a fault of ours."""
+        super().handle_error(req, client, addr, exc)
+        if isinstance(client, ClientSocket):
+            client.leave_unread()
+
+
+def has_unread_body(request: Any) -> bool:
+    """Whether there is more of a request's body to come than the app has read."""
+    reader = request.body.reader
+    if isinstance(reader, LengthReader):
+        return bool(reader.length > 0)
+    return isinstance(reader, ChunkedReader) and reader.parser is not None

@@ -1,0 +1,61 @@
+"""The way of a message from a form to the database: the picture first, then one call that stores the message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app
+from werkzeug.datastructures import FileStorage
+
+from ..agents.logins import agent_token_hash
+from ..database import Conflict, Invalid, NotFound, TooFast, call
+from ..images import notices
+from ..images.pipeline import store_upload
+from ..images.stores import ImageStore, StoreUnavailable
+from . import limits
+from .forms import message_id, uploaded_image
+
+
+def post(function: str, message: str, whose: str, **arguments: Any) -> dict[str, Any]:
+    """Store the picture of the form, if there is one, then call a function that stores its message.
+
+    The message exists only once its picture does. When the call is refused, or has stored this message before with
+    another copy of the picture, this copy goes again. After anything else it may have been stored: the sweep of orphans
+    knows better, later.
+
+    :param whose: who sends it, for the limit of pictures; '' for somebody of whom only the address is known.
+    """
+    store: ImageStore = current_app.extensions["images"]
+    client_message_id = message_id()
+    upload = uploaded_image()
+    if upload is not None:
+        limits.check("pictures", whose)
+    image = _stored(upload, store, arguments.get("visitor")) if upload is not None else None
+    try:
+        answer: dict[str, Any] = call(
+            function, client_message_id=client_message_id, message=message, image=image, **arguments
+        )
+    except (NotFound, Conflict, Invalid, TooFast):
+        if image is not None:
+            _delete(image["key"], store)
+        raise
+    # A duplicate of this very call, perhaps: the door makes it again when its answer got lost.
+    if image is not None and answer["duplicate"] and answer["image_key"] != image["key"]:
+        _delete(image["key"], store)
+    return answer
+
+
+def _delete(key: str, store: ImageStore) -> None:
+    # Whatever comes of it, the answer stays what it is. The sweep of orphans tries again.
+    try:
+        store.delete(key)
+    except (StoreUnavailable, OSError) as error:
+        current_app.logger.warning("images: %s was not needed and could not be deleted: %s", key, error)
+
+
+def _stored(upload: FileStorage, store: ImageStore, visitor: str | None) -> dict[str, Any]:
+    # Who has logged in shares a turn with nobody, whatever network they are in.
+    owner = visitor or agent_token_hash()
+    image = store_upload(upload, store, owner, limits.address() if visitor else owner)
+    notices.say(image.pop("notice", None))
+    return image

@@ -1,0 +1,180 @@
+"""What every request must pass and every answer carries: its origin, its framing, the headers of a strict page."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, current_app, g, request
+
+from ..config import Config, current_config
+from . import bodies
+from .bodies import SAFE_METHODS
+from .refusals import log_refusal
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# Pages that customers' sites may show in a frame, when EMBED_ORIGINS names them.
+EMBEDDABLE = ("chat",)
+# Asked by machines, by whatever name their network has for this one.
+PROBES = ("/healthz", "/readyz")
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Install the checks before and the headers after each request."""
+    app.logger.getChild("refusals").setLevel("INFO")  # a login that is right has a line as well
+    app.before_request(check_host)
+    app.before_request(check_origin)
+    app.before_request(bodies.receive)  # after the others: of what they refuse nothing is read
+    app.after_request(add_headers)
+    app.teardown_request(bodies.forget)
+    app.wsgi_app = NamelessProbes(app.wsgi_app)  # type: ignore[method-assign]
+    app.jinja_env.globals["csp_nonce"] = csp_nonce
+    app.jinja_env.globals["public_url"] = config.public_url
+    # Not Flask's TRUSTED_HOSTS: werkzeug cuts what is listed there at the first colon (3.1.9), which IPv6 begins with.
+    app.extensions["trusted_hosts"] = trusted_hosts(config)
+
+
+class NamelessProbes:
+    """WSGI middleware: answers health probes whatever they name as their host, names that Flask refuses too."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request."""
+        if environ.get("PATH_INFO") in PROBES:
+            environ["HTTP_HOST"] = "localhost"
+        return self._app(environ, start_response)
+
+
+def trusted_hosts(config: Config) -> set[str] | None:
+    """Return the host names that the desk answers to; None for any, where only the network knows its name.
+
+    With PUBLIC_URL or on loopback a page of another name would be a forged one (DNS rebinding, poisoned links).
+    """
+    ours = {"localhost", "127.0.0.1", "::1", config.host.lower()}
+    if config.public_url:
+        return {urlsplit(config.public_url).hostname or "", *ours}
+    return ours if is_loopback(config.host) else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_host() -> None:
+    """Refuse a request that has reached us under a name which is not ours."""
+    if is_our_host():
+        return
+    hosts = current_app.extensions["trusted_hosts"]
+    expected = ", ".join(sorted(hosts)) if hosts else "the name of a host"
+    log_refusal("host", request.environ.get("HTTP_HOST"), expected, "PUBLIC_URL, HOST, and what proxies pass on")
+    abort(400, "wrong_host")
+
+
+def is_our_host() -> bool:
+    """Whether the request names the desk as its host."""
+    try:
+        host = urlsplit(f"//{request.host}").hostname
+    except ValueError:  # [::::1], say, which werkzeug lets pass
+        return False
+    trusted = current_app.extensions["trusted_hosts"]
+    return trusted is None or host in trusted
+
+
+def check_origin() -> None:
+    """Refuse what another site has a browser do: unsafe requests, and websockets, which no token protects."""
+    if is_from_our_pages():
+        return
+    came = request.headers.get("Origin")
+    setting = "PUBLIC_URL" if current_config().public_url else "PUBLIC_URL, or TRUSTED_PROXIES behind a proxy"
+    log_refusal("origin", came, own_origin(), setting)
+    abort(403, "wrong_address" if _says_it_is_ours(came or "") else "foreign_origin")
+
+
+def is_from_our_pages() -> bool:
+    """Whether a request is safe or was made by a page of ours, at the name of ours that it has reached."""
+    if not is_our_host():
+        return False
+    if request.method in SAFE_METHODS and not is_websocket():
+        return True
+    origin = request.headers.get("Origin")
+    if origin is None and not is_websocket():
+        # A browser that leaves it out says by this header at least where the request comes from.
+        return request.headers.get("Sec-Fetch-Site") == "same-origin"
+    return origin == own_origin()
+
+
+def _says_it_is_ours(origin: str) -> bool:
+    # Then it is the desk that does not know where it is: another scheme or port before it, or a proxy that keeps Host
+    # to itself, which browsers that are reached by https see through.
+    try:
+        return request.headers.get("Sec-Fetch-Site") == "same-origin" or _host_of(origin) == _host_of(own_origin())
+    except ValueError:
+        return False
+
+
+def _host_of(origin: str) -> str | None:
+    return urlsplit(origin).hostname
+
+
+def own_origin() -> str:
+    """Return the desk's origin: PUBLIC_URL, or what this request has reached; '' under a name not ours."""
+    if current_config().public_url:
+        return current_config().public_url
+    # Some proxies call the scheme of a websocket wss.
+    return re.sub("^ws", "http", request.host_url.rstrip("/")) if is_our_host() else ""
+
+
+def is_websocket() -> bool:
+    """Whether the request asks for a websocket."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
+
+
+def csp_nonce() -> str:
+    """Return the nonce of this answer: scripts and htmx attributes without it do nothing."""
+    if "csp_nonce" not in g:
+        g.csp_nonce = secrets.token_urlsafe(16)
+    return str(g.csp_nonce)
+
+
+def add_headers(response: Response) -> Response:
+    """Add the headers that keep a page to itself. A route that has set one of them knows better."""
+    headers = response.headers
+    config = current_config()
+    frames = "'none'"
+    if request.blueprint in EMBEDDABLE and config.embed_origins:
+        frames = " ".join(config.embed_origins)
+    # 'self' includes websockets but in Safari before 16. What the request names as its host may be a proxy's matter.
+    websocket = config.public_url.replace("http", " ws", 1)
+    headers.setdefault(
+        "Content-Security-Policy",
+        "default-src 'none'; "
+        f"script-src 'nonce-{csp_nonce()}'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
+        f"connect-src 'self'{websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
+        f"frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx",
+    )
+    # By this the page knows that it was the desk that answered, and no proxy or hotel's login page in between.
+    headers["X-Supportchat"] = "1"
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
+    # Proxies that rewrite pages break them: Cloudflare writes "[email protected]" over addresses.
+    headers.setdefault("Cache-Control", "no-store, no-transform")
+    response.vary.update(("Cookie", "HX-Request"))
+    # It would hold for every port of the host: only who has the whole of it may say so.
+    if config.is_https and urlsplit(config.public_url).port is None:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    return response
