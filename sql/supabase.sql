@@ -22,60 +22,34 @@ declare
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
-        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
-        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
-        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
-        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
-        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); take_token(text, text, jsonb);
-        notify_change(text, jsonb); database_epoch(); agent_json(uuid); message_json(chat_messages);
-        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
-        image_of_session(uuid, uuid); orphan_images(text[]); signal_typing(uuid, text, uuid);
-        record_receipt(uuid, text, integer, integer, uuid); lock_assignment(); lock_ticket(uuid);
-        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
-        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
-        drain_queue(uuid); return_to_queue(tickets, text, text, uuid); sweep_assignment();
-        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); conversations(uuid[]);
-        conversation_heads(uuid[]); newest_session(uuid); conversation_of_visitor(text);
-        post_as_customer(uuid, uuid, text, jsonb, boolean); post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); goes_on(text, uuid);
-        take_start(text, text, jsonb); close_chat(text); median_first_reply(timestamp with time zone); who_is_here();
-        session_of_ticket(bigint); check_owner(tickets, uuid); queue_row_json(tickets, uuid);
-        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb);
-        note_json(ticket_notes); add_note(uuid, bigint, uuid, text);
+        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
+        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
+        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); own_agent_json(agents); create_agent(text, text, text, text, integer);
-        credentials_of(text); reset_password(text, text); begin_login(text, text, text, jsonb);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
         set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); check_bucket();
-        desk_fingerprint(); missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); next_agent(uuid); drain_queue();
-        start_chat(text, uuid, text, jsonb, text, text, text); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text)
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
+        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        ensure_foreign_key(text, text, text, text); ensure_column(text, text, text);
-        ensure_column(text, text, text, text); orphan_rows(); append_message(uuid, text, text);
-        append_message(uuid, text, text, uuid); append_message(uuid, text, text, uuid, uuid);
-        append_message(uuid, text, text, uuid, uuid, uuid); append_message(uuid, text, text, uuid, uuid, uuid, text);
-        messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer); signal_typing(uuid, text);
-        record_receipt(uuid, text, integer, integer); record_event(tickets, text, text);
-        record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
-        offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
+        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
+        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
         list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
         notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); end_ticket(tickets, text); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text);
-        report_process(uuid, integer, uuid[], text[])
+        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
+        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -103,9 +77,10 @@ begin
             and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
     );
     is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
+        -- Versions before the schema _supportchat had it in public.
         select from pg_proc
-        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
-            and proconfig @> array['search_path=""']
+        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
+            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
     ));
     is_older_desk := has_sessions and not exists (
         select from pg_constraint k
@@ -132,6 +107,11 @@ begin
         where c.relnamespace = 'public'::regnamespace
             and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
         union all
+        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
+            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+        ))
+        from pg_namespace n where n.nspname = '_supportchat'
+        union all
         select 2, 'T', t.typname, false
         from pg_type t
         where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
@@ -150,7 +130,7 @@ begin
         select row_number() over (order by place, name) as number, format('%s %s', case relkind
             when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
             when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' else 'table'
+            when 'F' then 'function' when 'n' then 'schema' else 'table'
         end, name) as thing
         from named where not is_ours
     )
@@ -177,7 +157,13 @@ begin
         );
     end if;
 
-    perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because the role %1$s may not make a schema here.'
+            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
+            current_user, current_database()
+        );
+    end if;
     perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
@@ -188,12 +174,15 @@ end $look$;
 -- "legacy_..." beside the new one. No row is deleted.
 -- Foreign keys follow in fix_foreign_keys.sql, channel and is_anonymous in fix_user_sessions_columns.sql.
 
+-- What the web code calls stands in the schema public. Everything else is here, which PostgREST does not expose.
+create schema if not exists _supportchat;
+
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
 
 -- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
 -- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
-create or replace function public.ensure_constraint(p_table regclass, p_name text, p_definition text)
+create or replace function _supportchat.ensure_constraint(p_table regclass, p_name text, p_definition text)
 returns void
 language plpgsql
 set search_path = ''
@@ -221,7 +210,7 @@ end $$;
 
 -- Gives a table a foreign key to one column, and takes away every other key of that column: an older version's may
 -- point to another table or column.
-create or replace function public.ensure_foreign_key(
+create or replace function _supportchat.ensure_foreign_key(
     p_table text, p_column text, p_target text, p_target_column text, p_on_delete text default 'no action'
 )
 returns void
@@ -240,13 +229,13 @@ begin
     loop
         execute format('alter table %s drop constraint %I', here, other);
     end loop;
-    perform public.ensure_constraint(here, wanted, format(
+    perform _supportchat.ensure_constraint(here, wanted, format(
         'foreign key (%I) references public.%I (%I) on delete %s', p_column, p_target, p_target_column, p_on_delete
     ));
 end $$;
 
 -- The uuid that stands for a key of an older version: the same key gives the same one in every table and every run.
-create or replace function public.legacy_uuid(p_table text, p_key text)
+create or replace function _supportchat.legacy_uuid(p_table text, p_key text)
 returns uuid
 language sql
 immutable
@@ -259,7 +248,7 @@ as $$
 $$;
 
 -- Puts a column aside as legacy_<name>, with everything that hangs on it. Its indexes give their names free as well.
-create or replace function public.set_aside(p_table regclass, p_column text)
+create or replace function _supportchat.set_aside(p_table regclass, p_column text)
 returns void
 language plpgsql
 set search_path = ''
@@ -280,7 +269,7 @@ end $$;
 
 -- Gives a column the type that the functions expect. p_keys_of names the table whose keys it holds, for a uuid.
 -- In place when that changes no value; else the old column goes on as legacy_<name>, with everything that hangs on it.
-create or replace function public.convert_column(p_table regclass, p_column text, p_type text, p_keys_of text)
+create or replace function _supportchat.convert_column(p_table regclass, p_column text, p_type text, p_keys_of text)
 returns void
 language plpgsql
 set search_path = ''
@@ -297,7 +286,7 @@ begin
     is_number := old_type in ('integer', 'bigint', 'numeric', 'real', 'double precision');
     -- A pattern for format(), because the column may get another name.
     converted := case
-        when p_type = 'uuid' then 'public.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
+        when p_type = 'uuid' then '_supportchat.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
         when p_type = 'timestamp with time zone' and old_type in ('timestamp without time zone', 'date')
             then '%1$I::timestamp at time zone ''UTC'''
         -- Seconds since 1970, or milliseconds: as seconds, those would be in the year 5138 or later.
@@ -338,7 +327,7 @@ begin
     -- A view, a trigger or a foreign table's key needs the old type, or a value does not fit the new one.
     exception when data_exception or datatype_mismatch or cannot_coerce or feature_not_supported
         or dependent_objects_still_exist or undefined_function then
-        perform public.set_aside(p_table, p_column);
+        perform _supportchat.set_aside(p_table, p_column);
         execute format('alter table %s add column %I %s', p_table, p_column, p_type);
         begin
             execute format(
@@ -353,7 +342,7 @@ begin
 end $$;
 
 -- Adds a column that is missing, and gives one that is there the type and the default that the functions expect.
-create or replace function public.ensure_column(
+create or replace function _supportchat.ensure_column(
     p_table text, p_column text, p_type text, p_default text default null, p_keys_of text default null
 )
 returns void
@@ -374,14 +363,14 @@ begin
         -- What other columns gave it stays as its value; from now on the functions write it.
         execute format('alter table %s alter column %I drop expression', here, p_column);
     elsif present.generated <> '' then
-        perform public.set_aside(here, p_column);
+        perform _supportchat.set_aside(here, p_column);
         execute format('alter table %s add column %I %s', here, p_column, present.type);
         execute format(
             'update %s set %I = %I where %I is not null', here, p_column, 'legacy_' || p_column, 'legacy_' || p_column
         );
     end if;
     if present.type <> wanted then
-        perform public.convert_column(here, p_column, wanted, coalesce(p_keys_of, p_table));
+        perform _supportchat.convert_column(here, p_column, wanted, coalesce(p_keys_of, p_table));
     elsif present.is_identity then
         execute format('alter table %s alter column %I drop identity', here, p_column);
     end if;
@@ -392,7 +381,7 @@ end $$;
 
 -- Follows a reference of an older version that names a conversation by another column than session_id: the key then
 -- says so, as in "references user_sessions (id)". Where the types differ, what it held goes on as legacy_session_id.
-create or replace function public.follow_sessions(p_table text)
+create or replace function _supportchat.follow_sessions(p_table text)
 returns void
 language plpgsql
 set search_path = ''
@@ -415,12 +404,12 @@ begin
         if wrong.type = wrong.their_type then
             execute format(
                 'update %s as mine set session_id = theirs.session_id,'
-                || ' legacy = public.noted(mine.legacy, ''session_id'', mine.session_id::text)'
+                || ' legacy = _supportchat.noted(mine.legacy, ''session_id'', mine.session_id::text)'
                 || ' from %s as theirs where theirs.%I = mine.session_id and theirs.session_id <> mine.session_id',
                 here, wrong.target, wrong.target_column
             );
         elsif wrong.their_type is not null then
-            perform public.set_aside(here, 'session_id');
+            perform _supportchat.set_aside(here, 'session_id');
             execute format('alter table %s add column session_id %s', here, wrong.their_type);
             execute format(
                 'update %s as mine set session_id = theirs.session_id from %s as theirs where theirs.%I = mine.legacy_session_id',
@@ -432,7 +421,7 @@ end $$;
 
 -- Takes away what an older version demands of our columns and the functions do not know of: a check, a uniqueness, a
 -- policy. Our own checks are known by their comment, our own indexes by their name.
-create or replace function public.loosen_table(p_table text, p_columns text[], p_indexes text[])
+create or replace function _supportchat.loosen_table(p_table text, p_columns text[], p_indexes text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -488,7 +477,7 @@ end $$;
 
 -- Makes a column one by which a row can be referred to: the primary key where there is none, else a unique index. Of rows
 -- with the same value the oldest keeps it; the others, and those with none, get a new one.
-create or replace function public.ensure_unique(p_table text, p_column text)
+create or replace function _supportchat.ensure_unique(p_table text, p_column text)
 returns void
 language plpgsql
 set search_path = ''
@@ -510,7 +499,7 @@ begin
             || ' select ctid as place, %1$I as key, row_number() over (partition by %1$I order by created_at, ctid) as number from %2$s'
             || '), others as ('
             || ' select place, row_number() over (order by place) as number from twins where key is null or number > 1'
-            || ') update %2$s as mine set %1$I = %3$s, legacy = public.noted(legacy, %4$L, %1$I::text)'
+            || ') update %2$s as mine set %1$I = %3$s, legacy = _supportchat.noted(legacy, %4$L, %1$I::text)'
             || ' from others where others.place = mine.ctid',
             p_column, here, case
                 when present.type in ('smallint', 'integer', 'bigint', 'numeric')
@@ -537,7 +526,7 @@ begin
 end $$;
 
 -- Demands a value in the named columns, where every row has one.
-create or replace function public.require_columns(p_table text, p_columns text[])
+create or replace function _supportchat.require_columns(p_table text, p_columns text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -556,7 +545,7 @@ end $$;
 
 -- Lets every column but the named ones be empty, as the functions do not fill what they do not know. A key that they do
 -- not know gets its value by itself.
-create or replace function public.release_columns(p_table text, p_required text[])
+create or replace function _supportchat.release_columns(p_table text, p_required text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -589,7 +578,7 @@ begin
 end $$;
 
 -- Fills a column that is still empty from the first of some columns, which other versions had, that has something in it.
-create or replace function public.fill_column(p_table text, p_column text, p_sources text[])
+create or replace function _supportchat.fill_column(p_table text, p_column text, p_sources text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -604,7 +593,7 @@ begin
         order by s.place
     loop
         execute format(
-            'update %s set %I = %I::text, legacy = public.noted(legacy, %L, %I)'
+            'update %s set %I = %I::text, legacy = _supportchat.noted(legacy, %L, %I)'
             || ' where coalesce(%I, '''') !~ ''\S'' and %I::text ~ ''\S''',
             here, p_column, name, p_column, p_column, p_column, name
         );
@@ -612,7 +601,7 @@ begin
 end $$;
 
 -- Notes in a row what a column held before: the first value counts, and nothing is noted where nothing was.
-create or replace function public.noted(p_legacy jsonb, p_column text, p_value text)
+create or replace function _supportchat.noted(p_legacy jsonb, p_column text, p_value text)
 returns jsonb
 language sql
 immutable
@@ -626,7 +615,7 @@ $$;
 
 -- Turns the triggers of a table off while old rows are mended, or on again: they would count versions and move
 -- updated_at. The ones that are off already stay so.
-create or replace function public.pause_triggers(p_table text, p_pause boolean)
+create or replace function _supportchat.pause_triggers(p_table text, p_pause boolean)
 returns void
 language plpgsql
 set search_path = ''
@@ -651,87 +640,57 @@ begin
     end loop;
 end $$;
 
--- Remembers which version of a script was applied: /status and bin/migrate compare it with the files.
-create or replace function public.record_script(p_name text, p_checksum text)
+-- Lets only the server's role run what this transaction has made, as everybody may run a new function. What it has made in
+-- public is what the web code calls, and gives up in time. A psycopg connection says so for itself; PostgREST would wait 8
+-- seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a function for the whole
+-- request (it "hoists" it), and lock_timeout works inside the function anyway. Helpers have none: each setting costs a
+-- little on every call.
+create or replace function _supportchat.close_functions()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    made record;
+    outsider text;
+begin
+    for made in
+        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
+        from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where p.xmin = pg_catalog.pg_current_xact_id()::xid and case n.nspname
+            when '_supportchat' then p.proacl is null
+            -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
+            when 'public' then p.prorettype <> 'trigger'::regtype and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
+        end
+    loop
+        execute format('revoke all on function %s from public', made.signature);
+        for outsider in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
+            execute format('revoke all on function %s from %I', made.signature, outsider);
+        end loop;
+        if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+            execute format('grant execute on function %s to service_role', made.signature);
+        end if;
+        if made.is_called then
+            execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', made.signature);
+        end if;
+    end loop;
+end $$;
+
+-- Ends a script: closes what it has made, and remembers its version, which /status and bin/migrate compare with the files.
+create or replace function _supportchat.record_script(p_name text, p_checksum text)
 returns text
 language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.close_functions();
     -- Who adopts something says so before each script: the next paste may use the same connection.
     perform set_config('supportchat.adopt', '', false);
     insert into public.schema_scripts as script (name, checksum) values (p_name, p_checksum)
     on conflict (name) do update set checksum = excluded.checksum, applied_at = now()
     where script.checksum <> excluded.checksum;
     return 'sql/' || p_name || ' is applied.';
-end $$;
-
--- Of the functions with these names, those that are ours: an app may have one with other arguments. The look at the head
--- of each script has listed ours by signature.
-create or replace function public.own_functions(p_names text[])
-returns setof regprocedure
-language sql
-stable
-set search_path = ''
-as $$
-    select p.oid::regprocedure from pg_catalog.pg_proc p
-    where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
-        and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', ''))
-        = any (string_to_array(current_setting('supportchat.functions'), ';'))
-$$;
-
--- Takes the named functions from everybody but their owner: Supabase would expose them to the browser's keys otherwise.
-create or replace function public.withdraw_functions(p_names text[])
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    signature regprocedure;
-    outsider text;
-begin
-    for signature in select own from public.own_functions(p_names) as own loop
-        execute format('revoke all on function %s from public', signature);
-        for outsider in
-            select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role')
-        loop
-            execute format('revoke all on function %s from %I', signature, outsider);
-        end loop;
-    end loop;
-end $$;
-
--- Lets only the server's role run the named functions.
-create or replace function public.restrict_functions(p_names text[])
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    signature regprocedure;
-begin
-    perform public.withdraw_functions(p_names);
-    if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
-        for signature in select own from public.own_functions(p_names) as own loop
-            execute format('grant execute on function %s to service_role', signature);
-        end loop;
-    end if;
-end $$;
-
--- Makes the named functions, those that the web code calls, give up in time. A psycopg connection says so for itself.
--- PostgREST would wait 8 seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a
--- function for the whole request (it "hoists" it); lock_timeout works inside the function anyway. The functions that
--- these are made of have none: each setting costs a little on every call.
-create or replace function public.limit_functions(p_names text[])
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    signature regprocedure;
-begin
-    for signature in select own from public.own_functions(p_names) as own loop
-        execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', signature);
-    end loop;
 end $$;
 
 -- Which script was applied in which version.
@@ -753,7 +712,7 @@ create table if not exists public.user_sessions (session_id uuid primary key def
 create table if not exists public.chat_messages (id uuid primary key default gen_random_uuid());
 create table if not exists public.tickets (id uuid primary key default gen_random_uuid());
 create sequence if not exists public.ticket_numbers start 1001;
-select public.pause_triggers(name, true) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
+select _supportchat.pause_triggers(name, true) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
 
 -- A row of a published table cannot be changed without a key by which subscribers know it. Until ensure_unique makes one,
 -- the whole row is that.
@@ -795,28 +754,28 @@ begin
 end $$;
 
 -- A person who answers. Passwords and login sessions live in tables of their own, so that no row of agents holds a secret.
-select public.loosen_table(
+select _supportchat.loosen_table(
     'agents',
     array[
         'name', 'email', 'role', 'availability', 'max_tickets', 'is_active', 'lease_expires_at', 'created_at', 'legacy'
     ],
     array['agents_email_key', 'agents_id_key']
 );
-select public.ensure_column('agents', 'id', 'uuid', 'gen_random_uuid()');
-select public.ensure_column('agents', 'name', 'text');
-select public.ensure_column('agents', 'email', 'text');
-select public.ensure_column('agents', 'role', 'text', '''agent''');
-select public.ensure_column('agents', 'availability', 'text', '''available''');
-select public.ensure_column('agents', 'max_tickets', 'integer', '5');
-select public.ensure_column('agents', 'is_active', 'boolean', 'true');
-select public.ensure_column('agents', 'lease_expires_at', 'timestamptz');
-select public.ensure_column('agents', 'created_at', 'timestamptz', 'now()');
-select public.ensure_column('agents', 'legacy', 'jsonb');
-select public.ensure_unique('agents', 'id');
-select public.release_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
+select _supportchat.ensure_column('agents', 'id', 'uuid', 'gen_random_uuid()');
+select _supportchat.ensure_column('agents', 'name', 'text');
+select _supportchat.ensure_column('agents', 'email', 'text');
+select _supportchat.ensure_column('agents', 'role', 'text', '''agent''');
+select _supportchat.ensure_column('agents', 'availability', 'text', '''available''');
+select _supportchat.ensure_column('agents', 'max_tickets', 'integer', '5');
+select _supportchat.ensure_column('agents', 'is_active', 'boolean', 'true');
+select _supportchat.ensure_column('agents', 'lease_expires_at', 'timestamptz');
+select _supportchat.ensure_column('agents', 'created_at', 'timestamptz', 'now()');
+select _supportchat.ensure_column('agents', 'legacy', 'jsonb');
+select _supportchat.ensure_unique('agents', 'id');
+select _supportchat.release_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
 
 -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
-select public.loosen_table(
+select _supportchat.loosen_table(
     'user_sessions',
     array[
         'session_id', 'visitor_id', 'customer_name', 'customer_phone', 'time_zone', 'channel', 'is_anonymous', 'status',
@@ -825,27 +784,27 @@ select public.loosen_table(
     ],
     array['user_sessions_session_id_key']
 );
-select public.ensure_column('user_sessions', 'session_id', 'uuid');
-select public.ensure_column('user_sessions', 'visitor_id', 'uuid', p_keys_of => 'visitors');
-select public.ensure_column('user_sessions', 'customer_name', 'text');
-select public.ensure_column('user_sessions', 'customer_phone', 'text');
-select public.ensure_column('user_sessions', 'time_zone', 'text');
-select public.ensure_column('user_sessions', 'status', 'text', '''active''');
-select public.ensure_column('user_sessions', 'last_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'last_note_no', 'integer', '0');
-select public.ensure_column('user_sessions', 'customer_delivered_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'customer_read_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'agent_delivered_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'agent_read_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'created_at', 'timestamptz', 'now()');
-select public.ensure_column('user_sessions', 'legacy', 'jsonb');
-select public.release_columns('user_sessions', array[
+select _supportchat.ensure_column('user_sessions', 'session_id', 'uuid');
+select _supportchat.ensure_column('user_sessions', 'visitor_id', 'uuid', p_keys_of => 'visitors');
+select _supportchat.ensure_column('user_sessions', 'customer_name', 'text');
+select _supportchat.ensure_column('user_sessions', 'customer_phone', 'text');
+select _supportchat.ensure_column('user_sessions', 'time_zone', 'text');
+select _supportchat.ensure_column('user_sessions', 'status', 'text', '''active''');
+select _supportchat.ensure_column('user_sessions', 'last_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'last_note_no', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'customer_delivered_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'customer_read_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'agent_delivered_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'agent_read_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'created_at', 'timestamptz', 'now()');
+select _supportchat.ensure_column('user_sessions', 'legacy', 'jsonb');
+select _supportchat.release_columns('user_sessions', array[
     'session_id', 'channel', 'is_anonymous', 'status', 'last_seq', 'last_note_no', 'customer_delivered_seq',
     'customer_read_seq', 'agent_delivered_seq', 'agent_read_seq', 'created_at'
 ]);
 
 -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
-select public.loosen_table(
+select _supportchat.loosen_table(
     'chat_messages',
     array[
         'session_id', 'seq', 'sender', 'sender_agent_id', 'client_message_id', 'message', 'image_id', 'event', 'detail',
@@ -856,7 +815,7 @@ select public.loosen_table(
 
 -- What the desk has to do about a conversation. awaiting_since is the moment from which the customer waits for an
 -- answer; it is null once an agent has answered.
-select public.loosen_table(
+select _supportchat.loosen_table(
     'tickets',
     array[
         'number', 'session_id', 'channel', 'status', 'assigned_agent_id', 'awaiting_since', 'assigned_at', 'given_back_by',
@@ -872,7 +831,7 @@ begin
     if exists (
         select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
     ) then
-        update public.user_sessions set session_id = public.legacy_uuid('user_sessions', id::text) where session_id is null;
+        update public.user_sessions set session_id = _supportchat.legacy_uuid('user_sessions', id::text) where session_id is null;
     end if;
     update public.user_sessions set session_id = gen_random_uuid() where session_id is null;
     with twins as (
@@ -882,89 +841,89 @@ begin
         from public.user_sessions s
     )
     update public.user_sessions s set
-        session_id = public.legacy_uuid(
+        session_id = _supportchat.legacy_uuid(
             'user_sessions', s.session_id || ':' || coalesce(to_jsonb(s) ->> 'id', twins.number::text)
         ),
-        legacy = public.noted(legacy, 'session_id', s.session_id::text)
+        legacy = _supportchat.noted(legacy, 'session_id', s.session_id::text)
     from twins where twins.place = s.ctid and twins.number > 1;
 end $$;
 alter table public.user_sessions alter column session_id set default gen_random_uuid();
-select public.require_columns('user_sessions', array['session_id']);
-select public.ensure_unique('user_sessions', 'session_id');
+select _supportchat.require_columns('user_sessions', array['session_id']);
+select _supportchat.ensure_unique('user_sessions', 'session_id');
 
-select public.ensure_column('chat_messages', 'legacy', 'jsonb');
-select public.follow_sessions('chat_messages');
+select _supportchat.ensure_column('chat_messages', 'legacy', 'jsonb');
+select _supportchat.follow_sessions('chat_messages');
 alter table public.chat_messages add column if not exists id uuid default gen_random_uuid();
-select public.ensure_column('chat_messages', 'session_id', 'uuid', p_keys_of => 'user_sessions');
-select public.ensure_column('chat_messages', 'seq', 'integer');
-select public.ensure_column('chat_messages', 'sender', 'text');
-select public.ensure_column('chat_messages', 'sender_agent_id', 'uuid', p_keys_of => 'agents');
-select public.ensure_column('chat_messages', 'client_message_id', 'uuid', 'gen_random_uuid()');
-select public.ensure_column('chat_messages', 'message', 'text');
-select public.ensure_column('chat_messages', 'image_id', 'uuid', p_keys_of => 'chat_images');
-select public.ensure_column('chat_messages', 'event', 'text');
-select public.ensure_column('chat_messages', 'detail', 'jsonb', '''{}''');
-select public.ensure_column('chat_messages', 'created_at', 'timestamptz', 'clock_timestamp()');
-select public.ensure_unique('chat_messages', 'id');
-select public.release_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
+select _supportchat.ensure_column('chat_messages', 'session_id', 'uuid', p_keys_of => 'user_sessions');
+select _supportchat.ensure_column('chat_messages', 'seq', 'integer');
+select _supportchat.ensure_column('chat_messages', 'sender', 'text');
+select _supportchat.ensure_column('chat_messages', 'sender_agent_id', 'uuid', p_keys_of => 'agents');
+select _supportchat.ensure_column('chat_messages', 'client_message_id', 'uuid', 'gen_random_uuid()');
+select _supportchat.ensure_column('chat_messages', 'message', 'text');
+select _supportchat.ensure_column('chat_messages', 'image_id', 'uuid', p_keys_of => 'chat_images');
+select _supportchat.ensure_column('chat_messages', 'event', 'text');
+select _supportchat.ensure_column('chat_messages', 'detail', 'jsonb', '''{}''');
+select _supportchat.ensure_column('chat_messages', 'created_at', 'timestamptz', 'clock_timestamp()');
+select _supportchat.ensure_unique('chat_messages', 'id');
+select _supportchat.release_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
 
-select public.ensure_column('tickets', 'legacy', 'jsonb');
-select public.follow_sessions('tickets');
-select public.ensure_column('tickets', 'id', 'uuid', 'gen_random_uuid()');
-select public.ensure_column('tickets', 'number', 'bigint');
-select public.ensure_column('tickets', 'session_id', 'uuid', p_keys_of => 'user_sessions');
-select public.ensure_column('tickets', 'channel', 'text', '''web-chat''');
-select public.ensure_column('tickets', 'status', 'text', '''waiting''');
-select public.ensure_column('tickets', 'assigned_agent_id', 'uuid', p_keys_of => 'agents');
-select public.ensure_column('tickets', 'awaiting_since', 'timestamptz');
-select public.ensure_column('tickets', 'assigned_at', 'timestamptz');
-select public.ensure_column('tickets', 'given_back_by', 'uuid');
-select public.ensure_column('tickets', 'first_reply_at', 'timestamptz');
-select public.ensure_column('tickets', 'closed_at', 'timestamptz');
-select public.ensure_column('tickets', 'version', 'integer', '1');
-select public.ensure_column('tickets', 'created_at', 'timestamptz', 'now()');
-select public.ensure_column('tickets', 'updated_at', 'timestamptz');
-select public.ensure_unique('tickets', 'id');
-select public.release_columns('tickets', array[
+select _supportchat.ensure_column('tickets', 'legacy', 'jsonb');
+select _supportchat.follow_sessions('tickets');
+select _supportchat.ensure_column('tickets', 'id', 'uuid', 'gen_random_uuid()');
+select _supportchat.ensure_column('tickets', 'number', 'bigint');
+select _supportchat.ensure_column('tickets', 'session_id', 'uuid', p_keys_of => 'user_sessions');
+select _supportchat.ensure_column('tickets', 'channel', 'text', '''web-chat''');
+select _supportchat.ensure_column('tickets', 'status', 'text', '''waiting''');
+select _supportchat.ensure_column('tickets', 'assigned_agent_id', 'uuid', p_keys_of => 'agents');
+select _supportchat.ensure_column('tickets', 'awaiting_since', 'timestamptz');
+select _supportchat.ensure_column('tickets', 'assigned_at', 'timestamptz');
+select _supportchat.ensure_column('tickets', 'given_back_by', 'uuid');
+select _supportchat.ensure_column('tickets', 'first_reply_at', 'timestamptz');
+select _supportchat.ensure_column('tickets', 'closed_at', 'timestamptz');
+select _supportchat.ensure_column('tickets', 'version', 'integer', '1');
+select _supportchat.ensure_column('tickets', 'created_at', 'timestamptz', 'now()');
+select _supportchat.ensure_column('tickets', 'updated_at', 'timestamptz');
+select _supportchat.ensure_unique('tickets', 'id');
+select _supportchat.release_columns('tickets', array[
     'id', 'number', 'channel', 'status', 'version', 'created_at', 'updated_at'
 ]);
 
-select public.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
-select public.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
-select public.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
+select _supportchat.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
+select _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
+select _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
 
 -- Agents of older versions: what a name, an address, a role and a limit may be.
 update public.agents set
     name = left(coalesce(substring(trim(name) from '\S.*'), nullif(split_part(email, '@', 1), ''), 'Agent'), 80),
-    legacy = public.noted(legacy, 'name', name)
+    legacy = _supportchat.noted(legacy, 'name', name)
 where name is null or name !~ '\S' or char_length(name) > 80;
-update public.agents set email = null, legacy = public.noted(legacy, 'email', email)
+update public.agents set email = null, legacy = _supportchat.noted(legacy, 'email', email)
 where char_length(email) not between 3 and 254;
 with twins as (
     select id, row_number() over (partition by lower(email) order by created_at, id) as number
     from public.agents where email is not null
 )
-update public.agents a set email = null, legacy = public.noted(legacy, 'email', email)
+update public.agents a set email = null, legacy = _supportchat.noted(legacy, 'email', email)
 from twins where twins.id = a.id and twins.number > 1;
 update public.agents set
     role = case when lower(trim(role)) in ('admin', 'administrator', 'owner', 'superadmin') then 'admin' else 'agent' end,
-    legacy = public.noted(legacy, 'role', role)
+    legacy = _supportchat.noted(legacy, 'role', role)
 where role is null or role not in ('agent', 'admin');
 update public.agents set
     availability = case
         when availability is null or lower(trim(availability)) in ('available', 'online', 'active', 'free') then 'available'
         else 'away'
     end,
-    legacy = public.noted(legacy, 'availability', availability)
+    legacy = _supportchat.noted(legacy, 'availability', availability)
 where availability is null or availability not in ('available', 'away');
 update public.agents set
     max_tickets = greatest(0, least(1000, coalesce(max_tickets, 5))),
-    legacy = public.noted(legacy, 'max_tickets', max_tickets::text)
+    legacy = _supportchat.noted(legacy, 'max_tickets', max_tickets::text)
 where max_tickets is null or max_tickets not between 0 and 1000;
 update public.agents set is_active = true where is_active is null;
 -- Rows of a table that was adopted may be anything. Only who has answered here is somebody who can be given a ticket; who
 -- has a password is as well, and create_agent gives one.
-update public.agents a set is_active = false, legacy = public.noted(legacy, 'is_active', 'true')
+update public.agents a set is_active = false, legacy = _supportchat.noted(legacy, 'is_active', 'true')
 where is_active and current_setting('supportchat.adopt', true) = 'yes'
     and not exists (select from public.tickets t where t.assigned_agent_id = a.id)
     and not exists (select from public.chat_messages m where m.sender_agent_id = a.id)
@@ -987,7 +946,7 @@ begin
             where attrelid = format('public.%I', name)::regclass and attname = 'legacy_session_id' and not attisdropped;
             execute format(
                 'update public.%I as mine set session_id = theirs.session_id,'
-                || ' legacy = public.noted(mine.legacy, ''session_id'', mine.%I::text)'
+                || ' legacy = _supportchat.noted(mine.legacy, ''session_id'', mine.%I::text)'
                 || ' from public.user_sessions theirs where theirs.id::text = mine.%I::text and mine.session_id is not null'
                 || ' and not exists (select from public.user_sessions s where s.session_id = mine.session_id)',
                 name, old_name, old_name
@@ -1002,13 +961,14 @@ from (select session_id, min(created_at) as at from public.chat_messages group b
 where began.session_id = s.session_id and s.created_at is null;
 update public.user_sessions set created_at = now() where created_at is null;
 update public.user_sessions set
-    customer_name = left(substring(trim(customer_name) from '\S.*'), 80), legacy = public.noted(legacy, 'customer_name', customer_name)
+    customer_name = left(substring(trim(customer_name) from '\S.*'), 80),
+    legacy = _supportchat.noted(legacy, 'customer_name', customer_name)
 where customer_name !~ '\S' or char_length(customer_name) > 80;
 update public.user_sessions set
     customer_phone = left(substring(trim(customer_phone) from '\S.*'), 32),
-    legacy = public.noted(legacy, 'customer_phone', customer_phone)
+    legacy = _supportchat.noted(legacy, 'customer_phone', customer_phone)
 where customer_phone !~ '\S' or char_length(customer_phone) > 32;
-update public.user_sessions set time_zone = null, legacy = public.noted(legacy, 'time_zone', time_zone)
+update public.user_sessions set time_zone = null, legacy = _supportchat.noted(legacy, 'time_zone', time_zone)
 where char_length(time_zone) > 64;
 update public.user_sessions set
     status = case
@@ -1017,7 +977,7 @@ update public.user_sessions set
             'expired', 'cancelled', 'canceled', 'disconnected'
         ) then 'ended' else 'active'
     end,
-    legacy = public.noted(legacy, 'status', status)
+    legacy = _supportchat.noted(legacy, 'status', status)
 where status is null or status not in ('active', 'ended');
 
 -- Messages of older versions: seq counts them by time, and goes on after what is counted already.
@@ -1035,7 +995,7 @@ update public.chat_messages set
         ) then 'agent'
         else 'user'
     end,
-    legacy = public.noted(legacy, 'sender', sender)
+    legacy = _supportchat.noted(legacy, 'sender', sender)
 where sender is null or sender not in ('user', 'agent', 'system');
 -- A message that no check would let in stays as it was said. legacy is what exempts it.
 update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
@@ -1048,7 +1008,7 @@ with twins as (
     where client_message_id is not null and to_regclass('public.chat_messages_client_key') is null
 )
 update public.chat_messages m set
-    client_message_id = gen_random_uuid(), legacy = public.noted(legacy, 'client_message_id', client_message_id::text)
+    client_message_id = gen_random_uuid(), legacy = _supportchat.noted(legacy, 'client_message_id', client_message_id::text)
 from twins where twins.place = m.ctid and twins.number > 1;
 update public.chat_messages set client_message_id = gen_random_uuid() where client_message_id is null;
 with counted as (
@@ -1076,9 +1036,9 @@ update public.tickets set updated_at = coalesce(closed_at, created_at) where upd
 update public.tickets set version = 1 where version is null;
 -- Here and not only in fix_user_sessions_columns.sql: a row that this transaction has written already is held against its
 -- foreign keys when it is written again, and those come in between.
-update public.tickets set channel = 'web-chat', legacy = public.noted(legacy, 'channel', channel)
+update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
 where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.tickets set channel = left(channel, 32), legacy = public.noted(legacy, 'channel', channel)
+update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
 where char_length(channel) > 32;
 update public.tickets set
     status = case
@@ -1089,19 +1049,19 @@ update public.tickets set
         when assigned_agent_id is null then 'waiting'
         else 'open'
     end,
-    legacy = public.noted(legacy, 'status', status)
+    legacy = _supportchat.noted(legacy, 'status', status)
 where status is null or status not in ('waiting', 'open', 'closed')
     or (status = 'open' and assigned_agent_id is null) or (status = 'waiting' and assigned_agent_id is not null);
 -- What is open for an agent who is not there waits for another one.
 update public.tickets t set
     status = 'waiting', assigned_agent_id = null,
-    legacy = public.noted(public.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
+    legacy = _supportchat.noted(_supportchat.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
 where status = 'open' and not exists (select from public.agents a where a.id = t.assigned_agent_id);
 with twins as (
     select ctid as place, row_number() over (partition by number order by created_at, ctid) as number
     from public.tickets where number is not null and to_regclass('public.tickets_number_key') is null
 )
-update public.tickets t set number = null, legacy = public.noted(legacy, 'number', t.number::text)
+update public.tickets t set number = null, legacy = _supportchat.noted(legacy, 'number', t.number::text)
 from twins where twins.place = t.ctid and twins.number > 1;
 with counted as (
     select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
@@ -1126,11 +1086,11 @@ with unknown as (
 )
 update public.tickets t set awaiting_since = spoken.since from spoken
 where spoken.session_id = t.session_id and t.status <> 'closed' and t.awaiting_since is null;
-update public.tickets set awaiting_since = null, legacy = public.noted(legacy, 'awaiting_since', awaiting_since::text)
+update public.tickets set awaiting_since = null, legacy = _supportchat.noted(legacy, 'awaiting_since', awaiting_since::text)
 where status = 'closed' and awaiting_since is not null;
 update public.tickets set closed_at = updated_at where status = 'closed' and closed_at is null;
 -- Of an older version only: a ticket that is open again for an afterword keeps its closed_at. See load_of_agent.
-update public.tickets set closed_at = null, legacy = public.noted(legacy, 'closed_at', closed_at::text)
+update public.tickets set closed_at = null, legacy = _supportchat.noted(legacy, 'closed_at', closed_at::text)
 where status <> 'closed' and closed_at is not null
     and not exists (
         select from pg_policy where polrelid = 'public.tickets'::regclass and polname = 'server_only'
@@ -1148,20 +1108,20 @@ with older as (
     where t.number < t.newest or not exists (select from public.user_sessions s where s.session_id = t.session_id)
 )
 update public.tickets t set
-    status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = public.noted(legacy, 'status', status)
+    status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
 from older where older.place = t.ctid;
 
-select public.pause_triggers(name, false) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
+select _supportchat.pause_triggers(name, false) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
 alter table public.chat_messages alter column message set default '';
 alter table public.tickets alter column number set default nextval('public.ticket_numbers');
 alter table public.tickets alter column updated_at set default now();
-select public.require_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
-select public.require_columns('user_sessions', array[
+select _supportchat.require_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
+select _supportchat.require_columns('user_sessions', array[
     'status', 'last_seq', 'last_note_no', 'customer_delivered_seq', 'customer_read_seq', 'agent_delivered_seq',
     'agent_read_seq', 'created_at'
 ]);
-select public.require_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
-select public.require_columns('tickets', array['id', 'number', 'status', 'version', 'created_at', 'updated_at']);
+select _supportchat.require_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
+select _supportchat.require_columns('tickets', array['id', 'number', 'status', 'version', 'created_at', 'updated_at']);
 
 create unique index if not exists agents_email_key on public.agents (lower(email));
 create index if not exists user_sessions_visitor_id_idx on public.user_sessions (visitor_id, created_at desc);
@@ -1301,51 +1261,53 @@ create table if not exists public.agent_browsers (
     primary key (agent_id, token_hash)
 );
 
-select public.ensure_constraint('public.agents', 'agents_name_check', 'check (char_length(name) between 1 and 80)');
-select public.ensure_constraint('public.agents', 'agents_email_check', 'check (char_length(email) between 3 and 254)');
-select public.ensure_constraint('public.agents', 'agents_role_check', 'check (role in (''agent'', ''admin''))');
-select public.ensure_constraint(
+select _supportchat.ensure_constraint('public.agents', 'agents_name_check', 'check (char_length(name) between 1 and 80)');
+select _supportchat.ensure_constraint('public.agents', 'agents_email_check', 'check (char_length(email) between 3 and 254)');
+select _supportchat.ensure_constraint('public.agents', 'agents_role_check', 'check (role in (''agent'', ''admin''))');
+select _supportchat.ensure_constraint(
     'public.agents', 'agents_availability_check', 'check (availability in (''available'', ''away''))'
 );
-select public.ensure_constraint('public.agents', 'agents_max_tickets_check', 'check (max_tickets between 0 and 1000)');
-select public.ensure_constraint(
+select _supportchat.ensure_constraint('public.agents', 'agents_max_tickets_check', 'check (max_tickets between 0 and 1000)');
+select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_customer_name_check', 'check (char_length(customer_name) between 1 and 80)'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_customer_phone_check', 'check (char_length(customer_phone) between 1 and 32)'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_time_zone_check', 'check (char_length(time_zone) <= 64)'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_status_check', 'check (status in (''active'', ''ended''))'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.chat_images', 'chat_images_content_type_check',
     'check (content_type in (''image/png'', ''image/jpeg'', ''image/webp'', ''image/gif''))'
 );
-select public.ensure_constraint('public.chat_images', 'chat_images_bytes_check', 'check (bytes between 1 and 10485760)');
-select public.ensure_constraint('public.chat_images', 'chat_images_size_check', 'check (width > 0 and height > 0)');
-select public.ensure_constraint(
+select _supportchat.ensure_constraint('public.chat_images', 'chat_images_bytes_check', 'check (bytes between 1 and 10485760)');
+select _supportchat.ensure_constraint('public.chat_images', 'chat_images_size_check', 'check (width > 0 and height > 0)');
+select _supportchat.ensure_constraint(
     'public.chat_messages', 'chat_messages_sender_check', 'check (sender in (''user'', ''agent'', ''system''))'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.chat_messages', 'chat_messages_message_check',
     'check (legacy is not null or (char_length(message) <= 8000 and (message ~ ''\S'' or image_id is not null)))'
 );
-select public.ensure_constraint('public.chat_messages', 'chat_messages_seq_check', 'check (seq > 0)');
-select public.ensure_constraint('public.ticket_notes', 'ticket_notes_note_check', 'check (note ~ ''\S'' and char_length(note) <= 8000)');
-select public.ensure_constraint(
+select _supportchat.ensure_constraint('public.chat_messages', 'chat_messages_seq_check', 'check (seq > 0)');
+select _supportchat.ensure_constraint(
+    'public.ticket_notes', 'ticket_notes_note_check', 'check (note ~ ''\S'' and char_length(note) <= 8000)'
+);
+select _supportchat.ensure_constraint(
     'public.tickets', 'tickets_status_check', 'check (status in (''waiting'', ''open'', ''closed''))'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.tickets', 'tickets_assigned_check',
     'check (case status when ''open'' then assigned_agent_id is not null when ''waiting'' then assigned_agent_id is null else true end)'
 );
 
 -- Refuses a change of state that ticket_transitions does not list, and counts the ticket's versions. What only a message
 -- has changed is none: the message itself tells of it, and each new version has the pages of agents fetch the ticket.
-create or replace function public.guard_ticket()
+create or replace function _supportchat.guard_ticket()
 returns trigger
 language plpgsql
 set search_path = ''
@@ -1367,7 +1329,7 @@ end $$;
 
 create or replace trigger guard_ticket
 before update on public.tickets
-for each row execute function public.guard_ticket();
+for each row execute function _supportchat.guard_ticket();
 
 -- The functions of this desk see no schema, and an old trigger that they set off would see none either: it gets the path
 -- that it was written for. A function that other tables' triggers run as well, or of another schema, is not ours to alter.
@@ -1409,12 +1371,6 @@ begin
     end loop;
 end $$;
 
-select public.withdraw_functions(array[
-    'ensure_constraint', 'ensure_foreign_key', 'legacy_uuid', 'set_aside', 'convert_column', 'ensure_column', 'follow_sessions',
-    'loosen_table', 'ensure_unique', 'require_columns', 'release_columns', 'fill_column', 'noted', 'pause_triggers',
-    'record_script', 'own_functions', 'withdraw_functions', 'restrict_functions', 'limit_functions', 'guard_ticket'
-]);
-
 -- Row-level security is on everywhere, with one policy that lets nobody through: the server's role stands above it,
 -- and the keys that a browser may hold reach no row.
 do $$
@@ -1441,6 +1397,13 @@ begin
             execute format('grant select, insert, update, delete on public.%I to service_role', name);
         end if;
     end loop;
+    revoke all on schema _supportchat from public;
+    for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
+        execute format('revoke all on schema _supportchat from %I', outsider);
+    end loop;
+    if exists (select from pg_roles where rolname = 'service_role') then
+        grant usage on schema _supportchat to service_role;
+    end if;
     -- The sequences too: of these tables, and the one of the ticket numbers. A default of nextval needs a right on it.
     for counter in
         select c.oid::regclass from pg_class c
@@ -1482,7 +1445,7 @@ end $$;
 
 -- Says whether this is a database with Supabase's storage, whose buckets we may see. A schema 'storage' of another make
 -- does not count, and neither does one that is closed to us: to_regclass would fail on it.
-create or replace function public.has_buckets()
+create or replace function _supportchat.has_buckets()
 returns boolean
 language sql
 stable
@@ -1501,13 +1464,11 @@ as $$
     )
 $$;
 
-select public.restrict_functions(array['has_buckets']);
-
 -- The bucket of the pictures: private, and with the limits that the server keeps to as well. One that is there already
 -- stays as its owner set it; check_bucket says when that is not as it should be.
 do $$
 begin
-    if public.has_buckets() then
+    if _supportchat.has_buckets() then
         insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
         values (
             'chat-images', 'chat-images', false, 10485760, array['image/png', 'image/jpeg', 'image/webp', 'image/gif']
@@ -1516,28 +1477,28 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', 'd480680940e4');
+select _supportchat.record_script('supabase_schema.sql', '95a5b7625359');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
 -- replaced. Rows that refer to nothing are kept, and shown at the end: the key then binds new rows only.
 
-select public.ensure_foreign_key('agent_credentials', 'agent_id', 'agents', 'id', 'cascade');
-select public.ensure_foreign_key('agent_sessions', 'agent_id', 'agents', 'id', 'cascade');
-select public.ensure_foreign_key('agent_browsers', 'agent_id', 'agents', 'id', 'cascade');
-select public.ensure_foreign_key('user_sessions', 'visitor_id', 'visitors', 'visitor_id', 'set null');
-select public.ensure_foreign_key('chat_images', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select public.ensure_foreign_key('chat_messages', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select public.ensure_foreign_key('chat_messages', 'sender_agent_id', 'agents', 'id', 'set null');
-select public.ensure_foreign_key('chat_messages', 'image_id', 'chat_images', 'id');
-select public.ensure_foreign_key('tickets', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select public.ensure_foreign_key('tickets', 'assigned_agent_id', 'agents', 'id');
-select public.ensure_foreign_key('ticket_events', 'ticket_id', 'tickets', 'id', 'cascade');
-select public.ensure_foreign_key('ticket_events', 'agent_id', 'agents', 'id', 'set null');
-select public.ensure_foreign_key('ticket_notes', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select public.ensure_foreign_key('ticket_notes', 'agent_id', 'agents', 'id');
-select public.ensure_foreign_key('ticket_reads', 'agent_id', 'agents', 'id', 'cascade');
-select public.ensure_foreign_key('ticket_reads', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('agent_credentials', 'agent_id', 'agents', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('agent_sessions', 'agent_id', 'agents', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('agent_browsers', 'agent_id', 'agents', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('user_sessions', 'visitor_id', 'visitors', 'visitor_id', 'set null');
+select _supportchat.ensure_foreign_key('chat_images', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('chat_messages', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('chat_messages', 'sender_agent_id', 'agents', 'id', 'set null');
+select _supportchat.ensure_foreign_key('chat_messages', 'image_id', 'chat_images', 'id');
+select _supportchat.ensure_foreign_key('tickets', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('tickets', 'assigned_agent_id', 'agents', 'id');
+select _supportchat.ensure_foreign_key('ticket_events', 'ticket_id', 'tickets', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('ticket_events', 'agent_id', 'agents', 'id', 'set null');
+select _supportchat.ensure_foreign_key('ticket_notes', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('ticket_notes', 'agent_id', 'agents', 'id');
+select _supportchat.ensure_foreign_key('ticket_reads', 'agent_id', 'agents', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('ticket_reads', 'session_id', 'user_sessions', 'session_id', 'cascade');
 
 -- The rows that refer to nothing, of one table or of all: table, column, refers_to, count, and the ids of some of them.
 -- Only a key that not every row keeps to is looked at, so this costs nothing where there are none.
@@ -1585,10 +1546,7 @@ begin
     return answer;
 end $$;
 
-select public.restrict_functions(array['orphan_rows']);
-select public.limit_functions(array['orphan_rows']);
-
-select public.record_script('fix_foreign_keys.sql', 'cff63f8dc701');
+select _supportchat.record_script('fix_foreign_keys.sql', '9864e56c9f36');
 
 -- fix_user_sessions_columns.sql adds channel and is_anonymous to user_sessions, and names the channel 'web-chat'.
 -- Run it after fix_foreign_keys.sql; it is safe to run again.
@@ -1596,31 +1554,31 @@ select public.record_script('fix_foreign_keys.sql', 'cff63f8dc701');
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
 
-select public.ensure_column('user_sessions', 'channel', 'text', '''web-chat''');
-select public.ensure_column('user_sessions', 'is_anonymous', 'boolean');
+select _supportchat.ensure_column('user_sessions', 'channel', 'text', '''web-chat''');
+select _supportchat.ensure_column('user_sessions', 'is_anonymous', 'boolean');
 
-select public.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
-update public.user_sessions set channel = 'web-chat', legacy = public.noted(legacy, 'channel', channel)
+select _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
+update public.user_sessions set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
 where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.user_sessions set channel = left(channel, 32), legacy = public.noted(legacy, 'channel', channel)
+update public.user_sessions set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
 where char_length(channel) > 32;
 update public.user_sessions set is_anonymous = (customer_name is null and customer_phone is null) where is_anonymous is null;
-update public.tickets set channel = 'web-chat', legacy = public.noted(legacy, 'channel', channel)
+update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
 where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.tickets set channel = left(channel, 32), legacy = public.noted(legacy, 'channel', channel)
+update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
 where char_length(channel) > 32;
-select public.pause_triggers(name, false) from unnest(array['user_sessions', 'tickets']) as name;
+select _supportchat.pause_triggers(name, false) from unnest(array['user_sessions', 'tickets']) as name;
 
 alter table public.user_sessions alter column is_anonymous set default true;
-select public.require_columns('user_sessions', array['channel', 'is_anonymous']);
-select public.require_columns('tickets', array['channel']);
+select _supportchat.require_columns('user_sessions', array['channel', 'is_anonymous']);
+select _supportchat.require_columns('tickets', array['channel']);
 
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_channel_check', 'check (char_length(channel) between 1 and 32)'
 );
-select public.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
+select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select public.record_script('fix_user_sessions_columns.sql', 'fcfd8f267b52');
+select _supportchat.record_script('fix_user_sessions_columns.sql', '31909383035e');
 
 -- limits.sql: how often somebody may do something, exact across all server processes. Safe to run again.
 -- A limit is [how many, in how many seconds], as JSON: so many at once, then one more whenever that share of the time has
@@ -1628,7 +1586,7 @@ select public.record_script('fix_user_sessions_columns.sql', 'fcfd8f267b52');
 
 -- Takes one of what a limit allows; PT429 with the seconds to wait when there is nothing left, and then nothing is taken.
 -- Buckets that are full again are the same as none: each call throws a few of them away.
-create or replace function public.take_token(p_act text, p_whom text, p_limit jsonb)
+create or replace function _supportchat.take_token(p_act text, p_whom text, p_limit jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -1663,15 +1621,13 @@ begin
     end if;
 end $$;
 
-select public.restrict_functions(array['take_token']);
-
-select public.record_script('functions/limits.sql', '30612c3d301d');
+select _supportchat.record_script('functions/limits.sql', '4f50846e2cd3');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
 -- Tells every server process that something changed. It is a hint: who misses it finds the change by seq and version.
 -- Where Supabase Realtime is, it goes to the private topic 'supportchat' as well, and leaves with the same commit.
-create or replace function public.notify_change(p_event text, p_payload jsonb)
+create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -1729,7 +1685,7 @@ begin
 end $$;
 
 -- An agent as others may know one: id and name.
-create or replace function public.agent_json(p_agent_id uuid)
+create or replace function _supportchat.agent_json(p_agent_id uuid)
 returns jsonb
 language sql
 stable
@@ -1739,7 +1695,7 @@ as $$
 $$;
 
 -- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes.
-create or replace function public.message_json(p_row public.chat_messages)
+create or replace function _supportchat.message_json(p_row public.chat_messages)
 returns jsonb
 language sql
 stable
@@ -1751,7 +1707,7 @@ as $$
         'sender', p_row.sender,
         -- Of an agent's line by an older version it may be unknown whose it was.
         'agent', coalesce(
-            public.agent_json(p_row.sender_agent_id),
+            _supportchat.agent_json(p_row.sender_agent_id),
             case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
         ),
         'customer_name', (
@@ -1778,7 +1734,7 @@ as $$
 $$;
 
 -- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
-create or replace function public.append_message(
+create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
     p_message text,
@@ -1808,15 +1764,15 @@ begin
     )
     returning * into line;
 
-    line_json := public.message_json(line);
-    perform public.notify_change(
+    line_json := _supportchat.message_json(line);
+    perform _supportchat.notify_change(
         'message.posted', jsonb_build_object('session_id', p_session_id, 'seq', line.seq, 'row', line_json)
     );
     return line_json;
 end $$;
 
 -- Refuses a text that no message may have: nothing but space without an image, or more than 8000 characters.
-create or replace function public.check_message(p_message text, p_has_image boolean)
+create or replace function _supportchat.check_message(p_message text, p_has_image boolean)
 returns void
 language plpgsql
 immutable
@@ -1831,7 +1787,7 @@ begin
 end $$;
 
 -- Keeps the record of an image whose bytes are stored already: key, content_type, width, height, bytes, digest.
-create or replace function public.add_image(p_session_id uuid, p_image jsonb)
+create or replace function _supportchat.add_image(p_session_id uuid, p_image jsonb)
 returns uuid
 language sql
 set search_path = ''
@@ -1845,7 +1801,7 @@ $$;
 
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
 -- The same id with another text or another picture is an error.
-create or replace function public.repeated_message(
+create or replace function _supportchat.repeated_message(
     p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
 )
 returns jsonb
@@ -1869,7 +1825,7 @@ begin
     return jsonb_build_object(
         'duplicate', true,
         'session_id', p_session_id,
-        'messages', jsonb_build_array(public.message_json(earlier)),
+        'messages', jsonb_build_array(_supportchat.message_json(earlier)),
         'image_key', (select storage_key from public.chat_images where id = earlier.image_id)
     );
 end $$;
@@ -1888,7 +1844,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(public.message_json(m.line) order by (m.line).seq), '[]')
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
     from (
         select line, sum(octet_length(line.message)) over (order by line.seq) - octet_length(line.message) as bytes_before
         from public.chat_messages as line
@@ -1909,7 +1865,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(public.message_json(m.line) order by (m.line).seq), '[]')
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
     from (
         select line, sum(octet_length(line.message)) over (order by line.seq desc) - octet_length(line.message) as bytes_after
         from public.chat_messages as line
@@ -1950,10 +1906,10 @@ returns void
 language sql
 set search_path = ''
 as $$
-    select public.notify_change(
+    select _supportchat.notify_change(
         'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', p_sender, 'agent', public.agent_json(p_agent_id), 'seq', last_seq
+            'session_id', session_id, 'sender', p_sender, 'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
         )
     )
     from public.user_sessions where session_id = p_session_id
@@ -1982,7 +1938,7 @@ begin
             and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
     end if;
     if found then
-        perform public.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
+        perform _supportchat.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
     end if;
 
     insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
@@ -1992,15 +1948,7 @@ begin
     where mine.read_seq < excluded.read_seq;
 end $$;
 
-select public.restrict_functions(array[
-    'notify_change', 'database_epoch', 'agent_json', 'message_json', 'append_message', 'check_message', 'add_image', 'repeated_message',
-    'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
-]);
-select public.limit_functions(array[
-    'database_epoch', 'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
-]);
-
-select public.record_script('functions/messages.sql', 'e386f0fb67e2');
+select _supportchat.record_script('functions/messages.sql', '619bc1eb818e');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -2008,7 +1956,7 @@ select public.record_script('functions/messages.sql', 'e386f0fb67e2');
 -- may lock further conversations; whoever does not holds one at most. So no two transactions can wait in a circle.
 
 -- Lets one transaction at a time decide who gets a ticket.
-create or replace function public.lock_assignment()
+create or replace function _supportchat.lock_assignment()
 returns void
 language sql
 set search_path = ''
@@ -2018,7 +1966,7 @@ $$;
 
 -- Locks a conversation and gives its ticket, locked as well. PT404 when there is none. An older version may have left
 -- several in one conversation: then it is the newest that is not closed, or else the newest.
-create or replace function public.lock_ticket(p_session_id uuid)
+create or replace function _supportchat.lock_ticket(p_session_id uuid)
 returns public.tickets
 language plpgsql
 set search_path = ''
@@ -2038,7 +1986,7 @@ begin
 end $$;
 
 -- Writes who did what to a ticket, and tells the desks.
-create or replace function public.record_event(
+create or replace function _supportchat.record_event(
     p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
 )
 returns void
@@ -2048,7 +1996,7 @@ as $$
 begin
     insert into public.ticket_events (ticket_id, actor, agent_id, event, detail)
     values (p_ticket.id, p_actor, p_agent_id, p_event, p_detail);
-    perform public.notify_change(
+    perform _supportchat.notify_change(
         'ticket.changed', jsonb_build_object('session_id', p_ticket.session_id, 'number', p_ticket.number)
     );
 end $$;
@@ -2056,7 +2004,7 @@ end $$;
 -- How many places of an agent's limit are taken. Neither a ticket that was answered, and has been quiet for five minutes,
 -- takes one, or customers who have gone would keep the next ones waiting; nor one that was taken up again within ten
 -- minutes of its end, which most do to say thanks.
-create or replace function public.load_of_agent(p_agent_id uuid)
+create or replace function _supportchat.load_of_agent(p_agent_id uuid)
 returns bigint
 language sql
 stable
@@ -2070,7 +2018,7 @@ as $$
 $$;
 
 -- The agents who are here, with their load: only they are considered for a ticket.
-create or replace function public.agents_here()
+create or replace function _supportchat.agents_here()
 returns table (agent_id uuid, availability text, load bigint, max_tickets integer, last_assigned_at timestamptz)
 language sql
 stable
@@ -2078,31 +2026,28 @@ set search_path = ''
 as $$
     -- Each by an index of its own: an agent has few open tickets, and any number of closed ones.
     select
-        a.id, a.availability, public.load_of_agent(a.id), a.max_tickets,
+        a.id, a.availability, _supportchat.load_of_agent(a.id), a.max_tickets,
         (select max(t.assigned_at) from public.tickets t where t.assigned_agent_id = a.id)
     from public.agents a
     where a.is_active and a.lease_expires_at > now()
 $$;
 
--- Of an earlier version, with one argument: PostgREST and the calls below know functions by name alone.
-drop function if exists public.next_agent(uuid);
-
 -- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
 -- An agent who knows the customer already comes first; p_except is not asked: it was their ticket, and they gave it back.
-create or replace function public.next_agent(p_preferred uuid default null, p_except uuid default null)
+create or replace function _supportchat.next_agent(p_preferred uuid default null, p_except uuid default null)
 returns uuid
 language sql
 stable
 set search_path = ''
 as $$
-    select agent_id from public.agents_here()
+    select agent_id from _supportchat.agents_here()
     where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
     order by (agent_id = p_preferred) desc nulls last, load, last_assigned_at nulls first, agent_id
     limit 1
 $$;
 
 -- Why a waiting ticket has nobody: a code, and the figures behind it.
-create or replace function public.unassigned_reason()
+create or replace function _supportchat.unassigned_reason()
 returns jsonb
 language sql
 stable
@@ -2116,7 +2061,7 @@ as $$
             count(*) filter (where availability = 'available' and load < max_tickets) as with_room,
             coalesce(sum(load) filter (where availability = 'available'), 0) as load,
             coalesce(sum(max_tickets) filter (where availability = 'available'), 0) as places
-        from public.agents_here()
+        from _supportchat.agents_here()
     )
     select to_jsonb(figures) || jsonb_build_object('code', case
         when agents = 0 then 'no_agents'
@@ -2130,7 +2075,7 @@ $$;
 
 -- Gives a ticket to an agent: state, line in the conversation, event. Whoever had it last has it 'again'. The caller
 -- holds the locks.
-create or replace function public.give_ticket(
+create or replace function _supportchat.give_ticket(
     p_ticket public.tickets, p_agent_id uuid, p_reason text, p_actor text, p_actor_id uuid default null
 )
 returns void
@@ -2138,12 +2083,12 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('agent', public.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
+    detail jsonb := jsonb_build_object('agent', _supportchat.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
     last_one text := (
         select e.detail -> 'agent' ->> 'id' from public.ticket_events e
         where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
     );
-    previous jsonb := public.agent_json(p_ticket.assigned_agent_id);
+    previous jsonb := _supportchat.agent_json(p_ticket.assigned_agent_id);
 begin
     if previous is not null then
         detail := detail || jsonb_build_object('from', previous);
@@ -2153,16 +2098,16 @@ begin
     update public.tickets set
         status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
     where id = p_ticket.id;
-    perform public.append_message(
+    perform _supportchat.append_message(
         p_ticket.session_id, 'system', (detail -> 'agent' ->> 'name') || ' joined the chat.',
         p_event => 'assigned', p_detail => detail
     );
-    perform public.record_event(p_ticket, 'assigned', p_actor, p_actor_id, detail);
+    perform _supportchat.record_event(p_ticket, 'assigned', p_actor, p_actor_id, detail);
 end $$;
 
 -- Assigns a waiting ticket if somebody can take it, else tells the customer so when p_tell says to.
 -- The caller holds the assignment lock and the conversation. True when it was assigned.
-create or replace function public.offer_ticket(p_ticket_id uuid, p_tell boolean, p_preferred uuid default null)
+create or replace function _supportchat.offer_ticket(p_ticket_id uuid, p_tell boolean, p_preferred uuid default null)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -2172,28 +2117,25 @@ declare
     chosen uuid;
 begin
     select * into ticket from public.tickets where id = p_ticket_id;
-    chosen := public.next_agent(p_preferred, ticket.given_back_by);
+    chosen := _supportchat.next_agent(p_preferred, ticket.given_back_by);
     if chosen is not null then
-        perform public.give_ticket(
+        perform _supportchat.give_ticket(
             ticket, chosen, case when chosen = p_preferred then 'knows_customer' else 'least_loaded' end, 'system'
         );
         return true;
     end if;
     if p_tell then
-        perform public.append_message(
+        perform _supportchat.append_message(
             ticket.session_id, 'system', 'Nobody is free right now. The message is kept and will be answered here.',
-            p_event => 'queued', p_detail => public.unassigned_reason()
+            p_event => 'queued', p_detail => _supportchat.unassigned_reason()
         );
     end if;
     return false;
 end $$;
 
--- Of an earlier version, without an argument.
-drop function if exists public.drain_queue();
-
 -- Hands waiting tickets, the longest waiting first and those that have their answer last, to agents with room: all but
 -- p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
-create or replace function public.drain_queue(p_except uuid default null)
+create or replace function _supportchat.drain_queue(p_except uuid default null)
 returns integer
 language plpgsql
 set search_path = ''
@@ -2211,10 +2153,10 @@ begin
         order by awaiting_since nulls last, number
     loop
         continue when candidate.given_back_by = any (unhelpful);
-        exit when given = 50 or public.next_agent() is null;
-        ticket := public.lock_ticket(candidate.session_id);
+        exit when given = 50 or _supportchat.next_agent() is null;
+        ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'waiting' then
-            if public.offer_ticket(ticket.id, p_tell => false) then
+            if _supportchat.offer_ticket(ticket.id, p_tell => false) then
                 given := given + 1;
             else
                 unhelpful := unhelpful || ticket.given_back_by;
@@ -2227,7 +2169,7 @@ end $$;
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
 -- gave it back (p_actor_id) does not get it again by itself. 'wanted' says whether somebody else can take it now: only
 -- then is the customer told that we look for somebody.
-create or replace function public.return_to_queue(
+create or replace function _supportchat.return_to_queue(
     p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
 )
 returns void
@@ -2236,17 +2178,17 @@ set search_path = ''
 as $$
 declare
     detail jsonb := jsonb_build_object(
-        'from', public.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason,
-        'wanted', public.next_agent(null, p_ticket.assigned_agent_id) is not null
+        'from', _supportchat.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason,
+        'wanted', _supportchat.next_agent(null, p_ticket.assigned_agent_id) is not null
     );
 begin
     update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
     where id = p_ticket.id;
-    perform public.append_message(
+    perform _supportchat.append_message(
         p_ticket.session_id, 'system', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
         p_event => 'returned', p_detail => detail
     );
-    perform public.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
+    perform _supportchat.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
 end $$;
 
 -- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, then drains the
@@ -2284,32 +2226,24 @@ begin
         order by t.awaiting_since, t.number
     loop
         exit when returned = 50;
-        ticket := public.lock_ticket(candidate.session_id);
+        ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
-            perform public.return_to_queue(ticket, 'agent_left', 'system');
+            perform _supportchat.return_to_queue(ticket, 'agent_left', 'system');
             returned := returned + 1;
         end if;
     end loop;
-    return jsonb_build_object('returned', returned, 'assigned', public.drain_queue());
+    return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select public.restrict_functions(array[
-    'lock_assignment', 'lock_ticket', 'record_event', 'load_of_agent', 'agents_here', 'next_agent', 'unassigned_reason', 'give_ticket',
-    'offer_ticket', 'drain_queue', 'return_to_queue', 'sweep_assignment'
-]);
-select public.limit_functions(array[
-    'unassigned_reason', 'sweep_assignment'
-]);
-
-select public.record_script('functions/assignment.sql', '34372f9bdc15');
+select _supportchat.record_script('functions/assignment.sql', '6734174bd936');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
 
 -- What a page shows about a conversation besides its messages: ticket, who answers, place in the queue, receipts. Whether
 -- the customer is here and which place it has is found by the caller, for one conversation or for many at once.
-create or replace function public.state_json(
+create or replace function _supportchat.state_json(
     p_session public.user_sessions, p_ticket public.tickets, p_customer_here boolean, p_queue_position bigint
 )
 returns jsonb
@@ -2324,7 +2258,7 @@ as $$
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
-        'agent', public.agent_json(p_ticket.assigned_agent_id),
+        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
         'agent_here', coalesce((
             select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
             from public.agents a where a.id = p_ticket.assigned_agent_id
@@ -2344,13 +2278,13 @@ as $$
 $$;
 
 -- The state of one conversation; null when there is none.
-create or replace function public.conversation_json(p_session_id uuid)
+create or replace function _supportchat.conversation_json(p_session_id uuid)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select public.state_json(
+    select _supportchat.state_json(
         s, t.ticket,
         exists (
             select from public.server_processes p
@@ -2398,7 +2332,7 @@ as $$
         from public.tickets
         where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
     )
-    select coalesce(jsonb_agg(public.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
+    select coalesce(jsonb_agg(_supportchat.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
     from asked
     left join here on here.session_id = (asked.session).session_id
     left join places on places.id = asked.id
@@ -2430,7 +2364,7 @@ as $$
 $$;
 
 -- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
-create or replace function public.newest_session(p_visitor_id uuid)
+create or replace function _supportchat.newest_session(p_visitor_id uuid)
 returns uuid
 language sql
 stable
@@ -2450,11 +2384,11 @@ language sql
 stable
 set search_path = ''
 as $$
-    select public.conversation_json(public.newest_session(v.visitor_id)) from public.visitors v where v.token_hash = p_visitor
+    select _supportchat.conversation_json(_supportchat.newest_session(v.visitor_id)) from public.visitors v where v.token_hash = p_visitor
 $$;
 
 -- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
-create or replace function public.post_as_customer(
+create or replace function _supportchat.post_as_customer(
     p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
 )
 returns jsonb
@@ -2462,8 +2396,8 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := public.lock_ticket(p_session_id);
-    answer jsonb := public.repeated_message(p_session_id, 'user', p_client_message_id, p_message, p_image);
+    ticket public.tickets := _supportchat.lock_ticket(p_session_id);
+    answer jsonb := _supportchat.repeated_message(p_session_id, 'user', p_client_message_id, p_message, p_image);
     line jsonb;
     preferred uuid;
     is_afterword boolean;
@@ -2474,9 +2408,9 @@ begin
         -- Ended a moment ago: the call is made again, and what it stands on is looked at anew.
         raise sqlstate '40001' using message = 'ended_meanwhile';
     end if;
-    perform public.check_message(p_message, p_image is not null);
-    line := public.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => public.add_image(p_session_id, p_image)
+    perform _supportchat.check_message(p_message, p_image is not null);
+    line := _supportchat.append_message(
+        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
@@ -2488,18 +2422,18 @@ begin
         where id = ticket.id
         returning * into ticket;
         update public.user_sessions set status = 'active' where session_id = p_session_id;
-        perform public.append_message(p_session_id, 'system', 'The chat is open again.', p_event => 'reopened');
-        perform public.record_event(ticket, 'reopened', 'customer');
-        perform public.drain_queue(p_except => ticket.id);
-        if is_afterword and exists (select from public.agents_here() where agent_id = preferred and availability = 'available') then
-            perform public.give_ticket(ticket, preferred, 'knows_customer', 'system');
+        perform _supportchat.append_message(p_session_id, 'system', 'The chat is open again.', p_event => 'reopened');
+        perform _supportchat.record_event(ticket, 'reopened', 'customer');
+        perform _supportchat.drain_queue(p_except => ticket.id);
+        if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
+            perform _supportchat.give_ticket(ticket, preferred, 'knows_customer', 'system');
         else
-            perform public.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
+            perform _supportchat.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
         end if;
     else
         update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
         if ticket.status = 'waiting' and p_may_assign then
-            perform public.drain_queue();
+            perform _supportchat.drain_queue();
         end if;
     end if;
     return jsonb_build_object(
@@ -2525,7 +2459,7 @@ declare
     answer jsonb;
 begin
     if may_assign then
-        perform public.lock_assignment();
+        perform _supportchat.lock_assignment();
         -- Another conversation may have begun while this one waited for the lock.
         current_chat := public.conversation_of_visitor(p_visitor);
     end if;
@@ -2533,7 +2467,7 @@ begin
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     elsif (current_chat ->> 'session_id')::uuid <> p_session_id then
         -- Stored, perhaps, before the browser began another conversation, and its answer was lost.
-        select public.repeated_message(us.session_id, 'user', p_client_message_id, p_message, p_image) into answer
+        select _supportchat.repeated_message(us.session_id, 'user', p_client_message_id, p_message, p_image) into answer
         from public.user_sessions us
         join public.visitors v on v.visitor_id = us.visitor_id
         where us.session_id = p_session_id and v.token_hash = p_visitor;
@@ -2542,7 +2476,7 @@ begin
         end if;
         return answer;
     end if;
-    return public.post_as_customer(p_session_id, p_client_message_id, p_message, p_image, may_assign);
+    return _supportchat.post_as_customer(p_session_id, p_client_message_id, p_message, p_image, may_assign);
 end $$;
 
 -- Of an earlier version, without limits.
@@ -2572,16 +2506,16 @@ declare
     ticket public.tickets;
     answer jsonb;
 begin
-    perform public.check_message(p_message, p_image is not null);
+    perform _supportchat.check_message(p_message, p_image is not null);
     -- Before any lock that others wait for: a flood is to be refused on its way there.
-    if not public.goes_on(p_visitor, p_client_message_id) then
-        perform public.take_start(p_visitor, p_address, p_limits);
+    if not _supportchat.goes_on(p_visitor, p_client_message_id) then
+        perform _supportchat.take_start(p_visitor, p_address, p_limits);
     end if;
     insert into public.visitors (token_hash) values (p_visitor)
     on conflict (token_hash) do nothing;
     -- Held to the end: two clicks on "Start Chat" make one conversation.
     select visitor_id into visitor from public.visitors where token_hash = p_visitor for no key update;
-    perform public.lock_assignment();
+    perform _supportchat.lock_assignment();
 
     select s.session_id into chat
     from public.user_sessions s
@@ -2589,12 +2523,12 @@ begin
     where s.visitor_id = visitor and m.sender = 'user' and m.client_message_id = p_client_message_id
     order by s.created_at desc, s.session_id limit 1;
     if found then
-        return public.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
+        return _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
     end if;
 
-    chat := public.newest_session(visitor);
+    chat := _supportchat.newest_session(visitor);
     if exists (select from public.tickets t where t.session_id = chat and t.status <> 'closed') then
-        return public.post_as_customer(chat, p_client_message_id, p_message, p_image, p_may_assign => true);
+        return _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, p_may_assign => true);
     end if;
 
     insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous)
@@ -2603,17 +2537,17 @@ begin
     )
     returning session_id into chat;
     insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
-    perform public.append_message(
-        chat, 'user', p_message, p_client_message_id, p_image_id => public.add_image(chat, p_image)
+    perform _supportchat.append_message(
+        chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
     );
-    perform public.record_event(ticket, 'opened', 'customer');
-    perform public.drain_queue(p_except => ticket.id);
-    perform public.offer_ticket(ticket.id, p_tell => true);
+    perform _supportchat.record_event(ticket, 'opened', 'customer');
+    perform _supportchat.drain_queue(p_except => ticket.id);
+    perform _supportchat.offer_ticket(ticket.id, p_tell => true);
     return jsonb_build_object('duplicate', false, 'session_id', chat, 'messages', public.messages_after(chat, 0));
 end $$;
 
 -- Whether what a browser starts is no new chat: its last one still runs, or it has stored this very message before.
-create or replace function public.goes_on(p_visitor text, p_client_message_id uuid)
+create or replace function _supportchat.goes_on(p_visitor text, p_client_message_id uuid)
 returns boolean
 language sql
 stable
@@ -2634,7 +2568,7 @@ $$;
 
 -- Counts a new chat. A browser that has chatted before has a count of its own, and one for its address that is five times
 -- as large: others there cannot lock it out, and it cannot start without end by turning up as many.
-create or replace function public.take_start(p_visitor text, p_address text, p_limits jsonb)
+create or replace function _supportchat.take_start(p_visitor text, p_address text, p_limits jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -2643,10 +2577,10 @@ declare
     of_address jsonb := p_limits -> 'address';
 begin
     if exists (select from public.visitors where token_hash = p_visitor) then
-        perform public.take_token('starts', 'browser/' || p_visitor, p_limits -> 'browser');
-        perform public.take_token('starts', 'known/' || p_address, jsonb_build_array(5 * (of_address ->> 0)::integer, of_address -> 1));
+        perform _supportchat.take_token('starts', 'browser/' || p_visitor, p_limits -> 'browser');
+        perform _supportchat.take_token('starts', 'known/' || p_address, jsonb_build_array(5 * (of_address ->> 0)::integer, of_address -> 1));
     else
-        perform public.take_token('starts', 'address/' || p_address, of_address);
+        perform _supportchat.take_token('starts', 'address/' || p_address, of_address);
     end if;
 end $$;
 
@@ -2663,16 +2597,16 @@ begin
     if current_chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     end if;
-    perform public.lock_assignment();
-    ticket := public.lock_ticket((current_chat ->> 'session_id')::uuid);
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket((current_chat ->> 'session_id')::uuid);
     if ticket.status <> 'closed' then
-        perform public.end_ticket(ticket, 'customer');
+        perform _supportchat.end_ticket(ticket, 'customer');
     end if;
-    return public.conversation_json(ticket.session_id);
+    return _supportchat.conversation_json(ticket.session_id);
 end $$;
 
 -- The median time to the first reply in seconds, of tickets since a moment; null below 3 of them.
-create or replace function public.median_first_reply(p_since timestamptz)
+create or replace function _supportchat.median_first_reply(p_since timestamptz)
 returns integer
 language sql
 stable
@@ -2693,29 +2627,20 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'agents', (
-            select coalesce(jsonb_agg(public.agent_json(agent_id) order by load, agent_id), '[]')
-            from public.agents_here() where availability = 'available'
+            select coalesce(jsonb_agg(_supportchat.agent_json(agent_id) order by load, agent_id), '[]')
+            from _supportchat.agents_here() where availability = 'available'
         ),
-        'answers_in_seconds', public.median_first_reply(now() - interval '7 days')
+        'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days')
     )
 $$;
 
-select public.restrict_functions(array[
-    'state_json', 'conversation_json', 'conversations', 'conversation_heads', 'newest_session', 'conversation_of_visitor',
-    'post_as_customer', 'post_message', 'start_chat', 'goes_on', 'take_start', 'close_chat', 'who_is_here', 'median_first_reply'
-]);
-select public.limit_functions(array[
-    'conversations', 'conversation_heads', 'conversation_of_visitor', 'post_message', 'start_chat', 'close_chat',
-    'who_is_here'
-]);
-
-select public.record_script('functions/chat.sql', 'e1a1695a6447');
+select _supportchat.record_script('functions/chat.sql', '3702a1ca66d8');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
 
 -- Finds the conversation of a ticket. PT404 when there is none.
-create or replace function public.session_of_ticket(p_number bigint)
+create or replace function _supportchat.session_of_ticket(p_number bigint)
 returns uuid
 language plpgsql
 stable
@@ -2734,7 +2659,7 @@ begin
 end $$;
 
 -- Refuses what only the agent of a ticket may do: PT409 with the name of the one who has it.
-create or replace function public.check_owner(p_ticket public.tickets, p_agent_id uuid)
+create or replace function _supportchat.check_owner(p_ticket public.tickets, p_agent_id uuid)
 returns void
 language plpgsql
 stable
@@ -2747,13 +2672,13 @@ begin
         raise sqlstate 'PT409' using message = 'ticket_unassigned';
     elsif p_ticket.assigned_agent_id <> p_agent_id then
         raise sqlstate 'PT409' using
-            message = 'assigned_to_other', detail = public.agent_json(p_ticket.assigned_agent_id) ->> 'name';
+            message = 'assigned_to_other', detail = _supportchat.agent_json(p_ticket.assigned_agent_id) ->> 'name';
     end if;
 end $$;
 
 -- One row of the queue, as an agent sees it. Unread are the customer's messages after the agent's own mark; 100 stands
 -- for as many or more.
-create or replace function public.queue_row_json(p_ticket public.tickets, p_agent_id uuid)
+create or replace function _supportchat.queue_row_json(p_ticket public.tickets, p_agent_id uuid)
 returns jsonb
 language sql
 stable
@@ -2764,7 +2689,7 @@ as $$
         'session_id', p_ticket.session_id,
         'status', p_ticket.status,
         'customer_name', s.customer_name,
-        'agent', public.agent_json(p_ticket.assigned_agent_id),
+        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
         'mine', p_ticket.assigned_agent_id is not distinct from p_agent_id and p_ticket.status <> 'closed',
         'awaiting_since', case when p_ticket.status <> 'closed' then p_ticket.awaiting_since end,
         'unread', (
@@ -2781,7 +2706,7 @@ as $$
             select jsonb_build_object(
                 'sender', m.sender,
                 'mine', m.sender_agent_id is not distinct from p_agent_id,
-                'agent', public.agent_json(m.sender_agent_id),
+                'agent', _supportchat.agent_json(m.sender_agent_id),
                 'message', left(m.message, 200),
                 'has_image', m.image_id is not null,
                 'created_at', m.created_at
@@ -2825,7 +2750,7 @@ as $$
             from public.tickets t where status <> 'closed'
         ),
         'rows', (
-            select coalesce(jsonb_agg(public.queue_row_json(chosen.ticket, p_agent_id) order by chosen.place), '[]')
+            select coalesce(jsonb_agg(_supportchat.queue_row_json(chosen.ticket, p_agent_id) order by chosen.place), '[]')
             from (
                 select t as ticket, row_number() over (
                     order by
@@ -2847,7 +2772,7 @@ as $$
         ),
         'closed', (
             select coalesce(
-                jsonb_agg(public.queue_row_json(t, p_agent_id) order by t.closed_at desc nulls last, t.number desc), '[]'
+                jsonb_agg(_supportchat.queue_row_json(t, p_agent_id) order by t.closed_at desc nulls last, t.number desc), '[]'
             )
             from (
                 select c.* from public.tickets c
@@ -2857,7 +2782,7 @@ as $$
                 limit case p_view when 'all' then p_limit / 3 else 5 end
             ) as t
         ),
-        'reason', case when p_view <> 'mine' then public.unassigned_reason() end
+        'reason', case when p_view <> 'mine' then _supportchat.unassigned_reason() end
     )
 $$;
 
@@ -2869,20 +2794,20 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := public.session_of_ticket(p_number);
+    chat uuid := _supportchat.session_of_ticket(p_number);
 begin
     return (
-        select public.conversation_json(chat) || jsonb_build_object(
+        select _supportchat.conversation_json(chat) || jsonb_build_object(
             'mine', t.status <> 'closed' and t.assigned_agent_id is not distinct from p_agent_id,
             'created_at', t.created_at,
             'closed_at', case when t.status = 'closed' then t.closed_at end,
             'awaiting_since', t.awaiting_since,
             'reason', case when t.status = 'waiting' then
                 case
-                    when t.given_back_by is not null and public.next_agent(null, t.given_back_by) is null
-                        and public.next_agent() is not null
-                        then public.unassigned_reason() || '{"code": "given_back"}'
-                    else public.unassigned_reason()
+                    when t.given_back_by is not null and _supportchat.next_agent(null, t.given_back_by) is null
+                        and _supportchat.next_agent() is not null
+                        then _supportchat.unassigned_reason() || '{"code": "given_back"}'
+                    else _supportchat.unassigned_reason()
                 end
             end,
             'customer', jsonb_build_object(
@@ -2893,7 +2818,7 @@ begin
             ), 0),
             'history', (
                 select coalesce(jsonb_agg(jsonb_build_object(
-                    'event', e.event, 'actor', e.actor, 'agent', public.agent_json(e.agent_id),
+                    'event', e.event, 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
                     'detail', e.detail, 'created_at', e.created_at
                 ) order by e.id), '[]')
                 from (select * from public.ticket_events where ticket_id = t.id order by id desc limit 50) as e
@@ -2925,17 +2850,17 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := public.lock_ticket(public.session_of_ticket(p_number));
-    answer jsonb := public.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
+    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
     line jsonb;
 begin
     if answer is not null then
         return answer;
     end if;
-    perform public.check_message(p_message, p_image is not null);
-    perform public.check_owner(ticket, p_agent_id);
-    line := public.append_message(
-        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, public.add_image(ticket.session_id, p_image)
+    perform _supportchat.check_message(p_message, p_image is not null);
+    perform _supportchat.check_owner(ticket, p_agent_id);
+    line := _supportchat.append_message(
+        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
@@ -2950,7 +2875,7 @@ begin
 end $$;
 
 -- A private note as the web code knows it.
-create or replace function public.note_json(p_row public.ticket_notes)
+create or replace function _supportchat.note_json(p_row public.ticket_notes)
 returns jsonb
 language sql
 stable
@@ -2958,7 +2883,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
-        'agent', public.agent_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
+        'agent', _supportchat.agent_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
         'note', p_row.note, 'created_at', p_row.created_at
     )
 $$;
@@ -2970,7 +2895,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := public.lock_ticket(public.session_of_ticket(p_number));
+    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     line public.ticket_notes;
 begin
     select * into line from public.ticket_notes
@@ -2979,18 +2904,18 @@ begin
         if line.note <> p_note or line.agent_id <> p_agent_id then
             raise sqlstate 'PT422' using message = 'client_message_id_reused';
         end if;
-        return public.note_json(line);
+        return _supportchat.note_json(line);
     end if;
-    perform public.check_message(p_note, false);
+    perform _supportchat.check_message(p_note, false);
     update public.user_sessions set last_note_no = last_note_no + 1
     where session_id = ticket.session_id
     returning last_note_no, last_seq into line.note_no, line.after_seq;
     insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
     values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
     returning * into line;
-    perform public.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
-    perform public.record_event(ticket, 'noted', 'agent', p_agent_id);
-    return public.note_json(line);
+    perform _supportchat.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
+    perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id);
+    return _supportchat.note_json(line);
 end $$;
 
 -- Of an earlier version, without any bound.
@@ -3007,7 +2932,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(public.note_json(n.line) order by (n.line).note_no), '[]')
+    select coalesce(jsonb_agg(_supportchat.note_json(n.line) order by (n.line).note_no), '[]')
     from (
         select line, sum(octet_length(line.note)) over (order by line.note_no) - octet_length(line.note) as bytes_before
         from public.ticket_notes as line
@@ -3029,8 +2954,8 @@ declare
     ticket public.tickets;
     assignee public.agents;
 begin
-    perform public.lock_assignment();
-    ticket := public.lock_ticket(public.session_of_ticket(p_number));
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
         raise sqlstate 'PT422' using message = 'agent_not_found';
@@ -3040,16 +2965,16 @@ begin
         if ticket.assigned_agent_id is distinct from p_expected_id then
             raise sqlstate 'PT409' using
                 message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
-                detail = coalesce(public.agent_json(ticket.assigned_agent_id) ->> 'name', '');
+                detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
         elsif p_assignee_id <> p_agent_id and assignee.lease_expires_at > now() is not true then
             raise sqlstate 'PT409' using message = 'agent_not_here', detail = assignee.name;
         end if;
-        perform public.give_ticket(
+        perform _supportchat.give_ticket(
             ticket, p_assignee_id, case when p_assignee_id = p_agent_id then 'claimed' else 'handed_over' end,
             'agent', p_agent_id
         );
         -- Whoever handed it over has a place free.
-        perform public.drain_queue();
+        perform _supportchat.drain_queue();
     end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
@@ -3063,33 +2988,33 @@ as $$
 declare
     ticket public.tickets;
 begin
-    perform public.lock_assignment();
-    ticket := public.lock_ticket(public.session_of_ticket(p_number));
-    perform public.check_owner(ticket, p_agent_id);
-    perform public.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    perform _supportchat.check_owner(ticket, p_agent_id);
+    perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
 -- Ends a ticket and its conversation, and gives the freed place to who waits. The caller holds the locks.
-create or replace function public.end_ticket(p_ticket public.tickets, p_actor text, p_agent_id uuid default null)
+create or replace function _supportchat.end_ticket(p_ticket public.tickets, p_actor text, p_agent_id uuid default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('actor', p_actor, 'agent', public.agent_json(p_agent_id));
+    detail jsonb := jsonb_build_object('actor', p_actor, 'agent', _supportchat.agent_json(p_agent_id));
 begin
     update public.tickets set
         status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
     where id = p_ticket.id;
     update public.user_sessions set status = 'ended' where session_id = p_ticket.session_id;
-    perform public.append_message(
+    perform _supportchat.append_message(
         p_ticket.session_id, 'system',
         case p_actor when 'agent' then (detail -> 'agent' ->> 'name') || ' ended the chat.' else 'The customer ended the chat.' end,
         p_event => 'closed', p_detail => detail
     );
-    perform public.record_event(p_ticket, 'closed', p_actor, p_agent_id);
-    perform public.drain_queue();
+    perform _supportchat.record_event(p_ticket, 'closed', p_actor, p_agent_id);
+    perform _supportchat.drain_queue();
 end $$;
 
 -- Closes a ticket from the agent's side: one's own, or one that nobody has. Closing a closed one changes nothing.
@@ -3101,13 +3026,13 @@ as $$
 declare
     ticket public.tickets;
 begin
-    perform public.lock_assignment();
-    ticket := public.lock_ticket(public.session_of_ticket(p_number));
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
-            perform public.check_owner(ticket, p_agent_id);
+            perform _supportchat.check_owner(ticket, p_agent_id);
         end if;
-        perform public.end_ticket(ticket, 'agent', p_agent_id);
+        perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
@@ -3123,13 +3048,13 @@ declare
     ticket public.tickets;
     newer bigint;
 begin
-    perform public.lock_assignment();
-    ticket := public.lock_ticket(public.session_of_ticket(p_number));
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is distinct from p_agent_id then
             raise sqlstate 'PT409' using
                 message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
-                detail = coalesce(public.agent_json(ticket.assigned_agent_id) ->> 'name', '');
+                detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
         end if;
         return public.ticket_of_agent(p_agent_id, p_number);
     end if;
@@ -3151,30 +3076,21 @@ begin
         ) = 'user' then now() end
     where id = ticket.id;
     update public.user_sessions set status = 'active' where session_id = ticket.session_id;
-    perform public.append_message(ticket.session_id, 'system', 'The chat is open again.', p_event => 'reopened');
-    perform public.record_event(ticket, 'reopened', 'agent', p_agent_id);
+    perform _supportchat.append_message(ticket.session_id, 'system', 'The chat is open again.', p_event => 'reopened');
+    perform _supportchat.record_event(ticket, 'reopened', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
-    perform public.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
+    perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select public.restrict_functions(array[
-    'session_of_ticket', 'check_owner', 'queue_row_json', 'list_tickets', 'ticket_of_agent', 'post_reply', 'note_json',
-    'add_note', 'notes_after', 'assign_ticket', 'unassign_ticket', 'end_ticket', 'close_ticket', 'reopen_ticket'
-]);
-select public.limit_functions(array[
-    'list_tickets', 'ticket_of_agent', 'post_reply', 'add_note', 'notes_after', 'assign_ticket', 'unassign_ticket',
-    'close_ticket', 'reopen_ticket'
-]);
-
-select public.record_script('functions/tickets.sql', '3dda3794b7db');
+select _supportchat.record_script('functions/tickets.sql', 'f77bef108787');
 
 -- agents.sql: who agents are, and whether they are here. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end 12 hours after login, or after 30 minutes without
 -- a request or an open page (OWASP ASVS 5.0, 7.3.1 and 7.3.2).
 
 -- An agent as the web code knows the one who is logged in.
-create or replace function public.own_agent_json(p_row public.agents)
+create or replace function _supportchat.own_agent_json(p_row public.agents)
 returns jsonb
 language sql
 stable
@@ -3183,7 +3099,7 @@ as $$
     select jsonb_build_object(
         'id', p_row.id, 'name', p_row.name, 'email', p_row.email, 'role', p_row.role,
         'availability', p_row.availability, 'max_tickets', p_row.max_tickets,
-        'load', public.load_of_agent(p_row.id)
+        'load', _supportchat.load_of_agent(p_row.id)
     )
 $$;
 
@@ -3212,11 +3128,11 @@ begin
     if not found then
         raise sqlstate 'PT409' using message = 'email_taken';
     end if;
-    return public.own_agent_json(made);
+    return _supportchat.own_agent_json(made);
 end $$;
 
 -- What a login is checked against; null for an unknown address or an agent who left.
-create or replace function public.credentials_of(p_email text)
+create or replace function _supportchat.credentials_of(p_email text)
 returns jsonb
 language sql
 stable
@@ -3250,10 +3166,10 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = who.id order by token_hash for update;
     for token in delete from public.agent_sessions where agent_id = who.id returning token_hash loop
-        perform public.notify_change('session.revoked', jsonb_build_object('token_hash', token));
+        perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', token));
     end loop;
     update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
-    return public.own_agent_json(who);
+    return _supportchat.own_agent_json(who);
 end $$;
 
 -- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
@@ -3265,16 +3181,16 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    known jsonb := public.credentials_of(p_email);
+    known jsonb := _supportchat.credentials_of(p_email);
 begin
     if exists (
         select from public.agent_browsers
         where agent_id = (known ->> 'agent_id')::uuid and token_hash = p_browser
     ) then
-        perform public.take_token('logins', 'browser/' || p_browser, p_limits -> 'account');
+        perform _supportchat.take_token('logins', 'browser/' || p_browser, p_limits -> 'account');
     else
-        perform public.take_token('logins', 'address/' || p_address, p_limits -> 'address');
-        perform public.take_token('logins', 'account/' || md5(lower(p_email)), p_limits -> 'account');
+        perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
+        perform _supportchat.take_token('logins', 'account/' || md5(lower(p_email)), p_limits -> 'account');
     end if;
     return known;
 end $$;
@@ -3322,7 +3238,7 @@ begin
     end if;
     update public.agent_sessions set last_seen_at = now()
     where token_hash = p_token_hash and last_seen_at < now() - interval '1 minute';
-    return public.own_agent_json(who);
+    return _supportchat.own_agent_json(who);
 end $$;
 
 -- Ends a login session, and tells the server processes to close its sockets. Whoever has no other one is gone at once; a
@@ -3339,7 +3255,7 @@ begin
     update public.agents set lease_expires_at = now()
     where id = who and lease_expires_at > now()
         and not exists (select from public.agent_sessions s where s.agent_id = who and s.last_seen_at > now() - interval '2 minutes');
-    perform public.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
+    perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
 end $$;
 
 -- Says whether an agent takes new tickets. 'available' takes the first ones at once when others wait; who comes back from
@@ -3356,7 +3272,7 @@ begin
     if p_availability not in ('available', 'away') then
         raise sqlstate 'PT422' using message = 'availability_unknown';
     end if;
-    perform public.lock_assignment();
+    perform _supportchat.lock_assignment();
     was_away := (select availability = 'away' from public.agents where id = p_agent_id);
     update public.agents set availability = p_availability where id = p_agent_id returning * into who;
     if not found then
@@ -3364,12 +3280,12 @@ begin
     end if;
     if was_away and p_availability = 'available' then
         -- Each conversation before its ticket, as everywhere.
-        perform public.lock_ticket(session_id) from public.tickets where status = 'waiting' and given_back_by = p_agent_id;
+        perform _supportchat.lock_ticket(session_id) from public.tickets where status = 'waiting' and given_back_by = p_agent_id;
         update public.tickets set given_back_by = null where status = 'waiting' and given_back_by = p_agent_id;
     end if;
-    perform public.drain_queue();
-    perform public.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
-    return public.own_agent_json(who);
+    perform _supportchat.drain_queue();
+    perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
+    return _supportchat.own_agent_json(who);
 end $$;
 
 -- The agents who could take over a ticket, the ones who are here first, with their load.
@@ -3382,7 +3298,7 @@ as $$
     select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
     from (
         select a.lease_expires_at > now() is true as here,
-            public.own_agent_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
+            _supportchat.own_agent_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
         from public.agents a where a.is_active
     ) as listed
 $$;
@@ -3430,7 +3346,7 @@ begin
         (select unnest(p_sessions) except select unnest(before)) union (select unnest(before) except select unnest(p_sessions))
     ) as moved (id);
     if cardinality(changed) <= 50 then
-        perform public.notify_change('presence.changed', jsonb_build_object('session_id', id)) from unnest(changed) as id;
+        perform _supportchat.notify_change('presence.changed', jsonb_build_object('session_id', id)) from unnest(changed) as id;
     end if;
 
     -- Both in one order, so that two processes which report the same logins do not wait for each other in a circle.
@@ -3451,7 +3367,7 @@ begin
     )
     select count(*) filter (where not here) into came from renewed;
     if came > 0 then
-        perform public.notify_change('agent.changed', '{}');
+        perform _supportchat.notify_change('agent.changed', '{}');
     end if;
     return jsonb_build_object('good', good, 'came', came);
 end $$;
@@ -3465,16 +3381,7 @@ as $$
     delete from public.server_processes where process_id = p_process_id
 $$;
 
-select public.restrict_functions(array[
-    'own_agent_json', 'create_agent', 'credentials_of', 'reset_password', 'begin_login', 'open_agent_session', 'agent_of_session',
-    'close_agent_session', 'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
-]);
-select public.limit_functions(array[
-    'create_agent', 'credentials_of', 'reset_password', 'begin_login', 'open_agent_session', 'agent_of_session', 'close_agent_session',
-    'set_availability', 'list_agents', 'good_sessions', 'report_process', 'forget_process'
-]);
-
-select public.record_script('functions/agents.sql', '3743afab1b16');
+select _supportchat.record_script('functions/agents.sql', 'f1ae3d502f1e');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 
@@ -3558,9 +3465,9 @@ as $$
         'waiting', count(*) filter (where status = 'waiting'),
         'open', count(*) filter (where status = 'open'),
         'longest_wait_seconds', extract(epoch from now() - min(awaiting_since) filter (where status = 'waiting'))::integer,
-        'first_reply_seconds', public.median_first_reply(date_trunc('day', now())),
+        'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'agents', public.list_agents(),
-        'reason', public.unassigned_reason(),
+        'reason', _supportchat.unassigned_reason(),
         'processes', (select count(*) from public.server_processes where seen_at > now() - interval '25 seconds'),
         'sockets', (select coalesce(sum(sockets), 0) from public.server_processes where seen_at > now() - interval '25 seconds'),
         'swept_seconds_ago', (select extract(epoch from now() - max(swept_at))::integer from public.server_processes)
@@ -3580,7 +3487,7 @@ as $$
         where status = 'waiting' and updated_at < now() - interval '15 seconds'
     ), asked as materialized (
         -- Once for all that nobody gave back: a long queue would ask for seconds.
-        select given_back_by, public.next_agent(null, given_back_by) is not null as is_wanted
+        select given_back_by, _supportchat.next_agent(null, given_back_by) is not null as is_wanted
         from (select distinct given_back_by from waiting) as given
     )
     select coalesce(jsonb_agg(waiting.number order by waiting.number), '[]')
@@ -3616,7 +3523,7 @@ returns void
 language sql
 set search_path = ''
 as $$
-    select public.notify_change('ping', jsonb_build_object('nonce', p_nonce))
+    select _supportchat.notify_change('ping', jsonb_build_object('nonce', p_nonce))
 $$;
 
 -- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
@@ -3641,7 +3548,7 @@ begin
     )
     returning number into beat;
     if found then
-        perform public.notify_change('heartbeat', jsonb_build_object('beat', beat));
+        perform _supportchat.notify_change('heartbeat', jsonb_build_object('beat', beat));
     else
         select number into beat from public.heartbeat;
     end if;
@@ -3650,7 +3557,7 @@ end $$;
 
 -- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
 -- no Supabase Storage.
-create or replace function public.check_bucket()
+create or replace function _supportchat.check_bucket()
 returns jsonb
 language plpgsql
 stable
@@ -3659,7 +3566,7 @@ as $$
 declare
     answer jsonb;
 begin
-    if not public.has_buckets() then
+    if not _supportchat.has_buckets() then
         return null;
     end if;
     select jsonb_build_object(
@@ -3711,16 +3618,50 @@ as $$
     select coalesce(jsonb_object_agg(name, checksum), '{}') from public.schema_scripts
 $$;
 
-select public.restrict_functions(array[
-    'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'send_heartbeat', 'check_bucket', 'desk_fingerprint',
-    'applied_scripts', 'missing_functions'
-]);
-select public.limit_functions(array[
-    'check_table', 'desk_figures', 'stuck_tickets', 'verify_chat', 'send_ping', 'send_heartbeat', 'check_bucket',
-    'desk_fingerprint', 'applied_scripts', 'missing_functions'
-]);
+-- Earlier versions had their helpers in the schema public: they go, now that nothing calls them any more. An app may have
+-- functions of these names, but no function record_script of this shape.
+do $$
+declare
+    former text[] := regexp_split_to_array(btrim('
+        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
+        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
+        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
+        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
+        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
+        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
+        limit_functions(text[]); guard_ticket(); has_buckets(); take_token(text, text, jsonb);
+        notify_change(text, jsonb); agent_json(uuid); message_json(chat_messages);
+        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
+        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); lock_assignment(); lock_ticket(uuid);
+        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
+        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
+        drain_queue(uuid); return_to_queue(tickets, text, text, uuid);
+        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); newest_session(uuid);
+        post_as_customer(uuid, uuid, text, jsonb, boolean); goes_on(text, uuid); take_start(text, text, jsonb);
+        median_first_reply(timestamp with time zone); session_of_ticket(bigint); check_owner(tickets, uuid);
+        queue_row_json(tickets, uuid); note_json(ticket_notes); end_ticket(tickets, text, uuid); own_agent_json(agents);
+        credentials_of(text); check_bucket(); next_agent(uuid); drain_queue()
+    ', E' \n'), ';\s+');
+    signature regprocedure;
+begin
+    if not exists (
+        select from pg_proc
+        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
+            and proconfig @> array['search_path=""']
+    ) then
+        return;
+    end if;
+    for signature in
+        select p.oid from pg_proc p
+        where p.pronamespace = 'public'::regnamespace and p.proconfig @> array['search_path=""']
+            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (former)
+            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
+    loop
+        execute format('drop function %s', signature);
+    end loop;
+end $$;
 
-select public.record_script('functions/status.sql', 'c6a3ee4d4b7a');
+select _supportchat.record_script('functions/status.sql', '10326424f0bf');
 
 notify pgrst, 'reload schema';
 

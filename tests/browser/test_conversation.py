@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.cast import agent_id
 from tests.server import Server
 
 
@@ -144,7 +145,7 @@ def test_a_restarted_server_is_found_again_and_nothing_is_lost(
     vera.sees("Reconnecting. Your messages are kept.", seconds=6)
     database.call(
         "post_reply",
-        agent_id=database.call("credentials_of", email="alice@example.com")["agent_id"],
+        agent_id=agent_id(database, "alice"),
         number=1001,
         client_message_id="00000000-0000-4000-8000-000000000001",
         message="Written while it was down",

@@ -12,7 +12,8 @@ import pytest
 
 from supportchat.config import ROOT
 from supportchat.database.bundle import PASTE
-from supportchat.database.migrations import SCRIPTS, checksums, migrate, script_text, stamped
+from supportchat.database.migrations import checksums, migrate, stamped
+from supportchat.database.scripts import SCRIPTS, script_text
 
 from .conftest import MakeDatabase
 from .test_others import app_database, dump

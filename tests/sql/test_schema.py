@@ -11,19 +11,11 @@ import psycopg
 import pytest
 
 from supportchat.config import ROOT, Config, ConfigError
-from supportchat.database import migrations
+from supportchat.database import migrations, scripts
 from supportchat.database.bundle import PASTE, SUPERSEDED
-from supportchat.database.migrations import (
-    REMOVAL,
-    SCRIPTS,
-    STAMP,
-    checksum,
-    checksums,
-    migrate,
-    own_names,
-    script_text,
-)
+from supportchat.database.migrations import STAMP, checksum, checksums, migrate
 from supportchat.database.names import SEQUENCE, removal, with_look
+from supportchat.database.scripts import REMOVAL, SCRIPTS, own_names, script_text
 from supportchat.server.run import Server
 from tests.cast import Cast
 
@@ -112,7 +104,7 @@ def change_a_script(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path
     for name in ("sql", "supabase"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "CHANGELOG.md", folder)
-    monkeypatch.setattr(migrations, "ROOT", folder)
+    monkeypatch.setattr(scripts, "FOLDER", folder / "sql")
     assert migrations.stamp() == []
     script = folder / "sql" / "functions" / "chat.sql"
     script.write_text(script.read_text().replace("notify pgrst", "-- more\nnotify pgrst"))
@@ -154,7 +146,7 @@ def test_the_look_knows_every_name_that_the_scripts_take(rows: Any) -> None:
     )
     scripts = "\n".join(map(script_text, SCRIPTS))
     dropped = set(re.findall(r"^drop function if exists public\.(\w+\(.*?\));", scripts, re.MULTILINE))
-    assert "next_agent(uuid)" in dropped
+    assert "open_agent_session(uuid, text)" in dropped
     wanted = {name.replace("public.", "") for name in own.functions}
     assert {name for (name,) in functions} == wanted - dropped
 
@@ -189,9 +181,9 @@ def test_row_level_security_is_on_for_every_table(rows: Any) -> None:
 def test_nobody_else_may_run_a_function_or_read_a_table(rows: Any) -> None:
     functions = rows(
         "select proname, proconfig, exists (select from aclexplode(proacl) where grantee = 0) or proacl is null"
-        " from pg_proc where pronamespace = 'public'::regnamespace"
+        " from pg_proc where pronamespace in ('public'::regnamespace, '_supportchat'::regnamespace)"
     )
-    assert len(functions) > 40
+    assert len(functions) > 90
     assert [name for name, _, is_public in functions if is_public] == []
     assert [name for name, settings, _ in functions if settings[0] != 'search_path=""'] == []
 

@@ -86,7 +86,7 @@ def test_the_test_of_the_folder_finds_that_a_browsers_keys_reach_nothing(project
 
 OPENED = {
     "grant select on tickets to anon": "no table can be read or written",
-    "grant update (status) on agents to authenticated": "no column can be read or written",
+    "grant update (name) on agents to authenticated": "no column can be read or written",
     "grant usage on sequence ticket_numbers to authenticated": "no sequence can be used",
     "grant execute on function list_agents() to public": "no function can be called",
     "alter table agents disable row level security": "row-level security is on for every table",
