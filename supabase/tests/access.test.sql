@@ -2,12 +2,22 @@
 
 begin;
 
-select plan(8);
+select plan(9);
 
 create temporary table outsider as
 select rolname as role_name from pg_roles where rolname in ('anon', 'authenticated');
 
 select is((select count(*) from outsider), 2::bigint, 'this is a project of Supabase');
+
+select is_empty(
+    $$
+        select o.role_name, n.nspname
+        from outsider o, pg_namespace n
+        where (n.nspname = '_supportchat' and has_schema_privilege(o.role_name, n.oid, 'usage'))
+            or (n.nspname in ('public', '_supportchat') and has_schema_privilege(o.role_name, n.oid, 'create'))
+    $$,
+    'no helper can be named, and nothing can be made'
+);
 
 select is_empty(
     $$
@@ -43,7 +53,8 @@ select is_empty(
     $$
         select o.role_name, p.oid::regprocedure
         from outsider o, pg_proc p
-        where p.pronamespace = 'public'::regnamespace and has_function_privilege(o.role_name, p.oid, 'execute')
+        where p.pronamespace in ('public'::regnamespace, '_supportchat'::regnamespace)
+            and has_function_privilege(o.role_name, p.oid, 'execute')
     $$,
     'no function can be called'
 );

@@ -85,6 +85,7 @@ def test_the_test_of_the_folder_finds_that_a_browsers_keys_reach_nothing(project
 
 
 OPENED = {
+    "grant usage on schema _supportchat to anon": "no helper can be named, and nothing can be made",
     "grant select on tickets to anon": "no table can be read or written",
     "grant update (name) on agents to authenticated": "no column can be read or written",
     "grant usage on sequence ticket_numbers to authenticated": "no sequence can be used",
