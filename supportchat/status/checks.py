@@ -14,6 +14,7 @@ from typing import Any
 from gevent.event import Event
 
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
+from ..database.bundle import PASTE
 from ..database.migrations import checksums, describe_orphans
 from ..database.scripts import SCRIPTS, script_text
 from ..images.pipeline import new_key
@@ -82,8 +83,8 @@ class Checks:
             if taken := self._database.names_taken():
                 return NAMES_TAKEN, taken
             mend = (
-                "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README. Where"
-                " something else has the names that supportchat needs, they say so and change nothing."
+                f"Run bin/migrate, or paste sql/{PASTE} into the SQL editor. Where something else has the names that"
+                " supportchat needs, both say so and change nothing."
             )
             return f"A function, a table or the right to use it is missing: {error.detail}", mend
         if error.code == "schema_not_exposed":
@@ -110,7 +111,7 @@ class Checks:
             "warn",
             f"{names} {'differs' if len(missing) == 1 else 'differ'} from what was applied last",
             "Run bin/migrate, or paste the script into the SQL editor. It is safe to run again and loses no row.",
-            missing[0],
+            missing[0] if len(missing) == 1 else PASTE,
         )
 
     def _table(self, table: str) -> Finding:
