@@ -105,14 +105,14 @@ def doctor() -> None:
         checks = Checks(*(current_app.extensions[part] for part in ("database", "images", "hub"))).run()
     failed, said = False, ""
     for check in checks:
-        if check.name == "Realtime":
+        if check.key == "realtime":
             continue
         failed |= check.state == "fail"
         click.echo(f"{check.state:4}  {check.name:22}  {check.text}")
-        mend = f"{check.mend} (sql/{check.script})" if check.script else check.mend
-        if mend and mend != said:
-            click.echo(f"      {mend}")
-            said = mend
+        fix = f"{check.fix} (sql/{check.script})" if check.script else check.fix
+        if fix and fix != said:
+            click.echo(f"      {fix}")
+            said = fix
     sys.exit(1 if failed else 0)
 
 

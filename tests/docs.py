@@ -35,7 +35,7 @@ def _names() -> str:
     return "\n".join(
         (
             "\n## Names that the desk takes\n",
-            "In the schema `public`, besides the schema `_supportchat`. `sql/remove.sql` has the signatures of the functions.\n",
+            "The schema `_supportchat`, and in `public`:\n",
             f"- Tables: {_listed(own.tables)}",
             f"- Sequence: `{SEQUENCE}`",
             f"- Indexes: {_listed(own.indexes)}",

@@ -64,8 +64,8 @@ def test_every_script_is_named_in_the_order_in_which_they_run() -> None:
 
 def test_the_doctor_is_shown_as_it_speaks() -> None:
     shown = text("docs/supabase.md")
-    assert f"has all {len(FUNCTIONS)} functions" in shown
-    assert f"all {len(SCRIPTS)} scripts are applied" in shown
+    assert f"all {len(FUNCTIONS)} functions found" in shown
+    assert f"all {len(SCRIPTS)} scripts are up to date" in shown
 
 
 def test_the_tools_for_a_backup_are_where_the_docs_look_for_them(tmp_path: Path) -> None:
@@ -79,3 +79,12 @@ def test_the_tools_for_a_backup_are_where_the_docs_look_for_them(tmp_path: Path)
     ask = "\n".join([*lines, "$tools/pg_dump --version"])
     done = subprocess.run(["bash", "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.startswith(f"pg_dump (PostgreSQL) {MAJOR}."), done.stderr
+
+
+def test_every_package_that_is_installed_has_its_hash() -> None:
+    for wanted in ROOT.glob("requirements*.in"):
+        packages = re.split(r"\n(?=\S)", wanted.with_suffix(".txt").read_text().strip())
+        assert all("==" in package and "--hash=sha256:" in package for package in packages)
+        named = re.findall(r"(?m)^([a-z0-9-]+==\S+)", wanted.read_text())
+        assert named
+        assert {package.split()[0] for package in packages} >= set(named)

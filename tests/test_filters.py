@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from supportchat.rendering.filters import (
     callable_number,
-    capacity,
     customer_name,
     duration,
     first_name,
     hue,
     initials,
-    taken,
-    why_unassigned,
 )
 
 
@@ -75,14 +70,14 @@ def test_any_name_can_be_written(name: str, first: str, letters: str) -> None:
     ("seconds", "written"),
     [
         (None, ""),
-        (0, "0 s"),
-        (59, "59 s"),
+        (0, "0 sec"),
+        (59, "59 sec"),
         (59.6, "1 min"),
         (89, "1 min"),
         (3569, "59 min"),
-        (3570, "1 h"),
-        (3599, "1 h"),
-        (47.4 * 3600, "47 h"),
+        (3570, "1 hr"),
+        (3599, "1 hr"),
+        (47.4 * 3600, "47 hr"),
         (47.6 * 3600, "2 days"),
         (71 * 3600, "3 days"),
     ],
@@ -104,49 +99,6 @@ def test_a_person_has_one_of_eight_colours_and_keeps_it() -> None:
     assert colours == set(range(8))
     assert hue("person 1") == hue("person 1")
     assert hue(None) in colours
-
-
-def figures(code: str = "about_to_be_assigned", **values: int) -> dict[str, Any]:
-    """Figures as `unassigned_reason` gives them."""
-    return {"agents": 3, "here": 0, "available": 0, "load": 0, "places": 0, **values, "code": code}
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        (figures("no_agents", agents=0), "there are no agents yet"),
-        (figures("nobody_here"), "no agents online"),
-        (figures("everybody_away", here=1), "the only online agent is away"),
-        (figures("everybody_away", agents=2, here=2), "both agents are away"),
-        (figures("everybody_full", available=1), "the only available agent is at the limit"),
-        (figures("everybody_full", available=2, load=11, places=10), "both available agents are at their limit"),
-        (figures("everybody_full", available=3, load=9, places=9), "all 3 agents are at their limit"),
-    ],
-)
-def test_why_nobody_takes_a_ticket_is_told_in_words(values: dict[str, Any], sentence: str) -> None:
-    assert why_unassigned(values) == sentence
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        (figures(available=1, load=2, places=3), "1 of 3 agents available, 2 of 3 places taken"),
-        (figures(available=2, load=11, places=10), "2 of 3 agents available"),  # one of them still has room
-        (figures("everybody_full", available=2, load=11, places=10), "2 of 3 agents available, at their limit"),
-        (figures("everybody_full", available=1, agents=1, load=6, places=5), "1 of 1 agent available, at the limit"),
-        (figures("nobody_here"), "0 of 3 agents available"),
-    ],
-)
-def test_no_figure_says_that_more_places_are_taken_than_there_are(values: dict[str, Any], sentence: str) -> None:
-    assert capacity(values) == sentence
-
-
-def test_who_has_more_than_they_take_gets_no_new_ones() -> None:
-    assert [taken(2, 3), taken(3, 3), taken(6, 5)] == [
-        "2 of 3 tickets",
-        "3 of 3 tickets",
-        "6 of 5 tickets, no new ones for now",
-    ]
 
 
 @pytest.mark.parametrize(

@@ -1,33 +1,29 @@
-// Each behaviour attaches itself to what its data-* attributes mark. Pages work without any of them, more plainly.
+// Each behaviour attaches itself by data-* attributes. Pages work without any of them, more plainly.
 import "./behaviours/times.js";
-import "./behaviours/emoji.js";
 import "./behaviours/timeline.js";
+import "./behaviours/earlier.js";
 import "./behaviours/live.js";
-import "./behaviours/receipts.js";
-import "./behaviours/elsewhere.js";
+import "./behaviours/reading.js";
 import "./behaviours/composer.js";
-import "./behaviours/modes.js";
 import "./behaviours/counter.js";
-import "./behaviours/started.js";
+import "./behaviours/start.js";
 import "./behaviours/pictures.js";
 import "./behaviours/dropping.js";
 import "./behaviours/unsent.js";
-import "./behaviours/mended.js";
+import "./behaviours/field_errors.js";
+import "./behaviours/submitting.js";
 import "./behaviours/sending.js";
+import "./behaviours/retrying.js";
 import "./behaviours/pending.js";
-import "./behaviours/strangers.js";
+import "./behaviours/notices.js";
 import "./behaviours/framed.js";
 import "./behaviours/forget.js";
-import "./behaviours/printing.js";
-import "./behaviours/people.js";
 import "./behaviours/typing.js";
 import "./behaviours/lightbox.js";
 import "./behaviours/copy.js";
 import "./behaviours/menus.js";
 import "./behaviours/questions.js";
-import "./behaviours/toasts.js";
-import "./behaviours/kept.js"; // before the desk, which gives it the focus
-import "./behaviours/desk.js";
-import "./behaviours/scrolling.js";
-import "./behaviours/token.js";
-import "./behaviours/versions.js";
+import "./behaviours/kept.js"; // before the ticket, which gives it the focus
+import "./behaviours/queue.js";
+import "./behaviours/ticket.js";
+import "./behaviours/drawer.js";

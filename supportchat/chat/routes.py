@@ -65,12 +65,12 @@ def show() -> ResponseReturnValue:
 def start() -> ResponseReturnValue:
     """Start a chat with its first message, or go on with the one that runs."""
     form = StartForm(request.form)
-    visitor, config = visitors.ensure_visitor(), current_config()
+    visitor, config = visitors.kept_visitor(), current_config()
     if not form.validate():
         return _start_page(form, status=422)
     try:
         limits.check("messages", visitors.visitor())
-        answer = posting.post(
+        answer = posting.store_message(
             "start_chat",
             message_text(),
             "",  # a key that nobody has chatted with may be anybody's
@@ -99,7 +99,7 @@ def post_message() -> ResponseReturnValue:
     chat = conversation_of_browser()
     try:
         limits.check("messages", visitors.visitor())
-        answer = posting.post(
+        answer = posting.store_message(
             "post_message",
             message_text(),
             visitors.visitor(),
@@ -232,7 +232,7 @@ def socket(websocket: Server) -> None:
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
             try:
-                hub.show(page, session_id, "customer", Shown.said_in(message))
+                hub.show(page, session_id, "customer", Shown.parse(message))
             except DatabaseError:
                 page.close(hub.overload_code)
 

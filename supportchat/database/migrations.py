@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from flask_babel import ngettext
 
 from ..config import Config, ConfigError
 from ..server.embedded import EmbeddedPostgres
@@ -27,7 +28,6 @@ from .scripts import BASE, REMOVAL, SCRIPTS, own_names, script_text
 NAMES_TAKEN, OWNED_BY_OTHERS = "SC001", "SC002"
 ATTEMPTS = 5  # at an update, which has to lock tables that a desk is at work on
 STAMP = re.compile(r"(?<=^select _supportchat\.record_script\(')([\w/]+\.sql)', '([0-9a-f]{12})(?='\);$)", re.MULTILINE)
-REFERENCES = {"user_sessions": "conversation", "agents": "agent", "visitors": "browser", "chat_images": "picture"}
 
 
 def statements(name: str) -> str:
@@ -171,9 +171,14 @@ def advice(conninfo: str) -> list[str]:
 
 def describe_orphans(orphan: dict[str, Any]) -> str:
     """Say in words what one entry of `orphan_rows()` means."""
-    count, target = orphan["count"], REFERENCES.get(orphan["refers_to"], orphan["refers_to"])
-    rows = f"{count:,} row belongs" if count == 1 else f"{count:,} rows belong"
-    return f"{rows} to no {target} that is there ({orphan['column']}; id {', '.join(orphan['ids'])})"
+    return ngettext(
+        "%(num)s row refers to a missing row of %(table)s (%(column)s; id %(ids)s)",
+        "%(num)s rows refer to missing rows of %(table)s (%(column)s; id %(ids)s)",
+        orphan["count"],
+        table=orphan["refers_to"],
+        column=orphan["column"],
+        ids=", ".join(orphan["ids"]),
+    )
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:

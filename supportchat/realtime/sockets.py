@@ -23,16 +23,16 @@ from wsproto.utilities import RemoteProtocolError
 
 from ..rendering.fragments import event_frame
 from ..server.client_socket import ClientSocket
-from .bucket import Bucket
+from ..web.limits import Bucket, Limit
 from .connection import OVERLOAD, Connection
 
 PING_SECONDS = 20.0
 SEND_SECONDS = 5.0
 INBOX_LIMIT = 20
 # What a page may send. It says hello when its socket opens and when it turns to another ticket, and answers pings.
-MESSAGES_A_SECOND, MESSAGES_AT_ONCE = 2, 10  # those over it wait in the inbox
-FRAMES_A_SECOND, FRAMES_AT_ONCE = 10, 50
-BYTES_A_SECOND, BYTES_AT_ONCE = 16384, 65536
+MESSAGES = Limit(10, 5)  # those over it wait in the inbox
+FRAMES = Limit(50, 5)
+BYTES = Limit(65536, 4)
 MOST_PARTS = 64  # of one message: its size is bounded too, but empty ones add nothing to it
 POLICY_VIOLATION = 1008
 KEY_BYTES = 16
@@ -98,8 +98,8 @@ class Meter:
     def __init__(self, websocket: Server) -> None:
         self._websocket = websocket
         self._connection: WSConnection = websocket.ws
-        self._bytes = Bucket(BYTES_A_SECOND, BYTES_AT_ONCE)
-        self._frames = Bucket(FRAMES_A_SECOND, FRAMES_AT_ONCE)
+        self._bytes = Bucket(BYTES)
+        self._frames = Bucket(FRAMES)
         self._parts = 0
 
     def receive_data(self, data: bytes) -> None:
@@ -194,7 +194,7 @@ def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[s
     `page.wake` is the inbox' event. Messages are JSON objects; anything else is ignored.
     """
     next_ping = time.monotonic() + PING_SECONDS
-    messages = Bucket(MESSAGES_A_SECOND, MESSAGES_AT_ONCE)
+    messages = Bucket(MESSAGES)
     try:
         while websocket.connected and page.close_code is None:
             next_message = messages.wait if websocket.input_buffer else PING_SECONDS

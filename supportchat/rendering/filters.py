@@ -1,36 +1,40 @@
-"""How templates write names, times and reasons."""
+"""How templates write names and times; for reasons see `reasons.py`."""
 
 from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
+from babel.lists import format_list
+from babel.numbers import format_decimal
+from babel.units import format_unit
 from flask import Flask
+from flask_babel import gettext, lazy_gettext, lazy_pgettext
 from markupsafe import Markup, escape
 
 from ..agents.logins import agent_token_hash
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
+from .languages import language
 from .links import linkified
 from .names import called
+from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_unassigned
 
-REASONS = {
-    "least_loaded": "fewest open tickets",
-    "knows_customer": "knows the customer",
-    "no_agents": "there are no agents yet",
-    "nobody_here": "no agents online",
-    "everybody_away": "all agents are away",
-    "everybody_full": "all agents are at their limit",
-    "given_back": "returned to the queue, no one else has room",
-    "about_to_be_assigned": "an agent has room",
+STATUSES = {
+    "waiting": lazy_gettext("Unassigned"),
+    "open": lazy_pgettext("ticket", "Open"),
+    "closed": lazy_pgettext("ticket", "Closed"),
 }
 
 
 def init_app(app: Flask) -> None:
     """Give the filters to every template."""
     for function in (
+        bdi,
+        listed,
+        first_sentence,
         initials,
         first_name,
         full_name,
@@ -39,10 +43,13 @@ def init_app(app: Flask) -> None:
         clock,
         with_local_times,
         duration,
+        ticket_status,
         reason,
+        reason_for_customer,
+        has_room,
+        why_unassigned,
         taken,
         capacity,
-        why_unassigned,
         kept_view,
         linkified,
         lines,
@@ -51,8 +58,24 @@ def init_app(app: Flask) -> None:
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["is_agents_browser"] = is_agents_browser
     app.jinja_env.globals["picture_box"] = picture_box
-    app.jinja_env.globals["picture_rules"] = rules_for_page()
+    app.jinja_env.globals["picture_rules"] = rules_for_page
     app.jinja_env.globals["accepted_pictures"] = ACCEPTED
+
+
+def bdi(text: str) -> Markup:
+    """Set a name apart from the direction of the sentence that it stands in."""
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
+def listed(parts: Iterable[str]) -> Markup:
+    """Join names to a list, as the language of the page does: "Alice, Bob, and Carol"."""
+    return Markup(format_list([str(escape(part)) for part in parts], locale=language()))  # noqa: S704
+
+
+def first_sentence(text: str) -> tuple[str, str]:
+    """Return the first sentence of a text, which is the heading of a page, and the rest."""
+    first, *rest = re.split(r"(?<=[.!?؟])\s+|(?<=。)", text, maxsplit=1)
+    return first, "".join(rest)
 
 
 def initials(name: str | None) -> str:
@@ -62,19 +85,19 @@ def initials(name: str | None) -> str:
     return "".join(letters).upper() or "?"
 
 
-def first_name(name: str | None, otherwise: str = "an agent") -> str:
+def first_name(name: str | None, otherwise: str = "") -> str:
     """Return what to call somebody by, and another word for a name that is not known."""
-    return called(name) if name else otherwise
+    return called(name) if name else otherwise or gettext("an agent")
 
 
-def full_name(name: str | None, otherwise: str = "an agent") -> str:
+def full_name(name: str | None, otherwise: str = "") -> str:
     """Return a name, or another word for one that is not known."""
-    return name or otherwise
+    return name or otherwise or gettext("an agent")
 
 
 def customer_name(name: str | None, number: int) -> str:
     """Return what a customer is called: by their name, or else by the number of the ticket."""
-    return name or f"Visitor {number}"
+    return name or gettext("Visitor %(number)s", number=number)
 
 
 def hue(identity: str | None) -> int:
@@ -103,12 +126,21 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if round(seconds) < 60:
-        return f"{round(seconds)} s"
+        return _in_unit(seconds, "second")
     if round(seconds / 60) < 60:
-        return f"{round(seconds / 60)} min"
+        return _in_unit(seconds / 60, "minute")
     if round(seconds / 3600) < 48:
-        return f"{round(seconds / 3600)} h"
-    return f"{round(seconds / 86400)} days"
+        return _in_unit(seconds / 3600, "hour")
+    return _in_unit(seconds / 86400, "day")
+
+
+def _in_unit(count: float, unit: str) -> str:
+    return format_unit(round(count), f"duration-{unit}", length="short", locale=language())
+
+
+def decimal(number: int) -> str:
+    """Write a number as the language of the page groups its digits."""
+    return format_decimal(number, locale=language())
 
 
 def callable_number(phone: str) -> str:
@@ -129,37 +161,6 @@ def is_agents_browser() -> bool:
     return bool(agent_token_hash())
 
 
-def reason(code: str | None) -> str:
-    """Write why a ticket was given to somebody, or to nobody."""
-    return REASONS.get(code, code.replace("_", " ")) if code else ""
-
-
-def taken(load: int, most: int) -> str:
-    """Write how many tickets an agent has of those that they take, also when it is more than that."""
-    return f"{load} of {most} tickets" + (", no new ones for now" if load > most else "")
-
-
-def why_unassigned(figures: dict[str, Any]) -> str:
-    """Write why nobody takes the tickets that wait: the figures of `unassigned_reason`."""
-    match figures["code"]:
-        case "everybody_away":
-            return f"{_all_of(figures['here'], figures['agents'], 'online')} away"
-        case "everybody_full":
-            at_limit = "at the limit" if figures["available"] == 1 else "at their limit"
-            return f"{_all_of(figures['available'], figures['agents'], 'available')} {at_limit}"
-    return reason(figures["code"])
-
-
-def _all_of(count: int, agents: int, which: str) -> str:
-    noun = "agent" if count == agents else f"{which} agent"
-    return f"the only {noun} is" if count == 1 else f"{'both' if count == 2 else f'all {count}'} {noun}s are"
-
-
-def capacity(figures: dict[str, Any]) -> str:
-    """Write how many agents take new tickets, and how much room they have: the figures of `unassigned_reason`."""
-    available = f"{figures['available']} of {figures['agents']} agent{'' if figures['agents'] == 1 else 's'} available"
-    if figures["code"] == "everybody_full":
-        return f"{available}, at {'the' if figures['available'] == 1 else 'their'} limit"
-    # Somebody may have taken over more than they are given, while another one has room.
-    has_sum = figures["places"] > 0 and figures["load"] <= figures["places"]
-    return available + (f", {figures['load']} of {figures['places']} places taken" if has_sum else "")
+def ticket_status(status: str) -> str:
+    """Write the status of a ticket."""
+    return str(STATUSES[status])

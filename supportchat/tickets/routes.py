@@ -92,7 +92,7 @@ def messages(number: int) -> ResponseReturnValue:
 def reply(number: int) -> ResponseReturnValue:
     """Send a reply to the customer."""
     limits.check("messages", g.agent["id"])
-    answer = posting.post("post_reply", message_text(), g.agent["id"], agent_id=g.agent["id"], number=number)
+    answer = posting.store_message("post_reply", message_text(), g.agent["id"], agent_id=g.agent["id"], number=number)
     current_hub().offer(answer)
     if not from_htmx():
         return _to_desk(number)

@@ -20,28 +20,53 @@ class Limit(NamedTuple):
     """So many at once, then one more whenever its share of the seconds has passed. None at all: no limit."""
 
     most: int
-    seconds: int
+    seconds: float
+
+
+def spend(full_at: float, limit: Limit, count: float = 1) -> tuple[float, float]:
+    """Take some of what a limit allows from a bucket that will be full again at a moment of `time.monotonic()`.
+
+    Returns that moment from now on, and 0; or the same moment and the seconds to wait, when there is too little left.
+    """
+    now = time.monotonic()
+    after = max(full_at, now) + count * limit.seconds / limit.most
+    wait = after - now - limit.seconds
+    return (full_at, wait) if wait > 1e-6 else (after, 0.0)
+
+
+class Bucket:
+    """One bucket: a burst passes, and then a steady rate."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._full_at = 0.0
+
+    def take(self, count: float = 1) -> bool:
+        """Take as many as that; False, and none taken, when there are too few."""
+        self._full_at, wait = spend(self._full_at, self._limit, count)
+        return not wait
+
+    @property
+    def wait(self) -> float:
+        """How many seconds it takes until there is one to take."""
+        return spend(self._full_at, self._limit)[1]
 
 
 class Buckets:
-    """One bucket for each who, bounded in number. A bucket is the moment at which it is full again."""
+    """One bucket for each who, bounded in number."""
 
     def __init__(self, most: int = MOST_BUCKETS) -> None:
         self._most = most
         self._full_at: dict[str, float] = {}
 
     def take(self, whose: str, limit: Limit) -> float:
-        """Take one of what a limit allows. Gives 0, or the seconds to wait when there is nothing left."""
+        """Take one of what a limit allows. Returns 0, or the seconds to wait when there is nothing left."""
         if not limit.most:
             return 0.0
-        now = time.monotonic()
-        full_at = max(self._full_at.get(whose, now), now) + limit.seconds / limit.most
-        if (wait := full_at - now - limit.seconds) > 1e-6:
-            return wait
-        self._full_at[whose] = full_at
+        self._full_at[whose], wait = spend(self._full_at.get(whose, 0.0), limit)
         if len(self._full_at) > self._most:
-            self._forget(now)
-        return 0.0
+            self._forget(time.monotonic())
+        return wait
 
     def _forget(self, now: float) -> None:
         # Those that are full are the same as none. Where that is not enough, those that are nearly so go as well.

@@ -16,7 +16,7 @@ from . import limits
 from .forms import message_id, uploaded_image
 
 
-def post(function: str, message: str, whose: str, **arguments: Any) -> dict[str, Any]:
+def store_message(function: str, message: str, whose: str, **arguments: Any) -> dict[str, Any]:
     """Store the picture of the form, if there is one, then call a function that stores its message.
 
     The message exists only once its picture does. When the call is refused, or has stored this message before with

@@ -221,7 +221,7 @@ def test_what_starts_the_desk_says_it_in_one_message(
         desk.extensions["database"].close()
         assert doctor.exit_code == 1
         assert doctor.output.count(sentence) == 1
-        assert "fail  Connection              Something else has the names that supportchat needs." in doctor.output
+        assert "fail  Connection              Something else uses the names that supportchat needs." in doctor.output
 
 
 def test_an_app_beside_the_desk_keeps_what_it_has_and_the_desk_leaves_without_a_trace(make: MakeDatabase) -> None:

@@ -240,7 +240,7 @@ def test_orphans_are_kept_and_named(door: PostgresDatabase, upgraded: str) -> No
     assert [o["table"] for o in door.call("orphan_rows", table="chat_messages")] == ["chat_messages"]
     said = advice(upgraded)
     assert len(said) == 3
-    assert "chat_messages: 3 rows belong to no conversation that is there" in said[0]
+    assert "chat_messages: 3 rows refer to missing rows of user_sessions" in said[0]
 
 
 def test_the_script_shows_the_orphans_as_its_result(upgraded: str) -> None:
@@ -269,16 +269,16 @@ def test_a_key_binds_every_row_once_the_orphans_are_gone(upgraded: str, old_rows
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ("chat_messages", "3 rows belong to no conversation that is there"),
-        ("tickets", "1 row belongs to no agent that is there"),
+        ("chat_messages", "3 rows refer to missing rows of user_sessions"),
+        ("tickets", "1 row refers to a missing row of agents"),
     ],
 )
 def test_status_warns_of_orphans_and_says_what_to_do(door: PostgresDatabase, table: str, said: str) -> None:
     checks = Checks(door, None, None)  # type: ignore[arg-type]
-    state, text, mend, script = checks._table(table)
+    state, text, fix, script = checks._table(table)
     assert (state, script) == ("warn", "fix_foreign_keys.sql")
     assert said in text
-    assert "Delete them" in mend
+    assert "Delete them" in fix
     assert checks._table("user_sessions")[0] == "ok"
 
 

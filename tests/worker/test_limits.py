@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from supportchat.config import ROOT
-from supportchat.realtime.bucket import Bucket
 from supportchat.server.connections import Connections, Slot
 from supportchat.server.deadline import LEAST_RATE, LONGEST_SECONDS, Deadline
 from supportchat.server.worker import LONGEST_LINE, Brief
+from supportchat.web.limits import Bucket, Limit
 from supportchat.web.refusals import LINES, Quota
 
 
@@ -112,7 +112,7 @@ def test_behind_a_proxy_only_the_whole_is_bounded() -> None:
 
 
 def test_a_bucket_lets_a_burst_pass_and_then_so_many_a_second(clock: Clock) -> None:
-    bucket = Bucket(2, 3)
+    bucket = Bucket(Limit(3, 1.5))
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
     assert bucket.wait == 0.5
     clock.now += 0.5

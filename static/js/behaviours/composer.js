@@ -1,15 +1,14 @@
-// Forms in which somebody writes: Enter sends, the box grows with its text, and what is typed stays.
+import { hasTouchKeyboard } from "../lib/browser.js";
 import { keep, moveDraft, restore } from "../lib/drafts.js";
 import { formOf, formWith, hasConversation, keyOf, textOf } from "../lib/forms.js";
-import { lineOf } from "../lib/outbox.js";
+import { outboxOf } from "../lib/outbox.js";
 import { keptPicture } from "../lib/pictures.js";
 import { recall, remembered } from "../lib/storage.js";
 import { behind, tidied } from "../lib/text.js";
 import { offerPicture } from "./pictures.js";
 
-// Safari says so by the number only when Enter ends the composition of Japanese, Chinese or Korean.
+// In Safari only this number marks the Enter that ends a Japanese, Chinese or Korean composition.
 const isComposing = (event) => event.isComposing || event.keyCode === 229;
-const hasTouchKeyboard = () => window.matchMedia("(pointer: coarse)").matches;
 
 document.addEventListener("keydown", (event) => {
   const form = formWith(event.target.closest?.("[data-text]"));
@@ -17,7 +16,7 @@ document.addEventListener("keydown", (event) => {
   const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
   if (isPlain && !form.hasAttribute("data-composer")) return;
   if (isPlain && hasTouchKeyboard()) {
-    // Keys on the screen have no place on a keyboard: these are real ones.
+    // Only the keys of a real keyboard have a code.
     if (event.code) form.querySelector("[data-touch-hint]").hidden = false;
     return;
   }
@@ -25,7 +24,6 @@ document.addEventListener("keydown", (event) => {
   if (!event.repeat) form.requestSubmit();
 });
 
-// Where CSS cannot let a box grow with its text.
 function fit(box) {
   if (CSS.supports("field-sizing", "content")) return;
   box.style.height = "auto";
@@ -54,39 +52,38 @@ function restoreNew() {
   }
 }
 
-// What was typed behind the message that has started this chat, and in a chat that another tab has left behind.
+// What was typed after the message that started this chat, and in a chat that another tab has replaced.
 function takeDrafts(form) {
   const left = remembered("draft").filter((key) => key.startsWith("chat-") && key !== keyOf(form));
-  for (const key of ["start", ...left]) if (!lineOf(key).messages.length) moveDraft(key, form);
+  for (const key of ["start", ...left]) if (!outboxOf(key).messages.length) moveDraft(key, form);
 }
 
-// The box of the form that starts a chat shows what is being sent, also where the draft could not be kept.
+// The form that starts a chat shows what it is sending, even if the draft could not be stored.
 function showUnsent(form) {
-  const [message] = hasConversation(keyOf(form)) ? [] : lineOf(keyOf(form)).messages;
+  const [message] = hasConversation(keyOf(form)) ? [] : outboxOf(keyOf(form)).messages;
   const box = textOf(form);
   if (!message || behind(box.value, message.text) !== null) return;
   box.value = tidied([message.text, box.value].join("\n"));
   keep(form);
 }
 
-// What a chat that another tab has left behind does not take any more. Whoever has written it decides whether it
-// belongs into the chat that is shown instead.
-document.addEventListener("sending:changed", ({ detail: line }) => {
+// A chat that another tab has replaced takes no more messages: they are offered in the box of the new one.
+document.addEventListener("sending:changed", ({ detail: outbox }) => {
   const form = document.querySelector("[data-after-start]");
-  if (!form || formOf(line.key) || line.messages.some((message) => !message.isStopped)) return;
-  const text = textLeftIn(line);
-  for (const message of line.messages) {
+  if (!form || formOf(outbox.key) || outbox.messages.some((message) => !message.isStopped)) return;
+  const text = textLeftIn(outbox);
+  for (const message of outbox.messages) {
     if (message.hasPicture) offerPicture(form, keptPicture(message.id));
-    line.drop(message);
+    outbox.drop(message);
   }
-  moveDraft(line.key, form, text);
+  moveDraft(outbox.key, form, text);
   fit(textOf(form));
 });
 
-function textLeftIn(line) {
-  const draft = recall("draft", line.key) ?? "";
-  const isInDraft = (text) => !hasConversation(line.key) && behind(draft, text) !== null;
-  const texts = line.messages.map((message) => message.text).filter((text) => !isInDraft(text));
+function textLeftIn(outbox) {
+  const draft = recall("draft", outbox.key) ?? "";
+  const isInDraft = (text) => !hasConversation(outbox.key) && behind(draft, text) !== null;
+  const texts = outbox.messages.map((message) => message.text).filter((text) => !isInDraft(text));
   return tidied([...texts, draft].join("\n"));
 }
 

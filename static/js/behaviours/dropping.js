@@ -1,10 +1,10 @@
-// A picture that is pasted or dropped goes to the form that takes one. Nothing that is dropped replaces the page.
+// Pasted and dropped pictures. Nothing that is dropped may replace the page.
+import { isShown } from "../lib/browser.js";
 import { formWith, placeOfError } from "../lib/forms.js";
 import { refusal, rules } from "../lib/picture_rules.js";
-import { isShown } from "../lib/shown.js";
 import { addPictures, formFor } from "./pictures.js";
 
-// Whether what is dropped here goes into a text. Elsewhere a browser opens a link that is dropped instead of the page.
+// Outside of a text a browser would open a dropped link instead of the page.
 const isInText = ({ target }) => Boolean(target.closest?.("textarea:read-write, input:read-write"));
 const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
@@ -15,7 +15,7 @@ document.addEventListener("paste", (event) => {
   add(event.target, files);
 });
 
-// Word, Excel and browsers put a picture of it beside a text. A text that only names the picture is none.
+// Word, Excel and browsers copy a picture along with a text. A text that only names the file does not count.
 function isText(clipboard, files) {
   const text = clipboard.getData("text/plain").trim();
   const lines = text.split(/\s*\n\s*/);
@@ -28,18 +28,15 @@ function isText(clipboard, files) {
 function add(element, files) {
   const form = formFor(element);
   if (form) addPictures(form, files);
-  else say(element);
+  else sayNotHere(element);
 }
 
-// Where no picture is taken just now: at the form that takes none, or in the corner of the page.
-function say(element) {
+function sayNotHere(element) {
   const forms = [formWith(element), ...document.querySelectorAll("form[data-form]")];
   const form = forms.find((candidate) => candidate && isShown(candidate));
   const place = form ? placeOfError(form) : document.getElementById("notice");
   place.replaceChildren(refusal(form ? rules.notInNotes : rules.notHere));
 }
-
-// Dropping
 
 for (const name of ["dragenter", "dragover"]) {
   document.addEventListener(name, (event) => {

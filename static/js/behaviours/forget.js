@@ -1,18 +1,13 @@
-// Whoever has the server forget this browser's chat leaves nothing of it in the browser either.
+// Deleting the chat's key also deletes what the browser has stored of the chat.
+import { allOutboxes } from "../lib/outbox.js";
 import { dropPicture } from "../lib/pictures.js";
 import { remember, remembered } from "../lib/storage.js";
 import { hearTabs, tellTabs } from "../lib/tabs.js";
-import { allLines } from "../lib/outbox.js";
 
-function forgetAll() {
-  for (const line of allLines()) for (const { id } of line.messages) dropPicture(id);
-  for (const kind of ["draft", "unsent"]) for (const key of remembered(kind)) remember(kind, key, "");
-}
-
-// The boxes are emptied as well: nothing keeps what is in them once more.
 function forget() {
-  for (const form of document.querySelectorAll("form[data-form]")) form.reset();
-  forgetAll();
+  for (const form of document.querySelectorAll("form[data-form]")) form.reset(); // or the drafts would be stored again
+  for (const outbox of allOutboxes()) for (const { id } of outbox.messages) dropPicture(id);
+  for (const kind of ["draft", "unsent"]) for (const key of remembered(kind)) remember(kind, key, "");
 }
 
 document.addEventListener("submit", (event) => {

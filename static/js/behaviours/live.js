@@ -1,41 +1,25 @@
-// The socket of the page: says what is shown each time it opens, and looks over HTTP while it is not there.
+// The socket of the page. Says what is shown whenever it opens, and polls while it is closed.
 import { fetchMissing, messageList, shownNote, shownSeq, timeOf } from "../lib/messages.js";
 
-const SHOW_AFTER = 2000; // a short gap is nobody's business
+const SHOW_AFTER = 2000; // nobody need know about a short gap
 const POLL_AFTER = 5000;
 const POLL_EVERY = 3000;
 const BACK_FOR = 2000;
 const GIVEN_UP_AFTER = 10_000;
 const ANSWER_AFTER = 1500;
-const SILENT_AFTER = 45_000; // the server says every 20 seconds that it is there
+const SILENT_AFTER = 45_000; // the server sends something every 20 seconds
 const SIGNED_OUT = 4401;
+const OPEN = 1; // WebSocket.OPEN, where there is no WebSocket
 
 const root = document.querySelector("[data-live]");
-let connection = null; // of hx-ws; its socket is another one each time
+let connection = null; // of hx-ws, which replaces its socket each time
 let overdue = null;
-// Of a clock that nobody sets back: silence and loss would not be noticed for as long. In some systems it stands still
-// during sleep, and counts on after it: whoever wakes the computer looks at the page again, or its network comes back,
-// and either has the page ask its socket at once (`wake`).
+// Monotonic. On some systems it stops during sleep, so `wake` tests the socket at once.
 const now = () => performance.now();
 let heardAt = now();
 let lostSince = now();
 let isPolling = false;
 
-export function sayHello() {
-  const list = messageList();
-  if (!isOpen()) return;
-  const after = list ? shownSeq(list) : 0;
-  const hello = { hello: true, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
-  if (root.hasAttribute("data-desk")) {
-    hello.agent = root.dataset.agent;
-    hello.ticket = list ? Number(list.dataset.number) : 0;
-    hello.after_note = list ? shownNote(list) : 0;
-  }
-  mark(false);
-  connection.socket.send(JSON.stringify(hello));
-}
-
-const OPEN = 1; // WebSocket.OPEN, where there is no WebSocket
 const isOpen = () => connection?.socket?.readyState === OPEN;
 
 function onOpen(event) {
@@ -44,26 +28,39 @@ function onOpen(event) {
   sayHello();
 }
 
-// The page was hidden, asleep or without a network: what came in the meantime may be missing, and a socket that looks
-// open may be dead.
-function wake() {
-  clearTimeout(overdue);
-  if (isOpen()) {
-    sayHello();
-    overdue = setTimeout(comeBack, ANSWER_AFTER);
-  } else {
-    comeBack();
-  }
+export function sayHello() {
+  if (!isOpen()) return;
+  mark(false);
+  connection.socket.send(JSON.stringify(root.hasAttribute("data-desk") ? { ...hello(), ...deskHello() } : hello()));
 }
 
-// Has hx-ws open another socket soon, not after the rest of its wait, by telling it that this one has ended.
-function comeBack() {
+function hello() {
   const list = messageList();
-  if (list) fetchMissing(list);
-  if (!connection) return;
-  clearTimeout(connection.timer);
-  connection.attempt = 0;
-  connection.socket?.dispatchEvent(new CloseEvent("close", { code: 1006 }));
+  const after = list ? shownSeq(list) : 0;
+  const { lang } = document.documentElement;
+  return { hello: true, lang, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
+}
+
+function deskHello() {
+  const list = messageList();
+  const ticket = list ? Number(list.dataset.number) : 0;
+  return { agent: root.dataset.agent, ticket, after_note: list ? shownNote(list) : 0 };
+}
+
+function onCaughtUp() {
+  clearTimeout(overdue);
+  mark(true);
+  const wasShown = bar() && !bar().hidden;
+  lostSince = null;
+  isPolling = false;
+  if (!wasShown) return;
+  showBar("back");
+  setTimeout(() => lostSince === null && hideBar(), BACK_FOR);
+}
+
+// For tests, and for whoever looks at the page.
+function mark(isLive) {
+  document.documentElement.dataset.live = isLive ? "yes" : "no";
 }
 
 function onFrame(event) {
@@ -75,6 +72,14 @@ function onFrame(event) {
   document.dispatchEvent(new CustomEvent(`live:${frame.event}`, { detail: frame }));
 }
 
+// Too much is missing to catch up.
+function loadNewest() {
+  const address = new URL(window.location);
+  address.searchParams.delete("before");
+  address.hash = "";
+  window.location.replace(address);
+}
+
 function onClose(event) {
   clearTimeout(overdue);
   mark(false);
@@ -82,8 +87,7 @@ function onClose(event) {
   if (event.detail.code === SIGNED_OUT) leave();
 }
 
-// A page that is being left, by its logout for one, goes where it is going.
-let isLeft = false;
+let isLeft = false; // the page is going elsewhere already, after a logout say
 
 function leave() {
   if (isLeft) return;
@@ -92,39 +96,34 @@ function leave() {
   else window.location.reload();
 }
 
-// Too much is missing to catch up. The newest page of the conversation has none of that.
-function startAnew() {
-  const address = new URL(window.location);
-  address.searchParams.delete("before");
-  address.hash = "";
-  window.location.replace(address);
-}
-
-// The page says whether it is live, for whoever looks at it: styles, tests, a curious developer.
-function mark(isLive) {
-  document.documentElement.dataset.live = isLive ? "yes" : "no";
-}
-
-function onCaughtUp() {
+// The page was hidden, asleep or offline: frames may be missing, and a socket that looks open may be dead.
+function wake() {
   clearTimeout(overdue);
-  mark(true);
-  const wasShown = bar() && !bar().hidden;
-  lostSince = null;
-  isPolling = false;
-  if (wasShown) {
-    showBar("back");
-    setTimeout(() => lostSince === null && hideBar(), BACK_FOR);
+  if (isOpen()) {
+    sayHello();
+    overdue = setTimeout(reconnect, ANSWER_AFTER);
+  } else {
+    reconnect();
   }
 }
 
-function look() {
+// hx-ws 4.0.1 has no call to reconnect, and a browser takes many seconds to report that a dead socket has closed: we report
+// it ourselves, and reset the backoff.
+function reconnect() {
+  const list = messageList();
+  if (list) fetchMissing(list);
+  if (!connection) return;
+  clearTimeout(connection.timer);
+  connection.attempt = 0;
+  connection.socket?.dispatchEvent(new CloseEvent("close", { code: 1006 }));
+}
+
+function watch() {
   if (isOpen() && now() - heardAt > SILENT_AFTER) {
     heardAt = now();
-    comeBack();
+    reconnect();
   }
-  if (lostSince === null) return;
-  const gone = now() - lostSince;
-  if (gone > SHOW_AFTER) showBar(isPolling ? "polling" : "lost");
+  if (lostSince !== null && now() - lostSince > SHOW_AFTER) showBar(isPolling ? "polling" : "lost");
 }
 
 async function poll() {
@@ -132,7 +131,7 @@ async function poll() {
   if (lostSince !== null && now() - lostSince > POLL_AFTER) {
     document.dispatchEvent(new CustomEvent("live:queue_changed"));
     if (list) isPolling = await fetchMissing(list);
-    if (isPolling && isOpen()) sayHello(); // the browser takes itself for offline, and is not
+    if (isPolling && isOpen()) sayHello(); // the browser believes it is offline, and is not
   }
   setTimeout(poll, POLL_EVERY);
 }
@@ -156,7 +155,8 @@ if (root) {
   root.addEventListener("htmx:ws:before:message:incoming", onFrame);
   root.addEventListener("htmx:ws:close", onClose);
   document.addEventListener("live:caught_up", onCaughtUp);
-  document.addEventListener("live:reset", startAnew);
+  document.addEventListener("live:reset", loadNewest);
+  document.addEventListener("live:chat_state", ({ detail }) => (root.dataset.status = detail.status));
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
   document.addEventListener("resume", wake);
   window.addEventListener("offline", () => (lostSince ??= now()));
@@ -165,9 +165,6 @@ if (root) {
     isLeft = true;
     setTimeout(() => (isLeft = false), GIVEN_UP_AFTER);
   });
-  document.addEventListener("live:chat_state", ({ detail }) => {
-    root.dataset.status = detail.status;
-  });
-  setInterval(look, 500);
+  setInterval(watch, 500);
   setTimeout(poll, POLL_EVERY);
 }

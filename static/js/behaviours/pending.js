@@ -1,18 +1,19 @@
-// What has been written and is not with the desk yet stands behind the last line, with what can be done about it.
+import { hasTouchKeyboard } from "../lib/browser.js";
 import { formOf, textOf } from "../lib/forms.js";
 import { messageList } from "../lib/messages.js";
-import { findMessage, lineOf } from "../lib/outbox.js";
+import { findMessage, outboxOf } from "../lib/outbox.js";
 import { keptPicture } from "../lib/pictures.js";
+import { enlargeEmoji } from "./items.js";
 import { putIntoBox, retry, takeBack } from "./sending.js";
 
-const ONE_BREATH = 5 * 60 * 1000; // as the desk groups the lines of one speaker
+const GROUPED_WITHIN = 5 * 60 * 1000; // as the server groups messages of one sender
 
 const place = () => document.querySelector("[data-pending]");
+const itemOf = (list, id) => [...list.children].find((item) => item.dataset.id === id);
 
-// In the order of their writing, whichever form they come from.
 function waiting(list) {
-  const lines = list.dataset.pending.split(" ").map(lineOf);
-  const all = lines.flatMap((line) => line.messages.map((message) => ({ line, message })));
+  const outboxes = list.dataset.pending.split(" ").map(outboxOf);
+  const all = outboxes.flatMap((outbox) => outbox.messages.map((message) => ({ outbox, message })));
   return all.sort((one, other) => one.message.at - other.message.at);
 }
 
@@ -23,13 +24,11 @@ function draw() {
   for (const item of [...list.children]) {
     if (!all.some(({ message }) => message.id === item.dataset.id)) remove(item);
   }
-  for (const { line, message } of all) show(itemOf(list, message.id) ?? add(list, line, message), line, message);
+  for (const { outbox, message } of all) show(itemOf(list, message.id) ?? add(list, outbox, message), outbox, message);
 }
 
-const itemOf = (list, id) => [...list.children].find((item) => item.dataset.id === id);
-
-function add(list, line, message) {
-  const template = document.querySelector(`[data-pending-template="${CSS.escape(line.key)}"]`);
+function add(list, outbox, message) {
+  const template = document.querySelector(`[data-pending-template="${CSS.escape(outbox.key)}"]`);
   const item = template.content.firstElementChild.cloneNode(true);
   item.dataset.id = message.id;
   item.toggleAttribute("data-continues", isContinued(list, item, message));
@@ -38,17 +37,17 @@ function add(list, line, message) {
   else bubble.closest(".bubble").remove();
   if (message.hasPicture) showPicture(item, message);
   list.append(item);
+  enlargeEmoji(item);
   list.dispatchEvent(new CustomEvent("pending:added", { bubbles: true }));
   return item;
 }
 
-// Whether it will stand close to the line before it.
 function isContinued(list, item, message) {
-  const isMessage = (line) => !line.matches(".message--note");
+  const isMessage = (other) => !other.matches(".message--note");
   const before = [...messageList().children, ...list.children].filter(isMessage).pop();
   if (!isMessage(item) || !before?.matches(".message--mine")) return false;
   const time = before.querySelector("time")?.dateTime;
-  return !time || message.at - new Date(time) < ONE_BREATH;
+  return !time || message.at - new Date(time) < GROUPED_WITHIN;
 }
 
 async function showPicture(item, { id }) {
@@ -57,7 +56,7 @@ async function showPicture(item, { id }) {
   const picture = item.querySelector("[data-pending-picture]");
   const image = picture.querySelector("img");
   image.src = URL.createObjectURL(file);
-  await image.decode().catch(() => {}); // one that this browser cannot show has its frame all the same
+  await image.decode().catch(() => {}); // one that this browser cannot show still gets its frame
   picture.hidden = false;
   item.parentElement?.dispatchEvent(new CustomEvent("pending:added", { bubbles: true }));
 }
@@ -69,21 +68,20 @@ function remove(item) {
   item.remove();
 }
 
-// A button that goes takes the focus with it: it goes to the one that took its place, else to the box.
+// A button that is removed must not lose the focus.
 function moveFocus(item, action) {
   const key = item.closest("[data-pending]").dataset.pending.split(" ").find(formOf);
-  const isTouched = window.matchMedia("(pointer: coarse)").matches;
   const next = action && item.querySelector(`[data-pending-act="${action}"]`);
   if (next) next.focus();
-  else if (key && !isTouched) textOf(formOf(key)).focus();
+  else if (key && !hasTouchKeyboard()) textOf(formOf(key)).focus();
   else item.closest("[data-timeline]").focus({ preventScroll: true });
 }
 
-function show(item, line, message) {
-  const state = line.stateOf(message);
+function show(item, outbox, message) {
+  const state = outbox.stateOf(message);
   if (item.dataset.stands !== state) showState(item, state, message);
   const edit = item.querySelector('[data-pending-act="edit"]');
-  if (edit) edit.hidden = !formOf(line.key); // somebody else has the ticket: no box takes the text
+  if (edit) edit.hidden = !formOf(outbox.key); // somebody else has the ticket: there is no box
 }
 
 function showState(item, state, message) {
@@ -102,24 +100,24 @@ function showState(item, state, message) {
 
 const ACTS = { retry, edit, delete: takeBack };
 
-function edit(line, message) {
-  const form = formOf(line.key);
+function edit(outbox, message) {
+  const form = formOf(outbox.key);
   if (!form) return;
-  putIntoBox(line, message, form);
+  putIntoBox(outbox, message, form);
   textOf(form).focus();
 }
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-pending-act]");
   const found = button && findMessage(button.closest("[data-id]").dataset.id);
-  if (found) ACTS[button.dataset.pendingAct](found.line, found.message);
+  if (found) ACTS[button.dataset.pendingAct](found.outbox, found.message);
 });
 document.addEventListener("sending:progress", ({ detail }) => {
   const list = place();
   const progress = list && itemOf(list, detail.id)?.querySelector("[data-progress]");
   if (progress) progress.value = detail.part;
 });
-for (const name of ["sending:added", "sending:changed", "timeline:lines", "htmx:after:swap"]) {
+for (const name of ["sending:added", "sending:changed", "timeline:items", "htmx:after:swap"]) {
   document.addEventListener(name, draw);
 }
 draw();

@@ -1,27 +1,25 @@
-// Messages that the server has not acknowledged yet, in the order of their writing: one line of them for each form.
-// A line outlives its form and the page: it is remembered until it is empty.
+// Messages that the server has not acknowledged yet, one outbox per form. It outlives the form and the page.
 import { dropPicture } from "./pictures.js";
 import { recall, remember } from "./storage.js";
 
 const PATIENCE = 10 * 60 * 1000;
-const lines = new Map();
+const outboxes = new Map();
 
-export class Line {
+class Outbox {
   constructor(key) {
     this.key = key;
     this.messages = JSON.parse(recall("unsent", key) ?? "[]");
     this.isBusy = false; // a request is under way
-    this.failures = 0; // of the first message, since it was sent or tried by hand
-    this.note = ""; // why the last message was dropped: changed, deleted, or empty when there was nothing to send
+    this.failures = 0; // of the first message, since somebody sent or retried it
+    this.note = ""; // changed, deleted, or empty when there was nothing to send
     this.timer = null;
   }
 
-  // The next one to go out. What was refused waits for somebody, and holds up nothing.
+  // A refused message waits for a person, without holding up the others.
   get first() {
     return this.messages.find((message) => !message.isRefused);
   }
 
-  // Of the line: idle, sending, trying (again and again), stopped (until somebody presses Retry), or its note.
   get state() {
     const [message] = this.messages;
     if (!message) return this.note || "idle";
@@ -29,8 +27,7 @@ export class Line {
     return this.failures ? "trying" : "sending";
   }
 
-  // Of one message: sending, trying, waiting (for those before it), stopped, refused, final (refused, and not to be
-  // sent as it is), or leaving (somebody has taken it back, and nobody knows yet whether it has arrived).
+  // "final": refused, and not to be sent as it is. "leaving": deleted here, but it may have arrived.
   stateOf(message) {
     if (message.isTakenBack) return "leaving";
     if (message.isRefused) return message.isFinal ? "final" : "refused";
@@ -49,7 +46,6 @@ export class Line {
     this.save();
   }
 
-  // Forgets a message. The attempt that is under way, if there is one, is the last.
   drop(message) {
     if (message === this.first) this.failures = 0;
     this.messages = this.messages.filter((other) => other !== message);
@@ -57,23 +53,32 @@ export class Line {
     this.save();
   }
 
+  restart(message) {
+    Object.assign(message, { isStopped: false, isRefused: false, reason: "", since: Date.now() });
+    this.failures = 0;
+    this.save();
+  }
+
   save() {
     const kept = this.messages.filter((message) => !message.isTakenBack);
     remember("unsent", this.key, kept.length ? JSON.stringify(kept) : "");
   }
+
+  announce(what = "changed") {
+    document.dispatchEvent(new CustomEvent(`sending:${what}`, { detail: this }));
+  }
 }
 
-export function lineOf(key) {
-  if (!lines.has(key)) lines.set(key, new Line(key));
-  return lines.get(key);
+export function outboxOf(key) {
+  if (!outboxes.has(key)) outboxes.set(key, new Outbox(key));
+  return outboxes.get(key);
 }
 
-export const allLines = () => [...lines.values()];
+export const allOutboxes = () => [...outboxes.values()];
 
-// The line and the message of an id; undefined when no line has it.
 export function findMessage(id) {
-  for (const line of lines.values()) {
-    const message = line.messages.find((candidate) => candidate.id === id);
-    if (message) return { line, message };
+  for (const outbox of outboxes.values()) {
+    const message = outbox.messages.find((candidate) => candidate.id === id);
+    if (message) return { outbox, message };
   }
 }

@@ -1,0 +1,63 @@
+// Read receipts, and the number of unread messages in the title of a chat; the desk has its own.
+import { tell } from "../lib/http.js";
+import { messageList, shownSeq } from "../lib/messages.js";
+import { hearTabs, tellTabs } from "../lib/tabs.js";
+import { debounce } from "../lib/timing.js";
+
+const said = new WeakMap();
+
+const sendReceipts = debounce(async () => {
+  const list = messageList();
+  if (!list) return;
+  const before = said.get(list) ?? { delivered: 0, read: 0 };
+  const now = receiptsOf(list, before);
+  if (now.delivered === before.delivered && now.read === before.read) return;
+  said.set(list, now);
+  if (await tell(list.dataset.receipts, { ...now, epoch: list.dataset.epoch })) {
+    document.dispatchEvent(new CustomEvent("receipts:sent"));
+  } else {
+    said.delete(list); // sent again with the next message, or once the socket is back
+  }
+}, 250);
+
+function receiptsOf(list, before) {
+  const delivered = shownSeq(list);
+  const isRead = document.visibilityState === "visible" && list.closest("[data-timeline]").hasAttribute("data-at-end");
+  return { delivered, read: isRead ? delivered : before.read };
+}
+
+for (const name of ["timeline:added", "live:caught_up", "htmx:after:swap", "visibilitychange"]) {
+  document.addEventListener(name, sendReceipts);
+}
+document.addEventListener("scroll", sendReceipts, { capture: true, passive: true });
+sendReceipts();
+
+let unseen = 0;
+
+const isLookedAt = () => !document.hidden && document.hasFocus();
+
+function count(messages) {
+  unseen = messages;
+  const title = document.title.replace(/^\(\d+\) /, "");
+  document.title = unseen ? `(${unseen}) ${title}` : title;
+}
+
+function onAdded({ detail }) {
+  if (isLookedAt()) return onLook();
+  count(unseen + detail.theirs);
+  tellTabs("came", messageList().dataset.number); // the visible tab may have had it before
+}
+
+function onLook() {
+  if (!isLookedAt()) return;
+  count(0);
+  tellTabs("read", messageList().dataset.number);
+}
+
+if (messageList() && !document.querySelector("[data-desk]")) {
+  document.addEventListener("timeline:added", onAdded);
+  document.addEventListener("visibilitychange", onLook);
+  window.addEventListener("focus", onLook);
+  hearTabs("came", (number) => number === messageList().dataset.number && onLook());
+  hearTabs("read", (number) => number === messageList().dataset.number && count(0));
+}

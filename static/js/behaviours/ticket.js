@@ -1,0 +1,102 @@
+// The ticket that is open at the desk: where the focus goes, and which answers come too late.
+import { hasMouse, isShown } from "../lib/browser.js";
+import { messageList, openTicket } from "../lib/messages.js";
+import { dropTasks } from "../lib/swaps.js";
+import { sayHello } from "./live.js";
+
+const desk = document.querySelector("[data-desk]");
+
+function onSwapped({ detail: { ctx } }) {
+  if (ctx.target?.id === "ticket" || ctx.target === "#ticket") onTicketShown();
+}
+
+function onTicketShown() {
+  desk.toggleAttribute("data-ticket-open", Boolean(openTicket()));
+  desk.removeAttribute("data-drawer-open");
+  sayHello();
+  moveFocus();
+}
+
+function fetchChanges({ detail: { number } }) {
+  const list = messageList();
+  if (openTicket() === String(number)) {
+    htmx.ajax("GET", `/tickets/${number}/changes`, { source: list, target: list, swap: "none" });
+  }
+}
+
+function moveFocus() {
+  const box = hasMouse() && document.getElementById("reply-text");
+  const place = box && isShown(box) ? box : desk.querySelector("[data-ticket-title], [data-caught-up]");
+  place?.focus({ preventScroll: true });
+}
+
+// A swap may remove the button that was pressed, or the reply box: the focus stays as near as it can.
+function noteFocus({ detail: { ctx } }) {
+  const { activeElement } = document;
+  ctx.hadFocus = document.getElementById("ticket").contains(activeElement);
+  ctx.wasWriting = activeElement.id === "reply-text";
+  ctx.couldWrite = document.getElementById("reply") && openTicket();
+}
+
+function keepFocus({ detail: { ctx } }) {
+  const lost = ctx.couldWrite === openTicket() && desk.querySelector("[data-claim-says]");
+  if (lost) desk.querySelector("[data-queue-news]").textContent = lost.textContent.trim();
+  if (!ctx.hadFocus || document.activeElement !== document.body) return;
+  const kept = [...desk.querySelectorAll("[data-kept-text], [data-claim-says]")].findLast(isShown);
+  if (ctx.wasWriting && kept) kept.focus({ preventScroll: true });
+  else moveFocus();
+}
+
+function focusMode({ target }) {
+  if (target.matches("[data-mode]")) document.getElementById(`${target.value}-text`)?.focus();
+  const modes = target.closest("[data-modes]");
+  if (modes) modes.parentElement.dataset.writes = target.value; // for browsers without :has()
+}
+
+// If the agent opened another ticket while this one was being closed, that one stays.
+function keepChoice({ detail: { ctx, tasks } }) {
+  const closed = ctx.request?.method === "POST" && ctx.request.action.match(/\/tickets\/(\d+)\/closure$/);
+  if (!closed || closed[1] === openTicket()) return;
+  delete ctx.hx.pushurl;
+  dropTasks(tasks, ({ target }) => target?.id !== "toast");
+}
+
+// An answer that a claim has overtaken would remove the reply box. Its messages are still good.
+function dropOvertaken({ detail: { tasks } }) {
+  const header = tasks.map(({ fragment }) => fragment?.querySelector("[data-version]")).find(Boolean);
+  if (!header || Number(header.dataset.version) >= shownVersion(header.dataset.ticket)) return;
+  const overtaken = ["ticket-header", "ticket-composer", "customer"].map((name) => `${name}-${header.dataset.ticket}`);
+  dropTasks(tasks, ({ target }) => overtaken.includes(target?.id));
+}
+
+function shownVersion(number) {
+  const shown = document.querySelector(`[data-version][data-ticket="${number}"]`);
+  return Number(shown?.dataset.version ?? 0);
+}
+
+// Polls tell the version; without a socket nothing else does.
+function compareVersion({ detail }) {
+  const shown = shownVersion(detail.number);
+  if (shown && shown !== detail.version) {
+    document.dispatchEvent(new CustomEvent("live:ticket_changed", { detail }));
+  }
+}
+
+// The page catches up when it shows that ticket again.
+function dropForAnotherTicket(event) {
+  const { data } = event.detail.message;
+  const { target } = typeof data === "string" ? JSON.parse(data) : {};
+  if (target && !document.querySelector(target)) event.preventDefault();
+}
+
+if (desk) {
+  desk.addEventListener("htmx:before:swap", keepChoice);
+  desk.addEventListener("htmx:after:swap", onSwapped);
+  desk.addEventListener("htmx:ws:before:message:incoming", dropForAnotherTicket);
+  desk.addEventListener("change", focusMode);
+  document.addEventListener("htmx:before:swap", dropOvertaken);
+  document.addEventListener("htmx:before:swap", noteFocus);
+  document.addEventListener("htmx:after:swap", keepFocus);
+  document.addEventListener("live:ticket_changed", fetchChanges);
+  document.addEventListener("live:ticket_version", compareVersion);
+}

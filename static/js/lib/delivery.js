@@ -1,0 +1,91 @@
+// One attempt to deliver a message: the request, and what its answer means.
+import { forget } from "./drafts.js";
+import { formOf, hasConversation } from "./forms.js";
+import { isOurs, isPassing, post, reasonIn, reasonOf, retryAfter } from "./http.js";
+import { keptPicture } from "./pictures.js";
+import { upload } from "./upload.js";
+import { word } from "./words.js";
+
+export const SIGNED_OUT = 401;
+const UNPROCESSABLE = [413, 422]; // if the desk says so
+
+export async function deliver(outbox, message) {
+  const file = message.hasPicture ? await keptPicture(message.id) : undefined;
+  const outgoing = { outbox, message, file, status: 0, wait: 0 };
+  if (message.hasPicture && !file) return { ...outgoing, isFinal: true, reason: word("pictureLost") };
+  const form = formOf(outbox.key);
+  try {
+    if (form) await htmx.ajax("POST", message.path, { source: form, outgoing });
+    else await deliverWithoutForm(outgoing);
+  } catch {
+    // Status 0 says that there was no answer.
+  }
+  return outgoing;
+}
+
+// By now the page shows another ticket, or the chat that the form has started.
+async function deliverWithoutForm(outgoing) {
+  const body = new FormData();
+  fillIn(outgoing, body);
+  const response = await post(outgoing.message.path, body, outgoing.file ? 300 : 20);
+  readAnswer(outgoing, response, await response.text());
+  if (outgoing.status === SIGNED_OUT) window.location.assign(response.headers.get("HX-Redirect"));
+}
+
+function fillIn({ message, file }, body) {
+  for (const [name, value] of Object.entries(message.fields)) body.set(name, value);
+  body.set("client_message_id", message.id);
+  body.set("message", message.text);
+  body.delete("image");
+  if (file) body.set("image", file, file.name);
+}
+
+document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+  const { outgoing } = ctx;
+  if (!outgoing) return;
+  fillIn(outgoing, ctx.request.body);
+  ctx.request.timeout = outgoing.file ? "5m" : "20s";
+  if (outgoing.file) ctx.fetch = (path, request) => upload(path, request, (part) => showProgress(outgoing, part));
+});
+
+function showProgress({ outbox, message }, part) {
+  const detail = { key: outbox.key, id: message.id, part };
+  document.dispatchEvent(new CustomEvent("sending:progress", { detail }));
+}
+
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  if (!ctx.outgoing) return;
+  readAnswer(ctx.outgoing, ctx.response.raw, ctx.text);
+  if (isSaidElsewhere(ctx)) event.preventDefault();
+});
+
+function isSaidElsewhere({ outgoing, response, sourceElement: form }) {
+  const { status } = outgoing;
+  if (isPassing(status, true)) return true; // at the message
+  if (!form.isConnected && status !== SIGNED_OUT) return true; // the page shows another ticket by now
+  return hasConversation(outgoing.outbox.key) && response.raw.headers.get("HX-Retarget") === `#${form.id}-error`;
+}
+
+function readAnswer(outgoing, response, text) {
+  const isOwn = isOurs(response);
+  const isStored = response.ok && (text.includes("data-seq=") || response.headers.has("HX-Redirect"));
+  const isNoAnswer = (response.ok && !isStored) || isPassing(response.status, isOwn);
+  Object.assign(outgoing, {
+    isStored,
+    status: isNoAnswer ? 0 : response.status,
+    isFinal: isOwn && UNPROCESSABLE.includes(response.status),
+    reason: isOwn ? reasonIn(response.headers) : reasonOf(response.status),
+    wait: retryAfter(response.headers),
+  });
+  if (isStored) onStored(outgoing);
+}
+
+// Before the answer is swapped in, so that the pending message goes just as the stored one appears.
+function onStored({ outbox, message }) {
+  const form = formOf(outbox.key);
+  outbox.drop(message);
+  if (hasConversation(outbox.key)) return;
+  forget(outbox.key, form, message.text);
+  form?.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id: message.id } }));
+}
