@@ -41,8 +41,8 @@ MOST_FILES = 10_240  # where there is no limit; the most that macOS takes
 CONNECTIONS_PER_WORKER = POOL_SIZE + 1  # the one that listens
 # What keeps a started server from serving, and what to do.
 NOT_READY = {
-    "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste the scripts of"
-    " sql/ into the SQL editor as docs/supabase.md says. Where something else has the names that the desk needs, both"
+    "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste"
+    " sql/supabase.sql into the SQL editor. Where something else has the names that the desk needs, both"
     " say so and change nothing. The desk goes on by itself then.",
     "schema_not_exposed": "The project's Data API is off, or hides the schema public: see Settings, Data API.",
     "key_refused": "The project refuses SUPABASE_SECRET_KEY: set it to the secret key under Settings, API Keys.",

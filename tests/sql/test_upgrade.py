@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from supportchat.database.bundle import PASTE
 from supportchat.database.migrations import advice, migrate, statements
 from supportchat.database.names import look
 from supportchat.database.postgres import PostgresDatabase
@@ -42,10 +43,14 @@ def read(conninfo: str) -> Rows:
 
 
 def paste(conninfo: str) -> None:
-    """Run each file as it is pasted into an SQL editor: as one text, on a connection of its own."""
-    for name in SCRIPTS:
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute(script_text(name).encode())
+    """Run everything as it is pasted into an SQL editor: as one text."""
+    run_script(conninfo, PASTE)
+
+
+def run_script(conninfo: str, name: str) -> None:
+    """Run one file of `sql/` as one text, on a connection of its own."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(script_text(name).encode())
 
 
 WAYS: dict[str, Callable[[str], object]] = {"pasted": paste, "migrated": migrate}
@@ -239,7 +244,7 @@ def test_orphans_are_kept_and_named(door: PostgresDatabase, upgraded: str) -> No
 
 
 def test_the_script_shows_the_orphans_as_its_result(upgraded: str) -> None:
-    for name in ("fix_foreign_keys.sql", "functions/status.sql"):
+    for name in ("fix_foreign_keys.sql", "functions/status.sql", PASTE):
         with psycopg.connect(upgraded, autocommit=True) as connection:
             cursor = connection.execute(script_text(name).encode())
             while cursor.nextset():
