@@ -374,11 +374,11 @@ def test_a_stranger_does_not_fill_the_log(web: Web, caplog: Any, monkeypatch: py
     [
         ({}, {}, "ok", "http://127.0.0.1:3000"),
         ({"public_url": "https://chat.example.com"}, {}, "ok", "https://chat.example.com"),
-        ({"host": "0.0.0.0"}, {}, "warn", "answers to any name"),
+        ({"host": "0.0.0.0"}, {}, "warn", "accepts any host name"),
         ({}, {"X-Forwarded-For": "192.0.2.1"}, "warn", "X-Forwarded-For, but TRUSTED_PROXIES is 0"),
         ({}, {"X-Forwarded-Proto": "https"}, "warn", "X-Forwarded-Proto, but TRUSTED_PROXIES is 0"),
         ({"trusted_proxies": 1}, {"X-Forwarded-For": "192.0.2.1"}, "ok", ""),
-        ({"trusted_proxies": 1}, {}, "warn", "TRUSTED_PROXIES is 1, but X-Forwarded-For holds no addresses"),
+        ({"trusted_proxies": 1}, {}, "warn", "TRUSTED_PROXIES is 1, but X-Forwarded-For holds 0 addresses"),
         (
             {"trusted_proxies": 2},
             {"X-Forwarded-For": "192.0.2.1"},

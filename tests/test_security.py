@@ -381,8 +381,9 @@ def test_frames_for_the_socket_carry_no_attributes_of_htmx() -> None:
     # Everything that fragments.py renders for frames, with what it includes.
     for name in (
         "shared/_message",
-        "shared/_system_line",
+        "chat/_event",
         "shared/_typing",
+        "tickets/_event",
         "chat/_presence",
         "tickets/_note",
         "tickets/_customer_here",

@@ -88,7 +88,7 @@ def test_in_a_sandbox_without_an_origin_the_chat_leads_to_its_own_window(
     page: Page, embed: Embed, address: str
 ) -> None:
     frame = embed("sandbox='allow-scripts allow-forms'")
-    expect(frame.get_by_text(f"You can find it at {address}/chat")).to_be_visible()
+    expect(frame.get_by_text(f"The chat can’t run inside this page. {address}/chat")).to_be_visible()
     expect(frame.get_by_role("link", name="Open the chat in its own window")).to_be_visible()
     expect(frame.get_by_label("Your message")).to_be_hidden()
 

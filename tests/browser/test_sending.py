@@ -20,14 +20,12 @@ from tests.server import Server
 
 POSTS = "**/chat/messages"
 TRYING = "Not sent yet. Trying again…"
-STOPPED = "Not sent. Your message is kept here."
+STOPPED = "Not sent. Your message is saved here."
 PART = re.compile(r'name="(\w+)"\r\n\r\n(.*?)\r\n--', re.DOTALL)
 # Pictures are redrawn in a process of their own, which takes a while to start on a busy machine.
 REDRAWN = 20 * SECOND
 # A page tries again after 8 s at the latest, and somewhat more by jitter.
 TRIED = 15 * SECOND
-
-pytestmark = pytest.mark.page
 
 
 @pytest.fixture
