@@ -175,7 +175,7 @@ def carol(cast: Cast) -> Agent:
 @pytest.fixture
 def config(place: Place, tmp_path: Path) -> Config:
     """The settings of a desk on the fresh database."""
-    return Config(data_dir=tmp_path, secret_key="a secret key for the tests only, no other", **place.settings)
+    return Config(data_dir=tmp_path, **place.settings)
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from types import FrameType
 import psutil
 import psycopg
 
-from ..backends import open_mode, secret_key
+from ..backends import open_mode
 from ..config import ROOT, Config, ConfigError
 from ..database import DatabaseError
 from ..database.migrations import describe_failure, migrate
@@ -59,8 +59,6 @@ def main() -> int:
         check_port(config.host, config.port)
         raise_file_limit()
         with prepared_data_dir(config):
-            if not config.secret_key:
-                secret_key(config)  # here, where a refusal is one sentence, and not in every worker
             return Server(config).run()
     except ConfigError as error:
         print(f"supportchat: {error}", file=sys.stderr)
