@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, g, request
+from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -30,6 +30,8 @@ def init_app(app: Flask) -> None:
 
 def choose_language() -> str:
     """Return the language of this request: of the page that it is made for, or of the person who makes it."""
+    if not has_request_context():
+        return ENGLISH  # a command, in a terminal
     return accepted_language() or ENGLISH
 
 
