@@ -14,7 +14,7 @@ from .config import ROOT, Config
 from .images import notices
 from .realtime.hub import Hub
 from .realtime.sockets import SERVER_OPTIONS
-from .rendering import assets, filters, languages
+from .rendering import assets, filters, languages, words
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
@@ -46,7 +46,7 @@ def create_app(config: Config | None = None) -> Flask:
     database, events, images = backends.open_mode(config)
     app.extensions["database"] = database
     app.extensions["images"] = images
-    app.extensions["fragments"] = Fragments(app.jinja_env)
+    app.extensions["fragments"] = Fragments(app)
     app.extensions["hub"] = Hub(database, events, app.extensions["fragments"])
 
     security.init_app(app, config)
@@ -54,6 +54,7 @@ def create_app(config: Config | None = None) -> Flask:
     visitors.init_app(app)
     assets.init_app(app)
     filters.init_app(app)
+    words.init_app(app)
     errors.init_app(app)
     limits.init_app(app)
     notices.init_app(app)

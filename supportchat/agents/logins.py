@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+import flask_babel
 from flask import Response, g, request
 
 from ..config import current_config
@@ -24,6 +25,7 @@ def current_agent() -> Agent | None:
     if "agent" not in g:
         token = agent_token_hash()
         g.agent = call("agent_of_session", token_hash=token) if token else None
+        flask_babel.refresh()  # the rest of the answer is in their language
     agent: Agent | None = g.agent
     return agent
 
