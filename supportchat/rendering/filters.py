@@ -42,6 +42,7 @@ def init_app(app: Flask) -> None:
         clock,
         with_local_times,
         duration,
+        milliseconds,
         ticket_status,
         reason,
         reason_for_customer,
@@ -134,6 +135,11 @@ def duration(seconds: float | None) -> str:
 
 def _in_unit(count: float, unit: str) -> str:
     return format_unit(round(count), f"duration-{unit}", length="short", locale=language())
+
+
+def milliseconds(count: float) -> str:
+    """Write a number of milliseconds."""
+    return format_unit(round(count, 1), "duration-millisecond", length="short", locale=language())
 
 
 def decimal(number: int) -> str:
