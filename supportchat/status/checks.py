@@ -16,7 +16,8 @@ from flask_babel import lazy_gettext, ngettext
 from gevent.event import Event
 
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
-from ..database.migrations import SCRIPTS, checksums, describe_orphans, script_text
+from ..database.migrations import checksums, describe_orphans
+from ..database.scripts import SCRIPTS, script_text
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
 from ..realtime.hub import Hub

@@ -14,9 +14,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from supportchat.database.migrations import SCRIPTS, advice, migrate, own_names, script_text, statements
+from supportchat.database.migrations import advice, migrate, statements
 from supportchat.database.names import look
 from supportchat.database.postgres import PostgresDatabase
+from supportchat.database.scripts import SCRIPTS, own_names, script_text
 from supportchat.status.checks import Checks
 from tests.cast import Agent, Cast, new_id
 

@@ -18,6 +18,8 @@ from supportchat.status.since import FirstSeen
 from tests.cast import Agent, Cast, new_id
 from tests.web import Web
 
+pytestmark = pytest.mark.both_modes
+
 
 class Events:
     """Events that come round, as long as somebody sends them."""
