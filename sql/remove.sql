@@ -11,8 +11,8 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
+        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -247,6 +247,7 @@ drop table if exists
     public.tickets,
     public.agent_credentials,
     public.agent_sessions,
+    public.agent_browsers,
     public.chat_images,
     public.ticket_transitions,
     public.ticket_events,
@@ -254,8 +255,7 @@ drop table if exists
     public.ticket_reads,
     public.server_processes,
     public.heartbeat,
-    public.throttle_buckets,
-    public.agent_browsers;
+    public.throttle_buckets;
 drop sequence if exists public.ticket_numbers;
 drop schema _supportchat;
 

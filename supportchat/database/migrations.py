@@ -20,7 +20,7 @@ from flask_babel import ngettext
 from ..config import Config, ConfigError
 from ..server.embedded import EmbeddedPostgres
 from . import names, scripts
-from .scripts import BASE, REMOVAL, SCRIPTS, own_names, script_text
+from .scripts import BASE, REMOVAL, SCRIPTS, base_text, own_names, script_text
 
 # What the look at the head of each script fails with: a name is somebody else's, or a table is another role's.
 NAMES_TAKEN, OWNED_BY_OTHERS = "SC001", "SC002"
@@ -49,7 +49,7 @@ def stamp() -> list[str]:
     own = own_names()
     right = {REMOVAL: names.removal(own)}
     for name in SCRIPTS:
-        text = names.with_look(script_text(name), own)
+        text = names.with_look(script_text(name)) if name != BASE else names.with_look(base_text(), names.look(own))
         right[name] = STAMP.sub(rf"{name}', '{checksum(text)}", text)
     changed = [name for name, text in right.items() if script_text(name) != text]
     for name in changed:
