@@ -9,9 +9,8 @@ from flask import Response, current_app, request, send_file
 from flask.typing import ResponseReturnValue
 
 from ..database import NotFound, call
+from .redraw.limits import EXTENSIONS
 from .stores import ImageStore
-
-EXTENSIONS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png", "image/gif": "gif"}
 
 
 def serve_image(session_id: str, image_id: uuid.UUID) -> ResponseReturnValue:

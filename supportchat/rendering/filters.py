@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from ..agents.logins import agent_token_hash
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
+from ..web.forms import MESSAGE_CHARACTERS
 from .links import linkified
 from .names import called
 from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_unassigned
@@ -44,6 +45,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["picture_box"] = picture_box
     app.jinja_env.globals["picture_rules"] = rules_for_page()
     app.jinja_env.globals["accepted_pictures"] = ACCEPTED
+    app.jinja_env.globals["message_characters"] = MESSAGE_CHARACTERS
 
 
 def initials(name: str | None) -> str:

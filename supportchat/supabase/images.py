@@ -15,7 +15,7 @@ import gevent
 import httpx
 from storage3.exceptions import StorageApiError
 
-from ..images.redraw.limits import MOST_BYTES
+from ..images.redraw.limits import EXTENSIONS, MOST_BYTES
 from ..images.stores import KEY, StoreRefuses, StoreUnavailable
 from .client import Places, Project
 
@@ -25,7 +25,6 @@ CALL_SECONDS = 7.0  # the wait for a place included
 PLACES = 12
 PLACE_SECONDS = 2.0
 PAGE = 1000
-CONTENT_TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"]
 
 R = TypeVar("R")
 
@@ -89,7 +88,7 @@ class SupabaseStore:
         if most is not None and most < MOST_BYTES:
             found.append(f"The bucket takes files of {most:,} bytes at most. Allow 10 MB.")
         allowed = bucket.get("allowed_mime_types") or ["*/*"]
-        missing = [kind for kind in CONTENT_TYPES if not {kind, "image/*", "*/*"} & set(allowed)]
+        missing = [kind for kind in EXTENSIONS if not {kind, "image/*", "*/*"} & set(allowed)]
         if missing:
             found.append(f"The bucket does not take {', '.join(missing)}. Allow these types.")
         return found

@@ -2,23 +2,24 @@ import { formWith, textOf } from "../lib/forms.js";
 import { tidied } from "../lib/text.js";
 import { debounce } from "../lib/timing.js";
 
-const MOST = 8000;
-const SHOW_FROM = 7500;
+const SHOWN_FROM = 500; // characters before the limit
 
 const format = new Intl.NumberFormat("en");
 
 // Code points, as the server counts, not UTF-16 units.
-const lengthOf = (text) => (text.length < SHOW_FROM ? 0 : [...tidied(text)].length);
+const lengthOf = (text) => [...tidied(text)].length;
 
 function count(form) {
   const counter = form.querySelector("[data-counter]");
   if (!counter) return;
-  const length = lengthOf(textOf(form).value);
-  counter.hidden = length < SHOW_FROM;
-  counter.toggleAttribute("data-over", length > MOST);
+  const limit = Number(counter.dataset.counter);
+  const text = textOf(form).value;
+  const length = text.length < limit - SHOWN_FROM ? 0 : lengthOf(text);
+  counter.hidden = length < limit - SHOWN_FROM;
+  counter.toggleAttribute("data-over", length > limit);
   counter.querySelector("[data-counter-shown]").textContent = counter.hidden
     ? ""
-    : `${format.format(length)} of ${format.format(MOST)}`;
+    : `${format.format(length)} of ${format.format(limit)}`;
 }
 
 function countAll() {
