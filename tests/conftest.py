@@ -16,7 +16,6 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -30,6 +29,7 @@ from supportchat.database.postgres import PostgresDatabase
 from .cast import Agent, Cast, create_cast
 from .postgres import COPY, running_postgres, superuser_of
 from .server import Server
+from .serving import CompiledTemplates
 from .supabase.project import SupabaseProject
 from .supabase.server import SupabaseServer
 from .web import Web
@@ -78,12 +78,10 @@ class Place:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test of a desk in both modes, or in the one that its mark names."""
+    """Run a test of a desk in the one mode that its mark names, or on any Postgres, or in both modes."""
     if "place" in metafunc.fixturenames:
-        mark = metafunc.definition.get_closest_marker("mode")
-        modes = mark.args if mark else MODES
-        if metafunc.definition.get_closest_marker("page") and os.environ.get("MODES") != "all":
-            modes = MODES[:1]
+        named, both = (metafunc.definition.get_closest_marker(mark) for mark in ("mode", "both_modes"))
+        modes = named.args if named else MODES if both or os.environ.get("MODES") == "all" else MODES[:1]
         metafunc.parametrize("place", modes, indirect=True)
 
 
@@ -181,13 +179,13 @@ def config(place: Place, tmp_path: Path) -> Config:
 
 
 @pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+def compiled_templates() -> CompiledTemplates:
     """What Jinja makes of the templates, once for all apps of this process instead of in each test."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    return CompiledTemplates()
 
 
 @pytest.fixture
-def app(config: Config, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
+def app(config: Config, compiled_templates: CompiledTemplates) -> Iterator[Flask]:
     """The app on the fresh database, without the tasks that only a server runs."""
     made = create_app(config)
     made.jinja_env.bytecode_cache = compiled_templates

@@ -27,4 +27,3 @@ import "./behaviours/kept.js"; // before the ticket, which gives it the focus
 import "./behaviours/queue.js";
 import "./behaviours/ticket.js";
 import "./behaviours/drawer.js";
-import "./behaviours/token.js";

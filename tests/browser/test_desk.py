@@ -15,8 +15,6 @@ from playwright.sync_api import Route, WebSocketRoute, expect
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
 from tests.browser.test_stream import Stream
 
-pytestmark = pytest.mark.page
-
 
 @pytest.fixture
 def bob(windows: Opener) -> Agent:
@@ -157,7 +155,7 @@ def test_who_loses_a_ticket_in_the_middle_of_a_sentence_keeps_it(
     question.get_by_role("button", name="Cancel").click()
     expect(alice.box).to_have_value("I will send you a new sens")
     bob.take_over()
-    expect(alice.page.locator("#claim")).to_contain_text("Bob took over this ticket. Your text is kept.")
+    expect(alice.page.locator("#claim")).to_contain_text("Bob took over this ticket. Your text is saved.")
     kept = alice.page.get_by_label("Your unsent reply")
     expect(kept).to_have_value("I will send you a new sens")
     expect(kept).to_be_focused()
@@ -637,8 +635,8 @@ def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
 ) -> None:
     vera.start("Show me in the query")
     carol: Agent = windows(Agent).come("carol", "/status")
-    carol.sees("All is well")
-    carol.sees("an event came back after")
+    carol.sees("Everything works")
+    carol.sees("a test event arrived after")
     carol.page.get_by_text("Check messages").click()
     carol.sees("Show me in the query")
     carol.page.get_by_text("Check sessions").click()
@@ -647,7 +645,7 @@ def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
     carol.page.get_by_role("link", name="Check again").first.click()
     carol.sees("1 problem needs attention")
     expect(carol.page.get_by_role("link", name="Check again").first).to_be_focused()
-    carol.sees("the foreign key of assigned_agent_id is missing")
+    carol.sees("The foreign key on assigned_agent_id is missing")
     expect(carol.page.get_by_role("button", name="Copy script")).to_be_visible()
     expect(carol.page.get_by_role("region", name="sql/fix_foreign_keys.sql")).to_be_hidden()
     carol.page.get_by_text("Show the script").click()
@@ -657,4 +655,4 @@ def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
         " foreign key (assigned_agent_id) references agents (id)"
     )
     carol.page.get_by_role("link", name="Check again").first.click()
-    carol.sees("All is well")
+    carol.sees("Everything works")

@@ -1,10 +1,12 @@
+import { word } from "../lib/words.js";
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const label = button.querySelector("[data-copy-label]");
   label.dataset.text ??= label.textContent;
   label.role = "status"; // read out when it changes
-  label.textContent = (await copy(textOf(button))) ? "Copied" : "Could not copy";
+  label.textContent = word((await copy(textOf(button))) ? "copied" : "notCopied");
   setTimeout(() => {
     label.textContent = label.dataset.text;
   }, 2000);

@@ -1,10 +1,9 @@
 import { formWith, textOf } from "../lib/forms.js";
 import { tidied } from "../lib/text.js";
 import { debounce } from "../lib/timing.js";
+import { formatNumber, word } from "../lib/words.js";
 
 const SHOWN_FROM = 500; // characters before the limit
-
-const format = new Intl.NumberFormat("en");
 
 // Code points, as the server counts, not UTF-16 units.
 const lengthOf = (text) => [...tidied(text)].length;
@@ -17,10 +16,11 @@ function count(form) {
   const length = text.length < limit - SHOWN_FROM ? 0 : lengthOf(text);
   counter.hidden = length < limit - SHOWN_FROM;
   counter.toggleAttribute("data-over", length > limit);
-  counter.querySelector("[data-counter-shown]").textContent = counter.hidden
-    ? ""
-    : `${format.format(length)} of ${format.format(limit)}`;
+  counter.querySelector("[data-counter-shown]").textContent = counter.hidden ? "" : written("length", length, limit);
+  counter.dataset.said = written(length > limit ? "tooLongSaid" : "lengthSaid", length, limit);
 }
+
+const written = (name, length, most) => word(name, { length: formatNumber(length), most: formatNumber(most) });
 
 function countAll() {
   for (const form of document.querySelectorAll("form[data-form]")) count(form);
@@ -29,9 +29,8 @@ function countAll() {
 // Read out in a pause, not at each key.
 const say = debounce(() => {
   for (const counter of document.querySelectorAll("[data-counter]")) {
-    const text = counter.querySelector("[data-counter-shown]").textContent;
     const said = counter.querySelector("[data-counter-said]");
-    const sentence = text && `${text} characters${counter.hasAttribute("data-over") ? ", too long to send" : ""}`;
+    const sentence = counter.hidden ? "" : counter.dataset.said;
     if (said.textContent !== sentence) said.textContent = sentence;
   }
 }, 1000);

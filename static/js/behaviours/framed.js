@@ -1,4 +1,5 @@
 // In a frame, the browser or the embedding site may forbid cookies and new windows.
+import { word } from "../lib/words.js";
 
 const isFramed = window.parent !== window;
 const notice = document.getElementById("notice");
@@ -10,7 +11,7 @@ function openLink(event) {
   event.preventDefault();
   const opened = window.open(link.href, "_blank");
   if (opened) opened.opener = null;
-  else notice.textContent = `This frame does not let links open. The address is ${link.href}`;
+  else notice.textContent = word("linkBlocked", { address: link.href });
 }
 
 if (isFramed) {

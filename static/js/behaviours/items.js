@@ -1,4 +1,5 @@
 import { dayName, isSameDay } from "../lib/format.js";
+import { word } from "../lib/words.js";
 import { writeTimes } from "./times.js";
 
 export function decorate(list, items = [...list.children]) {
@@ -26,7 +27,7 @@ export function writeReceipts(list) {
   const read = Number(list.dataset.read);
   for (const state of list.querySelectorAll("[data-state]")) {
     const seq = Number(state.closest("[data-seq]").dataset.seq);
-    const text = seq <= read ? "Read" : seq <= delivered ? "Delivered" : "Sent";
+    const text = word(seq <= read ? "read" : seq <= delivered ? "delivered" : "sent");
     if (state.textContent !== text) state.textContent = text;
   }
 }

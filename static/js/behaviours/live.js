@@ -37,7 +37,8 @@ export function sayHello() {
 function hello() {
   const list = messageList();
   const after = list ? shownSeq(list) : 0;
-  return { hello: true, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
+  const { lang } = document.documentElement;
+  return { hello: true, lang, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
 }
 
 function deskHello() {

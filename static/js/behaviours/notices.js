@@ -1,4 +1,5 @@
 import { isOurs, isPassing, reasonOf } from "../lib/http.js";
+import { word } from "../lib/words.js";
 
 const notice = document.getElementById("notice");
 
@@ -16,10 +17,8 @@ document.addEventListener("htmx:error", ({ detail }) => {
 // The page repeats its own requests; a message shows its own state.
 function showUnreached(ctx, status = 0) {
   if (ctx.outgoing || !["click", "submit"].includes(ctx.sourceEvent?.type)) return;
-  const code = status ? ` (${status})` : "";
-  notice.textContent = isPassing(status, false)
-    ? `The desk could not be reached${code}. Try again in a moment.`
-    : reasonOf(status);
+  const unreached = word(status ? "unreachedStatus" : "unreached", { status });
+  notice.textContent = isPassing(status, false) ? unreached : reasonOf(status);
   notice.dataset.unreached = "";
 }
 

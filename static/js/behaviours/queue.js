@@ -3,6 +3,7 @@ import { openTicket } from "../lib/messages.js";
 import { watchPointer } from "../lib/pointer.js";
 import { recall, remember } from "../lib/storage.js";
 import { throttle } from "../lib/timing.js";
+import { countWord, listed, word } from "../lib/words.js";
 
 const desk = document.querySelector("[data-desk]");
 const queue = document.getElementById("queue");
@@ -32,7 +33,7 @@ function markDraft(row, isOpen) {
   const key = ["reply", "note"].map((mode) => `${mode}-${row.dataset.row}`).find(hasDraft);
   const mark = row.querySelector("[data-draft-mark]");
   mark.hidden = isOpen || !key;
-  if (key) mark.querySelector("[data-draft-text]").textContent = recall("draft", key) || "not sent yet";
+  if (key) mark.querySelector("[data-draft-text]").textContent = recall("draft", key) || word("notSentYet");
 }
 
 function counts() {
@@ -51,9 +52,9 @@ let before = null;
 // To screen readers.
 function sayMore(unread, unassigned) {
   const news = [];
-  if (before && unread > before.unread) news.push(`${unread} unread`);
-  if (before && unassigned > before.unassigned) news.push(`${unassigned} unassigned`);
-  if (news.length) desk.querySelector("[data-queue-news]").textContent = news.join(", ");
+  if (before && unread > before.unread) news.push(countWord("unread", unread));
+  if (before && unassigned > before.unassigned) news.push(countWord("unassigned", unassigned));
+  if (news.length) desk.querySelector("[data-queue-news]").textContent = listed(news);
   before = { unread, unassigned };
 }
 

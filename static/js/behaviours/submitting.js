@@ -46,7 +46,7 @@ function messageIn(form, id, file) {
 }
 
 function fieldsOf(form) {
-  const own = ["csrf_token", "client_message_id", "message", "image"];
+  const own = ["client_message_id", "message", "image"];
   return Object.fromEntries([...new FormData(form)].filter(([name]) => !own.includes(name)));
 }
 

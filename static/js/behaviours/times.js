@@ -1,4 +1,5 @@
-import { ago, clockTime, duration, fullTime, moment, shortDate, timeIn } from "../lib/format.js";
+import { ago, clockTime, duration, fullTime, moment, shortDate, since, timeIn } from "../lib/format.js";
+import { word } from "../lib/words.js";
 
 const MINUTE = 60_000;
 const FORMATS = { time: clockTime, moment, date: shortDate, ago };
@@ -21,7 +22,7 @@ function writeWait(element) {
   const wait = Date.now() - new Date(element.dataset.waits);
   element.hidden = wait < MINUTE;
   element.dataset.level = wait >= 5 * MINUTE ? 2 : 1;
-  element.textContent = `waiting ${duration(wait)}`;
+  element.textContent = word("waiting", { duration: duration(wait) });
 }
 
 const loaded = { at: Date.now() };
@@ -29,8 +30,8 @@ const loaded = { at: Date.now() };
 function writeAge() {
   const seconds = Math.round((Date.now() - loaded.at) / 1000);
   for (const element of document.querySelectorAll("[data-since-load]")) {
-    element.textContent =
-      seconds < 2 ? "just now" : seconds < 60 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
+    element.dataset.sinceLoad ||= element.textContent; // "just now"
+    element.textContent = seconds < 2 ? element.dataset.sinceLoad : since(seconds);
   }
 }
 

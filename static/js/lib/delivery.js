@@ -3,18 +3,16 @@ import { forget } from "./drafts.js";
 import { formOf, hasConversation } from "./forms.js";
 import { isOurs, isPassing, post, reasonIn, reasonOf, retryAfter } from "./http.js";
 import { keptPicture } from "./pictures.js";
-import { renewToken, tokenOf } from "./token.js";
 import { upload } from "./upload.js";
+import { word } from "./words.js";
 
-const RENEWALS = 3;
 export const SIGNED_OUT = 401;
 const UNPROCESSABLE = [413, 422]; // if the desk says so
-const PICTURE_LOST = "Not sent: this browser did not keep the picture. Choose it again.";
 
 export async function deliver(outbox, message) {
   const file = message.hasPicture ? await keptPicture(message.id) : undefined;
   const outgoing = { outbox, message, file, status: 0, wait: 0 };
-  if (message.hasPicture && !file) return { ...outgoing, isFinal: true, reason: PICTURE_LOST };
+  if (message.hasPicture && !file) return { ...outgoing, isFinal: true, reason: word("pictureLost") };
   const form = formOf(outbox.key);
   try {
     if (form) await htmx.ajax("POST", message.path, { source: form, outgoing });
@@ -80,7 +78,6 @@ function readAnswer(outgoing, response, text) {
     reason: isOwn ? reasonIn(response.headers) : reasonOf(response.status),
     wait: retryAfter(response.headers),
   });
-  renew(outgoing, tokenOf(response.headers));
   if (isStored) onStored(outgoing);
 }
 
@@ -91,15 +88,4 @@ function onStored({ outbox, message }) {
   if (hasConversation(outbox.key)) return;
   forget(outbox.key, form, message.text);
   form?.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id: message.id } }));
-}
-
-// Refused for its token alone: with the new one it goes out again by itself. More than once, because another request of
-// the page may have been given yet another cookie at the same moment.
-function renew(outgoing, token) {
-  const { message } = outgoing;
-  message.renewals ??= 0;
-  if (!token || message.renewals === RENEWALS) return;
-  renewToken(token);
-  message.renewals += 1;
-  outgoing.status = 0;
 }

@@ -1,3 +1,5 @@
+import { word } from "./words.js";
+
 function headers() {
   return { ...JSON.parse(document.body.getAttribute("hx-headers:inherited")), "HX-Request": "true" };
 }
@@ -38,14 +40,10 @@ export function isPassing(status, isOurs) {
 }
 
 // For answers of proxies.
-const REASONS = {
-  403: "Something between you and us, perhaps a firewall, refused this. Reload the page, or try another network.",
-  407: "Your network asks you to log in first. Do that, and try again.",
-  413: "This is too large for the server. Send a smaller picture, or a shorter text.",
-  451: "Your network does not let this through. Try another network.",
-};
-const OUTDATED = "The server could not take this. Reload the page, and then try again.";
+const WITH_WORDS = [403, 407, 413, 451];
+const OUTDATED = [400, 404, 405, 406, 410, 414, 431];
 
-export const reasonOf = (status) =>
-  REASONS[status] ??
-  ([400, 404, 405, 406, 410, 414, 431].includes(status) ? OUTDATED : `The server refused this (${status}).`);
+export function reasonOf(status) {
+  if (WITH_WORDS.includes(status)) return word(`refused${status}`);
+  return OUTDATED.includes(status) ? word("outdated") : word("refusedStatus", { status });
+}
