@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
+from ..web.forms import MESSAGE_CHARACTERS
 from .languages import language
 from .links import linkified
 from .names import called
@@ -59,6 +60,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["picture_box"] = picture_box
     app.jinja_env.globals["picture_rules"] = rules_for_page
     app.jinja_env.globals["accepted_pictures"] = ACCEPTED
+    app.jinja_env.globals["message_characters"] = MESSAGE_CHARACTERS
 
 
 def bdi(text: str) -> Markup:
