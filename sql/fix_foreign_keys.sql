@@ -22,60 +22,34 @@ declare
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
-        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
-        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
-        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
-        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
-        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); take_token(text, text, jsonb);
-        notify_change(text, jsonb); database_epoch(); agent_json(uuid); message_json(chat_messages);
-        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
-        image_of_session(uuid, uuid); orphan_images(text[]); signal_typing(uuid, text, uuid);
-        record_receipt(uuid, text, integer, integer, uuid); lock_assignment(); lock_ticket(uuid);
-        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
-        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
-        drain_queue(uuid); return_to_queue(tickets, text, text, uuid); sweep_assignment();
-        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); conversations(uuid[]);
-        conversation_heads(uuid[]); newest_session(uuid); conversation_of_visitor(text);
-        post_as_customer(uuid, uuid, text, jsonb, boolean); post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); goes_on(text, uuid);
-        take_start(text, text, jsonb); close_chat(text); median_first_reply(timestamp with time zone); who_is_here();
-        session_of_ticket(bigint); check_owner(tickets, uuid); queue_row_json(tickets, uuid);
-        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb);
-        note_json(ticket_notes); add_note(uuid, bigint, uuid, text);
+        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
+        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
+        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); own_agent_json(agents); create_agent(text, text, text, text, integer);
-        credentials_of(text); reset_password(text, text); begin_login(text, text, text, jsonb);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
         set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); check_bucket();
-        desk_fingerprint(); missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); next_agent(uuid); drain_queue();
-        start_chat(text, uuid, text, jsonb, text, text, text); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text)
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
+        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        ensure_foreign_key(text, text, text, text); ensure_column(text, text, text);
-        ensure_column(text, text, text, text); orphan_rows(); append_message(uuid, text, text);
-        append_message(uuid, text, text, uuid); append_message(uuid, text, text, uuid, uuid);
-        append_message(uuid, text, text, uuid, uuid, uuid); append_message(uuid, text, text, uuid, uuid, uuid, text);
-        messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer); signal_typing(uuid, text);
-        record_receipt(uuid, text, integer, integer); record_event(tickets, text, text);
-        record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
-        offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
+        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
+        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
         list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
         notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); end_ticket(tickets, text); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text);
-        report_process(uuid, integer, uuid[], text[])
+        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
+        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -103,9 +77,10 @@ begin
             and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
     );
     is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
+        -- Versions before the schema _supportchat had it in public.
         select from pg_proc
-        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
-            and proconfig @> array['search_path=""']
+        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
+            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
     ));
     is_older_desk := has_sessions and not exists (
         select from pg_constraint k
@@ -132,6 +107,11 @@ begin
         where c.relnamespace = 'public'::regnamespace
             and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
         union all
+        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
+            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+        ))
+        from pg_namespace n where n.nspname = '_supportchat'
+        union all
         select 2, 'T', t.typname, false
         from pg_type t
         where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
@@ -150,7 +130,7 @@ begin
         select row_number() over (order by place, name) as number, format('%s %s', case relkind
             when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
             when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' else 'table'
+            when 'F' then 'function' when 'n' then 'schema' else 'table'
         end, name) as thing
         from named where not is_ours
     )
@@ -177,27 +157,33 @@ begin
         );
     end if;
 
-    perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because the role %1$s may not make a schema here.'
+            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
+            current_user, current_database()
+        );
+    end if;
     perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 
-select public.ensure_foreign_key('agent_credentials', 'agent_id', 'agents', 'id', 'cascade');
-select public.ensure_foreign_key('agent_sessions', 'agent_id', 'agents', 'id', 'cascade');
-select public.ensure_foreign_key('agent_browsers', 'agent_id', 'agents', 'id', 'cascade');
-select public.ensure_foreign_key('user_sessions', 'visitor_id', 'visitors', 'visitor_id', 'set null');
-select public.ensure_foreign_key('chat_images', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select public.ensure_foreign_key('chat_messages', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select public.ensure_foreign_key('chat_messages', 'sender_agent_id', 'agents', 'id', 'set null');
-select public.ensure_foreign_key('chat_messages', 'image_id', 'chat_images', 'id');
-select public.ensure_foreign_key('tickets', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select public.ensure_foreign_key('tickets', 'assigned_agent_id', 'agents', 'id');
-select public.ensure_foreign_key('ticket_events', 'ticket_id', 'tickets', 'id', 'cascade');
-select public.ensure_foreign_key('ticket_events', 'agent_id', 'agents', 'id', 'set null');
-select public.ensure_foreign_key('ticket_notes', 'session_id', 'user_sessions', 'session_id', 'cascade');
-select public.ensure_foreign_key('ticket_notes', 'agent_id', 'agents', 'id');
-select public.ensure_foreign_key('ticket_reads', 'agent_id', 'agents', 'id', 'cascade');
-select public.ensure_foreign_key('ticket_reads', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('agent_credentials', 'agent_id', 'agents', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('agent_sessions', 'agent_id', 'agents', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('agent_browsers', 'agent_id', 'agents', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('user_sessions', 'visitor_id', 'visitors', 'visitor_id', 'set null');
+select _supportchat.ensure_foreign_key('chat_images', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('chat_messages', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('chat_messages', 'sender_agent_id', 'agents', 'id', 'set null');
+select _supportchat.ensure_foreign_key('chat_messages', 'image_id', 'chat_images', 'id');
+select _supportchat.ensure_foreign_key('tickets', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('tickets', 'assigned_agent_id', 'agents', 'id');
+select _supportchat.ensure_foreign_key('ticket_events', 'ticket_id', 'tickets', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('ticket_events', 'agent_id', 'agents', 'id', 'set null');
+select _supportchat.ensure_foreign_key('ticket_notes', 'session_id', 'user_sessions', 'session_id', 'cascade');
+select _supportchat.ensure_foreign_key('ticket_notes', 'agent_id', 'agents', 'id');
+select _supportchat.ensure_foreign_key('ticket_reads', 'agent_id', 'agents', 'id', 'cascade');
+select _supportchat.ensure_foreign_key('ticket_reads', 'session_id', 'user_sessions', 'session_id', 'cascade');
 
 -- The rows that refer to nothing, of one table or of all: table, column, refers_to, count, and the ids of some of them.
 -- Only a key that not every row keeps to is looked at, so this costs nothing where there are none.
@@ -245,10 +231,7 @@ begin
     return answer;
 end $$;
 
-select public.restrict_functions(array['orphan_rows']);
-select public.limit_functions(array['orphan_rows']);
-
-select public.record_script('fix_foreign_keys.sql', 'cff63f8dc701');
+select _supportchat.record_script('fix_foreign_keys.sql', '9864e56c9f36');
 
 notify pgrst, 'reload schema';
 

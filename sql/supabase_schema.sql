@@ -24,60 +24,34 @@ declare
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
-        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
-        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
-        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
-        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
-        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); take_token(text, text, jsonb);
-        notify_change(text, jsonb); database_epoch(); agent_json(uuid); message_json(chat_messages);
-        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
-        image_of_session(uuid, uuid); orphan_images(text[]); signal_typing(uuid, text, uuid);
-        record_receipt(uuid, text, integer, integer, uuid); lock_assignment(); lock_ticket(uuid);
-        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
-        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
-        drain_queue(uuid); return_to_queue(tickets, text, text, uuid); sweep_assignment();
-        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); conversations(uuid[]);
-        conversation_heads(uuid[]); newest_session(uuid); conversation_of_visitor(text);
-        post_as_customer(uuid, uuid, text, jsonb, boolean); post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); goes_on(text, uuid);
-        take_start(text, text, jsonb); close_chat(text); median_first_reply(timestamp with time zone); who_is_here();
-        session_of_ticket(bigint); check_owner(tickets, uuid); queue_row_json(tickets, uuid);
-        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb);
-        note_json(ticket_notes); add_note(uuid, bigint, uuid, text);
+        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
+        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
+        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); own_agent_json(agents); create_agent(text, text, text, text, integer);
-        credentials_of(text); reset_password(text, text); begin_login(text, text, text, jsonb);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
         set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); check_bucket();
-        desk_fingerprint(); missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); next_agent(uuid); drain_queue();
-        start_chat(text, uuid, text, jsonb, text, text, text); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text)
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
+        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        ensure_foreign_key(text, text, text, text); ensure_column(text, text, text);
-        ensure_column(text, text, text, text); orphan_rows(); append_message(uuid, text, text);
-        append_message(uuid, text, text, uuid); append_message(uuid, text, text, uuid, uuid);
-        append_message(uuid, text, text, uuid, uuid, uuid); append_message(uuid, text, text, uuid, uuid, uuid, text);
-        messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer); signal_typing(uuid, text);
-        record_receipt(uuid, text, integer, integer); record_event(tickets, text, text);
-        record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
-        offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
+        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
+        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
         list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
         notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); end_ticket(tickets, text); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text);
-        report_process(uuid, integer, uuid[], text[])
+        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
+        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -105,9 +79,10 @@ begin
             and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
     );
     is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
+        -- Versions before the schema _supportchat had it in public.
         select from pg_proc
-        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
-            and proconfig @> array['search_path=""']
+        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
+            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
     ));
     is_older_desk := has_sessions and not exists (
         select from pg_constraint k
@@ -134,6 +109,11 @@ begin
         where c.relnamespace = 'public'::regnamespace
             and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
         union all
+        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
+            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+        ))
+        from pg_namespace n where n.nspname = '_supportchat'
+        union all
         select 2, 'T', t.typname, false
         from pg_type t
         where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
@@ -152,7 +132,7 @@ begin
         select row_number() over (order by place, name) as number, format('%s %s', case relkind
             when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
             when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' else 'table'
+            when 'F' then 'function' when 'n' then 'schema' else 'table'
         end, name) as thing
         from named where not is_ours
     )
@@ -179,17 +159,26 @@ begin
         );
     end if;
 
-    perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because the role %1$s may not make a schema here.'
+            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
+            current_user, current_database()
+        );
+    end if;
     perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
+
+-- What the web code calls stands in the schema public. Everything else is here, which PostgREST does not expose.
+create schema if not exists _supportchat;
 
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
 
 -- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
 -- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
-create or replace function public.ensure_constraint(p_table regclass, p_name text, p_definition text)
+create or replace function _supportchat.ensure_constraint(p_table regclass, p_name text, p_definition text)
 returns void
 language plpgsql
 set search_path = ''
@@ -217,7 +206,7 @@ end $$;
 
 -- Gives a table a foreign key to one column, and takes away every other key of that column: an older version's may
 -- point to another table or column.
-create or replace function public.ensure_foreign_key(
+create or replace function _supportchat.ensure_foreign_key(
     p_table text, p_column text, p_target text, p_target_column text, p_on_delete text default 'no action'
 )
 returns void
@@ -236,13 +225,13 @@ begin
     loop
         execute format('alter table %s drop constraint %I', here, other);
     end loop;
-    perform public.ensure_constraint(here, wanted, format(
+    perform _supportchat.ensure_constraint(here, wanted, format(
         'foreign key (%I) references public.%I (%I) on delete %s', p_column, p_target, p_target_column, p_on_delete
     ));
 end $$;
 
 -- The uuid that stands for a key of an older version: the same key gives the same one in every table and every run.
-create or replace function public.legacy_uuid(p_table text, p_key text)
+create or replace function _supportchat.legacy_uuid(p_table text, p_key text)
 returns uuid
 language sql
 immutable
@@ -255,7 +244,7 @@ as $$
 $$;
 
 -- Puts a column aside as legacy_<name>, with everything that hangs on it. Its indexes give their names free as well.
-create or replace function public.set_aside(p_table regclass, p_column text)
+create or replace function _supportchat.set_aside(p_table regclass, p_column text)
 returns void
 language plpgsql
 set search_path = ''
@@ -276,7 +265,7 @@ end $$;
 
 -- Gives a column the type that the functions expect. p_keys_of names the table whose keys it holds, for a uuid.
 -- In place when that changes no value; else the old column goes on as legacy_<name>, with everything that hangs on it.
-create or replace function public.convert_column(p_table regclass, p_column text, p_type text, p_keys_of text)
+create or replace function _supportchat.convert_column(p_table regclass, p_column text, p_type text, p_keys_of text)
 returns void
 language plpgsql
 set search_path = ''
@@ -293,7 +282,7 @@ begin
     is_number := old_type in ('integer', 'bigint', 'numeric', 'real', 'double precision');
     -- A pattern for format(), because the column may get another name.
     converted := case
-        when p_type = 'uuid' then 'public.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
+        when p_type = 'uuid' then '_supportchat.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
         when p_type = 'timestamp with time zone' and old_type in ('timestamp without time zone', 'date')
             then '%1$I::timestamp at time zone ''UTC'''
         -- Seconds since 1970, or milliseconds: as seconds, those would be in the year 5138 or later.
@@ -334,7 +323,7 @@ begin
     -- A view, a trigger or a foreign table's key needs the old type, or a value does not fit the new one.
     exception when data_exception or datatype_mismatch or cannot_coerce or feature_not_supported
         or dependent_objects_still_exist or undefined_function then
-        perform public.set_aside(p_table, p_column);
+        perform _supportchat.set_aside(p_table, p_column);
         execute format('alter table %s add column %I %s', p_table, p_column, p_type);
         begin
             execute format(
@@ -349,7 +338,7 @@ begin
 end $$;
 
 -- Adds a column that is missing, and gives one that is there the type and the default that the functions expect.
-create or replace function public.ensure_column(
+create or replace function _supportchat.ensure_column(
     p_table text, p_column text, p_type text, p_default text default null, p_keys_of text default null
 )
 returns void
@@ -370,14 +359,14 @@ begin
         -- What other columns gave it stays as its value; from now on the functions write it.
         execute format('alter table %s alter column %I drop expression', here, p_column);
     elsif present.generated <> '' then
-        perform public.set_aside(here, p_column);
+        perform _supportchat.set_aside(here, p_column);
         execute format('alter table %s add column %I %s', here, p_column, present.type);
         execute format(
             'update %s set %I = %I where %I is not null', here, p_column, 'legacy_' || p_column, 'legacy_' || p_column
         );
     end if;
     if present.type <> wanted then
-        perform public.convert_column(here, p_column, wanted, coalesce(p_keys_of, p_table));
+        perform _supportchat.convert_column(here, p_column, wanted, coalesce(p_keys_of, p_table));
     elsif present.is_identity then
         execute format('alter table %s alter column %I drop identity', here, p_column);
     end if;
@@ -388,7 +377,7 @@ end $$;
 
 -- Follows a reference of an older version that names a conversation by another column than session_id: the key then
 -- says so, as in "references user_sessions (id)". Where the types differ, what it held goes on as legacy_session_id.
-create or replace function public.follow_sessions(p_table text)
+create or replace function _supportchat.follow_sessions(p_table text)
 returns void
 language plpgsql
 set search_path = ''
@@ -411,12 +400,12 @@ begin
         if wrong.type = wrong.their_type then
             execute format(
                 'update %s as mine set session_id = theirs.session_id,'
-                || ' legacy = public.noted(mine.legacy, ''session_id'', mine.session_id::text)'
+                || ' legacy = _supportchat.noted(mine.legacy, ''session_id'', mine.session_id::text)'
                 || ' from %s as theirs where theirs.%I = mine.session_id and theirs.session_id <> mine.session_id',
                 here, wrong.target, wrong.target_column
             );
         elsif wrong.their_type is not null then
-            perform public.set_aside(here, 'session_id');
+            perform _supportchat.set_aside(here, 'session_id');
             execute format('alter table %s add column session_id %s', here, wrong.their_type);
             execute format(
                 'update %s as mine set session_id = theirs.session_id from %s as theirs where theirs.%I = mine.legacy_session_id',
@@ -428,7 +417,7 @@ end $$;
 
 -- Takes away what an older version demands of our columns and the functions do not know of: a check, a uniqueness, a
 -- policy. Our own checks are known by their comment, our own indexes by their name.
-create or replace function public.loosen_table(p_table text, p_columns text[], p_indexes text[])
+create or replace function _supportchat.loosen_table(p_table text, p_columns text[], p_indexes text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -484,7 +473,7 @@ end $$;
 
 -- Makes a column one by which a row can be referred to: the primary key where there is none, else a unique index. Of rows
 -- with the same value the oldest keeps it; the others, and those with none, get a new one.
-create or replace function public.ensure_unique(p_table text, p_column text)
+create or replace function _supportchat.ensure_unique(p_table text, p_column text)
 returns void
 language plpgsql
 set search_path = ''
@@ -506,7 +495,7 @@ begin
             || ' select ctid as place, %1$I as key, row_number() over (partition by %1$I order by created_at, ctid) as number from %2$s'
             || '), others as ('
             || ' select place, row_number() over (order by place) as number from twins where key is null or number > 1'
-            || ') update %2$s as mine set %1$I = %3$s, legacy = public.noted(legacy, %4$L, %1$I::text)'
+            || ') update %2$s as mine set %1$I = %3$s, legacy = _supportchat.noted(legacy, %4$L, %1$I::text)'
             || ' from others where others.place = mine.ctid',
             p_column, here, case
                 when present.type in ('smallint', 'integer', 'bigint', 'numeric')
@@ -533,7 +522,7 @@ begin
 end $$;
 
 -- Demands a value in the named columns, where every row has one.
-create or replace function public.require_columns(p_table text, p_columns text[])
+create or replace function _supportchat.require_columns(p_table text, p_columns text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -552,7 +541,7 @@ end $$;
 
 -- Lets every column but the named ones be empty, as the functions do not fill what they do not know. A key that they do
 -- not know gets its value by itself.
-create or replace function public.release_columns(p_table text, p_required text[])
+create or replace function _supportchat.release_columns(p_table text, p_required text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -585,7 +574,7 @@ begin
 end $$;
 
 -- Fills a column that is still empty from the first of some columns, which other versions had, that has something in it.
-create or replace function public.fill_column(p_table text, p_column text, p_sources text[])
+create or replace function _supportchat.fill_column(p_table text, p_column text, p_sources text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -600,7 +589,7 @@ begin
         order by s.place
     loop
         execute format(
-            'update %s set %I = %I::text, legacy = public.noted(legacy, %L, %I)'
+            'update %s set %I = %I::text, legacy = _supportchat.noted(legacy, %L, %I)'
             || ' where coalesce(%I, '''') !~ ''\S'' and %I::text ~ ''\S''',
             here, p_column, name, p_column, p_column, p_column, name
         );
@@ -608,7 +597,7 @@ begin
 end $$;
 
 -- Notes in a row what a column held before: the first value counts, and nothing is noted where nothing was.
-create or replace function public.noted(p_legacy jsonb, p_column text, p_value text)
+create or replace function _supportchat.noted(p_legacy jsonb, p_column text, p_value text)
 returns jsonb
 language sql
 immutable
@@ -622,7 +611,7 @@ $$;
 
 -- Turns the triggers of a table off while old rows are mended, or on again: they would count versions and move
 -- updated_at. The ones that are off already stay so.
-create or replace function public.pause_triggers(p_table text, p_pause boolean)
+create or replace function _supportchat.pause_triggers(p_table text, p_pause boolean)
 returns void
 language plpgsql
 set search_path = ''
@@ -647,87 +636,57 @@ begin
     end loop;
 end $$;
 
--- Remembers which version of a script was applied: /status and bin/migrate compare it with the files.
-create or replace function public.record_script(p_name text, p_checksum text)
+-- Lets only the server's role run what this transaction has made, as everybody may run a new function. What it has made in
+-- public is what the web code calls, and gives up in time. A psycopg connection says so for itself; PostgREST would wait 8
+-- seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a function for the whole
+-- request (it "hoists" it), and lock_timeout works inside the function anyway. Helpers have none: each setting costs a
+-- little on every call.
+create or replace function _supportchat.close_functions()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    made record;
+    outsider text;
+begin
+    for made in
+        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
+        from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where p.xmin = pg_catalog.pg_current_xact_id()::xid and case n.nspname
+            when '_supportchat' then p.proacl is null
+            -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
+            when 'public' then p.prorettype <> 'trigger'::regtype and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
+        end
+    loop
+        execute format('revoke all on function %s from public', made.signature);
+        for outsider in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
+            execute format('revoke all on function %s from %I', made.signature, outsider);
+        end loop;
+        if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+            execute format('grant execute on function %s to service_role', made.signature);
+        end if;
+        if made.is_called then
+            execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', made.signature);
+        end if;
+    end loop;
+end $$;
+
+-- Ends a script: closes what it has made, and remembers its version, which /status and bin/migrate compare with the files.
+create or replace function _supportchat.record_script(p_name text, p_checksum text)
 returns text
 language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.close_functions();
     -- Who adopts something says so before each script: the next paste may use the same connection.
     perform set_config('supportchat.adopt', '', false);
     insert into public.schema_scripts as script (name, checksum) values (p_name, p_checksum)
     on conflict (name) do update set checksum = excluded.checksum, applied_at = now()
     where script.checksum <> excluded.checksum;
     return 'sql/' || p_name || ' is applied.';
-end $$;
-
--- Of the functions with these names, those that are ours: an app may have one with other arguments. The look at the head
--- of each script has listed ours by signature.
-create or replace function public.own_functions(p_names text[])
-returns setof regprocedure
-language sql
-stable
-set search_path = ''
-as $$
-    select p.oid::regprocedure from pg_catalog.pg_proc p
-    where p.pronamespace = 'public'::regnamespace and p.proname = any (p_names)
-        and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', ''))
-        = any (string_to_array(current_setting('supportchat.functions'), ';'))
-$$;
-
--- Takes the named functions from everybody but their owner: Supabase would expose them to the browser's keys otherwise.
-create or replace function public.withdraw_functions(p_names text[])
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    signature regprocedure;
-    outsider text;
-begin
-    for signature in select own from public.own_functions(p_names) as own loop
-        execute format('revoke all on function %s from public', signature);
-        for outsider in
-            select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role')
-        loop
-            execute format('revoke all on function %s from %I', signature, outsider);
-        end loop;
-    end loop;
-end $$;
-
--- Lets only the server's role run the named functions.
-create or replace function public.restrict_functions(p_names text[])
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    signature regprocedure;
-begin
-    perform public.withdraw_functions(p_names);
-    if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
-        for signature in select own from public.own_functions(p_names) as own loop
-            execute format('grant execute on function %s to service_role', signature);
-        end loop;
-    end if;
-end $$;
-
--- Makes the named functions, those that the web code calls, give up in time. A psycopg connection says so for itself.
--- PostgREST would wait 8 seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a
--- function for the whole request (it "hoists" it); lock_timeout works inside the function anyway. The functions that
--- these are made of have none: each setting costs a little on every call.
-create or replace function public.limit_functions(p_names text[])
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    signature regprocedure;
-begin
-    for signature in select own from public.own_functions(p_names) as own loop
-        execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', signature);
-    end loop;
 end $$;
 
 -- Which script was applied in which version.
@@ -749,7 +708,7 @@ create table if not exists public.user_sessions (session_id uuid primary key def
 create table if not exists public.chat_messages (id uuid primary key default gen_random_uuid());
 create table if not exists public.tickets (id uuid primary key default gen_random_uuid());
 create sequence if not exists public.ticket_numbers start 1001;
-select public.pause_triggers(name, true) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
+select _supportchat.pause_triggers(name, true) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
 
 -- A row of a published table cannot be changed without a key by which subscribers know it. Until ensure_unique makes one,
 -- the whole row is that.
@@ -791,28 +750,28 @@ begin
 end $$;
 
 -- A person who answers. Passwords and login sessions live in tables of their own, so that no row of agents holds a secret.
-select public.loosen_table(
+select _supportchat.loosen_table(
     'agents',
     array[
         'name', 'email', 'role', 'availability', 'max_tickets', 'is_active', 'lease_expires_at', 'created_at', 'legacy'
     ],
     array['agents_email_key', 'agents_id_key']
 );
-select public.ensure_column('agents', 'id', 'uuid', 'gen_random_uuid()');
-select public.ensure_column('agents', 'name', 'text');
-select public.ensure_column('agents', 'email', 'text');
-select public.ensure_column('agents', 'role', 'text', '''agent''');
-select public.ensure_column('agents', 'availability', 'text', '''available''');
-select public.ensure_column('agents', 'max_tickets', 'integer', '5');
-select public.ensure_column('agents', 'is_active', 'boolean', 'true');
-select public.ensure_column('agents', 'lease_expires_at', 'timestamptz');
-select public.ensure_column('agents', 'created_at', 'timestamptz', 'now()');
-select public.ensure_column('agents', 'legacy', 'jsonb');
-select public.ensure_unique('agents', 'id');
-select public.release_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
+select _supportchat.ensure_column('agents', 'id', 'uuid', 'gen_random_uuid()');
+select _supportchat.ensure_column('agents', 'name', 'text');
+select _supportchat.ensure_column('agents', 'email', 'text');
+select _supportchat.ensure_column('agents', 'role', 'text', '''agent''');
+select _supportchat.ensure_column('agents', 'availability', 'text', '''available''');
+select _supportchat.ensure_column('agents', 'max_tickets', 'integer', '5');
+select _supportchat.ensure_column('agents', 'is_active', 'boolean', 'true');
+select _supportchat.ensure_column('agents', 'lease_expires_at', 'timestamptz');
+select _supportchat.ensure_column('agents', 'created_at', 'timestamptz', 'now()');
+select _supportchat.ensure_column('agents', 'legacy', 'jsonb');
+select _supportchat.ensure_unique('agents', 'id');
+select _supportchat.release_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
 
 -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
-select public.loosen_table(
+select _supportchat.loosen_table(
     'user_sessions',
     array[
         'session_id', 'visitor_id', 'customer_name', 'customer_phone', 'time_zone', 'channel', 'is_anonymous', 'status',
@@ -821,27 +780,27 @@ select public.loosen_table(
     ],
     array['user_sessions_session_id_key']
 );
-select public.ensure_column('user_sessions', 'session_id', 'uuid');
-select public.ensure_column('user_sessions', 'visitor_id', 'uuid', p_keys_of => 'visitors');
-select public.ensure_column('user_sessions', 'customer_name', 'text');
-select public.ensure_column('user_sessions', 'customer_phone', 'text');
-select public.ensure_column('user_sessions', 'time_zone', 'text');
-select public.ensure_column('user_sessions', 'status', 'text', '''active''');
-select public.ensure_column('user_sessions', 'last_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'last_note_no', 'integer', '0');
-select public.ensure_column('user_sessions', 'customer_delivered_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'customer_read_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'agent_delivered_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'agent_read_seq', 'integer', '0');
-select public.ensure_column('user_sessions', 'created_at', 'timestamptz', 'now()');
-select public.ensure_column('user_sessions', 'legacy', 'jsonb');
-select public.release_columns('user_sessions', array[
+select _supportchat.ensure_column('user_sessions', 'session_id', 'uuid');
+select _supportchat.ensure_column('user_sessions', 'visitor_id', 'uuid', p_keys_of => 'visitors');
+select _supportchat.ensure_column('user_sessions', 'customer_name', 'text');
+select _supportchat.ensure_column('user_sessions', 'customer_phone', 'text');
+select _supportchat.ensure_column('user_sessions', 'time_zone', 'text');
+select _supportchat.ensure_column('user_sessions', 'status', 'text', '''active''');
+select _supportchat.ensure_column('user_sessions', 'last_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'last_note_no', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'customer_delivered_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'customer_read_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'agent_delivered_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'agent_read_seq', 'integer', '0');
+select _supportchat.ensure_column('user_sessions', 'created_at', 'timestamptz', 'now()');
+select _supportchat.ensure_column('user_sessions', 'legacy', 'jsonb');
+select _supportchat.release_columns('user_sessions', array[
     'session_id', 'channel', 'is_anonymous', 'status', 'last_seq', 'last_note_no', 'customer_delivered_seq',
     'customer_read_seq', 'agent_delivered_seq', 'agent_read_seq', 'created_at'
 ]);
 
 -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
-select public.loosen_table(
+select _supportchat.loosen_table(
     'chat_messages',
     array[
         'session_id', 'seq', 'sender', 'sender_agent_id', 'client_message_id', 'message', 'image_id', 'event', 'detail',
@@ -852,7 +811,7 @@ select public.loosen_table(
 
 -- What the desk has to do about a conversation. awaiting_since is the moment from which the customer waits for an
 -- answer; it is null once an agent has answered.
-select public.loosen_table(
+select _supportchat.loosen_table(
     'tickets',
     array[
         'number', 'session_id', 'channel', 'status', 'assigned_agent_id', 'awaiting_since', 'assigned_at', 'given_back_by',
@@ -868,7 +827,7 @@ begin
     if exists (
         select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
     ) then
-        update public.user_sessions set session_id = public.legacy_uuid('user_sessions', id::text) where session_id is null;
+        update public.user_sessions set session_id = _supportchat.legacy_uuid('user_sessions', id::text) where session_id is null;
     end if;
     update public.user_sessions set session_id = gen_random_uuid() where session_id is null;
     with twins as (
@@ -878,89 +837,89 @@ begin
         from public.user_sessions s
     )
     update public.user_sessions s set
-        session_id = public.legacy_uuid(
+        session_id = _supportchat.legacy_uuid(
             'user_sessions', s.session_id || ':' || coalesce(to_jsonb(s) ->> 'id', twins.number::text)
         ),
-        legacy = public.noted(legacy, 'session_id', s.session_id::text)
+        legacy = _supportchat.noted(legacy, 'session_id', s.session_id::text)
     from twins where twins.place = s.ctid and twins.number > 1;
 end $$;
 alter table public.user_sessions alter column session_id set default gen_random_uuid();
-select public.require_columns('user_sessions', array['session_id']);
-select public.ensure_unique('user_sessions', 'session_id');
+select _supportchat.require_columns('user_sessions', array['session_id']);
+select _supportchat.ensure_unique('user_sessions', 'session_id');
 
-select public.ensure_column('chat_messages', 'legacy', 'jsonb');
-select public.follow_sessions('chat_messages');
+select _supportchat.ensure_column('chat_messages', 'legacy', 'jsonb');
+select _supportchat.follow_sessions('chat_messages');
 alter table public.chat_messages add column if not exists id uuid default gen_random_uuid();
-select public.ensure_column('chat_messages', 'session_id', 'uuid', p_keys_of => 'user_sessions');
-select public.ensure_column('chat_messages', 'seq', 'integer');
-select public.ensure_column('chat_messages', 'sender', 'text');
-select public.ensure_column('chat_messages', 'sender_agent_id', 'uuid', p_keys_of => 'agents');
-select public.ensure_column('chat_messages', 'client_message_id', 'uuid', 'gen_random_uuid()');
-select public.ensure_column('chat_messages', 'message', 'text');
-select public.ensure_column('chat_messages', 'image_id', 'uuid', p_keys_of => 'chat_images');
-select public.ensure_column('chat_messages', 'event', 'text');
-select public.ensure_column('chat_messages', 'detail', 'jsonb', '''{}''');
-select public.ensure_column('chat_messages', 'created_at', 'timestamptz', 'clock_timestamp()');
-select public.ensure_unique('chat_messages', 'id');
-select public.release_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
+select _supportchat.ensure_column('chat_messages', 'session_id', 'uuid', p_keys_of => 'user_sessions');
+select _supportchat.ensure_column('chat_messages', 'seq', 'integer');
+select _supportchat.ensure_column('chat_messages', 'sender', 'text');
+select _supportchat.ensure_column('chat_messages', 'sender_agent_id', 'uuid', p_keys_of => 'agents');
+select _supportchat.ensure_column('chat_messages', 'client_message_id', 'uuid', 'gen_random_uuid()');
+select _supportchat.ensure_column('chat_messages', 'message', 'text');
+select _supportchat.ensure_column('chat_messages', 'image_id', 'uuid', p_keys_of => 'chat_images');
+select _supportchat.ensure_column('chat_messages', 'event', 'text');
+select _supportchat.ensure_column('chat_messages', 'detail', 'jsonb', '''{}''');
+select _supportchat.ensure_column('chat_messages', 'created_at', 'timestamptz', 'clock_timestamp()');
+select _supportchat.ensure_unique('chat_messages', 'id');
+select _supportchat.release_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
 
-select public.ensure_column('tickets', 'legacy', 'jsonb');
-select public.follow_sessions('tickets');
-select public.ensure_column('tickets', 'id', 'uuid', 'gen_random_uuid()');
-select public.ensure_column('tickets', 'number', 'bigint');
-select public.ensure_column('tickets', 'session_id', 'uuid', p_keys_of => 'user_sessions');
-select public.ensure_column('tickets', 'channel', 'text', '''web-chat''');
-select public.ensure_column('tickets', 'status', 'text', '''waiting''');
-select public.ensure_column('tickets', 'assigned_agent_id', 'uuid', p_keys_of => 'agents');
-select public.ensure_column('tickets', 'awaiting_since', 'timestamptz');
-select public.ensure_column('tickets', 'assigned_at', 'timestamptz');
-select public.ensure_column('tickets', 'given_back_by', 'uuid');
-select public.ensure_column('tickets', 'first_reply_at', 'timestamptz');
-select public.ensure_column('tickets', 'closed_at', 'timestamptz');
-select public.ensure_column('tickets', 'version', 'integer', '1');
-select public.ensure_column('tickets', 'created_at', 'timestamptz', 'now()');
-select public.ensure_column('tickets', 'updated_at', 'timestamptz');
-select public.ensure_unique('tickets', 'id');
-select public.release_columns('tickets', array[
+select _supportchat.ensure_column('tickets', 'legacy', 'jsonb');
+select _supportchat.follow_sessions('tickets');
+select _supportchat.ensure_column('tickets', 'id', 'uuid', 'gen_random_uuid()');
+select _supportchat.ensure_column('tickets', 'number', 'bigint');
+select _supportchat.ensure_column('tickets', 'session_id', 'uuid', p_keys_of => 'user_sessions');
+select _supportchat.ensure_column('tickets', 'channel', 'text', '''web-chat''');
+select _supportchat.ensure_column('tickets', 'status', 'text', '''waiting''');
+select _supportchat.ensure_column('tickets', 'assigned_agent_id', 'uuid', p_keys_of => 'agents');
+select _supportchat.ensure_column('tickets', 'awaiting_since', 'timestamptz');
+select _supportchat.ensure_column('tickets', 'assigned_at', 'timestamptz');
+select _supportchat.ensure_column('tickets', 'given_back_by', 'uuid');
+select _supportchat.ensure_column('tickets', 'first_reply_at', 'timestamptz');
+select _supportchat.ensure_column('tickets', 'closed_at', 'timestamptz');
+select _supportchat.ensure_column('tickets', 'version', 'integer', '1');
+select _supportchat.ensure_column('tickets', 'created_at', 'timestamptz', 'now()');
+select _supportchat.ensure_column('tickets', 'updated_at', 'timestamptz');
+select _supportchat.ensure_unique('tickets', 'id');
+select _supportchat.release_columns('tickets', array[
     'id', 'number', 'channel', 'status', 'version', 'created_at', 'updated_at'
 ]);
 
-select public.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
-select public.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
-select public.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
+select _supportchat.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
+select _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
+select _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
 
 -- Agents of older versions: what a name, an address, a role and a limit may be.
 update public.agents set
     name = left(coalesce(substring(trim(name) from '\S.*'), nullif(split_part(email, '@', 1), ''), 'Agent'), 80),
-    legacy = public.noted(legacy, 'name', name)
+    legacy = _supportchat.noted(legacy, 'name', name)
 where name is null or name !~ '\S' or char_length(name) > 80;
-update public.agents set email = null, legacy = public.noted(legacy, 'email', email)
+update public.agents set email = null, legacy = _supportchat.noted(legacy, 'email', email)
 where char_length(email) not between 3 and 254;
 with twins as (
     select id, row_number() over (partition by lower(email) order by created_at, id) as number
     from public.agents where email is not null
 )
-update public.agents a set email = null, legacy = public.noted(legacy, 'email', email)
+update public.agents a set email = null, legacy = _supportchat.noted(legacy, 'email', email)
 from twins where twins.id = a.id and twins.number > 1;
 update public.agents set
     role = case when lower(trim(role)) in ('admin', 'administrator', 'owner', 'superadmin') then 'admin' else 'agent' end,
-    legacy = public.noted(legacy, 'role', role)
+    legacy = _supportchat.noted(legacy, 'role', role)
 where role is null or role not in ('agent', 'admin');
 update public.agents set
     availability = case
         when availability is null or lower(trim(availability)) in ('available', 'online', 'active', 'free') then 'available'
         else 'away'
     end,
-    legacy = public.noted(legacy, 'availability', availability)
+    legacy = _supportchat.noted(legacy, 'availability', availability)
 where availability is null or availability not in ('available', 'away');
 update public.agents set
     max_tickets = greatest(0, least(1000, coalesce(max_tickets, 5))),
-    legacy = public.noted(legacy, 'max_tickets', max_tickets::text)
+    legacy = _supportchat.noted(legacy, 'max_tickets', max_tickets::text)
 where max_tickets is null or max_tickets not between 0 and 1000;
 update public.agents set is_active = true where is_active is null;
 -- Rows of a table that was adopted may be anything. Only who has answered here is somebody who can be given a ticket; who
 -- has a password is as well, and create_agent gives one.
-update public.agents a set is_active = false, legacy = public.noted(legacy, 'is_active', 'true')
+update public.agents a set is_active = false, legacy = _supportchat.noted(legacy, 'is_active', 'true')
 where is_active and current_setting('supportchat.adopt', true) = 'yes'
     and not exists (select from public.tickets t where t.assigned_agent_id = a.id)
     and not exists (select from public.chat_messages m where m.sender_agent_id = a.id)
@@ -983,7 +942,7 @@ begin
             where attrelid = format('public.%I', name)::regclass and attname = 'legacy_session_id' and not attisdropped;
             execute format(
                 'update public.%I as mine set session_id = theirs.session_id,'
-                || ' legacy = public.noted(mine.legacy, ''session_id'', mine.%I::text)'
+                || ' legacy = _supportchat.noted(mine.legacy, ''session_id'', mine.%I::text)'
                 || ' from public.user_sessions theirs where theirs.id::text = mine.%I::text and mine.session_id is not null'
                 || ' and not exists (select from public.user_sessions s where s.session_id = mine.session_id)',
                 name, old_name, old_name
@@ -998,13 +957,14 @@ from (select session_id, min(created_at) as at from public.chat_messages group b
 where began.session_id = s.session_id and s.created_at is null;
 update public.user_sessions set created_at = now() where created_at is null;
 update public.user_sessions set
-    customer_name = left(substring(trim(customer_name) from '\S.*'), 80), legacy = public.noted(legacy, 'customer_name', customer_name)
+    customer_name = left(substring(trim(customer_name) from '\S.*'), 80),
+    legacy = _supportchat.noted(legacy, 'customer_name', customer_name)
 where customer_name !~ '\S' or char_length(customer_name) > 80;
 update public.user_sessions set
     customer_phone = left(substring(trim(customer_phone) from '\S.*'), 32),
-    legacy = public.noted(legacy, 'customer_phone', customer_phone)
+    legacy = _supportchat.noted(legacy, 'customer_phone', customer_phone)
 where customer_phone !~ '\S' or char_length(customer_phone) > 32;
-update public.user_sessions set time_zone = null, legacy = public.noted(legacy, 'time_zone', time_zone)
+update public.user_sessions set time_zone = null, legacy = _supportchat.noted(legacy, 'time_zone', time_zone)
 where char_length(time_zone) > 64;
 update public.user_sessions set
     status = case
@@ -1013,7 +973,7 @@ update public.user_sessions set
             'expired', 'cancelled', 'canceled', 'disconnected'
         ) then 'ended' else 'active'
     end,
-    legacy = public.noted(legacy, 'status', status)
+    legacy = _supportchat.noted(legacy, 'status', status)
 where status is null or status not in ('active', 'ended');
 
 -- Messages of older versions: seq counts them by time, and goes on after what is counted already.
@@ -1031,7 +991,7 @@ update public.chat_messages set
         ) then 'agent'
         else 'user'
     end,
-    legacy = public.noted(legacy, 'sender', sender)
+    legacy = _supportchat.noted(legacy, 'sender', sender)
 where sender is null or sender not in ('user', 'agent', 'system');
 -- A message that no check would let in stays as it was said. legacy is what exempts it.
 update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
@@ -1044,7 +1004,7 @@ with twins as (
     where client_message_id is not null and to_regclass('public.chat_messages_client_key') is null
 )
 update public.chat_messages m set
-    client_message_id = gen_random_uuid(), legacy = public.noted(legacy, 'client_message_id', client_message_id::text)
+    client_message_id = gen_random_uuid(), legacy = _supportchat.noted(legacy, 'client_message_id', client_message_id::text)
 from twins where twins.place = m.ctid and twins.number > 1;
 update public.chat_messages set client_message_id = gen_random_uuid() where client_message_id is null;
 with counted as (
@@ -1072,9 +1032,9 @@ update public.tickets set updated_at = coalesce(closed_at, created_at) where upd
 update public.tickets set version = 1 where version is null;
 -- Here and not only in fix_user_sessions_columns.sql: a row that this transaction has written already is held against its
 -- foreign keys when it is written again, and those come in between.
-update public.tickets set channel = 'web-chat', legacy = public.noted(legacy, 'channel', channel)
+update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
 where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.tickets set channel = left(channel, 32), legacy = public.noted(legacy, 'channel', channel)
+update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
 where char_length(channel) > 32;
 update public.tickets set
     status = case
@@ -1085,19 +1045,19 @@ update public.tickets set
         when assigned_agent_id is null then 'waiting'
         else 'open'
     end,
-    legacy = public.noted(legacy, 'status', status)
+    legacy = _supportchat.noted(legacy, 'status', status)
 where status is null or status not in ('waiting', 'open', 'closed')
     or (status = 'open' and assigned_agent_id is null) or (status = 'waiting' and assigned_agent_id is not null);
 -- What is open for an agent who is not there waits for another one.
 update public.tickets t set
     status = 'waiting', assigned_agent_id = null,
-    legacy = public.noted(public.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
+    legacy = _supportchat.noted(_supportchat.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
 where status = 'open' and not exists (select from public.agents a where a.id = t.assigned_agent_id);
 with twins as (
     select ctid as place, row_number() over (partition by number order by created_at, ctid) as number
     from public.tickets where number is not null and to_regclass('public.tickets_number_key') is null
 )
-update public.tickets t set number = null, legacy = public.noted(legacy, 'number', t.number::text)
+update public.tickets t set number = null, legacy = _supportchat.noted(legacy, 'number', t.number::text)
 from twins where twins.place = t.ctid and twins.number > 1;
 with counted as (
     select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
@@ -1122,11 +1082,11 @@ with unknown as (
 )
 update public.tickets t set awaiting_since = spoken.since from spoken
 where spoken.session_id = t.session_id and t.status <> 'closed' and t.awaiting_since is null;
-update public.tickets set awaiting_since = null, legacy = public.noted(legacy, 'awaiting_since', awaiting_since::text)
+update public.tickets set awaiting_since = null, legacy = _supportchat.noted(legacy, 'awaiting_since', awaiting_since::text)
 where status = 'closed' and awaiting_since is not null;
 update public.tickets set closed_at = updated_at where status = 'closed' and closed_at is null;
 -- Of an older version only: a ticket that is open again for an afterword keeps its closed_at. See load_of_agent.
-update public.tickets set closed_at = null, legacy = public.noted(legacy, 'closed_at', closed_at::text)
+update public.tickets set closed_at = null, legacy = _supportchat.noted(legacy, 'closed_at', closed_at::text)
 where status <> 'closed' and closed_at is not null
     and not exists (
         select from pg_policy where polrelid = 'public.tickets'::regclass and polname = 'server_only'
@@ -1144,20 +1104,20 @@ with older as (
     where t.number < t.newest or not exists (select from public.user_sessions s where s.session_id = t.session_id)
 )
 update public.tickets t set
-    status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = public.noted(legacy, 'status', status)
+    status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
 from older where older.place = t.ctid;
 
-select public.pause_triggers(name, false) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
+select _supportchat.pause_triggers(name, false) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
 alter table public.chat_messages alter column message set default '';
 alter table public.tickets alter column number set default nextval('public.ticket_numbers');
 alter table public.tickets alter column updated_at set default now();
-select public.require_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
-select public.require_columns('user_sessions', array[
+select _supportchat.require_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
+select _supportchat.require_columns('user_sessions', array[
     'status', 'last_seq', 'last_note_no', 'customer_delivered_seq', 'customer_read_seq', 'agent_delivered_seq',
     'agent_read_seq', 'created_at'
 ]);
-select public.require_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
-select public.require_columns('tickets', array['id', 'number', 'status', 'version', 'created_at', 'updated_at']);
+select _supportchat.require_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
+select _supportchat.require_columns('tickets', array['id', 'number', 'status', 'version', 'created_at', 'updated_at']);
 
 create unique index if not exists agents_email_key on public.agents (lower(email));
 create index if not exists user_sessions_visitor_id_idx on public.user_sessions (visitor_id, created_at desc);
@@ -1297,51 +1257,53 @@ create table if not exists public.agent_browsers (
     primary key (agent_id, token_hash)
 );
 
-select public.ensure_constraint('public.agents', 'agents_name_check', 'check (char_length(name) between 1 and 80)');
-select public.ensure_constraint('public.agents', 'agents_email_check', 'check (char_length(email) between 3 and 254)');
-select public.ensure_constraint('public.agents', 'agents_role_check', 'check (role in (''agent'', ''admin''))');
-select public.ensure_constraint(
+select _supportchat.ensure_constraint('public.agents', 'agents_name_check', 'check (char_length(name) between 1 and 80)');
+select _supportchat.ensure_constraint('public.agents', 'agents_email_check', 'check (char_length(email) between 3 and 254)');
+select _supportchat.ensure_constraint('public.agents', 'agents_role_check', 'check (role in (''agent'', ''admin''))');
+select _supportchat.ensure_constraint(
     'public.agents', 'agents_availability_check', 'check (availability in (''available'', ''away''))'
 );
-select public.ensure_constraint('public.agents', 'agents_max_tickets_check', 'check (max_tickets between 0 and 1000)');
-select public.ensure_constraint(
+select _supportchat.ensure_constraint('public.agents', 'agents_max_tickets_check', 'check (max_tickets between 0 and 1000)');
+select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_customer_name_check', 'check (char_length(customer_name) between 1 and 80)'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_customer_phone_check', 'check (char_length(customer_phone) between 1 and 32)'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_time_zone_check', 'check (char_length(time_zone) <= 64)'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.user_sessions', 'user_sessions_status_check', 'check (status in (''active'', ''ended''))'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.chat_images', 'chat_images_content_type_check',
     'check (content_type in (''image/png'', ''image/jpeg'', ''image/webp'', ''image/gif''))'
 );
-select public.ensure_constraint('public.chat_images', 'chat_images_bytes_check', 'check (bytes between 1 and 10485760)');
-select public.ensure_constraint('public.chat_images', 'chat_images_size_check', 'check (width > 0 and height > 0)');
-select public.ensure_constraint(
+select _supportchat.ensure_constraint('public.chat_images', 'chat_images_bytes_check', 'check (bytes between 1 and 10485760)');
+select _supportchat.ensure_constraint('public.chat_images', 'chat_images_size_check', 'check (width > 0 and height > 0)');
+select _supportchat.ensure_constraint(
     'public.chat_messages', 'chat_messages_sender_check', 'check (sender in (''user'', ''agent'', ''system''))'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.chat_messages', 'chat_messages_message_check',
     'check (legacy is not null or (char_length(message) <= 8000 and (message ~ ''\S'' or image_id is not null)))'
 );
-select public.ensure_constraint('public.chat_messages', 'chat_messages_seq_check', 'check (seq > 0)');
-select public.ensure_constraint('public.ticket_notes', 'ticket_notes_note_check', 'check (note ~ ''\S'' and char_length(note) <= 8000)');
-select public.ensure_constraint(
+select _supportchat.ensure_constraint('public.chat_messages', 'chat_messages_seq_check', 'check (seq > 0)');
+select _supportchat.ensure_constraint(
+    'public.ticket_notes', 'ticket_notes_note_check', 'check (note ~ ''\S'' and char_length(note) <= 8000)'
+);
+select _supportchat.ensure_constraint(
     'public.tickets', 'tickets_status_check', 'check (status in (''waiting'', ''open'', ''closed''))'
 );
-select public.ensure_constraint(
+select _supportchat.ensure_constraint(
     'public.tickets', 'tickets_assigned_check',
     'check (case status when ''open'' then assigned_agent_id is not null when ''waiting'' then assigned_agent_id is null else true end)'
 );
 
 -- Refuses a change of state that ticket_transitions does not list, and counts the ticket's versions. What only a message
 -- has changed is none: the message itself tells of it, and each new version has the pages of agents fetch the ticket.
-create or replace function public.guard_ticket()
+create or replace function _supportchat.guard_ticket()
 returns trigger
 language plpgsql
 set search_path = ''
@@ -1363,7 +1325,7 @@ end $$;
 
 create or replace trigger guard_ticket
 before update on public.tickets
-for each row execute function public.guard_ticket();
+for each row execute function _supportchat.guard_ticket();
 
 -- The functions of this desk see no schema, and an old trigger that they set off would see none either: it gets the path
 -- that it was written for. A function that other tables' triggers run as well, or of another schema, is not ours to alter.
@@ -1405,12 +1367,6 @@ begin
     end loop;
 end $$;
 
-select public.withdraw_functions(array[
-    'ensure_constraint', 'ensure_foreign_key', 'legacy_uuid', 'set_aside', 'convert_column', 'ensure_column', 'follow_sessions',
-    'loosen_table', 'ensure_unique', 'require_columns', 'release_columns', 'fill_column', 'noted', 'pause_triggers',
-    'record_script', 'own_functions', 'withdraw_functions', 'restrict_functions', 'limit_functions', 'guard_ticket'
-]);
-
 -- Row-level security is on everywhere, with one policy that lets nobody through: the server's role stands above it,
 -- and the keys that a browser may hold reach no row.
 do $$
@@ -1437,6 +1393,13 @@ begin
             execute format('grant select, insert, update, delete on public.%I to service_role', name);
         end if;
     end loop;
+    revoke all on schema _supportchat from public;
+    for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
+        execute format('revoke all on schema _supportchat from %I', outsider);
+    end loop;
+    if exists (select from pg_roles where rolname = 'service_role') then
+        grant usage on schema _supportchat to service_role;
+    end if;
     -- The sequences too: of these tables, and the one of the ticket numbers. A default of nextval needs a right on it.
     for counter in
         select c.oid::regclass from pg_class c
@@ -1478,7 +1441,7 @@ end $$;
 
 -- Says whether this is a database with Supabase's storage, whose buckets we may see. A schema 'storage' of another make
 -- does not count, and neither does one that is closed to us: to_regclass would fail on it.
-create or replace function public.has_buckets()
+create or replace function _supportchat.has_buckets()
 returns boolean
 language sql
 stable
@@ -1497,13 +1460,11 @@ as $$
     )
 $$;
 
-select public.restrict_functions(array['has_buckets']);
-
 -- The bucket of the pictures: private, and with the limits that the server keeps to as well. One that is there already
 -- stays as its owner set it; check_bucket says when that is not as it should be.
 do $$
 begin
-    if public.has_buckets() then
+    if _supportchat.has_buckets() then
         insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
         values (
             'chat-images', 'chat-images', false, 10485760, array['image/png', 'image/jpeg', 'image/webp', 'image/gif']
@@ -1512,7 +1473,7 @@ begin
     end if;
 end $$;
 
-select public.record_script('supabase_schema.sql', 'd480680940e4');
+select _supportchat.record_script('supabase_schema.sql', '95a5b7625359');
 
 notify pgrst, 'reload schema';
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Flask
-from flask_wtf import CSRFProtect
 from jinja2 import ChainableUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -15,7 +14,7 @@ from .config import ROOT, Config
 from .images import notices
 from .realtime.hub import Hub
 from .realtime.sockets import SERVER_OPTIONS
-from .rendering import assets, filters, languages
+from .rendering import assets, filters, languages, words
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
@@ -26,7 +25,7 @@ from .web.bodies import DeskRequest
 def create_app(config: Config | None = None) -> Flask:
     """Make the app of one process. Nothing connects or listens yet: see `Hub.start`."""
     config = config or Config.from_environment()
-    app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=None)
+    app = Flask("supportchat", template_folder=str(ROOT / "templates"), static_folder=None)
     app.request_class = DeskRequest
     app.extensions["config"] = config
     app.config.update(
@@ -35,8 +34,6 @@ def create_app(config: Config | None = None) -> Flask:
         MAX_CONTENT_LENGTH=11 * 1024 * 1024,
         MAX_FORM_MEMORY_SIZE=1024 * 1024,  # far more than a message may have: a longer one is answered in its form
         MAX_FORM_PARTS=20,
-        WTF_CSRF_TIME_LIMIT=None,  # as long as the browser's session: pages stay open for days
-        WTF_CSRF_SSL_STRICT=False,  # by Referer; security.check_origin is stricter
         SOCK_SERVER_OPTIONS=SERVER_OPTIONS,
     )
 
@@ -49,18 +46,18 @@ def create_app(config: Config | None = None) -> Flask:
     database, events, images = backends.open_mode(config)
     app.extensions["database"] = database
     app.extensions["images"] = images
-    app.extensions["fragments"] = Fragments(app.jinja_env)
+    app.extensions["fragments"] = Fragments(app)
     app.extensions["hub"] = Hub(database, events, app.extensions["fragments"])
 
     security.init_app(app, config)
-    cookies.init_app(app, config)
+    cookies.init_app(app)
     visitors.init_app(app)
     assets.init_app(app)
     filters.init_app(app)
+    words.init_app(app)
     errors.init_app(app)
     limits.init_app(app)
     notices.init_app(app)
-    CSRFProtect(app)
 
     for routes in (chat_routes, agent_routes, ticket_routes, status_routes):
         app.register_blueprint(routes.bp)

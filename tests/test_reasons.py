@@ -35,10 +35,10 @@ def test_why_nobody_takes_a_ticket_is_told_in_words(values: dict[str, Any], sent
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        (figures(available=1, load=2, places=3), "1 of 3 agents available, 2 of 3 places taken"),
+        (figures(available=1, load=2, places=3), "1 of 3 agents available · 2 of 3 tickets"),
         (figures(available=2, load=11, places=10), "2 of 3 agents available"),  # one of them still has room
-        (figures("everybody_full", available=2, load=11, places=10), "2 of 3 agents available, at their limit"),
-        (figures("everybody_full", available=1, agents=1, load=6, places=5), "1 of 1 agent available, at the limit"),
+        (figures("everybody_full", available=2, load=11, places=10), "2 of 3 agents available · at their limit"),
+        (figures("everybody_full", available=1, agents=1, load=6, places=5), "1 of 1 agent available · at the limit"),
         (figures("nobody_here"), "0 of 3 agents available"),
     ],
 )

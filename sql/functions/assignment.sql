@@ -23,60 +23,34 @@ declare
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
-        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
-        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
-        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
-        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
-        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); take_token(text, text, jsonb);
-        notify_change(text, jsonb); database_epoch(); agent_json(uuid); message_json(chat_messages);
-        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
-        image_of_session(uuid, uuid); orphan_images(text[]); signal_typing(uuid, text, uuid);
-        record_receipt(uuid, text, integer, integer, uuid); lock_assignment(); lock_ticket(uuid);
-        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
-        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
-        drain_queue(uuid); return_to_queue(tickets, text, text, uuid); sweep_assignment();
-        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); conversations(uuid[]);
-        conversation_heads(uuid[]); newest_session(uuid); conversation_of_visitor(text);
-        post_as_customer(uuid, uuid, text, jsonb, boolean); post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); goes_on(text, uuid);
-        take_start(text, text, jsonb); close_chat(text); median_first_reply(timestamp with time zone); who_is_here();
-        session_of_ticket(bigint); check_owner(tickets, uuid); queue_row_json(tickets, uuid);
-        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb);
-        note_json(ticket_notes); add_note(uuid, bigint, uuid, text);
+        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
+        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
+        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); own_agent_json(agents); create_agent(text, text, text, text, integer);
-        credentials_of(text); reset_password(text, text); begin_login(text, text, text, jsonb);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
         set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); check_bucket();
-        desk_fingerprint(); missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); next_agent(uuid); drain_queue();
-        start_chat(text, uuid, text, jsonb, text, text, text); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text)
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
+        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        ensure_foreign_key(text, text, text, text); ensure_column(text, text, text);
-        ensure_column(text, text, text, text); orphan_rows(); append_message(uuid, text, text);
-        append_message(uuid, text, text, uuid); append_message(uuid, text, text, uuid, uuid);
-        append_message(uuid, text, text, uuid, uuid, uuid); append_message(uuid, text, text, uuid, uuid, uuid, text);
-        messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer); signal_typing(uuid, text);
-        record_receipt(uuid, text, integer, integer); record_event(tickets, text, text);
-        record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
-        offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
+        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
+        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
         list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
         notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); end_ticket(tickets, text); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text);
-        report_process(uuid, integer, uuid[], text[])
+        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
+        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -104,9 +78,10 @@ begin
             and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
     );
     is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
+        -- Versions before the schema _supportchat had it in public.
         select from pg_proc
-        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
-            and proconfig @> array['search_path=""']
+        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
+            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
     ));
     is_older_desk := has_sessions and not exists (
         select from pg_constraint k
@@ -133,6 +108,11 @@ begin
         where c.relnamespace = 'public'::regnamespace
             and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
         union all
+        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
+            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+        ))
+        from pg_namespace n where n.nspname = '_supportchat'
+        union all
         select 2, 'T', t.typname, false
         from pg_type t
         where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
@@ -151,7 +131,7 @@ begin
         select row_number() over (order by place, name) as number, format('%s %s', case relkind
             when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
             when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' else 'table'
+            when 'F' then 'function' when 'n' then 'schema' else 'table'
         end, name) as thing
         from named where not is_ours
     )
@@ -178,13 +158,19 @@ begin
         );
     end if;
 
-    perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because the role %1$s may not make a schema here.'
+            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
+            current_user, current_database()
+        );
+    end if;
     perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 
 -- Lets one transaction at a time decide who gets a ticket.
-create or replace function public.lock_assignment()
+create or replace function _supportchat.lock_assignment()
 returns void
 language sql
 set search_path = ''
@@ -194,7 +180,7 @@ $$;
 
 -- Locks a conversation and gives its ticket, locked as well. PT404 when there is none. An older version may have left
 -- several in one conversation: then it is the newest that is not closed, or else the newest.
-create or replace function public.lock_ticket(p_session_id uuid)
+create or replace function _supportchat.lock_ticket(p_session_id uuid)
 returns public.tickets
 language plpgsql
 set search_path = ''
@@ -214,7 +200,7 @@ begin
 end $$;
 
 -- Writes who did what to a ticket, and tells the desks.
-create or replace function public.record_event(
+create or replace function _supportchat.record_event(
     p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
 )
 returns void
@@ -224,7 +210,7 @@ as $$
 begin
     insert into public.ticket_events (ticket_id, actor, agent_id, event, detail)
     values (p_ticket.id, p_actor, p_agent_id, p_event, p_detail);
-    perform public.notify_change(
+    perform _supportchat.notify_change(
         'ticket.changed', jsonb_build_object('session_id', p_ticket.session_id, 'number', p_ticket.number)
     );
 end $$;
@@ -232,7 +218,7 @@ end $$;
 -- How many places of an agent's limit are taken. Neither a ticket that was answered, and has been quiet for five minutes,
 -- takes one, or customers who have gone would keep the next ones waiting; nor one that was taken up again within ten
 -- minutes of its end, which most do to say thanks.
-create or replace function public.load_of_agent(p_agent_id uuid)
+create or replace function _supportchat.load_of_agent(p_agent_id uuid)
 returns bigint
 language sql
 stable
@@ -246,7 +232,7 @@ as $$
 $$;
 
 -- The agents who are here, with their load: only they are considered for a ticket.
-create or replace function public.agents_here()
+create or replace function _supportchat.agents_here()
 returns table (agent_id uuid, availability text, load bigint, max_tickets integer, last_assigned_at timestamptz)
 language sql
 stable
@@ -254,31 +240,28 @@ set search_path = ''
 as $$
     -- Each by an index of its own: an agent has few open tickets, and any number of closed ones.
     select
-        a.id, a.availability, public.load_of_agent(a.id), a.max_tickets,
+        a.id, a.availability, _supportchat.load_of_agent(a.id), a.max_tickets,
         (select max(t.assigned_at) from public.tickets t where t.assigned_agent_id = a.id)
     from public.agents a
     where a.is_active and a.lease_expires_at > now()
 $$;
 
--- Of an earlier version, with one argument: PostgREST and the calls below know functions by name alone.
-drop function if exists public.next_agent(uuid);
-
 -- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
 -- An agent who knows the customer already comes first; p_except is not asked: it was their ticket, and they gave it back.
-create or replace function public.next_agent(p_preferred uuid default null, p_except uuid default null)
+create or replace function _supportchat.next_agent(p_preferred uuid default null, p_except uuid default null)
 returns uuid
 language sql
 stable
 set search_path = ''
 as $$
-    select agent_id from public.agents_here()
+    select agent_id from _supportchat.agents_here()
     where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
     order by (agent_id = p_preferred) desc nulls last, load, last_assigned_at nulls first, agent_id
     limit 1
 $$;
 
 -- Why a waiting ticket has nobody: a code, and the figures behind it.
-create or replace function public.unassigned_reason()
+create or replace function _supportchat.unassigned_reason()
 returns jsonb
 language sql
 stable
@@ -292,7 +275,7 @@ as $$
             count(*) filter (where availability = 'available' and load < max_tickets) as with_room,
             coalesce(sum(load) filter (where availability = 'available'), 0) as load,
             coalesce(sum(max_tickets) filter (where availability = 'available'), 0) as places
-        from public.agents_here()
+        from _supportchat.agents_here()
     )
     select to_jsonb(figures) || jsonb_build_object('code', case
         when agents = 0 then 'no_agents'
@@ -306,7 +289,7 @@ $$;
 
 -- Gives a ticket to an agent: state, line in the conversation, event. Whoever had it last has it 'again'. The caller
 -- holds the locks.
-create or replace function public.give_ticket(
+create or replace function _supportchat.give_ticket(
     p_ticket public.tickets, p_agent_id uuid, p_reason text, p_actor text, p_actor_id uuid default null
 )
 returns void
@@ -314,12 +297,12 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('agent', public.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
+    detail jsonb := jsonb_build_object('agent', _supportchat.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
     last_one text := (
         select e.detail -> 'agent' ->> 'id' from public.ticket_events e
         where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
     );
-    previous jsonb := public.agent_json(p_ticket.assigned_agent_id);
+    previous jsonb := _supportchat.agent_json(p_ticket.assigned_agent_id);
 begin
     if previous is not null then
         detail := detail || jsonb_build_object('from', previous);
@@ -329,16 +312,16 @@ begin
     update public.tickets set
         status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
     where id = p_ticket.id;
-    perform public.append_message(
+    perform _supportchat.append_message(
         p_ticket.session_id, 'system', (detail -> 'agent' ->> 'name') || ' joined the chat.',
         p_event => 'assigned', p_detail => detail
     );
-    perform public.record_event(p_ticket, 'assigned', p_actor, p_actor_id, detail);
+    perform _supportchat.record_event(p_ticket, 'assigned', p_actor, p_actor_id, detail);
 end $$;
 
 -- Assigns a waiting ticket if somebody can take it, else tells the customer so when p_tell says to.
 -- The caller holds the assignment lock and the conversation. True when it was assigned.
-create or replace function public.offer_ticket(p_ticket_id uuid, p_tell boolean, p_preferred uuid default null)
+create or replace function _supportchat.offer_ticket(p_ticket_id uuid, p_tell boolean, p_preferred uuid default null)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -348,28 +331,25 @@ declare
     chosen uuid;
 begin
     select * into ticket from public.tickets where id = p_ticket_id;
-    chosen := public.next_agent(p_preferred, ticket.given_back_by);
+    chosen := _supportchat.next_agent(p_preferred, ticket.given_back_by);
     if chosen is not null then
-        perform public.give_ticket(
+        perform _supportchat.give_ticket(
             ticket, chosen, case when chosen = p_preferred then 'knows_customer' else 'least_loaded' end, 'system'
         );
         return true;
     end if;
     if p_tell then
-        perform public.append_message(
+        perform _supportchat.append_message(
             ticket.session_id, 'system', 'Nobody is free right now. The message is kept and will be answered here.',
-            p_event => 'queued', p_detail => public.unassigned_reason()
+            p_event => 'queued', p_detail => _supportchat.unassigned_reason()
         );
     end if;
     return false;
 end $$;
 
--- Of an earlier version, without an argument.
-drop function if exists public.drain_queue();
-
 -- Hands waiting tickets, the longest waiting first and those that have their answer last, to agents with room: all but
 -- p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
-create or replace function public.drain_queue(p_except uuid default null)
+create or replace function _supportchat.drain_queue(p_except uuid default null)
 returns integer
 language plpgsql
 set search_path = ''
@@ -387,10 +367,10 @@ begin
         order by awaiting_since nulls last, number
     loop
         continue when candidate.given_back_by = any (unhelpful);
-        exit when given = 50 or public.next_agent() is null;
-        ticket := public.lock_ticket(candidate.session_id);
+        exit when given = 50 or _supportchat.next_agent() is null;
+        ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'waiting' then
-            if public.offer_ticket(ticket.id, p_tell => false) then
+            if _supportchat.offer_ticket(ticket.id, p_tell => false) then
                 given := given + 1;
             else
                 unhelpful := unhelpful || ticket.given_back_by;
@@ -403,7 +383,7 @@ end $$;
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
 -- gave it back (p_actor_id) does not get it again by itself. 'wanted' says whether somebody else can take it now: only
 -- then is the customer told that we look for somebody.
-create or replace function public.return_to_queue(
+create or replace function _supportchat.return_to_queue(
     p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
 )
 returns void
@@ -412,17 +392,17 @@ set search_path = ''
 as $$
 declare
     detail jsonb := jsonb_build_object(
-        'from', public.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason,
-        'wanted', public.next_agent(null, p_ticket.assigned_agent_id) is not null
+        'from', _supportchat.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason,
+        'wanted', _supportchat.next_agent(null, p_ticket.assigned_agent_id) is not null
     );
 begin
     update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
     where id = p_ticket.id;
-    perform public.append_message(
+    perform _supportchat.append_message(
         p_ticket.session_id, 'system', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
         p_event => 'returned', p_detail => detail
     );
-    perform public.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
+    perform _supportchat.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
 end $$;
 
 -- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, then drains the
@@ -460,25 +440,17 @@ begin
         order by t.awaiting_since, t.number
     loop
         exit when returned = 50;
-        ticket := public.lock_ticket(candidate.session_id);
+        ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
-            perform public.return_to_queue(ticket, 'agent_left', 'system');
+            perform _supportchat.return_to_queue(ticket, 'agent_left', 'system');
             returned := returned + 1;
         end if;
     end loop;
-    return jsonb_build_object('returned', returned, 'assigned', public.drain_queue());
+    return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select public.restrict_functions(array[
-    'lock_assignment', 'lock_ticket', 'record_event', 'load_of_agent', 'agents_here', 'next_agent', 'unassigned_reason', 'give_ticket',
-    'offer_ticket', 'drain_queue', 'return_to_queue', 'sweep_assignment'
-]);
-select public.limit_functions(array[
-    'unassigned_reason', 'sweep_assignment'
-]);
-
-select public.record_script('functions/assignment.sql', '34372f9bdc15');
+select _supportchat.record_script('functions/assignment.sql', '6734174bd936');
 
 notify pgrst, 'reload schema';
 

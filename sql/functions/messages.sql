@@ -20,60 +20,34 @@ declare
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
-        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
-        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
-        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
-        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
-        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); take_token(text, text, jsonb);
-        notify_change(text, jsonb); database_epoch(); agent_json(uuid); message_json(chat_messages);
-        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
-        image_of_session(uuid, uuid); orphan_images(text[]); signal_typing(uuid, text, uuid);
-        record_receipt(uuid, text, integer, integer, uuid); lock_assignment(); lock_ticket(uuid);
-        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
-        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
-        drain_queue(uuid); return_to_queue(tickets, text, text, uuid); sweep_assignment();
-        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); conversations(uuid[]);
-        conversation_heads(uuid[]); newest_session(uuid); conversation_of_visitor(text);
-        post_as_customer(uuid, uuid, text, jsonb, boolean); post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); goes_on(text, uuid);
-        take_start(text, text, jsonb); close_chat(text); median_first_reply(timestamp with time zone); who_is_here();
-        session_of_ticket(bigint); check_owner(tickets, uuid); queue_row_json(tickets, uuid);
-        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb);
-        note_json(ticket_notes); add_note(uuid, bigint, uuid, text);
+        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
+        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
+        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); own_agent_json(agents); create_agent(text, text, text, text, integer);
-        credentials_of(text); reset_password(text, text); begin_login(text, text, text, jsonb);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
         set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); check_bucket();
-        desk_fingerprint(); missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); next_agent(uuid); drain_queue();
-        start_chat(text, uuid, text, jsonb, text, text, text); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text)
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
+        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        ensure_foreign_key(text, text, text, text); ensure_column(text, text, text);
-        ensure_column(text, text, text, text); orphan_rows(); append_message(uuid, text, text);
-        append_message(uuid, text, text, uuid); append_message(uuid, text, text, uuid, uuid);
-        append_message(uuid, text, text, uuid, uuid, uuid); append_message(uuid, text, text, uuid, uuid, uuid, text);
-        messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer); signal_typing(uuid, text);
-        record_receipt(uuid, text, integer, integer); record_event(tickets, text, text);
-        record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
-        offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
+        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
+        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
         list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
         notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); end_ticket(tickets, text); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text);
-        report_process(uuid, integer, uuid[], text[])
+        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
+        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -101,9 +75,10 @@ begin
             and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
     );
     is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
+        -- Versions before the schema _supportchat had it in public.
         select from pg_proc
-        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
-            and proconfig @> array['search_path=""']
+        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
+            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
     ));
     is_older_desk := has_sessions and not exists (
         select from pg_constraint k
@@ -130,6 +105,11 @@ begin
         where c.relnamespace = 'public'::regnamespace
             and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
         union all
+        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
+            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+        ))
+        from pg_namespace n where n.nspname = '_supportchat'
+        union all
         select 2, 'T', t.typname, false
         from pg_type t
         where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
@@ -148,7 +128,7 @@ begin
         select row_number() over (order by place, name) as number, format('%s %s', case relkind
             when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
             when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' else 'table'
+            when 'F' then 'function' when 'n' then 'schema' else 'table'
         end, name) as thing
         from named where not is_ours
     )
@@ -175,14 +155,20 @@ begin
         );
     end if;
 
-    perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because the role %1$s may not make a schema here.'
+            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
+            current_user, current_database()
+        );
+    end if;
     perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 
 -- Tells every server process that something changed. It is a hint: who misses it finds the change by seq and version.
 -- Where Supabase Realtime is, it goes to the private topic 'supportchat' as well, and leaves with the same commit.
-create or replace function public.notify_change(p_event text, p_payload jsonb)
+create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -240,7 +226,7 @@ begin
 end $$;
 
 -- An agent as others may know one: id and name.
-create or replace function public.agent_json(p_agent_id uuid)
+create or replace function _supportchat.agent_json(p_agent_id uuid)
 returns jsonb
 language sql
 stable
@@ -250,7 +236,7 @@ as $$
 $$;
 
 -- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes.
-create or replace function public.message_json(p_row public.chat_messages)
+create or replace function _supportchat.message_json(p_row public.chat_messages)
 returns jsonb
 language sql
 stable
@@ -262,7 +248,7 @@ as $$
         'sender', p_row.sender,
         -- Of an agent's line by an older version it may be unknown whose it was.
         'agent', coalesce(
-            public.agent_json(p_row.sender_agent_id),
+            _supportchat.agent_json(p_row.sender_agent_id),
             case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
         ),
         'customer_name', (
@@ -289,7 +275,7 @@ as $$
 $$;
 
 -- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
-create or replace function public.append_message(
+create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
     p_message text,
@@ -319,15 +305,15 @@ begin
     )
     returning * into line;
 
-    line_json := public.message_json(line);
-    perform public.notify_change(
+    line_json := _supportchat.message_json(line);
+    perform _supportchat.notify_change(
         'message.posted', jsonb_build_object('session_id', p_session_id, 'seq', line.seq, 'row', line_json)
     );
     return line_json;
 end $$;
 
 -- Refuses a text that no message may have: nothing but space without an image, or more than 8000 characters.
-create or replace function public.check_message(p_message text, p_has_image boolean)
+create or replace function _supportchat.check_message(p_message text, p_has_image boolean)
 returns void
 language plpgsql
 immutable
@@ -342,7 +328,7 @@ begin
 end $$;
 
 -- Keeps the record of an image whose bytes are stored already: key, content_type, width, height, bytes, digest.
-create or replace function public.add_image(p_session_id uuid, p_image jsonb)
+create or replace function _supportchat.add_image(p_session_id uuid, p_image jsonb)
 returns uuid
 language sql
 set search_path = ''
@@ -356,7 +342,7 @@ $$;
 
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
 -- The same id with another text or another picture is an error.
-create or replace function public.repeated_message(
+create or replace function _supportchat.repeated_message(
     p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
 )
 returns jsonb
@@ -380,7 +366,7 @@ begin
     return jsonb_build_object(
         'duplicate', true,
         'session_id', p_session_id,
-        'messages', jsonb_build_array(public.message_json(earlier)),
+        'messages', jsonb_build_array(_supportchat.message_json(earlier)),
         'image_key', (select storage_key from public.chat_images where id = earlier.image_id)
     );
 end $$;
@@ -399,7 +385,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(public.message_json(m.line) order by (m.line).seq), '[]')
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
     from (
         select line, sum(octet_length(line.message)) over (order by line.seq) - octet_length(line.message) as bytes_before
         from public.chat_messages as line
@@ -420,7 +406,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(public.message_json(m.line) order by (m.line).seq), '[]')
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
     from (
         select line, sum(octet_length(line.message)) over (order by line.seq desc) - octet_length(line.message) as bytes_after
         from public.chat_messages as line
@@ -461,10 +447,10 @@ returns void
 language sql
 set search_path = ''
 as $$
-    select public.notify_change(
+    select _supportchat.notify_change(
         'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', p_sender, 'agent', public.agent_json(p_agent_id), 'seq', last_seq
+            'session_id', session_id, 'sender', p_sender, 'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
         )
     )
     from public.user_sessions where session_id = p_session_id
@@ -493,7 +479,7 @@ begin
             and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
     end if;
     if found then
-        perform public.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
+        perform _supportchat.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
     end if;
 
     insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
@@ -503,15 +489,7 @@ begin
     where mine.read_seq < excluded.read_seq;
 end $$;
 
-select public.restrict_functions(array[
-    'notify_change', 'database_epoch', 'agent_json', 'message_json', 'append_message', 'check_message', 'add_image', 'repeated_message',
-    'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
-]);
-select public.limit_functions(array[
-    'database_epoch', 'messages_after', 'messages_before', 'image_of_session', 'orphan_images', 'signal_typing', 'record_receipt'
-]);
-
-select public.record_script('functions/messages.sql', 'e386f0fb67e2');
+select _supportchat.record_script('functions/messages.sql', '619bc1eb818e');
 
 notify pgrst, 'reload schema';
 

@@ -1,4 +1,4 @@
-// Each behaviour attaches itself to what its data-* attributes mark. Pages work without any of them, more plainly.
+// Each behaviour attaches itself by data-* attributes. Pages work without any of them, more plainly.
 import "./behaviours/times.js";
 import "./behaviours/timeline.js";
 import "./behaviours/earlier.js";
@@ -27,4 +27,3 @@ import "./behaviours/kept.js"; // before the ticket, which gives it the focus
 import "./behaviours/queue.js";
 import "./behaviours/ticket.js";
 import "./behaviours/drawer.js";
-import "./behaviours/token.js";

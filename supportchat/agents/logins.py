@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+import flask_babel
 from flask import Response, g, request
 
 from ..config import current_config
 from ..database import call
 from ..web import limits
-from ..web.cookies import cookie, cookie_name, old_cookie_name, token_hash
+from ..web.cookies import cookie, cookie_name, cookie_options, old_cookie_name, token_hash
 from .passwords import is_right_password
 
 Agent = dict[str, Any]
@@ -24,6 +25,7 @@ def current_agent() -> Agent | None:
     if "agent" not in g:
         token = agent_token_hash()
         g.agent = call("agent_of_session", token_hash=token) if token else None
+        flask_babel.refresh()  # the rest of the answer is in their language
     agent: Agent | None = g.agent
     return agent
 
@@ -74,18 +76,12 @@ def _agents_browser() -> str:
 
 def set_agent_cookie(response: Response, token: str) -> None:
     """Return the browser its login session."""
-    response.set_cookie(cookie_name("a"), token, max_age=SECONDS, **_of_agents())
-    response.set_cookie(cookie_name("k"), g.agents_browser, max_age=BROWSER_SECONDS, **_of_agents())
+    response.set_cookie(cookie_name("a"), token, max_age=SECONDS, **cookie_options())
+    response.set_cookie(cookie_name("k"), g.agents_browser, max_age=BROWSER_SECONDS, **cookie_options())
 
 
 def delete_agent_cookie(response: Response) -> None:
     """Take the login session from the browser, under either name. Another desk's on this host stays."""
     for name in {cookie_name("a"), old_cookie_name("a")}:
         if token_hash(request.cookies.get(name, "")) == agent_token_hash():
-            response.delete_cookie(name, **_of_agents())
-
-
-def _of_agents() -> dict[str, Any]:
-    # Lax: who follows a link from a mail to a ticket is logged in. No GET changes anything, and every unsafe request
-    # has to come from our own origin.
-    return {"secure": current_config().is_https, "httponly": True, "samesite": "Lax"}
+            response.delete_cookie(name, **cookie_options())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, abort, g, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, abort, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 from simple_websocket import Server
@@ -30,10 +30,11 @@ sock = Sock()
 @bp.get("/agent/login")
 @open_to_all
 def login() -> ResponseReturnValue:
-    """Show the login form."""
+    """Show the login form, or go on from it; say so if the browser has kept no cookie of a login that was right."""
     if logins.current_agent():
-        return redirect(url_for("agents.desk"), 303)
-    return render_template("agents/login.html", form=LoginForm())
+        return redirect(safe_next(request.args.get("next", "")), 303)
+    error = sentence("cookies_refused") if "done" in request.args else ""
+    return render_template("agents/login.html", form=LoginForm(), error=error)
 
 
 @bp.post("/agent/login")
@@ -47,8 +48,7 @@ def log_in() -> ResponseReturnValue:
     log_login(form.email.data or "", is_right=token is not None)
     if token is None:
         return render_template("agents/login.html", form=form, error=sentence("login_failed")), 422
-    session.clear()  # a token of the time before the login proves nothing any more
-    response = make_response(redirect(safe_next(request.args.get("next", "")), 303))
+    response = make_response(redirect(url_for("agents.login", next=request.args.get("next"), done=""), 303))
     logins.set_agent_cookie(response, token)
     return response
 
@@ -58,7 +58,6 @@ def log_in() -> ResponseReturnValue:
 def log_out() -> ResponseReturnValue:
     """End the login session, with its sockets in every process."""
     call("close_agent_session", token_hash=logins.agent_token_hash())
-    session.clear()
     response = make_response(redirect(url_for("agents.login"), 303))
     response.headers["Clear-Site-Data"] = '"storage"'  # no page or picture is shown from the cache unasked
     logins.delete_agent_cookie(response)

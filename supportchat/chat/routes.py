@@ -65,7 +65,7 @@ def show() -> ResponseReturnValue:
 def start() -> ResponseReturnValue:
     """Start a chat with its first message, or go on with the one that runs."""
     form = StartForm(request.form)
-    visitor, config = visitors.ensure_visitor(), current_config()
+    visitor, config = visitors.kept_visitor(), current_config()
     if not form.validate():
         return _start_page(form, status=422)
     try:

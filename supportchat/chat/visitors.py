@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
-from flask import Flask, Response, g
+from flask import Flask, Response, abort, g
 
-from ..config import current_config
-from ..web.cookies import cookie, cookie_name, token_hash
+from ..web.cookies import cookie, cookie_name, cookie_options, token_hash
 
 VISITOR_SECONDS = 180 * 86400
 
@@ -31,6 +29,17 @@ def ensure_visitor() -> str:
     return visitor()
 
 
+def kept_visitor() -> str:
+    """Return the hash of the key that the page gave this browser; refuse one that has not kept it.
+
+    What it sends would be stored, and it would never see it again. It gets a key once more, for another try.
+    """
+    if not visitor():
+        ensure_visitor()
+        abort(400, "cookies_refused")
+    return visitor()
+
+
 def keep_visitor() -> None:
     """Have this browser keep its key for another `VISITOR_SECONDS`. Its key must be one that the database knows."""
     g.fresh_visitor = cookie("c")
@@ -38,21 +47,11 @@ def keep_visitor() -> None:
 
 def delete_visitor_cookie(response: Response) -> None:
     """Take its key from a customer's browser."""
-    response.delete_cookie(cookie_name("c"), **_visitor_cookie_options())
+    response.delete_cookie(cookie_name("c"), **cookie_options(in_frames=True))
 
 
 def _give_visitor_cookie(response: Response) -> Response:
     key = g.pop("fresh_visitor", None)
     if key:
-        response.set_cookie(cookie_name("c"), key, max_age=VISITOR_SECONDS, **_visitor_cookie_options())
+        response.set_cookie(cookie_name("c"), key, max_age=VISITOR_SECONDS, **cookie_options(in_frames=True))
     return response
-
-
-def _visitor_cookie_options() -> dict[str, Any]:
-    is_embedded = bool(current_config().embed_origins) and current_config().is_https
-    return {
-        "secure": current_config().is_https,
-        "httponly": True,
-        "samesite": "None" if is_embedded else "Lax",
-        "partitioned": is_embedded,
-    }

@@ -15,45 +15,22 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+from flask_babel import ngettext
 
-from ..config import ROOT, Config, ConfigError
+from ..config import Config, ConfigError
 from ..server.embedded import EmbeddedPostgres
-from . import names
+from . import names, scripts
+from .scripts import BASE, REMOVAL, SCRIPTS, own_names, script_text
 
-SCRIPTS = (
-    "supabase_schema.sql",
-    "fix_foreign_keys.sql",
-    "fix_user_sessions_columns.sql",
-    "functions/limits.sql",
-    "functions/messages.sql",
-    "functions/assignment.sql",
-    "functions/chat.sql",
-    "functions/tickets.sql",
-    "functions/agents.sql",
-    "functions/status.sql",
-)
-BASE = SCRIPTS[0]
-REMOVAL = "remove.sql"
 # What the look at the head of each script fails with: a name is somebody else's, or a table is another role's.
 NAMES_TAKEN, OWNED_BY_OTHERS = "SC001", "SC002"
 ATTEMPTS = 5  # at an update, which has to lock tables that a desk is at work on
-STAMP = re.compile(r"(?<=^select public\.record_script\(')([\w/]+\.sql)', '([0-9a-f]{12})(?='\);$)", re.MULTILINE)
-REFERENCES = {"user_sessions": "conversation", "agents": "agent", "visitors": "browser", "chat_images": "picture"}
-
-
-def script_text(name: str) -> str:
-    """Return the text of a script of `sql/`."""
-    return (ROOT / "sql" / name).read_text(encoding="utf-8")
+STAMP = re.compile(r"(?<=^select _supportchat\.record_script\(')([\w/]+\.sql)', '([0-9a-f]{12})(?='\);$)", re.MULTILINE)
 
 
 def statements(name: str) -> str:
     """Return the text of a script to be run with others in one transaction, after one look at the names."""
     return re.sub(r"^(?:begin|commit);\n", "", names.LOOK.sub("", script_text(name)), flags=re.MULTILINE)
-
-
-def own_names() -> names.Names:
-    """Return the names that the desk takes in a database."""
-    return names.names_in(script_text(name) for name in SCRIPTS)
 
 
 def checksum(text: str) -> str:
@@ -76,7 +53,7 @@ def stamp() -> list[str]:
         right[name] = STAMP.sub(rf"{name}', '{checksum(text)}", text)
     changed = [name for name, text in right.items() if script_text(name) != text]
     for name in changed:
-        (ROOT / "sql" / name).write_text(right[name], encoding="utf-8")
+        (scripts.FOLDER / name).write_text(right[name], encoding="utf-8")
     return changed
 
 
@@ -138,7 +115,7 @@ def _migrate(conninfo: str, tell: Callable[[str], None], adopt: bool) -> list[st
                 raise
         for name, right in missing.items():
             # What the script has recorded itself, unless somebody has changed it and not stamped it.
-            connection.execute("select public.record_script(%s, %s)", (name, right))
+            connection.execute("select _supportchat.record_script(%s, %s)", (name, right))
         # PostgREST may have missed it before; somebody who runs this because it says so must not have to know.
         connection.execute("notify pgrst, 'reload schema'")
     for sentence in said:
@@ -148,9 +125,9 @@ def _migrate(conninfo: str, tell: Callable[[str], None], adopt: bool) -> list[st
 
 def _lacks_bucket(connection: psycopg.Connection[Any]) -> bool:
     # Deleted since, or not made yet because the project's Storage had not set itself up.
-    if connection.execute("select to_regprocedure('public.check_bucket()')").fetchone() == (None,):
+    if connection.execute("select to_regprocedure('_supportchat.check_bucket()')").fetchone() == (None,):
         return False
-    [bucket] = connection.execute("select public.check_bucket()").fetchone() or (None,)
+    [bucket] = connection.execute("select _supportchat.check_bucket()").fetchone() or (None,)
     return bucket is not None and not bucket["exists"]
 
 
@@ -168,7 +145,7 @@ def describe_failure(error: psycopg.Error) -> str:
 def advice(conninfo: str) -> list[str]:
     """Say in sentences what a person should look at: rows that refer to nothing, a bucket that is open to everybody."""
     with psycopg.connect(conninfo, connect_timeout=5) as connection:
-        orphans, bucket = connection.execute("select public.orphan_rows(), public.check_bucket()").fetchone() or (
+        orphans, bucket = connection.execute("select public.orphan_rows(), _supportchat.check_bucket()").fetchone() or (
             [],
             None,
         )
@@ -183,9 +160,14 @@ def advice(conninfo: str) -> list[str]:
 
 def describe_orphans(orphan: dict[str, Any]) -> str:
     """Say in words what one entry of `orphan_rows()` means."""
-    count, target = orphan["count"], REFERENCES.get(orphan["refers_to"], orphan["refers_to"])
-    rows = f"{count:,} row belongs" if count == 1 else f"{count:,} rows belong"
-    return f"{rows} to no {target} that is there ({orphan['column']}; id {', '.join(orphan['ids'])})"
+    return ngettext(
+        "%(num)s row refers to a missing row of %(table)s (%(column)s; id %(ids)s)",
+        "%(num)s rows refer to missing rows of %(table)s (%(column)s; id %(ids)s)",
+        orphan["count"],
+        table=orphan["refers_to"],
+        column=orphan["column"],
+        ids=", ".join(orphan["ids"]),
+    )
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
@@ -193,7 +175,9 @@ def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
     marks = """
         select count(*) from pg_policy
         where polrelid = to_regclass('public.schema_scripts') and polname = 'server_only' and not polpermissive
-            and to_regprocedure('public.record_script(text, text)') is not null
+            and exists (
+                select from pg_proc where proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+            )
     """
     if connection.execute(marks).fetchone() != (1,):
         return {}

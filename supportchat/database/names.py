@@ -1,6 +1,7 @@
 """Which names the desk takes in a database, and the look at whose they are with which every script begins.
 
-The names are read from the scripts themselves, so a new table or function is looked for without being listed anywhere.
+Tables, and the functions that the web code calls, are in the schema public; the helpers have one of their own. The
+names are read from the scripts themselves, so a new table or function is looked for without being listed anywhere.
 `bin/migrate stamp` writes the look into every script, and `sql/remove.sql`.
 """
 
@@ -23,6 +24,10 @@ _HEAD = re.compile(r"\A(?:--[^\n]*\n)+\n?")
 _TABLE = re.compile(r"^create table if not exists public\.(\w+)", re.MULTILINE)
 _INDEX = re.compile(r"^create (?:unique )?index if not exists (\w+)", re.MULTILINE)
 _FUNCTION = re.compile(r"^create or replace function public\.(\w+)\((.*?)\)\s+returns", re.MULTILINE | re.DOTALL)
+_READING = re.compile(
+    r"^create or replace function public\.(\w+)\([^)]*\)\nreturns [^\n]+\nlanguage \w+\n(?:stable|immutable)$",
+    re.MULTILINE,
+)
 _DROPPED = re.compile(r"^drop function if exists public\.(\w+)\((.*?)\);", re.MULTILINE)
 # As Postgres writes them.
 _TYPES = {"timestamptz": "timestamp with time zone", "int": "integer", "bool": "boolean"}
@@ -34,7 +39,9 @@ class Names:
 
     tables: list[str]
     indexes: list[str]
-    functions: list[str]  # with the types of their arguments
+    called: list[str]  # the functions without the types of their arguments
+    reading: list[str]  # those of them that change nothing
+    functions: list[str]  # with the types of their arguments, and with those that earlier versions had
     # Those that would answer our calls in the place of one of ours: they lack only arguments that may be left out.
     overloads: list[str]
 
@@ -52,6 +59,8 @@ def names_in(scripts: Iterable[str]) -> Names:
     return Names(
         tables=_unique(_TABLE.findall(text)),
         indexes=_unique(_INDEX.findall(text)),
+        called=_unique(name for name, _ in _FUNCTION.findall(text)),
+        reading=_READING.findall(text),
         functions=_unique(functions + dropped),
         overloads=_unique(signature for signature in overloads if signature not in functions + dropped),
     )
@@ -95,22 +104,31 @@ select set_config('supportchat.adopt', '', true);
 {BEGIN}{look(names)}{END}
 do $$
 begin
-    if to_regclass('public.schema_scripts') is null then
+    if to_regnamespace('_supportchat') is null then
         raise exception 'Nothing was removed, because there is no supportchat of this version here.';
     end if;
 end $$;
 
 drop trigger if exists guard_ticket on public.tickets;
+do $$
+declare
+    helper regprocedure;
+begin
+    for helper in select oid from pg_proc where pronamespace = '_supportchat'::regnamespace loop
+        execute format('drop function %s', helper);
+    end loop;
+end $$;
 drop function if exists
     {functions};
 drop table if exists
     {tables};
 drop sequence if exists public.{SEQUENCE};
+drop schema _supportchat;
 
 notify pgrst, 'reload schema';
 
 commit;
-"""
+"""  # noqa: S608
 
 
 def _types(arguments: str) -> tuple[list[str], int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent
 import psycopg
+from flask_babel import lazy_gettext
 from psycopg import sql
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
@@ -35,7 +36,7 @@ CONNECTION = {
 class PostgresDatabase:
     """Calls functions by named arguments: `select public.f(p_a => ...)`, one statement and so one transaction."""
 
-    advice = "Look whether Postgres runs and DATABASE_URL is right. The desk comes back by itself."
+    advice: str = lazy_gettext("Check that Postgres is running and DATABASE_URL is right. The desk recovers by itself.")
 
     def __init__(self, conninfo: str, *, size: int = POOL_SIZE, wait: float = 2.0) -> None:
         """:param size: connections at most. :param wait: seconds that a call waits for a free one."""

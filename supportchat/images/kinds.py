@@ -60,15 +60,15 @@ KINDS = (
     Kind("SVG", 0, b"\xef\xbb\xbf<?xml"),
     Kind("PDF", 0, b"%PDF"),
     Kind("Photoshop", 0, b"8BPS"),
-    Kind("icon", 0, b"\0\0\1\0"),
+    Kind("ICO", 0, b"\0\0\1\0"),
     Kind("JPEG XL", 0, b"\xff\x0a"),
     Kind("JPEG XL", 4, b"JXL "),
     Kind("JPEG 2000", 4, b"jP  "),
     Kind("JPEG 2000", 0, b"\xff\x4f\xff\x51"),
-    Kind("ZIP or Office", 0, b"PK\3\4"),
+    Kind("ZIP", 0, b"PK\3\4"),
 )
 # What has a sentence of its own.
-CODES = {"video": "image_is_video", "PDF": "image_is_document", "ZIP or Office": "image_is_document"}
+CODES = {"video": "image_is_video", "PDF": "image_is_document", "ZIP": "image_is_archive"}
 
 
 def kind_of(head: bytes) -> str:

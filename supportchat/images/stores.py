@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 import gevent
+from flask_babel import lazy_gettext
 
 KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -56,7 +57,7 @@ class ImageStore(Protocol):
 class FileStore:
     """Files under a directory, in 256 folders by the first two digits of the key."""
 
-    advice = "Make room on the disk, or give this user the right to write to DATA_DIR/images."
+    advice: str = lazy_gettext("Free up disk space, or let this user write to DATA_DIR/images.")
 
     def __init__(self, root: Path) -> None:
         self._root = root

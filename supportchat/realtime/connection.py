@@ -9,6 +9,8 @@ from typing import Any
 
 from gevent.event import Event
 
+from ..rendering.languages import ENGLISH, shipped_language
+
 OUTBOX_LIMIT = 100
 TEXT_LIMIT = 64  # characters of what a page says about itself
 
@@ -28,13 +30,14 @@ class Shown:
     epoch: str | None = None  # the history that its lines are of
     at: str | None = None  # when its last line was written: an older copy of the same database has the same epoch
     agent: str | None = None  # for whom it was made
+    language: str | None = None
 
     @classmethod
     def parse(cls, hello: dict[str, Any]) -> Shown:
         """Read a page's hello. What is missing in it or of another kind counts as not said."""
         ticket, seq, note_no = (_as_count(hello.get(name)) for name in ("ticket", "after", "after_note"))
         epoch, at, agent = (_as_text(hello.get(name)) for name in ("epoch", "at", "agent"))
-        return cls(ticket, seq, note_no, epoch, at, agent)
+        return cls(ticket, seq, note_no, epoch, at, agent, shipped_language(_as_text(hello.get("lang"))))
 
 
 def _as_count(value: Any) -> int:
@@ -57,6 +60,7 @@ class Connection:
         self.token_hash = token_hash
         self.address = address
         self.close_code: int | None = None
+        self.language = ENGLISH
         # What this page has been sent of the conversation that it shows.
         self.last_seq = 0
         self.last_note_no = 0

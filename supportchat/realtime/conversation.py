@@ -12,6 +12,7 @@ from gevent.lock import RLock
 from ..database import Database, DatabaseError
 from ..database.batches import is_cut
 from ..rendering.fragments import Fragments, event_frame
+from ..rendering.languages import ENGLISH
 from .connection import OVERLOAD, Connection, Shown
 from .events import Event
 
@@ -72,6 +73,7 @@ class Conversation:
             if not self.is_shown:
                 self.last_seq, self.last_note_no = state["last_seq"], state["last_note_no"]
             page.last_seq, page.last_note_no = shown.seq, shown.note_no
+            page.language = shown.language or ENGLISH
             self._show_state(state)
             self.pages[audience].add(page)
             # What this read found may be news to its other pages as well.
@@ -88,6 +90,10 @@ class Conversation:
 
     def _catch_up(self, page: Connection, audience: str, lines: list[Row]) -> None:
         """Send a page the next batch of what it lacks. It asks for more itself, once it has taken that."""
+        with self._fragments.in_language(page.language):
+            self._catch_up_in_its_language(page, audience, lines)
+
+    def _catch_up_in_its_language(self, page: Connection, audience: str, lines: list[Row]) -> None:
         new = [line for line in lines if line["seq"] > page.last_seq]
         if new:
             page.push(self._fragments.messages_frame(audience, self.state["number"], new))
@@ -179,9 +185,10 @@ class Conversation:
     def _send_lines(self, lines: list[Row]) -> None:
         for audience in AUDIENCES:
             # In one frame for each page: two hundred would fill its outbox. Pages that lack the same share it.
-            for last_seq, pages in self._behind(audience, "last_seq").items():
+            for (last_seq, language), pages in self._behind(audience, "last_seq").items():
                 if new := [line for line in lines if line["seq"] > last_seq]:
-                    frame = self._fragments.messages_frame(audience, self.state["number"], new)
+                    with self._fragments.in_language(language):
+                        frame = self._fragments.messages_frame(audience, self.state["number"], new)
                     self._send(frame, audience, pages, last_seq=new[-1]["seq"])
         if lines:
             self.last_seq = max(self.last_seq, lines[-1]["seq"])
@@ -189,19 +196,29 @@ class Conversation:
     def _deliver_notes(self) -> None:
         notes = self._read_notes(self.last_note_no)
         self._is_stale["notes"] |= is_cut(notes)
-        for last_note_no, pages in self._behind("agent", "last_note_no").items():
+        for (last_note_no, language), pages in self._behind("agent", "last_note_no").items():
             if new := [note for note in notes if note["note_no"] > last_note_no]:
-                frame = self._fragments.notes_frame(self.state["number"], new)
+                with self._fragments.in_language(language):
+                    frame = self._fragments.notes_frame(self.state["number"], new)
                 self._send(frame, "agent", pages, last_note_no=new[-1]["note_no"])
         if notes:
             self.last_note_no = max(self.last_note_no, notes[-1]["note_no"])
 
-    def _behind(self, audience: str, counter: str) -> dict[int, list[Connection]]:
-        """Return the pages by what they have been sent; without those that still ask for what they lack themselves."""
-        pages: dict[int, list[Connection]] = {}
+    def _behind(self, audience: str, counter: str) -> dict[tuple[int, str], list[Connection]]:
+        """Return the pages by what they have been sent and by language: each group can be sent the same frame.
+
+        Those that still ask for what they lack themselves are not among them.
+        """
+        pages: dict[tuple[int, str], list[Connection]] = {}
         for page in self.pages[audience]:
             if page.refill is None:
-                pages.setdefault(getattr(page, counter), []).append(page)
+                pages.setdefault((getattr(page, counter), page.language), []).append(page)
+        return pages
+
+    def _by_language(self, audience: str) -> dict[str, list[Connection]]:
+        pages: dict[str, list[Connection]] = {}
+        for page in self.pages[audience]:
+            pages.setdefault(page.language, []).append(page)
         return pages
 
     def _send(self, frame: str, audience: str, pages: list[Connection], **counter: int) -> None:
@@ -216,9 +233,10 @@ class Conversation:
         if event.get("seq", self.last_seq) < self.last_seq:
             return  # what was being typed is a line by now: its process does not wait for the event
         audience = "customer" if event["sender"] == "agent" else "agent"
-        if self.pages[audience]:
-            frame = self._fragments.typing_frame(audience, self.state, event.get("agent"))
-            for page in self.pages[audience]:
+        for language, pages in self._by_language(audience).items():
+            with self._fragments.in_language(language):
+                frame = self._fragments.typing_frame(audience, self.state, event.get("agent"))
+            for page in pages:
                 page.push(frame)
 
     def reset(self) -> None:
@@ -245,10 +263,12 @@ class Conversation:
 
     def _show_state(self, state: Row) -> None:
         before, self.state = self.state, state
-        for audience, pages in self.pages.items():
-            if pages:
-                for frame in self._fragments.state_frames(audience, state, before):
-                    for page in pages:
+        for audience in AUDIENCES:
+            for language, pages in self._by_language(audience).items():
+                with self._fragments.in_language(language):
+                    frames = self._fragments.state_frames(audience, state, before)
+                for page in pages:
+                    for frame in frames:
                         page.push(frame)
 
     def _read_state(self) -> Row | None:

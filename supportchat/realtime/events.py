@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import gevent
 import psycopg
+from flask_babel import lazy_gettext
 
 from ..database.postgres import CONNECTION
 
@@ -38,7 +39,9 @@ class Events(Protocol):
 class PostgresEvents:
     """`LISTEN supportchat` on a connection of its own, opened again whenever it breaks."""
 
-    advice = "LISTEN needs a session of its own: DATABASE_URL must not lead through a pooler in transaction mode."
+    advice: str = lazy_gettext(
+        "LISTEN needs a session of its own: DATABASE_URL must not use a pooler in transaction mode."
+    )
 
     def __init__(self, conninfo: str) -> None:
         self.is_connected = False

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterable
 from datetime import datetime
 
+from babel.lists import format_list
+from babel.numbers import format_decimal
+from babel.units import format_unit
 from flask import Flask
+from flask_babel import gettext, lazy_gettext, lazy_pgettext
 from markupsafe import Markup, escape
 
 from ..agents.logins import agent_token_hash
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
+from .languages import language
 from .links import linkified
 from .names import called
 from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_unassigned
+
+STATUSES = {
+    "waiting": lazy_gettext("Unassigned"),
+    "open": lazy_pgettext("ticket", "Open"),
+    "closed": lazy_pgettext("ticket", "Closed"),
+}
 
 
 def init_app(app: Flask) -> None:
     """Give the filters to every template."""
     for function in (
+        bdi,
+        listed,
+        first_sentence,
         initials,
         first_name,
         full_name,
@@ -28,6 +43,7 @@ def init_app(app: Flask) -> None:
         clock,
         with_local_times,
         duration,
+        ticket_status,
         reason,
         reason_for_customer,
         has_room,
@@ -42,8 +58,24 @@ def init_app(app: Flask) -> None:
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["is_agents_browser"] = is_agents_browser
     app.jinja_env.globals["picture_box"] = picture_box
-    app.jinja_env.globals["picture_rules"] = rules_for_page()
+    app.jinja_env.globals["picture_rules"] = rules_for_page
     app.jinja_env.globals["accepted_pictures"] = ACCEPTED
+
+
+def bdi(text: str) -> Markup:
+    """Set a name apart from the direction of the sentence that it stands in."""
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
+def listed(parts: Iterable[str]) -> Markup:
+    """Join names to a list, as the language of the page does: "Alice, Bob, and Carol"."""
+    return Markup(format_list([str(escape(part)) for part in parts], locale=language()))  # noqa: S704
+
+
+def first_sentence(text: str) -> tuple[str, str]:
+    """Return the first sentence of a text, which is the heading of a page, and the rest."""
+    first, *rest = re.split(r"(?<=[.!?؟])\s+|(?<=。)", text, maxsplit=1)
+    return first, "".join(rest)
 
 
 def initials(name: str | None) -> str:
@@ -53,19 +85,19 @@ def initials(name: str | None) -> str:
     return "".join(letters).upper() or "?"
 
 
-def first_name(name: str | None, otherwise: str = "an agent") -> str:
+def first_name(name: str | None, otherwise: str = "") -> str:
     """Return what to call somebody by, and another word for a name that is not known."""
-    return called(name) if name else otherwise
+    return called(name) if name else otherwise or gettext("an agent")
 
 
-def full_name(name: str | None, otherwise: str = "an agent") -> str:
+def full_name(name: str | None, otherwise: str = "") -> str:
     """Return a name, or another word for one that is not known."""
-    return name or otherwise
+    return name or otherwise or gettext("an agent")
 
 
 def customer_name(name: str | None, number: int) -> str:
     """Return what a customer is called: by their name, or else by the number of the ticket."""
-    return name or f"Visitor {number}"
+    return name or gettext("Visitor %(number)s", number=number)
 
 
 def hue(identity: str | None) -> int:
@@ -94,12 +126,21 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if round(seconds) < 60:
-        return f"{round(seconds)} s"
+        return _in_unit(seconds, "second")
     if round(seconds / 60) < 60:
-        return f"{round(seconds / 60)} min"
+        return _in_unit(seconds / 60, "minute")
     if round(seconds / 3600) < 48:
-        return f"{round(seconds / 3600)} h"
-    return f"{round(seconds / 86400)} days"
+        return _in_unit(seconds / 3600, "hour")
+    return _in_unit(seconds / 86400, "day")
+
+
+def _in_unit(count: float, unit: str) -> str:
+    return format_unit(round(count), f"duration-{unit}", length="short", locale=language())
+
+
+def decimal(number: int) -> str:
+    """Write a number as the language of the page groups its digits."""
+    return format_decimal(number, locale=language())
 
 
 def callable_number(phone: str) -> str:
@@ -118,3 +159,8 @@ def kept_view(view: str) -> str | None:
 def is_agents_browser() -> bool:
     """Whether an agent has logged in here. It asks no database: pages about errors want to know."""
     return bool(agent_token_hash())
+
+
+def ticket_status(status: str) -> str:
+    """Write the status of a ticket."""
+    return str(STATUSES[status])

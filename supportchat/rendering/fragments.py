@@ -6,13 +6,14 @@ attributes: what can be clicked comes with a page or an HTTP answer, under that 
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
-from flask import current_app
-from jinja2 import Environment
+from flask import Flask, current_app
+from flask_babel import force_locale
 from markupsafe import Markup
 
 Row = dict[str, Any]
@@ -53,10 +54,16 @@ def joined(*parts: str) -> Markup:
 
 
 class Fragments:
-    """Renders a row once for each audience: 'customer' or 'agent'."""
+    """Renders a row once for each audience, 'customer' or 'agent', in the language of the request or `in_language`."""
 
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    @contextlib.contextmanager
+    def in_language(self, language: str) -> Iterator[None]:
+        """Render in a language, whoever's request this is, or nobody's. Others may render meanwhile."""
+        with self._app.app_context(), force_locale(language):
+            yield
 
     def message(self, audience: str, number: int, row: Row) -> Markup:
         """Render a line of a conversation."""
@@ -157,7 +164,7 @@ class Fragments:
         return frames
 
     def _render(self, name: str, **values: Any) -> Markup:
-        return Markup(self._environment.get_template(name).render(values))  # noqa: S704
+        return Markup(self._app.jinja_env.get_template(name).render(values))  # noqa: S704
 
 
 def current_fragments() -> Fragments:

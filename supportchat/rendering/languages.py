@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Flask, g, request
+from flask import Flask, Response, g, request
 from flask_babel import Babel, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
+
+from ..chat.visitors import VISITOR_SECONDS
+from ..web.cookies import cookie_name, cookie_options
 
 # Each as its own speakers call it. The texts in the code are English; the others have a catalog in translations/.
 SHIPPED = {
@@ -19,42 +22,69 @@ SHIPPED = {
 }
 ENGLISH = "en"
 HEADER_CHARACTERS = 256
+DESK = ("/agent", "/tickets", "/status")
 
 
 def init_app(app: Flask) -> None:
     """Have every text of a request come in its language."""
     Babel(app, default_locale=ENGLISH, locale_selector=choose_language)
+    app.after_request(remember_language)
     app.jinja_env.globals["language"] = language
     app.jinja_env.globals["direction"] = direction
 
 
 def choose_language() -> str:
-    """Return the language of this request: of the page that it is made for, or of the person who makes it."""
-    return accepted_language() or ENGLISH
+    """Return the language of this request.
+
+    That of the page which its scripts answer for, then the agent's or the customer's choice, then the browser's.
+    """
+    of_page = shipped_language(request.headers.get("X-Language"))
+    return of_page or (_agents_language() if _is_desk() else _customers_language()) or _browsers_language() or ENGLISH
 
 
-def accepted_language() -> str | None:
-    """Return the shipped language that the browser likes best; None when it names none of them."""
+def _is_desk() -> bool:
+    return request.path.startswith(DESK)
+
+
+def _agents_language() -> str | None:
+    return shipped_language((g.get("agent") or {}).get("language"))
+
+
+def _customers_language() -> str | None:
+    return _asked_for() or shipped_language(request.cookies.get(cookie_name("l")))
+
+
+def _asked_for() -> str | None:
+    return shipped_language(request.args.get("lang"))
+
+
+def _browsers_language() -> str | None:
     header = request.headers.get("Accept-Language", "")[:HEADER_CHARACTERS]
-    for tag, _quality in parse_accept_header(header, LanguageAccept):
-        if shipped := shipped_language(tag):
-            return shipped
-    return None
+    shipped = (shipped_language(tag) for tag, _quality in parse_accept_header(header, LanguageAccept))
+    return next((code for code in shipped if code), None)
 
 
 def shipped_language(tag: str | None) -> str | None:
     """Return the language of a tag like 'pt-BR', of whatever region; None for one that is not shipped."""
-    code = (tag or "")[:HEADER_CHARACTERS].replace("_", "-").partition("-")[0].lower()
+    code = (tag or "").partition("-")[0].lower()
     return code if code in SHIPPED else None
+
+
+def remember_language(response: Response) -> Response:
+    """Have a customer's browser keep the language that `?lang=` asks for. The database is told nothing."""
+    asked = None if _is_desk() else _asked_for()
+    if asked:
+        response.set_cookie(cookie_name("l"), asked, max_age=VISITOR_SECONDS, **cookie_options(in_frames=True))
+    return response
 
 
 def language() -> str:
     """Return the language in which this is being rendered."""
-    locale = get_locale() if g else None
+    locale = get_locale()
     return locale.language if locale else ENGLISH
 
 
 def direction() -> str:
     """Return in which direction that language is written: 'ltr' or 'rtl'."""
-    locale = get_locale() if g else None
+    locale = get_locale()
     return locale.text_direction if locale else "ltr"

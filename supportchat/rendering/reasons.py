@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_babel import gettext, lazy_gettext, ngettext
+
 REASONS = {
-    "least_loaded": "fewest open tickets",
-    "knows_customer": "knows the customer",
-    "no_agents": "there are no agents yet",
-    "nobody_here": "no agents online",
-    "everybody_away": "all agents are away",
-    "everybody_full": "all agents are at their limit",
-    "given_back": "returned to the queue, no one else has room",
-    "about_to_be_assigned": "an agent has room",
+    "least_loaded": lazy_gettext("fewest open tickets"),
+    "knows_customer": lazy_gettext("knows the customer"),
+    "no_agents": lazy_gettext("there are no agents yet"),
+    "nobody_here": lazy_gettext("no agents online"),
+    "everybody_away": lazy_gettext("all agents are away"),
+    "everybody_full": lazy_gettext("all agents are at their limit"),
+    "given_back": lazy_gettext("returned to the queue, no one else has room"),
+    "about_to_be_assigned": lazy_gettext("an agent has room"),
 }
-BUSY = "All our agents are busy right now. You’re in line, and your message is saved."
-NOBODY = "No one is online right now. Your message is saved, and we’ll reply here."
 
 
 def reason(code: str | None) -> str:
     """Write why a ticket was given to somebody, or to nobody."""
-    return REASONS.get(code, code.replace("_", " ")) if code else ""
+    return str(REASONS.get(code, code.replace("_", " "))) if code else ""
 
 
 def reason_for_customer(code: str | None) -> str:
     """Write for the customer why nobody replies yet."""
-    return BUSY if code == "everybody_full" else NOBODY
+    if code == "everybody_full":
+        return gettext("All our agents are busy right now. You’re in line, and your message is saved.")
+    return gettext("No one is online right now. Your message is saved, and we’ll reply here.")
 
 
 def has_room(figures: dict[str, Any]) -> bool:
@@ -33,42 +35,70 @@ def has_room(figures: dict[str, Any]) -> bool:
     return bool(figures["code"] == "about_to_be_assigned")
 
 
+def taken(load: int, most: int) -> str:
+    """Write how many tickets an agent has of those that they take, also when it is more than that."""
+    if load > most:
+        return ngettext(
+            "%(load)s of %(num)s ticket, no new ones for now",
+            "%(load)s of %(num)s tickets, no new ones for now",
+            most,
+            load=load,
+        )
+    return ngettext("%(load)s of %(num)s ticket", "%(load)s of %(num)s tickets", most, load=load)
+
+
 def why_unassigned(figures: dict[str, Any]) -> str:
     """Write why nobody takes the tickets that wait: the figures of `unassigned_reason`."""
     match figures["code"]:
         case "everybody_away":
-            return f"{_all_of(figures['here'], figures['agents'], 'online')} away"
+            return _all_away(figures["here"], are_all=figures["here"] == figures["agents"])
         case "everybody_full":
-            at_limit = "at the limit" if figures["available"] == 1 else "at their limit"
-            return f"{_all_of(figures['available'], figures['agents'], 'available')} {at_limit}"
+            return _all_full(figures["available"], are_all=figures["available"] == figures["agents"])
     return reason(figures["code"])
+
+
+def _all_away(count: int, *, are_all: bool) -> str:
+    if count == 2:
+        return gettext("both agents are away") if are_all else gettext("both online agents are away")
+    if are_all:
+        return ngettext("the only agent is away", "all %(num)s agents are away", count)
+    return ngettext("the only online agent is away", "all %(num)s online agents are away", count)
+
+
+def _all_full(count: int, *, are_all: bool) -> str:
+    if count == 2:
+        return (
+            gettext("both agents are at their limit")
+            if are_all
+            else gettext("both available agents are at their limit")
+        )
+    if are_all:
+        return ngettext("the only agent is at the limit", "all %(num)s agents are at their limit", count)
+    return ngettext(
+        "the only available agent is at the limit", "all %(num)s available agents are at their limit", count
+    )
 
 
 def what_helps(figures: dict[str, Any]) -> str:
     """Write what an admin can do so that new chats need not wait: the figures of `unassigned_reason`."""
     match figures["code"]:
         case "no_agents":
-            return "Create one: .venv/bin/flask --app wsgi create-agent"
+            return gettext("Create one: %(command)s", command=".venv/bin/flask --app wsgi create-agent")
         case "everybody_full":
-            return "New chats wait until a ticket is closed, or another agent opens /agent."
-    return "New chats wait until an agent opens /agent and is available."
-
-
-def taken(load: int, most: int) -> str:
-    """Write how many tickets an agent has of those that they take, also when it is more than that."""
-    return f"{load} of {most} tickets" + (", no new ones for now" if load > most else "")
+            return gettext("New chats wait until a ticket is closed or another agent opens /agent.")
+    return gettext("New chats wait until an agent opens /agent and is available.")
 
 
 def capacity(figures: dict[str, Any]) -> str:
     """Write how many agents take new tickets, and how much room they have: the figures of `unassigned_reason`."""
-    available = f"{figures['available']} of {figures['agents']} agent{'' if figures['agents'] == 1 else 's'} available"
+    available = ngettext(
+        "%(available)s of %(num)s agent available",
+        "%(available)s of %(num)s agents available",
+        figures["agents"],
+        available=figures["available"],
+    )
     if figures["code"] == "everybody_full":
-        return f"{available}, at {'the' if figures['available'] == 1 else 'their'} limit"
+        return f"{available} · {ngettext('at the limit', 'at their limit', figures['available'])}"
     # Somebody may have taken over more than they are given, while another one has room.
     has_sum = figures["places"] > 0 and figures["load"] <= figures["places"]
-    return available + (f", {figures['load']} of {figures['places']} places taken" if has_sum else "")
-
-
-def _all_of(count: int, agents: int, which: str) -> str:
-    noun = "agent" if count == agents else f"{which} agent"
-    return f"the only {noun} is" if count == 1 else f"{'both' if count == 2 else f'all {count}'} {noun}s are"
+    return f"{available} · {taken(figures['load'], figures['places'])}" if has_sum else available

@@ -28,8 +28,9 @@ import psycopg
 from ..backends import open_mode, secret_key
 from ..config import ROOT, Config, ConfigError
 from ..database import DatabaseError
-from ..database.migrations import SCRIPTS, describe_failure, migrate
+from ..database.migrations import describe_failure, migrate
 from ..database.postgres import POOL_SIZE, PostgresDatabase
+from ..database.scripts import SCRIPTS
 from ..demo import create_demo_agents
 from .embedded import EmbeddedPostgres, die_with_parent, private_file
 from .hosts import host_and_port

@@ -7,21 +7,34 @@ import io
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
 from gevent.event import Event
 
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
-from ..database.migrations import SCRIPTS, checksums, describe_orphans, script_text
+from ..database.migrations import checksums, describe_orphans
+from ..database.scripts import SCRIPTS, script_text
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
 from ..realtime.hub import Hub
+from ..rendering.filters import decimal
 from ..rendering.reasons import capacity, has_room, what_helps, why_unassigned
 
-PING_SECONDS = 2.0
-NAMES_TAKEN = "Something else has the names that supportchat needs."
+PING_SECONDS = 2
+GROUPS = {"database": lazy_gettext("Database"), "services": lazy_gettext("Services")}
+# Those of the tables are called by the table's name.
+NAMES = {
+    "connection": lazy_gettext("Connection"),
+    "schema": lazy_gettext("Schema version"),
+    "realtime": lazy_gettext("Realtime"),
+    "images": lazy_gettext("Image storage"),
+    "assignment": lazy_gettext("Assignment"),
+    "proxy": lazy_gettext("Proxy"),
+}
 
 
 @dataclass
@@ -29,14 +42,18 @@ class Check:
     """One line of the page: `state` is 'ok', 'warn' or 'fail'; `fix` says what to do, `script` names what to run."""
 
     group: str
-    name: str
+    key: str
     state: str
     text: str
     fix: str = ""
     script: str = ""
     milliseconds: float = 0.0
-    details: list[str] = field(default_factory=list)
     since: str = ""  # the ISO 8601 moment at which this process first saw it fail, once that is a while ago
+
+    @property
+    def name(self) -> str:
+        """Return what the page calls it."""
+        return str(NAMES.get(self.key, self.key))
 
     @property
     def script_text(self) -> str:
@@ -60,99 +77,115 @@ class Checks:
         return list(self._run())
 
     def _run(self) -> Iterator[Check]:
-        yield self._timed("Database", "Connection", self._connection)
-        yield self._timed("Database", "Version of the schema", self._schema)
+        yield self._timed("database", "connection", self._connection)
+        yield self._timed("database", "schema", self._schema)
         for table in ("user_sessions", "chat_messages", "tickets", "agents"):
-            yield self._timed("Database", table, functools.partial(self._table, table))
-        yield self._timed("Services", "Realtime", self._realtime)
-        yield self._timed("Services", "Image storage", self._image_storage)
-        yield self._timed("Services", "Assignment", self._assignment)
+            yield self._timed("database", table, functools.partial(self._table, table))
+        yield self._timed("services", "realtime", self._realtime)
+        yield self._timed("services", "images", self._image_storage)
+        yield self._timed("services", "assignment", self._assignment)
 
-    def _timed(self, group: str, name: str, look: Callable[[], Finding]) -> Check:
+    def _timed(self, group: str, key: str, look: Callable[[], Finding]) -> Check:
         start = time.perf_counter()
         try:
             state, text, fix, script = look()
         except DatabaseError as error:
             state, text, fix, script = "fail", *self._described(error), ""
-        return Check(group, name, state, text, fix, script, (time.perf_counter() - start) * 1000)
+        return Check(group, key, state, text, fix, script, (time.perf_counter() - start) * 1000)
 
     def _described(self, error: DatabaseError) -> tuple[str, str]:
-        if error.code == "schema_missing":
-            if taken := self._database.names_taken():
-                return NAMES_TAKEN, taken
-            fix = (
-                "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README. Where"
-                " something else has the names that supportchat needs, they say so and change nothing."
-            )
-            return f"A function, a table or the right to use it is missing: {error.detail}", fix
-        if error.code == "schema_not_exposed":
-            fix = "Turn the project's Data API on, and expose the schema public (Settings, Data API)."
-            return f"The project's Data API is off, or does not expose our schema: {error.detail}", fix
-        if error.code == "key_refused":
-            fix = "Set SUPABASE_SECRET_KEY to the secret key of the project (Settings, API Keys), and start again."
-            return "The project refuses our key.", fix
-        return "The database does not answer.", self._database.advice
+        match error.code:
+            case "schema_missing":
+                return self._described_as_missing(error.detail)
+            case "schema_not_exposed":
+                return (
+                    _("The project’s Data API is off, or does not expose our schema: %(detail)s", detail=error.detail),
+                    _("Turn on the project’s Data API and expose the schema public (Settings > Data API)."),
+                )
+            case "key_refused":
+                return (
+                    _("The project rejected our key."),
+                    _("Set SUPABASE_SECRET_KEY to the project’s secret key (Settings > API Keys) and restart."),
+                )
+        return _("The database isn’t responding."), str(self._database.advice)
+
+    def _described_as_missing(self, detail: str) -> tuple[str, str]:
+        if taken := self._database.names_taken():
+            return _names_taken(), taken
+        return (
+            _("A function, a table or a permission is missing: %(detail)s", detail=detail),
+            _(
+                "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README. If"
+                " something else uses the names that supportchat needs, they say so and change nothing."
+            ),
+        )
 
     def _connection(self) -> Finding:
         missing = self._database.call("missing_functions", names=sorted(FUNCTIONS))
         if missing:
             raise Unavailable("schema_missing", ", ".join(missing))
-        return "ok", f"answers, and has all {len(FUNCTIONS)} functions", "", ""
+        return "ok", _("connected, all %(count)s functions found", count=len(FUNCTIONS)), "", ""
 
     def _schema(self) -> Finding:
         applied = self._database.call("applied_scripts")
-        missing = [name for name, checksum in checksums().items() if applied.get(name) != checksum]
-        if not missing:
-            return "ok", f"all {len(SCRIPTS)} scripts are applied", "", ""
-        names = ", ".join(f"sql/{name}" for name in missing)
+        changed = [name for name, checksum in checksums().items() if applied.get(name) != checksum]
+        if not changed:
+            return "ok", _("all %(count)s scripts are up to date", count=len(SCRIPTS)), "", ""
         return (
             "warn",
-            f"{names} {'differs' if len(missing) == 1 else 'differ'} from what was applied last",
-            "Run bin/migrate, or paste the script into the SQL editor. It is safe to run again and loses no row.",
-            missing[0],
+            ngettext(
+                "%(names)s is not the version that was run last.",
+                "%(names)s are not the versions that were run last.",
+                len(changed),
+                names=", ".join(f"sql/{name}" for name in changed),
+            ),
+            _("Run bin/migrate, or paste the script into the SQL editor. It is safe to run again and loses no rows."),
+            changed[0],
         )
 
     def _table(self, table: str) -> Finding:
         found = self._database.call("check_table", table=table)
-        problems = _problems(found) if found["exists"] else [("is missing", "supabase_schema.sql")]
-        if problems:
+        if problem := _problem(found):
             if taken := self._database.names_taken():
-                return "fail", NAMES_TAKEN, taken, ""
-            text, script = problems[0]
-            return "fail", text, "Run the script. It is safe to run again and loses no row.", script
+                return "fail", _names_taken(), taken, ""
+            text, script = problem
+            return "fail", text, _("Run the script. It is safe to run again and loses no rows."), script
         orphans = self._database.call("orphan_rows", table=table)
         if orphans:
             return (
                 "warn",
                 "; ".join(describe_orphans(orphan) for orphan in orphans),
-                "They came with an older version, are kept, and are shown on no page. Delete them, or add what they"
-                " belong to, and run the script: from then on the key holds for every row.",
+                _(
+                    "They come from an older version. They are kept, but no page shows them. Delete them or add the"
+                    " rows they refer to, then run the script: after that the key is enforced for every row."
+                ),
                 "fix_foreign_keys.sql",
             )
-        rows = f"{found['rows']:,} row{'' if found['rows'] == 1 else 's'}"
-        last = f", last {_moment(found['last_at'])}" if found["last_at"] else ""
-        return "ok", rows + last, "", ""
+        return "ok", _rows(found["rows"], found["last_at"]), "", ""
 
     def _realtime(self) -> Finding:
-        fix = (
-            "Nothing is lost: new messages are found by looking every 2 seconds meanwhile, and the connection is tried"
-            f" again by itself. If it stays like this: {self._hub.events.advice}"
+        fix = _(
+            "Nothing is lost: meanwhile the server looks for new messages every 2 seconds and keeps trying to"
+            " reconnect. If this persists: %(advice)s",
+            advice=self._hub.events.advice,
         )
         if not self._hub.events.is_connected:
-            return "fail", "This process hears no events.", fix, ""
+            return "fail", _("This server process is not receiving events."), fix, ""
         heard, nonce, start = Event(), secrets.token_hex(8), time.perf_counter()
         self._hub.expect_ping(nonce, heard.set)
         try:
             self._database.call("send_ping", nonce=nonce)
             if not heard.wait(PING_SECONDS):
-                return "fail", f"An event did not come back within {PING_SECONDS:.0f} s.", fix, ""
+                text = _("A test event did not arrive within %(seconds)s seconds.", seconds=PING_SECONDS)
+                return "fail", text, fix, ""
         finally:
             self._hub.forget_ping(nonce)
-        return "ok", f"an event came back after {(time.perf_counter() - start) * 1000:.1f} ms", "", ""
+        took = f"{(time.perf_counter() - start) * 1000:.1f}"
+        return "ok", _("a test event arrived after %(milliseconds)s ms", milliseconds=took), "", ""
 
     def _image_storage(self) -> Finding:
         key, content = new_key(), secrets.token_bytes(64)
-        fix = f"Text chat goes on. {self._images.advice}"
+        fix = _("Text messages still work. %(advice)s", advice=self._images.advice)
         try:
             if problems := self._images.problems():
                 return "fail", problems[0], fix, ""
@@ -160,51 +193,57 @@ class Checks:
             try:
                 with self._images.open(key) as file:
                     if file.read() != content:
-                        return "fail", "What was stored came back changed.", fix, ""
+                        return "fail", _("A stored file came back different."), fix, ""
             finally:
                 self._images.delete(key)
         except (StoreUnavailable, OSError) as error:
-            return "fail", f"A picture could not be stored: {error}.", fix, ""
-        return "ok", "stored, read back and deleted a test file", "", ""
+            return "fail", _("A picture could not be stored: %(error)s.", error=error), fix, ""
+        return "ok", _("stored, read back and deleted a test file"), "", ""
 
     def _assignment(self) -> Finding:
         figures = self._database.call("desk_figures")
         stuck = self._database.call("stuck_tickets")
         if stuck:
-            numbers = ", ".join(f"#{number}" for number in stuck[:5])
-            return (
-                "fail",
-                f"{numbers} {'is' if len(stuck) == 1 else 'are'} waiting although an agent has room.",
-                "Restart the server; if it stays, look at its log.",
-                "",
+            text = ngettext(
+                "%(numbers)s is waiting although an agent has room.",
+                "%(numbers)s are waiting although an agent has room.",
+                len(stuck),
+                numbers=", ".join(f"#{number}" for number in stuck[:5]),
             )
+            return "fail", text, _("Restart the server. If this persists, check its log."), ""
         swept = figures["swept_seconds_ago"]
         if swept is None or swept > 60:
-            return (
-                "fail",
-                "No server process has looked after the queue for a minute.",
-                "Restart the server and look at its log.",
-                "",
-            )
+            text = _("No server process has looked at the queue for a minute.")
+            return "fail", text, _("Restart the server and check its log."), ""
         reason = figures["reason"]
         if has_room(reason):
             return "ok", capacity(reason), "", ""
         why = why_unassigned(reason)
-        return "warn", f"{why[0].upper()}{why[1:]}.", what_helps(reason), ""
+        return "warn", f"{why[0].upper()}{why[1:]}", what_helps(reason), ""
 
 
-def _problems(found: dict[str, Any]) -> list[tuple[str, str]]:
-    problems = []
-    own = {"channel", "is_anonymous"} if found["table"] == "user_sessions" else set()
+def _names_taken() -> str:
+    return _("Something else uses the names that supportchat needs.")
+
+
+def _problem(found: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the first thing that a table lacks, and the script that adds it."""
+    table, own = found["table"], {"channel", "is_anonymous"} if found["table"] == "user_sessions" else set()
+    if not found["exists"]:
+        return _("The table %(table)s is missing.", table=table), "supabase_schema.sql"
     for column in found["missing_columns"]:
         script = "fix_user_sessions_columns.sql" if column in own else "supabase_schema.sql"
-        problems.append((f"the column {column} is missing", script))
+        return _("The column %(column)s is missing.", column=column), script
     for column in found["missing_keys"]:
-        problems.append((f"the foreign key of {column} is missing", "fix_foreign_keys.sql"))
+        return _("The foreign key on %(column)s is missing.", column=column), "fix_foreign_keys.sql"
     if not found["row_security"]:
-        problems.append(("row-level security is off", "supabase_schema.sql"))
-    return problems
+        return _("Row-level security is off."), "supabase_schema.sql"
+    return None
 
 
-def _moment(value: str) -> str:
-    return datetime.fromisoformat(value).strftime("%Y-%m-%d %H:%M UTC")
+def _rows(count: int, last_at: str | None) -> str:
+    rows = ngettext("%(count)s row", "%(count)s rows", count, count=decimal(count))
+    if not last_at:
+        return rows
+    moment = datetime.fromisoformat(last_at).strftime("%Y-%m-%d %H:%M UTC")
+    return _("%(rows)s, latest %(moment)s", rows=rows, moment=moment)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flask_babel import gettext as _
+from flask_babel import ngettext
 from werkzeug.datastructures import Headers
 
 from ..config import Config
@@ -14,7 +16,7 @@ FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwar
 def check_proxy(config: Config, headers: Headers) -> Check:
     """Return what the headers of a request say about the proxies before the desk, beside what the settings say."""
     state, text, fix = _finding(config, headers)
-    return Check("Services", "Proxy", state, text, fix)
+    return Check("services", "proxy", state, text, fix)
 
 
 def _finding(config: Config, headers: Headers) -> tuple[str, str, str]:
@@ -23,22 +25,37 @@ def _finding(config: Config, headers: Headers) -> tuple[str, str, str]:
     if came and not config.trusted_proxies:
         return (
             "warn",
-            f"A proxy sends {' and '.join(came)}, but TRUSTED_PROXIES is 0: everybody seems to come from the proxy.",
-            "Set TRUSTED_PROXIES to the number of proxies before the desk,"
-            f"{'' if config.public_url else ' and PUBLIC_URL to the address that browsers use,'} and start it again.",
+            _(
+                "A proxy sends %(headers)s, but TRUSTED_PROXIES is 0: everyone seems to come from the proxy.",
+                headers=", ".join(came),
+            ),
+            _("Set TRUSTED_PROXIES to the number of proxies in front of the desk and restart it.")
+            if config.public_url
+            else _(
+                "Set TRUSTED_PROXIES to the number of proxies in front of the desk and PUBLIC_URL to the address that"
+                " browsers use, and restart it."
+            ),
         )
     if config.trusted_proxies > addresses:
         return (
             "warn",
-            f"TRUSTED_PROXIES is {config.trusted_proxies}, but X-Forwarded-For holds {addresses or 'no'}"
-            f" address{'' if addresses == 1 else 'es'}. You have come past the proxies, or there are fewer.",
-            "Set TRUSTED_PROXIES to the number of proxies that add to X-Forwarded-For, and let nobody reach the desk"
-            " past them: they could make up the address that they come from.",
+            ngettext(
+                "TRUSTED_PROXIES is %(proxies)s, but X-Forwarded-For holds %(num)s address. You bypassed a proxy, or"
+                " there are fewer.",
+                "TRUSTED_PROXIES is %(proxies)s, but X-Forwarded-For holds %(num)s addresses. You bypassed a proxy, or"
+                " there are fewer.",
+                addresses,
+                proxies=config.trusted_proxies,
+            ),
+            _(
+                "Set TRUSTED_PROXIES to the number of proxies that add to X-Forwarded-For, and make sure that no one"
+                " can bypass them: they could fake the address they come from."
+            ),
         )
     if not config.public_url and not is_loopback(config.host):
         return (
             "warn",
-            "PUBLIC_URL is not set: the desk answers to any name.",
-            "Set PUBLIC_URL to the address that browsers use, and start it again.",
+            _("PUBLIC_URL is not set: the desk accepts any host name."),
+            _("Set PUBLIC_URL to the address that browsers use, and restart it."),
         )
-    return "ok", f"browsers come to {config.address}", ""
+    return "ok", _("browsers use %(address)s", address=config.address), ""

@@ -6,12 +6,14 @@ from typing import Any
 
 from flask import Blueprint, current_app, g, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext, ngettext
 
 from ..config import current_config
 from ..database import FUNCTIONS, DatabaseError, Unavailable, call
 from ..web.htmx import from_htmx
 from ..web.policies import for_admins, open_to_all
-from .checks import Check, Checks
+from .checks import GROUPS, Check, Checks
 from .proxy import check_proxy
 from .since import FirstSeen
 
@@ -19,11 +21,11 @@ bp = Blueprint("status", __name__)
 
 # The three queries of the set-up guide, as they can be run in any SQL editor.
 QUERIES = (
-    ("sessions", "Check sessions", "SELECT * FROM user_sessions ORDER BY created_at DESC LIMIT 5;"),
-    ("messages", "Check messages", "SELECT * FROM chat_messages ORDER BY created_at DESC LIMIT 10;"),
+    ("sessions", lazy_gettext("Check sessions"), "SELECT * FROM user_sessions ORDER BY created_at DESC LIMIT 5;"),
+    ("messages", lazy_gettext("Check messages"), "SELECT * FROM chat_messages ORDER BY created_at DESC LIMIT 10;"),
     (
         "tickets",
-        "Check tickets created from chat",
+        lazy_gettext("Check tickets created from chat"),
         "SELECT * FROM tickets WHERE channel = 'web-chat' ORDER BY created_at DESC LIMIT 5;",
     ),
 )
@@ -67,6 +69,7 @@ def _report() -> dict[str, Any]:
     figures = _or_none("desk_figures")
     return {
         "checks": checks,
+        "groups": GROUPS,
         "figures": figures,
         "headline": headline(checks, figures["waiting"] if figures else 0),
         "mode": current_config().mode,
@@ -80,12 +83,14 @@ def headline(checks: list[Check], waiting: int) -> tuple[str, str]:
     failing = [check for check in checks if check.state == "fail"]
     warnings = [check for check in checks if check.state == "warn"]
     if failing:
-        return "fail", "1 problem needs attention" if len(failing) == 1 else f"{len(failing)} problems need attention"
+        return "fail", ngettext("%(num)s problem needs attention", "%(num)s problems need attention", len(failing))
     if warnings and waiting:
-        return "warn", "1 customer is waiting" if waiting == 1 else f"{waiting} customers are waiting"
+        return "warn", ngettext("%(num)s customer is waiting", "%(num)s customers are waiting", waiting)
     if warnings:
-        return "warn", f"Everything works, with {len(warnings)} warning{'' if len(warnings) == 1 else 's'}"
-    return "ok", "All is well"
+        return "warn", ngettext(
+            "Everything works, with %(num)s warning", "Everything works, with %(num)s warnings", len(warnings)
+        )
+    return "ok", _("Everything works")
 
 
 def _or_none(function: str) -> Any:

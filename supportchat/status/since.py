@@ -18,8 +18,8 @@ class FirstSeen:
     def note(self, checks: list[Check], now: datetime | None = None) -> None:
         """Take in what the checks have found, and write into those that fail since when they do."""
         now = now or datetime.now(UTC)
-        failing = {check.name for check in checks if check.state != "ok"}
+        failing = {check.key for check in checks if check.state != "ok"}
         self._moments = {name: self._moments.get(name, now) for name in failing}
         for check in checks:
-            moment = self._moments.get(check.name, now)
+            moment = self._moments.get(check.key, now)
             check.since = moment.isoformat() if now - moment >= WORTH_SAYING else ""

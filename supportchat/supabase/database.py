@@ -12,6 +12,7 @@ from typing import Any
 import gevent
 import httpx
 import psycopg
+from flask_babel import lazy_gettext
 from postgrest.exceptions import APIError
 
 from ..database import REPEATABLE
@@ -40,7 +41,9 @@ _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 class SupabaseDatabase:
     """Calls functions by named arguments: one request, and so one transaction."""
 
-    advice = "Look at the project's dashboard: is it paused, or out of connections? The desk comes back by itself."
+    advice: str = lazy_gettext(
+        "Check the project’s dashboard: is it paused, or out of connections? The desk recovers by itself."
+    )
 
     def __init__(self, project: Project, conninfo: str = "") -> None:
         """:param conninfo: of the project's database, where it is known: it shows what PostgREST does not."""

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import gevent
 import gevent.monkey
 import supabase
+from flask_babel import lazy_gettext
 from gevent.event import Event as Flag
 from realtime import RealtimeSubscribeStates
 from realtime.types import BroadcastPayload
@@ -39,7 +40,9 @@ logging.getLogger("websockets").setLevel(logging.WARNING)
 class SupabaseEvents:
     """One subscription for the whole process."""
 
-    advice = "Look at the project's Realtime page: is it on, and within its messages per second?"
+    advice: str = lazy_gettext(
+        "Check the project’s Realtime page: is it on, and within its limit of messages per second?"
+    )
 
     def __init__(self, url: str, secret_key: str) -> None:
         self.is_connected = False

@@ -13,10 +13,13 @@ from typing import IO, Any, TypeVar
 
 import gevent
 import httpx
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
 from storage3.exceptions import StorageApiError
 
 from ..images.redraw.limits import MOST_BYTES
 from ..images.stores import KEY, StoreRefuses, StoreUnavailable
+from ..rendering.filters import decimal
 from .client import Places, Project
 
 BUCKET = "chat-images"
@@ -37,7 +40,9 @@ class SupabaseStore:
     it until it expires, also when the viewer has been logged out, and it would have to be allowed by the page's policy.
     """
 
-    advice = f"Open Storage in the project's dashboard and look at the bucket {BUCKET}."
+    advice: str = lazy_gettext(
+        "Open Storage in the project’s dashboard and check the bucket %(bucket)s.", bucket=BUCKET
+    )
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -81,17 +86,22 @@ class SupabaseStore:
         """Compare the bucket with what pictures need; see `ImageStore.problems`."""
         bucket = self._call(self._look_at_bucket)
         if bucket is None:
-            return [f"The bucket {BUCKET} is missing: run sql/supabase_schema.sql, or bin/migrate."]
+            return [_("The bucket %(bucket)s is missing: run sql/supabase_schema.sql, or bin/migrate.", bucket=BUCKET)]
         found = []
         if bucket["public"]:
-            found.append(f"The bucket {BUCKET} is public: who has a picture's address can open it. Make it private.")
+            found.append(
+                _(
+                    "The bucket %(bucket)s is public: anyone with a picture’s address can open it. Make it private.",
+                    bucket=BUCKET,
+                )
+            )
         most = bucket.get("file_size_limit")
         if most is not None and most < MOST_BYTES:
-            found.append(f"The bucket takes files of {most:,} bytes at most. Allow 10 MB.")
+            found.append(_("The bucket takes files of up to %(bytes)s bytes. Allow 10 MB.", bytes=decimal(most)))
         allowed = bucket.get("allowed_mime_types") or ["*/*"]
         missing = [kind for kind in CONTENT_TYPES if not {kind, "image/*", "*/*"} & set(allowed)]
         if missing:
-            found.append(f"The bucket does not take {', '.join(missing)}. Allow these types.")
+            found.append(_("The bucket does not take %(types)s. Allow these types.", types=", ".join(missing)))
         return found
 
     def _bucket(self) -> Any:

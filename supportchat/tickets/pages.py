@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import g, request, url_for
+from flask_babel import gettext as _
 
 from ..database import call
 from ..database.batches import is_cut
@@ -40,9 +41,9 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
 def groups_of(queue: dict[str, Any]) -> list[tuple[str, str, list[Ticket]]]:
     """Return the rows of a queue as the page shows them: groups of name, heading and rows, without empty ones."""
     groups = [
-        ("reply", "Needs a reply", [row for row in queue["rows"] if row["awaiting_since"]]),
-        ("customer", "Waiting for the customer", [row for row in queue["rows"] if not row["awaiting_since"]]),
-        ("closed", "Recently closed", queue["closed"]),
+        ("reply", _("Needs a reply"), [row for row in queue["rows"] if row["awaiting_since"]]),
+        ("customer", _("Waiting for the customer"), [row for row in queue["rows"] if not row["awaiting_since"]]),
+        ("closed", _("Recently closed"), queue["closed"]),
     ]
     return [group for group in groups if group[2]]
 

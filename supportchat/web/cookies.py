@@ -4,63 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 
-from flask import Flask, Request, Response, request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
-from itsdangerous import BadSignature
+from flask import Flask, Response, request
 
-from ..config import Config, current_config
+from ..config import current_config
 
-
-class Session(SecureCookieSession):
-    """A session that knows whether it was read from a cookie of the name without a port."""
-
-    is_of_old_name = False
+# How the session began that older versions kept the token of their forms in, as Flask writes it: {"csrf_token"
+FORMER_SESSION = "eyJjc3JmX3Rva2Vu"
 
 
-class TimelessSessions(SecureCookieSessionInterface):
-    """The session that holds the token of forms, whose cookie is good as long as the browser keeps it.
-
-    Flask refuses one that seems to be from the future: after a clock was set back, or between two servers whose clocks
-    differ, every form would have expired.
-    """
-
-    session_class = Session
-
-    def get_cookie_name(self, app: Flask) -> str:
-        """Return the name that the desk has at this address."""
-        return cookie_name("s")
-
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Read the cookie; see `flask.sessions.SessionInterface.open_session`."""
-        serializer = self.get_signing_serializer(app)
-        if serializer is None:
-            return None
-        try:
-            session = Session(serializer.loads(cookie("s")))
-        except BadSignature:
-            return Session()
-        session.is_of_old_name = cookie_name("s") not in request.cookies
-        return session
-
-    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Write the cookie; see `flask.sessions.SessionInterface.save_session`."""
-        super().save_session(app, session, response)
-        if session.modified and isinstance(session, Session) and session.is_of_old_name:
-            response.delete_cookie(
-                old_cookie_name("s"),
-                secure=self.get_cookie_secure(app),
-                samesite=self.get_cookie_samesite(app),
-                partitioned=self.get_cookie_partitioned(app),
-            )
-
-
-def init_app(app: Flask, config: Config) -> None:
-    """Set up the cookies: `Secure` and `__Host-` where the desk is reached by https."""
-    app.session_interface = TimelessSessions()
-    app.config["SESSION_COOKIE_SECURE"] = config.is_https
-    app.config["SESSION_COOKIE_SAMESITE"] = "None" if config.embed_origins and config.is_https else "Lax"
-    app.config["SESSION_COOKIE_PARTITIONED"] = bool(config.embed_origins and config.is_https)
+def init_app(app: Flask) -> None:
+    """Take the session of older versions from browsers that still have it."""
+    app.after_request(_delete_former_session)
 
 
 def token_hash(token: str) -> str:
@@ -91,3 +47,26 @@ def cookie_name(name: str) -> str:
 def old_cookie_name(name: str) -> str:
     """Return the name that a cookie had before names knew the port."""
     return f"__Host-{name}" if current_config().is_https else name
+
+
+def cookie_options(*, in_frames: bool = False) -> dict[str, Any]:
+    """Return how a cookie of ours is set; `in_frames`: also in the frame of another site, if EMBED_ORIGINS names one.
+
+    Lax otherwise: whoever follows a link from a mail to a ticket is logged in. No GET changes anything, and unsafe
+    requests have to come from our own pages.
+    """
+    config = current_config()
+    is_framed = in_frames and config.is_https and bool(config.embed_origins)
+    return {
+        "secure": config.is_https,
+        "httponly": True,
+        "samesite": "None" if is_framed else "Lax",
+        "partitioned": is_framed,
+    }
+
+
+def _delete_former_session(response: Response) -> Response:
+    name = cookie_name("s")
+    if response.status_code < 400 and request.cookies.get(name, "").startswith(FORMER_SESSION):
+        response.delete_cookie(name, **cookie_options(in_frames=True))
+    return response

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing.exceptions import WebsocketMismatch
@@ -16,7 +15,6 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from ..database import Conflict, DatabaseError, Invalid, NotFound, TooFast, Unavailable
 from ..images.refused import ImageRefused
 from ..images.stores import StoreRefuses, StoreUnavailable
-from ..rendering.fragments import events_header
 from . import security
 from .bodies import is_form_taken
 from .forms import LoginForm
@@ -37,23 +35,11 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 def init_app(app: Flask) -> None:
     """Install the handlers."""
-    app.register_error_handler(CSRFError, on_expired_form)
     app.register_error_handler(HTTPException, on_http_error)
     for refusal in REFUSALS:
         app.register_error_handler(refusal, on_refusal)
     app.register_error_handler(Exception, on_fault)
     app.after_request(_say_when_to_come_back)
-
-
-def on_expired_form(error: CSRFError) -> ResponseReturnValue:
-    """Answer a form whose token is not this browser's, or whose browser keeps no cookies at all.
-
-    A token that is good comes along, and the page puts it into its forms: the next try goes through.
-    """
-    expired = "login_expired" if _is_login() else "form_expired"
-    response = make_response(failure(400, expired if request.cookies else "cookies_refused"))
-    response.headers["HX-Trigger"] = events_header({"csrf:renewed": {"token": generate_csrf()}})
-    return response
 
 
 def on_http_error(error: HTTPException) -> ResponseReturnValue:
@@ -125,7 +111,7 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
     """Answer with a sentence: into the form that htmx sent, into the corner of its page, or as a page of its own.
 
     Who wanted to log in gets that form again. Whatever another site may have sent is neither read nor shown, and gets
-    no form and no token: one click on "Send again" would send it from a page of ours.
+    no form: one click on "Send again" would send it from a page of ours.
     """
     if not security.is_from_our_pages():
         return _refused(status, code)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import phonenumbers
 from flask import request
+from flask_babel import lazy_gettext as _
 from werkzeug.datastructures import FileStorage
 from wtforms import EmailField, Form, HiddenField, PasswordField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length, ValidationError
@@ -74,7 +75,7 @@ def check_phone(form: Form, field: StringField) -> None:
     """
     digits = sum(character.isdigit() for character in normal_phone(field.data or ""))  # of "+1-800-FLOWERS" too
     if field.data and digits < FEWEST_DIGITS:
-        raise ValidationError("Use digits, like +49 30 901820, or leave it empty.")
+        raise ValidationError(_("Use digits, like +49 30 901820, or leave it empty."))
 
 
 class StartForm(Form):
@@ -83,14 +84,16 @@ class StartForm(Form):
     The message is kept as typed, to be shown again; `message_text` gives it as it is stored.
     """
 
-    message = TextAreaField("Your message")
+    message = TextAreaField(_("Your message"))
     customer_name = StringField(
-        "Name", filters=[_line_of(80)], validators=[Length(max=80, message="A name may have up to 80 characters.")]
+        _("Name"),
+        filters=[_line_of(80)],
+        validators=[Length(max=80, message=_("A name may have up to 80 characters."))],
     )
     customer_phone = StringField(
-        "Phone",
+        _("Phone"),
         filters=[_line_of(32)],
-        validators=[Length(max=32, message="A phone number may have up to 32 characters."), check_phone],
+        validators=[Length(max=32, message=_("A phone number may have up to 32 characters.")), check_phone],
     )
     time_zone = HiddenField()
     client_message_id = HiddenField()
@@ -100,18 +103,18 @@ class LoginForm(Form):
     """Who an agent is."""
 
     email = EmailField(
-        "E-mail",
+        _("E-mail"),
         filters=[lambda value: clean_email(value or "")],
         validators=[
-            InputRequired("Enter your e-mail address."),
-            Length(max=EMAIL_CHARACTERS, message="An e-mail address has up to 254 characters."),
+            InputRequired(_("Enter your e-mail address.")),
+            Length(max=EMAIL_CHARACTERS, message=_("An e-mail address has up to 254 characters.")),
         ],
     )
     password = PasswordField(
-        "Password",
+        _("Password"),
         validators=[
-            InputRequired("Enter your password."),
-            Length(max=PASSWORD_CHARACTERS, message="A password has up to 1024 characters."),
+            InputRequired(_("Enter your password.")),
+            Length(max=PASSWORD_CHARACTERS, message=_("A password has up to 1024 characters.")),
         ],
     )
 

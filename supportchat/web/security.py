@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 import secrets
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ PROBES = ("/healthz", "/readyz")
 
 def init_app(app: Flask, config: Config) -> None:
     """Install the checks before and the headers after each request."""
-    app.logger.getChild("refusals").setLevel("INFO")  # a login that is right has a line as well
+    logging.getLogger(log_refusal.__module__).setLevel("INFO")  # a login that is right has a line as well
     app.before_request(check_host)
     app.before_request(check_origin)
     app.before_request(bodies.receive)  # after the others: of what they refuse nothing is read
@@ -93,13 +94,13 @@ def is_our_host() -> bool:
 
 
 def check_origin() -> None:
-    """Refuse what another site has a browser do: unsafe requests, and websockets, which no token protects."""
+    """Refuse what another site has a browser do: unsafe requests, and websockets. Nothing else protects them."""
     if is_from_our_pages():
         return
-    came = request.headers.get("Origin")
-    setting = "PUBLIC_URL" if current_config().public_url else "PUBLIC_URL, or TRUSTED_PROXIES behind a proxy"
-    log_refusal("origin", came, own_origin(), setting)
-    abort(403, "wrong_address" if _says_it_is_ours(came or "") else "foreign_origin")
+    reason, setting = _why_foreign()
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    log_refusal("origin", origin if site is None else f"{origin} ({site})", own_origin(), setting)
+    abort(403, reason)
 
 
 def is_from_our_pages() -> bool:
@@ -108,24 +109,29 @@ def is_from_our_pages() -> bool:
         return False
     if request.method in SAFE_METHODS and not is_websocket():
         return True
-    origin = request.headers.get("Origin")
-    if origin is None and not is_websocket():
-        # A browser that leaves it out says by this header at least where the request comes from.
-        return request.headers.get("Sec-Fetch-Site") == "same-origin"
-    return origin == own_origin()
+    # Browsers alone can set it, and they know where they are, whatever a proxy makes of the address. They leave it out
+    # on http://, and not all of them send it with a websocket.
+    site = None if is_websocket() else request.headers.get("Sec-Fetch-Site")
+    return site == "same-origin" if site is not None else request.headers.get("Origin") == own_origin()
 
 
-def _says_it_is_ours(origin: str) -> bool:
+def _why_foreign() -> tuple[str, str]:
+    """Return the code for whoever sent a request that is not from our pages, and the setting that may be wrong."""
+    origin, site = request.headers.get("Origin", ""), request.headers.get("Sec-Fetch-Site")
+    if origin == "null" and request.blueprint in EMBEDDABLE and current_config().embed_origins:
+        return "sandboxed", "the sandbox of the frame, which has to say allow-same-origin"
+    setting = "PUBLIC_URL" if current_config().public_url else "PUBLIC_URL, or TRUSTED_PROXIES behind a proxy"
     # Then it is the desk that does not know where it is: another scheme or port before it, or a proxy that keeps Host
-    # to itself, which browsers that are reached by https see through.
-    try:
-        return request.headers.get("Sec-Fetch-Site") == "same-origin" or _host_of(origin) == _host_of(own_origin())
-    except ValueError:
-        return False
+    # to itself.
+    is_ours = site == "same-origin" if site is not None else _host_of(origin) == _host_of(own_origin())
+    return "wrong_address" if is_ours else "foreign_origin", setting
 
 
 def _host_of(origin: str) -> str | None:
-    return urlsplit(origin).hostname
+    try:
+        return urlsplit(origin).hostname
+    except ValueError:
+        return None
 
 
 def own_origin() -> str:

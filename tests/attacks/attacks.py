@@ -237,7 +237,7 @@ def marks(browser: Browser, seconds: float) -> None:
     """Text that takes long to compose."""
     browser.start()
     ready()
-    body, kind = multipart({"csrf_token": browser.token, "message": MARKS}, b"")
+    body, kind = multipart({"message": MARKS}, b"")
     in_parallel(2, seconds, lambda: browser.request("POST", "/chat/messages", body, kind))
 
 
@@ -258,7 +258,7 @@ def fake_pictures(browser: Browser, seconds: float) -> None:
     ready()
 
     def send() -> None:
-        fields = {"csrf_token": browser.token, "client_message_id": str(uuid.uuid4()), "message": ""}
+        fields = {"client_message_id": str(uuid.uuid4()), "message": ""}
         browser.request("POST", "/chat/messages", *multipart(fields, b"\x89PNG\r\n\x1a\n"))
 
     in_parallel(8, seconds, send)

@@ -133,7 +133,7 @@ def test_on_a_touch_screen_every_target_has_44_pixels_and_no_box_zooms(windows: 
     vera.start("Hello", name="Vera", phone="+4930901820")
     found["chat"] = small_targets(vera.page)
     assert vera.box.evaluate("box => getComputedStyle(box).fontSize") == "16px"
-    expect(vera.page.get_by_text("Enter sends ·")).to_be_hidden()
+    expect(vera.page.get_by_text("Enter to send ·")).to_be_hidden()
     alice: Agent = windows(Agent, **PHONE).come()
     found["queue"] = small_targets(alice.page)
     alice.page.goto(f"{alice.url}/agent?ticket=1001")

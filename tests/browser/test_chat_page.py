@@ -192,7 +192,7 @@ def test_a_chat_is_ended_and_forgotten_by_dialogs_of_the_page(vera: Customer) ->
 def test_a_start_page_that_is_left_open_follows_who_is_here(vera: Customer, alice: Agent, rows: Any) -> None:
     alice.is_live()
     vera.visit()
-    for availability, said in (("away", "No one is online right now"), ("available", "Alice is here")):
+    for availability, said in (("away", "No one is online right now"), ("available", "Alice is online")):
         rows("update agents set availability = %s, lease_expires_at = now() + interval '1 hour'", availability)
         rows("update agents set availability = 'away' where name not like 'Alice%%'")
         vera.page.wait_for_load_state()
@@ -215,7 +215,7 @@ def test_emoji_alone_are_large(vera: Customer, alice: Agent) -> None:
 def test_a_keyboard_at_a_touch_screen_is_told_how_to_send(windows: Opener) -> None:
     vera: Customer = windows(Customer, has_touch=True, is_mobile=True, viewport={"width": 390, "height": 760})
     vera.start("Hello")
-    hint = vera.page.get_by_text("Ctrl+Enter sends")
+    hint = vera.page.get_by_text("Ctrl+Enter to send")
     expect(hint).to_be_hidden()
     vera.box.press_sequentially("First")
     vera.box.press("Enter")

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.cast import agent_id
 from tests.server import Server
 
 
@@ -107,7 +108,7 @@ def test_either_side_ends_the_chat_and_a_message_opens_it_again(alice: Agent, ve
     vera.page.get_by_role("dialog").get_by_role("button", name="End chat").click()
     alice.sees("The customer ended the chat")
     alice.press("Reopen")
-    vera.sees("here now")
+    vera.sees("Online now")
     vera.does_not_see("Chat ended")
 
 
@@ -148,10 +149,10 @@ def test_a_restarted_server_is_found_again_and_nothing_is_lost(
     vera.is_live()
     alice.open()
     server.stop()
-    vera.sees("Reconnecting. Your messages are kept.", seconds=6)
+    vera.sees("Reconnecting… Your messages are saved.", seconds=6)
     database.call(
         "post_reply",
-        agent_id=database.call("credentials_of", email="alice@example.com")["agent_id"],
+        agent_id=agent_id(database, "alice"),
         number=1001,
         client_message_id="00000000-0000-4000-8000-000000000001",
         message="Written while it was down",
@@ -172,7 +173,7 @@ def test_without_websockets_the_page_looks_by_itself(alice: Agent, windows: Open
     alice.open()
     alice.write("Still reaching you")
     vera.sees("Still reaching you", seconds=15)
-    vera.sees("We look for new messages every few seconds")
+    vera.sees("Checking for new messages every few seconds")
     alice.sees("in the chat")
     vera.write("Yes")
     expect(alice.messages.last).to_have_text("Yes")

@@ -75,7 +75,7 @@ def test_pages_are_live_behind_a_proxy_that_keeps_the_host_to_itself(
     alice.come()
     alice.is_live()
     alice.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    alice.press("Copy the chat’s link")
+    alice.press("Copy chat link")
     alice.sees("Copied")
     assert alice.page.evaluate("navigator.clipboard.readText()") == f"{address}/chat"
     vera.start("Hello from outside")

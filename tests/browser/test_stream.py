@@ -13,9 +13,10 @@ import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.cast import agent_id
 from tests.server import Server
 
-LOST = "Reconnecting. Your messages are kept."
+LOST = "Reconnecting… Your messages are saved."
 BACK = "Back online."
 
 
@@ -81,7 +82,7 @@ def reply(database: Any, text: str) -> None:
     """Have Alice answer, as another process of the server would."""
     database.call(
         "post_reply",
-        agent_id=database.call("credentials_of", email="alice@example.com")["agent_id"],
+        agent_id=agent_id(database, "alice"),
         number=1001,
         client_message_id=str(uuid.uuid4()),
         message=text,
@@ -429,7 +430,7 @@ def test_a_page_that_is_looked_at_again_does_not_wait_for_its_next_attempt(start
     stream.is_blocked = True
     stream.sockets[-1].close(code=1006)
     started.sees(LOST)
-    started.sees("We look for new messages every few seconds", seconds=15)  # by now it waits for 8 s between two
+    started.sees("Checking for new messages every few seconds", seconds=15)  # by now it waits for 8 s between two
     stream.is_blocked = False
     set_visible(started.page, "hidden")
     set_visible(started.page, "visible")

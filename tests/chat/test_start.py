@@ -19,7 +19,7 @@ def test_a_new_browser_sees_the_form(web: Web) -> None:
 
 def test_the_form_says_who_is_here(web: Web, alice: Agent) -> None:
     page = " ".join(web.visitor().get("/chat").get_data(as_text=True).split())
-    assert "<bdi>Alice</bdi> is here" in page
+    assert "<bdi>Alice</bdi> is online" in page
     assert "replies in" not in page  # not known before three answers
 
 
@@ -55,7 +55,7 @@ def test_nobody_here_means_no_place_in_line(web: Web) -> None:
 
 
 def test_a_start_page_that_is_left_open_can_ask_who_is_here(web: Web, alice: Agent) -> None:
-    assert "<bdi>Alice</bdi> is here" in " ".join(web.visitor().get("/chat/people").get_data(as_text=True).split())
+    assert "<bdi>Alice</bdi> is online" in " ".join(web.visitor().get("/chat/people").get_data(as_text=True).split())
     alice.call("set_availability", availability="away")
     assert "No one is online right now" in web.visitor().get("/chat/people").get_data(as_text=True)
 

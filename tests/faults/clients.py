@@ -17,7 +17,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from tests.cast import PASSWORD
-from tests.web import token_in
 
 from .ledger import TOKEN, Answer, Ledger, Screen, Sent, Shown, text_of
 
@@ -82,11 +81,10 @@ class Load:
 
 
 class Browser:
-    """Cookies, the token of the forms, and retries."""
+    """Cookies and retries."""
 
     def __init__(self, load: Load) -> None:
         self.load = load
-        self.token = ""
         self.client = httpx.AsyncClient(
             base_url=load.url,
             timeout=ANSWER_SECONDS,
@@ -98,7 +96,7 @@ class Browser:
     async def ask(self, method: str, path: str, **arguments: Any) -> httpx.Response | None:
         """Send one request as htmx does; None when no answer comes."""
         start, wall = time.monotonic(), time.time()
-        headers = {"Origin": self.load.url, "X-CSRFToken": self.token, "HX-Request": "true"}
+        headers = {"Origin": self.load.url, "HX-Request": "true"}
         response = None
         with contextlib.suppress(httpx.TransportError):
             response = await self.client.request(
@@ -123,11 +121,9 @@ class Browser:
             attempt += 1
 
     async def load_page(self, path: str) -> str:
-        """Load a page, and take the token of its forms."""
+        """Load a page."""
         response = await self.insist("GET", path, headers={"HX-Request": ""})
-        html = response.text if response is not None else ""
-        self.token = token_in(html) or self.token
-        return html
+        return response.text if response is not None else ""
 
     @property
     def cookies(self) -> str:

@@ -113,7 +113,7 @@ def half_a_post(customer: Customer, cid: str, share: float) -> socket.socket:
         "/chat/messages",
         data={"message": "Look", "client_message_id": cid, "session": customer.session},
         files=files(),
-        headers={"Origin": customer.url, "X-CSRFToken": customer.token, "HX-Request": "true"},
+        headers={"Origin": customer.url, "HX-Request": "true"},
     )
     body = request.read()
     head = f"POST /chat/messages HTTP/1.1\r\nCookie: {customer.cookies}\r\n"

@@ -133,7 +133,7 @@ def test_a_bomb_is_known_by_its_header(tmp_path: Path, content: bytes) -> None:
         (b"\0\0\0\x20ftypisom" + bytes(100), "image_is_video", "video"),
         (b"\x1aE\xdf\xa3" + bytes(100), "image_is_video", "video"),
         (b"%PDF-1.7 and so on", "image_is_document", "PDF"),
-        (b"PK\3\4" + bytes(100), "image_is_document", "ZIP or Office"),
+        (b"PK\3\4" + bytes(100), "image_is_archive", "ZIP"),
     ],
 )
 @pytest.mark.usefixtures("no_program")

@@ -22,7 +22,7 @@ from tests.cast import Cast
 from tests.conftest import Place
 from tests.server import Server
 from tests.supabase.storage import Storage
-from tests.web import Web, token_in
+from tests.web import Web
 
 pytestmark = pytest.mark.mode("supabase")
 
@@ -195,9 +195,8 @@ class Live:
         self._http.close()
 
     def _post(self, path: str, files: Any = None, **data: str) -> httpx.Response:
-        page = self._http.get("/chat").text
-        token = token_in(page)
-        return self._http.post(path, data={"csrf_token": token, **data}, files=files, headers={"HX-Request": "true"})
+        self._http.get("/chat")
+        return self._http.post(path, data=data, files=files, headers={"HX-Request": "true"})
 
 
 def png() -> bytes:

@@ -173,7 +173,7 @@ def test_an_older_chat_stays_closed_when_another_one_begins_while_its_message_wa
     older = vera.start()["session_id"]
     database.call("close_chat", visitor=vera.key)
     with psycopg.connect(database_url) as other, ThreadPoolExecutor(2) as pool:
-        other.execute("select public.lock_assignment()")
+        other.execute("select _supportchat.lock_assignment()")
         start = pool.submit(vera.start, "Something new")
         waits(rows, 1, start)
         message = pool.submit(vera.post, "To the old one", session_id=older)

@@ -15,8 +15,9 @@ import pytest
 from supportchat.app import create_app
 from supportchat.config import ROOT, Config, ConfigError
 from supportchat.database import Database, migrations
-from supportchat.database.migrations import REMOVAL, SCRIPTS, migrate, names_taken, own_names, script_text, statements
+from supportchat.database.migrations import migrate, names_taken, statements
 from supportchat.database.names import look
+from supportchat.database.scripts import REMOVAL, SCRIPTS, own_names, script_text
 from supportchat.server import embedded
 from supportchat.server.run import Server
 from supportchat.status.checks import Checks
@@ -33,12 +34,11 @@ APPS = Path(__file__).parent / "apps"
 TAKEN = {
     "seats": "table agents, table tickets, table visitors",
     "crm": "view agents, materialized view heartbeat, table ticket_events, sequence ticket_numbers, index"
-    " tickets_number_key, type visitors, function guard_ticket(), function list_agents()",
+    " tickets_number_key, type visitors, function list_agents()",
     "ai_agents": "table agents, table chat_messages, table server_processes, table tickets, table user_sessions, type"
-    " ticket_reads, function agent_json(uuid), function append_message(uuid, text, text), function messages_after(uuid,"
-    " integer, integer)",
+    " ticket_reads, function messages_after(uuid, integer, integer)",
     "ticket_shop": "table chat_images, table schema_scripts, table ticket_transitions, table tickets, table visitors,"
-    " function check_bucket(), function record_script(text, text), function sweep_assignment(), function verify_chat()",
+    " function sweep_assignment(), function verify_chat()",
 }
 # What a plain Postgres lacks of what the apps were written for.
 PLAIN = """
@@ -85,6 +85,11 @@ STRANGE = {
             " create trigger guard_ticket before update on tickets for each row execute function f()"
         ),
         "trigger guard_ticket",
+    ),
+    "a schema of our name": ("create schema _supportchat", "schema _supportchat"),
+    "a schema of our name beside an older desk": (
+        old_desk(after="create schema _supportchat; create table _supportchat.rooms (id int)"),
+        "schema _supportchat",
     ),
     "agents and tickets alone": (
         "create table agents (session_id uuid); create table tickets (session_id uuid)",
@@ -137,8 +142,15 @@ def superuser_of(conninfo: str) -> str:
 
 
 def dump(conninfo: str, *options: str) -> str:
-    """Return what pg_dump writes of the apps' schemas, without the word that it makes up anew each time."""
-    command = [str(embedded._binary("pg_dump")), "--schema=public", "--schema=crm", "--schema=auth", *options]
+    """Give what pg_dump writes of the apps' schemas, without the word that it makes up anew each time."""
+    command = [
+        str(embedded._binary("pg_dump")),
+        "--schema=public",
+        "--schema=_supportchat",
+        "--schema=crm",
+        "--schema=auth",
+        *options,
+    ]
     done = subprocess.run([*command, "--dbname", superuser_of(conninfo)], capture_output=True, text=True, check=True)
     with psycopg.connect(superuser_of(conninfo)) as connection:
         published = connection.execute("select * from pg_publication_tables order by 1, 2, 3").fetchall()
@@ -207,7 +219,7 @@ def test_what_starts_the_desk_says_it_in_one_message(
         desk.extensions["database"].close()
         assert doctor.exit_code == 1
         assert doctor.output.count(sentence) == 1
-        assert "fail  Connection              Something else has the names that supportchat needs." in doctor.output
+        assert "fail  Connection              Something else uses the names that supportchat needs." in doctor.output
 
 
 def test_an_app_beside_the_desk_keeps_what_it_has_and_the_desk_leaves_without_a_trace(make: MakeDatabase) -> None:
@@ -281,11 +293,11 @@ def test_a_desk_stops_when_something_else_has_taken_one_of_its_names(database_ur
         migrate(database_url)
     rows("drop table heartbeat")
     rows("alter table pulse rename to heartbeat")
-    rows("drop function drain_queue(uuid)")
-    rows("create function drain_queue(who uuid) returns text language sql return 'mine'")
-    with pytest.raises(psycopg.Error, match=r"needs: function drain_queue\(uuid\)\. "):
+    rows("drop function close_chat(text)")
+    rows("create function close_chat(who text) returns text language sql return 'mine'")
+    with pytest.raises(psycopg.Error, match=r"needs: function close_chat\(text\)\. "):
         migrate(database_url)
-    rows("drop function drain_queue(uuid)")
+    rows("drop function close_chat(text)")
     assert migrate(database_url) == ["functions/chat.sql"]
 
 

@@ -11,18 +11,10 @@ import psycopg
 import pytest
 
 from supportchat.config import ROOT, Config, ConfigError
-from supportchat.database import migrations
-from supportchat.database.migrations import (
-    REMOVAL,
-    SCRIPTS,
-    STAMP,
-    checksum,
-    checksums,
-    migrate,
-    own_names,
-    script_text,
-)
+from supportchat.database import migrations, scripts
+from supportchat.database.migrations import STAMP, checksum, checksums, migrate
 from supportchat.database.names import SEQUENCE, removal, with_look
+from supportchat.database.scripts import REMOVAL, SCRIPTS, own_names, script_text
 from supportchat.server.run import Server
 from tests.cast import Cast
 
@@ -90,7 +82,7 @@ def test_a_script_that_fails_is_named_with_its_reason(
 
 def test_stamping_writes_into_the_scripts_that_changed_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "sql", tmp_path / "sql")
-    monkeypatch.setattr(migrations, "ROOT", tmp_path)
+    monkeypatch.setattr(scripts, "FOLDER", tmp_path / "sql")
     assert migrations.stamp() == []
     script = tmp_path / "sql" / "functions" / "chat.sql"
     script.write_text(script.read_text() + "-- more\n")
@@ -133,7 +125,7 @@ def test_the_look_knows_every_name_that_the_scripts_take(rows: Any) -> None:
     )
     scripts = "\n".join(map(script_text, SCRIPTS))
     dropped = set(re.findall(r"^drop function if exists public\.(\w+\(.*?\));", scripts, re.MULTILINE))
-    assert "next_agent(uuid)" in dropped
+    assert "open_agent_session(uuid, text)" in dropped
     wanted = {name.replace("public.", "") for name in own.functions}
     assert {name for (name,) in functions} == wanted - dropped
 
@@ -168,9 +160,9 @@ def test_row_level_security_is_on_for_every_table(rows: Any) -> None:
 def test_nobody_else_may_run_a_function_or_read_a_table(rows: Any) -> None:
     functions = rows(
         "select proname, proconfig, exists (select from aclexplode(proacl) where grantee = 0) or proacl is null"
-        " from pg_proc where pronamespace = 'public'::regnamespace"
+        " from pg_proc where pronamespace in ('public'::regnamespace, '_supportchat'::regnamespace)"
     )
-    assert len(functions) > 40
+    assert len(functions) > 90
     assert [name for name, _, is_public in functions if is_public] == []
     assert [name for name, settings, _ in functions if settings[0] != 'search_path=""'] == []
 

@@ -14,9 +14,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from supportchat.database.migrations import SCRIPTS, advice, migrate, own_names, script_text, statements
+from supportchat.database.migrations import advice, migrate, statements
 from supportchat.database.names import look
 from supportchat.database.postgres import PostgresDatabase
+from supportchat.database.scripts import SCRIPTS, own_names, script_text
 from supportchat.status.checks import Checks
 from tests.cast import Agent, Cast, new_id
 
@@ -234,7 +235,7 @@ def test_orphans_are_kept_and_named(door: PostgresDatabase, upgraded: str) -> No
     assert [o["table"] for o in door.call("orphan_rows", table="chat_messages")] == ["chat_messages"]
     said = advice(upgraded)
     assert len(said) == 3
-    assert "chat_messages: 3 rows belong to no conversation that is there" in said[0]
+    assert "chat_messages: 3 rows refer to missing rows of user_sessions" in said[0]
 
 
 def test_the_script_shows_the_orphans_as_its_result(upgraded: str) -> None:
@@ -263,8 +264,8 @@ def test_a_key_binds_every_row_once_the_orphans_are_gone(upgraded: str, old_rows
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ("chat_messages", "3 rows belong to no conversation that is there"),
-        ("tickets", "1 row belongs to no agent that is there"),
+        ("chat_messages", "3 rows refer to missing rows of user_sessions"),
+        ("tickets", "1 row refers to a missing row of agents"),
     ],
 )
 def test_status_warns_of_orphans_and_says_what_to_do(door: PostgresDatabase, table: str, said: str) -> None:

@@ -30,12 +30,12 @@ class Events:
 
 @pytest.fixture
 def checks(app: Flask, database: Database, rows: Any) -> Any:
-    """Runs the checks, and gives one by name."""
+    """Runs the checks, and gives one by its key."""
     rows("insert into server_processes (process_id, swept_at) values (gen_random_uuid(), now())")
 
-    def run(name: str) -> Check:
+    def run(key: str) -> Check:
         made = Checks(database, app.extensions["images"], app.extensions["hub"])
-        return next(check for check in made.run() if check.name == name)
+        return next(check for check in made.run() if check.key == key)
 
     return run
 
@@ -80,44 +80,44 @@ def test_a_missing_function_is_named(checks: Any, rows: Any) -> None:
 
 def test_a_function_that_only_a_chat_would_miss_is_named(checks: Any, rows: Any) -> None:
     rows("alter function start_chat rename to begin_chat")
-    check = checks("Connection")
+    check = checks("connection")
     assert check.state == "fail"
     assert "start_chat" in check.text
 
 
 def test_an_older_script_is_named(checks: Any, rows: Any) -> None:
-    assert checks("Version of the schema").state == "ok"
+    assert checks("schema").state == "ok"
     rows("update schema_scripts set checksum = 'older' where name = 'functions/chat.sql'")
-    check = checks("Version of the schema")
+    check = checks("schema")
     assert (check.state, check.script) == ("warn", "functions/chat.sql")
 
 
 def test_image_storage_fails_when_it_cannot_be_written(checks: Any, app: Flask, tmp_path: Path) -> None:
-    assert checks("Image storage").state == "ok"
+    assert checks("images").state == "ok"
     (tmp_path / "a file").touch()
     app.extensions["images"] = FileStore(tmp_path / "a file")
-    assert checks("Image storage").state == "fail"
+    assert checks("images").state == "fail"
 
 
 def test_realtime_fails_when_nothing_listens(checks: Any) -> None:
-    assert checks("Realtime").state == "fail"
+    assert checks("realtime").state == "fail"
 
 
 def test_realtime_fails_when_an_event_does_not_come_back(checks: Any, app: Flask, monkeypatch: Any) -> None:
     monkeypatch.setattr("supportchat.status.checks.PING_SECONDS", 0.1)
     app.extensions["hub"].events = Events()
-    assert "did not come back" in checks("Realtime").text
+    assert "did not arrive" in checks("realtime").text
 
 
 def test_assignment_says_who_could_take_a_chat(checks: Any, alice: Agent) -> None:
-    check = checks("Assignment")
-    assert (check.state, check.text) == ("ok", "1 of 3 agents available, 0 of 3 places taken")
+    check = checks("assignment")
+    assert (check.state, check.text) == ("ok", "1 of 3 agents available · 0 of 3 tickets")
 
 
 def test_assignment_warns_when_nobody_could(checks: Any) -> None:
-    check = checks("Assignment")
+    check = checks("assignment")
     assert check.state == "warn"
-    assert "No agents online." in check.text
+    assert "No agents online" in check.text
 
 
 def test_assignment_fails_when_a_ticket_waits_although_somebody_has_room(
@@ -128,14 +128,14 @@ def test_assignment_fails_when_a_ticket_waits_although_somebody_has_room(
     rows("update agents set availability = 'available'")
     rows("alter table tickets disable trigger guard_ticket")
     rows("update tickets set updated_at = now() - interval '1 minute'")
-    check = checks("Assignment")
+    check = checks("assignment")
     assert check.state == "fail"
     assert "#1001" in check.text
 
 
 def test_assignment_fails_when_nobody_sweeps(checks: Any, rows: Any, alice: Agent) -> None:
     rows("update server_processes set swept_at = now() - interval '2 minutes'")
-    assert checks("Assignment").state == "fail"
+    assert checks("assignment").state == "fail"
 
 
 def test_the_page_shows_checks_figures_and_verify_queries(web: Web, alice: Agent) -> None:
@@ -144,7 +144,7 @@ def test_the_page_shows_checks_figures_and_verify_queries(web: Web, alice: Agent
     for part in (
         "user_sessions",
         "Image storage",
-        "Open sockets",
+        "Live connections",
         "SELECT * FROM tickets WHERE channel = &#39;web-chat&#39; ORDER BY created_at DESC LIMIT 5;",
         "Find me in the query",
         "Alice Kern",
@@ -200,11 +200,11 @@ def test_who_has_an_answer_does_not_wait_for_one(web: Web, cast: Cast, alice: Ag
     alice.reply(answered.chat["number"])
     alice.call("unassign_ticket", number=answered.chat["number"])
     rows("update tickets set created_at = now() - interval '3 hours'")
-    assert "all have been answered" in admin.get("/status").text
+    assert "all have a reply" in admin.get("/status").text
     alice.call("set_availability", availability="away")
     waiting.start()
     rows("update tickets set awaiting_since = now() - interval '5 minutes' where awaiting_since is not null")
-    assert "longest 5 min" in admin.get("/status").text
+    assert "longest wait: 5 min" in admin.get("/status").text
 
 
 def test_a_processs_sockets_are_counted_until_it_goes(database: Database) -> None:
@@ -219,7 +219,7 @@ def test_since_when_a_check_fails_is_said_once_it_has_been_seen_for_a_while_and_
     seen, start = FirstSeen(), datetime(2026, 11, 26, 9, 12, tzinfo=UTC)
 
     def since(state: str, minutes: int) -> str:
-        check = Check("Database", "tickets", state, "")
+        check = Check("database", "tickets", state, "")
         seen.note([check], start + timedelta(minutes=minutes))
         return check.since
 
@@ -240,8 +240,8 @@ def test_a_problem_stands_first_with_its_script_folded(web: Web, rows: Any) -> N
 @pytest.mark.parametrize(
     ("states", "waiting", "sentence"),
     [
-        ("ok ok", 0, "All is well"),
-        ("ok ok", 1, "All is well"),  # it is given to somebody the next moment
+        ("ok ok", 0, "Everything works"),
+        ("ok ok", 1, "Everything works"),  # it is given to somebody the next moment
         ("ok warn", 0, "Everything works, with 1 warning"),
         ("warn warn", 0, "Everything works, with 2 warnings"),
         ("ok warn", 1, "1 customer is waiting"),

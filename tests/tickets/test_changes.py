@@ -30,13 +30,13 @@ def said(desk: Browser) -> str:
 
 def test_taken_over(desk: Browser, alice: Agent, bob: Agent) -> None:
     bob.call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
-    assert said(desk) == "Bob took over this ticket. Your text is kept. Take back"
+    assert said(desk) == "Bob took over this ticket. Your text is saved. Take back"
 
 
 def test_handed_to_somebody_by_another_agent(desk: Browser, cast: Any, alice: Agent, bob: Agent) -> None:
     bob.come()
     cast.agent("carol").call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
-    assert said(desk) == "Carol handed this ticket to Bob. Your text is kept. Take back"
+    assert said(desk) == "Carol handed this ticket over to Bob. Your text is saved. Take back"
 
 
 def test_gone_back_to_the_queue_with_the_lease(
@@ -50,10 +50,10 @@ def test_gone_back_to_the_queue_with_the_lease(
     assert rows("select status from tickets") == [("waiting",)]
     words = "This ticket went back to the queue while you were offline."
     rows("update agent_sessions set last_seen_at = now()")
-    assert said(desk) == f"{words} Your text is kept. Take back"
+    assert said(desk) == f"{words} Your text is saved. Take back"
     bob.come()
     database.call("sweep_assignment")
-    assert said(desk) == f"{words} Bob has it now. Your text is kept. Take back"
+    assert said(desk) == f"{words} Bob has it now. Your text is saved. Take back"
 
 
 def test_handed_over_or_returned_by_oneself_is_no_news(desk: Browser, alice: Agent, bob: Agent) -> None:

@@ -101,7 +101,7 @@ def test_who_has_taken_over_more_than_is_given_reads_why(web: Web, vera: Browser
     assert "2 of 3 tickets" in web.agent("alice").get("/agent").get_data(as_text=True)
     rows("update agents set max_tickets = 1")
     page = web.agent("alice").get("/agent").get_data(as_text=True)
-    assert "2 of 1 tickets, no new ones for now" in page
+    assert "2 of 1 ticket, no new ones for now" in page
 
 
 @pytest.mark.parametrize("detail", ["{}", '{"agent": null, "from": null, "reason": null, "code": null}'])
@@ -168,12 +168,12 @@ def test_of_a_long_queue_all_can_be_reached(web: Web, rows: Any) -> None:
     ("seconds", "words"),
     [
         (None, ""),
-        (59, "59 s"),
+        (59, "59 sec"),
         (90, "2 min"),
         (3569, "59 min"),
-        (3570, "1 h"),
-        (5 * 3600, "5 h"),
-        (47 * 3600, "47 h"),
+        (3570, "1 hr"),
+        (5 * 3600, "5 hr"),
+        (47 * 3600, "47 hr"),
         (74 * 3600, "3 days"),
     ],
 )

@@ -55,8 +55,8 @@ def test_a_reply_is_answered_with_itself_and_a_fresh_form(desk: Browser) -> None
 def test_a_note_is_marked_as_one(desk: Browser) -> None:
     html = desk.post("/tickets/1001/notes", htmx=True, message="Careful").get_data(as_text=True)
     assert "message--note" in html
-    assert "only colleagues see this" in html
-    assert "Note by" in html  # in the history
+    assert "only your team can see this" in html
+    assert "added a note" in html  # in the history
 
 
 @pytest.mark.parametrize("resource", ["messages", "notes"])

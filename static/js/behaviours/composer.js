@@ -1,4 +1,3 @@
-// Forms in which somebody writes: Enter sends, the box grows with its text, and drafts stay.
 import { hasTouchKeyboard } from "../lib/browser.js";
 import { keep, moveDraft, restore } from "../lib/drafts.js";
 import { formOf, formWith, hasConversation, keyOf, textOf } from "../lib/forms.js";
@@ -8,7 +7,7 @@ import { recall, remembered } from "../lib/storage.js";
 import { behind, tidied } from "../lib/text.js";
 import { offerPicture } from "./pictures.js";
 
-// Safari marks the Enter that ends a composition of Japanese, Chinese or Korean by this number only.
+// In Safari only this number marks the Enter that ends a Japanese, Chinese or Korean composition.
 const isComposing = (event) => event.isComposing || event.keyCode === 229;
 
 document.addEventListener("keydown", (event) => {
@@ -17,7 +16,7 @@ document.addEventListener("keydown", (event) => {
   const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
   if (isPlain && !form.hasAttribute("data-composer")) return;
   if (isPlain && hasTouchKeyboard()) {
-    // Only keys of a real keyboard have a code.
+    // Only the keys of a real keyboard have a code.
     if (event.code) form.querySelector("[data-touch-hint]").hidden = false;
     return;
   }
@@ -53,13 +52,13 @@ function restoreNew() {
   }
 }
 
-// What was typed behind the message that has started this chat, and in a chat that another tab has left behind.
+// What was typed after the message that started this chat, and in a chat that another tab has replaced.
 function takeDrafts(form) {
   const left = remembered("draft").filter((key) => key.startsWith("chat-") && key !== keyOf(form));
   for (const key of ["start", ...left]) if (!outboxOf(key).messages.length) moveDraft(key, form);
 }
 
-// The box of the form that starts a chat shows what is being sent, also where the draft could not be kept.
+// The form that starts a chat shows what it is sending, even if the draft could not be stored.
 function showUnsent(form) {
   const [message] = hasConversation(keyOf(form)) ? [] : outboxOf(keyOf(form)).messages;
   const box = textOf(form);
@@ -68,8 +67,7 @@ function showUnsent(form) {
   keep(form);
 }
 
-// A chat that another tab has left behind takes no more messages. Whoever wrote them decides whether they belong into the
-// chat that is shown instead.
+// A chat that another tab has replaced takes no more messages: they are offered in the box of the new one.
 document.addEventListener("sending:changed", ({ detail: outbox }) => {
   const form = document.querySelector("[data-after-start]");
   if (!form || formOf(outbox.key) || outbox.messages.some((message) => !message.isStopped)) return;

@@ -1,4 +1,4 @@
-// Copies what a button carries.
+import { word } from "../lib/words.js";
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
@@ -6,13 +6,13 @@ document.addEventListener("click", async (event) => {
   const label = button.querySelector("[data-copy-label]");
   label.dataset.text ??= label.textContent;
   label.role = "status"; // read out when it changes
-  label.textContent = (await copy(textOf(button))) ? "Copied" : "Could not copy";
+  label.textContent = word((await copy(textOf(button))) ? "copied" : "notCopied");
   setTimeout(() => {
     label.textContent = label.dataset.text;
   }, 2000);
 });
 
-// A link of the desk's own is whole by the address that this page is at.
+// Links are relative: only the browser knows the desk's public address.
 function textOf({ dataset }) {
   return "copyLink" in dataset ? new URL(dataset.copy, window.location).href : dataset.copy;
 }
@@ -22,7 +22,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return copyByHand(text); // a page without https has no clipboard
+    return copyByHand(text); // without https there is no clipboard
   }
 }
 

@@ -1,14 +1,12 @@
-// Says how long a text is once it comes near the limit, and by how much it is over. The server has the last word.
 import { formWith, textOf } from "../lib/forms.js";
 import { tidied } from "../lib/text.js";
 import { debounce } from "../lib/timing.js";
+import { formatNumber, word } from "../lib/words.js";
 
 const MOST = 8000;
 const SHOW_FROM = 7500;
 
-const format = new Intl.NumberFormat("en");
-
-// As the server counts: characters, not the pairs that some of them are made of.
+// Code points, as the server counts, not UTF-16 units.
 const lengthOf = (text) => (text.length < SHOW_FROM ? 0 : [...tidied(text)].length);
 
 function count(form) {
@@ -17,10 +15,11 @@ function count(form) {
   const length = lengthOf(textOf(form).value);
   counter.hidden = length < SHOW_FROM;
   counter.toggleAttribute("data-over", length > MOST);
-  counter.querySelector("[data-counter-shown]").textContent = counter.hidden
-    ? ""
-    : `${format.format(length)} of ${format.format(MOST)}`;
+  counter.querySelector("[data-counter-shown]").textContent = counter.hidden ? "" : written("length", length);
+  counter.dataset.said = written(length > MOST ? "tooLongSaid" : "lengthSaid", length);
 }
+
+const written = (name, length) => word(name, { length: formatNumber(length), most: formatNumber(MOST) });
 
 function countAll() {
   for (const form of document.querySelectorAll("form[data-form]")) count(form);
@@ -29,9 +28,8 @@ function countAll() {
 // Read out in a pause, not at each key.
 const say = debounce(() => {
   for (const counter of document.querySelectorAll("[data-counter]")) {
-    const text = counter.querySelector("[data-counter-shown]").textContent;
     const said = counter.querySelector("[data-counter-said]");
-    const sentence = text && `${text} characters${counter.hasAttribute("data-over") ? ", too long to send" : ""}`;
+    const sentence = counter.hidden ? "" : counter.dataset.said;
     if (said.textContent !== sentence) said.textContent = sentence;
   }
 }, 1000);

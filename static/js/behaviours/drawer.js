@@ -1,4 +1,4 @@
-// On a narrow desk the customer's details come over the ticket.
+// On a narrow desk the customer's details slide over the ticket.
 
 const desk = document.querySelector("[data-desk]");
 

@@ -1,10 +1,10 @@
-// A picture that is pasted or dropped goes to the form that takes one. Nothing that is dropped replaces the page.
+// Pasted and dropped pictures. Nothing that is dropped may replace the page.
 import { isShown } from "../lib/browser.js";
 import { formWith, placeOfError } from "../lib/forms.js";
 import { refusal, rules } from "../lib/picture_rules.js";
 import { addPictures, formFor } from "./pictures.js";
 
-// Elsewhere a browser opens a dropped link instead of the page.
+// Outside of a text a browser would open a dropped link instead of the page.
 const isInText = ({ target }) => Boolean(target.closest?.("textarea:read-write, input:read-write"));
 const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
@@ -37,8 +37,6 @@ function sayNotHere(element) {
   const place = form ? placeOfError(form) : document.getElementById("notice");
   place.replaceChildren(refusal(form ? rules.notInNotes : rules.notHere));
 }
-
-// Dropping
 
 for (const name of ["dragenter", "dragover"]) {
   document.addEventListener(name, (event) => {

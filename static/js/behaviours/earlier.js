@@ -1,9 +1,9 @@
-// The link to earlier messages, and Ctrl+P, which prints the whole conversation: earlier messages are fetched first.
+// The link to earlier messages; Ctrl+P fetches them all first.
 
 const UNSPOKEN_FOR = 1000;
 const link = () => document.getElementById("earlier-link");
 
-// Nobody wants all of them read out. With the last ones the link goes, and the focus must not go with it.
+// Screen readers must not read them all out. The last ones remove the link, which had the focus.
 document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
   if (ctx.sourceElement?.id !== "earlier-link") return;
   ctx.timeline = ctx.sourceElement.closest("[data-timeline]");

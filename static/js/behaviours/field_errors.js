@@ -1,4 +1,4 @@
-// An error goes as soon as somebody mends what it is about: with its mark at the field, and with what the form says.
+// An error goes as soon as somebody changes the field that it is about.
 import { placeOfError } from "../lib/forms.js";
 
 function clear(field) {
@@ -6,7 +6,7 @@ function clear(field) {
   field.removeAttribute("aria-describedby");
 }
 
-// The error of a field stands beside it; that of the whole form goes with any change, unless it is about another field.
+// An error of the whole form goes with any change, unless it is about another field.
 function onMend({ target }) {
   const { form } = target;
   if (!form?.id) return;

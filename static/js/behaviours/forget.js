@@ -1,11 +1,11 @@
-// Whoever has the server forget this browser's chat leaves nothing of it in the browser either.
+// Deleting the chat's key also deletes what the browser has stored of the chat.
 import { allOutboxes } from "../lib/outbox.js";
 import { dropPicture } from "../lib/pictures.js";
 import { remember, remembered } from "../lib/storage.js";
 import { hearTabs, tellTabs } from "../lib/tabs.js";
 
 function forget() {
-  for (const form of document.querySelectorAll("form[data-form]")) form.reset(); // or a draft would be kept again
+  for (const form of document.querySelectorAll("form[data-form]")) form.reset(); // or the drafts would be stored again
   for (const outbox of allOutboxes()) for (const { id } of outbox.messages) dropPicture(id);
   for (const kind of ["draft", "unsent"]) for (const key of remembered(kind)) remember(kind, key, "");
 }

@@ -1,16 +1,17 @@
-// In a frame of another site the browser, or the site, may forbid what the chat needs: that is said, with the way out.
+// In a frame, the browser or the embedding site may forbid cookies and new windows.
+import { word } from "../lib/words.js";
 
 const isFramed = window.parent !== window;
 const notice = document.getElementById("notice");
 
-// A frame that may open no window says nothing when a link is pressed: so the page opens it, and sees.
+// A sandboxed frame ignores a click on such a link without a word; window.open() tells.
 function openLink(event) {
   const link = event.target.closest('a[target="_blank"]');
   if (!link || event.defaultPrevented) return;
   event.preventDefault();
   const opened = window.open(link.href, "_blank");
   if (opened) opened.opener = null;
-  else notice.textContent = `This frame does not let links open. The address is ${link.href}`;
+  else notice.textContent = word("linkBlocked", { address: link.href });
 }
 
 if (isFramed) {

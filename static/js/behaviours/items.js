@@ -1,5 +1,5 @@
-// What the page adds to the items of a list of messages: the reader's days and times, receipts, large emoji.
 import { dayName, isSameDay } from "../lib/format.js";
+import { word } from "../lib/words.js";
 import { writeTimes } from "./times.js";
 
 export function decorate(list, items = [...list.children]) {
@@ -27,7 +27,7 @@ export function writeReceipts(list) {
   const read = Number(list.dataset.read);
   for (const state of list.querySelectorAll("[data-state]")) {
     const seq = Number(state.closest("[data-seq]").dataset.seq);
-    const text = seq <= read ? "Read" : seq <= delivered ? "Delivered" : "Sent";
+    const text = word(seq <= read ? "read" : seq <= delivered ? "delivered" : "sent");
     if (state.textContent !== text) state.textContent = text;
   }
 }
@@ -35,7 +35,7 @@ export function writeReceipts(list) {
 const PART = "\\p{Extended_Pictographic}[\\ufe0f\\p{Emoji_Modifier}]*";
 const ONE = `(?:\\p{Regional_Indicator}{2}|${PART}(?:\\u200d${PART})*)`;
 const FEW = new RegExp(`^(?:${ONE}\\s*){1,3}$`, "u");
-const MOST_CODE_UNITS = 60; // a family has many
+const MOST_CODE_UNITS = 60; // one family emoji has up to 25
 
 export function enlargeEmoji(item) {
   const bubble = item.querySelector(".bubble");

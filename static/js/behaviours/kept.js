@@ -1,5 +1,4 @@
-// What somebody had typed as a reply when the ticket went to somebody else, or was closed: it stays in view, where the box
-// was, and can be copied or added as a note. Whoever takes the ticket back finds it in the box.
+// The draft of a reply stays in view when the ticket goes to somebody else or is closed.
 import { moveDraft } from "../lib/drafts.js";
 import { formOf, textOf } from "../lib/forms.js";
 import { recall } from "../lib/storage.js";
@@ -25,7 +24,7 @@ function addAsNote() {
   moveDraft(keptReply, form);
   document.querySelector('[data-mode][value="note"]')?.click();
   if (isEmpty) form.requestSubmit();
-  else textOf(form).focus(); // it stands behind another note, and whoever wrote that decides
+  else textOf(form).focus(); // it was added to another draft, whose author decides
   show();
 }
 

@@ -1,11 +1,8 @@
-// Shows a picture large over the page: first as much of it as can be read, then closer. Without this it opens in a tab
-// of its own.
-
 const dialog = document.querySelector("[data-lightbox]");
 const view = dialog.querySelector("[data-lightbox-view]");
 const picture = dialog.querySelector("[data-lightbox-picture]");
 const button = dialog.querySelector("[data-lightbox-zoom]");
-// What is longer than this is scrolled along instead of shown whole.
+// Beyond these ratios a picture is scrolled instead of shown whole.
 const TALL = 2.5;
 const WIDE = 4;
 
@@ -38,9 +35,7 @@ dialog.addEventListener("close", () => {
   zoom(false);
 });
 
-// Zooming
-
-// At least to twice its size, so that it always does something.
+// To at least twice its size: zooming must always do something.
 function zoom(close, point = null) {
   const before = picture.getBoundingClientRect();
   dialog.dataset.zoom = close ? "close" : "fit";
@@ -76,7 +71,7 @@ dialog.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// Two fingers on a touchpad. On a screen they zoom the page as everywhere.
+// Pinching on a touchpad arrives as a wheel event with ctrlKey.
 dialog.addEventListener(
   "wheel",
   (event) => {

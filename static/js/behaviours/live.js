@@ -1,28 +1,26 @@
-// The socket of the page: says what is shown each time it opens, and polls over HTTP while it is closed.
+// The socket of the page. Says what is shown whenever it opens, and polls while it is closed.
 import { fetchMissing, messageList, shownNote, shownSeq, timeOf } from "../lib/messages.js";
 
-const SHOW_AFTER = 2000; // a short gap is nobody's business
+const SHOW_AFTER = 2000; // nobody need know about a short gap
 const POLL_AFTER = 5000;
 const POLL_EVERY = 3000;
 const BACK_FOR = 2000;
 const GIVEN_UP_AFTER = 10_000;
 const ANSWER_AFTER = 1500;
-const SILENT_AFTER = 45_000; // the server says every 20 seconds that it is there
+const SILENT_AFTER = 45_000; // the server sends something every 20 seconds
 const SIGNED_OUT = 4401;
 const OPEN = 1; // WebSocket.OPEN, where there is no WebSocket
 
 const root = document.querySelector("[data-live]");
-let connection = null; // of hx-ws; its socket is another one each time
+let connection = null; // of hx-ws, which replaces its socket each time
 let overdue = null;
-// A clock that nobody sets back. On some systems it stands still during sleep: `wake` asks the socket at once then.
+// Monotonic. On some systems it stops during sleep, so `wake` tests the socket at once.
 const now = () => performance.now();
 let heardAt = now();
 let lostSince = now();
 let isPolling = false;
 
 const isOpen = () => connection?.socket?.readyState === OPEN;
-
-// Opening
 
 function onOpen(event) {
   heardAt = now();
@@ -39,7 +37,8 @@ export function sayHello() {
 function hello() {
   const list = messageList();
   const after = list ? shownSeq(list) : 0;
-  return { hello: true, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
+  const { lang } = document.documentElement;
+  return { hello: true, lang, after, epoch: list?.dataset.epoch, at: list ? timeOf(list, after) : undefined };
 }
 
 function deskHello() {
@@ -59,12 +58,10 @@ function onCaughtUp() {
   setTimeout(() => lostSince === null && hideBar(), BACK_FOR);
 }
 
-// For styles and tests.
+// For tests, and for whoever looks at the page.
 function mark(isLive) {
   document.documentElement.dataset.live = isLive ? "yes" : "no";
 }
-
-// Frames
 
 function onFrame(event) {
   heardAt = now();
@@ -83,8 +80,6 @@ function loadNewest() {
   window.location.replace(address);
 }
 
-// Closing, and opening again
-
 function onClose(event) {
   clearTimeout(overdue);
   mark(false);
@@ -92,7 +87,7 @@ function onClose(event) {
   if (event.detail.code === SIGNED_OUT) leave();
 }
 
-let isLeft = false; // the page is going somewhere already, by its logout for one
+let isLeft = false; // the page is going elsewhere already, after a logout say
 
 function leave() {
   if (isLeft) return;
@@ -112,8 +107,8 @@ function wake() {
   }
 }
 
-// hx-ws 4.0.1 cannot be told to reconnect, and the browser reports the close of a dead socket only after many seconds. So
-// hx-ws is given that event now, with the backoff it keeps in `connection` reset.
+// hx-ws 4.0.1 has no call to reconnect, and a browser takes many seconds to report that a dead socket has closed: we report
+// it ourselves, and reset the backoff.
 function reconnect() {
   const list = messageList();
   if (list) fetchMissing(list);
@@ -122,8 +117,6 @@ function reconnect() {
   connection.attempt = 0;
   connection.socket?.dispatchEvent(new CloseEvent("close", { code: 1006 }));
 }
-
-// While it is closed
 
 function watch() {
   if (isOpen() && now() - heardAt > SILENT_AFTER) {
@@ -138,7 +131,7 @@ async function poll() {
   if (lostSince !== null && now() - lostSince > POLL_AFTER) {
     document.dispatchEvent(new CustomEvent("live:queue_changed"));
     if (list) isPolling = await fetchMissing(list);
-    if (isPolling && isOpen()) sayHello(); // the browser takes itself for offline, and is not
+    if (isPolling && isOpen()) sayHello(); // the browser believes it is offline, and is not
   }
   setTimeout(poll, POLL_EVERY);
 }

@@ -1,5 +1,3 @@
-// A menu closes when something else is clicked or gets the focus, and on Escape. The arrow keys go through its items.
-
 const ITEMS = "a[href], button:not(:disabled)";
 
 function closeAll(except) {

@@ -1,10 +1,9 @@
-// The corner of the page for what went wrong, and the desk's toasts.
 import { isOurs, isPassing, reasonOf } from "../lib/http.js";
+import { word } from "../lib/words.js";
 
 const notice = document.getElementById("notice");
 
-// What a proxy answers, or a hotel's login page, is not shown: the page stays as it is, and whoever asked for something is
-// told that it has not been done.
+// The page of a proxy, or a hotel's login page, is never shown in ours.
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
   if (isOurs(ctx.response)) return;
@@ -15,13 +14,11 @@ document.addEventListener("htmx:error", ({ detail }) => {
   if (detail.ctx && !detail.ctx.response) showUnreached(detail.ctx);
 });
 
-// The page tries its own requests again; a message says in its form how it stands.
+// The page repeats its own requests; a message shows its own state.
 function showUnreached(ctx, status = 0) {
   if (ctx.outgoing || !["click", "submit"].includes(ctx.sourceEvent?.type)) return;
-  const code = status ? ` (${status})` : "";
-  notice.textContent = isPassing(status, false)
-    ? `The desk could not be reached${code}. Try again in a moment.`
-    : reasonOf(status);
+  const unreached = word(status ? "unreachedStatus" : "unreached", { status });
+  notice.textContent = isPassing(status, false) ? unreached : reasonOf(status);
   notice.dataset.unreached = "";
 }
 
@@ -33,15 +30,14 @@ document.addEventListener("htmx:before:swap", ({ detail }) => {
   if (detail.tasks.some(({ target }) => target === notice)) delete notice.dataset.unreached;
 });
 
-// At the desk a notice answers what somebody did, and stays until they do the next thing. Requests that the page makes by
-// itself leave it.
+// At the desk a notice stays until the agent does the next thing; requests of the page itself leave it.
 const desk = document.querySelector("[data-desk]");
 desk?.addEventListener("submit", () => notice.replaceChildren(), { capture: true });
 desk?.addEventListener("htmx:before:request", ({ detail }) => {
   if (detail.ctx.sourceEvent?.type === "click") notice.replaceChildren();
 });
 
-// The style stops the animation while somebody points at a toast or has the focus in it.
+// CSS pauses the animation while a toast is pointed at or has the focus.
 document.addEventListener("animationend", ({ target }) => {
   if (target.matches("[data-toast]")) target.remove();
 });

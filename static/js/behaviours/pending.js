@@ -1,4 +1,3 @@
-// Messages that the desk does not have yet stand below the others, with what can be done about each.
 import { hasTouchKeyboard } from "../lib/browser.js";
 import { formOf, textOf } from "../lib/forms.js";
 import { messageList } from "../lib/messages.js";
@@ -12,7 +11,6 @@ const GROUPED_WITHIN = 5 * 60 * 1000; // as the server groups messages of one se
 const place = () => document.querySelector("[data-pending]");
 const itemOf = (list, id) => [...list.children].find((item) => item.dataset.id === id);
 
-// In the order they were written, whichever form they come from.
 function waiting(list) {
   const outboxes = list.dataset.pending.split(" ").map(outboxOf);
   const all = outboxes.flatMap((outbox) => outbox.messages.map((message) => ({ outbox, message })));
@@ -58,7 +56,7 @@ async function showPicture(item, { id }) {
   const picture = item.querySelector("[data-pending-picture]");
   const image = picture.querySelector("img");
   image.src = URL.createObjectURL(file);
-  await image.decode().catch(() => {}); // one that this browser cannot show has its frame all the same
+  await image.decode().catch(() => {}); // one that this browser cannot show still gets its frame
   picture.hidden = false;
   item.parentElement?.dispatchEvent(new CustomEvent("pending:added", { bubbles: true }));
 }
@@ -70,7 +68,7 @@ function remove(item) {
   item.remove();
 }
 
-// A button that goes must not take the focus with it.
+// A button that is removed must not lose the focus.
 function moveFocus(item, action) {
   const key = item.closest("[data-pending]").dataset.pending.split(" ").find(formOf);
   const next = action && item.querySelector(`[data-pending-act="${action}"]`);
@@ -83,7 +81,7 @@ function show(item, outbox, message) {
   const state = outbox.stateOf(message);
   if (item.dataset.stands !== state) showState(item, state, message);
   const edit = item.querySelector('[data-pending-act="edit"]');
-  if (edit) edit.hidden = !formOf(outbox.key); // somebody else has the ticket: no box takes the text
+  if (edit) edit.hidden = !formOf(outbox.key); // somebody else has the ticket: there is no box
 }
 
 function showState(item, state, message) {

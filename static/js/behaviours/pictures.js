@@ -1,16 +1,14 @@
-// A picture for the message: checked here before it is sent, and shown above the box.
 import { isShown } from "../lib/browser.js";
 import { formOf, hasConversation, keyOf, placeOfError, textOf } from "../lib/forms.js";
 import { outboxOf } from "../lib/outbox.js";
 import { problemOf, refusal, rules } from "../lib/picture_rules.js";
 import { keptPicture } from "../lib/pictures.js";
 
-// By the key of its form, which the page may not show just now.
+// By form, also of tickets that the page does not show.
 const chosen = new Map();
 
 const inputOf = (form) => form.querySelector("[data-picture-input]");
 
-// The form that somebody works in, else the one that can be seen.
 export function formFor(element) {
   const near = element.closest?.("form");
   const forms = [near, ...document.querySelectorAll("form[data-form]")];
@@ -23,9 +21,7 @@ function choose(form, file) {
   inputOf(form).files = transfer.files;
 }
 
-// Preview
-
-// `id`: of the message that the picture belongs to, if it is being sent already.
+// `id`: of the message that is already being sent with it.
 function show(form, id = "") {
   form.pictureOf = id;
   const [file] = inputOf(form).files;
@@ -63,7 +59,7 @@ function clear(form) {
   show(form);
 }
 
-// A damaged picture, or one that this browser cannot show, is only named.
+// A picture that this browser cannot show is only named.
 document.addEventListener(
   "error",
   ({ target }) => {
@@ -71,8 +67,6 @@ document.addEventListener(
   },
   true,
 );
-
-// Choosing
 
 async function take(form) {
   show(form);
@@ -88,7 +82,6 @@ function say(form, sentence) {
   placeOfError(form).replaceChildren(refusal(sentence));
 }
 
-// Of several pasted or dropped files the first that is a picture.
 export async function addPictures(form, files) {
   const problems = files.length > 1 ? await Promise.all(files.map(problemOf)) : [];
   const first = problems.indexOf("");
@@ -111,21 +104,16 @@ document.addEventListener("click", (event) => {
   textOf(form).focus();
 });
 
-// Pictures and messages
-
-// The picture that no message has taken yet.
 export function newPicture(form) {
   const isTaken = outboxOf(keyOf(form)).messages.some(({ id }) => id === form.pictureOf);
   return isTaken ? undefined : inputOf(form)?.files[0];
 }
 
-// From now on the picture belongs to a message. Another one that is chosen is for the next.
 export function ownPicture(form, id) {
   form.pictureOf = id;
   chosen.delete(keyOf(form));
 }
 
-// A picture that could not be sent elsewhere.
 export async function offerPicture(form, kept) {
   const file = await kept;
   if (!file || inputOf(form).files.length) return;
@@ -142,8 +130,6 @@ document.addEventListener("sending:progress", ({ detail }) => {
   if (progress) progress.value = detail.part;
 });
 
-// Restoring
-
 function restoreNew() {
   for (const form of document.querySelectorAll("form[data-draft]")) {
     if (!inputOf(form) || form.restoredPicture === keyOf(form)) continue;
@@ -152,8 +138,6 @@ function restoreNew() {
   }
 }
 
-// After a look at another ticket the picture that no message has taken; after a reload that of the message that starts a
-// chat.
 async function restore(form) {
   const unsent = chosen.get(keyOf(form));
   if (unsent) offerPicture(form, unsent);
@@ -169,7 +153,7 @@ async function restore(form) {
 restoreNew();
 document.addEventListener("htmx:after:swap", () => {
   restoreNew();
-  // A fragment from the server does not know the picture that was chosen here.
+  // A fragment from the server does not know what was chosen here.
   for (const form of document.querySelectorAll("form[data-form]")) {
     if (inputOf(form)?.files.length) show(form, form.pictureOf);
   }

@@ -1,5 +1,4 @@
-// Asks before something that touches others. The button says what: `data-ask`, `data-ask-text`, and `data-ask-yes`, the
-// word that does it. Without scripts it is done at once.
+// Without scripts it is done without asking.
 
 const dialog = document.querySelector("[data-question]");
 let button = null;
@@ -16,7 +15,7 @@ function ask() {
 
 function onClose() {
   if (dialog.returnValue !== "yes" || !button.isConnected) return;
-  // The page may know of somebody else by now.
+  // The question may have changed meanwhile: another agent has the ticket.
   if (button.dataset.ask === asked) button.form.requestSubmit(button);
   else if (button.dataset.ask) ask();
 }

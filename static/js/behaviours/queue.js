@@ -1,17 +1,15 @@
-// The agents' queue: it follows what happens, keeps its view and its place, and shows which ticket is open.
 import { hasDraft } from "../lib/drafts.js";
 import { openTicket } from "../lib/messages.js";
 import { watchPointer } from "../lib/pointer.js";
 import { recall, remember } from "../lib/storage.js";
 import { throttle } from "../lib/timing.js";
+import { countWord, listed, word } from "../lib/words.js";
 
 const desk = document.querySelector("[data-desk]");
 const queue = document.getElementById("queue");
 const title = document.title.replace(/^#\d+ · /, "");
 
 const refresh = throttle(() => htmx.trigger(queue, "refresh"), 400);
-
-// Rows
 
 function markAll() {
   const number = openTicket();
@@ -35,10 +33,9 @@ function markDraft(row, isOpen) {
   const key = ["reply", "note"].map((mode) => `${mode}-${row.dataset.row}`).find(hasDraft);
   const mark = row.querySelector("[data-draft-mark]");
   mark.hidden = isOpen || !key;
-  if (key) mark.querySelector("[data-draft-text]").textContent = recall("draft", key) || "not sent yet";
+  if (key) mark.querySelector("[data-draft-text]").textContent = recall("draft", key) || word("notSentYet");
 }
 
-// Of all views: the unread messages of one's own tickets, and the tickets that are nobody's.
 function counts() {
   const { unread, unassigned } = desk.querySelector("[data-unread]").dataset;
   return { unread: Number(unread), unassigned: Number(unassigned) };
@@ -52,16 +49,14 @@ function markCount(count) {
 
 let before = null;
 
-// For screen readers.
+// To screen readers.
 function sayMore(unread, unassigned) {
   const news = [];
-  if (before && unread > before.unread) news.push(`${unread} unread`);
-  if (before && unassigned > before.unassigned) news.push(`${unassigned} unassigned`);
-  if (news.length) desk.querySelector("[data-queue-news]").textContent = news.join(", ");
+  if (before && unread > before.unread) news.push(countWord("unread", unread));
+  if (before && unassigned > before.unassigned) news.push(countWord("unassigned", unassigned));
+  if (news.length) desk.querySelector("[data-queue-news]").textContent = listed(news);
   before = { unread, unassigned };
 }
-
-// The view and its rows, which a refresh asks for as well
 
 const rowsIn = (address) => new URLSearchParams(address.search).get("rows") ?? "";
 const currentView = () => desk.querySelector("[data-view][aria-current]")?.dataset.view;
@@ -75,7 +70,7 @@ function askForView({ target, detail: { ctx } }) {
   if (target === queue) {
     request.body.set("view", view);
     request.body.set("rows", rows);
-    request.timeout = "10s"; // the next one waits for it
+    request.timeout = "10s"; // the next refresh waits for it
   }
   if (target === queue || target.dataset.view) request.body.set("ticket", openTicket());
 }
@@ -95,13 +90,10 @@ function searchFor(name, ticket) {
   return values.toString();
 }
 
-// On a phone the link leads back to the view that one came from.
 function aimBackLink({ target }) {
   const back = target.closest("[data-back]");
   if (back) back.search = searchFor(view);
 }
-
-// Where it stands
 
 const scrollKey = () => currentView() ?? "";
 
@@ -110,7 +102,7 @@ function keepScroll() {
   queue.addEventListener("scroll", () => remember("scroll", scrollKey(), String(queue.scrollTop)), { passive: true });
 }
 
-// A new row would push another one under the pointer, and the click would open that.
+// A new row would move another one under the pointer, just before the click.
 function holdWhilePointedAt() {
   let isDue = false;
   const isPointedAt = watchPointer(queue, "[data-row]", () => {

@@ -1,11 +1,8 @@
-// What has been read here: the server is told, and the tab of a chat counts what has not been. What is read in one tab of
-// a browser counts in none.
+// Read receipts, and the number of unread messages in the title of a chat; the desk has its own.
 import { tell } from "../lib/http.js";
 import { messageList, shownSeq } from "../lib/messages.js";
 import { hearTabs, tellTabs } from "../lib/tabs.js";
 import { debounce } from "../lib/timing.js";
-
-// Receipts
 
 const said = new WeakMap();
 
@@ -19,7 +16,7 @@ const sendReceipts = debounce(async () => {
   if (await tell(list.dataset.receipts, { ...now, epoch: list.dataset.epoch })) {
     document.dispatchEvent(new CustomEvent("receipts:sent"));
   } else {
-    said.delete(list); // said again with the next message, or once the socket is back
+    said.delete(list); // sent again with the next message, or once the socket is back
   }
 }, 250);
 
@@ -35,8 +32,6 @@ for (const name of ["timeline:added", "live:caught_up", "htmx:after:swap", "visi
 document.addEventListener("scroll", sendReceipts, { capture: true, passive: true });
 sendReceipts();
 
-// The count in the title of a chat; the desk has its own
-
 let unseen = 0;
 
 const isLookedAt = () => !document.hidden && document.hasFocus();
@@ -50,7 +45,7 @@ function count(messages) {
 function onAdded({ detail }) {
   if (isLookedAt()) return onLook();
   count(unseen + detail.theirs);
-  tellTabs("came", messageList().dataset.number); // the tab that is looked at may have had it before
+  tellTabs("came", messageList().dataset.number); // the visible tab may have had it before
 }
 
 function onLook() {

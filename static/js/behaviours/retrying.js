@@ -1,12 +1,10 @@
-// The moments at which another attempt is worth it.
 import { keyOf } from "../lib/forms.js";
 import { allOutboxes, outboxOf } from "../lib/outbox.js";
 import { dropOldPictures } from "../lib/pictures.js";
 import { remembered } from "../lib/storage.js";
 import { attempt, settle } from "./sending.js";
 
-// Patience also runs out while a computer sleeps, and then stops a message that was hardly tried. What was refused goes
-// again only when somebody presses Retry.
+// Patience also runs out while a computer sleeps, and stops a message that was hardly tried.
 function tryAll() {
   for (const outbox of allOutboxes()) {
     if (outbox.first?.isStopped) outbox.restart(outbox.first);
@@ -21,8 +19,7 @@ document.addEventListener("click", (event) => {
   if (form) attempt(outboxOf(keyOf(form)));
 });
 
-// A page goes on with what another has left: of another ticket, of the form that started this chat, of a chat that
-// another tab has left behind. The form that starts a chat sends its own only: the rest would reopen the chat that ended.
+// The form that starts a chat sends only its own message: anything else would reopen the chat that has ended.
 function resume() {
   const shown = [...document.querySelectorAll("form[data-form]")].map(keyOf);
   const others = document.querySelector("[data-live]") ? remembered("unsent") : [];

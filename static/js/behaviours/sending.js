@@ -1,5 +1,5 @@
-// Sends what is in the outboxes: one message of an outbox after the other, each as often as it takes, always with the same
-// text, picture and client_message_id, so that it is stored once.
+// Sends the messages of an outbox one after the other, each as often as it takes, always with the same client_message_id,
+// text and picture: so it is stored once.
 import { forget, keep } from "../lib/drafts.js";
 import { SIGNED_OUT, deliver } from "../lib/delivery.js";
 import { formOf, hasConversation, showRefusal, textOf } from "../lib/forms.js";
@@ -46,11 +46,11 @@ function tryLater({ outbox, message, wait }) {
   outbox.timer = setTimeout(() => attempt(outbox), Math.max(wait, backoff(outbox.failures)));
 }
 
-// It will never be stored as it is: it has to be changed, in the box if that is free.
+// It will never be accepted as it is: it goes back into the box, if that is empty.
 function giveBack({ outbox, message, reason }) {
   const form = formOf(outbox.key);
   if (!hasConversation(outbox.key)) {
-    outbox.drop(message); // its box still has it, and the error stands there
+    outbox.drop(message); // its box still has the text
   } else if (form && !message.isTakenBack && !textOf(form).value.trim() && !newPicture(form)) {
     putIntoBox(outbox, message, form);
     showRefusal(form, reason);
@@ -59,7 +59,7 @@ function giveBack({ outbox, message, reason }) {
   }
 }
 
-// An earlier attempt may have arrived, so a message that is only refused keeps its id.
+// An earlier attempt may have arrived, so a refused message keeps its id.
 function refuse({ outbox, message, reason, isFinal = false }) {
   if (message.isTakenBack) {
     outbox.drop(message);
@@ -69,8 +69,6 @@ function refuse({ outbox, message, reason, isFinal = false }) {
   outbox.failures = 0;
   outbox.save();
 }
-
-// What a person does with a message that is not sent yet
 
 export function retry(outbox, message) {
   if (message.isStopped) outbox.restart(message);
@@ -88,7 +86,7 @@ export function takeBack(outbox, message) {
   outbox.announce();
 }
 
-// What was tried without an answer may have arrived.
+// It may have arrived, if it was tried.
 function leave(outbox, message) {
   const isFirst = message === outbox.first;
   outbox.drop(message);
@@ -108,7 +106,7 @@ export function putIntoBox(outbox, message, form) {
   outbox.announce();
 }
 
-// What stands in the conversation has arrived, whatever has become of its answer.
+// A message in the conversation has arrived, even if its answer was lost.
 export function settle(items) {
   for (const { dataset } of items) {
     const { outbox, message } = (dataset.clientId && findMessage(dataset.clientId)) || {};

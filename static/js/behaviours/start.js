@@ -1,4 +1,3 @@
-// The start of a chat: who is here, and the focus in the box to write in.
 import { hasMouse, isShown } from "../lib/browser.js";
 
 const REFRESH_EVERY = 60_000;
@@ -10,14 +9,14 @@ function refreshPeople() {
   if (document.visibilityState === "visible") htmx.trigger(people, "look");
 }
 
-// On a touch screen a keyboard would slide over the page.
+// On a touch screen the keyboard would cover the page.
 function focus(box) {
   if (hasMouse()) box?.focus();
 }
 
 const focusBox = () => focus(form.querySelector("[data-text]"));
 
-// Whoever starts or ends a chat: the form or the button that had the focus is gone.
+// After the start or the end of a chat, what had the focus is gone.
 if (form && isFromHere) focusBox();
 if (form) {
   document.addEventListener("live:chat_state", () => {

@@ -1,4 +1,4 @@
-// From the box into the outbox: what somebody submits, and what they do with its box meanwhile.
+// From the box into the outbox.
 import { keep } from "../lib/drafts.js";
 import { formWith, hasConversation, isForm, keyOf, textOf } from "../lib/forms.js";
 import { findMessage, outboxOf } from "../lib/outbox.js";
@@ -10,7 +10,7 @@ import { attempt, takeBack } from "./sending.js";
 
 document.addEventListener("htmx:config:request", (event) => {
   if (event.detail.ctx.outgoing || !isForm(event.target)) return;
-  event.preventDefault(); // it goes out from its outbox
+  event.preventDefault(); // the outbox sends it
   submit(event.target);
 });
 
@@ -20,7 +20,7 @@ async function submit(form) {
   const isNew = hasConversation(outbox.key) ? textOf(form).value.trim() || newPicture(form) : !outbox.messages.length;
   if (isNew) await add(form, outbox);
   else if (!outbox.messages.length) outbox.note = "empty";
-  // Nothing new, or something behind what waits: somebody is impatient.
+  // Submitting again means: try now.
   const oldest = hasConversation(outbox.key) ? outbox.first : outbox.messages[0];
   if (oldest?.isStopped) outbox.restart(oldest);
   outbox.announce();
@@ -46,7 +46,7 @@ function messageIn(form, id, file) {
 }
 
 function fieldsOf(form) {
-  const own = ["csrf_token", "client_message_id", "message", "image"];
+  const own = ["client_message_id", "message", "image"];
   return Object.fromEntries([...new FormData(form)].filter(([name]) => !own.includes(name)));
 }
 
@@ -56,7 +56,7 @@ function emptyBox(form, id) {
   form.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id } }));
 }
 
-// The box of the form that starts a chat keeps what is being sent: whoever writes over it means another message.
+// The form that starts a chat keeps its text while it is sent: whoever changes that text means another message.
 function compare(form) {
   const outbox = outboxOf(keyOf(form));
   const [message] = outbox.messages;

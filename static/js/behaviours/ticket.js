@@ -1,4 +1,4 @@
-// The ticket that is open at the desk: which answers still belong to it, and where the focus goes.
+// The ticket that is open at the desk: where the focus goes, and which answers come too late.
 import { hasMouse, isShown } from "../lib/browser.js";
 import { messageList, openTicket } from "../lib/messages.js";
 import { dropTasks } from "../lib/swaps.js";
@@ -24,17 +24,13 @@ function fetchChanges({ detail: { number } }) {
   }
 }
 
-// Focus
-
-// Into the box, if there is one and no keyboard slides up for it; else to where the ticket begins.
 function moveFocus() {
   const box = hasMouse() && document.getElementById("reply-text");
   const place = box && isShown(box) ? box : desk.querySelector("[data-ticket-title], [data-caught-up]");
   place?.focus({ preventScroll: true });
 }
 
-// Claim and the like take away the button that was pressed, and a colleague who takes the ticket over the box: the focus
-// stays as near to where it was as it can.
+// A swap may remove the button that was pressed, or the reply box: the focus stays as near as it can.
 function noteFocus({ detail: { ctx } }) {
   const { activeElement } = document;
   ctx.hadFocus = document.getElementById("ticket").contains(activeElement);
@@ -57,9 +53,7 @@ function focusMode({ target }) {
   if (modes) modes.parentElement.dataset.writes = target.value; // for browsers without :has()
 }
 
-// Answers and frames that come too late
-
-// Somebody has opened another ticket while this one was being closed: that one stays.
+// If the agent opened another ticket while this one was being closed, that one stays.
 function keepChoice({ detail: { ctx, tasks } }) {
   const closed = ctx.request?.method === "POST" && ctx.request.action.match(/\/tickets\/(\d+)\/closure$/);
   if (!closed || closed[1] === openTicket()) return;
@@ -67,8 +61,7 @@ function keepChoice({ detail: { ctx, tasks } }) {
   dropTasks(tasks, ({ target }) => target?.id !== "toast");
 }
 
-// Each change of a ticket counts its version up. An answer that was overtaken, by that to a claim for one, would take the
-// reply box away; its messages are as good as any.
+// An answer that a claim has overtaken would remove the reply box. Its messages are still good.
 function dropOvertaken({ detail: { tasks } }) {
   const header = tasks.map(({ fragment }) => fragment?.querySelector("[data-version]")).find(Boolean);
   if (!header || Number(header.dataset.version) >= shownVersion(header.dataset.ticket)) return;
@@ -81,7 +74,7 @@ function shownVersion(number) {
   return Number(shown?.dataset.version ?? 0);
 }
 
-// Without a socket, the answers to polls say the version.
+// Polls tell the version; without a socket nothing else does.
 function compareVersion({ detail }) {
   const shown = shownVersion(detail.number);
   if (shown && shown !== detail.version) {
@@ -89,7 +82,7 @@ function compareVersion({ detail }) {
   }
 }
 
-// A page catches up when it shows the ticket again.
+// The page catches up when it shows that ticket again.
 function dropForAnotherTicket(event) {
   const { data } = event.detail.message;
   const { target } = typeof data === "string" ? JSON.parse(data) : {};

@@ -1,8 +1,7 @@
-// The list of messages: where it is scrolled to, what is new in it, and what is missing.
 import { fillGap, messageList, seqOf } from "../lib/messages.js";
 import { decorate, writeReceipts } from "./items.js";
 
-const NEAR = 100; // pixels from the end that count as being at the end
+const NEAR = 100; // pixels from the end
 
 class Timeline {
   constructor(list) {
@@ -26,13 +25,13 @@ class Timeline {
   watch() {
     this.element.addEventListener("scroll", () => this.measure(), { passive: true });
     this.element.addEventListener("pending:added", () => this.toEnd());
-    this.jump.addEventListener("mousedown", (event) => event.preventDefault()); // leaves the focus where it is
+    this.jump.addEventListener("mousedown", (event) => event.preventDefault()); // keeps the focus
     this.jump.addEventListener("click", () => this.jumpToEnd());
     onChildren(this.list, (nodes) => this.onAdded(nodes.filter((node) => node.nodeType === Node.ELEMENT_NODE)));
     this.stayAtEnd();
   }
 
-  // What grows below the messages pushes the end down.
+  // Pending messages and the typing indicator push the end down.
   stayAtEnd() {
     const stay = () => this.isAtEnd && this.toEnd();
     const resized = new ResizeObserver(stay);
@@ -49,7 +48,7 @@ class Timeline {
     this.element.scrollTop = this.element.scrollHeight;
   }
 
-  // The button is hidden then, and the focus must not go with it.
+  // The button will be hidden: the focus must not be lost with it.
   jumpToEnd() {
     if (document.activeElement === this.jump) this.element.focus({ preventScroll: true });
     this.toEnd();
@@ -65,7 +64,7 @@ class Timeline {
 
   onAdded(items) {
     if (!items.length) return;
-    this.announce("items", items); // before anything is measured: pending messages that have arrived go
+    this.announce("items", items); // removes pending messages that have arrived, before anything is measured
     decorate(this.list, items);
     const isEarlier = firstSeq(this.list) < this.first;
     this.first = firstSeq(this.list);
@@ -106,8 +105,7 @@ function mountNew() {
   new Timeline(list).mount();
 }
 
-// An item comes more than once: as a frame, as the answer of the form, in what is asked for after a gap. The first stays
-// where it is: it would be counted, and read out, again.
+// An item arrives more than once: as a frame, in an answer, after a gap. It must be counted and read out only once.
 function dropShown({ detail }) {
   for (const { swapSpec, fragment } of detail.tasks) {
     if (swapSpec.style !== "upsert") continue;

@@ -1,5 +1,5 @@
-// Writes every time of the page in the reader's own zone, and keeps the relative ones current.
-import { ago, clockTime, duration, fullTime, moment, shortDate, timeIn } from "../lib/format.js";
+import { ago, clockTime, duration, fullTime, moment, shortDate, since, timeIn } from "../lib/format.js";
+import { word } from "../lib/words.js";
 
 const MINUTE = 60_000;
 const FORMATS = { time: clockTime, moment, date: shortDate, ago };
@@ -18,12 +18,11 @@ export function writeTimes(root = document) {
   for (const element of root.querySelectorAll("[data-waits]")) writeWait(element);
 }
 
-// How long a customer waits for an answer: amber from one minute, red from five.
 function writeWait(element) {
   const wait = Date.now() - new Date(element.dataset.waits);
   element.hidden = wait < MINUTE;
   element.dataset.level = wait >= 5 * MINUTE ? 2 : 1;
-  element.textContent = `waiting ${duration(wait)}`;
+  element.textContent = word("waiting", { duration: duration(wait) });
 }
 
 const loaded = { at: Date.now() };
@@ -31,8 +30,8 @@ const loaded = { at: Date.now() };
 function writeAge() {
   const seconds = Math.round((Date.now() - loaded.at) / 1000);
   for (const element of document.querySelectorAll("[data-since-load]")) {
-    element.textContent =
-      seconds < 2 ? "just now" : seconds < 60 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
+    element.dataset.sinceLoad ||= element.textContent; // "just now"
+    element.textContent = seconds < 2 ? element.dataset.sinceLoad : since(seconds);
   }
 }
 

@@ -1,4 +1,4 @@
-// Lets the other side see that somebody is typing here. It fades there by itself, 3.5 s after it was last said.
+// The other side hides it 3.5 s after it was last told.
 import { tell } from "../lib/http.js";
 
 const SAY_EVERY = 2000;

@@ -1,12 +1,11 @@
-// Says at the form what becomes of what it sends. The form that starts a chat shows it; the others, whose messages show it
-// themselves, say it to screen readers.
+// The state of what a form sends: shown at the form that starts a chat, for screen readers at the others.
 import { copyOf, formOf, hasConversation, keyOf, placeOfError, placeOfState } from "../lib/forms.js";
 import { outboxOf } from "../lib/outbox.js";
 
 function show(form) {
   const outbox = outboxOf(keyOf(form));
   if (!hasConversation(outbox.key)) showStart(form, outbox);
-  // Once for each state, not at each attempt: screen readers say it.
+  // Once per state, not per attempt: screen readers say it.
   const place = placeOfState(form);
   if ((place.dataset.state ?? "idle") === outbox.state) return;
   place.dataset.state = outbox.state;
@@ -35,5 +34,5 @@ document.addEventListener("sending:started", ({ detail: outbox }) => {
   if (form && !hasConversation(outbox.key)) placeOfError(form).replaceChildren();
 });
 document.addEventListener("sending:added", ({ detail: outbox }) => placeOfError(formOf(outbox.key)).replaceChildren());
-document.addEventListener("htmx:after:swap", showAll); // a fragment from the server does not know the outbox
+document.addEventListener("htmx:after:swap", showAll); // a fragment does not know the outbox
 showAll();

@@ -1,11 +1,10 @@
-// What this browser can do, and what some of those of 2023 cannot do by themselves.
-
 export const hasMouse = () => window.matchMedia("(pointer: fine)").matches;
 export const hasTouchKeyboard = () => window.matchMedia("(pointer: coarse)").matches;
 
+// Browsers of 2023 have no checkVisibility().
 export const isShown = (element) => element.checkVisibility?.() ?? element.getClientRects().length > 0;
 
-// crypto.randomUUID is missing on a page without https.
+// Without https there is no crypto.randomUUID.
 export function randomId() {
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));

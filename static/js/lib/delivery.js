@@ -3,29 +3,27 @@ import { forget } from "./drafts.js";
 import { formOf, hasConversation } from "./forms.js";
 import { isOurs, isPassing, post, reasonIn, reasonOf, retryAfter } from "./http.js";
 import { keptPicture } from "./pictures.js";
-import { renewToken, tokenOf } from "./token.js";
 import { upload } from "./upload.js";
+import { word } from "./words.js";
 
-const RENEWALS = 3;
 export const SIGNED_OUT = 401;
-const UNPROCESSABLE = [413, 422]; // from the desk: never as it is
-const PICTURE_LOST = "Not sent: this browser did not keep the picture. Choose it again.";
+const UNPROCESSABLE = [413, 422]; // if the desk says so
 
 export async function deliver(outbox, message) {
   const file = message.hasPicture ? await keptPicture(message.id) : undefined;
   const outgoing = { outbox, message, file, status: 0, wait: 0 };
-  if (message.hasPicture && !file) return { ...outgoing, isFinal: true, reason: PICTURE_LOST };
+  if (message.hasPicture && !file) return { ...outgoing, isFinal: true, reason: word("pictureLost") };
   const form = formOf(outbox.key);
   try {
     if (form) await htmx.ajax("POST", message.path, { source: form, outgoing });
     else await deliverWithoutForm(outgoing);
   } catch {
-    // No answer: status 0 says so.
+    // Status 0 says that there was no answer.
   }
   return outgoing;
 }
 
-// The page shows something else by now: another ticket, or the chat that a form has started.
+// By now the page shows another ticket, or the chat that the form has started.
 async function deliverWithoutForm(outgoing) {
   const body = new FormData();
   fillIn(outgoing, body);
@@ -55,8 +53,6 @@ function showProgress({ outbox, message }, part) {
   document.dispatchEvent(new CustomEvent("sending:progress", { detail }));
 }
 
-// Answers
-
 document.addEventListener("htmx:after:request", (event) => {
   const { ctx } = event.detail;
   if (!ctx.outgoing) return;
@@ -66,15 +62,15 @@ document.addEventListener("htmx:after:request", (event) => {
 
 function isSaidElsewhere({ outgoing, response, sourceElement: form }) {
   const { status } = outgoing;
-  if (isPassing(status, true)) return true; // by the state of the message
-  if (!form.isConnected && status !== SIGNED_OUT) return true; // another ticket has taken the form's place
+  if (isPassing(status, true)) return true; // at the message
+  if (!form.isConnected && status !== SIGNED_OUT) return true; // the page shows another ticket by now
   return hasConversation(outgoing.outbox.key) && response.raw.headers.get("HX-Retarget") === `#${form.id}-error`;
 }
 
 function readAnswer(outgoing, response, text) {
   const isOwn = isOurs(response);
   const isStored = response.ok && (text.includes("data-seq=") || response.headers.has("HX-Redirect"));
-  const isNoAnswer = (response.ok && !isStored) || isPassing(response.status, isOwn); // a proxy has answered, say
+  const isNoAnswer = (response.ok && !isStored) || isPassing(response.status, isOwn);
   Object.assign(outgoing, {
     isStored,
     status: isNoAnswer ? 0 : response.status,
@@ -82,26 +78,14 @@ function readAnswer(outgoing, response, text) {
     reason: isOwn ? reasonIn(response.headers) : reasonOf(response.status),
     wait: retryAfter(response.headers),
   });
-  renew(outgoing, tokenOf(response.headers));
   if (isStored) onStored(outgoing);
 }
 
-// Before the answer is swapped in: the pending message goes in the same moment as the stored one comes.
+// Before the answer is swapped in, so that the pending message goes just as the stored one appears.
 function onStored({ outbox, message }) {
   const form = formOf(outbox.key);
   outbox.drop(message);
   if (hasConversation(outbox.key)) return;
   forget(outbox.key, form, message.text);
   form?.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id: message.id } }));
-}
-
-// Refused for its token alone: with the new one it goes out again by itself. More than once, because another request of
-// the page may have been given yet another cookie at the same moment.
-function renew(outgoing, token) {
-  const { message } = outgoing;
-  message.renewals ??= 0;
-  if (!token || message.renewals === RENEWALS) return;
-  renewToken(token);
-  message.renewals += 1;
-  outgoing.status = 0;
 }

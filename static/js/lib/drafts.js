@@ -1,4 +1,3 @@
-// Typed text survives a reload, a lost connection and a look at another ticket.
 import { keyOf, textOf } from "./forms.js";
 import { recall, remember, remembered } from "./storage.js";
 import { behind, tidied } from "./text.js";
@@ -6,7 +5,6 @@ import { behind, tidied } from "./text.js";
 const keptFields = (form) => form.querySelectorAll("[data-kept]");
 const nameOfField = (form, field) => `${keyOf(form)}.${field.name}`;
 
-// Whether something was written in a form that nobody else has yet.
 export const hasDraft = (key) => Boolean(recall("draft", key) || recall("unsent", key));
 
 export function keep(form) {
@@ -20,12 +18,11 @@ export function restore(form) {
   for (const field of keptFields(form)) field.value ||= recall("draft", nameOfField(form, field)) ?? "";
 }
 
-// Takes the text of a message that has been stored out of a draft, and leaves what was typed behind it.
+// Removes a stored message from a draft, and leaves what was typed after it.
 export function without(draft, text) {
   return behind(draft, text)?.trimStart() ?? draft;
 }
 
-// The same for a form, whether the page shows it or not.
 export function forget(key, form, text) {
   for (const name of remembered("draft").filter((other) => other.startsWith(`${key}.`))) remember("draft", name, "");
   if (!form) {
@@ -36,7 +33,6 @@ export function forget(key, form, text) {
   remember("draft", key, textOf(form).value);
 }
 
-// What was typed into one form goes on in another, which took its place, behind what is in there.
 export function moveDraft(from, form, text = recall("draft", from)) {
   if (!text) return;
   textOf(form).value = tidied([textOf(form).value, text].join("\n"));

@@ -1,9 +1,9 @@
-// Times as the reader of the page writes them: in the page's language, on the reader's own clock of 12 or 24 hours.
+// In the page's language, on the reader's own clock of 12 or 24 hours.
 
-const { lang } = document.documentElement;
-const language = navigator.languages.find((name) => name.split("-")[0] === lang) ?? lang;
+import { locale } from "./words.js";
+
 const { hourCycle } = new Intl.DateTimeFormat(undefined, { hour: "numeric" }).resolvedOptions();
-const written = (options) => new Intl.DateTimeFormat(language, options);
+const written = (options) => new Intl.DateTimeFormat(locale, options);
 
 const hour = hourCycle === "h12" || hourCycle === "h11" ? "numeric" : "2-digit"; // 4:48 PM, but 04:48
 const clock = written({ hour, minute: "2-digit", hourCycle });
@@ -11,6 +11,10 @@ const day = written({ weekday: "long", day: "numeric", month: "long" });
 const dayOfYear = written({ day: "numeric", month: "long", year: "numeric" });
 const shortDay = written({ day: "numeric", month: "short" });
 const full = written({ dateStyle: "full", timeStyle: "short", hourCycle });
+const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }); // "yesterday", not "1 day ago"
+const inUnit = (count, unit) =>
+  new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short" }).format(count);
+const capitalized = (text) => text.replace(/^./u, (letter) => letter.toLocaleUpperCase(locale));
 
 export const clockTime = (date) => clock.format(date);
 export const fullTime = (date) => full.format(date);
@@ -20,33 +24,33 @@ export const isSameDay = (one, other) => one.toDateString() === other.toDateStri
 export function dayName(date, now = new Date()) {
   const yesterday = new Date(now);
   yesterday.setDate(now.getDate() - 1);
-  if (isSameDay(date, now)) return "Today";
-  if (isSameDay(date, yesterday)) return "Yesterday";
+  if (isSameDay(date, now)) return capitalized(relative.format(0, "day"));
+  if (isSameDay(date, yesterday)) return capitalized(relative.format(-1, "day"));
   return (date.getFullYear() === now.getFullYear() ? day : dayOfYear).format(date);
 }
 
-// The time alone today, the day alone before.
 export function moment(date, now = new Date()) {
   return isSameDay(date, now) ? clockTime(date) : shortDate(date);
 }
 
 export function ago(date, now = new Date()) {
   const minutes = Math.floor((now - date) / 60_000);
-  if (minutes < 1) return "now";
-  if (minutes < 60) return `${minutes} min`;
-  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h`;
-  return shortDate(date);
+  if (minutes < 1) return relative.format(0, "second");
+  return minutes < 24 * 60 ? duration(now - date) : shortDate(date);
 }
 
-// In the one unit that says enough.
 export function duration(milliseconds) {
   const minutes = Math.floor(milliseconds / 60_000);
-  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 60) return inUnit(minutes, "minute");
   const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+  return hours < 48 ? inUnit(hours, "hour") : inUnit(Math.floor(hours / 24), "day");
 }
 
-// The zone itself, where this browser does not know it: it came from another one.
+// How long ago, for whoever watches the seconds.
+export const since = (seconds) =>
+  seconds < 60 ? relative.format(-seconds, "second") : relative.format(-Math.floor(seconds / 60), "minute");
+
+// Another browser may have named a zone that this one does not know.
 export function timeIn(zone, now = new Date()) {
   try {
     return written({ hour, minute: "2-digit", hourCycle, timeZone: zone }).format(now);

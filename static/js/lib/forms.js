@@ -1,5 +1,3 @@
-// The forms in which somebody writes: chat, reply, note, and the one that starts a chat.
-
 export const isForm = (element) => Boolean(element?.matches?.("form[data-form]"));
 export const formWith = (element) => element?.closest?.("form[data-form]");
 export const textOf = (form) => form.querySelector("[data-text]");
@@ -8,11 +6,9 @@ export const formOf = (key) => document.querySelector(`form[data-draft="${CSS.es
 export const placeOfError = (form) => document.getElementById(`${form.id}-error`);
 export const placeOfState = (form) => form.querySelector("[data-unsent]");
 
-// Whether what a form sends, by its key, stands in a conversation at once. The form that starts a chat has none yet: its box keeps the
-// text until the chat is there.
+// The form that starts a chat has none yet: its box keeps the text until the chat exists.
 export const hasConversation = (key) => key !== "start";
 
-// What the form has to say in a state, or about what it cannot take.
 export const copyOf = (form, state) => form.querySelector(`[data-when=${state}]`).content.cloneNode(true);
 
 export function showRefusal(form, sentence) {

@@ -1,19 +1,16 @@
-// The list of messages on this page: what it shows, and how it gets what it does not show. Its items are messages, system
-// messages, and notes, which stand between two.
 import { isOurs } from "./http.js";
 import { backoff, pause } from "./timing.js";
 
 export const messageList = () => document.querySelector("[data-messages]");
 
-// The number of the ticket that this page shows.
 export const openTicket = () => messageList()?.dataset.number ?? "";
 
-// Null for a note.
+// Null for a note, which has no seq.
 export function seqOf(item) {
   return item.hasAttribute("data-note-no") ? null : Number(item.dataset.seq);
 }
 
-// The last seq before the first gap: what comes after it has to be fetched.
+// The last seq before the first gap.
 export function shownSeq(list) {
   let last = 0;
   for (const item of list.children) {
@@ -25,7 +22,7 @@ export function shownSeq(list) {
   return last;
 }
 
-// A seq alone does not say which message it is: after a failover the database may give it to another one.
+// After a failover the database may give a seq to another message: seq and time together identify it.
 export function timeOf(list, seq) {
   return list.querySelector(`[data-seq="${seq}"]:not([data-note-no]) time[datetime]`)?.dateTime;
 }
@@ -39,7 +36,6 @@ export function shownNote(list) {
 
 const hasGap = (list) => shownSeq(list) < Math.max(0, ...[...list.children].map(seqOf));
 
-// At once, then ever more slowly while the gap stays.
 export async function fillGap(list) {
   if (list.isFillingGap) return;
   list.isFillingGap = true;
@@ -52,7 +48,7 @@ export async function fillGap(list) {
 
 const fetching = new WeakMap();
 
-// One request at a time. Resolves to whether the desk has answered.
+// Resolves to whether the desk answered. One request at a time.
 export function fetchMissing(list) {
   if (!fetching.has(list)) {
     const answered = fetchBatches(list).finally(() => fetching.delete(list));

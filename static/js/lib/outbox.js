@@ -1,5 +1,4 @@
-// Messages that the server has not acknowledged yet, in the order they were written: one outbox per form. It outlives the
-// form and the page.
+// Messages that the server has not acknowledged yet, one outbox per form. It outlives the form and the page.
 import { dropPicture } from "./pictures.js";
 import { recall, remember } from "./storage.js";
 
@@ -11,12 +10,12 @@ class Outbox {
     this.key = key;
     this.messages = JSON.parse(recall("unsent", key) ?? "[]");
     this.isBusy = false; // a request is under way
-    this.failures = 0; // of the first message, since it was sent or retried by hand
-    this.note = ""; // why the last message was dropped: changed, deleted, or empty when there was nothing to send
+    this.failures = 0; // of the first message, since somebody sent or retried it
+    this.note = ""; // changed, deleted, or empty when there was nothing to send
     this.timer = null;
   }
 
-  // A refused message waits for a person, and holds up nothing.
+  // A refused message waits for a person, without holding up the others.
   get first() {
     return this.messages.find((message) => !message.isRefused);
   }

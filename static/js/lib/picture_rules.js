@@ -1,8 +1,7 @@
-// What is refused before it is sent, and in which words. The server has written both into the page.
 const template = document.querySelector("[data-picture-rules]");
 export const rules = JSON.parse(template.dataset.pictureRules);
 
-// Resolves to a sentence, or to "" for what the desk takes. The bytes decide: the type that a picker says may be none.
+// Resolves to "" for a picture that the desk takes. The first bytes decide: a file's type may be missing or wrong.
 export async function problemOf(file) {
   if (!file.size) return rules.empty;
   if (file.size > rules.mostBytes) return rules.tooLarge;

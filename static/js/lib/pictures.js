@@ -1,15 +1,14 @@
-// The pictures of messages that are being sent, by the message's id: in memory, and in IndexedDB for after a reload.
+// Pictures that are being sent, by message id: in memory, and in IndexedDB for after a reload.
 import { pause } from "./timing.js";
 
 const DAY = 24 * 60 * 60 * 1000;
-// A storage that hangs (Safari 14's did: WebKit bug 226547) holds up nothing: a message goes out from memory, and after
-// a reload its picture counts as lost.
+// IndexedDB can hang (Safari 14: WebKit bug 226547): the message then goes out from memory, and after a reload its picture
+// counts as lost.
 const KEPT_WITHIN = 1000;
 const FOUND_WITHIN = 10_000;
 const files = new Map();
 let opened;
 
-// Resolves once the picture survives a reload, or cannot, or nobody knows.
 export function keepPicture(id, file) {
   files.set(id, file);
   return Promise.race([change((store) => store.put({ file, at: Date.now() }, id)), pause(KEPT_WITHIN)]);
@@ -26,7 +25,6 @@ export function dropPicture(id) {
   return change((store) => store.delete(id));
 }
 
-// What nobody came back for within a day goes.
 export function dropOldPictures(now = Date.now()) {
   return change((store) => {
     const cursor = store.openCursor();
@@ -40,7 +38,7 @@ export function dropOldPictures(now = Date.now()) {
   });
 }
 
-// Resolves to the request's result; to undefined where there is no storage.
+// Resolves to undefined where there is no storage.
 async function change(request) {
   try {
     opened ??= open();
@@ -52,7 +50,7 @@ async function change(request) {
     });
     return asked.result ?? undefined;
   } catch {
-    opened = undefined; // another try may find it open again
+    opened = undefined; // the next call tries to open it again
   }
 }
 

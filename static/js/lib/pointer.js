@@ -1,9 +1,7 @@
-// Watches for somebody who points at what must not move: with a mouse that has moved just now, or a finger.
-
 const RESTS_AFTER = 3000;
 
-// Calls back when it may move again: the pointer has left it, has clicked, or rests. Gives a function that says whether
-// somebody points at it.
+// Returns a function that says whether somebody points at a match of the selector. Calls back when they no longer do: the
+// pointer has left, clicked, or rests.
 export function watchPointer(root, selector, onFree) {
   let timer = null;
   const free = () => {

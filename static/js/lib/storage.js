@@ -1,7 +1,4 @@
-// What this tab remembers over a reload, each under the name of who is logged in: a colleague who logs in at the same
-// tab finds nothing of it. A browser without storage remembers nothing.
-
-// Customers have no name here: their forms are named after their conversation.
+// Survives a reload. Named after the agent: a colleague who logs in at the same tab must find nothing of it.
 const owner = document.querySelector("[data-agent]")?.dataset.agent ?? "";
 const nameOf = (kind, key) => `${kind}:${owner}:${key}`;
 
@@ -13,7 +10,7 @@ export function recall(kind, key) {
   }
 }
 
-// While somebody logs out nothing more is remembered: what the server has the browser clear would come back.
+// Nothing is stored during a logout: it would come back after the server has had the browser clear everything.
 let isLeaving = false;
 document.addEventListener("submit", ({ target }) => (isLeaving ||= target.matches("[data-logout]")));
 window.addEventListener("pageshow", () => (isLeaving = false));
@@ -28,7 +25,6 @@ export function remember(kind, key, text) {
   }
 }
 
-// The keys under which something of a kind is remembered.
 export function remembered(kind) {
   try {
     const start = nameOf(kind, "");

@@ -1,5 +1,3 @@
-// What the tabs of a browser tell each other.
-
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("supportchat") : null;
 
 export const tellTabs = (what, value) => channel?.postMessage({ what, value });

@@ -1,4 +1,4 @@
-// Calls at once, then at most every `wait` milliseconds, with one more call at the end if there were some in between.
+// Calls at once, then at most every `wait` milliseconds, and once more at the end for the calls in between.
 export function throttle(callback, wait) {
   let timer = null;
   let isDue = false;
@@ -18,7 +18,6 @@ export function throttle(callback, wait) {
   };
 }
 
-// Calls once, `wait` milliseconds after the last of several calls.
 export function debounce(callback, wait) {
   let timer;
   return () => {
@@ -27,8 +26,7 @@ export function debounce(callback, wait) {
   };
 }
 
-// How long to wait after so many failures: 0.5, 1, 2, 4, 8, 8, ... seconds, a quarter more or less, so that the pages
-// of a server that was away do not all come back in the same moment.
+// 0.5, 1, 2, 4, 8, 8, ... seconds, with jitter: the pages of a restarted server must not all reconnect at once.
 export function backoff(failures, random = Math.random) {
   return Math.min(8000, 500 * 2 ** (failures - 1)) * (0.75 + random() / 2);
 }

@@ -1,4 +1,4 @@
-// Sends a request like fetch() does, and says how much of it has gone out, which fetch() cannot.
+// fetch() does not report upload progress.
 export function upload(path, request, onProgress) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();

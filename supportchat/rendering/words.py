@@ -1,0 +1,78 @@
+"""The words of scripts: they come with the page, in its language, by the names under which scripts ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from babel.plural import PluralRule
+from flask import Flask
+from flask_babel import get_locale, get_translations
+from flask_babel import gettext as _
+
+# Of each plural category that a language has, one of these numbers is an example.
+EXAMPLES = (*range(1, 200), 0, 1_000_000)
+
+Words = dict[str, str | dict[str, str]]
+
+
+def init_app(app: Flask) -> None:
+    """Give templates `script_words()`."""
+    app.jinja_env.globals["script_words"] = script_words
+
+
+def script_words(is_desk: bool) -> Words:
+    """Return the words for the scripts of a customer's page or of an agent's. Scripts fill in what is left open."""
+    return {**words_of_every_page(), **(words_of_desk() if is_desk else {})}
+
+
+def words_of_every_page() -> Words:
+    """Return what the scripts of both sides say."""
+    return {
+        "sent": _("Sent"),
+        "delivered": _("Delivered"),
+        "read": _("Read"),
+        "copied": _("Copied"),
+        "notCopied": _("Could not copy"),
+        # Translators: how much of a text's limit is used, as in "7,600 of 8,000".
+        "length": _("%(length)s of %(most)s"),
+        "lengthSaid": _("%(length)s of %(most)s characters"),
+        "tooLongSaid": _("%(length)s of %(most)s characters, too long to send"),
+        "pictureLost": _("Not sent: this browser did not keep the picture. Choose it again."),
+        "linkBlocked": _("This frame does not let links open. The address is %(address)s"),
+        "unreached": _("The desk could not be reached. Try again in a moment."),
+        "unreachedStatus": _("The desk could not be reached (%(status)s). Try again in a moment."),
+        "refused403": _(
+            "Something between you and us, perhaps a firewall, refused this. Reload the page, or try another network."
+        ),
+        "refused407": _("Your network asks you to log in first. Do that, and try again."),
+        "refused413": _("This is too large for the server. Send a smaller picture, or a shorter text."),
+        "refused451": _("Your network does not let this through. Try another network."),
+        "outdated": _("The server could not take this. Reload the page, and then try again."),
+        "refusedStatus": _("The server refused this (%(status)s)."),
+    }
+
+
+def words_of_desk() -> Words:
+    """Return what only the scripts of the desk say."""
+    return {
+        # Translators: how long a customer has been waiting, as in "waiting 5 min".
+        "waiting": _("waiting %(duration)s"),
+        "notSentYet": _("not sent yet"),
+        # Translators: read out when more of them come.
+        "unread": _forms(lambda n: ungettext("%(num)s unread message", "%(num)s unread messages", n)),
+        # Translators: read out when more of them come.
+        "unassigned": _forms(lambda n: ungettext("%(num)s unassigned ticket", "%(num)s unassigned tickets", n)),
+    }
+
+
+def ungettext(singular: str, plural: str, n: int) -> str:
+    """Return the form of a text for a number, which is not filled in."""
+    return get_translations().ungettext(singular, plural, n)
+
+
+def _forms(form_for: Callable[[int], str]) -> dict[str, str]:
+    """Return a form for each plural category of the language, by the names that `Intl.PluralRules` has for them."""
+    locale = get_locale()
+    rule = locale.plural_form if locale else PluralRule({})
+    examples = {rule(n): n for n in reversed(EXAMPLES)}
+    return {category: form_for(n) for category, n in examples.items()}
