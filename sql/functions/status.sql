@@ -91,7 +91,7 @@ begin
     );
 end $$;
 
--- The figures at the head of /status. Sockets and processes are those that reported within 25 seconds.
+-- The figures at the head of /status. Sockets and processes are those that live.
 create or replace function public.desk_figures()
 returns jsonb
 language sql
@@ -105,8 +105,8 @@ as $$
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'agents', public.list_agents(),
         'reason', _supportchat.unassigned_reason(),
-        'processes', (select count(*) from public.server_processes where seen_at > now() - interval '25 seconds'),
-        'sockets', (select coalesce(sum(sockets), 0) from public.server_processes where seen_at > now() - interval '25 seconds'),
+        'processes', (select count(*) from public.server_processes as p where _supportchat.is_live(p)),
+        'sockets', (select coalesce(sum(sockets), 0) from public.server_processes as p where _supportchat.is_live(p)),
         'swept_seconds_ago', (select extract(epoch from now() - max(swept_at))::integer from public.server_processes)
     )
     from public.tickets where status <> 'closed'
@@ -258,7 +258,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '07afb79caa92');
+select _supportchat.record_script('functions/status.sql', '45c29af5e88e');
 
 notify pgrst, 'reload schema';
 

@@ -465,7 +465,7 @@ declare
         drain_queue(uuid); return_to_queue(public.tickets, text, text, uuid);
         state_json(public.user_sessions, public.tickets, boolean, bigint); conversation_json(uuid); newest_session(uuid);
         post_as_customer(uuid, uuid, text, jsonb, boolean); goes_on(text, uuid); take_start(text, text, jsonb);
-        median_first_reply(timestamp with time zone); session_of_ticket(bigint); check_owner(public.tickets, uuid);
+        median_first_reply(timestamp with time zone); check_owner(public.tickets, uuid);
         queue_row_json(public.tickets, uuid); note_json(public.ticket_notes); end_ticket(public.tickets, text, uuid);
         own_agent_json(public.agents); credentials_of(text); check_bucket(); next_agent(uuid); drain_queue()
     ', E' \n'), ';\s+');
