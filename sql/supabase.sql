@@ -2469,7 +2469,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('agent', _supportchat.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
+    detail jsonb := jsonb_build_object(
+        'agent', _supportchat.agent_json(p_agent_id), 'by', _supportchat.agent_json(p_actor_id),
+        'number', p_ticket.number, 'reason', p_reason
+    );
     last_one text := (
         select e.detail -> 'agent' ->> 'id' from public.ticket_events e
         where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
@@ -2619,7 +2622,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '997ec38290e3');
+select _supportchat.record_script('functions/assignment.sql', 'c84faacc56a2');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -3139,7 +3142,7 @@ as $$
                     order by queue.place, t.awaiting_since nulls last, t.updated_at desc, t.number
                 ) as place
                 from public.tickets t
-                left join _supportchat.waiting_tickets() as queue on p_view = 'unassigned' and queue.id = t.id
+                left join (select * from _supportchat.waiting_tickets() where p_view = 'unassigned') as queue on queue.id = t.id
                 -- An older version may have left tickets without a conversation: there is nothing to show of them.
                 join public.user_sessions s on s.session_id = t.session_id
                 where t.status <> 'closed' and case p_view
@@ -3502,7 +3505,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '5d2a67b01188');
+select _supportchat.record_script('functions/tickets.sql', '4b49a525a5cb');
 
 -- agents.sql: who agents are, and whether they are here. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without

@@ -189,7 +189,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('agent', _supportchat.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
+    detail jsonb := jsonb_build_object(
+        'agent', _supportchat.agent_json(p_agent_id), 'by', _supportchat.agent_json(p_actor_id),
+        'number', p_ticket.number, 'reason', p_reason
+    );
     last_one text := (
         select e.detail -> 'agent' ->> 'id' from public.ticket_events e
         where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
@@ -339,7 +342,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '997ec38290e3');
+select _supportchat.record_script('functions/assignment.sql', 'c84faacc56a2');
 
 notify pgrst, 'reload schema';
 

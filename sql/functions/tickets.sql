@@ -130,7 +130,7 @@ as $$
                     order by queue.place, t.awaiting_since nulls last, t.updated_at desc, t.number
                 ) as place
                 from public.tickets t
-                left join _supportchat.waiting_tickets() as queue on p_view = 'unassigned' and queue.id = t.id
+                left join (select * from _supportchat.waiting_tickets() where p_view = 'unassigned') as queue on queue.id = t.id
                 -- An older version may have left tickets without a conversation: there is nothing to show of them.
                 join public.user_sessions s on s.session_id = t.session_id
                 where t.status <> 'closed' and case p_view
@@ -493,7 +493,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '5d2a67b01188');
+select _supportchat.record_script('functions/tickets.sql', '4b49a525a5cb');
 
 notify pgrst, 'reload schema';
 

@@ -207,3 +207,12 @@ def test_who_can_be_found_is_promised(
     page = text_of(vera.get("/chat").text)
     assert "Alice is no longer available. We’re finding someone else." in page
     assert "You are now talking to Bob." in page
+
+
+def test_a_line_names_the_colleague_who_handed_the_ticket_over(
+    web: Web, vera: Browser, cast: Any, alice: Agent, bob: Agent
+) -> None:
+    bob.come()
+    cast.agent("carol").call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
+    page = text_of(web.agent("alice").get("/agent?ticket=1001").text)
+    assert page.count("Carol Tan handed the ticket over to Bob Ortiz") == 2  # in the conversation, and in the history
