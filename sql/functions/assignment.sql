@@ -15,16 +15,6 @@ begin
 end $look$;
 -- The check ends here.
 
--- Whether a server process has reported within 25 seconds: one that has not is gone.
-create or replace function _supportchat.is_live(p_process public.server_processes)
-returns boolean
-language sql
-stable
-set search_path = ''
-as $$
-    select p_process.seen_at > now() - interval '25 seconds'
-$$;
-
 -- Lets one transaction at a time decide who gets a ticket.
 create or replace function _supportchat.lock_assignment()
 returns void
@@ -342,7 +332,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'c84faacc56a2');
+select _supportchat.record_script('functions/assignment.sql', '43e32f417dae');
 
 notify pgrst, 'reload schema';
 

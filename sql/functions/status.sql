@@ -154,83 +154,6 @@ as $$
     )
 $$;
 
--- Sends an event that means nothing, for whoever measures how long events take.
-create or replace function public.send_ping(p_nonce text)
-returns void
-language sql
-set search_path = ''
-as $$
-    select _supportchat.notify_change('ping', jsonb_build_object('nonce', p_nonce))
-$$;
-
--- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
--- still reach it. One row serves all processes, so that many of them send no more than one does. Whoever finds another
--- one sending leaves it to that, and waits for nobody.
-create or replace function public.send_heartbeat(p_seconds double precision)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    beat bigint;
-begin
-    insert into public.heartbeat (only_row) select true
-    where not exists (select from public.heartbeat)
-    on conflict do nothing;
-    update public.heartbeat set number = number + 1, sent_at = clock_timestamp()
-    where only_row = (
-        select only_row from public.heartbeat
-        where sent_at <= clock_timestamp() - make_interval(secs => p_seconds)
-        for update skip locked
-    )
-    returning number into beat;
-    if found then
-        perform _supportchat.notify_change('heartbeat', jsonb_build_object('beat', beat));
-    else
-        select number into beat from public.heartbeat;
-    end if;
-    return jsonb_build_object('beat', beat);
-end $$;
-
--- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
--- no Supabase Storage.
-create or replace function _supportchat.check_bucket()
-returns jsonb
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-    answer jsonb;
-begin
-    if not _supportchat.has_buckets() then
-        return null;
-    end if;
-    select jsonb_build_object(
-        'exists', true, 'public', b.public, 'file_size_limit', b.file_size_limit, 'allowed_mime_types', b.allowed_mime_types
-    )
-    into answer
-    from storage.buckets b where b.id = 'chat-images';
-    return coalesce(answer, jsonb_build_object(
-        'exists', false, 'public', null, 'file_size_limit', null, 'allowed_mime_types', null
-    ));
-end $$;
-
--- A number that changes whenever anything that the queue shows has changed: the sweep of the desks.
-create or replace function public.desk_fingerprint()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select to_jsonb(md5(concat_ws(',',
-        (select concat_ws(':', count(*), sum(t.version), sum(s.last_seq), sum(s.last_note_no))
-        from public.tickets t join public.user_sessions s on s.session_id = t.session_id
-        where t.status <> 'closed' or t.updated_at > now() - interval '1 minute'),
-        (select string_agg(concat_ws(':', a.id, a.availability, a.lease_expires_at > now()), ',' order by a.id) from public.agents a)
-    )))
-$$;
-
 -- Of some functions, those that this database does not have.
 create or replace function public.missing_functions(p_names text[])
 returns jsonb
@@ -258,7 +181,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '45c29af5e88e');
+select _supportchat.record_script('functions/status.sql', '965545b34441');
 
 notify pgrst, 'reload schema';
 
