@@ -11,6 +11,7 @@ from flask import Flask
 
 from supportchat.config import ROOT, Config
 from supportchat.database import FUNCTIONS
+from supportchat.database.bundle import PASTE
 from supportchat.database.scripts import SCRIPTS
 from supportchat.server.embedded import MAJOR, _binary
 from tests.docs import MARK, PAGE, reference
@@ -55,11 +56,14 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
 
 def test_every_script_is_named_in_the_order_in_which_they_run() -> None:
-    names = [name.removeprefix("functions/") for name in SCRIPTS]
-    for document in ("README.md", "docs/supabase.md"):
-        places = [text(document).find(f"{name}`") for name in names]
-        assert -1 not in places, document
-        assert places == sorted(places), document
+    places = [text("docs/sql.md").find(f"{name.removeprefix('functions/')}`") for name in SCRIPTS]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_people_are_told_to_paste_what_holds_every_script() -> None:
+    for document in ("README.md", "docs/supabase.md", "docs/sql.md"):
+        assert f"`sql/{PASTE}`" in text(document), document
 
 
 def test_the_doctor_is_shown_as_it_speaks() -> None:
