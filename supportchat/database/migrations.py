@@ -22,7 +22,7 @@ from ..config import Config, ConfigError
 from ..server.embedded import EmbeddedPostgres
 from . import names, scripts
 from .bundle import bundles
-from .scripts import BASE, REMOVAL, SCRIPTS, own_names, script_text
+from .scripts import BASE, REMOVAL, SCRIPTS, base_text, own_names, script_text
 
 # What the look at the head of each script fails with: a name is somebody else's, or a table is another role's.
 NAMES_TAKEN, OWNED_BY_OTHERS = "SC001", "SC002"
@@ -59,7 +59,7 @@ def stamped() -> dict[Path, str]:
     own = own_names()
     texts = {}
     for name in SCRIPTS:
-        text = names.with_look(script_text(name), own)
+        text = names.with_look(script_text(name)) if name != BASE else names.with_look(base_text(), names.look(own))
         texts[name] = STAMP.sub(rf"{name}', '{checksum(text)}", text)
     right = {**texts, REMOVAL: names.removal(own)}
     return {

@@ -14,23 +14,29 @@ from supportchat.config import ROOT, Config, ConfigError
 from supportchat.database import migrations, scripts
 from supportchat.database.bundle import PASTE, SUPERSEDED
 from supportchat.database.migrations import STAMP, checksum, checksums, migrate
-from supportchat.database.names import SEQUENCE, removal, with_look
-from supportchat.database.scripts import REMOVAL, SCRIPTS, own_names, script_text
+from supportchat.database.names import SEQUENCE, look, removal, with_look
+from supportchat.database.scripts import BASE, PARTS, REMOVAL, SCRIPTS, base_text, own_names, script_text
 from supportchat.server.run import Server
 from tests.cast import Cast
 
 
 def test_every_script_of_the_folder_is_applied() -> None:
     found = {str(path.relative_to(ROOT / "sql")) for path in (ROOT / "sql").rglob("*.sql")}
-    assert found == {*SCRIPTS, PASTE, REMOVAL}
+    assert found == {*SCRIPTS, PASTE, REMOVAL, *PARTS}
 
 
 def test_every_script_bears_the_stamp_of_its_text() -> None:
     for name in SCRIPTS:
         found = STAMP.findall(script_text(name))
         assert found == [(name, checksum(script_text(name)))], f"sql/{name} has changed: run bin/migrate stamp"
-        assert with_look(script_text(name), own_names()) == script_text(name), f"run bin/migrate stamp for sql/{name}"
+        if name != BASE:
+            assert with_look(script_text(name)) == script_text(name), f"run bin/migrate stamp for sql/{name}"
     assert script_text(REMOVAL) == removal(own_names()), "run bin/migrate stamp"
+
+
+def test_the_schema_is_what_its_parts_make_it() -> None:
+    made = with_look(base_text().replace("0" * 12, checksum(base_text())), look(own_names()))
+    assert script_text(BASE) == made, "run bin/migrate stamp"
 
 
 def test_a_stamp_tells_every_change_but_its_own() -> None:
