@@ -72,6 +72,20 @@ def test_the_doctor_is_shown_as_it_speaks() -> None:
     assert f"all {len(SCRIPTS)} scripts are up to date" in shown
 
 
+# What others say, in docs/supabase.md: a system, Postgres, the Supabase CLI.
+SAID_BY_OTHERS = ("Network is unreachable", "canceling statement", "Remote migration versions")
+
+
+def test_the_messages_to_look_up_are_worded_as_the_desk_words_them() -> None:
+    code = "".join(path.read_text() for kind in ("*.py", "*.sql") for path in (ROOT / "supportchat").rglob(kind))
+    sentences = re.sub(r'"\s*f?"', "", code)
+    rows = re.findall(r"^\| ([^|]+) \|", text("docs/supabase.md").partition("## Troubleshooting")[2], re.MULTILINE)
+    quoted = [said.removeprefix("DATABASE_URL ") for row in rows for said in re.findall(r"`([^`]+)`", row)]
+    ours = [said for said in quoted if not said.startswith(SAID_BY_OTHERS)]
+    assert len(ours) > 10
+    assert [said for said in ours if not all(part in sentences for part in said.split(" ... "))] == []
+
+
 def test_the_tools_for_a_backup_are_where_the_docs_look_for_them(tmp_path: Path) -> None:
     (tmp_path / "data" / "postgres").mkdir(parents=True)
     (tmp_path / "data" / "postgres" / "PG_VERSION").write_text(f"{MAJOR}\n")

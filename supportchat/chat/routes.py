@@ -123,7 +123,8 @@ def post_message() -> ResponseReturnValue:
 def messages() -> ResponseReturnValue:
     """Return the lines after a seq, with what else may have changed; or those before one, with the link to more."""
     chat = conversation_of_browser()
-    current_hub().saw_poll("session", chat["session_id"])
+    if from_htmx():  # a picture on another site could have this address
+        current_hub().saw_poll("session", chat["session_id"])
     if before := whole_number("before"):
         rows = call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE)
         earlier = render_template("shared/_earlier.html", rows=rows, **_earlier_links())

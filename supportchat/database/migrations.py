@@ -148,7 +148,7 @@ def describe_failure(error: psycopg.Error) -> str:
         return error.diag.message_primary or ""
     reason = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".?")
     if error.sqlstate is None:  # no server has said it
-        return f"No Postgres answers at DATABASE_URL: {reason}."
+        return f"Cannot connect to Postgres at DATABASE_URL: {reason}."
     script = "".join(getattr(error, "__notes__", ())) or "The update of the database"
     return f"{script} failed, and nothing was changed: {reason}."
 
@@ -199,7 +199,7 @@ def main() -> int:
     """`bin/migrate`: bring the configured database up to date, say what was done, and give the exit code."""
     arguments = sys.argv[1:]
     if arguments == ["stamp"]:
-        print("\n".join(f"stamped {path}" for path in stamp()) or "Every stamp was right already.")
+        print("\n".join(f"stamped {path}" for path in stamp()) or "All stamps are up to date.")
         return 0
     if arguments not in ([], ["--adopt"]):
         print("Usage: bin/migrate [--adopt | stamp]", file=sys.stderr)
@@ -226,5 +226,5 @@ def main() -> int:
         print(f"applied sql/{name}")
     for sentence in sentences:
         look(sentence)
-    print("The database is up to date." if applied else "The database was up to date already.")
+    print("The database is up to date." if applied else "The database is already up to date.")
     return 0

@@ -11,9 +11,8 @@ from flask.typing import ResponseReturnValue
 
 from ..database import NotFound, call
 from ..database.rows import StoredPicture
+from .redraw.limits import EXTENSIONS
 from .stores import ImageStore
-
-EXTENSIONS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png", "image/gif": "gif"}
 
 
 def serve_image(image_id: uuid.UUID, **viewer: Any) -> ResponseReturnValue:

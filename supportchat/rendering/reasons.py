@@ -98,7 +98,8 @@ def capacity(figures: Reason) -> str:
         available=figures["available"],
     )
     if figures["code"] == "everybody_full":
-        return f"{available} · {ngettext('at the limit', 'at their limit', figures['available'])}"
+        limit = ngettext("at the limit", "at their limit", figures["available"])
+        return f"{available} · {limit}"
     # Somebody may have taken over more than they are given, while another one has room.
     has_sum = figures["places"] > 0 and figures["load"] <= figures["places"]
     return f"{available} · {taken(figures['load'], figures['places'])}" if has_sum else available

@@ -36,24 +36,21 @@ def _lost(states: list[TicketEvent], agent: Agent) -> str | None:
     last, before = states[-1], states[-2]["event"] if len(states) > 1 else ""
     if last["event"] == "assigned" and "from" not in last["detail"] and before == "returned":
         lost = _lost(states[:-1], agent)
-        return lost and f"{lost} {_('%(agent)s has it now.', agent=_name(last['detail'].get('agent')))}"
+        has_it = _("%(agent)s has it now.", agent=_name(last["detail"].get("agent")))
+        return lost and f"{lost} {has_it}"
     if not _is(last["detail"].get("from"), agent) or _is(last["agent"], agent):
         return None
     if last["event"] == "returned":
         return _("This ticket went back to the queue while you were offline.")
-    assignee = last["detail"].get("agent")
+    assignee = _name(last["detail"].get("agent"))
     if last["detail"].get("reason") == "handed_over":
-        return _(
-            "%(agent)s handed this ticket over to %(colleague)s.",
-            agent=_name(last["agent"]),
-            colleague=_name(assignee, _("another agent")),
-        )
-    return _("%(agent)s took over this ticket.", agent=_name(assignee))
+        return _("%(agent)s handed this ticket over to %(colleague)s.", agent=_name(last["agent"]), colleague=assignee)
+    return _("%(agent)s took over this ticket.", agent=assignee)
 
 
 def _is(person: Person | None, agent: Agent) -> bool:
     return person is not None and person.get("id") == agent["id"]
 
 
-def _name(person: Person | None, otherwise: str = "") -> str:
-    return first_name(person.get("name") if person else None, otherwise or _("An agent"))
+def _name(person: Person | None) -> str:
+    return first_name(person.get("name") if person else None, _("An agent"))

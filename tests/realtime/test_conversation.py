@@ -6,17 +6,21 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
 from flask import Flask
+from markupsafe import Markup
 
 from supportchat.database import Database, Unavailable
 from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection, Shown
 from supportchat.realtime.events import Event
 from supportchat.realtime.hub import PAGES_PER_VIEWER, Hub
+from supportchat.rendering.fragments import Fragments
 from tests.cast import Agent, Cast, Visitor, new_id
+from tests.languages.pseudo import STANDS_FOR, write_pseudo
 
 
 @pytest.fixture
@@ -48,10 +52,12 @@ def seqs(page: Connection) -> list[int]:
     return [int(seq) for frame in frames for seq in re.findall(r'data-seq="(\d+)"', frame["content"])]
 
 
-def shown(hub: Hub, visitor: Visitor, audience: str = "customer", after: int = 2, **values: Any) -> Connection:
+def shown(
+    hub: Hub, visitor: Visitor, audience: str = "customer", after: int = 2, language: str | None = None, **values: Any
+) -> Connection:
     page = Connection(**values)
     assert hub.add(page)
-    hub.show(page, visitor.chat["session_id"], audience, Shown(seq=after))
+    hub.show(page, visitor.chat["session_id"], audience, Shown(seq=after, language=language))
     taken(page)
     return page
 
@@ -564,3 +570,51 @@ def test_an_address_has_so_many_pages_and_no_more(hub: Hub) -> None:
 def test_behind_a_proxy_on_this_machine_everybody_has_the_same_address(hub: Hub) -> None:
     pages = [Connection(token_hash=f"browser {n}", address="127.0.0.1") for n in range(501)]
     assert all(hub.add(page) for page in pages)
+
+
+# Languages
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The templates that fragments were rendered of."""
+    names: list[str] = []
+    render = Fragments._render
+
+    def counted(self: Fragments, name: str, **values: Any) -> Markup:
+        names.append(name)
+        return render(self, name, **values)
+
+    monkeypatch.setattr(Fragments, "_render", counted)
+    return names
+
+
+def test_pages_in_one_language_share_their_frames(hub: Hub, vera: Visitor, rendered: list[str]) -> None:
+    pages = [shown(hub, vera), shown(hub, vera, language="en"), shown(hub, vera, language="en")]
+    rendered.clear()
+    hub.offer(vera.post("Line 3"))
+    assert [seqs(page) for page in pages] == [[3], [3], [3]]
+    assert rendered == ["shared/_message.html"]
+
+
+def test_another_language_costs_one_more_rendering(hub: Hub, vera: Visitor, rendered: list[str]) -> None:
+    pages = [shown(hub, vera), *(shown(hub, vera, language="de") for _ in range(3))]
+    rendered.clear()
+    hub.offer(vera.post("Line 3"))
+    assert [seqs(page) for page in pages] == [[3]] * 4
+    assert rendered == ["shared/_message.html"] * 2
+
+
+def test_each_page_is_told_in_its_language(
+    app: Flask, hub: Hub, vera: Visitor, alice: Agent, bob: Agent, tmp_path: Path
+) -> None:
+    write_pseudo(tmp_path)
+    app.extensions["babel"].translation_directories = [str(tmp_path)]
+    english, other = shown(hub, vera), shown(hub, vera, language=STANDS_FOR)
+    bob.call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
+    hub.sweep(0)
+    told, told_otherwise = (" ".join(frame.get("content", "") for frame in taken(page)) for page in (english, other))
+    assert "Bob" in told
+    assert "⟦" not in told
+    assert "Bob" in told_otherwise
+    assert "⟦" in told_otherwise

@@ -209,7 +209,7 @@ def test_what_starts_the_desk_says_it_in_one_message(
     make: MakeDatabase, app: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     with app_database(make, app) as conninfo:
-        config = Config(database_url=conninfo, data_dir=tmp_path, secret_key="x" * 40)
+        config = Config(database_url=conninfo, data_dir=tmp_path)
         with psycopg.connect(conninfo, autocommit=True) as connection:
             sentence = names_taken(connection)
         monkeypatch.setattr(Config, "from_environment", lambda: config)
