@@ -1379,7 +1379,9 @@ update public.chat_messages set
 where sender is null or sender not in ('user', 'agent', 'system');
 -- A message that no check would let in stays as it was said. legacy is what exempts it.
 update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
-where legacy is null and (message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null));
+where legacy is null and (
+    message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null)
+);
 update public.chat_messages set message = '' where message is null;
 update public.chat_messages set detail = '{}' where detail is null;
 with twins as (
@@ -1751,7 +1753,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'fca8d6aebf48');
+select _supportchat.record_script('supabase_schema.sql', 'd781a376fd74');
 
 notify pgrst, 'reload schema';
 
