@@ -20,20 +20,13 @@ from ..realtime.sockets import prepare_handshake, run_socket
 from ..rendering.fragments import current_fragments, joined, partial
 from ..web import limits, posting, security
 from ..web.errors import REFUSALS, described
-from ..web.forms import (
-    StartForm,
-    known_time_zone,
-    message_text,
-    new_message_id,
-    normal_phone,
-    shown_session,
-    typed_text,
-    whole_number,
-)
+from ..web.forms import message_text, new_message_id, shown_session, typed_text, whole_number
 from ..web.htmx import from_htmx
 from ..web.policies import for_visitors
 from ..web.sentences import sentence
 from . import visitors
+from .forms import StartForm, normal_phone
+from .time_zones import known_time_zone
 
 bp = Blueprint("chat", __name__)
 sock = Sock()
