@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
+from ..web.forms import MESSAGE_CHARACTERS
 from .languages import language
 from .links import linkified
 from .names import called
@@ -42,6 +43,7 @@ def init_app(app: Flask) -> None:
         clock,
         with_local_times,
         duration,
+        milliseconds,
         ticket_status,
         reason,
         reason_for_customer,
@@ -58,6 +60,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["picture_box"] = picture_box
     app.jinja_env.globals["picture_rules"] = rules_for_page
     app.jinja_env.globals["accepted_pictures"] = ACCEPTED
+    app.jinja_env.globals["message_characters"] = MESSAGE_CHARACTERS
 
 
 def bdi(text: str) -> Markup:
@@ -134,6 +137,11 @@ def duration(seconds: float | None) -> str:
 
 def _in_unit(count: float, unit: str) -> str:
     return format_unit(round(count), f"duration-{unit}", length="short", locale=language())
+
+
+def milliseconds(count: float) -> str:
+    """Write a number of milliseconds."""
+    return format_unit(round(count, 1), "duration-millisecond", length="short", locale=language())
 
 
 def decimal(number: int) -> str:
