@@ -9,10 +9,11 @@ from ..database import NotFound, call
 from ..database.batches import is_cut
 from ..database.rows import Conversation, Message
 from ..rendering.fragments import current_fragments, joined, partial
-from ..web.forms import StartForm, new_message_id, typed_text, whole_number
+from ..web.forms import new_message_id, typed_text, whole_number
 from ..web.htmx import from_htmx
 from ..web.sentences import sentence
 from . import visitors
+from .forms import StartForm
 
 PAGE = 50
 

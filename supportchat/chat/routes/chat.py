@@ -12,11 +12,13 @@ from ...database.rows import Answer, Closed, Conversation
 from ...realtime.hub import current_hub
 from ...web import limits, posting
 from ...web.errors import REFUSALS, described
-from ...web.forms import StartForm, known_time_zone, message_text, new_message_id, normal_phone, shown_session
+from ...web.forms import message_text, new_message_id, shown_session
 from ...web.htmx import from_htmx
 from ...web.policies import for_visitors
 from .. import visitors
+from ..forms import StartForm, normal_phone
 from ..pages import chat_page, news, start_page
+from ..time_zones import known_time_zone
 from .blueprint import bp
 
 
