@@ -11,8 +11,8 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
+        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -24,59 +24,39 @@ declare
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
-        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
-        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
-        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
-        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
-        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); orphan_rows(text); take_token(text, text, jsonb);
-        notify_change(text, jsonb); database_epoch(); agent_json(uuid); message_json(chat_messages);
-        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
-        image_of_session(uuid, uuid); orphan_images(text[]); signal_typing(uuid, text, uuid);
-        record_receipt(uuid, text, integer, integer, uuid); lock_assignment(); lock_ticket(uuid);
-        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
-        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
-        drain_queue(uuid); return_to_queue(tickets, text, text, uuid); sweep_assignment();
-        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); conversations(uuid[]);
-        conversation_heads(uuid[]); newest_session(uuid); conversation_of_visitor(text);
-        post_as_customer(uuid, uuid, text, jsonb, boolean); post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); goes_on(text, uuid);
-        take_start(text, text, jsonb); close_chat(text); median_first_reply(timestamp with time zone); who_is_here();
-        session_of_ticket(bigint); check_owner(tickets, uuid); queue_row_json(tickets, uuid);
-        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); post_reply(uuid, bigint, uuid, text, jsonb);
-        note_json(ticket_notes); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); end_ticket(tickets, text, uuid); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); own_agent_json(agents); create_agent(text, text, text, text, integer);
-        credentials_of(text); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); check_bucket();
-        desk_fingerprint(); missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); next_agent(uuid); drain_queue();
-        start_chat(text, uuid, text, jsonb, text, text, text); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text)
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); signal_typing(uuid, text, uuid);
+        record_receipt(uuid, text, integer, integer, uuid); start_chat(text, uuid, text, jsonb, text, text, text);
+        close_chat(text); notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        ensure_foreign_key(text, text, text, text); ensure_column(text, text, text);
-        ensure_column(text, text, text, text); orphan_rows(); append_message(uuid, text, text);
-        append_message(uuid, text, text, uuid); append_message(uuid, text, text, uuid, uuid);
-        append_message(uuid, text, text, uuid, uuid, uuid); append_message(uuid, text, text, uuid, uuid, uuid, text);
-        messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer); signal_typing(uuid, text);
-        record_receipt(uuid, text, integer, integer); record_event(tickets, text, text);
-        record_event(tickets, text, text, uuid); next_agent(); give_ticket(tickets, uuid, text, text);
-        offer_ticket(uuid, boolean); return_to_queue(tickets, text, text); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); end_ticket(tickets, text); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text);
+        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
+        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
+        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
+        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
         report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
@@ -105,9 +85,10 @@ begin
             and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
     );
     is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
+        -- Versions before the schema _supportchat had it in public.
         select from pg_proc
-        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
-            and proconfig @> array['search_path=""']
+        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
+            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
     ));
     is_older_desk := has_sessions and not exists (
         select from pg_constraint k
@@ -134,6 +115,11 @@ begin
         where c.relnamespace = 'public'::regnamespace
             and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
         union all
+        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
+            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+        ))
+        from pg_namespace n where n.nspname = '_supportchat'
+        union all
         select 2, 'T', t.typname, false
         from pg_type t
         where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
@@ -152,7 +138,7 @@ begin
         select row_number() over (order by place, name) as number, format('%s %s', case relkind
             when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
             when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' else 'table'
+            when 'F' then 'function' when 'n' then 'schema' else 'table'
         end, name) as thing
         from named where not is_ours
     )
@@ -179,7 +165,13 @@ begin
         );
     end if;
 
-    perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because the role %1$s may not make a schema here.'
+            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
+            current_user, current_database()
+        );
+    end if;
     perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
@@ -187,93 +179,50 @@ end $look$;
 
 do $$
 begin
-    if to_regclass('public.schema_scripts') is null then
+    if to_regnamespace('_supportchat') is null then
         raise exception 'Nothing was removed, because there is no supportchat of this version here.';
     end if;
 end $$;
 
 drop trigger if exists guard_ticket on public.tickets;
+do $$
+declare
+    helper regprocedure;
+begin
+    for helper in select oid from pg_proc where pronamespace = '_supportchat'::regnamespace loop
+        execute format('drop function %s', helper);
+    end loop;
+end $$;
 drop function if exists
-    public.ensure_constraint(regclass, text, text),
-    public.ensure_foreign_key(text, text, text, text, text),
-    public.legacy_uuid(text, text),
-    public.set_aside(regclass, text),
-    public.convert_column(regclass, text, text, text),
-    public.ensure_column(text, text, text, text, text),
-    public.follow_sessions(text),
-    public.loosen_table(text, text[], text[]),
-    public.ensure_unique(text, text),
-    public.require_columns(text, text[]),
-    public.release_columns(text, text[]),
-    public.fill_column(text, text, text[]),
-    public.noted(jsonb, text, text),
-    public.pause_triggers(text, boolean),
-    public.record_script(text, text),
-    public.own_functions(text[]),
-    public.withdraw_functions(text[]),
-    public.restrict_functions(text[]),
-    public.limit_functions(text[]),
-    public.guard_ticket(),
-    public.has_buckets(),
     public.orphan_rows(text),
-    public.take_token(text, text, jsonb),
-    public.notify_change(text, jsonb),
     public.database_epoch(),
-    public.agent_json(uuid),
-    public.message_json(public.chat_messages),
-    public.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb),
-    public.check_message(text, boolean),
-    public.add_image(uuid, jsonb),
-    public.repeated_message(uuid, text, uuid, text, jsonb),
     public.messages_after(uuid, integer, integer, integer),
     public.messages_before(uuid, integer, integer, integer),
-    public.image_of_session(uuid, uuid),
+    public.image_of_session(uuid, text, bigint),
     public.orphan_images(text[]),
-    public.signal_typing(uuid, text, uuid),
-    public.record_receipt(uuid, text, integer, integer, uuid),
-    public.lock_assignment(),
-    public.lock_ticket(uuid),
-    public.record_event(public.tickets, text, text, uuid, jsonb),
-    public.load_of_agent(uuid),
-    public.agents_here(),
-    public.next_agent(uuid, uuid),
-    public.unassigned_reason(),
-    public.give_ticket(public.tickets, uuid, text, text, uuid),
-    public.offer_ticket(uuid, boolean, uuid),
-    public.drain_queue(uuid),
-    public.return_to_queue(public.tickets, text, text, uuid),
+    public.signal_typing(text, uuid, bigint),
+    public.record_receipt(integer, integer, text, uuid, bigint, text),
     public.sweep_assignment(),
-    public.state_json(public.user_sessions, public.tickets, boolean, bigint),
-    public.conversation_json(uuid),
     public.conversations(uuid[]),
     public.conversation_heads(uuid[]),
-    public.newest_session(uuid),
     public.conversation_of_visitor(text),
-    public.post_as_customer(uuid, uuid, text, jsonb, boolean),
     public.post_message(text, uuid, uuid, text, jsonb),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
-    public.goes_on(text, uuid),
-    public.take_start(text, text, jsonb),
-    public.close_chat(text),
-    public.median_first_reply(timestamp with time zone),
+    public.close_chat(text, uuid),
     public.who_is_here(),
     public.session_of_ticket(bigint),
-    public.check_owner(public.tickets, uuid),
-    public.queue_row_json(public.tickets, uuid),
     public.list_tickets(uuid, text, integer),
     public.ticket_of_agent(uuid, bigint),
+    public.show_ticket(uuid, bigint, integer, integer),
+    public.follow_ticket(uuid, bigint, integer, integer),
     public.post_reply(uuid, bigint, uuid, text, jsonb),
-    public.note_json(public.ticket_notes),
     public.add_note(uuid, bigint, uuid, text),
     public.notes_after(uuid, integer, integer, integer, integer, integer),
     public.assign_ticket(uuid, bigint, uuid, uuid),
     public.unassign_ticket(uuid, bigint),
-    public.end_ticket(public.tickets, text, uuid),
     public.close_ticket(uuid, bigint),
     public.reopen_ticket(uuid, bigint),
-    public.own_agent_json(public.agents),
     public.create_agent(text, text, text, text, integer),
-    public.credentials_of(text),
     public.reset_password(text, text),
     public.begin_login(text, text, text, jsonb),
     public.open_agent_session(uuid, text, text),
@@ -290,15 +239,16 @@ drop function if exists
     public.verify_chat(),
     public.send_ping(text),
     public.send_heartbeat(double precision),
-    public.check_bucket(),
     public.desk_fingerprint(),
     public.missing_functions(text[]),
     public.applied_scripts(),
     public.messages_after(uuid, integer, integer),
     public.messages_before(uuid, integer, integer),
-    public.next_agent(uuid),
-    public.drain_queue(),
+    public.image_of_session(uuid, uuid),
+    public.signal_typing(uuid, text, uuid),
+    public.record_receipt(uuid, text, integer, integer, uuid),
     public.start_chat(text, uuid, text, jsonb, text, text, text),
+    public.close_chat(text),
     public.notes_after(uuid, integer, integer),
     public.open_agent_session(uuid, text);
 drop table if exists
@@ -310,6 +260,7 @@ drop table if exists
     public.tickets,
     public.agent_credentials,
     public.agent_sessions,
+    public.agent_browsers,
     public.chat_images,
     public.ticket_transitions,
     public.ticket_events,
@@ -317,9 +268,9 @@ drop table if exists
     public.ticket_reads,
     public.server_processes,
     public.heartbeat,
-    public.throttle_buckets,
-    public.agent_browsers;
+    public.throttle_buckets;
 drop sequence if exists public.ticket_numbers;
+drop schema _supportchat;
 
 notify pgrst, 'reload schema';
 

@@ -16,7 +16,6 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -30,6 +29,7 @@ from supportchat.database.postgres import PostgresDatabase
 from .cast import Agent, Cast, create_cast
 from .postgres import COPY, running_postgres, superuser_of
 from .server import Server
+from .serving import CompiledTemplates
 from .supabase.project import SupabaseProject
 from .supabase.server import SupabaseServer
 from .web import Web
@@ -78,22 +78,24 @@ class Place:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test of a desk in both modes, or in the one that its mark names."""
+    """Run a test of a desk in the one mode that its mark names, or on any Postgres, or in both modes."""
     if "place" in metafunc.fixturenames:
-        mark = metafunc.definition.get_closest_marker("mode")
-        modes = mark.args if mark else MODES
-        if metafunc.definition.get_closest_marker("page") and os.environ.get("MODES") != "all":
-            modes = MODES[:1]
+        named, both = (metafunc.definition.get_closest_marker(mark) for mark in ("mode", "both_modes"))
+        modes = named.args if named else MODES if both or os.environ.get("MODES") == "all" else MODES[:1]
         metafunc.parametrize("place", modes, indirect=True)
 
 
 @pytest.fixture
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """The same desk twice: on any Postgres by psycopg, and on a Supabase project by its official client."""
-    name = f"test_{next(_numbers)}"
-    opened = supabase_place if request.param == "supabase" else postgres_place
-    with opened(name, request.getfixturevalue) as made:
+    with open_place(request.param, request.getfixturevalue) as made:
         yield made
+
+
+def open_place(mode: str, fixture: Callable[[str], Any]) -> contextlib.AbstractContextManager[Place]:
+    """Make a place for a desk in a mode; `fixture` is `request.getfixturevalue` of a test."""
+    opened = supabase_place if mode == "supabase" else postgres_place
+    return opened(f"test_{next(_numbers)}", fixture)
 
 
 @contextlib.contextmanager
@@ -177,17 +179,17 @@ def carol(cast: Cast) -> Agent:
 @pytest.fixture
 def config(place: Place, tmp_path: Path) -> Config:
     """The settings of a desk on the fresh database."""
-    return Config(data_dir=tmp_path, secret_key="a secret key for the tests only, no other", **place.settings)
+    return Config(data_dir=tmp_path, **place.settings)
 
 
 @pytest.fixture(scope="session")
-def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> FileSystemBytecodeCache:
+def compiled_templates() -> CompiledTemplates:
     """What Jinja makes of the templates, once for all apps of this process instead of in each test."""
-    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    return CompiledTemplates()
 
 
 @pytest.fixture
-def app(config: Config, compiled_templates: FileSystemBytecodeCache) -> Iterator[Flask]:
+def app(config: Config, compiled_templates: CompiledTemplates) -> Iterator[Flask]:
     """The app on the fresh database, without the tasks that only a server runs."""
     made = create_app(config)
     made.jinja_env.bytecode_cache = compiled_templates

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from supportchat.config import ROOT
-from supportchat.database.migrations import SCRIPTS, own_names, script_text
 from supportchat.database.names import SEQUENCE, names_in
+from supportchat.database.scripts import SCRIPTS, own_names, script_text
 
 PAGE = ROOT / "docs" / "sql.md"
 MARK = "<!-- What follows is written by python -m tests.docs from the comments in sql/functions. -->\n"
 FUNCTION = re.compile(
-    r"((?:^-- [^\n]*\n)+)create or replace function public\.(\w+)\((.*?)\)\nreturns ([^\n]+)\n",
+    r"((?:^-- [^\n]*\n)+)create or replace function (?:public\.)?([\w.]+)\((.*?)\)\nreturns ([^\n]+)\n",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -35,11 +35,11 @@ def _names() -> str:
     return "\n".join(
         (
             "\n## Names that the desk takes\n",
-            "All are in the schema `public`. `sql/remove.sql` has the signatures of the functions.\n",
+            "The schema `_supportchat`, and in `public`:\n",
             f"- Tables: {_listed(own.tables)}",
             f"- Sequence: `{SEQUENCE}`",
             f"- Indexes: {_listed(own.indexes)}",
-            f"- Functions: those above, and {_listed(tools)}",
+            f"- Functions: those above that are shown without a schema, and {_listed(tools)}",
             "- In Supabase also the bucket `chat-images`, and the private topic `supportchat` of Realtime\n",
         )
     )

@@ -21,7 +21,7 @@ from supportchat.demo import AGENTS, create_demo_chats
 from supportchat.server.embedded import EmbeddedPostgres
 from supportchat.web.cookies import token_hash
 from tests.browser.conftest import ARGUMENTS, Agent, Customer, chromium
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, agent_id
 from tests.server import Server
 
 FOLDER = ROOT / "screenshots"
@@ -52,7 +52,7 @@ def take(conninfo: str, data_dir: Path) -> None:
     password_hash = hash_password(PASSWORD)
     for name, email, role in AGENTS:
         database.call("create_agent", name=name, email=email, role=role, password_hash=password_hash)
-    server = Server(Config(database_url=conninfo, data_dir=data_dir, secret_key="s" * 40))
+    server = Server(Config(database_url=conninfo, data_dir=data_dir))
     server.start()
     try:
         with sync_playwright() as playwright:
@@ -163,12 +163,6 @@ def go_through(
         shot(carol, "error")
         for window in (alice, vera, waiting, carol):
             window.context.close()
-
-
-def agent_id(database: Database, name: str) -> str:
-    """Return the id of one of the demo agents."""
-    found: str = database.call("credentials_of", email=f"{name}@example.com")["agent_id"]
-    return found
 
 
 def data_dir_picture() -> Path:

@@ -11,7 +11,7 @@ from flask import Flask
 
 from supportchat.config import ROOT, Config
 from supportchat.database import FUNCTIONS
-from supportchat.database.migrations import SCRIPTS
+from supportchat.database.scripts import SCRIPTS
 from supportchat.server.embedded import MAJOR, _binary
 from tests.docs import MARK, PAGE, reference
 
@@ -41,9 +41,8 @@ def test_every_address_is_in_the_architecture(app: Flask) -> None:
 def test_every_function_is_described_by_its_own_comment() -> None:
     page = PAGE.read_text()
     assert page[page.index(MARK) + len(MARK) :] == reference(), "run: python -m tests.docs"
-    names = re.findall(
-        r"create or replace function public\.(\w+)", "".join(p.read_text() for p in ROOT.glob("sql/functions/*.sql"))
-    )
+    scripts = "".join(path.read_text() for path in ROOT.glob("sql/functions/*.sql"))
+    names = re.findall(r"create or replace function (?:public\.)?([\w.]+)\(", scripts)
     assert len(names) > 60
     for name in names:
         assert f"`{name}(" in page, name

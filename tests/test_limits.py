@@ -152,7 +152,7 @@ def test_a_bucket_fills_again_and_one_that_is_full_is_thrown_away(cast: Cast, ro
 @pytest.mark.mode("postgres")
 def test_two_who_come_back_at_once_do_not_wait_for_each_other_in_a_circle(database_url: str, rows: Any) -> None:
     rows("insert into throttle_buckets select 'x/' || n, now() - interval '1 hour' from generate_series(1, 20) n")
-    take = "select take_token('x', %s, '[5, 60]')"
+    take = "select _supportchat.take_token('x', %s, '[5, 60]')"
 
     def take_another(connection: psycopg.Connection[Any], whom: str) -> None:
         connection.execute(take, (whom,))
@@ -169,9 +169,9 @@ def test_two_who_come_back_at_once_do_not_wait_for_each_other_in_a_circle(databa
 def test_nobody_is_locked_out_because_the_clock_was_set_back(rows: Any) -> None:
     rows("insert into throttle_buckets values ('x/a', now() + interval '1 day')")
     for _ in range(2):
-        rows("select take_token('x', 'a', '[2, 60]')")
+        rows("select _supportchat.take_token('x', 'a', '[2, 60]')")
     with pytest.raises(psycopg.Error, match="x_too_fast"):
-        rows("select take_token('x', 'a', '[2, 60]')")
+        rows("select _supportchat.take_token('x', 'a', '[2, 60]')")
 
 
 def wrong(browser: Browser, email: str = "alice@example.com") -> Any:

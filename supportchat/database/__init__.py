@@ -11,63 +11,31 @@ from typing import Any, Protocol
 from flask import current_app
 
 from .errors import Conflict, DatabaseError, Invalid, NotFound, TooFast, Unavailable
+from .scripts import own_names
 
 __all__ = ["Conflict", "Database", "DatabaseError", "Invalid", "NotFound", "TooFast", "Unavailable", "call"]
 
+# Everything that stands in the schema public is there to be called: /status looks whether a database has it all.
+FUNCTIONS = frozenset(own_names().called)
 # Functions that may run twice with the same arguments and leave the same behind: a call whose connection broke is
-# repeated. Messages and notes are among them because client_message_id makes them so.
-REPEATABLE = frozenset(
-    {
-        "add_note",
-        "agent_of_session",
-        "applied_scripts",
-        "begin_login",
-        "check_table",
-        "close_agent_session",
-        "close_chat",
-        "conversation_heads",
-        "conversation_of_visitor",
-        "conversations",
-        "credentials_of",
-        "desk_figures",
-        "desk_fingerprint",
-        "forget_process",
-        "good_sessions",
-        "image_of_session",
-        "list_agents",
-        "list_tickets",
-        "messages_after",
-        "messages_before",
-        "missing_functions",
-        "notes_after",
-        "orphan_images",
-        "orphan_rows",
-        "post_message",
-        "post_reply",
-        "record_receipt",
-        "report_process",
-        "send_heartbeat",
-        "send_ping",
-        "set_availability",
-        "signal_typing",
-        "start_chat",
-        "stuck_tickets",
-        "sweep_assignment",
-        "ticket_of_agent",
-        "verify_chat",
-        "who_is_here",
-    }
-)
-# Everything that is called, or that what is called needs in this version: /status looks whether it is all there.
-FUNCTIONS = REPEATABLE | {
-    "assign_ticket",
-    "close_ticket",
-    "create_agent",
-    "database_epoch",
-    "open_agent_session",
-    "reopen_ticket",
-    "reset_password",
-    "unassign_ticket",
+# repeated. Those that only read, and these. Messages and notes are among them because client_message_id makes them so.
+REPEATABLE = frozenset(own_names().reading) | {
+    "add_note",
+    "agent_of_session",
+    "begin_login",
+    "close_agent_session",
+    "close_chat",
+    "forget_process",
+    "post_message",
+    "post_reply",
+    "record_receipt",
+    "report_process",
+    "send_heartbeat",
+    "send_ping",
+    "set_availability",
+    "signal_typing",
+    "start_chat",
+    "sweep_assignment",
 }
 
 

@@ -39,9 +39,10 @@ begin
             and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
     );
     is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
+        -- Versions before the schema _supportchat had it in public.
         select from pg_proc
-        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
-            and proconfig @> array['search_path=""']
+        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
+            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
     ));
     is_older_desk := has_sessions and not exists (
         select from pg_constraint k
@@ -68,6 +69,11 @@ begin
         where c.relnamespace = 'public'::regnamespace
             and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
         union all
+        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
+            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+        ))
+        from pg_namespace n where n.nspname = '_supportchat'
+        union all
         select 2, 'T', t.typname, false
         from pg_type t
         where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
@@ -86,7 +92,7 @@ begin
         select row_number() over (order by place, name) as number, format('%s %s', case relkind
             when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
             when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' else 'table'
+            when 'F' then 'function' when 'n' then 'schema' else 'table'
         end, name) as thing
         from named where not is_ours
     )
@@ -113,6 +119,12 @@ begin
         );
     end if;
 
-    perform set_config('supportchat.functions', array_to_string(functions, ';'), true);
+    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because the role %1$s may not make a schema here.'
+            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
+            current_user, current_database()
+        );
+    end if;
     perform set_config('search_path', path, true);
 end $look$;

@@ -12,48 +12,27 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from flask_babel import ngettext
 
-from ..config import ROOT, Config, ConfigError
+from ..config import Config, ConfigError
 from ..server.embedded import EmbeddedPostgres
-from . import names
+from . import names, scripts
+from .bundle import bundles
+from .scripts import BASE, REMOVAL, SCRIPTS, base_text, own_names, script_text
 
-SCRIPTS = (
-    "supabase_schema.sql",
-    "fix_foreign_keys.sql",
-    "fix_user_sessions_columns.sql",
-    "functions/limits.sql",
-    "functions/messages.sql",
-    "functions/assignment.sql",
-    "functions/chat.sql",
-    "functions/tickets.sql",
-    "functions/agents.sql",
-    "functions/status.sql",
-)
-BASE = SCRIPTS[0]
-REMOVAL = "remove.sql"
 # What the look at the head of each script fails with: a name is somebody else's, or a table is another role's.
 NAMES_TAKEN, OWNED_BY_OTHERS = "SC001", "SC002"
 ATTEMPTS = 5  # at an update, which has to lock tables that a desk is at work on
-STAMP = re.compile(r"(?<=^select public\.record_script\(')([\w/]+\.sql)', '([0-9a-f]{12})(?='\);$)", re.MULTILINE)
-
-
-def script_text(name: str) -> str:
-    """Return the text of a script of `sql/`."""
-    return (ROOT / "sql" / name).read_text(encoding="utf-8")
+STAMP = re.compile(r"(?<=^select _supportchat\.record_script\(')([\w/]+\.sql)', '([0-9a-f]{12})(?='\);$)", re.MULTILINE)
 
 
 def statements(name: str) -> str:
     """Return the text of a script to be run with others in one transaction, after one look at the names."""
     return re.sub(r"^(?:begin|commit);\n", "", names.LOOK.sub("", script_text(name)), flags=re.MULTILINE)
-
-
-def own_names() -> names.Names:
-    """Return the names that the desk takes in a database."""
-    return names.names_in(script_text(name) for name in SCRIPTS)
 
 
 def checksum(text: str) -> str:
@@ -68,16 +47,25 @@ def checksums() -> dict[str, str]:
 
 
 def stamp() -> list[str]:
-    """Write the look and the right stamp into every script, and return the names of those that had others."""
+    """Write every file of `stamped` that differs, and return the paths of those."""
+    changed = {path: text for path, text in stamped().items() if not path.exists() or path.read_text("utf-8") != text}
+    for path, text in changed.items():
+        path.write_text(text, encoding="utf-8")
+    return [str(path.relative_to(scripts.FOLDER.parent)) for path in changed]
+
+
+def stamped() -> dict[Path, str]:
+    """Return the right text of every script, with the look and its stamp, and of what is made of them."""
     own = own_names()
-    right = {REMOVAL: names.removal(own)}
+    texts = {}
     for name in SCRIPTS:
-        text = names.with_look(script_text(name), own)
-        right[name] = STAMP.sub(rf"{name}', '{checksum(text)}", text)
-    changed = [name for name, text in right.items() if script_text(name) != text]
-    for name in changed:
-        (ROOT / "sql" / name).write_text(right[name], encoding="utf-8")
-    return changed
+        text = names.with_look(script_text(name)) if name != BASE else names.with_look(base_text(), names.look(own))
+        texts[name] = STAMP.sub(rf"{name}', '{checksum(text)}", text)
+    right = {**texts, REMOVAL: names.removal(own)}
+    return {
+        **{scripts.FOLDER / name: text for name, text in right.items()},
+        **bundles(scripts.FOLDER.parent, texts.values(), names.look(own)),
+    }
 
 
 def look(sentence: str) -> None:
@@ -138,7 +126,7 @@ def _migrate(conninfo: str, tell: Callable[[str], None], adopt: bool) -> list[st
                 raise
         for name, right in missing.items():
             # What the script has recorded itself, unless somebody has changed it and not stamped it.
-            connection.execute("select public.record_script(%s, %s)", (name, right))
+            connection.execute("select _supportchat.record_script(%s, %s)", (name, right))
         # PostgREST may have missed it before; somebody who runs this because it says so must not have to know.
         connection.execute("notify pgrst, 'reload schema'")
     for sentence in said:
@@ -148,9 +136,9 @@ def _migrate(conninfo: str, tell: Callable[[str], None], adopt: bool) -> list[st
 
 def _lacks_bucket(connection: psycopg.Connection[Any]) -> bool:
     # Deleted since, or not made yet because the project's Storage had not set itself up.
-    if connection.execute("select to_regprocedure('public.check_bucket()')").fetchone() == (None,):
+    if connection.execute("select to_regprocedure('_supportchat.check_bucket()')").fetchone() == (None,):
         return False
-    [bucket] = connection.execute("select public.check_bucket()").fetchone() or (None,)
+    [bucket] = connection.execute("select _supportchat.check_bucket()").fetchone() or (None,)
     return bucket is not None and not bucket["exists"]
 
 
@@ -160,7 +148,7 @@ def describe_failure(error: psycopg.Error) -> str:
         return error.diag.message_primary or ""
     reason = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".?")
     if error.sqlstate is None:  # no server has said it
-        return f"No Postgres answers at DATABASE_URL: {reason}."
+        return f"Cannot connect to Postgres at DATABASE_URL: {reason}."
     script = "".join(getattr(error, "__notes__", ())) or "The update of the database"
     return f"{script} failed, and nothing was changed: {reason}."
 
@@ -168,7 +156,7 @@ def describe_failure(error: psycopg.Error) -> str:
 def advice(conninfo: str) -> list[str]:
     """Say in sentences what a person should look at: rows that refer to nothing, a bucket that is open to everybody."""
     with psycopg.connect(conninfo, connect_timeout=5) as connection:
-        orphans, bucket = connection.execute("select public.orphan_rows(), public.check_bucket()").fetchone() or (
+        orphans, bucket = connection.execute("select public.orphan_rows(), _supportchat.check_bucket()").fetchone() or (
             [],
             None,
         )
@@ -198,7 +186,9 @@ def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
     marks = """
         select count(*) from pg_policy
         where polrelid = to_regclass('public.schema_scripts') and polname = 'server_only' and not polpermissive
-            and to_regprocedure('public.record_script(text, text)') is not null
+            and exists (
+                select from pg_proc where proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+            )
     """
     if connection.execute(marks).fetchone() != (1,):
         return {}
@@ -209,7 +199,7 @@ def main() -> int:
     """`bin/migrate`: bring the configured database up to date, say what was done, and give the exit code."""
     arguments = sys.argv[1:]
     if arguments == ["stamp"]:
-        print("\n".join(f"stamped sql/{name}" for name in stamp()) or "Every stamp was right already.")
+        print("\n".join(f"stamped {path}" for path in stamp()) or "All stamps are up to date.")
         return 0
     if arguments not in ([], ["--adopt"]):
         print("Usage: bin/migrate [--adopt | stamp]", file=sys.stderr)
@@ -236,5 +226,5 @@ def main() -> int:
         print(f"applied sql/{name}")
     for sentence in sentences:
         look(sentence)
-    print("The database is up to date." if applied else "The database was up to date already.")
+    print("The database is up to date." if applied else "The database is already up to date.")
     return 0

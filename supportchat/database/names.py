@@ -1,6 +1,7 @@
-"""Which names the desk takes in a database, and the look at whose they are with which every script begins.
+"""Which names the desk takes in a database, and the look at whose they are with which the first script begins.
 
-The names are read from the scripts themselves, so a new table or function is looked for without being listed anywhere.
+Tables, and the functions that the web code calls, are in the schema public; the helpers have one of their own. The
+names are read from the scripts themselves, so a new table or function is looked for without being listed anywhere.
 `bin/migrate stamp` writes the look into every script, and `sql/remove.sql`.
 """
 
@@ -18,11 +19,26 @@ BEGIN = (
     "-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.\n"
 )
 END = "-- The check ends here.\n\n"
+# The first script has looked at the names; the others only look whether it has run.
+GUARD = """\
+do $look$
+begin
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
+    end if;
+end $look$;
+"""
 LOOK = re.compile(f"^{re.escape(BEGIN)}.*?^{re.escape(END)}", re.MULTILINE | re.DOTALL)
 _HEAD = re.compile(r"\A(?:--[^\n]*\n)+\n?")
-_TABLE = re.compile(r"^create table if not exists public\.(\w+)", re.MULTILINE)
-_INDEX = re.compile(r"^create (?:unique )?index if not exists (\w+)", re.MULTILINE)
+# The rows of declared_columns and declared_indexes.
+_TABLE = re.compile(r"^ {8}(\w+) +\| \w+ +\| [\w\[\]]+ +\| (?:key|required|computed|) *\|", re.MULTILINE)
+_INDEX = re.compile(r"^ {8}(\w+) +\| (?:unique|) *\| \w+ +\| \(", re.MULTILINE)
 _FUNCTION = re.compile(r"^create or replace function public\.(\w+)\((.*?)\)\s+returns", re.MULTILINE | re.DOTALL)
+_READING = re.compile(
+    r"^create or replace function public\.(\w+)\([^)]*\)\nreturns [^\n]+\nlanguage \w+\n(?:stable|immutable)$",
+    re.MULTILINE,
+)
 _DROPPED = re.compile(r"^drop function if exists public\.(\w+)\((.*?)\);", re.MULTILINE)
 # As Postgres writes them.
 _TYPES = {"timestamptz": "timestamp with time zone", "int": "integer", "bool": "boolean"}
@@ -34,7 +50,9 @@ class Names:
 
     tables: list[str]
     indexes: list[str]
-    functions: list[str]  # with the types of their arguments
+    called: list[str]  # the functions without the types of their arguments
+    reading: list[str]  # those of them that change nothing
+    functions: list[str]  # with the types of their arguments, and with those that earlier versions had
     # Those that would answer our calls in the place of one of ours: they lack only arguments that may be left out.
     overloads: list[str]
 
@@ -52,6 +70,8 @@ def names_in(scripts: Iterable[str]) -> Names:
     return Names(
         tables=_unique(_TABLE.findall(text)),
         indexes=_unique(_INDEX.findall(text)),
+        called=_unique(name for name, _ in _FUNCTION.findall(text)),
+        reading=_READING.findall(text),
         functions=_unique(functions + dropped),
         overloads=_unique(signature for signature in overloads if signature not in functions + dropped),
     )
@@ -70,12 +90,12 @@ def look(names: Names) -> str:
     return text
 
 
-def with_look(text: str, names: Names) -> str:
-    """Return a script with the look, as names have it now, below its first comment."""
+def with_look(text: str, look: str = GUARD) -> str:
+    """Return a script with a look below its first comment."""
     bare = LOOK.sub("", text)
     head = _HEAD.match(bare)
     rest = bare[head.end() if head else 0 :].removeprefix("begin;\n\n")
-    return f"{head[0] if head else ''}begin;\n\n{BEGIN}{look(names)}{END}{rest}"
+    return f"{head[0] if head else ''}begin;\n\n{BEGIN}{look}{END}{rest}"
 
 
 def removal(names: Names) -> str:
@@ -95,22 +115,31 @@ select set_config('supportchat.adopt', '', true);
 {BEGIN}{look(names)}{END}
 do $$
 begin
-    if to_regclass('public.schema_scripts') is null then
+    if to_regnamespace('_supportchat') is null then
         raise exception 'Nothing was removed, because there is no supportchat of this version here.';
     end if;
 end $$;
 
 drop trigger if exists guard_ticket on public.tickets;
+do $$
+declare
+    helper regprocedure;
+begin
+    for helper in select oid from pg_proc where pronamespace = '_supportchat'::regnamespace loop
+        execute format('drop function %s', helper);
+    end loop;
+end $$;
 drop function if exists
     {functions};
 drop table if exists
     {tables};
 drop sequence if exists public.{SEQUENCE};
+drop schema _supportchat;
 
 notify pgrst, 'reload schema';
 
 commit;
-"""
+"""  # noqa: S608
 
 
 def _types(arguments: str) -> tuple[list[str], int]:

@@ -39,7 +39,7 @@ def choose_language() -> str:
     That of the page which its scripts answer for, then the agent's or the customer's choice, then the browser's.
     """
     if not has_request_context():
-        return ENGLISH  # a command, in a terminal
+        return ENGLISH  # a command in a terminal
     of_page = shipped_language(request.headers.get("X-Language"))
     return of_page or (_agents_language() if _is_desk() else _customers_language()) or _browsers_language() or ENGLISH
 

@@ -18,8 +18,6 @@ TARGETS = (
     "a:not(.skip-link), button, summary, textarea, input:not([type=hidden], .visually-hidden), label:is(.button, .mode)"
 )
 
-pytestmark = pytest.mark.page
-
 
 def small_targets(page: Page) -> list[str]:
     """Return what can be touched on the page and is smaller than a fingertip. Links in a text are as the text is."""

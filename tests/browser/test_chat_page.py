@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
 from tests.browser.test_conversation import start_a_long_one
 
-pytestmark = [pytest.mark.page, pytest.mark.mode("postgres")]
+pytestmark = pytest.mark.mode("postgres")
 
 SIZES = {"phone sideways with its keyboard": (844, 190), "at 400 %": (320, 200), "narrow": (320, 640)}
 

@@ -15,8 +15,6 @@ from playwright.sync_api import Route, WebSocketRoute, expect
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
 from tests.browser.test_stream import Stream
 
-pytestmark = pytest.mark.page
-
 
 @pytest.fixture
 def bob(windows: Opener) -> Agent:

@@ -11,8 +11,6 @@ from supportchat.config import Config
 from tests.browser.conftest import SECOND, Customer
 from tests.server import Server
 
-pytestmark = pytest.mark.page
-
 
 @pytest.fixture
 def server(config: Config) -> Iterator[Server]:

@@ -13,8 +13,6 @@ from playwright.sync_api import Page, expect
 
 from .conftest import SECOND, Agent, Customer, Opener
 
-pytestmark = pytest.mark.page
-
 REDRAWN = 20 * SECOND
 # A file goes to an element as a browser brings it; gives whether the browser may still do with it what it likes.
 BRING = """async ([selector, event, files, texts]) => {

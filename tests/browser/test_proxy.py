@@ -66,7 +66,6 @@ def address(config: Config) -> Iterator[str]:
         proxy.shutdown()
 
 
-@pytest.mark.page
 def test_pages_are_live_behind_a_proxy_that_keeps_the_host_to_itself(
     browser: Browser, address: str, cast: Cast
 ) -> None:

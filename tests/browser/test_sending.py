@@ -27,8 +27,6 @@ REDRAWN = 20 * SECOND
 # A page tries again after 8 s at the latest, and somewhat more by jitter.
 TRIED = 15 * SECOND
 
-pytestmark = pytest.mark.page
-
 
 @pytest.fixture
 def started(vera: Customer) -> Customer:

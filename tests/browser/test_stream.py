@@ -13,12 +13,11 @@ import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.cast import agent_id
 from tests.server import Server
 
 LOST = "Reconnecting… Your messages are saved."
 BACK = "Back online."
-
-pytestmark = pytest.mark.page
 
 
 class Stream:
@@ -83,7 +82,7 @@ def reply(database: Any, text: str) -> None:
     """Have Alice answer, as another process of the server would."""
     database.call(
         "post_reply",
-        agent_id=database.call("credentials_of", email="alice@example.com")["agent_id"],
+        agent_id=agent_id(database, "alice"),
         number=1001,
         client_message_id=str(uuid.uuid4()),
         message=text,

@@ -10,8 +10,6 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Agent, Customer, Opener
 
-pytestmark = pytest.mark.page
-
 
 @pytest.fixture
 def plain(windows: Opener) -> Customer:

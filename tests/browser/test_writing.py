@@ -11,8 +11,6 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
 
-pytestmark = pytest.mark.page
-
 
 @pytest.fixture
 def started(vera: Customer) -> Customer:

@@ -9,6 +9,8 @@ import pytest
 from supportchat.database import Database, Unavailable
 from supportchat.web.sentences import sentence
 
+pytestmark = pytest.mark.both_modes
+
 LOSING = """
     create sequence attempts;
     grant usage on sequence attempts to public;

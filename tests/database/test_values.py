@@ -7,6 +7,8 @@ import pytest
 from supportchat.database import Database, Invalid
 from tests.cast import Agent
 
+pytestmark = pytest.mark.both_modes
+
 
 @pytest.mark.parametrize("value", ["a\0b", "\ud800"], ids=["NUL", "a lone surrogate"])
 def test_what_cannot_be_stored_is_the_callers_fault(database: Database, alice: Agent, value: str) -> None:

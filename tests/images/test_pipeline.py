@@ -24,6 +24,8 @@ from supportchat.images.turns import Turns
 from tests.cast import Agent, Cast, new_id
 from tests.web import Web
 
+pytestmark = pytest.mark.both_modes
+
 SCRIPT = b"<script>alert(1)</script>"
 
 

@@ -26,6 +26,8 @@ from supportchat.images.stores import FileStore, StoreUnavailable
 from supportchat.images.turns import MOST_WAITING, Turns
 from tests.web import Web
 
+pytestmark = pytest.mark.both_modes
+
 
 def encoded(kind: str, size: tuple[int, int] = (60, 40), **options: Any) -> bytes:
     """Return a picture as a file of some kind."""

@@ -8,7 +8,7 @@ READ_ATTRIBUTES = (
     *("title", "aria-label", "aria-description", "aria-roledescription", "placeholder", "alt", "label", "summary"),
     *("data-ask", "data-ask-text", "data-ask-yes"),
 )
-UNREAD_ELEMENTS = ("script", "style", "code", "pre", "svg")
+UNREAD_ELEMENTS = ("script", "style", "code", "pre", "svg", "table")  # a table shows rows of the database
 
 
 class Reader(HTMLParser):

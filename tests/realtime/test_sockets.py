@@ -22,6 +22,8 @@ from tests.attacks.browser import frame
 from tests.cast import Agent, Cast, Visitor
 from tests.server import Server
 
+pytestmark = pytest.mark.both_modes
+
 KEY = "k" * 43
 Opener = Callable[..., ClientConnection]
 

@@ -1,0 +1,139 @@
+"""Desks for the tests, forked from a process that has loaded everything: a start takes 0.04 CPU seconds instead of 0.7.
+
+What is forked goes on as `python -m gunicorn` does: gunicorn reads its configuration and forks its workers, and each of
+those makes the app from its settings and opens its own connections. Only the imports are done, and templates compiled.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gevent import monkey
+from gunicorn.app.wsgiapp import WSGIApplication
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
+
+import supportchat
+from supportchat.app import create_app
+from supportchat.config import ROOT, Config
+from supportchat.server.embedded import die_with_parent
+
+
+class CompiledTemplates(BytecodeCache):
+    """What Jinja has made of the templates, kept in memory for every app that has this cache."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill a bucket, when its template was compiled before."""
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+class Nursery:
+    """The process that desks are forked from. It ends with the one that made it, and every desk with it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            # Patched before the first import, as a worker does it.
+            [sys.executable, "-m", "gevent.monkey", "--module", __name__],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def fork(self, environ: dict[str, str], log: Path) -> int:
+        """Start a desk with this environment, and return its process id."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([environ, str(log)]) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+@functools.cache
+def nursery() -> Nursery:
+    """Return the one of this test process, made when it is asked for first."""
+    made = Nursery()
+    atexit.register(made.close)
+    return made
+
+
+def main() -> None:
+    """Fork a desk for each line that comes in, and say its process id."""
+    templates = CompiledTemplates()
+    load_everything(templates)
+    # gevent's own would start an event loop here, for the children to inherit.
+    set_handler, fork = monkey.get_original("signal", "signal"), monkey.get_original("os", "fork")
+    set_handler(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    for line in sys.stdin:
+        pid = fork()
+        if not pid:
+            set_handler(signal.SIGCHLD, signal.SIG_DFL)
+            die_with_parent()
+            serve(templates, *json.loads(line))
+        print(pid, flush=True)
+
+
+def load_everything(templates: CompiledTemplates) -> None:
+    """Import all modules and compile all templates, and have the children share them."""
+    importlib.import_module("gunicorn.arbiter")
+    for module in pkgutil.walk_packages(supportchat.__path__, "supportchat."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    app = create_app(Config(database_url="dbname=none"))
+    app.jinja_env.bytecode_cache = templates
+    for name in app.jinja_env.list_templates():
+        app.jinja_env.get_template(name)
+    gc.freeze()
+
+
+def serve(templates: CompiledTemplates, environ: dict[str, str], log: str) -> NoReturn:
+    """Become gunicorn."""
+    os.environ.clear()
+    os.environ.update(environ)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for number, source in enumerate((os.open(os.devnull, os.O_RDONLY), output, output)):
+        os.dup2(source, number)
+    sys.argv = ["gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
+    Gunicorn(templates).run()
+    sys.exit()
+
+
+class Gunicorn(WSGIApplication):  # type: ignore[misc]
+    """What `gunicorn` runs, with templates that are compiled already."""
+
+    def __init__(self, templates: CompiledTemplates) -> None:
+        self._templates = templates
+        super().__init__("%(prog)s [OPTIONS] [APP_MODULE]", prog="gunicorn")
+
+    def load(self) -> Any:
+        """Load the app, in a worker."""
+        app = super().load()
+        app.jinja_env.bytecode_cache = self._templates
+        return app
+
+
+if __name__ == "__main__":
+    main()
