@@ -35,7 +35,7 @@ declare
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        set_availability(uuid, text); set_language(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
         stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
@@ -220,6 +220,7 @@ drop function if exists
     public.agent_of_session(text),
     public.close_agent_session(text),
     public.set_availability(uuid, text),
+    public.set_language(uuid, text),
     public.list_agents(),
     public.good_sessions(text[]),
     public.report_process(uuid, integer, uuid[], text[], boolean),

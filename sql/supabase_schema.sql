@@ -36,7 +36,7 @@ declare
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        set_availability(uuid, text); set_language(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
         stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
@@ -233,6 +233,7 @@ begin
         agents             | role                   | text        | required | 'agent'
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
+        agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
         agents             | created_at             | timestamptz | required | now()
@@ -1515,6 +1516,7 @@ begin
         agents        | role           | role in ('agent', 'admin')
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
+        agents        | language       | language ~ '^[a-z]{2,3}$'
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1685,7 +1687,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '108a859410da');
+select _supportchat.record_script('supabase_schema.sql', 'bac0f22e1ac4');
 
 notify pgrst, 'reload schema';
 

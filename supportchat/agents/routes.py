@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 from simple_websocket import Server
 
-from ..database import DatabaseError, NotFound, call
+from ..database import DatabaseError, Invalid, NotFound, call
 from ..realtime.connection import OVERLOAD, SIGNED_OUT, Connection, Shown
 from ..realtime.hub import current_hub
 from ..realtime.sockets import prepare_handshake, run_socket
+from ..rendering.languages import shipped_language
 from ..tickets.pages import queue_values, ticket_values
 from ..web import security
 from ..web.forms import LoginForm, whole_number
@@ -83,6 +85,19 @@ def switch_availability() -> ResponseReturnValue:
     if not from_htmx():
         return redirect(safe_next(request.form.get("next", "")), 303)
     return render_template("agents/_availability.html", agent=agent)
+
+
+@bp.post("/agent/language")
+@for_agents
+def choose_language() -> ResponseReturnValue:
+    """Keep the language in which an agent reads the desk; without one it is that of their browser."""
+    asked = request.form.get("language", "")
+    language = shipped_language(asked)
+    if asked and language is None:
+        raise Invalid("not_understood")
+    call("set_language", agent_id=g.agent["id"], language=language)
+    shown = urlsplit(request.referrer or "")
+    return redirect(safe_next(f"{shown.path}?{shown.query}"), 303)
 
 
 # The socket
