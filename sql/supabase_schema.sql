@@ -26,33 +26,40 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); set_availability(uuid, text); set_language(uuid, text); list_agents();
+        good_sessions(text[]); report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid);
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); send_ping(text);
+        send_heartbeat(double precision); desk_fingerprint(); missing_functions(text[]); applied_scripts();
+        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer); image_of_session(uuid, uuid);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); notes_after(uuid, integer, integer);
+        open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
+        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
+        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
+        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';

@@ -20,7 +20,7 @@ from .web.sentences import sentence
 from .web.text import clean_line
 
 SHORTEST_PASSWORD = 12
-PASSWORD_HELP = f"At least {SHORTEST_PASSWORD} characters; without it a random one is made and shown."
+PASSWORD_HELP = f"At least {SHORTEST_PASSWORD} characters. By default a random password is generated and shown."
 
 
 def init_app(app: Flask) -> None:
@@ -30,16 +30,16 @@ def init_app(app: Flask) -> None:
 
 
 @click.command("create-agent")
-@click.option("--name", prompt="Name", help="As customers see it.")
-@click.option("--email", prompt="E-mail", help="What they log in with.")
+@click.option("--name", prompt="Name", help="Shown to customers.")
+@click.option("--email", prompt="E-mail", help="Used to log in.")
 @click.option("--password", default="", help=PASSWORD_HELP)
-@click.option("--admin", is_flag=True, help="May also see /status.")
+@click.option("--admin", is_flag=True, help="Can also open /status.")
 @click.option("--max-tickets", default=5, show_default=True, type=click.IntRange(0, 1000), help="Open tickets at once.")
 def create_agent(name: str, email: str, password: str, admin: bool, max_tickets: int) -> None:
     """Add somebody who replies to customers."""
     name, email = clean_line(name), clean_email(email)
     if not 1 <= len(name) <= 80:
-        raise click.BadParameter("A name needs 1 to 80 characters.", param_hint="--name")
+        raise click.BadParameter("A name must have 1 to 80 characters.", param_hint="--name")
     if not 3 <= len(email) <= 254 or "@" not in email:
         raise click.BadParameter("This is not an e-mail address.", param_hint="--email")
     given = _password(password)
@@ -64,7 +64,7 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
 
 
 @click.command("reset-password")
-@click.option("--email", prompt="E-mail", help="Of the agent who has lost the password.")
+@click.option("--email", prompt="E-mail", help="The agent's e-mail address.")
 @click.option("--password", default="", help=PASSWORD_HELP)
 def reset_password(email: str, password: str) -> None:
     """Give an agent a new password, and log them out everywhere."""
@@ -77,12 +77,12 @@ def reset_password(email: str, password: str) -> None:
         except DatabaseError as error:
             raise click.ClickException(sentence(error.code, error.detail)) from error
     told = "" if password else f" Password: {given}"
-    click.echo(f"Reset the password of {agent['name']} <{agent['email']}>, who is logged out everywhere.{told}")
+    click.echo(f"Reset the password of {agent['name']} <{agent['email']}> and logged them out everywhere.{told}")
 
 
 @click.command("demo")
 def demo() -> None:
-    """Start a few chats, to look around in."""
+    """Add a few example chats."""
     with _running_database(must_be_there=True):
         try:
             if not call("list_agents"):
@@ -97,10 +97,7 @@ def demo() -> None:
 
 @click.command("doctor")
 def doctor() -> None:
-    """Run the checks of /status in a terminal.
-
-    All of them but Realtime, which only a running server can check.
-    """
+    """Run the checks of /status in a terminal, except Realtime, which only a running server can check."""
     with _running_database(must_be_there=True):
         checks = Checks(*(current_app.extensions[part] for part in ("database", "images", "hub"))).run()
     failed, said = False, ""
@@ -118,9 +115,13 @@ def doctor() -> None:
 
 def _password(given: str) -> str:
     if given and len(given) < SHORTEST_PASSWORD:
-        raise click.BadParameter(f"A password needs at least {SHORTEST_PASSWORD} characters.", param_hint="--password")
+        raise click.BadParameter(
+            f"A password must have at least {SHORTEST_PASSWORD} characters.", param_hint="--password"
+        )
     if len(given) > PASSWORD_CHARACTERS:
-        raise click.BadParameter(f"A password has at most {PASSWORD_CHARACTERS} characters.", param_hint="--password")
+        raise click.BadParameter(
+            f"A password can have at most {PASSWORD_CHARACTERS} characters.", param_hint="--password"
+        )
     return given or random_password()
 
 

@@ -54,7 +54,7 @@ def create_demo_agents(database: Database) -> None:
         passwords[email] = random_password()
         password_hash = hash_password(passwords[email])
         database.call("create_agent", name=name, email=email, role=role, password_hash=password_hash)
-    print("\nCreated three demo accounts. Their passwords are shown only now:\n")
+    print("\nCreated three demo accounts. Their passwords are shown only once:\n")
     for _, email, role in AGENTS:
         print(f"  {role:5}  {email:18}  {passwords[email]}")
 

@@ -102,7 +102,9 @@ def test_a_database_of_another_postgres_is_left_alone_and_the_way_out_is_named(t
     version = tmp_path / "postgres" / "PG_VERSION"
     version.parent.mkdir()
     version.write_text("17\n")
-    with pytest.raises(ConfigError, match=r"made by Postgres 17.*brings Postgres 18.*docs/self-hosting\.md") as refused:
+    with pytest.raises(
+        ConfigError, match=r"created by Postgres 17.*includes Postgres 18.*docs/self-hosting\.md"
+    ) as refused:
         EmbeddedPostgres(tmp_path).start()
     assert "\n" not in str(refused.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["postgres", "PG_VERSION"]
@@ -132,7 +134,10 @@ def test_a_full_disk_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pyte
     )
     initdb.chmod(0o755)
     monkeypatch.setattr(embedded, "_binary", lambda name: initdb)
-    with open_folder() as folder, pytest.raises(ConfigError, match=r"No space left on device.*make room") as refused:
+    with (
+        open_folder() as folder,
+        pytest.raises(ConfigError, match=r"No space left on device.*free some space") as refused,
+    ):
         EmbeddedPostgres(folder).start()
     assert "removing contents" not in str(refused.value)
     assert "FATAL" not in str(refused.value)

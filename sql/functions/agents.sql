@@ -1,5 +1,5 @@
 -- agents.sql: who agents are, and whether they are here. Safe to run again.
--- Login sessions are known by the SHA-256 of their cookie; they end 12 hours after login, or after 30 minutes without
+-- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
 -- a request or an open page (OWASP ASVS 5.0, 7.3.1 and 7.3.2).
 
 begin;
@@ -14,8 +14,8 @@ begin
 end $look$;
 -- The check ends here.
 
--- An agent as the web code knows the one who is logged in.
-create or replace function _supportchat.own_agent_json(p_row public.agents)
+-- An agent as colleagues know one, and each knows themself.
+create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
 stable
@@ -53,7 +53,7 @@ begin
     if not found then
         raise sqlstate 'PT409' using message = 'email_taken';
     end if;
-    return _supportchat.own_agent_json(made);
+    return _supportchat.colleague_json(made);
 end $$;
 
 -- What a login is checked against; null for an unknown address or an agent who left.
@@ -94,7 +94,7 @@ begin
         perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', token));
     end loop;
     update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
@@ -123,6 +123,16 @@ end $$;
 -- Of an earlier version, without a browser.
 drop function if exists public.open_agent_session(uuid, text);
 
+-- How long a login session lasts, used or not.
+create or replace function _supportchat.login_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '12 hours'
+$$;
+
 -- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
 create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text, p_browser text default null)
 returns void
@@ -132,7 +142,7 @@ as $$
     -- What another transaction holds is left to the next login.
     delete from public.agent_sessions where token_hash in (
         select token_hash from public.agent_sessions
-        where created_at < now() - interval '12 hours' for update skip locked
+        where created_at < now() - _supportchat.login_lasts() for update skip locked
     );
     insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
     delete from public.agent_browsers where ctid in (
@@ -157,13 +167,13 @@ begin
     select a.* into who from public.agents a
     join public.agent_sessions s on s.agent_id = a.id
     where s.token_hash = p_token_hash and a.is_active
-        and s.created_at > now() - interval '12 hours' and s.last_seen_at > now() - interval '30 minutes';
+        and s.created_at > now() - _supportchat.login_lasts() and s.last_seen_at > now() - interval '30 minutes';
     if not found then
         return null;
     end if;
     update public.agent_sessions set last_seen_at = now()
     where token_hash = p_token_hash and last_seen_at < now() - interval '1 minute';
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- Ends a login session, and tells the server processes to close its sockets. Whoever has no other one is gone at once; a
@@ -210,7 +220,7 @@ begin
     end if;
     perform _supportchat.drain_queue();
     perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- Keeps the language in which an agent reads the desk, as 'de'; null for that of their browser.
@@ -229,7 +239,7 @@ begin
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- The agents who could take over a ticket, the ones who are here first, with their load.
@@ -242,7 +252,7 @@ as $$
     select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
     from (
         select a.lease_expires_at > now() is true as here,
-            _supportchat.own_agent_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
+            _supportchat.colleague_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
         from public.agents a where a.is_active
     ) as listed
 $$;
@@ -257,7 +267,7 @@ as $$
     select coalesce(array_agg(s.token_hash), '{}')
     from public.agent_sessions s
     join public.agents a on a.id = s.agent_id
-    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - interval '12 hours'
+    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
 $$;
 
 -- A server process reports itself: its open sockets, the conversations and the agents behind them. Agents named here
@@ -280,7 +290,7 @@ begin
     values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
     on conflict (process_id) do update set
         -- What has not reported for so long counts as started anew: see sweep_assignment.
-        started_at = case when process.seen_at < now() - interval '25 seconds' then now() else process.started_at end,
+        started_at = case when _supportchat.is_live(process) then process.started_at else now() end,
         seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
         swept_at = coalesce(excluded.swept_at, process.swept_at);
     delete from public.server_processes where seen_at < now() - interval '1 day';
@@ -325,7 +335,7 @@ as $$
     delete from public.server_processes where process_id = p_process_id
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '91552d0b8fd0');
+select _supportchat.record_script('functions/agents.sql', '9a6a1126ad8a');
 
 notify pgrst, 'reload schema';
 

@@ -15,6 +15,16 @@ begin
 end $look$;
 -- The check ends here.
 
+-- Whether a server process has reported within 25 seconds: one that has not is gone.
+create or replace function _supportchat.is_live(p_process public.server_processes)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select p_process.seen_at > now() - interval '25 seconds'
+$$;
+
 -- Lets one transaction at a time decide who gets a ticket.
 create or replace function _supportchat.lock_assignment()
 returns void
@@ -24,8 +34,29 @@ as $$
     select pg_catalog.pg_advisory_xact_lock(7308332045)
 $$;
 
--- Locks a conversation and gives its ticket, locked as well. PT404 when there is none. An older version may have left
--- several in one conversation: then it is the newest that is not closed, or else the newest.
+-- The ticket of a conversation. An older version may have left several in one: then it is the newest that is not closed, or
+-- else the newest.
+create or replace function _supportchat.ticket_of_session(p_session_id uuid)
+returns public.tickets
+language sql
+stable
+set search_path = ''
+as $$
+    select * from public.tickets where session_id = p_session_id order by status = 'closed', number desc limit 1
+$$;
+
+-- The tickets that wait, by their place in the queue: the longest waiting first, and those that have their answer last.
+create or replace function _supportchat.waiting_tickets()
+returns table (id uuid, place bigint)
+language sql
+stable
+set search_path = ''
+as $$
+    select id, row_number() over (order by awaiting_since nulls last, number)
+    from public.tickets where status = 'waiting'
+$$;
+
+-- Locks a conversation and gives its ticket, locked as well. PT404 when there is none.
 create or replace function _supportchat.lock_ticket(p_session_id uuid)
 returns public.tickets
 language plpgsql
@@ -37,7 +68,7 @@ begin
     perform from public.user_sessions where session_id = p_session_id for no key update;
     if found then
         select * into ticket from public.tickets
-        where session_id = p_session_id order by status = 'closed', number desc limit 1 for no key update;
+        where id = (_supportchat.ticket_of_session(p_session_id)).id for no key update;
     end if;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -59,6 +90,20 @@ begin
     perform _supportchat.notify_change(
         'ticket.changed', jsonb_build_object('session_id', p_ticket.session_id, 'number', p_ticket.number)
     );
+end $$;
+
+-- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
+-- history.
+create or replace function _supportchat.tell_event(
+    p_ticket public.tickets, p_event text, p_line text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.append_message(p_ticket.session_id, 'system', p_line, p_event => p_event, p_detail => p_detail);
+    perform _supportchat.record_event(p_ticket, p_event, p_actor, p_agent_id, p_detail);
 end $$;
 
 -- How many places of an agent's limit are taken. Neither a ticket that was answered, and has been quiet for five minutes,
@@ -106,8 +151,8 @@ as $$
     limit 1
 $$;
 
--- Why a waiting ticket has nobody: a code, and the figures behind it.
-create or replace function _supportchat.unassigned_reason()
+-- Why a waiting ticket has nobody: a code, and the figures behind it. p_given_back_by gave it back, and is not asked again.
+create or replace function _supportchat.unassigned_reason(p_given_back_by uuid default null)
 returns jsonb
 language sql
 stable
@@ -128,6 +173,7 @@ as $$
         when here = 0 then 'nobody_here'
         when available = 0 then 'everybody_away'
         when with_room = 0 then 'everybody_full'
+        when p_given_back_by is not null and _supportchat.next_agent(null, p_given_back_by) is null then 'nobody_else'
         else 'about_to_be_assigned'
     end)
     from figures
@@ -158,11 +204,9 @@ begin
     update public.tickets set
         status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
     where id = p_ticket.id;
-    perform _supportchat.append_message(
-        p_ticket.session_id, 'system', (detail -> 'agent' ->> 'name') || ' joined the chat.',
-        p_event => 'assigned', p_detail => detail
+    perform _supportchat.tell_event(
+        p_ticket, 'assigned', (detail -> 'agent' ->> 'name') || ' joined the chat.', p_actor, p_actor_id, detail
     );
-    perform _supportchat.record_event(p_ticket, 'assigned', p_actor, p_actor_id, detail);
 end $$;
 
 -- Assigns a waiting ticket if somebody can take it, else tells the customer so when p_tell says to.
@@ -193,8 +237,7 @@ begin
     return false;
 end $$;
 
--- Hands waiting tickets, the longest waiting first and those that have their answer last, to agents with room: all but
--- p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
+-- Hands waiting tickets, in the order of the queue, to agents with room: all but p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
 create or replace function _supportchat.drain_queue(p_except uuid default null)
 returns integer
 language plpgsql
@@ -208,9 +251,10 @@ declare
     unhelpful uuid[] := '{}';
 begin
     for candidate in
-        select id, session_id, given_back_by from public.tickets
-        where status = 'waiting' and id is distinct from p_except
-        order by awaiting_since nulls last, number
+        select t.session_id, t.given_back_by from _supportchat.waiting_tickets() as queue
+        join public.tickets t on t.id = queue.id
+        where t.id is distinct from p_except
+        order by queue.place
     loop
         continue when candidate.given_back_by = any (unhelpful);
         exit when given = 50 or _supportchat.next_agent() is null;
@@ -244,11 +288,10 @@ declare
 begin
     update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
     where id = p_ticket.id;
-    perform _supportchat.append_message(
-        p_ticket.session_id, 'system', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
-        p_event => 'returned', p_detail => detail
+    perform _supportchat.tell_event(
+        p_ticket, 'returned', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
+        p_actor, p_actor_id, detail
     );
-    perform _supportchat.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
 end $$;
 
 -- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, then drains the
@@ -275,7 +318,7 @@ begin
             -- After an outage or a restart no lease has been renewed: pages have 20 seconds to come back.
             and exists (
                 select from public.server_processes p
-                where p.seen_at > now() - interval '25 seconds' and p.started_at < now() - interval '20 seconds'
+                where _supportchat.is_live(p) and p.started_at < now() - interval '20 seconds'
             )
             -- Who took it without an open page (a browser without scripts has none that tells) is here while they ask. Not
             -- who was given it while the lease was ending: no statement lasts for 5 seconds.
@@ -296,7 +339,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '6734174bd936');
+select _supportchat.record_script('functions/assignment.sql', '997ec38290e3');
 
 notify pgrst, 'reload schema';
 

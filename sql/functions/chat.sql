@@ -25,7 +25,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', p_session.session_id,
-        'epoch', left(md5(public.database_epoch() || p_session.session_id), 12),
+        'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
         'customer_name', p_session.customer_name,
         'status', p_ticket.status,
         'number', p_ticket.number,
@@ -57,25 +57,17 @@ stable
 set search_path = ''
 as $$
     select _supportchat.state_json(
-        s, t.ticket,
+        s, t,
         exists (
-            select from public.server_processes p
-            where p.seen_at > now() - interval '25 seconds' and s.session_id = any (p.sessions)
+            select from public.server_processes p where _supportchat.is_live(p) and s.session_id = any (p.sessions)
         ),
-        case when (t.ticket).status = 'waiting' then (
-            select count(*) from public.tickets earlier
-            where earlier.status = 'waiting'
-                -- The order of drain_queue.
-                and (coalesce(earlier.awaiting_since, 'infinity'), earlier.number)
-                <= (coalesce((t.ticket).awaiting_since, 'infinity'), (t.ticket).number)
+        case when t.status = 'waiting' then (
+            select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
         ) end
     )
     from public.user_sessions s
-    join lateral (
-        select newest as ticket from public.tickets newest
-        where newest.session_id = s.session_id order by newest.status = 'closed', newest.number desc limit 1
-    ) as t on true
-    where s.session_id = p_session_id
+    cross join _supportchat.ticket_of_session(s.session_id) as t
+    where s.session_id = p_session_id and t.id is not null
 $$;
 
 -- The same for several conversations at once: the sweep of a server process. Who is here and the places in the queue are
@@ -87,22 +79,17 @@ stable
 set search_path = ''
 as $$
     with asked as materialized (
-        select s as session, t.ticket, (t.ticket).id, (t.ticket).status
+        select s as session, t as ticket, t.id, t.status
         from public.user_sessions s
-        join lateral (
-            select newest as ticket from public.tickets newest
-            where newest.session_id = s.session_id order by newest.status = 'closed', newest.number desc limit 1
-        ) as t on true
-        where s.session_id = any (p_session_ids)
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        where s.session_id = any (p_session_ids) and t.id is not null
     ), here as materialized (
         select distinct session_id from public.server_processes p
         cross join unnest(p.sessions) as session_id
-        where p.seen_at > now() - interval '25 seconds'
+        where _supportchat.is_live(p)
     ), places as materialized (
-        -- The order of drain_queue.
-        select id, row_number() over (order by coalesce(awaiting_since, 'infinity'), number) as place
-        from public.tickets
-        where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
+        select id, place from _supportchat.waiting_tickets()
+        where exists (select from asked where asked.status = 'waiting')
     )
     select coalesce(jsonb_agg(_supportchat.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
     from asked
@@ -119,7 +106,7 @@ set search_path = ''
 as $$
     select coalesce(jsonb_agg(jsonb_build_object(
         'session_id', s.session_id,
-        'epoch', left(md5((select public.database_epoch()) || s.session_id), 12),
+        'epoch', _supportchat.epoch_of(s.session_id, (select public.database_epoch())),
         'version', t.version,
         'last_seq', s.last_seq,
         'last_note_no', s.last_note_no,
@@ -129,10 +116,8 @@ as $$
         'agent_read_seq', s.agent_read_seq
     )), '[]')
     from public.user_sessions s
-    join lateral (
-        select version from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
-    ) as t on true
-    where s.session_id = any (p_session_ids)
+    cross join _supportchat.ticket_of_session(s.session_id) as t
+    where s.session_id = any (p_session_ids) and t.id is not null
 $$;
 
 -- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
@@ -149,6 +134,16 @@ as $$
     limit 1
 $$;
 
+-- The same, by the key of the browser; null when it has none.
+create or replace function _supportchat.session_of_visitor(p_visitor text)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.newest_session(visitor_id) from public.visitors where token_hash = p_visitor
+$$;
+
 -- The conversation of a browser, the newest one; null when it has none.
 create or replace function public.conversation_of_visitor(p_visitor text)
 returns jsonb
@@ -156,7 +151,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.conversation_json(_supportchat.newest_session(v.visitor_id)) from public.visitors v where v.token_hash = p_visitor
+    select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
 -- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
@@ -194,8 +189,7 @@ begin
         where id = ticket.id
         returning * into ticket;
         update public.user_sessions set status = 'active' where session_id = p_session_id;
-        perform _supportchat.append_message(p_session_id, 'system', 'The chat is open again.', p_event => 'reopened');
-        perform _supportchat.record_event(ticket, 'reopened', 'customer');
+        perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         perform _supportchat.drain_queue(p_except => ticket.id);
         if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
             perform _supportchat.give_ticket(ticket, preferred, 'knows_customer', 'system');
@@ -208,15 +202,12 @@ begin
             perform _supportchat.drain_queue();
         end if;
     end if;
-    return jsonb_build_object(
-        'duplicate', false,
-        'session_id', p_session_id,
-        'messages', public.messages_after(p_session_id, (line ->> 'seq')::integer - 1)
-    );
+    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
 end $$;
 
--- Stores a customer's message in the browser's conversation. The session_id says which one the page showed: when the
--- browser has begun another one since, PT409. The first answer comes again for a client_message_id that was stored.
+-- Stores a customer's message in the browser's conversation, and gives that as it is then. The session_id says which one
+-- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
+-- client_message_id that was stored.
 create or replace function public.post_message(
     p_visitor text, p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -225,19 +216,19 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    current_chat jsonb := public.conversation_of_visitor(p_visitor);
+    chat uuid := _supportchat.session_of_visitor(p_visitor);
     -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-    may_assign boolean := current_chat ->> 'session_id' = p_session_id::text and current_chat ->> 'status' <> 'open';
+    may_assign boolean := chat = coalesce(p_session_id, chat) and (_supportchat.ticket_of_session(chat)).status <> 'open';
     answer jsonb;
 begin
     if may_assign then
         perform _supportchat.lock_assignment();
         -- Another conversation may have begun while this one waited for the lock.
-        current_chat := public.conversation_of_visitor(p_visitor);
+        chat := _supportchat.session_of_visitor(p_visitor);
     end if;
-    if current_chat is null then
+    if chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
-    elsif (current_chat ->> 'session_id')::uuid <> p_session_id then
+    elsif p_session_id <> chat then
         -- Stored, perhaps, before the browser began another conversation, and its answer was lost.
         select _supportchat.repeated_message(us.session_id, 'user', p_client_message_id, p_message, p_image) into answer
         from public.user_sessions us
@@ -246,9 +237,10 @@ begin
         if answer is null then
             raise sqlstate 'PT409' using message = 'conversation_moved_on';
         end if;
-        return answer;
+    else
+        answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
-    return _supportchat.post_as_customer(p_session_id, p_client_message_id, p_message, p_image, may_assign);
+    return answer || jsonb_build_object('conversation', _supportchat.conversation_json(chat));
 end $$;
 
 -- Of an earlier version, without limits.
@@ -315,7 +307,7 @@ begin
     perform _supportchat.record_event(ticket, 'opened', 'customer');
     perform _supportchat.drain_queue(p_except => ticket.id);
     perform _supportchat.offer_ticket(ticket.id, p_tell => true);
-    return jsonb_build_object('duplicate', false, 'session_id', chat, 'messages', public.messages_after(chat, 0));
+    return _supportchat.answer_json(chat, public.messages_after(chat, 0));
 end $$;
 
 -- Whether what a browser starts is no new chat: its last one still runs, or it has stored this very message before.
@@ -356,25 +348,33 @@ begin
     end if;
 end $$;
 
--- Ends the browser's conversation from the customer's side. Ending an ended one changes nothing.
-create or replace function public.close_chat(p_visitor text)
+-- Of an earlier version, which did not ask what the page showed.
+drop function if exists public.close_chat(text);
+
+-- Ends the browser's conversation from the customer's side, and gives it as it is then, with the lines that this has made.
+-- PT409 when the page showed another one (null: not said). Ending an ended one changes nothing.
+create or replace function public.close_chat(p_visitor text, p_session_id uuid default null)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    current_chat jsonb := public.conversation_of_visitor(p_visitor);
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
     ticket public.tickets;
+    seq_before integer;
 begin
-    if current_chat is null then
-        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    if p_session_id <> chat then
+        raise sqlstate 'PT409' using message = 'conversation_moved_on';
     end if;
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket((current_chat ->> 'session_id')::uuid);
+    ticket := _supportchat.lock_ticket(chat);
+    seq_before := (select last_seq from public.user_sessions where session_id = chat);
     if ticket.status <> 'closed' then
         perform _supportchat.end_ticket(ticket, 'customer');
     end if;
-    return _supportchat.conversation_json(ticket.session_id);
+    return jsonb_build_object(
+        'conversation', _supportchat.conversation_json(chat), 'messages', public.messages_after(chat, seq_before)
+    );
 end $$;
 
 -- The median time to the first reply in seconds, of tickets since a moment; null below 3 of them.
@@ -406,7 +406,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '3702a1ca66d8');
+select _supportchat.record_script('functions/chat.sql', 'b948f6a7255d');
 
 notify pgrst, 'reload schema';
 

@@ -71,6 +71,16 @@ begin
     )), 12);
 end $$;
 
+-- Which history of a conversation this is: in another one its lines may be others. p_database is database_epoch().
+create or replace function _supportchat.epoch_of(p_session_id uuid, p_database text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select left(md5(p_database || p_session_id), 12)
+$$;
+
 -- An agent as others may know one: id and name.
 create or replace function _supportchat.agent_json(p_agent_id uuid)
 returns jsonb
@@ -186,6 +196,21 @@ as $$
     returning id
 $$;
 
+-- What became of a message that was sent: the lines that it has made, or those of an earlier attempt that had stored it
+-- already, with the key of the picture that was kept.
+create or replace function _supportchat.answer_json(
+    p_session_id uuid, p_messages jsonb, p_duplicate boolean default false, p_image_key text default null
+)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'duplicate', p_duplicate, 'session_id', p_session_id, 'messages', p_messages, 'image_key', p_image_key
+    )
+$$;
+
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
 -- The same id with another text or another picture is an error.
 create or replace function _supportchat.repeated_message(
@@ -209,11 +234,9 @@ begin
     if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
-    return jsonb_build_object(
-        'duplicate', true,
-        'session_id', p_session_id,
-        'messages', jsonb_build_array(_supportchat.message_json(earlier)),
-        'image_key', (select storage_key from public.chat_images where id = earlier.image_id)
+    return _supportchat.answer_json(
+        p_session_id, jsonb_build_array(_supportchat.message_json(earlier)), p_duplicate => true,
+        p_image_key => (select storage_key from public.chat_images where id = earlier.image_id)
     );
 end $$;
 
@@ -263,15 +286,41 @@ as $$
     where m.bytes_after < p_bytes
 $$;
 
--- Where the bytes of an image lie, if it belongs to this conversation.
-create or replace function public.image_of_session(p_session_id uuid, p_image_id uuid)
+-- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
+create or replace function _supportchat.session_of_viewer(p_visitor text, p_number bigint)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    found_id uuid;
+begin
+    if p_number is not null then
+        return public.session_of_ticket(p_number);
+    end if;
+    found_id := _supportchat.session_of_visitor(p_visitor);
+    if found_id is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    return found_id;
+end $$;
+
+-- Of an earlier version, by the conversation.
+drop function if exists public.image_of_session(uuid, uuid);
+drop function if exists public.signal_typing(uuid, text, uuid);
+drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
+
+-- Where the bytes of an image lie, if it belongs to the conversation of this browser, or else of this ticket.
+create or replace function public.image_of_session(p_image_id uuid, p_visitor text default null, p_number bigint default null)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
     select jsonb_build_object('key', storage_key, 'content_type', content_type, 'bytes', bytes)
-    from public.chat_images where session_id = p_session_id and id = p_image_id
+    from public.chat_images
+    where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
 -- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
@@ -287,8 +336,11 @@ as $$
         and exists (select from public.chat_images)
 $$;
 
--- Says to the other side that somebody is typing, and after which line. Nothing is stored.
-create or replace function public.signal_typing(p_session_id uuid, p_sender text, p_agent_id uuid default null)
+-- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
+-- Nothing is stored.
+create or replace function public.signal_typing(
+    p_visitor text default null, p_agent_id uuid default null, p_number bigint default null
+)
 returns void
 language sql
 set search_path = ''
@@ -296,22 +348,23 @@ as $$
     select _supportchat.notify_change(
         'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', p_sender, 'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
+            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
         )
     )
-    from public.user_sessions where session_id = p_session_id
+    from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Remembers how far a side has received and read. The marks only move forward, and never past the last message.
-create or replace function public.record_receipt(
-    p_session_id uuid, p_reader text, p_delivered integer, p_read integer, p_agent_id uuid default null
+-- Moves the marks of one side, the agents' for an agent: they only go forward, and never past the last message.
+create or replace function _supportchat.move_marks(
+    p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
 )
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    if p_reader = 'customer' then
+    if p_agent_id is null then
         update public.user_sessions set
             customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
@@ -335,7 +388,25 @@ begin
     where mine.read_seq < excluded.read_seq;
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '619bc1eb818e');
+-- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
+-- that shows another conversation, or another history of it, than p_epoch says.
+create or replace function public.record_receipt(
+    p_delivered integer, p_read integer, p_visitor text default null, p_agent_id uuid default null,
+    p_number bigint default null, p_epoch text default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
+begin
+    if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
+        perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/messages.sql', '34f616ccbaa6');
 
 notify pgrst, 'reload schema';
 

@@ -81,7 +81,7 @@ begin
     );
 end $$;
 
--- The figures at the head of /status. Sockets and processes are those that reported within 25 seconds.
+-- The figures at the head of /status. Sockets and processes are those that live.
 create or replace function public.desk_figures()
 returns jsonb
 language sql
@@ -95,8 +95,8 @@ as $$
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'agents', public.list_agents(),
         'reason', _supportchat.unassigned_reason(),
-        'processes', (select count(*) from public.server_processes where seen_at > now() - interval '25 seconds'),
-        'sockets', (select coalesce(sum(sockets), 0) from public.server_processes where seen_at > now() - interval '25 seconds'),
+        'processes', (select count(*) from public.server_processes as p where _supportchat.is_live(p)),
+        'sockets', (select coalesce(sum(sockets), 0) from public.server_processes as p where _supportchat.is_live(p)),
         'swept_seconds_ago', (select extract(epoch from now() - max(swept_at))::integer from public.server_processes)
     )
     from public.tickets where status <> 'closed'
@@ -265,7 +265,7 @@ declare
         drain_queue(uuid); return_to_queue(tickets, text, text, uuid);
         state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); newest_session(uuid);
         post_as_customer(uuid, uuid, text, jsonb, boolean); goes_on(text, uuid); take_start(text, text, jsonb);
-        median_first_reply(timestamp with time zone); session_of_ticket(bigint); check_owner(tickets, uuid);
+        median_first_reply(timestamp with time zone); check_owner(tickets, uuid);
         queue_row_json(tickets, uuid); note_json(ticket_notes); end_ticket(tickets, text, uuid); own_agent_json(agents);
         credentials_of(text); check_bucket(); next_agent(uuid); drain_queue()
     ', E' \n'), ';\s+');
@@ -288,7 +288,7 @@ begin
     end loop;
 end $$;
 
-select _supportchat.record_script('functions/status.sql', '10326424f0bf');
+select _supportchat.record_script('functions/status.sql', 'a39b04c8ab18');
 
 notify pgrst, 'reload schema';
 

@@ -14,7 +14,7 @@ end $look$;
 -- The check ends here.
 
 -- Finds the conversation of a ticket. PT404 when there is none.
-create or replace function _supportchat.session_of_ticket(p_number bigint)
+create or replace function public.session_of_ticket(p_number bigint)
 returns uuid
 language plpgsql
 stable
@@ -127,12 +127,10 @@ as $$
             select coalesce(jsonb_agg(_supportchat.queue_row_json(chosen.ticket, p_agent_id) order by chosen.place), '[]')
             from (
                 select t as ticket, row_number() over (
-                    order by
-                        t.awaiting_since nulls last,
-                        case when p_view = 'unassigned' then t.number end, -- the order of drain_queue
-                        t.updated_at desc, t.number
+                    order by queue.place, t.awaiting_since nulls last, t.updated_at desc, t.number
                 ) as place
                 from public.tickets t
+                left join _supportchat.waiting_tickets() as queue on p_view = 'unassigned' and queue.id = t.id
                 -- An older version may have left tickets without a conversation: there is nothing to show of them.
                 join public.user_sessions s on s.session_id = t.session_id
                 where t.status <> 'closed' and case p_view
@@ -160,7 +158,8 @@ as $$
     )
 $$;
 
--- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets.
+-- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
+-- one's own who could take it over.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -168,7 +167,7 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid := public.session_of_ticket(p_number);
 begin
     return (
         select _supportchat.conversation_json(chat) || jsonb_build_object(
@@ -176,14 +175,7 @@ begin
             'created_at', t.created_at,
             'closed_at', case when t.status = 'closed' then t.closed_at end,
             'awaiting_since', t.awaiting_since,
-            'reason', case when t.status = 'waiting' then
-                case
-                    when t.given_back_by is not null and _supportchat.next_agent(null, t.given_back_by) is null
-                        and _supportchat.next_agent() is not null
-                        then _supportchat.unassigned_reason() || '{"code": "given_back"}'
-                    else _supportchat.unassigned_reason()
-                end
-            end,
+            'reason', case when t.status = 'waiting' then _supportchat.unassigned_reason(t.given_back_by) end,
             'customer', jsonb_build_object(
                 'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone
             ),
@@ -207,7 +199,8 @@ begin
                     where os.visitor_id = s.visitor_id and o.number < t.number
                     order by o.number desc limit 10
                 ) as other
-            )
+            ),
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents() end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -215,7 +208,47 @@ begin
     );
 end $$;
 
--- Stores an agent's reply. Only the agent who has the ticket may reply: PT409 says who has it.
+-- A ticket as its page shows it: with its last lines before a seq (of all when it is null), and the notes between them.
+create or replace function public.show_ticket(
+    p_agent_id uuid, p_number bigint, p_before integer default null, p_limit integer default 50
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := public.session_of_ticket(p_number);
+    messages jsonb := public.messages_before(chat, p_before, p_limit);
+    first_seq integer := messages -> 0 ->> 'seq';
+begin
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number),
+        'messages', messages,
+        'notes', case when first_seq is null then '[]' else public.notes_after(
+            chat, 0, case when first_seq > 1 then first_seq else 0 end, (messages -> -1 ->> 'seq')::integer
+        ) end
+    );
+end $$;
+
+-- A ticket with what a page of it lacks: the lines after a seq, and the notes after a number.
+create or replace function public.follow_ticket(p_agent_id uuid, p_number bigint, p_after integer, p_after_note integer)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := public.session_of_ticket(p_number);
+begin
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number),
+        'messages', public.messages_after(chat, p_after),
+        'notes', public.notes_after(chat, p_after_note)
+    );
+end $$;
+
+-- Stores an agent's reply, and gives the ticket as it is then. Only the agent who has it may reply: PT409 says who has it.
 create or replace function public.post_reply(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -224,12 +257,12 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
     line jsonb;
 begin
     if answer is not null then
-        return answer;
+        return answer || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
@@ -242,10 +275,11 @@ begin
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
     -- Who answers has read what was there.
-    perform public.record_receipt(
-        ticket.session_id, 'agent', (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
+    perform _supportchat.move_marks(
+        ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
     );
-    return jsonb_build_object('duplicate', false, 'session_id', ticket.session_id, 'messages', jsonb_build_array(line));
+    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line))
+        || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
 end $$;
 
 -- A private note as the web code knows it.
@@ -262,34 +296,35 @@ as $$
     )
 $$;
 
--- Adds a private note, which agents see between the messages and a customer never receives.
+-- Adds a private note, which agents see between the messages and a customer never receives, and gives the ticket as it is
+-- then. A repeated client_message_id gives the first note again.
 create or replace function public.add_note(p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_note text)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     line public.ticket_notes;
 begin
     select * into line from public.ticket_notes
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
-    if found then
-        if line.note <> p_note or line.agent_id <> p_agent_id then
-            raise sqlstate 'PT422' using message = 'client_message_id_reused';
-        end if;
-        return _supportchat.note_json(line);
+    if not found then
+        perform _supportchat.check_message(p_note, false);
+        update public.user_sessions set last_note_no = last_note_no + 1
+        where session_id = ticket.session_id
+        returning last_note_no, last_seq into line.note_no, line.after_seq;
+        insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
+        values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
+        returning * into line;
+        perform _supportchat.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
+        perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id);
+    elsif line.note <> p_note or line.agent_id <> p_agent_id then
+        raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
-    perform _supportchat.check_message(p_note, false);
-    update public.user_sessions set last_note_no = last_note_no + 1
-    where session_id = ticket.session_id
-    returning last_note_no, last_seq into line.note_no, line.after_seq;
-    insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
-    values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
-    returning * into line;
-    perform _supportchat.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
-    perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id);
-    return _supportchat.note_json(line);
+    return jsonb_build_object(
+        'note', _supportchat.note_json(line), 'ticket', public.ticket_of_agent(p_agent_id, p_number)
+    );
 end $$;
 
 -- Of an earlier version, without any bound.
@@ -329,7 +364,7 @@ declare
     assignee public.agents;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
         raise sqlstate 'PT422' using message = 'agent_not_found';
@@ -363,7 +398,7 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id);
     perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
@@ -382,16 +417,16 @@ begin
         status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
     where id = p_ticket.id;
     update public.user_sessions set status = 'ended' where session_id = p_ticket.session_id;
-    perform _supportchat.append_message(
-        p_ticket.session_id, 'system',
+    perform _supportchat.tell_event(
+        p_ticket, 'closed',
         case p_actor when 'agent' then (detail -> 'agent' ->> 'name') || ' ended the chat.' else 'The customer ended the chat.' end,
-        p_event => 'closed', p_detail => detail
+        p_actor, p_agent_id, detail
     );
-    perform _supportchat.record_event(p_ticket, 'closed', p_actor, p_agent_id);
     perform _supportchat.drain_queue();
 end $$;
 
 -- Closes a ticket from the agent's side: one's own, or one that nobody has. Closing a closed one changes nothing.
+-- Gives the ticket, and the beginning of the agent's own queue, where they go on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -401,14 +436,16 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
             perform _supportchat.check_owner(ticket, p_agent_id);
         end if;
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
-    return public.ticket_of_agent(p_agent_id, p_number);
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+    );
 end $$;
 
 -- Opens a closed ticket again, for the agent who does it. A customer who had no answer waits for one again. PT409 when
@@ -423,7 +460,7 @@ declare
     newer bigint;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is distinct from p_agent_id then
             raise sqlstate 'PT409' using
@@ -450,14 +487,13 @@ begin
         ) = 'user' then now() end
     where id = ticket.id;
     update public.user_sessions set status = 'active' where session_id = ticket.session_id;
-    perform _supportchat.append_message(ticket.session_id, 'system', 'The chat is open again.', p_event => 'reopened');
-    perform _supportchat.record_event(ticket, 'reopened', 'agent', p_agent_id);
+    perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
     perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'f77bef108787');
+select _supportchat.record_script('functions/tickets.sql', '5d2a67b01188');
 
 notify pgrst, 'reload schema';
 

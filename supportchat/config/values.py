@@ -29,9 +29,9 @@ def settings_in(path: Path) -> dict[str, str]:
     try:
         return {name: value or "" for name, value in dotenv_values(path).items()}
     except UnicodeError as error:
-        raise ConfigError(f"{path} holds characters of another encoding: save it as UTF-8.") from error
+        raise ConfigError(f"{path} is not UTF-8: save it in that encoding.") from error
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}): allow it, or remove it.") from error
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): change its permissions, or remove it.") from error
 
 
 def folder(name: str, value: str) -> Path:
@@ -39,7 +39,7 @@ def folder(name: str, value: str) -> Path:
     try:
         return Path(value).expanduser().absolute()
     except RuntimeError as error:
-        raise ConfigError(f"{name} is {value!r}: nobody's home is there, so write the whole path.") from error
+        raise ConfigError(f"{name} is {value!r}: there is no such home directory, so write the full path.") from error
 
 
 def conninfo(name: str, value: str) -> str:
@@ -50,12 +50,12 @@ def conninfo(name: str, value: str) -> str:
         # Not in the words of the driver, which may hold the password.
         if "pgbouncer=" in value:
             raise ConfigError(
-                f"{name} is written for Prisma: leave ?pgbouncer=true out, and take the string of the session pooler"
-                " (port 5432)."
+                f"{name} is written for Prisma: remove ?pgbouncer=true, and use the string of the session pooler (port"
+                " 5432)."
             ) from error
         raise ConfigError(
-            f"{name} is not a connection string for Postgres: write it like postgresql://user:password@host/database,"
-            " with %25 for % and so on."
+            f"{name} is not a Postgres connection string: write it as postgresql://user:password@host/database, with"
+            " %25 for % and so on."
         ) from error
     return value
 
@@ -78,21 +78,15 @@ def limit(environ: Mapping[str, str], name: str, default: Limit) -> Limit:
     found = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text, re.ASCII)
     if not found:
         raise ConfigError(
-            f"{name} is {text!r}: write how many in how many seconds, like {default.most}/{default.seconds}, or 0 for"
-            " no limit."
+            f"{name} is {text!r}: write a count and a number of seconds, such as {default.most}/{default.seconds}, or 0"
+            " for no limit."
         )
     return Limit(int(found[1]), int(found[2]))
 
 
-def secret_key(value: str) -> str:
-    if value and len(value) < 32:
-        raise ConfigError("SECRET_KEY is too short: set it to 32 random characters or more, or leave it out.")
-    return value
-
-
 def supabase_key(url: str, key: str) -> str:
     """Return the key of the project, if it is one that the server may work with."""
-    where = "You find it in the project's dashboard under Settings, API Keys."
+    where = "It is in the project's dashboard under Settings, API Keys."
     if bool(url) != bool(key):
         missing = "SUPABASE_SECRET_KEY" if url else "SUPABASE_URL"
         raise ConfigError(f"{missing} is not set: the desk needs both the project's URL and its secret key. {where}")
@@ -101,12 +95,12 @@ def supabase_key(url: str, key: str) -> str:
         return key
     if key.startswith("sb_publishable_") or role not in ("", "service_role"):
         raise ConfigError(
-            "SUPABASE_SECRET_KEY holds a key that is made for browsers (publishable, or anon), which may not read our"
-            f" tables: set it to the secret key, sb_secret_..., or to the legacy service_role key. {where}"
+            "SUPABASE_SECRET_KEY is a key for browsers (publishable, or anon), which may not read our tables: set it"
+            f" to the secret key, sb_secret_..., or to the legacy service_role key. {where}"
         )
     raise ConfigError(
-        "SUPABASE_SECRET_KEY is no key of a Supabase project: it begins with sb_secret_, and"
-        f" has letters, digits, dots, _ and - in it and nothing else. {where}"
+        "SUPABASE_SECRET_KEY is not the key of a Supabase project: that begins with sb_secret_ and"
+        f" contains only letters, digits, dots, _ and -. {where}"
     )
 
 
@@ -130,8 +124,8 @@ def origin_of(name: str, value: str) -> str:
         if name == "PUBLIC_URL" and "_" in kept:
             raise ValueError("an underscore")
     except ValueError as error:
-        several = "; separate several of them with spaces" if name == "EMBED_ORIGINS" else ""
+        several = "; separate several with spaces" if name == "EMBED_ORIGINS" else ""
         raise ConfigError(
-            f"{name} is {value!r}: write it like https://chat.example.com, without a path{several}."
+            f"{name} is {value!r}: write it as https://chat.example.com, without a path{several}."
         ) from error
     return kept

@@ -18,6 +18,8 @@ from ..web.policies import open_to_all
 # Icons that point along the line of the text: mirrored where that runs from right to left.
 DIRECTED = ("arrow-left", "chevron-right", "log-out", "undo-2")
 STATIC: Path = ROOT / "static"
+# A page in a sandbox has no origin, and needs styles and scripts to say that the chat cannot work there.
+PUBLIC = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 def init_app(app: Flask) -> None:
@@ -43,7 +45,7 @@ def asset_of_another_version(version: str, file: str) -> Response:
     Not by a redirect: while processes of two versions run, each would send browsers on to the other.
     """
     response = send_from_directory(STATIC, file, conditional=False)
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.update({"Cache-Control": "no-store", **PUBLIC})
     return response
 
 
@@ -58,7 +60,8 @@ def version_of(root: Path) -> str:
 
 def _add_headers(headers: Headers, path: str, url: str) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    for name, value in PUBLIC.items():
+        headers[name] = value
 
 
 @functools.cache

@@ -14,9 +14,9 @@ from flask import Flask
 from flask_babel import gettext, lazy_gettext, lazy_pgettext
 from markupsafe import Markup, escape
 
-from ..agents.logins import agent_token_hash
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
+from ..web.forms import MESSAGE_CHARACTERS
 from .languages import language
 from .links import linkified
 from .names import called
@@ -57,10 +57,10 @@ def init_app(app: Flask) -> None:
         callable_number,
     ):
         app.jinja_env.filters[function.__name__] = function
-    app.jinja_env.globals["is_agents_browser"] = is_agents_browser
     app.jinja_env.globals["picture_box"] = picture_box
     app.jinja_env.globals["picture_rules"] = rules_for_page
     app.jinja_env.globals["accepted_pictures"] = ACCEPTED
+    app.jinja_env.globals["message_characters"] = MESSAGE_CHARACTERS
 
 
 def bdi(text: str) -> Markup:
@@ -160,11 +160,6 @@ def callable_number(phone: str) -> str:
 def kept_view(view: str) -> str | None:
     """Return a view of the queue as an address carries it: None for the one that needs no word."""
     return None if view == "mine" else view
-
-
-def is_agents_browser() -> bool:
-    """Whether an agent has logged in here. It asks no database: pages about errors want to know."""
-    return bool(agent_token_hash())
 
 
 def ticket_status(status: str) -> str:

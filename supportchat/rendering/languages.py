@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_request_context, request
 from flask_babel import Babel, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -39,6 +39,8 @@ def choose_language() -> str:
 
     That of the page which its scripts answer for, then the agent's or the customer's choice, then the browser's.
     """
+    if not has_request_context():
+        return ENGLISH  # a command in a terminal
     of_page = shipped_language(request.headers.get("X-Language"))
     return of_page or (_agents_language() if _is_desk() else _customers_language()) or _browsers_language() or ENGLISH
 

@@ -175,7 +175,7 @@ class EmbeddedPostgres:
             **self._as_owner([*command, "--encoding=UTF8", *LOCALE]),
         )
         if done.returncode != 0:
-            way_out = "make room there" if "No space left" in done.stderr else "see to that"
+            way_out = "free some space" if "No space left" in done.stderr else "fix that"
             raise ConfigError(
                 f"Could not create the database under {self.cluster} ({_complaint(done.stderr)}): {way_out}, or set"
                 " DATA_DIR to another folder."
@@ -186,9 +186,9 @@ class EmbeddedPostgres:
         made_by = (self.cluster / "PG_VERSION").read_text().strip()
         if made_by != str(MAJOR):
             raise ConfigError(
-                f"{self.cluster} was made by Postgres {made_by}, and this version of the desk brings Postgres {MAJOR}:"
-                " go back to the version before, dump the database with it and read the dump back: docs/self-hosting.md"
-                ' says how under "Another Postgres". Nothing was changed.'
+                f"{self.cluster} was created by Postgres {made_by}, but this version of the desk includes Postgres"
+                f" {MAJOR}: go back to your previous version, dump the database with it and restore the dump, as"
+                ' docs/self-hosting.md describes under "A new major version of Postgres". Nothing was changed.'
             )
 
     def _close_to_hosts(self) -> None:
@@ -233,7 +233,9 @@ class EmbeddedPostgres:
         owner = self._owner()
         ours = {os.geteuid(), owner.pw_uid} if owner is not None else {os.geteuid()}
         # In /tmp others can foresee its name, and make it first: with rights for all, or as a link to elsewhere.
-        refusal = f"{directory} is no folder of the user who runs this: remove it, or set DATA_DIR to a shorter path."
+        refusal = (
+            f"{directory} is not a folder of the user who runs this: remove it, or set DATA_DIR to a shorter path."
+        )
         try:
             opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError as error:
@@ -274,8 +276,8 @@ class EmbeddedPostgres:
         # the modes of directories that are not ours.
         if shutil.which("setpriv") is None:
             raise ConfigError(
-                f"The user {owner.pw_name!r}, whom Postgres runs as for root, cannot reach {command[2]}:"
-                " set DATA_DIR to a folder under /srv or /var/lib, or run as a plain user."
+                f"Started by root, Postgres runs as {owner.pw_name!r}, who cannot access {command[2]}: set DATA_DIR to"
+                " a folder under /srv or /var/lib, or run as a plain user."
             )
         rights = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]
         who = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups", "--pdeathsig=INT"]

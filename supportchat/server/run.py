@@ -25,7 +25,7 @@ from types import FrameType
 import psutil
 import psycopg
 
-from ..backends import open_mode, secret_key
+from ..backends import open_mode
 from ..config import ROOT, Config, ConfigError
 from ..database import DatabaseError
 from ..database.migrations import describe_failure, migrate
@@ -41,15 +41,15 @@ MOST_FILES = 10_240  # where there is no limit; the most that macOS takes
 CONNECTIONS_PER_WORKER = POOL_SIZE + 1  # the one that listens
 # What keeps a started server from serving, and what to do.
 NOT_READY = {
-    "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste the scripts of"
-    " sql/ into the SQL editor as docs/supabase.md says. Where something else has the names that the desk needs, both"
-    " say so and change nothing. The desk goes on by itself then.",
+    "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste"
+    " sql/supabase.sql into the SQL editor. If another app uses the desk's names, both say so and change nothing."
+    " The desk then continues by itself.",
     "schema_not_exposed": "The project's Data API is off, or hides the schema public: see Settings, Data API.",
-    "key_refused": "The project refuses SUPABASE_SECRET_KEY: set it to the secret key under Settings, API Keys.",
-    "database_unavailable": "The database does not answer yet. The desk goes on by itself when it does.",
+    "key_refused": "The project rejects SUPABASE_SECRET_KEY: set it to the secret key from Settings, API Keys.",
+    "database_unavailable": "The database does not respond yet. The desk continues by itself once it does.",
 }
 
-NEXT_STEPS = "Next: docs/self-hosting.md says how to add people, embed the chat in your site and back up your data."
+NEXT_STEPS = "Next: docs/self-hosting.md explains how to add people, embed the chat in your site and back up your data."
 
 
 def main() -> int:
@@ -59,8 +59,6 @@ def main() -> int:
         check_port(config.host, config.port)
         raise_file_limit()
         with prepared_data_dir(config):
-            if not config.secret_key:
-                secret_key(config)  # here, where a refusal is one sentence, and not in every worker
             return Server(config).run()
     except ConfigError as error:
         print(f"supportchat: {error}", file=sys.stderr)
@@ -99,7 +97,7 @@ class Server:
 
     def _first_step(self) -> str:
         if self._postgres is None:
-            return "Looking at the database"
+            return "Checking the database"
         return "Starting the database" if self._postgres.exists() else "Creating the database"
 
     def _prepare_database(self) -> None:
@@ -157,10 +155,10 @@ class Server:
     def _point_to_settings(self) -> None:
         config = self._config
         if config.host in ("0.0.0.0", "::") and not config.public_url:  # noqa: S104
-            print("  It answers at every address of this machine: set PUBLIC_URL to the one that people use.\n")
+            print("  The desk listens on every address of this machine: set PUBLIC_URL to the one that people use.\n")
         if config.embed_origins and not config.is_https:
             print(
-                "  EMBED_ORIGINS needs a PUBLIC_URL with https. Without one, browsers keep no cookie in a frame, and"
+                "  EMBED_ORIGINS needs a PUBLIC_URL with https. Without it, browsers keep no cookies in frames, and"
                 " the chat cannot start there.\n"
             )
 
@@ -181,7 +179,7 @@ class Server:
             if code is not None and code >= 0:
                 return code or 1  # gunicorn gave up by itself and has said why
             if code is not None:
-                print("supportchat: gunicorn was killed, starting it again", file=sys.stderr, flush=True)
+                print("supportchat: gunicorn was killed; restarting it", file=sys.stderr, flush=True)
                 self._start_gunicorn()
             if self._postgres is not None:
                 self._postgres.limit_log()
@@ -191,7 +189,7 @@ class Server:
     def _revive_postgres(self) -> None:
         if self._postgres is None or self._postgres.is_running():
             return
-        print("supportchat: Postgres has died, starting it again", file=sys.stderr, flush=True)
+        print("supportchat: Postgres has died; restarting it", file=sys.stderr, flush=True)
         try:
             self._postgres.start()
         except (ConfigError, OSError, psutil.Error) as error:  # a full disk, say: it may have room later
@@ -231,7 +229,7 @@ def check_port(host: str, port: int) -> None:
     except (OSError, UnicodeError, TypeError) as error:  # the last two for what cannot be a host at all
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise ConfigError(
-                f"Port {port} is taken: stop the program that uses it, or choose another: PORT={port + 1} bin/run."
+                f"Port {port} is in use: stop the program that uses it, or choose another one: PORT={port + 1} bin/run."
             ) from error
         raise ConfigError(
             f"Cannot listen on {host} port {port}: {getattr(error, 'strerror', None) or error}. Set HOST and PORT."
@@ -253,7 +251,8 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
         lock = private_file(config.data_dir / "lock")
     except OSError as error:
         raise ConfigError(
-            f"Cannot write to {config.data_dir} ({error.strerror}): allow it, or set DATA_DIR to another folder."
+            f"Cannot write to {config.data_dir} ({error.strerror}): change its permissions, or set DATA_DIR to another"
+            " folder."
         ) from error
     with lock:
         if config.mode == "embedded":
@@ -261,7 +260,7 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ConfigError(
-                    f"Another supportchat is running on {config.data_dir}: stop it, or set DATA_DIR to another folder."
+                    f"Another supportchat is using {config.data_dir}: stop it, or set DATA_DIR to another folder."
                 ) from error
         os.set_inheritable(lock.fileno(), False)
         yield

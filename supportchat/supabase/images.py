@@ -17,7 +17,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from storage3.exceptions import StorageApiError
 
-from ..images.redraw.limits import MOST_BYTES
+from ..images.redraw.limits import EXTENSIONS, MOST_BYTES
 from ..images.stores import KEY, StoreRefuses, StoreUnavailable
 from ..rendering.filters import decimal
 from .client import Places, Project
@@ -28,7 +28,6 @@ CALL_SECONDS = 7.0  # the wait for a place included
 PLACES = 12
 PLACE_SECONDS = 2.0
 PAGE = 1000
-CONTENT_TYPES = ["image/png", "image/jpeg", "image/webp", "image/gif"]
 
 R = TypeVar("R")
 
@@ -99,7 +98,7 @@ class SupabaseStore:
         if most is not None and most < MOST_BYTES:
             found.append(_("The bucket takes files of up to %(bytes)s bytes. Allow 10 MB.", bytes=decimal(most)))
         allowed = bucket.get("allowed_mime_types") or ["*/*"]
-        missing = [kind for kind in CONTENT_TYPES if not {kind, "image/*", "*/*"} & set(allowed)]
+        missing = [kind for kind in EXTENSIONS if not {kind, "image/*", "*/*"} & set(allowed)]
         if missing:
             found.append(_("The bucket does not take %(types)s. Allow these types.", types=", ".join(missing)))
         return found

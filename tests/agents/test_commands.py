@@ -36,7 +36,7 @@ def test_a_lost_password_is_reset_and_its_agent_logged_out_everywhere(app: Flask
     done = run(app, "reset-password", "--email", " ALICE@example.com")
     assert done.exit_code == 0, done.output
     said, _, password = done.output.strip().rpartition(" Password: ")
-    assert said == "Reset the password of Alice Kern <alice@example.com>, who is logged out everywhere."
+    assert said == "Reset the password of Alice Kern <alice@example.com> and logged them out everywhere."
     assert [is_logged_in(browser) for browser in (here, elsewhere, colleague)] == [False, False, True]
     assert not logs_in(web, "alice@example.com", PASSWORD)
     assert logs_in(web, "alice@example.com", password)
@@ -53,7 +53,7 @@ def test_a_password_that_is_given_is_not_shown(app: Flask, web: Web) -> None:
     [
         ("nobody@example.com", NEW, "No agent has the address nobody@example.com."),
         ("bob@example.com", NEW, "Bob Ortiz is deactivated and cannot log in."),
-        ("alice@example.com", "short", "A password needs at least 12 characters."),
+        ("alice@example.com", "short", "A password must have at least 12 characters."),
     ],
 )
 def test_why_a_password_is_not_reset_is_said(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from jinja2 import Environment, nodes
 
 from supportchat.config import ROOT
 from supportchat.rendering.languages import SHIPPED
-from supportchat.translations.catalogs import KEYWORDS
+from supportchat.translations.catalogs import KEYWORDS, texts_in_code
 
 from .reading import read
 
@@ -117,6 +118,25 @@ def test_gettext_is_given_literals_which_can_be_extracted(path: Path) -> None:
     calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
     texts = [call.args[0] for call in calls if ast.unparse(call.func) in KEYWORDS]
     assert [ast.unparse(text) for text in texts if not isinstance(text, ast.Constant)] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_every_text_that_gettext_is_given_is_in_the_catalog(path: Path) -> None:
+    """Babel does not see those within an f-string, or among what another text is given."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+    texts = [call.args for call in calls if call.args and ast.unparse(call.func) in KEYWORDS]
+    given = {text.value for args in texts for text in args if isinstance(text, ast.Constant)}
+    assert given - extracted() == set()
+
+
+@functools.cache
+def extracted() -> set[object]:
+    """Return all texts of the catalog, with their contexts."""
+    return {part for text in texts_in_code() for part in (text.context, *_parts(text.id))}
+
+
+def _parts(text: object) -> tuple[object, ...]:
+    return tuple(text) if isinstance(text, list | tuple) else (text,)
 
 
 def unread_by_people(node: ast.AST) -> list[ast.AST]:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from supportchat.database import Database, Unavailable
 from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection, Shown
+from supportchat.realtime.events import Event
 from supportchat.realtime.hub import PAGES_PER_VIEWER, Hub
 from supportchat.rendering.fragments import Fragments
 from tests.cast import Agent, Cast, Visitor, new_id
@@ -61,11 +62,13 @@ def shown(
     return page
 
 
-def posted(answer: dict[str, Any], *, with_row: bool = True) -> list[dict[str, Any]]:
+def posted(answer: Any, *, with_row: bool = True) -> list[Event]:
     events = []
     for row in answer["messages"]:
-        event = {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"]}
-        events.append({**event, "row": row} if with_row else event)
+        event: Event = {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"]}
+        if with_row:
+            event["row"] = row
+        events.append(event)
     return events
 
 
@@ -327,12 +330,19 @@ def test_typing_is_shown_to_the_other_side_only(hub: Hub, vera: Visitor, alice: 
 
 def test_who_has_sent_it_by_now_is_not_said_to_be_typing(hub: Hub, vera: Visitor, alice: Agent) -> None:
     agent = shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
-    before = {"event": "typing", "session_id": vera.chat["session_id"], "sender": "user", "agent": None, "seq": 2}
+    before: Event = {
+        "event": "typing",
+        "session_id": vera.chat["session_id"],
+        "sender": "user",
+        "agent": None,
+        "seq": 2,
+    }
     hub.offer(vera.post("What I was typing"))
     taken(agent)
     hub.on_event(before)
     assert taken(agent) == []
-    hub.on_event({**before, "seq": 3})
+    before["seq"] = 3
+    hub.on_event(before)
     assert "is typing" in json.dumps(taken(agent))
 
 
@@ -464,7 +474,7 @@ def test_a_part_of_the_sweep_that_fails_does_not_keep_the_others_from_it(
 def test_receipts_reach_the_side_that_wrote(hub: Hub, vera: Visitor, alice: Agent, database: Database) -> None:
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
-    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
+    alice.call("record_receipt", number=1001, delivered=2, read=1)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
 
@@ -474,7 +484,7 @@ def test_receipts_that_a_joining_page_finds_reach_the_pages_that_are_there(
 ) -> None:
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
-    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
+    alice.call("record_receipt", number=1001, delivered=2, read=1)
     shown(hub, vera, audience="agent", agent_id=alice.id, token_hash=alice.token_hash)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
@@ -493,7 +503,7 @@ def test_what_a_sweep_has_read_too_early_is_not_shown_over_what_is_newer(
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
     (early,) = database.call("conversations", session_ids=[session_id])
-    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=2)
+    alice.call("record_receipt", number=1001, delivered=2, read=2)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     taken(page)
     hub._conversations[session_id].compare(early)

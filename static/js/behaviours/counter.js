@@ -3,23 +3,24 @@ import { tidied } from "../lib/text.js";
 import { debounce } from "../lib/timing.js";
 import { formatNumber, word } from "../lib/words.js";
 
-const MOST = 8000;
-const SHOW_FROM = 7500;
+const SHOWN_FROM = 500; // characters before the limit
 
 // Code points, as the server counts, not UTF-16 units.
-const lengthOf = (text) => (text.length < SHOW_FROM ? 0 : [...tidied(text)].length);
+const lengthOf = (text) => [...tidied(text)].length;
 
 function count(form) {
   const counter = form.querySelector("[data-counter]");
   if (!counter) return;
-  const length = lengthOf(textOf(form).value);
-  counter.hidden = length < SHOW_FROM;
-  counter.toggleAttribute("data-over", length > MOST);
-  counter.querySelector("[data-counter-shown]").textContent = counter.hidden ? "" : written("length", length);
-  counter.dataset.said = written(length > MOST ? "tooLongSaid" : "lengthSaid", length);
+  const limit = Number(counter.dataset.counter);
+  const text = textOf(form).value;
+  const length = text.length < limit - SHOWN_FROM ? 0 : lengthOf(text);
+  counter.hidden = length < limit - SHOWN_FROM;
+  counter.toggleAttribute("data-over", length > limit);
+  counter.querySelector("[data-counter-shown]").textContent = counter.hidden ? "" : written("length", length, limit);
+  counter.dataset.said = written(length > limit ? "tooLongSaid" : "lengthSaid", length, limit);
 }
 
-const written = (name, length) => word(name, { length: formatNumber(length), most: formatNumber(MOST) });
+const written = (name, length, most) => word(name, { length: formatNumber(length), most: formatNumber(most) });
 
 function countAll() {
   for (const form of document.querySelectorAll("form[data-form]")) count(form);

@@ -7,6 +7,9 @@ MEGABYTE = 1024 * 1024
 MOST_BYTES = 10 * MEGABYTE  # of an upload; the bucket of Supabase and the table of pictures allow the same
 MOST_OUTPUT = 10 * MEGABYTE
 
+# We store JPEG and WebP; older versions stored the others as well. The table of pictures checks the same list.
+EXTENSIONS = {"image/jpeg": "jpg", "image/webp": "webp", "image/png": "png", "image/gif": "gif"}
+
 # Pixels in a file, by what decoding them takes (measured): JPEG is decoded at a fraction of its size, HEIC and AVIF
 # need 8 bytes for each, WebP 16, the others 4.
 MOST_PIXELS = {
