@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -20,7 +19,7 @@ from ..web import security
 from ..web.forms import LoginForm, whole_number
 from ..web.htmx import from_htmx
 from ..web.policies import for_agents, open_to_all
-from ..web.redirects import safe_next
+from ..web.redirects import safe_next, sending_page
 from ..web.refusals import log_login
 from ..web.sentences import sentence
 from . import logins
@@ -96,8 +95,7 @@ def choose_language() -> ResponseReturnValue:
     if asked and language is None:
         raise Invalid("not_understood")
     call("set_language", agent_id=g.agent["id"], language=language)
-    shown = urlsplit(request.referrer or "")
-    return redirect(safe_next(f"{shown.path}?{shown.query}"), 303)
+    return redirect(sending_page(), 303)
 
 
 # The socket
