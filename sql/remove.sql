@@ -11,8 +11,8 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
+        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -25,33 +25,39 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
         stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); signal_typing(uuid, text, uuid);
+        record_receipt(uuid, text, integer, integer, uuid); start_chat(text, uuid, text, jsonb, text, text, text);
+        close_chat(text); notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
+        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
+        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
+        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -192,20 +198,23 @@ drop function if exists
     public.database_epoch(),
     public.messages_after(uuid, integer, integer, integer),
     public.messages_before(uuid, integer, integer, integer),
-    public.image_of_session(uuid, uuid),
+    public.image_of_session(uuid, text, bigint),
     public.orphan_images(text[]),
-    public.signal_typing(uuid, text, uuid),
-    public.record_receipt(uuid, text, integer, integer, uuid),
+    public.signal_typing(text, uuid, bigint),
+    public.record_receipt(integer, integer, text, uuid, bigint, text),
     public.sweep_assignment(),
     public.conversations(uuid[]),
     public.conversation_heads(uuid[]),
     public.conversation_of_visitor(text),
     public.post_message(text, uuid, uuid, text, jsonb),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
-    public.close_chat(text),
+    public.close_chat(text, uuid),
     public.who_is_here(),
+    public.session_of_ticket(bigint),
     public.list_tickets(uuid, text, integer),
     public.ticket_of_agent(uuid, bigint),
+    public.show_ticket(uuid, bigint, integer, integer),
+    public.follow_ticket(uuid, bigint, integer, integer),
     public.post_reply(uuid, bigint, uuid, text, jsonb),
     public.add_note(uuid, bigint, uuid, text),
     public.notes_after(uuid, integer, integer, integer, integer, integer),
@@ -235,7 +244,11 @@ drop function if exists
     public.applied_scripts(),
     public.messages_after(uuid, integer, integer),
     public.messages_before(uuid, integer, integer),
+    public.image_of_session(uuid, uuid),
+    public.signal_typing(uuid, text, uuid),
+    public.record_receipt(uuid, text, integer, integer, uuid),
     public.start_chat(text, uuid, text, jsonb, text, text, text),
+    public.close_chat(text),
     public.notes_after(uuid, integer, integer),
     public.open_agent_session(uuid, text);
 drop table if exists
@@ -247,6 +260,7 @@ drop table if exists
     public.tickets,
     public.agent_credentials,
     public.agent_sessions,
+    public.agent_browsers,
     public.chat_images,
     public.ticket_transitions,
     public.ticket_events,
@@ -254,8 +268,7 @@ drop table if exists
     public.ticket_reads,
     public.server_processes,
     public.heartbeat,
-    public.throttle_buckets,
-    public.agent_browsers;
+    public.throttle_buckets;
 drop sequence if exists public.ticket_numbers;
 drop schema _supportchat;
 

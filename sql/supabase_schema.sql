@@ -1,8 +1,9 @@
 -- supabase_schema.sql creates every table of supportchat.
 -- Run it first; it is safe to run again. A database that an older version left behind is brought up to date: what is
--- missing is added, and where a value has to change, the old one stays in the column "legacy" of the row, or in a column
--- "legacy_..." beside the new one. No row is deleted.
+-- missing is added, and where a value has to change, the old one stays in the column "legacy" of the row, or in a
+-- column "legacy_..." beside the new one. No row is deleted.
 -- Foreign keys follow in fix_foreign_keys.sql, channel and is_anonymous in fix_user_sessions_columns.sql.
+-- Written by bin/migrate stamp from the files in sql/schema: change it there.
 
 begin;
 
@@ -11,8 +12,8 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
+        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -25,33 +26,39 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); set_availability(uuid, text); list_agents(); good_sessions(text[]);
         report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
         stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); signal_typing(uuid, text, uuid);
+        record_receipt(uuid, text, integer, integer, uuid); start_chat(text, uuid, text, jsonb, text, text, text);
+        close_chat(text); notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
+        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
+        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
+        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        report_process(uuid, integer, uuid[], text[])
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -170,11 +177,292 @@ begin
 end $look$;
 -- The check ends here.
 
--- What the web code calls stands in the schema public. Everything else is here, which PostgREST does not expose.
+-- tables.sql: what there is. Each column, index and reference stands here once, in one row; everything that makes, mends,
+-- checks and closes tables reads these rows. An older database gets what it lacks.
+
+-- What the web code calls stands in the schema public. Everything else is in one that PostgREST does not expose.
 create schema if not exists _supportchat;
 
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
+
+-- The rows of a text that is written as a table: lines with bars, in their order. An empty cell is null.
+create or replace function _supportchat.written_rows(p_text text)
+returns table (place bigint, cells text[])
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, array(
+        select nullif(btrim(cell), '') from unnest(string_to_array(line, '|')) with ordinality as split (cell, number) order by number
+    )
+    from unnest(string_to_array(p_text, E'\n')) with ordinality as written (line, place)
+    where line like '%|%' and line not like '% -- %';
+end $$;
+
+-- Every column of every table. What is demanded of it: 'key', of the primary key; 'required', and rows of an older version
+-- get the default; 'computed', required too, but upgrade.sql says what rows of an older version get. refers_to is the
+-- table whose key it holds; on_delete is what happens to the row when that one is deleted (nothing: it may not be).
+-- The tables with a column "legacy" are those that older versions had (is_older) and left in any shape; what they held goes
+-- there when it has to change. A key to which nothing refers may be of any type in them (is_free).
+create or replace function _supportchat.declared_columns()
+returns table (
+    place bigint, table_name text, column_name text, type text, demand text, default_value text, refers_to text,
+    on_delete text, is_older boolean, is_free boolean
+)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7],
+        bool_or(cells[2] = 'legacy') over (partition by cells[1]),
+        cells[4] = 'key' and cells[1] <> all (array_agg(cells[6]) filter (where cells[6] is not null) over ())
+    from _supportchat.written_rows($columns$
+        -- Which script was applied in which version.
+        schema_scripts     | name                   | text        | key      |
+        schema_scripts     | checksum               | text        | required |
+        schema_scripts     | applied_at             | timestamptz | required | now()
+
+        -- A browser that has chatted here, known by the hash of its cookie and by nothing that a person could type.
+        visitors           | visitor_id             | uuid        | key      | gen_random_uuid()
+        visitors           | token_hash             | text        | required |
+        visitors           | created_at             | timestamptz | required | now()
+
+        -- A person who answers. Passwords and login sessions live in tables of their own, so that no row holds a secret.
+        agents             | id                     | uuid        | key      | gen_random_uuid()
+        agents             | name                   | text        | computed |
+        agents             | email                  | text        |          |
+        agents             | role                   | text        | required | 'agent'
+        agents             | availability           | text        | required | 'available'
+        agents             | max_tickets            | integer     | required | 5
+        agents             | is_active              | boolean     | required | true
+        agents             | lease_expires_at       | timestamptz |          |
+        agents             | created_at             | timestamptz | required | now()
+        agents             | legacy                 | jsonb       |          |
+
+        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
+        user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
+        user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
+        user_sessions      | customer_name          | text        |          |
+        user_sessions      | customer_phone         | text        |          |
+        user_sessions      | time_zone              | text        |          |
+        user_sessions      | channel                | text        | required | 'web-chat'
+        user_sessions      | is_anonymous           | boolean     | computed | true
+        user_sessions      | status                 | text        | required | 'active'
+        user_sessions      | last_seq               | integer     | required | 0
+        user_sessions      | last_note_no           | integer     | required | 0
+        user_sessions      | customer_delivered_seq | integer     | required | 0
+        user_sessions      | customer_read_seq      | integer     | required | 0
+        user_sessions      | agent_delivered_seq    | integer     | required | 0
+        user_sessions      | agent_read_seq         | integer     | required | 0
+        user_sessions      | created_at             | timestamptz | required | now()
+        user_sessions      | legacy                 | jsonb       |          |
+
+        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
+        chat_messages      | id                     | uuid        | key      | gen_random_uuid()
+        chat_messages      | session_id             | uuid        |          |                   | user_sessions | cascade
+        chat_messages      | seq                    | integer     |          |
+        chat_messages      | sender                 | text        | computed |
+        chat_messages      | sender_agent_id        | uuid        |          |                   | agents        | set null
+        chat_messages      | client_message_id      | uuid        | required | gen_random_uuid()
+        chat_messages      | message                | text        | computed | ''
+        chat_messages      | image_id               | uuid        |          |                   | chat_images
+        chat_messages      | event                  | text        |          |
+        chat_messages      | detail                 | jsonb       | required | '{}'
+        chat_messages      | created_at             | timestamptz | required | clock_timestamp()
+        chat_messages      | legacy                 | jsonb       |          |
+
+        -- What the desk has to do about a conversation. awaiting_since is the moment from which the customer waits for an
+        -- answer; it is null once an agent has answered.
+        tickets            | id                     | uuid        | key      | gen_random_uuid()
+        tickets            | number                 | bigint      | computed | nextval('public.ticket_numbers')
+        tickets            | session_id             | uuid        |          |                   | user_sessions | cascade
+        tickets            | channel                | text        | required | 'web-chat'
+        tickets            | status                 | text        | required | 'waiting'
+        tickets            | assigned_agent_id      | uuid        |          |                   | agents
+        tickets            | awaiting_since         | timestamptz |          |
+        tickets            | assigned_at            | timestamptz |          |
+        tickets            | given_back_by          | uuid        |          |
+        tickets            | first_reply_at         | timestamptz |          |
+        tickets            | closed_at              | timestamptz |          |
+        tickets            | version                | integer     | required | 1
+        tickets            | created_at             | timestamptz | required | now()
+        tickets            | updated_at             | timestamptz | computed | now()
+        tickets            | legacy                 | jsonb       |          |
+
+        -- What must stay secret about an agent.
+        agent_credentials  | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_credentials  | password_hash          | text        | required |
+        agent_credentials  | changed_at             | timestamptz | required | now()
+
+        agent_sessions     | token_hash             | text        | key      |
+        agent_sessions     | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_sessions     | created_at             | timestamptz | required | now()
+        agent_sessions     | last_seen_at           | timestamptz | required | now()
+
+        -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
+        agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_browsers     | token_hash             | text        | key      |
+        agent_browsers     | seen_at                | timestamptz | required | now()
+
+        -- A stored picture that a message needs.
+        chat_images        | id                     | uuid        | key      | gen_random_uuid()
+        chat_images        | session_id             | uuid        | required |                   | user_sessions | cascade
+        chat_images        | storage_key            | text        | required |
+        chat_images        | content_type           | text        | required |
+        chat_images        | width                  | integer     | required |
+        chat_images        | height                 | integer     | required |
+        chat_images        | bytes                  | integer     | required |
+        chat_images        | digest                 | text        | required |
+        chat_images        | created_at             | timestamptz | required | now()
+
+        -- The ways a ticket may go; guard_ticket refuses every other.
+        ticket_transitions | from_status            | text        | key      |
+        ticket_transitions | to_status              | text        | key      |
+
+        -- What happened to a ticket: who, what, when.
+        ticket_events      | id                     | bigint      | key      | identity
+        ticket_events      | ticket_id              | uuid        | required |                   | tickets       | cascade
+        ticket_events      | actor                  | text        | required |
+        ticket_events      | agent_id               | uuid        |          |                   | agents        | set null
+        ticket_events      | event                  | text        | required |
+        ticket_events      | detail                 | jsonb       | required | '{}'
+        ticket_events      | created_at             | timestamptz | required | clock_timestamp()
+
+        -- Private notes stand apart from the messages: nothing that reads for a customer reads this table.
+        -- after_seq is the last message that was there when the note was written, and so its place between them.
+        ticket_notes       | id                     | uuid        | key      | gen_random_uuid()
+        ticket_notes       | session_id             | uuid        | required |                   | user_sessions | cascade
+        ticket_notes       | note_no                | integer     | required |
+        ticket_notes       | after_seq              | integer     | required |
+        ticket_notes       | agent_id               | uuid        | required |                   | agents
+        ticket_notes       | client_message_id      | uuid        | required |
+        ticket_notes       | note                   | text        | required |
+        ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
+
+        -- How far each agent has read each conversation: the unread counts of the queue.
+        ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
+        ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        ticket_reads       | read_seq               | integer     | required | 0
+
+        -- The server processes that share this database, each reporting every few seconds.
+        server_processes   | process_id             | uuid        | key      |
+        server_processes   | started_at             | timestamptz | required | now()
+        server_processes   | seen_at                | timestamptz | required | now()
+        server_processes   | sockets                | integer     | required | 0
+        server_processes   | sessions               | uuid[]      | required | '{}'
+        server_processes   | swept_at               | timestamptz |          |
+
+        -- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
+        heartbeat          | only_row               | boolean     | key      | true
+        heartbeat          | number                 | bigint      | required | 0
+        heartbeat          | sent_at                | timestamptz | required | 'epoch'
+
+        -- How often somebody has done something lately: by then they may do it as often again as the limit says. See
+        -- take_token.
+        throttle_buckets   | key                    | text        | key      |
+        throttle_buckets   | full_at                | timestamptz | required |
+    $columns$) as written;
+end $$;
+
+-- Every index besides those of the primary keys.
+create or replace function _supportchat.declared_indexes()
+returns table (place bigint, index_name text, is_unique boolean, table_name text, definition text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[2] is not null, cells[3], cells[4]
+    from _supportchat.written_rows($indexes$
+        visitors_token_hash_key           | unique | visitors         | (token_hash)
+        agents_email_key                  | unique | agents           | (lower(email))
+        user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
+        user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
+        chat_messages_seq_key             | unique | chat_messages    | (session_id, seq)
+        chat_messages_client_key          | unique | chat_messages    | (session_id, sender, client_message_id)
+        chat_messages_created_at_idx      |        | chat_messages    | (created_at desc)
+        chat_messages_sender_agent_id_idx |        | chat_messages    | (sender_agent_id)
+        chat_messages_image_id_idx        |        | chat_messages    | (image_id)
+        tickets_number_key                | unique | tickets          | (number)
+        tickets_session_id_idx            |        | tickets          | (session_id)
+        tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
+        tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
+        tickets_updated_at_idx            |        | tickets          | (updated_at desc)
+        tickets_created_at_idx            |        | tickets          | (created_at desc)
+        agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
+        chat_images_storage_key_key       | unique | chat_images      | (storage_key)
+        chat_images_session_id_idx        |        | chat_images      | (session_id)
+        ticket_events_ticket_id_idx       |        | ticket_events    | (ticket_id, id)
+        ticket_events_agent_id_idx        |        | ticket_events    | (agent_id)
+        ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
+        ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
+        ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
+        ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
+    $indexes$) as written;
+end $$;
+
+-- The tables, in the order in which they are declared.
+create or replace function _supportchat.declared_tables()
+returns setof text
+language sql
+immutable
+set search_path = ''
+as $$
+    select table_name from _supportchat.declared_columns() group by table_name order by min(place)
+$$;
+
+-- Those of them that were there before this version, and may have any shape.
+create or replace function _supportchat.older_tables()
+returns setof text
+language sql
+immutable
+set search_path = ''
+as $$
+    select table_name from _supportchat.declared_columns() where is_older group by table_name order by min(place)
+$$;
+
+-- The columns of the key of a table, as they are written between parentheses.
+create or replace function _supportchat.key_of(p_table text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select string_agg(quote_ident(column_name), ', ' order by place)
+    from _supportchat.declared_columns() where table_name = p_table and demand = 'key'
+$$;
+
+-- Makes a table that is missing, with all its columns.
+create or replace function _supportchat.ensure_table(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    columns text := (
+        select string_agg(concat_ws(' ',
+            quote_ident(column_name), type,
+            case when default_value = 'identity' then 'generated always as identity' else 'default ' || default_value end,
+            case when demand is not null then 'not null' end
+        ), ', ' order by place)
+        from _supportchat.declared_columns() where table_name = p_table
+    );
+begin
+    execute format('create table public.%I (%s, primary key (%s))', p_table, columns, _supportchat.key_of(p_table));
+end $$;
+
+create sequence if not exists public.ticket_numbers start 1001;
+select _supportchat.ensure_table(name) from _supportchat.declared_tables() as name
+where to_regclass(format('public.%I', name)) is null;
+
+-- tools.sql: what the scripts do to a table, and how they end.
 
 -- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
 -- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
@@ -204,11 +492,9 @@ begin
     end;
 end $$;
 
--- Gives a table a foreign key to one column, and takes away every other key of that column: an older version's may
--- point to another table or column.
-create or replace function _supportchat.ensure_foreign_key(
-    p_table text, p_column text, p_target text, p_target_column text, p_on_delete text default 'no action'
-)
+-- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
+-- another table or column.
+create or replace function _supportchat.ensure_foreign_key(p_table text, p_column text)
 returns void
 language plpgsql
 set search_path = ''
@@ -226,303 +512,78 @@ begin
         execute format('alter table %s drop constraint %I', here, other);
     end loop;
     perform _supportchat.ensure_constraint(here, wanted, format(
-        'foreign key (%I) references public.%I (%I) on delete %s', p_column, p_target, p_target_column, p_on_delete
-    ));
+        'foreign key (%I) references public.%I (%s) on delete %s',
+        p_column, refers_to, _supportchat.key_of(refers_to), coalesce(on_delete, 'no action')
+    ))
+    from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
 end $$;
 
--- The uuid that stands for a key of an older version: the same key gives the same one in every table and every run.
-create or replace function _supportchat.legacy_uuid(p_table text, p_key text)
-returns uuid
-language sql
-immutable
-set search_path = ''
-as $$
-    select case
-        when p_key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_key::uuid
-        else md5(p_table || ':' || p_key)::uuid
-    end
-$$;
-
--- Puts a column aside as legacy_<name>, with everything that hangs on it. Its indexes give their names free as well.
-create or replace function _supportchat.set_aside(p_table regclass, p_column text)
+-- Makes an index that is missing.
+create or replace function _supportchat.ensure_index(p_name text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-    name text;
 begin
-    for name in
-        select c.relname from pg_catalog.pg_index i
-        join pg_catalog.pg_class c on c.oid = i.indexrelid
-        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
-        where i.indrelid = p_table and a.attname = p_column
-    loop
-        execute format('alter index public.%I rename to %I', name, 'legacy_' || name);
-    end loop;
-    execute format('alter table %s rename column %I to %I', p_table, p_column, 'legacy_' || p_column);
+    execute (
+        select format(
+            'create %s if not exists %I on public.%I %s',
+            case when is_unique then 'unique index' else 'index' end, p_name, table_name, definition
+        )
+        from _supportchat.declared_indexes() where index_name = p_name
+    );
 end $$;
 
--- Gives a column the type that the functions expect. p_keys_of names the table whose keys it holds, for a uuid.
--- In place when that changes no value; else the old column goes on as legacy_<name>, with everything that hangs on it.
-create or replace function _supportchat.convert_column(p_table regclass, p_column text, p_type text, p_keys_of text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    old_type text;
-    converted text;
-    other record;
-    is_number boolean;
-    is_safe boolean := true;
-begin
-    select format_type(atttypid, null) into old_type
-    from pg_catalog.pg_attribute where attrelid = p_table and attname = p_column;
-    is_number := old_type in ('integer', 'bigint', 'numeric', 'real', 'double precision');
-    -- A pattern for format(), because the column may get another name.
-    converted := case
-        when p_type = 'uuid' then '_supportchat.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
-        when p_type = 'timestamp with time zone' and old_type in ('timestamp without time zone', 'date')
-            then '%1$I::timestamp at time zone ''UTC'''
-        -- Seconds since 1970, or milliseconds: as seconds, those would be in the year 5138 or later.
-        when p_type = 'timestamp with time zone' and is_number
-            then 'to_timestamp(%1$I / case when %1$I > 1e11 then 1000.0 else 1.0 end)'
-        else '%1$I::text::' || p_type
-    end;
-    if p_type = 'uuid' then
-        execute format(
-            'select coalesce(bool_and(lower(%1$I::text) = (' || converted || ')::text), true) from %2$s', p_column, p_table
-        ) into is_safe;
-        is_safe := is_safe and old_type in ('text', 'character varying', 'character');
-    elsif p_type = 'timestamp with time zone' then
-        is_safe := not is_number;
-    end if;
-    -- Keys between our own tables would hold the old type fast; fix_foreign_keys.sql makes them anew.
-    for other in
-        select k.conrelid::regclass as table_name, k.conname from pg_catalog.pg_constraint k
-        where k.contype = 'f' and k.connamespace = 'public'::regnamespace
-            and k.conrelid in (select to_regclass('public.' || t) from unnest(array['user_sessions', 'chat_messages', 'tickets', 'agents']) as t)
-            and exists (
-                select from pg_catalog.pg_attribute a
-                where a.attname = p_column and (
-                    (a.attrelid = k.conrelid and k.conrelid = p_table and a.attnum = any (k.conkey))
-                    or (a.attrelid = k.confrelid and k.confrelid = p_table and a.attnum = any (k.confkey))
-                )
-            )
-    loop
-        execute format('alter table %s drop constraint %I', other.table_name, other.conname);
-    end loop;
-    begin
-        if not is_safe then
-            raise datatype_mismatch;
-        end if;
-        execute format('alter table %s alter column %I drop identity if exists', p_table, p_column);
-        execute format('alter table %s alter column %I drop default', p_table, p_column);
-        execute format('alter table %s alter column %I type %s using %s', p_table, p_column, p_type, format(converted, p_column));
-    -- A view, a trigger or a foreign table's key needs the old type, or a value does not fit the new one.
-    exception when data_exception or datatype_mismatch or cannot_coerce or feature_not_supported
-        or dependent_objects_still_exist or undefined_function then
-        perform _supportchat.set_aside(p_table, p_column);
-        execute format('alter table %s add column %I %s', p_table, p_column, p_type);
-        begin
-            execute format(
-                'update %s set %I = %s where %I is not null',
-                p_table, p_column, format(converted, 'legacy_' || p_column),
-                'legacy_' || p_column
-            );
-        exception when data_exception or cannot_coerce then
-            raise warning '%: the values of legacy_% are kept, but cannot be read as %', p_table, p_column, p_type;
-        end;
-    end;
-end $$;
-
--- Adds a column that is missing, and gives one that is there the type and the default that the functions expect.
-create or replace function _supportchat.ensure_column(
-    p_table text, p_column text, p_type text, p_default text default null, p_keys_of text default null
-)
+-- Adds a column that is missing, and makes one fit that an older version has left.
+create or replace function _supportchat.ensure_column(p_table text, p_column text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
     here regclass := format('public.%I', p_table);
-    present record;
-    wanted text := p_type::regtype::text;
+    wanted record;
 begin
-    select format_type(atttypid, atttypmod) as type, attidentity <> '' as is_identity, attgenerated as generated into present
-    from pg_catalog.pg_attribute where attrelid = here and attname = p_column and not attisdropped;
-    if not found then
-        execute format('alter table %s add column %I %s default %s', here, p_column, wanted, coalesce(p_default, 'null'));
+    select * into wanted from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
+    if exists (select from pg_catalog.pg_attribute where attrelid = here and attname = p_column and not attisdropped) then
+        if wanted.is_older and wanted.is_free is not true then
+            perform _supportchat.fit_column(here, p_column, wanted.type, coalesce(wanted.refers_to, p_table));
+        end if;
         return;
-    elsif present.generated = 's' then
-        -- What other columns gave it stays as its value; from now on the functions write it.
-        execute format('alter table %s alter column %I drop expression', here, p_column);
-    elsif present.generated <> '' then
-        perform _supportchat.set_aside(here, p_column);
-        execute format('alter table %s add column %I %s', here, p_column, present.type);
-        execute format(
-            'update %s set %I = %I where %I is not null', here, p_column, 'legacy_' || p_column, 'legacy_' || p_column
-        );
     end if;
-    if present.type <> wanted then
-        perform _supportchat.convert_column(here, p_column, wanted, coalesce(p_keys_of, p_table));
-    elsif present.is_identity then
-        execute format('alter table %s alter column %I drop identity', here, p_column);
-    end if;
-    if p_default is not null then
-        execute format('alter table %s alter column %I set default %s', here, p_column, p_default);
-    end if;
+    execute format('alter table %s add column %I %s default %s', here, p_column, wanted.type, case
+        -- Rows of an older version get another value than this one.
+        when wanted.demand in ('key', 'computed') then 'null' else coalesce(wanted.default_value, 'null')
+    end);
+    execute format('alter table %s alter column %I set default %s', here, p_column, coalesce(wanted.default_value, 'null'));
 end $$;
 
--- Follows a reference of an older version that names a conversation by another column than session_id: the key then
--- says so, as in "references user_sessions (id)". Where the types differ, what it held goes on as legacy_session_id.
-create or replace function _supportchat.follow_sessions(p_table text)
+-- The same for all columns of a table, with their defaults.
+create or replace function _supportchat.ensure_columns(p_table text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
     here regclass := format('public.%I', p_table);
-    wrong record;
+    defaults text;
 begin
-    for wrong in
-        select k.conname, k.confrelid::regclass as target, b.attname as target_column,
-            format_type(a.atttypid, null) as type, format_type(theirs.atttypid, null) as their_type
-        from pg_catalog.pg_constraint k
-        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-        join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
-        left join pg_catalog.pg_attribute theirs
-            on theirs.attrelid = k.confrelid and theirs.attname = 'session_id' and not theirs.attisdropped
-        where k.contype = 'f' and k.conrelid = here and a.attname = 'session_id' and b.attname <> 'session_id'
-    loop
-        execute format('alter table %s drop constraint %I', here, wrong.conname);
-        if wrong.type = wrong.their_type then
-            execute format(
-                'update %s as mine set session_id = theirs.session_id,'
-                || ' legacy = _supportchat.noted(mine.legacy, ''session_id'', mine.session_id::text)'
-                || ' from %s as theirs where theirs.%I = mine.session_id and theirs.session_id <> mine.session_id',
-                here, wrong.target, wrong.target_column
-            );
-        elsif wrong.their_type is not null then
-            perform _supportchat.set_aside(here, 'session_id');
-            execute format('alter table %s add column session_id %s', here, wrong.their_type);
-            execute format(
-                'update %s as mine set session_id = theirs.session_id from %s as theirs where theirs.%I = mine.legacy_session_id',
-                here, wrong.target, wrong.target_column
-            );
-        end if;
-    end loop;
-end $$;
-
--- Takes away what an older version demands of our columns and the functions do not know of: a check, a uniqueness, a
--- policy. Our own checks are known by their comment, our own indexes by their name.
-create or replace function _supportchat.loosen_table(p_table text, p_columns text[], p_indexes text[])
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    here regclass := format('public.%I', p_table);
-    other record;
-begin
-    -- Security that binds the owner too would bind the functions, which run as the owner where there is no service_role.
-    if (select relforcerowsecurity from pg_catalog.pg_class where oid = here) then
-        execute format('alter table %s no force row level security', here);
-    end if;
-
-    for other in
-        select k.conname from pg_catalog.pg_constraint k
-        where k.conrelid = here and k.contype = 'c'
-            and coalesce(obj_description(k.oid, 'pg_constraint'), '') not like 'check (%'
-            and exists (
-                select from pg_catalog.pg_attribute a
-                where a.attrelid = here and a.attnum = any (k.conkey) and a.attname = any (p_columns)
-            )
-    loop
-        execute format('alter table %s drop constraint %I', here, other.conname);
-    end loop;
-
-    for other in
-        select c.relname, k.conname from pg_catalog.pg_index i
-        join pg_catalog.pg_class c on c.oid = i.indexrelid
-        left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.contype in ('u', 'x')
-        where i.indrelid = here and (i.indisunique or i.indisexclusion) and not i.indisprimary
-            and (c.relname <> all (p_indexes) or (c.relname = 'agents_email_key' and i.indexprs is null))
-            and exists (
-                select from pg_catalog.pg_attribute a
-                where a.attrelid = here and a.attnum = any (i.indkey) and a.attname = any (p_columns)
-            )
-    loop
-        begin
-            if other.conname is not null then
-                execute format('alter table %s drop constraint %I', here, other.conname);
-            else
-                execute format('drop index public.%I', other.relname);
-            end if;
-        exception when dependent_objects_still_exist then
-            raise warning '%: % stays, because a foreign key needs it', here, other.relname;
-        end;
-    end loop;
-
-    for other in select polname from pg_catalog.pg_policy where polrelid = here and polname <> 'server_only' loop
-        execute format('drop policy %I on %s', other.polname, here);
-        raise warning '%: the policy "%" is dropped, because only the server may read this table', here, other.polname;
-    end loop;
-end $$;
-
--- Makes a column one by which a row can be referred to: the primary key where there is none, else a unique index. Of rows
--- with the same value the oldest keeps it; the others, and those with none, get a new one.
-create or replace function _supportchat.ensure_unique(p_table text, p_column text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    here regclass := format('public.%I', p_table);
-    has_key boolean := exists (select from pg_catalog.pg_index where indrelid = here and indisprimary);
-    counter text := pg_catalog.pg_get_serial_sequence(here::text, p_column);
-    present record;
-begin
-    select format_type(a.atttypid, null) as type, a.attnotnull as is_required, exists (
-        select from pg_catalog.pg_index i
-        where i.indrelid = here and i.indkey[0] = a.attnum and i.indisunique and i.indnkeyatts = 1 and i.indpred is null
-    ) as is_unique into present
-    from pg_catalog.pg_attribute a where a.attrelid = here and a.attname = p_column and not a.attisdropped;
-    if not present.is_unique or not present.is_required then
-        execute format(
-            'with twins as ('
-            || ' select ctid as place, %1$I as key, row_number() over (partition by %1$I order by created_at, ctid) as number from %2$s'
-            || '), others as ('
-            || ' select place, row_number() over (order by place) as number from twins where key is null or number > 1'
-            || ') update %2$s as mine set %1$I = %3$s, legacy = _supportchat.noted(legacy, %4$L, %1$I::text)'
-            || ' from others where others.place = mine.ctid',
-            p_column, here, case
-                when present.type in ('smallint', 'integer', 'bigint', 'numeric')
-                    then format('(select coalesce(max(%I), 0) from %s) + others.number', p_column, here)
-                else 'gen_random_uuid()::text::' || present.type
-            end, p_column
-        );
-        -- What counts this column may lag behind, which did no harm while a value could come twice.
-        if counter is not null then
-            execute format(
-                'select pg_catalog.setval(%L, greatest(max(%I), (select last_value from %s))) from %s',
-                counter, p_column, counter, here
-            );
-        end if;
-    end if;
-    if not has_key then
-        execute format('alter table %s add primary key (%I)', here, p_column);
-        if (select relreplident from pg_catalog.pg_class where oid = here) = 'f' then
-            execute format('alter table %s replica identity default', here);
-        end if;
-    elsif not present.is_unique then
-        execute format('create unique index %I on %s (%I)', p_table || '_' || p_column || '_key', here, p_column);
+    perform _supportchat.ensure_column(p_table, declared.column_name)
+    from _supportchat.declared_columns() as declared
+    where declared.table_name = p_table and (declared.is_older or not exists (
+        select from pg_catalog.pg_attribute where attrelid = here and attname = declared.column_name and not attisdropped
+    ))
+    order by declared.place;
+    select string_agg(format('alter column %I set default %s', column_name, default_value), ', ') into defaults
+    from _supportchat.declared_columns()
+    where table_name = p_table and default_value <> 'identity' and not (is_older and is_free is true);
+    if defaults is not null then
+        execute format('alter table %s %s', here, defaults);
     end if;
 end $$;
 
--- Demands a value in the named columns, where every row has one.
-create or replace function _supportchat.require_columns(p_table text, p_columns text[])
+-- Demands a value in the columns that have to have one: every row has it by now. A table may wait with some of them.
+create or replace function _supportchat.require_columns(p_table text, p_but text[] default '{}')
 returns void
 language plpgsql
 set search_path = ''
@@ -532,67 +593,13 @@ declare
     name text;
 begin
     for name in
-        select attname from pg_catalog.pg_attribute
-        where attrelid = here and attname = any (p_columns) and not attnotnull and not attisdropped
+        select a.attname from pg_catalog.pg_attribute a
+        join _supportchat.declared_columns() as declared
+            on declared.table_name = p_table and declared.column_name = a.attname
+            and declared.demand is not null and not coalesce(declared.is_older and declared.is_free, false)
+        where a.attrelid = here and not a.attnotnull and not a.attisdropped and a.attname <> all (p_but)
     loop
         execute format('alter table %s alter column %I set not null', here, name);
-    end loop;
-end $$;
-
--- Lets every column but the named ones be empty, as the functions do not fill what they do not know. A key that they do
--- not know gets its value by itself.
-create or replace function _supportchat.release_columns(p_table text, p_required text[])
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    here regclass := format('public.%I', p_table);
-    other record;
-begin
-    for other in
-        select a.attname, format_type(a.atttypid, null) as type, a.atthasdef as fills_itself,
-            coalesce(a.attnum = any (k.conkey), false) as is_key
-        from pg_catalog.pg_attribute a
-        left join pg_catalog.pg_constraint k on k.conrelid = a.attrelid and k.contype = 'p'
-        where a.attrelid = here and a.attnum > 0 and a.attnotnull and not a.attisdropped and a.attname <> all (p_required)
-            -- An identity fills itself, and may not be empty.
-            and a.attidentity = ''
-    loop
-        if not other.is_key then
-            execute format('alter table %s alter column %I drop not null', here, other.attname);
-        elsif not other.fills_itself and other.type in ('smallint', 'integer', 'bigint') then
-            execute format('alter table %s alter column %I add generated by default as identity', here, other.attname);
-            execute format(
-                'select pg_catalog.setval(pg_catalog.pg_get_serial_sequence(%L, %L), coalesce(max(%I), 0) + 1, false) from %s',
-                here, other.attname, other.attname, here
-            );
-        elsif not other.fills_itself and other.type in ('uuid', 'text', 'character varying') then
-            execute format('alter table %s alter column %I set default gen_random_uuid()', here, other.attname);
-        end if;
-    end loop;
-end $$;
-
--- Fills a column that is still empty from the first of some columns, which other versions had, that has something in it.
-create or replace function _supportchat.fill_column(p_table text, p_column text, p_sources text[])
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    here regclass := format('public.%I', p_table);
-    name text;
-begin
-    for name in
-        select s.name from unnest(p_sources) with ordinality as s (name, place)
-        join pg_catalog.pg_attribute a on a.attrelid = here and a.attname = s.name and not a.attisdropped
-        order by s.place
-    loop
-        execute format(
-            'update %s set %I = %I::text, legacy = _supportchat.noted(legacy, %L, %I)'
-            || ' where coalesce(%I, '''') !~ ''\S'' and %I::text ~ ''\S''',
-            here, p_column, name, p_column, p_column, p_column, name
-        );
     end loop;
 end $$;
 
@@ -648,7 +655,6 @@ set search_path = ''
 as $$
 declare
     made record;
-    outsider text;
 begin
     for made in
         select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
@@ -660,13 +666,7 @@ begin
             when 'public' then p.prorettype <> 'trigger'::regtype and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
         end
     loop
-        execute format('revoke all on function %s from public', made.signature);
-        for outsider in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated') loop
-            execute format('revoke all on function %s from %I', made.signature, outsider);
-        end loop;
-        if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
-            execute format('grant execute on function %s to service_role', made.signature);
-        end if;
+        perform _supportchat.grant_to_server(format('function %s', made.signature), 'execute');
         if made.is_called then
             execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', made.signature);
         end if;
@@ -689,26 +689,437 @@ begin
     return 'sql/' || p_name || ' is applied.';
 end $$;
 
--- Which script was applied in which version.
-create table if not exists public.schema_scripts (
-    name text primary key,
-    checksum text not null,
-    applied_at timestamptz not null default now()
-);
+-- upgrade.sql: what older versions left in the tables, made to fit. In a new database, and in one of this version, it finds
+-- nothing to do.
 
--- A browser that has chatted here, known by the hash of its cookie and by nothing that a person could type.
-create table if not exists public.visitors (visitor_id uuid primary key default gen_random_uuid());
-alter table public.visitors add column if not exists token_hash text not null;
-alter table public.visitors add column if not exists created_at timestamptz not null default now();
-create unique index if not exists visitors_token_hash_key on public.visitors (token_hash);
+-- The uuid that stands for a key of an older version: the same key gives the same one in every table and every run.
+create or replace function _supportchat.legacy_uuid(p_table text, p_key text)
+returns uuid
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_key::uuid
+        else md5(p_table || ':' || p_key)::uuid
+    end
+$$;
 
--- The four tables that older versions had, too. What those left in them is mended below, before anything is demanded.
-create table if not exists public.agents (id uuid primary key default gen_random_uuid());
-create table if not exists public.user_sessions (session_id uuid primary key default gen_random_uuid());
-create table if not exists public.chat_messages (id uuid primary key default gen_random_uuid());
-create table if not exists public.tickets (id uuid primary key default gen_random_uuid());
-create sequence if not exists public.ticket_numbers start 1001;
-select _supportchat.pause_triggers(name, true) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
+-- Puts a column aside as legacy_<name>, with everything that hangs on it. Its indexes give their names free as well.
+create or replace function _supportchat.set_aside(p_table regclass, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    name text;
+begin
+    for name in
+        select c.relname from pg_catalog.pg_index i
+        join pg_catalog.pg_class c on c.oid = i.indexrelid
+        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+        where i.indrelid = p_table and a.attname = p_column
+    loop
+        execute format('alter index public.%I rename to %I', name, 'legacy_' || name);
+    end loop;
+    execute format('alter table %s rename column %I to %I', p_table, p_column, 'legacy_' || p_column);
+end $$;
+
+-- How a value of one type is read as another: a pattern for format(), because the column may get another name. p_keys_of
+-- names the table whose keys the column holds, for a uuid.
+create or replace function _supportchat.conversion(p_old_type text, p_type text, p_keys_of text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_type = 'uuid' then '_supportchat.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
+        when p_type <> 'timestamp with time zone' then '%1$I::text::' || p_type
+        when p_old_type in ('timestamp without time zone', 'date') then '%1$I::timestamp at time zone ''UTC'''
+        -- Seconds since 1970, or milliseconds: as seconds, those would be in the year 5138 or later.
+        when p_old_type in ('integer', 'bigint', 'numeric', 'real', 'double precision')
+            then 'to_timestamp(%1$I / case when %1$I > 1e11 then 1000.0 else 1.0 end)'
+        else '%1$I::text::' || p_type
+    end
+$$;
+
+-- Whether a column can get another type in place, because that changes no value.
+create or replace function _supportchat.keeps_values(
+    p_table regclass, p_column text, p_old_type text, p_type text, p_conversion text
+)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    is_same boolean;
+begin
+    if p_type = 'timestamp with time zone' then
+        return p_conversion not like 'to_timestamp(%';
+    elsif p_type <> 'uuid' then
+        return true;
+    end if;
+    execute format(
+        'select coalesce(bool_and(lower(%1$I::text) = (' || p_conversion || ')::text), true) from %2$s', p_column, p_table
+    ) into is_same;
+    return is_same and p_old_type in ('text', 'character varying', 'character');
+end $$;
+
+-- Drops the keys between our own tables that would hold a column's old type fast; fix_foreign_keys.sql makes them anew.
+create or replace function _supportchat.drop_keys_of(p_table regclass, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    other record;
+begin
+    for other in
+        select k.conrelid::regclass as table_name, k.conname from pg_catalog.pg_constraint k
+        where k.contype = 'f' and k.conrelid in (select format('public.%I', name)::regclass from _supportchat.older_tables() as name)
+            and exists (
+                select from pg_catalog.pg_attribute a
+                where a.attname = p_column and (
+                    (a.attrelid = k.conrelid and k.conrelid = p_table and a.attnum = any (k.conkey))
+                    or (a.attrelid = k.confrelid and k.confrelid = p_table and a.attnum = any (k.confkey))
+                )
+            )
+    loop
+        execute format('alter table %s drop constraint %I', other.table_name, other.conname);
+    end loop;
+end $$;
+
+-- Gives a column another type beside the old one, which goes on as legacy_<name> with everything that hangs on it.
+create or replace function _supportchat.convert_aside(p_table regclass, p_column text, p_type text, p_conversion text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    old_name text := 'legacy_' || p_column;
+begin
+    perform _supportchat.set_aside(p_table, p_column);
+    execute format('alter table %s add column %I %s', p_table, p_column, p_type);
+    begin
+        execute format(
+            'update %s set %I = %s where %I is not null', p_table, p_column, format(p_conversion, old_name), old_name
+        );
+    exception when data_exception or cannot_coerce then
+        raise warning '%: the values of legacy_% are kept, but cannot be read as %', p_table, p_column, p_type;
+    end;
+end $$;
+
+-- Gives a column the type that the functions expect: in place when that changes no value, else beside the old one.
+create or replace function _supportchat.convert_column(
+    p_table regclass, p_column text, p_old_type text, p_type text, p_keys_of text
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    conversion text := _supportchat.conversion(p_old_type, p_type, p_keys_of);
+begin
+    perform _supportchat.drop_keys_of(p_table, p_column);
+    if not _supportchat.keeps_values(p_table, p_column, p_old_type, p_type, conversion) then
+        perform _supportchat.convert_aside(p_table, p_column, p_type, conversion);
+        return;
+    end if;
+    begin
+        execute format('alter table %s alter column %I drop identity if exists', p_table, p_column);
+        execute format('alter table %s alter column %I drop default', p_table, p_column);
+        execute format('alter table %s alter column %I type %s using %s', p_table, p_column, p_type, format(conversion, p_column));
+    -- A view, a trigger or a foreign table's key needs the old type, or a value does not fit the new one.
+    exception when data_exception or datatype_mismatch or cannot_coerce or feature_not_supported
+        or dependent_objects_still_exist or undefined_function then
+        perform _supportchat.convert_aside(p_table, p_column, p_type, conversion);
+    end;
+end $$;
+
+-- Makes a column of an older version one that the functions can write, of the type that they expect.
+create or replace function _supportchat.fit_column(p_table regclass, p_column text, p_type text, p_keys_of text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    present record;
+    wanted text := p_type::regtype::text;
+begin
+    select format_type(atttypid, atttypmod) as type, format_type(atttypid, null) as bare_type,
+        attidentity <> '' as is_identity, attgenerated as generated into present
+    from pg_catalog.pg_attribute where attrelid = p_table and attname = p_column and not attisdropped;
+    if present.generated = 's' then
+        -- What other columns gave it stays as its value; from now on the functions write it.
+        execute format('alter table %s alter column %I drop expression', p_table, p_column);
+    elsif present.generated <> '' then
+        perform _supportchat.convert_aside(p_table, p_column, present.type, '%I');
+    end if;
+    if present.type <> wanted then
+        perform _supportchat.convert_column(p_table, p_column, present.bare_type, wanted, p_keys_of);
+    elsif present.is_identity then
+        execute format('alter table %s alter column %I drop identity', p_table, p_column);
+    end if;
+end $$;
+
+-- Follows a reference of an older version that names a conversation by another column than session_id: the key then
+-- says so, as in "references user_sessions (id)". Where the types differ, what it held goes on as legacy_session_id.
+create or replace function _supportchat.follow_sessions(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    wrong record;
+begin
+    for wrong in
+        select k.conname, k.confrelid::regclass as target, b.attname as target_column,
+            format_type(a.atttypid, null) as type, format_type(theirs.atttypid, null) as their_type
+        from pg_catalog.pg_constraint k
+        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+        join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
+        left join pg_catalog.pg_attribute theirs
+            on theirs.attrelid = k.confrelid and theirs.attname = 'session_id' and not theirs.attisdropped
+        where k.contype = 'f' and k.conrelid = here and a.attname = 'session_id' and b.attname <> 'session_id'
+    loop
+        execute format('alter table %s drop constraint %I', here, wrong.conname);
+        if wrong.type = wrong.their_type then
+            execute format(
+                'update %s as mine set session_id = theirs.session_id,'
+                || ' legacy = _supportchat.noted(mine.legacy, ''session_id'', mine.session_id::text)'
+                || ' from %s as theirs where theirs.%I = mine.session_id and theirs.session_id <> mine.session_id',
+                here, wrong.target, wrong.target_column
+            );
+        elsif wrong.their_type is not null then
+            perform _supportchat.set_aside(here, 'session_id');
+            execute format('alter table %s add column session_id %s', here, wrong.their_type);
+            execute format(
+                'update %s as mine set session_id = theirs.session_id from %s as theirs where theirs.%I = mine.legacy_session_id',
+                here, wrong.target, wrong.target_column
+            );
+        end if;
+    end loop;
+end $$;
+
+-- Drops the checks of an older version on our columns. Our own are known by their comment.
+create or replace function _supportchat.drop_older_checks(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    own text[] := array(select column_name from _supportchat.declared_columns() where table_name = p_table);
+    other text;
+begin
+    for other in
+        select k.conname from pg_catalog.pg_constraint k
+        where k.conrelid = here and k.contype = 'c'
+            and coalesce(obj_description(k.oid, 'pg_constraint'), '') not like 'check (%'
+            and exists (
+                select from pg_catalog.pg_attribute a
+                where a.attrelid = here and a.attnum = any (k.conkey) and a.attname = any (own)
+            )
+    loop
+        execute format('alter table %s drop constraint %I', here, other);
+    end loop;
+end $$;
+
+-- Drops what an older version wants to be unique of our columns. Our own indexes are known by their name.
+create or replace function _supportchat.drop_older_uniques(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    own text[] := array(select index_name from _supportchat.declared_indexes() where table_name = p_table)
+        || format('%s_%s_key', p_table, _supportchat.key_of(p_table));
+    columns text[] := array(
+        select column_name from _supportchat.declared_columns() where table_name = p_table and demand is distinct from 'key'
+    );
+    other record;
+begin
+    for other in
+        select c.relname, k.conname from pg_catalog.pg_index i
+        join pg_catalog.pg_class c on c.oid = i.indexrelid
+        left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.contype in ('u', 'x')
+        where i.indrelid = here and (i.indisunique or i.indisexclusion) and not i.indisprimary
+            and (c.relname <> all (own) or (c.relname = 'agents_email_key' and i.indexprs is null))
+            and exists (
+                select from pg_catalog.pg_attribute a
+                where a.attrelid = here and a.attnum = any (i.indkey) and a.attname = any (columns)
+            )
+    loop
+        begin
+            if other.conname is not null then
+                execute format('alter table %s drop constraint %I', here, other.conname);
+            else
+                execute format('drop index public.%I', other.relname);
+            end if;
+        exception when dependent_objects_still_exist then
+            raise warning '%: % stays, because a foreign key needs it', here, other.relname;
+        end;
+    end loop;
+end $$;
+
+-- Takes away what an older version demands of our columns and the functions do not know of.
+create or replace function _supportchat.loosen_table(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    policy text;
+begin
+    -- Security that binds the owner too would bind the functions, which run as the owner where there is no service_role.
+    if (select relforcerowsecurity from pg_catalog.pg_class where oid = here) then
+        execute format('alter table %s no force row level security', here);
+    end if;
+    perform _supportchat.drop_older_checks(p_table);
+    perform _supportchat.drop_older_uniques(p_table);
+    for policy in select polname from pg_catalog.pg_policy where polrelid = here and polname <> 'server_only' loop
+        execute format('drop policy %I on %s', policy, here);
+        raise warning '%: the policy "%" is dropped, because only the server may read this table', here, policy;
+    end loop;
+end $$;
+
+-- Gives each row a value of its own in a column: of rows with the same one the oldest keeps it.
+create or replace function _supportchat.separate_twins(p_table text, p_column text, p_type text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    counter text := pg_catalog.pg_get_serial_sequence(here::text, p_column);
+begin
+    execute format(
+        'with twins as ('
+        || ' select ctid as place, %1$I as key, row_number() over (partition by %1$I order by created_at, ctid) as number from %2$s'
+        || '), others as ('
+        || ' select place, row_number() over (order by place) as number from twins where key is null or number > 1'
+        || ') update %2$s as mine set %1$I = %3$s, legacy = _supportchat.noted(legacy, %4$L, %1$I::text)'
+        || ' from others where others.place = mine.ctid',
+        p_column, here, case
+            when p_type in ('smallint', 'integer', 'bigint', 'numeric')
+                then format('(select coalesce(max(%I), 0) from %s) + others.number', p_column, here)
+            else 'gen_random_uuid()::text::' || p_type
+        end, p_column
+    );
+    -- What counts this column may lag behind, which did no harm while a value could come twice.
+    if counter is not null then
+        execute format(
+            'select pg_catalog.setval(%L, greatest(max(%I), (select last_value from %s))) from %s',
+            counter, p_column, counter, here
+        );
+    end if;
+end $$;
+
+-- Makes the key of a table one by which a row can be referred to: the primary key where there is none, else a unique index.
+create or replace function _supportchat.ensure_unique(p_table text, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    has_key boolean := exists (select from pg_catalog.pg_index where indrelid = here and indisprimary);
+    present record;
+begin
+    select format_type(a.atttypid, null) as type, a.attnotnull as is_required, exists (
+        select from pg_catalog.pg_index i
+        where i.indrelid = here and i.indkey[0] = a.attnum and i.indisunique and i.indnkeyatts = 1 and i.indpred is null
+    ) as is_unique into present
+    from pg_catalog.pg_attribute a where a.attrelid = here and a.attname = p_column and not a.attisdropped;
+    if not present.is_unique or not present.is_required then
+        perform _supportchat.separate_twins(p_table, p_column, present.type);
+    end if;
+    if not has_key then
+        execute format('alter table %s add primary key (%I)', here, p_column);
+        if (select relreplident from pg_catalog.pg_class where oid = here) = 'f' then
+            execute format('alter table %s replica identity default', here);
+        end if;
+    elsif not present.is_unique then
+        execute format('create unique index %I on %s (%I)', p_table || '_' || p_column || '_key', here, p_column);
+    end if;
+end $$;
+
+-- Lets a key that the functions do not know get its value by itself.
+create or replace function _supportchat.fill_key(p_table regclass, p_column text, p_type text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if p_type in ('smallint', 'integer', 'bigint') then
+        execute format('alter table %s alter column %I add generated by default as identity', p_table, p_column);
+        execute format(
+            'select pg_catalog.setval(pg_catalog.pg_get_serial_sequence(%L, %L), coalesce(max(%I), 0) + 1, false) from %s',
+            p_table, p_column, p_column, p_table
+        );
+    elsif p_type in ('uuid', 'text', 'character varying') then
+        execute format('alter table %s alter column %I set default gen_random_uuid()', p_table, p_column);
+    end if;
+end $$;
+
+-- Lets every column be empty that need not have a value, as the functions do not fill what they do not know.
+create or replace function _supportchat.release_columns(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    other record;
+begin
+    for other in
+        select a.attname, format_type(a.atttypid, null) as type, coalesce(a.attnum = any (k.conkey), false) as is_key, a.atthasdef
+        from pg_catalog.pg_attribute a
+        left join pg_catalog.pg_constraint k on k.conrelid = a.attrelid and k.contype = 'p'
+        where a.attrelid = here and a.attnum > 0 and a.attnotnull and not a.attisdropped
+            -- An identity fills itself, and may not be empty.
+            and a.attidentity = ''
+            and not exists (
+                select from _supportchat.declared_columns()
+                where table_name = p_table and column_name = a.attname and demand is not null and is_free is not true
+            )
+    loop
+        if not other.is_key then
+            execute format('alter table %s alter column %I drop not null', here, other.attname);
+        elsif not other.atthasdef then
+            perform _supportchat.fill_key(here, other.attname, other.type);
+        end if;
+    end loop;
+end $$;
+
+-- Fills a column that is still empty from the first of some columns, which other versions had, that has something in it.
+create or replace function _supportchat.fill_column(p_table text, p_column text, p_sources text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    name text;
+begin
+    for name in
+        select s.name from unnest(p_sources) with ordinality as s (name, place)
+        join pg_catalog.pg_attribute a on a.attrelid = here and a.attname = s.name and not a.attisdropped
+        order by s.place
+    loop
+        execute format(
+            'update %s set %I = %I::text, legacy = _supportchat.noted(legacy, %L, %I)'
+            || ' where coalesce(%I, '''') !~ ''\S'' and %I::text ~ ''\S''',
+            here, p_column, name, p_column, p_column, p_column, name
+        );
+    end loop;
+end $$;
+
+select _supportchat.pause_triggers(name, true) from _supportchat.older_tables() as name;
 
 -- A row of a published table cannot be changed without a key by which subscribers know it. Until ensure_unique makes one,
 -- the whole row is that.
@@ -717,11 +1128,9 @@ declare
     keyless regclass;
 begin
     for keyless in
-        select c.oid::regclass from pg_class c
-        where c.relreplident = 'd' and c.oid in (
-            'public.agents'::regclass, 'public.user_sessions'::regclass, 'public.chat_messages'::regclass,
-            'public.tickets'::regclass
-        ) and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)
+        select c.oid::regclass from _supportchat.older_tables() as name
+        join pg_class c on c.oid = format('public.%I', name)::regclass
+        where c.relreplident = 'd' and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)
     loop
         execute format('alter table %s replica identity full', keyless);
     end loop;
@@ -735,90 +1144,22 @@ declare
 begin
     for other in
         select distinct k.conrelid::regclass as here, k.conname, pg_get_constraintdef(k.oid) as definition
-        from (values ('agents', 'id'), ('user_sessions', 'session_id'), ('chat_messages', 'id'), ('tickets', 'id')) as own (name, key)
-        join pg_constraint k on k.conrelid = format('public.%I', own.name)::regclass and k.contype = 'f'
+        from _supportchat.older_tables() as name
+        join pg_constraint k on k.conrelid = format('public.%I', name)::regclass and k.contype = 'f'
         join pg_attribute a on a.attrelid = k.conrelid and a.attnum = any (k.conkey)
         left join pg_constraint p on p.conrelid = k.conrelid and p.contype = 'p'
-        where (a.attname = own.key or a.attnum = any (p.conkey)) and k.confrelid not in (
-            'public.agents'::regclass, 'public.user_sessions'::regclass, 'public.chat_messages'::regclass,
-            'public.tickets'::regclass
-        )
+        where (a.attname = _supportchat.key_of(name) or a.attnum = any (p.conkey))
+            and k.confrelid not in (select format('public.%I', ours)::regclass from _supportchat.older_tables() as ours)
     loop
         execute format('alter table %s drop constraint %I', other.here, other.conname);
         raise warning '%: % is dropped, because keys are made here: %', other.here, other.conname, other.definition;
     end loop;
 end $$;
 
--- A person who answers. Passwords and login sessions live in tables of their own, so that no row of agents holds a secret.
-select _supportchat.loosen_table(
-    'agents',
-    array[
-        'name', 'email', 'role', 'availability', 'max_tickets', 'is_active', 'lease_expires_at', 'created_at', 'legacy'
-    ],
-    array['agents_email_key', 'agents_id_key']
-);
-select _supportchat.ensure_column('agents', 'id', 'uuid', 'gen_random_uuid()');
-select _supportchat.ensure_column('agents', 'name', 'text');
-select _supportchat.ensure_column('agents', 'email', 'text');
-select _supportchat.ensure_column('agents', 'role', 'text', '''agent''');
-select _supportchat.ensure_column('agents', 'availability', 'text', '''available''');
-select _supportchat.ensure_column('agents', 'max_tickets', 'integer', '5');
-select _supportchat.ensure_column('agents', 'is_active', 'boolean', 'true');
-select _supportchat.ensure_column('agents', 'lease_expires_at', 'timestamptz');
-select _supportchat.ensure_column('agents', 'created_at', 'timestamptz', 'now()');
-select _supportchat.ensure_column('agents', 'legacy', 'jsonb');
-select _supportchat.ensure_unique('agents', 'id');
-select _supportchat.release_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
-
--- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
-select _supportchat.loosen_table(
-    'user_sessions',
-    array[
-        'session_id', 'visitor_id', 'customer_name', 'customer_phone', 'time_zone', 'channel', 'is_anonymous', 'status',
-        'last_seq', 'last_note_no', 'customer_delivered_seq', 'customer_read_seq', 'agent_delivered_seq', 'agent_read_seq',
-        'created_at', 'legacy'
-    ],
-    array['user_sessions_session_id_key']
-);
-select _supportchat.ensure_column('user_sessions', 'session_id', 'uuid');
-select _supportchat.ensure_column('user_sessions', 'visitor_id', 'uuid', p_keys_of => 'visitors');
-select _supportchat.ensure_column('user_sessions', 'customer_name', 'text');
-select _supportchat.ensure_column('user_sessions', 'customer_phone', 'text');
-select _supportchat.ensure_column('user_sessions', 'time_zone', 'text');
-select _supportchat.ensure_column('user_sessions', 'status', 'text', '''active''');
-select _supportchat.ensure_column('user_sessions', 'last_seq', 'integer', '0');
-select _supportchat.ensure_column('user_sessions', 'last_note_no', 'integer', '0');
-select _supportchat.ensure_column('user_sessions', 'customer_delivered_seq', 'integer', '0');
-select _supportchat.ensure_column('user_sessions', 'customer_read_seq', 'integer', '0');
-select _supportchat.ensure_column('user_sessions', 'agent_delivered_seq', 'integer', '0');
-select _supportchat.ensure_column('user_sessions', 'agent_read_seq', 'integer', '0');
-select _supportchat.ensure_column('user_sessions', 'created_at', 'timestamptz', 'now()');
-select _supportchat.ensure_column('user_sessions', 'legacy', 'jsonb');
-select _supportchat.release_columns('user_sessions', array[
-    'session_id', 'channel', 'is_anonymous', 'status', 'last_seq', 'last_note_no', 'customer_delivered_seq',
-    'customer_read_seq', 'agent_delivered_seq', 'agent_read_seq', 'created_at'
-]);
-
--- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
-select _supportchat.loosen_table(
-    'chat_messages',
-    array[
-        'session_id', 'seq', 'sender', 'sender_agent_id', 'client_message_id', 'message', 'image_id', 'event', 'detail',
-        'created_at', 'legacy'
-    ],
-    array['chat_messages_seq_key', 'chat_messages_client_key']
-);
-
--- What the desk has to do about a conversation. awaiting_since is the moment from which the customer waits for an
--- answer; it is null once an agent has answered.
-select _supportchat.loosen_table(
-    'tickets',
-    array[
-        'number', 'session_id', 'channel', 'status', 'assigned_agent_id', 'awaiting_since', 'assigned_at', 'given_back_by',
-        'first_reply_at', 'closed_at', 'version', 'created_at', 'updated_at', 'legacy'
-    ],
-    array['tickets_number_key', 'tickets_id_key']
-);
+select _supportchat.loosen_table(name) from _supportchat.older_tables() as name;
+select _supportchat.ensure_columns(name), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
+from unnest(array['agents']) as name;
+select _supportchat.ensure_columns('user_sessions'), _supportchat.release_columns('user_sessions');
 
 -- Every conversation gets a session_id of its own. Where an older version had rows without one, or several with the
 -- same, the oldest keeps it, and with it the messages and tickets that name it.
@@ -843,46 +1184,14 @@ begin
         legacy = _supportchat.noted(legacy, 'session_id', s.session_id::text)
     from twins where twins.place = s.ctid and twins.number > 1;
 end $$;
-alter table public.user_sessions alter column session_id set default gen_random_uuid();
-select _supportchat.require_columns('user_sessions', array['session_id']);
+select _supportchat.require_columns('user_sessions', array(
+    select column_name from _supportchat.declared_columns() where table_name = 'user_sessions' and demand <> 'key'
+));
 select _supportchat.ensure_unique('user_sessions', 'session_id');
 
-select _supportchat.ensure_column('chat_messages', 'legacy', 'jsonb');
-select _supportchat.follow_sessions('chat_messages');
-alter table public.chat_messages add column if not exists id uuid default gen_random_uuid();
-select _supportchat.ensure_column('chat_messages', 'session_id', 'uuid', p_keys_of => 'user_sessions');
-select _supportchat.ensure_column('chat_messages', 'seq', 'integer');
-select _supportchat.ensure_column('chat_messages', 'sender', 'text');
-select _supportchat.ensure_column('chat_messages', 'sender_agent_id', 'uuid', p_keys_of => 'agents');
-select _supportchat.ensure_column('chat_messages', 'client_message_id', 'uuid', 'gen_random_uuid()');
-select _supportchat.ensure_column('chat_messages', 'message', 'text');
-select _supportchat.ensure_column('chat_messages', 'image_id', 'uuid', p_keys_of => 'chat_images');
-select _supportchat.ensure_column('chat_messages', 'event', 'text');
-select _supportchat.ensure_column('chat_messages', 'detail', 'jsonb', '''{}''');
-select _supportchat.ensure_column('chat_messages', 'created_at', 'timestamptz', 'clock_timestamp()');
-select _supportchat.ensure_unique('chat_messages', 'id');
-select _supportchat.release_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
-
-select _supportchat.ensure_column('tickets', 'legacy', 'jsonb');
-select _supportchat.follow_sessions('tickets');
-select _supportchat.ensure_column('tickets', 'id', 'uuid', 'gen_random_uuid()');
-select _supportchat.ensure_column('tickets', 'number', 'bigint');
-select _supportchat.ensure_column('tickets', 'session_id', 'uuid', p_keys_of => 'user_sessions');
-select _supportchat.ensure_column('tickets', 'channel', 'text', '''web-chat''');
-select _supportchat.ensure_column('tickets', 'status', 'text', '''waiting''');
-select _supportchat.ensure_column('tickets', 'assigned_agent_id', 'uuid', p_keys_of => 'agents');
-select _supportchat.ensure_column('tickets', 'awaiting_since', 'timestamptz');
-select _supportchat.ensure_column('tickets', 'assigned_at', 'timestamptz');
-select _supportchat.ensure_column('tickets', 'given_back_by', 'uuid');
-select _supportchat.ensure_column('tickets', 'first_reply_at', 'timestamptz');
-select _supportchat.ensure_column('tickets', 'closed_at', 'timestamptz');
-select _supportchat.ensure_column('tickets', 'version', 'integer', '1');
-select _supportchat.ensure_column('tickets', 'created_at', 'timestamptz', 'now()');
-select _supportchat.ensure_column('tickets', 'updated_at', 'timestamptz');
-select _supportchat.ensure_unique('tickets', 'id');
-select _supportchat.release_columns('tickets', array[
-    'id', 'number', 'channel', 'status', 'version', 'created_at', 'updated_at'
-]);
+select _supportchat.ensure_column(name, 'legacy'), _supportchat.follow_sessions(name),
+    _supportchat.ensure_columns(name), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
+from unnest(array['chat_messages', 'tickets']) as name;
 
 select _supportchat.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
 select _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
@@ -1107,32 +1416,14 @@ update public.tickets t set
     status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
 from older where older.place = t.ctid;
 
-select _supportchat.pause_triggers(name, false) from unnest(array['agents', 'user_sessions', 'chat_messages', 'tickets']) as name;
-alter table public.chat_messages alter column message set default '';
-alter table public.tickets alter column number set default nextval('public.ticket_numbers');
-alter table public.tickets alter column updated_at set default now();
-select _supportchat.require_columns('agents', array['id', 'name', 'role', 'availability', 'max_tickets', 'is_active', 'created_at']);
-select _supportchat.require_columns('user_sessions', array[
-    'status', 'last_seq', 'last_note_no', 'customer_delivered_seq', 'customer_read_seq', 'agent_delivered_seq',
-    'agent_read_seq', 'created_at'
-]);
-select _supportchat.require_columns('chat_messages', array['sender', 'client_message_id', 'message', 'detail', 'created_at']);
-select _supportchat.require_columns('tickets', array['id', 'number', 'status', 'version', 'created_at', 'updated_at']);
+select _supportchat.pause_triggers(name, false) from _supportchat.older_tables() as name;
 
-create unique index if not exists agents_email_key on public.agents (lower(email));
-create index if not exists user_sessions_visitor_id_idx on public.user_sessions (visitor_id, created_at desc);
-create index if not exists user_sessions_created_at_idx on public.user_sessions (created_at desc);
-create unique index if not exists chat_messages_seq_key on public.chat_messages (session_id, seq);
-create unique index if not exists chat_messages_client_key on public.chat_messages (session_id, sender, client_message_id);
-create index if not exists chat_messages_created_at_idx on public.chat_messages (created_at desc);
-create index if not exists chat_messages_sender_agent_id_idx on public.chat_messages (sender_agent_id);
-create index if not exists chat_messages_image_id_idx on public.chat_messages (image_id);
-create unique index if not exists tickets_number_key on public.tickets (number);
-create index if not exists tickets_session_id_idx on public.tickets (session_id);
-create index if not exists tickets_assigned_agent_id_idx on public.tickets (assigned_agent_id, assigned_at desc);
-create index if not exists tickets_not_closed_idx on public.tickets (status, awaiting_since) where status <> 'closed';
-create index if not exists tickets_updated_at_idx on public.tickets (updated_at desc);
-create index if not exists tickets_created_at_idx on public.tickets (created_at desc);
+-- Columns that are new in tables of this version; and then every demand. fix_user_sessions_columns.sql makes two of them.
+select _supportchat.ensure_columns(name) from _supportchat.declared_tables() as name
+where name not in (select _supportchat.older_tables());
+select _supportchat.require_columns(name, case name when 'user_sessions' then array['channel', 'is_anonymous'] else '{}' end)
+from _supportchat.declared_tables() as name;
+select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
 -- An index of an older version that does the same as one of these is only work.
 do $$
@@ -1141,165 +1432,124 @@ declare
 begin
     for twin in
         select other.indexrelid::regclass
-        from pg_index own
-        join pg_class own_name on own_name.oid = own.indexrelid
+        from _supportchat.declared_indexes() as declared
+        join pg_index own on own.indexrelid = format('public.%I', declared.index_name)::regclass
         join pg_index other on other.indrelid = own.indrelid and other.indexrelid <> own.indexrelid
         join pg_class other_name on other_name.oid = other.indexrelid
-        where own.indrelid in (
-            'public.agents'::regclass, 'public.user_sessions'::regclass, 'public.chat_messages'::regclass,
-            'public.tickets'::regclass
-        )
-            and own_name.relname ~ ('^' || own.indrelid::regclass::text || '_(visitor_id|created_at|updated_at|sender_agent_id|image_id|session_id|assigned_agent_id|not_closed)_idx$')
+        where not declared.is_unique
             and not exists (select from pg_constraint k where k.conindid = other.indexrelid)
-            and replace(pg_get_indexdef(own.indexrelid), own_name.relname, '')
+            and replace(pg_get_indexdef(own.indexrelid), declared.index_name, '')
             = replace(pg_get_indexdef(other.indexrelid), other_name.relname, '')
     loop
         execute format('drop index %s', twin);
     end loop;
 end $$;
 
--- What must stay secret about an agent.
-create table if not exists public.agent_credentials (agent_id uuid primary key);
-alter table public.agent_credentials add column if not exists password_hash text not null;
-alter table public.agent_credentials add column if not exists changed_at timestamptz not null default now();
+-- The functions of this desk see no schema, and an old trigger that they set off would see none either: it gets the path
+-- that it was written for. A function that other tables' triggers run as well, or of another schema, is not ours to alter.
+do $$
+declare
+    other record;
+    path text := (
+        select string_agg(nspname, ', ' order by nspname desc) from pg_namespace where nspname in ('public', 'extensions')
+    );
+begin
+    for other in
+        select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace and pg_has_role(p.proowner, 'usage')
+            and not exists (
+                select from pg_trigger elsewhere
+                join pg_class its_table on its_table.oid = elsewhere.tgrelid
+                where elsewhere.tgfoid = p.oid and not (
+                    its_table.relnamespace = 'public'::regnamespace
+                    and its_table.relname in (select _supportchat.older_tables())
+                )
+            ) as is_ours
+        from pg_proc p
+        join pg_language l on l.oid = p.prolang
+        where l.lanname not in ('internal', 'c')
+            and exists (
+                select from pg_trigger t
+                where t.tgfoid = p.oid and not t.tgisinternal
+                    and t.tgrelid in (select format('public.%I', name)::regclass from _supportchat.older_tables() as name)
+            )
+            and not exists (select from unnest(p.proconfig) as setting where setting like 'search_path=%')
+    loop
+        if other.is_ours then
+            execute format('alter function %s set search_path = %s', other.signature, path);
+        else
+            raise warning 'A trigger runs %, which is not only ours: alter function % set search_path = %, if it names tables without their schema',
+                other.signature, other.signature, path;
+        end if;
+    end loop;
+end $$;
 
-create table if not exists public.agent_sessions (token_hash text primary key);
-alter table public.agent_sessions add column if not exists agent_id uuid not null;
-alter table public.agent_sessions add column if not exists created_at timestamptz not null default now();
-alter table public.agent_sessions add column if not exists last_seen_at timestamptz not null default now();
-create index if not exists agent_sessions_agent_id_idx on public.agent_sessions (agent_id);
+-- rules.sql: what has to be true of a row, and which ways a ticket may go.
 
--- A stored picture that a message needs.
-create table if not exists public.chat_images (id uuid primary key default gen_random_uuid());
-alter table public.chat_images add column if not exists session_id uuid not null;
-alter table public.chat_images add column if not exists storage_key text not null;
-alter table public.chat_images add column if not exists content_type text not null;
-alter table public.chat_images add column if not exists width integer not null;
-alter table public.chat_images add column if not exists height integer not null;
-alter table public.chat_images add column if not exists bytes integer not null;
-alter table public.chat_images add column if not exists digest text not null;
-alter table public.chat_images add column if not exists created_at timestamptz not null default now();
-create unique index if not exists chat_images_storage_key_key on public.chat_images (storage_key);
-create index if not exists chat_images_session_id_idx on public.chat_images (session_id);
+-- The longest text that a message or a note may have, in characters.
+create or replace function _supportchat.longest_message()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 8000
+$$;
 
--- The ways a ticket may go; guard_ticket refuses every other.
-create table if not exists public.ticket_transitions (
-    from_status text not null,
-    to_status text not null,
-    primary key (from_status, to_status)
-);
+-- The types of the pictures that are stored, and how many bytes one may have.
+create or replace function _supportchat.picture_limits()
+returns table (types text[], bytes integer)
+language sql
+immutable
+set search_path = ''
+as $$
+    select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
+$$;
+
+-- What is checked of each row.
+create or replace function _supportchat.declared_checks()
+returns table (place bigint, table_name text, constraint_name text, definition text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
+    from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
+        agents        | name           | char_length(name) between 1 and 80
+        agents        | email          | char_length(email) between 3 and 254
+        agents        | role           | role in ('agent', 'admin')
+        agents        | availability   | availability in ('available', 'away')
+        agents        | max_tickets    | max_tickets between 0 and 1000
+        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
+        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
+        user_sessions | time_zone      | char_length(time_zone) <= 64
+        user_sessions | status         | status in ('active', 'ended')
+        chat_messages | sender         | sender in ('user', 'agent', 'system')
+        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
+        chat_messages | seq            | seq > 0
+        tickets       | status         | status in ('waiting', 'open', 'closed')
+        tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
+        chat_images   | content_type   | content_type in (%2$s)
+        chat_images   | bytes          | bytes between 1 and %3$s
+        chat_images   | size           | width > 0 and height > 0
+        ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
+        heartbeat     | only_row       | only_row
+    $checks$,
+        _supportchat.longest_message(),
+        (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
+        picture.bytes
+    )) as written;
+end $$;
+
+select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, definition)
+from _supportchat.declared_checks() order by place;
+
 insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
--- What happened to a ticket: who, what, when.
-create table if not exists public.ticket_events (id bigint generated always as identity primary key);
-alter table public.ticket_events add column if not exists ticket_id uuid not null;
-alter table public.ticket_events add column if not exists actor text not null;
-alter table public.ticket_events add column if not exists agent_id uuid;
-alter table public.ticket_events add column if not exists event text not null;
-alter table public.ticket_events add column if not exists detail jsonb not null default '{}';
-alter table public.ticket_events add column if not exists created_at timestamptz not null default clock_timestamp();
-create index if not exists ticket_events_ticket_id_idx on public.ticket_events (ticket_id, id);
-create index if not exists ticket_events_agent_id_idx on public.ticket_events (agent_id);
-
--- Private notes stand apart from the messages: nothing that reads for a customer reads this table.
--- after_seq is the last message that was there when the note was written, and so its place between them.
-create table if not exists public.ticket_notes (id uuid primary key default gen_random_uuid());
-alter table public.ticket_notes add column if not exists session_id uuid not null;
-alter table public.ticket_notes add column if not exists note_no integer not null;
-alter table public.ticket_notes add column if not exists after_seq integer not null;
-alter table public.ticket_notes add column if not exists agent_id uuid not null;
-alter table public.ticket_notes add column if not exists client_message_id uuid not null;
-alter table public.ticket_notes add column if not exists note text not null;
-alter table public.ticket_notes add column if not exists created_at timestamptz not null default clock_timestamp();
-create unique index if not exists ticket_notes_note_no_key on public.ticket_notes (session_id, note_no);
-create unique index if not exists ticket_notes_client_key on public.ticket_notes (session_id, client_message_id);
-create index if not exists ticket_notes_agent_id_idx on public.ticket_notes (agent_id);
-
--- How far each agent has read each conversation: the unread counts of the queue.
-create table if not exists public.ticket_reads (
-    agent_id uuid not null,
-    session_id uuid not null,
-    read_seq integer not null default 0,
-    primary key (agent_id, session_id)
-);
-create index if not exists ticket_reads_session_id_idx on public.ticket_reads (session_id);
-
--- The server processes that share this database, each reporting every few seconds.
-create table if not exists public.server_processes (process_id uuid primary key);
-alter table public.server_processes add column if not exists started_at timestamptz not null default now();
-alter table public.server_processes add column if not exists seen_at timestamptz not null default now();
-alter table public.server_processes add column if not exists sockets integer not null default 0;
-alter table public.server_processes add column if not exists sessions uuid[] not null default '{}';
-alter table public.server_processes add column if not exists swept_at timestamptz;
-
--- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
-create table if not exists public.heartbeat (
-    only_row boolean primary key default true check (only_row),
-    number bigint not null default 0,
-    sent_at timestamptz not null default 'epoch'
-);
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
-
--- How often somebody has done something lately: by then they may do it as often again as the limit says. See take_token.
-create table if not exists public.throttle_buckets (
-    key text primary key,
-    full_at timestamptz not null
-);
-create index if not exists throttle_buckets_full_at_idx on public.throttle_buckets (full_at);
-
--- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
-create table if not exists public.agent_browsers (
-    token_hash text not null,
-    agent_id uuid not null,
-    seen_at timestamptz not null default now(),
-    primary key (agent_id, token_hash)
-);
-
-select _supportchat.ensure_constraint('public.agents', 'agents_name_check', 'check (char_length(name) between 1 and 80)');
-select _supportchat.ensure_constraint('public.agents', 'agents_email_check', 'check (char_length(email) between 3 and 254)');
-select _supportchat.ensure_constraint('public.agents', 'agents_role_check', 'check (role in (''agent'', ''admin''))');
-select _supportchat.ensure_constraint(
-    'public.agents', 'agents_availability_check', 'check (availability in (''available'', ''away''))'
-);
-select _supportchat.ensure_constraint('public.agents', 'agents_max_tickets_check', 'check (max_tickets between 0 and 1000)');
-select _supportchat.ensure_constraint(
-    'public.user_sessions', 'user_sessions_customer_name_check', 'check (char_length(customer_name) between 1 and 80)'
-);
-select _supportchat.ensure_constraint(
-    'public.user_sessions', 'user_sessions_customer_phone_check', 'check (char_length(customer_phone) between 1 and 32)'
-);
-select _supportchat.ensure_constraint(
-    'public.user_sessions', 'user_sessions_time_zone_check', 'check (char_length(time_zone) <= 64)'
-);
-select _supportchat.ensure_constraint(
-    'public.user_sessions', 'user_sessions_status_check', 'check (status in (''active'', ''ended''))'
-);
-select _supportchat.ensure_constraint(
-    'public.chat_images', 'chat_images_content_type_check',
-    'check (content_type in (''image/png'', ''image/jpeg'', ''image/webp'', ''image/gif''))'
-);
-select _supportchat.ensure_constraint('public.chat_images', 'chat_images_bytes_check', 'check (bytes between 1 and 10485760)');
-select _supportchat.ensure_constraint('public.chat_images', 'chat_images_size_check', 'check (width > 0 and height > 0)');
-select _supportchat.ensure_constraint(
-    'public.chat_messages', 'chat_messages_sender_check', 'check (sender in (''user'', ''agent'', ''system''))'
-);
-select _supportchat.ensure_constraint(
-    'public.chat_messages', 'chat_messages_message_check',
-    'check (legacy is not null or (char_length(message) <= 8000 and (message ~ ''\S'' or image_id is not null)))'
-);
-select _supportchat.ensure_constraint('public.chat_messages', 'chat_messages_seq_check', 'check (seq > 0)');
-select _supportchat.ensure_constraint(
-    'public.ticket_notes', 'ticket_notes_note_check', 'check (note ~ ''\S'' and char_length(note) <= 8000)'
-);
-select _supportchat.ensure_constraint(
-    'public.tickets', 'tickets_status_check', 'check (status in (''waiting'', ''open'', ''closed''))'
-);
-select _supportchat.ensure_constraint(
-    'public.tickets', 'tickets_assigned_check',
-    'check (case status when ''open'' then assigned_agent_id is not null when ''waiting'' then assigned_agent_id is null else true end)'
-);
 
 -- Refuses a change of state that ticket_transitions does not list, and counts the ticket's versions. What only a message
 -- has changed is none: the message itself tells of it, and each new version has the pages of agents fetch the ticket.
@@ -1327,117 +1577,87 @@ create or replace trigger guard_ticket
 before update on public.tickets
 for each row execute function _supportchat.guard_ticket();
 
--- The functions of this desk see no schema, and an old trigger that they set off would see none either: it gets the path
--- that it was written for. A function that other tables' triggers run as well, or of another schema, is not ours to alter.
-do $$
+-- access.sql: who may do what: the server's role everything that it needs, and nobody else anything.
+
+-- Takes something from everybody but its owner, and gives the server's role what it needs of it, where there is one.
+create or replace function _supportchat.grant_to_server(p_thing text, p_rights text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
 declare
-    other record;
-    path text := (
-        select string_agg(nspname, ', ' order by nspname desc) from pg_namespace where nspname in ('public', 'extensions')
-    );
+    outsider text;
 begin
-    for other in
-        select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace and pg_has_role(p.proowner, 'usage')
-            and not exists (
-                select from pg_trigger elsewhere
-                join pg_class its_table on its_table.oid = elsewhere.tgrelid
-                where elsewhere.tgfoid = p.oid and not (
-                    its_table.relnamespace = 'public'::regnamespace
-                    and its_table.relname in ('agents', 'user_sessions', 'chat_messages', 'tickets')
-                )
-            ) as is_ours
-        from pg_proc p
-        join pg_language l on l.oid = p.prolang
-        where l.lanname not in ('internal', 'c')
-            and exists (
-                select from pg_trigger t
-                where t.tgfoid = p.oid and not t.tgisinternal and t.tgrelid in (
-                    'public.agents'::regclass, 'public.user_sessions'::regclass, 'public.chat_messages'::regclass,
-                    'public.tickets'::regclass
-                )
-            )
-            and not exists (select from unnest(p.proconfig) as setting where setting like 'search_path=%')
-    loop
-        if other.is_ours then
-            execute format('alter function %s set search_path = %s', other.signature, path);
-        else
-            raise warning 'A trigger runs %, which is not only ours: alter function % set search_path = %, if it names tables without their schema',
-                other.signature, other.signature, path;
-        end if;
+    execute format('revoke all on %s from public', p_thing);
+    for outsider in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
+        execute format('revoke all on %s from %I', p_thing, outsider);
     end loop;
+    if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+        execute format('grant %s on %s to service_role', p_rights, p_thing);
+    end if;
 end $$;
 
--- Row-level security is on everywhere, with one policy that lets nobody through: the server's role stands above it,
+-- Turns row-level security on for a table, with one policy that lets nobody through: the server's role stands above it,
 -- and the keys that a browser may hold reach no row.
+create or replace function _supportchat.close_table(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    execute format('alter table public.%I enable row level security', p_table);
+    execute format('drop policy if exists server_only on public.%I', p_table);
+    execute format('create policy server_only on public.%I as restrictive using (false) with check (false)', p_table);
+    perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
+end $$;
+
+-- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
+-- policies of the tables behind it.
+create or replace function _supportchat.open_views()
+returns table (view_id oid, outsiders text)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive behind as (
+        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
+        union
+        select r.ev_class from behind
+        join pg_catalog.pg_depend d
+            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
+    from behind
+    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
+    group by c.oid
+$$;
+
+select _supportchat.grant_to_server('schema _supportchat', 'usage');
+select _supportchat.close_table(name) from _supportchat.declared_tables() as name;
+
+-- The sequences too: of these tables, and the one of the ticket numbers. A default of nextval needs a right on it.
+select _supportchat.grant_to_server(format('sequence public.%I', c.relname), 'usage')
+from pg_class c
+where c.relkind = 'S' and c.relnamespace = 'public'::regnamespace and (c.relname = 'ticket_numbers' or exists (
+    select from pg_depend d
+    where d.objid = c.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+        and d.refobjid in (select format('public.%I', own)::regclass from _supportchat.declared_tables() as own)
+));
+
+-- Not ours to close.
 do $$
 declare
-    tables text[] := array[
-        'visitors', 'agents', 'agent_credentials', 'agent_sessions', 'user_sessions', 'chat_images', 'chat_messages',
-        'tickets', 'ticket_transitions', 'ticket_events', 'ticket_notes', 'ticket_reads', 'server_processes', 'heartbeat',
-        'throttle_buckets', 'agent_browsers', 'schema_scripts'
-    ];
-    name text;
-    outsider text;
-    counter regclass;
     reader record;
 begin
-    foreach name in array tables loop
-        execute format('alter table public.%I enable row level security', name);
-        execute format('drop policy if exists server_only on public.%I', name);
-        execute format('create policy server_only on public.%I as restrictive using (false) with check (false)', name);
-        execute format('revoke all on public.%I from public', name);
-        for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
-            execute format('revoke all on public.%I from %I', name, outsider);
-        end loop;
-        if exists (select from pg_roles where rolname = 'service_role') then
-            execute format('grant select, insert, update, delete on public.%I to service_role', name);
-        end if;
-    end loop;
-    revoke all on schema _supportchat from public;
-    for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated') loop
-        execute format('revoke all on schema _supportchat from %I', outsider);
-    end loop;
-    if exists (select from pg_roles where rolname = 'service_role') then
-        grant usage on schema _supportchat to service_role;
-    end if;
-    -- The sequences too: of these tables, and the one of the ticket numbers. A default of nextval needs a right on it.
-    for counter in
-        select c.oid::regclass from pg_class c
-        where c.relkind = 'S' and c.relnamespace = 'public'::regnamespace and (c.relname = 'ticket_numbers' or exists (
-            select from pg_depend d
-            where d.objid = c.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
-                and d.refobjid in (select to_regclass('public.' || own) from unnest(tables) as own)
-        ))
-    loop
-        execute format('revoke all on sequence %s from public', counter);
-        for outsider in select rolname from pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
-            execute format('revoke all on sequence %s from %I', counter, outsider);
-        end loop;
-        if exists (select from pg_roles where rolname = 'service_role') then
-            execute format('grant usage on sequence %s to service_role', counter);
-        end if;
-    end loop;
-    -- A view reads with the rights of its owner, past the policies of the tables behind it. It is not ours to close.
-    for reader in
-        with recursive behind as (
-            select to_regclass('public.' || own)::oid as oid from unnest(tables) as own
-            union
-            select r.ev_class from behind
-            join pg_depend d
-                on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
-            join pg_rewrite r on r.oid = d.objid
-        )
-        select c.oid::regclass as view_name,
-            string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ') as outsiders
-        from behind
-        join pg_class c using (oid), aclexplode(c.relacl) as granted
-        where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
-        group by c.oid
-    loop
+    for reader in select view_id::regclass as view_name, outsiders from _supportchat.open_views() loop
         raise warning 'The view % shows rows of the desk to browsers. It is left alone; to close it: revoke all on % from %',
             reader.view_name, reader.view_name, reader.outsiders;
     end loop;
 end $$;
+
+-- storage.sql: where Supabase keeps the pictures.
 
 -- Says whether this is a database with Supabase's storage, whose buckets we may see. A schema 'storage' of another make
 -- does not count, and neither does one that is closed to us: to_regclass would fail on it.
@@ -1466,14 +1686,12 @@ do $$
 begin
     if _supportchat.has_buckets() then
         insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
-        values (
-            'chat-images', 'chat-images', false, 10485760, array['image/png', 'image/jpeg', 'image/webp', 'image/gif']
-        )
+        select 'chat-images', 'chat-images', false, bytes, types from _supportchat.picture_limits()
         on conflict do nothing;
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '95a5b7625359');
+select _supportchat.record_script('supabase_schema.sql', '108a859410da');
 
 notify pgrst, 'reload schema';
 

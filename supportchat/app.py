@@ -29,7 +29,6 @@ def create_app(config: Config | None = None) -> Flask:
     app.request_class = DeskRequest
     app.extensions["config"] = config
     app.config.update(
-        SECRET_KEY=config.secret_key or backends.secret_key(config),
         # A picture of 10 MB and its form around it.
         MAX_CONTENT_LENGTH=11 * 1024 * 1024,
         MAX_FORM_MEMORY_SIZE=1024 * 1024,  # far more than a message may have: a longer one is answered in its form

@@ -3,9 +3,7 @@ which one it is."""
 
 from __future__ import annotations
 
-import secrets
-
-from .config import Config, ConfigError, kept_secret_key
+from .config import Config
 from .database import Database
 from .database.postgres import PostgresDatabase
 from .images.stores import FileStore, ImageStore
@@ -31,13 +29,3 @@ def open_supabase(config: Config) -> tuple[Database, Events, ImageStore]:
     project = open_project(config.supabase_url, config.supabase_secret_key)
     events = SupabaseEvents(config.supabase_url, config.supabase_secret_key)
     return SupabaseDatabase(project, config.database_url), events, SupabaseStore(project)
-
-
-def secret_key(config: Config) -> str:
-    """Return the key that signs forms when SECRET_KEY is unset: one that is kept beside the embedded database.
-
-    :raise ConfigError: in the other modes, where several machines may serve one desk and must agree.
-    """
-    if config.mode == "embedded":
-        return kept_secret_key(config.data_dir)
-    raise ConfigError(f"SECRET_KEY is not set: put SECRET_KEY={secrets.token_urlsafe(36)} into .env.")

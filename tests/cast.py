@@ -42,30 +42,28 @@ class Visitor:
         self.key = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
         self._database = database
 
-    def start(self, message: str = "Hello", **arguments: Any) -> dict[str, Any]:
+    def start(self, message: str = "Hello", **arguments: Any) -> Any:
         """Start a chat, and give the conversation."""
         arguments.setdefault("client_message_id", new_id())
         self._database.call("start_chat", visitor=self.key, message=message, **arguments)
         return self.chat
 
     @property
-    def chat(self) -> dict[str, Any]:
+    def chat(self) -> Any:
         """The conversation of this browser."""
-        chat: dict[str, Any] = self._database.call("conversation_of_visitor", visitor=self.key)
-        return chat
+        return self._database.call("conversation_of_visitor", visitor=self.key)
 
-    def post(self, message: str, **arguments: Any) -> dict[str, Any]:
+    def post(self, message: str, **arguments: Any) -> Any:
         """Send a message, and give the answer."""
         arguments.setdefault("client_message_id", new_id())
         if "session_id" not in arguments:
             arguments["session_id"] = self.chat["session_id"]
-        answer: dict[str, Any] = self._database.call("post_message", visitor=self.key, message=message, **arguments)
-        return answer
+        return self._database.call("post_message", visitor=self.key, message=message, **arguments)
 
     @property
-    def lines(self) -> list[dict[str, Any]]:
+    def lines(self) -> list[Any]:
         """Every line of the conversation."""
-        lines: list[dict[str, Any]] = self._database.call("messages_after", session_id=self.chat["session_id"], after=0)
+        lines: list[Any] = self._database.call("messages_after", session_id=self.chat["session_id"], after=0)
         return lines
 
     def events(self) -> list[str]:
@@ -102,11 +100,10 @@ class Agent:
         """Run a function as this agent."""
         return self._database.call(function, agent_id=self.id, **arguments)
 
-    def reply(self, number: int, message: str = "How can I help?", **arguments: Any) -> dict[str, Any]:
+    def reply(self, number: int, message: str = "How can I help?", **arguments: Any) -> Any:
         """Reply to a ticket."""
         arguments.setdefault("client_message_id", new_id())
-        answer: dict[str, Any] = self.call("post_reply", number=number, message=message, **arguments)
-        return answer
+        return self.call("post_reply", number=number, message=message, **arguments)
 
 
 class Cast:

@@ -88,10 +88,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """The same desk twice: on any Postgres by psycopg, and on a Supabase project by its official client."""
-    name = f"test_{next(_numbers)}"
-    opened = supabase_place if request.param == "supabase" else postgres_place
-    with opened(name, request.getfixturevalue) as made:
+    with open_place(request.param, request.getfixturevalue) as made:
         yield made
+
+
+def open_place(mode: str, fixture: Callable[[str], Any]) -> contextlib.AbstractContextManager[Place]:
+    """Make a place for a desk in a mode; `fixture` is `request.getfixturevalue` of a test."""
+    opened = supabase_place if mode == "supabase" else postgres_place
+    return opened(f"test_{next(_numbers)}", fixture)
 
 
 @contextlib.contextmanager
@@ -175,7 +179,7 @@ def carol(cast: Cast) -> Agent:
 @pytest.fixture
 def config(place: Place, tmp_path: Path) -> Config:
     """The settings of a desk on the fresh database."""
-    return Config(data_dir=tmp_path, secret_key="a secret key for the tests only, no other", **place.settings)
+    return Config(data_dir=tmp_path, **place.settings)
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def take(conninfo: str, data_dir: Path) -> None:
     password_hash = hash_password(PASSWORD)
     for name, email, role in AGENTS:
         database.call("create_agent", name=name, email=email, role=role, password_hash=password_hash)
-    server = Server(Config(database_url=conninfo, data_dir=data_dir, secret_key="s" * 40))
+    server = Server(Config(database_url=conninfo, data_dir=data_dir))
     server.start()
     try:
         with sync_playwright() as playwright:

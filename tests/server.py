@@ -54,7 +54,6 @@ class Server:
             "DATABASE_URL": config.database_url,
             "SUPABASE_URL": config.supabase_url,
             "SUPABASE_SECRET_KEY": config.supabase_secret_key,
-            "SECRET_KEY": config.secret_key,
             **environ,
         }
         self.process: psutil.Process | None = None

@@ -102,7 +102,7 @@ def load_everything(templates: CompiledTemplates) -> None:
     for module in pkgutil.walk_packages(supportchat.__path__, "supportchat."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    app = create_app(Config(database_url="dbname=none", secret_key="a key that signs nothing, anywhere"))
+    app = create_app(Config(database_url="dbname=none"))
     app.jinja_env.bytecode_cache = templates
     for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)

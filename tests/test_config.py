@@ -7,14 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 from click import ClickException
 
 from supportchat import config as settings
-from supportchat.config import ROOT, Config, ConfigError, kept_secret_key
+from supportchat.config import ROOT, Config, ConfigError
 from supportchat.server.run import check_port
 from tests.server import free_port
 
@@ -162,57 +161,12 @@ def test_flask_says_a_wrong_setting_without_a_traceback() -> None:
     assert issubclass(ConfigError, ClickException)
 
 
-# The key that signs forms
-
-
-def test_the_kept_key_is_made_once_with_its_folder_and_for_its_owner_alone(tmp_path: Path) -> None:
-    folder = tmp_path / "not" / "there"
-    key = kept_secret_key(folder)
-    assert len(key) >= 32
-    assert kept_secret_key(folder) == key
-    assert [path.name for path in folder.iterdir()] == ["secret_key"]
-    assert (folder / "secret_key").stat().st_mode & 0o777 == 0o600
-
-
-def test_an_empty_kept_key_counts_as_none(tmp_path: Path) -> None:
-    (tmp_path / "secret_key").write_text("\n")
-    key = kept_secret_key(tmp_path)
-    assert len(key) >= 32
-    assert kept_secret_key(tmp_path) == key
-
-
-def test_who_asks_for_the_key_at_the_same_time_gets_the_same(tmp_path: Path) -> None:
-    for number in range(20):
-        (folder := tmp_path / str(number)).mkdir()
-        (folder / "secret_key").touch()
-        keys: list[str] = []
-        threads = [threading.Thread(target=lambda: keys.append(kept_secret_key(folder))) for _ in range(4)]  # noqa: B023
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(keys) == 4
-        assert len(set(keys)) == 1
-        assert keys[0]
-
-
-def test_the_key_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    there: list[bool] = []
-    monkeypatch.setattr(os, "fsync", lambda _: there.append((tmp_path / "secret_key").exists()))
-    kept_secret_key(tmp_path)
-    assert there == [False]
-
-
-@pytest.mark.parametrize("kind", ["folder", "no text"])
-def test_a_kept_key_that_cannot_be_read_is_refused(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "secret_key"
-    path.mkdir() if kind == "folder" else path.write_bytes(b"\xff" * 48)
-    with pytest.raises(ConfigError, match=f"{path} .*: remove it, .* or set SECRET_KEY"):
-        kept_secret_key(tmp_path)
+def test_a_secret_key_that_an_older_version_asked_for_is_ignored() -> None:
+    assert Config.from_environment({"SECRET_KEY": "short"}) == Config.from_environment({})
 
 
 def test_a_command_says_what_is_wrong_in_one_sentence() -> None:
-    values = {"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "hunter2", "SECRET_KEY": "x" * 32}
+    values = {"SUPABASE_URL": URL, "SUPABASE_SECRET_KEY": "hunter2"}
     done = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "wsgi", "doctor"],
         cwd=ROOT,

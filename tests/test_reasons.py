@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
 from supportchat.config import ROOT
+from supportchat.database.rows import Reason
 from supportchat.rendering.reasons import REASONS, capacity, taken, why_unassigned
 
 
-def figures(code: str = "about_to_be_assigned", **values: int) -> dict[str, Any]:
+def figures(code: str = "about_to_be_assigned", **values: int) -> Reason:
     """Figures as `unassigned_reason` gives them."""
-    return {"agents": 3, "here": 0, "available": 0, "load": 0, "places": 0, **values, "code": code}
+    return Reason(agents=3, here=0, available=0, with_room=0, load=0, places=0, code=code) | values  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def figures(code: str = "about_to_be_assigned", **values: int) -> dict[str, Any]
         (figures("everybody_full", available=3, load=9, places=9), "all 3 agents are at their limit"),
     ],
 )
-def test_why_nobody_takes_a_ticket_is_told_in_words(values: dict[str, Any], sentence: str) -> None:
+def test_why_nobody_takes_a_ticket_is_told_in_words(values: Reason, sentence: str) -> None:
     assert why_unassigned(values) == sentence
 
 
@@ -42,7 +42,7 @@ def test_why_nobody_takes_a_ticket_is_told_in_words(values: dict[str, Any], sent
         (figures("nobody_here"), "0 of 3 agents available"),
     ],
 )
-def test_no_figure_says_that_more_places_are_taken_than_there_are(values: dict[str, Any], sentence: str) -> None:
+def test_no_figure_says_that_more_places_are_taken_than_there_are(values: Reason, sentence: str) -> None:
     assert capacity(values) == sentence
 
 
@@ -58,7 +58,7 @@ def test_every_reason_that_sql_knows_has_words_and_they_stand_nowhere_else() -> 
     scripts = "".join(path.read_text() for path in ROOT.glob("sql/functions/*.sql"))
     [cases] = re.findall(r"jsonb_build_object\('code', case\n(.*?)\n    end\)", scripts, re.DOTALL)
     codes = re.findall(r"(?:then|else) '(\w+)'", cases)
-    assert len(codes) == 5
+    assert len(codes) == 6
     assert set(codes) < set(REASONS)
     places = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("supportchat/**/*.py"), *ROOT.glob("static/js/**/*.js")]
     named = [path.name for path in places if re.search("|".join(codes), path.read_text())]

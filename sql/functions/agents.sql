@@ -1,175 +1,21 @@
 -- agents.sql: who agents are, and whether they are here. Safe to run again.
--- Login sessions are known by the SHA-256 of their cookie; they end 12 hours after login, or after 30 minutes without
+-- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
 -- a request or an open page (OWASP ASVS 5.0, 7.3.1 and 7.3.2).
 
 begin;
 
 -- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
 do $look$
-declare
-    tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
-    }';
-    indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
-    }';
-    functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
-    ', E' \n'), ';\s+');
-    -- These would answer a call that is meant for one of those.
-    overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
-    ', E' \n'), ';\s+');
-    -- The tables that a desk had before it had schema_scripts.
-    oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
-    is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
-    marked text[];
-    has_sessions boolean;
-    is_desk boolean;
-    is_older_desk boolean;
-    others text;
-    path text := current_setting('search_path');
 begin
-    -- An app may have a function like one of Postgres' own, which would be called instead.
-    perform set_config('search_path', 'pg_catalog', true);
-    -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
-    -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
-    select coalesce(array_agg(c.relname), '{}') into marked
-    from pg_policy p
-    join pg_class c on c.oid = p.polrelid
-    where c.relnamespace = 'public'::regnamespace and p.polname = 'server_only' and not p.polpermissive
-        and pg_get_expr(p.polqual, p.polrelid) = 'false';
-    has_sessions := 3 = (
-        select count(*) from pg_attribute a
-        join pg_class c on c.oid = a.attrelid
-        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
-            and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
-    );
-    is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
-        -- Versions before the schema _supportchat had it in public.
-        select from pg_proc
-        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
-            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
-    ));
-    is_older_desk := has_sessions and not exists (
-        select from pg_constraint k
-        join pg_class c on c.oid = k.conrelid
-        join pg_class target on target.oid = k.confrelid
-        where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and c.relname = any (oldest)
-            and target.relnamespace <> 'public'::regnamespace
-    );
-
-    with named as (
-        select 1 as place, c.relkind, c.relname::text as name, case
-            when c.relname = any (tables) then c.relkind = 'r' and (
-                is_adopted or (is_desk and c.relname = any (marked))
-                or (is_older_desk and not is_desk and c.relname = any (oldest))
-            )
-            when c.relname = 'ticket_numbers' then c.relkind = 'S' and (is_adopted or is_desk)
-            else exists (
-                select from pg_index i
-                join pg_class its_table on its_table.oid = i.indrelid
-                where i.indexrelid = c.oid and its_table.relname = any (tables)
-            )
-        end as is_ours
-        from pg_class c
-        where c.relnamespace = 'public'::regnamespace
-            and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
-        union all
-        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
-            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
-        ))
-        from pg_namespace n where n.nspname = '_supportchat'
-        union all
-        select 2, 'T', t.typname, false
-        from pg_type t
-        where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
-        union all
-        select 3, 't', 'guard_ticket', is_adopted or is_desk
-        from pg_trigger where tgrelid = to_regclass('public.tickets') and tgname = 'guard_ticket'
-        union all
-        select 4, 'F', format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')), is_adopted or (
-            is_desk and coalesce(p.proconfig, '{}') @> array['search_path=""']
-            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
-        )
-        from pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
-    ), strange as (
-        select row_number() over (order by place, name) as number, format('%s %s', case relkind
-            when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
-            when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' when 'n' then 'schema' else 'table'
-        end, name) as thing
-        from named where not is_ours
-    )
-    select string_agg(thing, ', ' order by number) filter (where number <= 12)
-        || case when count(*) > 12 then format(', and %s more', count(*) - 12) else '' end into others
-    from strange;
-    if others is not null then
-        raise exception using errcode = 'SC001', message = format(
-            'Nothing was changed, because this database has something else under names that supportchat needs: %s.'
-            || ' Use another project or database for supportchat; an empty one is best.'
-            || ' Only if these tables belong to an older supportchat, put the line'
-            || ' set supportchat.adopt = ''yes''; first in the same paste, or run bin/migrate --adopt:'
-            || ' the tables are then changed to fit.',
-            others
-        );
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
     end if;
-
-    select string_agg(format('%s (of %s)', c.relname, pg_get_userbyid(c.relowner)), ', ') into others
-    from pg_class c
-    where c.relnamespace = 'public'::regnamespace and c.relname = any (tables) and not pg_has_role(c.relowner, 'usage');
-    if others is not null then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because tables belong to another role: %s. Run this as that role.', others
-        );
-    end if;
-
-    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because the role %1$s may not make a schema here.'
-            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
-            current_user, current_database()
-        );
-    end if;
-    perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 
--- An agent as the web code knows the one who is logged in.
-create or replace function _supportchat.own_agent_json(p_row public.agents)
+-- An agent as colleagues know one, and each knows themself.
+create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
 stable
@@ -207,7 +53,7 @@ begin
     if not found then
         raise sqlstate 'PT409' using message = 'email_taken';
     end if;
-    return _supportchat.own_agent_json(made);
+    return _supportchat.colleague_json(made);
 end $$;
 
 -- What a login is checked against; null for an unknown address or an agent who left.
@@ -248,7 +94,7 @@ begin
         perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', token));
     end loop;
     update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
@@ -277,6 +123,16 @@ end $$;
 -- Of an earlier version, without a browser.
 drop function if exists public.open_agent_session(uuid, text);
 
+-- How long a login session lasts, used or not.
+create or replace function _supportchat.login_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '12 hours'
+$$;
+
 -- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
 create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text, p_browser text default null)
 returns void
@@ -286,7 +142,7 @@ as $$
     -- What another transaction holds is left to the next login.
     delete from public.agent_sessions where token_hash in (
         select token_hash from public.agent_sessions
-        where created_at < now() - interval '12 hours' for update skip locked
+        where created_at < now() - _supportchat.login_lasts() for update skip locked
     );
     insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
     delete from public.agent_browsers where ctid in (
@@ -311,13 +167,13 @@ begin
     select a.* into who from public.agents a
     join public.agent_sessions s on s.agent_id = a.id
     where s.token_hash = p_token_hash and a.is_active
-        and s.created_at > now() - interval '12 hours' and s.last_seen_at > now() - interval '30 minutes';
+        and s.created_at > now() - _supportchat.login_lasts() and s.last_seen_at > now() - interval '30 minutes';
     if not found then
         return null;
     end if;
     update public.agent_sessions set last_seen_at = now()
     where token_hash = p_token_hash and last_seen_at < now() - interval '1 minute';
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- Ends a login session, and tells the server processes to close its sockets. Whoever has no other one is gone at once; a
@@ -364,7 +220,7 @@ begin
     end if;
     perform _supportchat.drain_queue();
     perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
-    return _supportchat.own_agent_json(who);
+    return _supportchat.colleague_json(who);
 end $$;
 
 -- The agents who could take over a ticket, the ones who are here first, with their load.
@@ -377,7 +233,7 @@ as $$
     select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
     from (
         select a.lease_expires_at > now() is true as here,
-            _supportchat.own_agent_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
+            _supportchat.colleague_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
         from public.agents a where a.is_active
     ) as listed
 $$;
@@ -392,7 +248,7 @@ as $$
     select coalesce(array_agg(s.token_hash), '{}')
     from public.agent_sessions s
     join public.agents a on a.id = s.agent_id
-    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - interval '12 hours'
+    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
 $$;
 
 -- A server process reports itself: its open sockets, the conversations and the agents behind them. Agents named here
@@ -415,7 +271,7 @@ begin
     values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
     on conflict (process_id) do update set
         -- What has not reported for so long counts as started anew: see sweep_assignment.
-        started_at = case when process.seen_at < now() - interval '25 seconds' then now() else process.started_at end,
+        started_at = case when _supportchat.is_live(process) then process.started_at else now() end,
         seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
         swept_at = coalesce(excluded.swept_at, process.swept_at);
     delete from public.server_processes where seen_at < now() - interval '1 day';
@@ -460,7 +316,7 @@ as $$
     delete from public.server_processes where process_id = p_process_id
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'f1ae3d502f1e');
+select _supportchat.record_script('functions/agents.sql', 'ab63b1b71cd5');
 
 notify pgrst, 'reload schema';
 

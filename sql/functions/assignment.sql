@@ -7,167 +7,23 @@ begin;
 
 -- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
 do $look$
-declare
-    tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
-    }';
-    indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
-    }';
-    functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
-    ', E' \n'), ';\s+');
-    -- These would answer a call that is meant for one of those.
-    overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
-    ', E' \n'), ';\s+');
-    -- The tables that a desk had before it had schema_scripts.
-    oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
-    is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
-    marked text[];
-    has_sessions boolean;
-    is_desk boolean;
-    is_older_desk boolean;
-    others text;
-    path text := current_setting('search_path');
 begin
-    -- An app may have a function like one of Postgres' own, which would be called instead.
-    perform set_config('search_path', 'pg_catalog', true);
-    -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
-    -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
-    select coalesce(array_agg(c.relname), '{}') into marked
-    from pg_policy p
-    join pg_class c on c.oid = p.polrelid
-    where c.relnamespace = 'public'::regnamespace and p.polname = 'server_only' and not p.polpermissive
-        and pg_get_expr(p.polqual, p.polrelid) = 'false';
-    has_sessions := 3 = (
-        select count(*) from pg_attribute a
-        join pg_class c on c.oid = a.attrelid
-        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
-            and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
-    );
-    is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
-        -- Versions before the schema _supportchat had it in public.
-        select from pg_proc
-        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
-            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
-    ));
-    is_older_desk := has_sessions and not exists (
-        select from pg_constraint k
-        join pg_class c on c.oid = k.conrelid
-        join pg_class target on target.oid = k.confrelid
-        where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and c.relname = any (oldest)
-            and target.relnamespace <> 'public'::regnamespace
-    );
-
-    with named as (
-        select 1 as place, c.relkind, c.relname::text as name, case
-            when c.relname = any (tables) then c.relkind = 'r' and (
-                is_adopted or (is_desk and c.relname = any (marked))
-                or (is_older_desk and not is_desk and c.relname = any (oldest))
-            )
-            when c.relname = 'ticket_numbers' then c.relkind = 'S' and (is_adopted or is_desk)
-            else exists (
-                select from pg_index i
-                join pg_class its_table on its_table.oid = i.indrelid
-                where i.indexrelid = c.oid and its_table.relname = any (tables)
-            )
-        end as is_ours
-        from pg_class c
-        where c.relnamespace = 'public'::regnamespace
-            and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
-        union all
-        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
-            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
-        ))
-        from pg_namespace n where n.nspname = '_supportchat'
-        union all
-        select 2, 'T', t.typname, false
-        from pg_type t
-        where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
-        union all
-        select 3, 't', 'guard_ticket', is_adopted or is_desk
-        from pg_trigger where tgrelid = to_regclass('public.tickets') and tgname = 'guard_ticket'
-        union all
-        select 4, 'F', format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')), is_adopted or (
-            is_desk and coalesce(p.proconfig, '{}') @> array['search_path=""']
-            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
-        )
-        from pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
-    ), strange as (
-        select row_number() over (order by place, name) as number, format('%s %s', case relkind
-            when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
-            when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' when 'n' then 'schema' else 'table'
-        end, name) as thing
-        from named where not is_ours
-    )
-    select string_agg(thing, ', ' order by number) filter (where number <= 12)
-        || case when count(*) > 12 then format(', and %s more', count(*) - 12) else '' end into others
-    from strange;
-    if others is not null then
-        raise exception using errcode = 'SC001', message = format(
-            'Nothing was changed, because this database has something else under names that supportchat needs: %s.'
-            || ' Use another project or database for supportchat; an empty one is best.'
-            || ' Only if these tables belong to an older supportchat, put the line'
-            || ' set supportchat.adopt = ''yes''; first in the same paste, or run bin/migrate --adopt:'
-            || ' the tables are then changed to fit.',
-            others
-        );
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
     end if;
-
-    select string_agg(format('%s (of %s)', c.relname, pg_get_userbyid(c.relowner)), ', ') into others
-    from pg_class c
-    where c.relnamespace = 'public'::regnamespace and c.relname = any (tables) and not pg_has_role(c.relowner, 'usage');
-    if others is not null then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because tables belong to another role: %s. Run this as that role.', others
-        );
-    end if;
-
-    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because the role %1$s may not make a schema here.'
-            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
-            current_user, current_database()
-        );
-    end if;
-    perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
+
+-- Whether a server process has reported within 25 seconds: one that has not is gone.
+create or replace function _supportchat.is_live(p_process public.server_processes)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select p_process.seen_at > now() - interval '25 seconds'
+$$;
 
 -- Lets one transaction at a time decide who gets a ticket.
 create or replace function _supportchat.lock_assignment()
@@ -178,8 +34,29 @@ as $$
     select pg_catalog.pg_advisory_xact_lock(7308332045)
 $$;
 
--- Locks a conversation and gives its ticket, locked as well. PT404 when there is none. An older version may have left
--- several in one conversation: then it is the newest that is not closed, or else the newest.
+-- The ticket of a conversation. An older version may have left several in one: then it is the newest that is not closed, or
+-- else the newest.
+create or replace function _supportchat.ticket_of_session(p_session_id uuid)
+returns public.tickets
+language sql
+stable
+set search_path = ''
+as $$
+    select * from public.tickets where session_id = p_session_id order by status = 'closed', number desc limit 1
+$$;
+
+-- The tickets that wait, by their place in the queue: the longest waiting first, and those that have their answer last.
+create or replace function _supportchat.waiting_tickets()
+returns table (id uuid, place bigint)
+language sql
+stable
+set search_path = ''
+as $$
+    select id, row_number() over (order by awaiting_since nulls last, number)
+    from public.tickets where status = 'waiting'
+$$;
+
+-- Locks a conversation and gives its ticket, locked as well. PT404 when there is none.
 create or replace function _supportchat.lock_ticket(p_session_id uuid)
 returns public.tickets
 language plpgsql
@@ -191,7 +68,7 @@ begin
     perform from public.user_sessions where session_id = p_session_id for no key update;
     if found then
         select * into ticket from public.tickets
-        where session_id = p_session_id order by status = 'closed', number desc limit 1 for no key update;
+        where id = (_supportchat.ticket_of_session(p_session_id)).id for no key update;
     end if;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -213,6 +90,20 @@ begin
     perform _supportchat.notify_change(
         'ticket.changed', jsonb_build_object('session_id', p_ticket.session_id, 'number', p_ticket.number)
     );
+end $$;
+
+-- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
+-- history.
+create or replace function _supportchat.tell_event(
+    p_ticket public.tickets, p_event text, p_line text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.append_message(p_ticket.session_id, 'system', p_line, p_event => p_event, p_detail => p_detail);
+    perform _supportchat.record_event(p_ticket, p_event, p_actor, p_agent_id, p_detail);
 end $$;
 
 -- How many places of an agent's limit are taken. Neither a ticket that was answered, and has been quiet for five minutes,
@@ -260,8 +151,8 @@ as $$
     limit 1
 $$;
 
--- Why a waiting ticket has nobody: a code, and the figures behind it.
-create or replace function _supportchat.unassigned_reason()
+-- Why a waiting ticket has nobody: a code, and the figures behind it. p_given_back_by gave it back, and is not asked again.
+create or replace function _supportchat.unassigned_reason(p_given_back_by uuid default null)
 returns jsonb
 language sql
 stable
@@ -282,6 +173,7 @@ as $$
         when here = 0 then 'nobody_here'
         when available = 0 then 'everybody_away'
         when with_room = 0 then 'everybody_full'
+        when p_given_back_by is not null and _supportchat.next_agent(null, p_given_back_by) is null then 'nobody_else'
         else 'about_to_be_assigned'
     end)
     from figures
@@ -312,11 +204,9 @@ begin
     update public.tickets set
         status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
     where id = p_ticket.id;
-    perform _supportchat.append_message(
-        p_ticket.session_id, 'system', (detail -> 'agent' ->> 'name') || ' joined the chat.',
-        p_event => 'assigned', p_detail => detail
+    perform _supportchat.tell_event(
+        p_ticket, 'assigned', (detail -> 'agent' ->> 'name') || ' joined the chat.', p_actor, p_actor_id, detail
     );
-    perform _supportchat.record_event(p_ticket, 'assigned', p_actor, p_actor_id, detail);
 end $$;
 
 -- Assigns a waiting ticket if somebody can take it, else tells the customer so when p_tell says to.
@@ -347,8 +237,7 @@ begin
     return false;
 end $$;
 
--- Hands waiting tickets, the longest waiting first and those that have their answer last, to agents with room: all but
--- p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
+-- Hands waiting tickets, in the order of the queue, to agents with room: all but p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
 create or replace function _supportchat.drain_queue(p_except uuid default null)
 returns integer
 language plpgsql
@@ -362,9 +251,10 @@ declare
     unhelpful uuid[] := '{}';
 begin
     for candidate in
-        select id, session_id, given_back_by from public.tickets
-        where status = 'waiting' and id is distinct from p_except
-        order by awaiting_since nulls last, number
+        select t.session_id, t.given_back_by from _supportchat.waiting_tickets() as queue
+        join public.tickets t on t.id = queue.id
+        where t.id is distinct from p_except
+        order by queue.place
     loop
         continue when candidate.given_back_by = any (unhelpful);
         exit when given = 50 or _supportchat.next_agent() is null;
@@ -398,11 +288,10 @@ declare
 begin
     update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
     where id = p_ticket.id;
-    perform _supportchat.append_message(
-        p_ticket.session_id, 'system', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
-        p_event => 'returned', p_detail => detail
+    perform _supportchat.tell_event(
+        p_ticket, 'returned', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
+        p_actor, p_actor_id, detail
     );
-    perform _supportchat.record_event(p_ticket, 'returned', p_actor, p_actor_id, detail);
 end $$;
 
 -- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, then drains the
@@ -429,7 +318,7 @@ begin
             -- After an outage or a restart no lease has been renewed: pages have 20 seconds to come back.
             and exists (
                 select from public.server_processes p
-                where p.seen_at > now() - interval '25 seconds' and p.started_at < now() - interval '20 seconds'
+                where _supportchat.is_live(p) and p.started_at < now() - interval '20 seconds'
             )
             -- Who took it without an open page (a browser without scripts has none that tells) is here while they ask. Not
             -- who was given it while the lease was ending: no statement lasts for 5 seconds.
@@ -450,7 +339,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '6734174bd936');
+select _supportchat.record_script('functions/assignment.sql', '997ec38290e3');
 
 notify pgrst, 'reload schema';
 

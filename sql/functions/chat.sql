@@ -5,165 +5,11 @@ begin;
 
 -- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
 do $look$
-declare
-    tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
-    }';
-    indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
-    }';
-    functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
-    ', E' \n'), ';\s+');
-    -- These would answer a call that is meant for one of those.
-    overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
-    ', E' \n'), ';\s+');
-    -- The tables that a desk had before it had schema_scripts.
-    oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
-    is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
-    marked text[];
-    has_sessions boolean;
-    is_desk boolean;
-    is_older_desk boolean;
-    others text;
-    path text := current_setting('search_path');
 begin
-    -- An app may have a function like one of Postgres' own, which would be called instead.
-    perform set_config('search_path', 'pg_catalog', true);
-    -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
-    -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
-    select coalesce(array_agg(c.relname), '{}') into marked
-    from pg_policy p
-    join pg_class c on c.oid = p.polrelid
-    where c.relnamespace = 'public'::regnamespace and p.polname = 'server_only' and not p.polpermissive
-        and pg_get_expr(p.polqual, p.polrelid) = 'false';
-    has_sessions := 3 = (
-        select count(*) from pg_attribute a
-        join pg_class c on c.oid = a.attrelid
-        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
-            and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
-    );
-    is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
-        -- Versions before the schema _supportchat had it in public.
-        select from pg_proc
-        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
-            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
-    ));
-    is_older_desk := has_sessions and not exists (
-        select from pg_constraint k
-        join pg_class c on c.oid = k.conrelid
-        join pg_class target on target.oid = k.confrelid
-        where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and c.relname = any (oldest)
-            and target.relnamespace <> 'public'::regnamespace
-    );
-
-    with named as (
-        select 1 as place, c.relkind, c.relname::text as name, case
-            when c.relname = any (tables) then c.relkind = 'r' and (
-                is_adopted or (is_desk and c.relname = any (marked))
-                or (is_older_desk and not is_desk and c.relname = any (oldest))
-            )
-            when c.relname = 'ticket_numbers' then c.relkind = 'S' and (is_adopted or is_desk)
-            else exists (
-                select from pg_index i
-                join pg_class its_table on its_table.oid = i.indrelid
-                where i.indexrelid = c.oid and its_table.relname = any (tables)
-            )
-        end as is_ours
-        from pg_class c
-        where c.relnamespace = 'public'::regnamespace
-            and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
-        union all
-        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
-            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
-        ))
-        from pg_namespace n where n.nspname = '_supportchat'
-        union all
-        select 2, 'T', t.typname, false
-        from pg_type t
-        where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
-        union all
-        select 3, 't', 'guard_ticket', is_adopted or is_desk
-        from pg_trigger where tgrelid = to_regclass('public.tickets') and tgname = 'guard_ticket'
-        union all
-        select 4, 'F', format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')), is_adopted or (
-            is_desk and coalesce(p.proconfig, '{}') @> array['search_path=""']
-            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
-        )
-        from pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
-    ), strange as (
-        select row_number() over (order by place, name) as number, format('%s %s', case relkind
-            when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
-            when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' when 'n' then 'schema' else 'table'
-        end, name) as thing
-        from named where not is_ours
-    )
-    select string_agg(thing, ', ' order by number) filter (where number <= 12)
-        || case when count(*) > 12 then format(', and %s more', count(*) - 12) else '' end into others
-    from strange;
-    if others is not null then
-        raise exception using errcode = 'SC001', message = format(
-            'Nothing was changed, because this database has something else under names that supportchat needs: %s.'
-            || ' Use another project or database for supportchat; an empty one is best.'
-            || ' Only if these tables belong to an older supportchat, put the line'
-            || ' set supportchat.adopt = ''yes''; first in the same paste, or run bin/migrate --adopt:'
-            || ' the tables are then changed to fit.',
-            others
-        );
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
     end if;
-
-    select string_agg(format('%s (of %s)', c.relname, pg_get_userbyid(c.relowner)), ', ') into others
-    from pg_class c
-    where c.relnamespace = 'public'::regnamespace and c.relname = any (tables) and not pg_has_role(c.relowner, 'usage');
-    if others is not null then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because tables belong to another role: %s. Run this as that role.', others
-        );
-    end if;
-
-    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because the role %1$s may not make a schema here.'
-            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
-            current_user, current_database()
-        );
-    end if;
-    perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 
@@ -179,7 +25,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', p_session.session_id,
-        'epoch', left(md5(public.database_epoch() || p_session.session_id), 12),
+        'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
         'customer_name', p_session.customer_name,
         'status', p_ticket.status,
         'number', p_ticket.number,
@@ -211,25 +57,17 @@ stable
 set search_path = ''
 as $$
     select _supportchat.state_json(
-        s, t.ticket,
+        s, t,
         exists (
-            select from public.server_processes p
-            where p.seen_at > now() - interval '25 seconds' and s.session_id = any (p.sessions)
+            select from public.server_processes p where _supportchat.is_live(p) and s.session_id = any (p.sessions)
         ),
-        case when (t.ticket).status = 'waiting' then (
-            select count(*) from public.tickets earlier
-            where earlier.status = 'waiting'
-                -- The order of drain_queue.
-                and (coalesce(earlier.awaiting_since, 'infinity'), earlier.number)
-                <= (coalesce((t.ticket).awaiting_since, 'infinity'), (t.ticket).number)
+        case when t.status = 'waiting' then (
+            select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
         ) end
     )
     from public.user_sessions s
-    join lateral (
-        select newest as ticket from public.tickets newest
-        where newest.session_id = s.session_id order by newest.status = 'closed', newest.number desc limit 1
-    ) as t on true
-    where s.session_id = p_session_id
+    cross join _supportchat.ticket_of_session(s.session_id) as t
+    where s.session_id = p_session_id and t.id is not null
 $$;
 
 -- The same for several conversations at once: the sweep of a server process. Who is here and the places in the queue are
@@ -241,22 +79,17 @@ stable
 set search_path = ''
 as $$
     with asked as materialized (
-        select s as session, t.ticket, (t.ticket).id, (t.ticket).status
+        select s as session, t as ticket, t.id, t.status
         from public.user_sessions s
-        join lateral (
-            select newest as ticket from public.tickets newest
-            where newest.session_id = s.session_id order by newest.status = 'closed', newest.number desc limit 1
-        ) as t on true
-        where s.session_id = any (p_session_ids)
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        where s.session_id = any (p_session_ids) and t.id is not null
     ), here as materialized (
         select distinct session_id from public.server_processes p
         cross join unnest(p.sessions) as session_id
-        where p.seen_at > now() - interval '25 seconds'
+        where _supportchat.is_live(p)
     ), places as materialized (
-        -- The order of drain_queue.
-        select id, row_number() over (order by coalesce(awaiting_since, 'infinity'), number) as place
-        from public.tickets
-        where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
+        select id, place from _supportchat.waiting_tickets()
+        where exists (select from asked where asked.status = 'waiting')
     )
     select coalesce(jsonb_agg(_supportchat.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
     from asked
@@ -273,7 +106,7 @@ set search_path = ''
 as $$
     select coalesce(jsonb_agg(jsonb_build_object(
         'session_id', s.session_id,
-        'epoch', left(md5((select public.database_epoch()) || s.session_id), 12),
+        'epoch', _supportchat.epoch_of(s.session_id, (select public.database_epoch())),
         'version', t.version,
         'last_seq', s.last_seq,
         'last_note_no', s.last_note_no,
@@ -283,10 +116,8 @@ as $$
         'agent_read_seq', s.agent_read_seq
     )), '[]')
     from public.user_sessions s
-    join lateral (
-        select version from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
-    ) as t on true
-    where s.session_id = any (p_session_ids)
+    cross join _supportchat.ticket_of_session(s.session_id) as t
+    where s.session_id = any (p_session_ids) and t.id is not null
 $$;
 
 -- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
@@ -303,6 +134,16 @@ as $$
     limit 1
 $$;
 
+-- The same, by the key of the browser; null when it has none.
+create or replace function _supportchat.session_of_visitor(p_visitor text)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.newest_session(visitor_id) from public.visitors where token_hash = p_visitor
+$$;
+
 -- The conversation of a browser, the newest one; null when it has none.
 create or replace function public.conversation_of_visitor(p_visitor text)
 returns jsonb
@@ -310,7 +151,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.conversation_json(_supportchat.newest_session(v.visitor_id)) from public.visitors v where v.token_hash = p_visitor
+    select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
 -- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
@@ -348,8 +189,7 @@ begin
         where id = ticket.id
         returning * into ticket;
         update public.user_sessions set status = 'active' where session_id = p_session_id;
-        perform _supportchat.append_message(p_session_id, 'system', 'The chat is open again.', p_event => 'reopened');
-        perform _supportchat.record_event(ticket, 'reopened', 'customer');
+        perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         perform _supportchat.drain_queue(p_except => ticket.id);
         if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
             perform _supportchat.give_ticket(ticket, preferred, 'knows_customer', 'system');
@@ -362,15 +202,12 @@ begin
             perform _supportchat.drain_queue();
         end if;
     end if;
-    return jsonb_build_object(
-        'duplicate', false,
-        'session_id', p_session_id,
-        'messages', public.messages_after(p_session_id, (line ->> 'seq')::integer - 1)
-    );
+    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
 end $$;
 
--- Stores a customer's message in the browser's conversation. The session_id says which one the page showed: when the
--- browser has begun another one since, PT409. The first answer comes again for a client_message_id that was stored.
+-- Stores a customer's message in the browser's conversation, and gives that as it is then. The session_id says which one
+-- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
+-- client_message_id that was stored.
 create or replace function public.post_message(
     p_visitor text, p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -379,19 +216,19 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    current_chat jsonb := public.conversation_of_visitor(p_visitor);
+    chat uuid := _supportchat.session_of_visitor(p_visitor);
     -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-    may_assign boolean := current_chat ->> 'session_id' = p_session_id::text and current_chat ->> 'status' <> 'open';
+    may_assign boolean := chat = coalesce(p_session_id, chat) and (_supportchat.ticket_of_session(chat)).status <> 'open';
     answer jsonb;
 begin
     if may_assign then
         perform _supportchat.lock_assignment();
         -- Another conversation may have begun while this one waited for the lock.
-        current_chat := public.conversation_of_visitor(p_visitor);
+        chat := _supportchat.session_of_visitor(p_visitor);
     end if;
-    if current_chat is null then
+    if chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
-    elsif (current_chat ->> 'session_id')::uuid <> p_session_id then
+    elsif p_session_id <> chat then
         -- Stored, perhaps, before the browser began another conversation, and its answer was lost.
         select _supportchat.repeated_message(us.session_id, 'user', p_client_message_id, p_message, p_image) into answer
         from public.user_sessions us
@@ -400,9 +237,10 @@ begin
         if answer is null then
             raise sqlstate 'PT409' using message = 'conversation_moved_on';
         end if;
-        return answer;
+    else
+        answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
-    return _supportchat.post_as_customer(p_session_id, p_client_message_id, p_message, p_image, may_assign);
+    return answer || jsonb_build_object('conversation', _supportchat.conversation_json(chat));
 end $$;
 
 -- Of an earlier version, without limits.
@@ -469,7 +307,7 @@ begin
     perform _supportchat.record_event(ticket, 'opened', 'customer');
     perform _supportchat.drain_queue(p_except => ticket.id);
     perform _supportchat.offer_ticket(ticket.id, p_tell => true);
-    return jsonb_build_object('duplicate', false, 'session_id', chat, 'messages', public.messages_after(chat, 0));
+    return _supportchat.answer_json(chat, public.messages_after(chat, 0));
 end $$;
 
 -- Whether what a browser starts is no new chat: its last one still runs, or it has stored this very message before.
@@ -510,25 +348,33 @@ begin
     end if;
 end $$;
 
--- Ends the browser's conversation from the customer's side. Ending an ended one changes nothing.
-create or replace function public.close_chat(p_visitor text)
+-- Of an earlier version, which did not ask what the page showed.
+drop function if exists public.close_chat(text);
+
+-- Ends the browser's conversation from the customer's side, and gives it as it is then, with the lines that this has made.
+-- PT409 when the page showed another one (null: not said). Ending an ended one changes nothing.
+create or replace function public.close_chat(p_visitor text, p_session_id uuid default null)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    current_chat jsonb := public.conversation_of_visitor(p_visitor);
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
     ticket public.tickets;
+    seq_before integer;
 begin
-    if current_chat is null then
-        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    if p_session_id <> chat then
+        raise sqlstate 'PT409' using message = 'conversation_moved_on';
     end if;
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket((current_chat ->> 'session_id')::uuid);
+    ticket := _supportchat.lock_ticket(chat);
+    seq_before := (select last_seq from public.user_sessions where session_id = chat);
     if ticket.status <> 'closed' then
         perform _supportchat.end_ticket(ticket, 'customer');
     end if;
-    return _supportchat.conversation_json(ticket.session_id);
+    return jsonb_build_object(
+        'conversation', _supportchat.conversation_json(chat), 'messages', public.messages_after(chat, seq_before)
+    );
 end $$;
 
 -- The median time to the first reply in seconds, of tickets since a moment; null below 3 of them.
@@ -560,7 +406,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '3702a1ca66d8');
+select _supportchat.record_script('functions/chat.sql', 'b948f6a7255d');
 
 notify pgrst, 'reload schema';
 

@@ -4,165 +4,11 @@ begin;
 
 -- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
 do $look$
-declare
-    tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
-    }';
-    indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
-    }';
-    functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
-    ', E' \n'), ';\s+');
-    -- These would answer a call that is meant for one of those.
-    overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
-    ', E' \n'), ';\s+');
-    -- The tables that a desk had before it had schema_scripts.
-    oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
-    is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
-    marked text[];
-    has_sessions boolean;
-    is_desk boolean;
-    is_older_desk boolean;
-    others text;
-    path text := current_setting('search_path');
 begin
-    -- An app may have a function like one of Postgres' own, which would be called instead.
-    perform set_config('search_path', 'pg_catalog', true);
-    -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
-    -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
-    select coalesce(array_agg(c.relname), '{}') into marked
-    from pg_policy p
-    join pg_class c on c.oid = p.polrelid
-    where c.relnamespace = 'public'::regnamespace and p.polname = 'server_only' and not p.polpermissive
-        and pg_get_expr(p.polqual, p.polrelid) = 'false';
-    has_sessions := 3 = (
-        select count(*) from pg_attribute a
-        join pg_class c on c.oid = a.attrelid
-        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
-            and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
-    );
-    is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
-        -- Versions before the schema _supportchat had it in public.
-        select from pg_proc
-        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
-            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
-    ));
-    is_older_desk := has_sessions and not exists (
-        select from pg_constraint k
-        join pg_class c on c.oid = k.conrelid
-        join pg_class target on target.oid = k.confrelid
-        where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and c.relname = any (oldest)
-            and target.relnamespace <> 'public'::regnamespace
-    );
-
-    with named as (
-        select 1 as place, c.relkind, c.relname::text as name, case
-            when c.relname = any (tables) then c.relkind = 'r' and (
-                is_adopted or (is_desk and c.relname = any (marked))
-                or (is_older_desk and not is_desk and c.relname = any (oldest))
-            )
-            when c.relname = 'ticket_numbers' then c.relkind = 'S' and (is_adopted or is_desk)
-            else exists (
-                select from pg_index i
-                join pg_class its_table on its_table.oid = i.indrelid
-                where i.indexrelid = c.oid and its_table.relname = any (tables)
-            )
-        end as is_ours
-        from pg_class c
-        where c.relnamespace = 'public'::regnamespace
-            and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
-        union all
-        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
-            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
-        ))
-        from pg_namespace n where n.nspname = '_supportchat'
-        union all
-        select 2, 'T', t.typname, false
-        from pg_type t
-        where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
-        union all
-        select 3, 't', 'guard_ticket', is_adopted or is_desk
-        from pg_trigger where tgrelid = to_regclass('public.tickets') and tgname = 'guard_ticket'
-        union all
-        select 4, 'F', format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')), is_adopted or (
-            is_desk and coalesce(p.proconfig, '{}') @> array['search_path=""']
-            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
-        )
-        from pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
-    ), strange as (
-        select row_number() over (order by place, name) as number, format('%s %s', case relkind
-            when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
-            when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' when 'n' then 'schema' else 'table'
-        end, name) as thing
-        from named where not is_ours
-    )
-    select string_agg(thing, ', ' order by number) filter (where number <= 12)
-        || case when count(*) > 12 then format(', and %s more', count(*) - 12) else '' end into others
-    from strange;
-    if others is not null then
-        raise exception using errcode = 'SC001', message = format(
-            'Nothing was changed, because this database has something else under names that supportchat needs: %s.'
-            || ' Use another project or database for supportchat; an empty one is best.'
-            || ' Only if these tables belong to an older supportchat, put the line'
-            || ' set supportchat.adopt = ''yes''; first in the same paste, or run bin/migrate --adopt:'
-            || ' the tables are then changed to fit.',
-            others
-        );
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
     end if;
-
-    select string_agg(format('%s (of %s)', c.relname, pg_get_userbyid(c.relowner)), ', ') into others
-    from pg_class c
-    where c.relnamespace = 'public'::regnamespace and c.relname = any (tables) and not pg_has_role(c.relowner, 'usage');
-    if others is not null then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because tables belong to another role: %s. Run this as that role.', others
-        );
-    end if;
-
-    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because the role %1$s may not make a schema here.'
-            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
-            current_user, current_database()
-        );
-    end if;
-    perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 
@@ -224,6 +70,16 @@ begin
         'public.chat_messages'::regclass::oid
     )), 12);
 end $$;
+
+-- Which history of a conversation this is: in another one its lines may be others. p_database is database_epoch().
+create or replace function _supportchat.epoch_of(p_session_id uuid, p_database text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select left(md5(p_database || p_session_id), 12)
+$$;
 
 -- An agent as others may know one: id and name.
 create or replace function _supportchat.agent_json(p_agent_id uuid)
@@ -340,6 +196,21 @@ as $$
     returning id
 $$;
 
+-- What became of a message that was sent: the lines that it has made, or those of an earlier attempt that had stored it
+-- already, with the key of the picture that was kept.
+create or replace function _supportchat.answer_json(
+    p_session_id uuid, p_messages jsonb, p_duplicate boolean default false, p_image_key text default null
+)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'duplicate', p_duplicate, 'session_id', p_session_id, 'messages', p_messages, 'image_key', p_image_key
+    )
+$$;
+
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
 -- The same id with another text or another picture is an error.
 create or replace function _supportchat.repeated_message(
@@ -363,11 +234,9 @@ begin
     if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
-    return jsonb_build_object(
-        'duplicate', true,
-        'session_id', p_session_id,
-        'messages', jsonb_build_array(_supportchat.message_json(earlier)),
-        'image_key', (select storage_key from public.chat_images where id = earlier.image_id)
+    return _supportchat.answer_json(
+        p_session_id, jsonb_build_array(_supportchat.message_json(earlier)), p_duplicate => true,
+        p_image_key => (select storage_key from public.chat_images where id = earlier.image_id)
     );
 end $$;
 
@@ -417,15 +286,41 @@ as $$
     where m.bytes_after < p_bytes
 $$;
 
--- Where the bytes of an image lie, if it belongs to this conversation.
-create or replace function public.image_of_session(p_session_id uuid, p_image_id uuid)
+-- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
+create or replace function _supportchat.session_of_viewer(p_visitor text, p_number bigint)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    found_id uuid;
+begin
+    if p_number is not null then
+        return public.session_of_ticket(p_number);
+    end if;
+    found_id := _supportchat.session_of_visitor(p_visitor);
+    if found_id is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    return found_id;
+end $$;
+
+-- Of an earlier version, by the conversation.
+drop function if exists public.image_of_session(uuid, uuid);
+drop function if exists public.signal_typing(uuid, text, uuid);
+drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
+
+-- Where the bytes of an image lie, if it belongs to the conversation of this browser, or else of this ticket.
+create or replace function public.image_of_session(p_image_id uuid, p_visitor text default null, p_number bigint default null)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
     select jsonb_build_object('key', storage_key, 'content_type', content_type, 'bytes', bytes)
-    from public.chat_images where session_id = p_session_id and id = p_image_id
+    from public.chat_images
+    where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
 -- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
@@ -441,8 +336,11 @@ as $$
         and exists (select from public.chat_images)
 $$;
 
--- Says to the other side that somebody is typing, and after which line. Nothing is stored.
-create or replace function public.signal_typing(p_session_id uuid, p_sender text, p_agent_id uuid default null)
+-- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
+-- Nothing is stored.
+create or replace function public.signal_typing(
+    p_visitor text default null, p_agent_id uuid default null, p_number bigint default null
+)
 returns void
 language sql
 set search_path = ''
@@ -450,22 +348,23 @@ as $$
     select _supportchat.notify_change(
         'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', p_sender, 'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
+            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
         )
     )
-    from public.user_sessions where session_id = p_session_id
+    from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Remembers how far a side has received and read. The marks only move forward, and never past the last message.
-create or replace function public.record_receipt(
-    p_session_id uuid, p_reader text, p_delivered integer, p_read integer, p_agent_id uuid default null
+-- Moves the marks of one side, the agents' for an agent: they only go forward, and never past the last message.
+create or replace function _supportchat.move_marks(
+    p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
 )
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    if p_reader = 'customer' then
+    if p_agent_id is null then
         update public.user_sessions set
             customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
@@ -489,7 +388,25 @@ begin
     where mine.read_seq < excluded.read_seq;
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '619bc1eb818e');
+-- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
+-- that shows another conversation, or another history of it, than p_epoch says.
+create or replace function public.record_receipt(
+    p_delivered integer, p_read integer, p_visitor text default null, p_agent_id uuid default null,
+    p_number bigint default null, p_epoch text default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
+begin
+    if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
+        perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/messages.sql', '34f616ccbaa6');
 
 notify pgrst, 'reload schema';
 

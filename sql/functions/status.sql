@@ -4,165 +4,11 @@ begin;
 
 -- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
 do $look$
-declare
-    tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
-    }';
-    indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
-    }';
-    functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
-    ', E' \n'), ';\s+');
-    -- These would answer a call that is meant for one of those.
-    overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
-    ', E' \n'), ';\s+');
-    -- The tables that a desk had before it had schema_scripts.
-    oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
-    is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
-    marked text[];
-    has_sessions boolean;
-    is_desk boolean;
-    is_older_desk boolean;
-    others text;
-    path text := current_setting('search_path');
 begin
-    -- An app may have a function like one of Postgres' own, which would be called instead.
-    perform set_config('search_path', 'pg_catalog', true);
-    -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
-    -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
-    select coalesce(array_agg(c.relname), '{}') into marked
-    from pg_policy p
-    join pg_class c on c.oid = p.polrelid
-    where c.relnamespace = 'public'::regnamespace and p.polname = 'server_only' and not p.polpermissive
-        and pg_get_expr(p.polqual, p.polrelid) = 'false';
-    has_sessions := 3 = (
-        select count(*) from pg_attribute a
-        join pg_class c on c.oid = a.attrelid
-        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
-            and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
-    );
-    is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
-        -- Versions before the schema _supportchat had it in public.
-        select from pg_proc
-        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
-            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
-    ));
-    is_older_desk := has_sessions and not exists (
-        select from pg_constraint k
-        join pg_class c on c.oid = k.conrelid
-        join pg_class target on target.oid = k.confrelid
-        where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and c.relname = any (oldest)
-            and target.relnamespace <> 'public'::regnamespace
-    );
-
-    with named as (
-        select 1 as place, c.relkind, c.relname::text as name, case
-            when c.relname = any (tables) then c.relkind = 'r' and (
-                is_adopted or (is_desk and c.relname = any (marked))
-                or (is_older_desk and not is_desk and c.relname = any (oldest))
-            )
-            when c.relname = 'ticket_numbers' then c.relkind = 'S' and (is_adopted or is_desk)
-            else exists (
-                select from pg_index i
-                join pg_class its_table on its_table.oid = i.indrelid
-                where i.indexrelid = c.oid and its_table.relname = any (tables)
-            )
-        end as is_ours
-        from pg_class c
-        where c.relnamespace = 'public'::regnamespace
-            and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
-        union all
-        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
-            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
-        ))
-        from pg_namespace n where n.nspname = '_supportchat'
-        union all
-        select 2, 'T', t.typname, false
-        from pg_type t
-        where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
-        union all
-        select 3, 't', 'guard_ticket', is_adopted or is_desk
-        from pg_trigger where tgrelid = to_regclass('public.tickets') and tgname = 'guard_ticket'
-        union all
-        select 4, 'F', format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')), is_adopted or (
-            is_desk and coalesce(p.proconfig, '{}') @> array['search_path=""']
-            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
-        )
-        from pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
-    ), strange as (
-        select row_number() over (order by place, name) as number, format('%s %s', case relkind
-            when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
-            when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' when 'n' then 'schema' else 'table'
-        end, name) as thing
-        from named where not is_ours
-    )
-    select string_agg(thing, ', ' order by number) filter (where number <= 12)
-        || case when count(*) > 12 then format(', and %s more', count(*) - 12) else '' end into others
-    from strange;
-    if others is not null then
-        raise exception using errcode = 'SC001', message = format(
-            'Nothing was changed, because this database has something else under names that supportchat needs: %s.'
-            || ' Use another project or database for supportchat; an empty one is best.'
-            || ' Only if these tables belong to an older supportchat, put the line'
-            || ' set supportchat.adopt = ''yes''; first in the same paste, or run bin/migrate --adopt:'
-            || ' the tables are then changed to fit.',
-            others
-        );
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
     end if;
-
-    select string_agg(format('%s (of %s)', c.relname, pg_get_userbyid(c.relowner)), ', ') into others
-    from pg_class c
-    where c.relnamespace = 'public'::regnamespace and c.relname = any (tables) and not pg_has_role(c.relowner, 'usage');
-    if others is not null then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because tables belong to another role: %s. Run this as that role.', others
-        );
-    end if;
-
-    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because the role %1$s may not make a schema here.'
-            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
-            current_user, current_database()
-        );
-    end if;
-    perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 
@@ -235,7 +81,7 @@ begin
     );
 end $$;
 
--- The figures at the head of /status. Sockets and processes are those that reported within 25 seconds.
+-- The figures at the head of /status. Sockets and processes are those that live.
 create or replace function public.desk_figures()
 returns jsonb
 language sql
@@ -249,8 +95,8 @@ as $$
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'agents', public.list_agents(),
         'reason', _supportchat.unassigned_reason(),
-        'processes', (select count(*) from public.server_processes where seen_at > now() - interval '25 seconds'),
-        'sockets', (select coalesce(sum(sockets), 0) from public.server_processes where seen_at > now() - interval '25 seconds'),
+        'processes', (select count(*) from public.server_processes as p where _supportchat.is_live(p)),
+        'sockets', (select coalesce(sum(sockets), 0) from public.server_processes as p where _supportchat.is_live(p)),
         'swept_seconds_ago', (select extract(epoch from now() - max(swept_at))::integer from public.server_processes)
     )
     from public.tickets where status <> 'closed'
@@ -419,7 +265,7 @@ declare
         drain_queue(uuid); return_to_queue(tickets, text, text, uuid);
         state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); newest_session(uuid);
         post_as_customer(uuid, uuid, text, jsonb, boolean); goes_on(text, uuid); take_start(text, text, jsonb);
-        median_first_reply(timestamp with time zone); session_of_ticket(bigint); check_owner(tickets, uuid);
+        median_first_reply(timestamp with time zone); check_owner(tickets, uuid);
         queue_row_json(tickets, uuid); note_json(ticket_notes); end_ticket(tickets, text, uuid); own_agent_json(agents);
         credentials_of(text); check_bucket(); next_agent(uuid); drain_queue()
     ', E' \n'), ';\s+');
@@ -442,7 +288,7 @@ begin
     end loop;
 end $$;
 
-select _supportchat.record_script('functions/status.sql', '10326424f0bf');
+select _supportchat.record_script('functions/status.sql', 'a39b04c8ab18');
 
 notify pgrst, 'reload schema';
 

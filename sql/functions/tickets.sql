@@ -5,170 +5,16 @@ begin;
 
 -- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
 do $look$
-declare
-    tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes, heartbeat,
-        throttle_buckets, agent_browsers
-    }';
-    indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
-    }';
-    functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, uuid); orphan_images(text[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text); who_is_here(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text);
-        set_availability(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); start_chat(text, uuid, text, jsonb, text, text, text);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
-    ', E' \n'), ';\s+');
-    -- These would answer a call that is meant for one of those.
-    overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        signal_typing(uuid, text); record_receipt(uuid, text, integer, integer); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        list_tickets(uuid); list_tickets(uuid, text); post_reply(uuid, bigint, uuid, text); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid); create_agent(text, text, text); create_agent(text, text, text, text);
-        begin_login(text, text, text); report_process(uuid, integer, uuid[], text[])
-    ', E' \n'), ';\s+');
-    -- The tables that a desk had before it had schema_scripts.
-    oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
-    is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
-    marked text[];
-    has_sessions boolean;
-    is_desk boolean;
-    is_older_desk boolean;
-    others text;
-    path text := current_setting('search_path');
 begin
-    -- An app may have a function like one of Postgres' own, which would be called instead.
-    perform set_config('search_path', 'pg_catalog', true);
-    -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
-    -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
-    select coalesce(array_agg(c.relname), '{}') into marked
-    from pg_policy p
-    join pg_class c on c.oid = p.polrelid
-    where c.relnamespace = 'public'::regnamespace and p.polname = 'server_only' and not p.polpermissive
-        and pg_get_expr(p.polqual, p.polrelid) = 'false';
-    has_sessions := 3 = (
-        select count(*) from pg_attribute a
-        join pg_class c on c.oid = a.attrelid
-        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
-            and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
-    );
-    is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
-        -- Versions before the schema _supportchat had it in public.
-        select from pg_proc
-        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
-            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
-    ));
-    is_older_desk := has_sessions and not exists (
-        select from pg_constraint k
-        join pg_class c on c.oid = k.conrelid
-        join pg_class target on target.oid = k.confrelid
-        where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and c.relname = any (oldest)
-            and target.relnamespace <> 'public'::regnamespace
-    );
-
-    with named as (
-        select 1 as place, c.relkind, c.relname::text as name, case
-            when c.relname = any (tables) then c.relkind = 'r' and (
-                is_adopted or (is_desk and c.relname = any (marked))
-                or (is_older_desk and not is_desk and c.relname = any (oldest))
-            )
-            when c.relname = 'ticket_numbers' then c.relkind = 'S' and (is_adopted or is_desk)
-            else exists (
-                select from pg_index i
-                join pg_class its_table on its_table.oid = i.indrelid
-                where i.indexrelid = c.oid and its_table.relname = any (tables)
-            )
-        end as is_ours
-        from pg_class c
-        where c.relnamespace = 'public'::regnamespace
-            and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
-        union all
-        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
-            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
-        ))
-        from pg_namespace n where n.nspname = '_supportchat'
-        union all
-        select 2, 'T', t.typname, false
-        from pg_type t
-        where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
-        union all
-        select 3, 't', 'guard_ticket', is_adopted or is_desk
-        from pg_trigger where tgrelid = to_regclass('public.tickets') and tgname = 'guard_ticket'
-        union all
-        select 4, 'F', format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')), is_adopted or (
-            is_desk and coalesce(p.proconfig, '{}') @> array['search_path=""']
-            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
-        )
-        from pg_proc p
-        where p.pronamespace = 'public'::regnamespace
-            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
-    ), strange as (
-        select row_number() over (order by place, name) as number, format('%s %s', case relkind
-            when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
-            when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
-            when 'F' then 'function' when 'n' then 'schema' else 'table'
-        end, name) as thing
-        from named where not is_ours
-    )
-    select string_agg(thing, ', ' order by number) filter (where number <= 12)
-        || case when count(*) > 12 then format(', and %s more', count(*) - 12) else '' end into others
-    from strange;
-    if others is not null then
-        raise exception using errcode = 'SC001', message = format(
-            'Nothing was changed, because this database has something else under names that supportchat needs: %s.'
-            || ' Use another project or database for supportchat; an empty one is best.'
-            || ' Only if these tables belong to an older supportchat, put the line'
-            || ' set supportchat.adopt = ''yes''; first in the same paste, or run bin/migrate --adopt:'
-            || ' the tables are then changed to fit.',
-            others
-        );
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
     end if;
-
-    select string_agg(format('%s (of %s)', c.relname, pg_get_userbyid(c.relowner)), ', ') into others
-    from pg_class c
-    where c.relnamespace = 'public'::regnamespace and c.relname = any (tables) and not pg_has_role(c.relowner, 'usage');
-    if others is not null then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because tables belong to another role: %s. Run this as that role.', others
-        );
-    end if;
-
-    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
-        raise exception using errcode = 'SC002', message = format(
-            'Nothing was changed, because the role %1$s may not make a schema here.'
-            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
-            current_user, current_database()
-        );
-    end if;
-    perform set_config('search_path', path, true);
 end $look$;
 -- The check ends here.
 
 -- Finds the conversation of a ticket. PT404 when there is none.
-create or replace function _supportchat.session_of_ticket(p_number bigint)
+create or replace function public.session_of_ticket(p_number bigint)
 returns uuid
 language plpgsql
 stable
@@ -281,12 +127,10 @@ as $$
             select coalesce(jsonb_agg(_supportchat.queue_row_json(chosen.ticket, p_agent_id) order by chosen.place), '[]')
             from (
                 select t as ticket, row_number() over (
-                    order by
-                        t.awaiting_since nulls last,
-                        case when p_view = 'unassigned' then t.number end, -- the order of drain_queue
-                        t.updated_at desc, t.number
+                    order by queue.place, t.awaiting_since nulls last, t.updated_at desc, t.number
                 ) as place
                 from public.tickets t
+                left join _supportchat.waiting_tickets() as queue on p_view = 'unassigned' and queue.id = t.id
                 -- An older version may have left tickets without a conversation: there is nothing to show of them.
                 join public.user_sessions s on s.session_id = t.session_id
                 where t.status <> 'closed' and case p_view
@@ -314,7 +158,8 @@ as $$
     )
 $$;
 
--- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets.
+-- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
+-- one's own who could take it over.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -322,7 +167,7 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid := public.session_of_ticket(p_number);
 begin
     return (
         select _supportchat.conversation_json(chat) || jsonb_build_object(
@@ -330,14 +175,7 @@ begin
             'created_at', t.created_at,
             'closed_at', case when t.status = 'closed' then t.closed_at end,
             'awaiting_since', t.awaiting_since,
-            'reason', case when t.status = 'waiting' then
-                case
-                    when t.given_back_by is not null and _supportchat.next_agent(null, t.given_back_by) is null
-                        and _supportchat.next_agent() is not null
-                        then _supportchat.unassigned_reason() || '{"code": "given_back"}'
-                    else _supportchat.unassigned_reason()
-                end
-            end,
+            'reason', case when t.status = 'waiting' then _supportchat.unassigned_reason(t.given_back_by) end,
             'customer', jsonb_build_object(
                 'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone
             ),
@@ -361,7 +199,8 @@ begin
                     where os.visitor_id = s.visitor_id and o.number < t.number
                     order by o.number desc limit 10
                 ) as other
-            )
+            ),
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents() end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -369,7 +208,47 @@ begin
     );
 end $$;
 
--- Stores an agent's reply. Only the agent who has the ticket may reply: PT409 says who has it.
+-- A ticket as its page shows it: with its last lines before a seq (of all when it is null), and the notes between them.
+create or replace function public.show_ticket(
+    p_agent_id uuid, p_number bigint, p_before integer default null, p_limit integer default 50
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := public.session_of_ticket(p_number);
+    messages jsonb := public.messages_before(chat, p_before, p_limit);
+    first_seq integer := messages -> 0 ->> 'seq';
+begin
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number),
+        'messages', messages,
+        'notes', case when first_seq is null then '[]' else public.notes_after(
+            chat, 0, case when first_seq > 1 then first_seq else 0 end, (messages -> -1 ->> 'seq')::integer
+        ) end
+    );
+end $$;
+
+-- A ticket with what a page of it lacks: the lines after a seq, and the notes after a number.
+create or replace function public.follow_ticket(p_agent_id uuid, p_number bigint, p_after integer, p_after_note integer)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := public.session_of_ticket(p_number);
+begin
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number),
+        'messages', public.messages_after(chat, p_after),
+        'notes', public.notes_after(chat, p_after_note)
+    );
+end $$;
+
+-- Stores an agent's reply, and gives the ticket as it is then. Only the agent who has it may reply: PT409 says who has it.
 create or replace function public.post_reply(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -378,12 +257,12 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
     line jsonb;
 begin
     if answer is not null then
-        return answer;
+        return answer || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
@@ -396,10 +275,11 @@ begin
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
     -- Who answers has read what was there.
-    perform public.record_receipt(
-        ticket.session_id, 'agent', (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
+    perform _supportchat.move_marks(
+        ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
     );
-    return jsonb_build_object('duplicate', false, 'session_id', ticket.session_id, 'messages', jsonb_build_array(line));
+    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line))
+        || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
 end $$;
 
 -- A private note as the web code knows it.
@@ -416,34 +296,35 @@ as $$
     )
 $$;
 
--- Adds a private note, which agents see between the messages and a customer never receives.
+-- Adds a private note, which agents see between the messages and a customer never receives, and gives the ticket as it is
+-- then. A repeated client_message_id gives the first note again.
 create or replace function public.add_note(p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_note text)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     line public.ticket_notes;
 begin
     select * into line from public.ticket_notes
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
-    if found then
-        if line.note <> p_note or line.agent_id <> p_agent_id then
-            raise sqlstate 'PT422' using message = 'client_message_id_reused';
-        end if;
-        return _supportchat.note_json(line);
+    if not found then
+        perform _supportchat.check_message(p_note, false);
+        update public.user_sessions set last_note_no = last_note_no + 1
+        where session_id = ticket.session_id
+        returning last_note_no, last_seq into line.note_no, line.after_seq;
+        insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
+        values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
+        returning * into line;
+        perform _supportchat.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
+        perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id);
+    elsif line.note <> p_note or line.agent_id <> p_agent_id then
+        raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
-    perform _supportchat.check_message(p_note, false);
-    update public.user_sessions set last_note_no = last_note_no + 1
-    where session_id = ticket.session_id
-    returning last_note_no, last_seq into line.note_no, line.after_seq;
-    insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
-    values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
-    returning * into line;
-    perform _supportchat.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
-    perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id);
-    return _supportchat.note_json(line);
+    return jsonb_build_object(
+        'note', _supportchat.note_json(line), 'ticket', public.ticket_of_agent(p_agent_id, p_number)
+    );
 end $$;
 
 -- Of an earlier version, without any bound.
@@ -483,7 +364,7 @@ declare
     assignee public.agents;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
         raise sqlstate 'PT422' using message = 'agent_not_found';
@@ -517,7 +398,7 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id);
     perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
@@ -536,16 +417,16 @@ begin
         status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
     where id = p_ticket.id;
     update public.user_sessions set status = 'ended' where session_id = p_ticket.session_id;
-    perform _supportchat.append_message(
-        p_ticket.session_id, 'system',
+    perform _supportchat.tell_event(
+        p_ticket, 'closed',
         case p_actor when 'agent' then (detail -> 'agent' ->> 'name') || ' ended the chat.' else 'The customer ended the chat.' end,
-        p_event => 'closed', p_detail => detail
+        p_actor, p_agent_id, detail
     );
-    perform _supportchat.record_event(p_ticket, 'closed', p_actor, p_agent_id);
     perform _supportchat.drain_queue();
 end $$;
 
 -- Closes a ticket from the agent's side: one's own, or one that nobody has. Closing a closed one changes nothing.
+-- Gives the ticket, and the beginning of the agent's own queue, where they go on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -555,14 +436,16 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
             perform _supportchat.check_owner(ticket, p_agent_id);
         end if;
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
-    return public.ticket_of_agent(p_agent_id, p_number);
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+    );
 end $$;
 
 -- Opens a closed ticket again, for the agent who does it. A customer who had no answer waits for one again. PT409 when
@@ -577,7 +460,7 @@ declare
     newer bigint;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is distinct from p_agent_id then
             raise sqlstate 'PT409' using
@@ -604,14 +487,13 @@ begin
         ) = 'user' then now() end
     where id = ticket.id;
     update public.user_sessions set status = 'active' where session_id = ticket.session_id;
-    perform _supportchat.append_message(ticket.session_id, 'system', 'The chat is open again.', p_event => 'reopened');
-    perform _supportchat.record_event(ticket, 'reopened', 'agent', p_agent_id);
+    perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
     perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'f77bef108787');
+select _supportchat.record_script('functions/tickets.sql', '5d2a67b01188');
 
 notify pgrst, 'reload schema';
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 import flask_babel
 from flask import Response, g, request
 
 from ..config import current_config
 from ..database import call
+from ..database.rows import Agent, Credentials
 from ..web import limits
 from ..web.cookies import cookie, cookie_name, cookie_options, old_cookie_name, token_hash
 from .passwords import is_right_password
-
-Agent = dict[str, Any]
 
 SECONDS = 12 * 3600  # agents.sql ends the session then, whatever the cookie says
 BROWSER_SECONDS = 180 * 86400
@@ -49,14 +47,14 @@ def log_in(email: str, password: str) -> str | None:
     :raise TooFast: when it was tried too often, by this address or for this account.
     """
     config = current_config()
-    known = call(
+    known: Credentials | None = call(
         "begin_login",
         email=email,
         browser=token_hash(_agents_browser()),
         address=limits.address(),
         limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
     )
-    if not is_right_password(known and known["password_hash"], password):
+    if not is_right_password(known and known["password_hash"], password) or known is None:
         return None
     token, g.agents_browser = secrets.token_urlsafe(32), _agents_browser() or secrets.token_urlsafe(32)
     call(

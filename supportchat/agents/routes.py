@@ -120,8 +120,8 @@ def socket(websocket: Server) -> ResponseReturnValue:
                 page.close(SIGNED_OUT)
                 return
             try:
-                ticket = call("ticket_of_agent", agent_id=agent_id, number=shown.ticket) if shown.ticket else None
-                hub.show(page, ticket and ticket["session_id"], "agent", shown)
+                session_id = call("session_of_ticket", number=shown.ticket) if shown.ticket else None
+                hub.show(page, session_id, "agent", shown)
             except NotFound:
                 hub.show(page, None, "agent", shown)
             except DatabaseError:

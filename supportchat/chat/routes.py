@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 from simple_websocket import Server
 from werkzeug.datastructures import MultiDict
 
 from ..config import current_config
-from ..database import Conflict, DatabaseError, NotFound, call
+from ..database import DatabaseError, NotFound, call
 from ..database.batches import is_cut
+from ..database.rows import Closed, Conversation, Message, Posted
 from ..images.serving import serve_image
 from ..realtime.connection import OVERLOAD, Connection, Shown
 from ..realtime.hub import current_hub
@@ -39,8 +40,6 @@ bp = Blueprint("chat", __name__)
 sock = Sock()
 PAGE = 50
 
-Chat = dict[str, Any]
-
 
 @bp.get("/")
 @for_visitors
@@ -53,8 +52,10 @@ def index() -> ResponseReturnValue:
 @for_visitors
 def show() -> ResponseReturnValue:
     """Show the conversation of this browser, or the form that starts one."""
-    chat = call("conversation_of_visitor", visitor=visitors.ensure_visitor())
+    key = visitors.visitor()
+    chat: Conversation | None = call("conversation_of_visitor", visitor=key) if key else None
     if chat is None or (chat["status"] == "closed" and "new" in request.args):
+        visitors.ensure_visitor()
         return _start_page(StartForm(MultiDict({"client_message_id": new_message_id()})))
     visitors.keep_visitor()
     return _chat_page(chat)
@@ -96,28 +97,25 @@ def start() -> ResponseReturnValue:
 @for_visitors
 def post_message() -> ResponseReturnValue:
     """Send a message into the conversation of this browser."""
-    chat = conversation_of_browser()
+    visitor = visitors.known_visitor()
     try:
-        limits.check("messages", visitors.visitor())
-        answer = posting.store_message(
-            "post_message",
-            message_text(),
-            visitors.visitor(),
-            visitor=visitors.visitor(),
-            session_id=shown_session() or chat["session_id"],
+        limits.check("messages", visitor)
+        posted: Posted = posting.store_message(
+            "post_message", message_text(), visitor, visitor=visitor, session_id=shown_session()
         )
     except REFUSALS as error:
         if from_htmx():
             raise
         status, code, detail = described(error)
-        return _chat_page(chat, error=sentence(code, detail), status=status)
-    current_hub().offer(answer)
+        return _chat_page(conversation_of_browser(), error=sentence(code, detail), status=status)
+    current_hub().offer(posted)
     if not from_htmx():
         return redirect(url_for("chat.show", _anchor="end"), 303)
-    if answer["session_id"] != chat["session_id"]:  # this page shows a conversation that another tab has left behind
+    chat = posted["conversation"]
+    if posted["session_id"] != chat["session_id"]:  # this page shows a conversation that another tab has left behind
         return "", {"HX-Redirect": url_for("chat.show")}
     composer = render_template("chat/_composer.html", chat=chat, client_message_id=new_message_id())
-    return joined(_lines(chat, answer["messages"]), partial(composer, "#composer", "outerMorph"))
+    return joined(_lines(chat, posted["messages"]), partial(composer, "#composer", "outerMorph"))
 
 
 @bp.get("/chat/messages")
@@ -125,7 +123,8 @@ def post_message() -> ResponseReturnValue:
 def messages() -> ResponseReturnValue:
     """Return the lines after a seq, with what else may have changed; or those before one, with the link to more."""
     chat = conversation_of_browser()
-    current_hub().saw_poll("session", chat["session_id"])
+    if from_htmx():  # a picture on another site could have this address
+        current_hub().saw_poll("session", chat["session_id"])
     if before := whole_number("before"):
         rows = call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE)
         earlier = render_template("shared/_earlier.html", rows=rows, **_earlier_links())
@@ -139,24 +138,21 @@ def messages() -> ResponseReturnValue:
 def type_message() -> ResponseReturnValue:
     """Let the agent see that the customer is typing."""
     limits.check("typing", visitors.visitor())
-    call("signal_typing", session_id=conversation_of_browser()["session_id"], sender="user")
+    call("signal_typing", visitor=visitors.known_visitor())
     return "", 204
 
 
 @bp.post("/chat/receipts")
 @for_visitors
 def acknowledge() -> ResponseReturnValue:
-    """Remember how far this browser has received and read."""
+    """Remember how far this browser has received and read; not of a conversation that another tab has left behind."""
     limits.check("receipts", visitors.visitor())
-    chat = conversation_of_browser()
-    if request.form.get("epoch", chat["epoch"]) != chat["epoch"]:
-        return "", 204  # of a conversation that another tab has left behind
     call(
         "record_receipt",
-        session_id=chat["session_id"],
-        reader="customer",
+        visitor=visitors.known_visitor(),
         delivered=whole_number("delivered"),
         read=whole_number("read"),
+        epoch=request.form.get("epoch"),
     )
     return "", 204
 
@@ -164,14 +160,11 @@ def acknowledge() -> ResponseReturnValue:
 @bp.post("/chat/closure")
 @for_visitors
 def close() -> ResponseReturnValue:
-    """End the chat. A later message opens it again."""
-    shown = conversation_of_browser()
-    if shown_session() not in (None, shown["session_id"]):
-        raise Conflict("conversation_moved_on")  # another tab has begun another one, and that is not to be ended
-    chat = call("close_chat", visitor=visitors.visitor())
+    """End the chat that the page shows. A later message opens it again."""
+    closed: Closed = call("close_chat", visitor=visitors.known_visitor(), session_id=shown_session())
     if not from_htmx():
         return redirect(url_for("chat.show", _anchor="end"), 303)
-    return _news(chat, call("messages_after", session_id=chat["session_id"], after=shown["last_seq"]))
+    return _news(closed["conversation"], closed["messages"])
 
 
 @bp.post("/chat/key/delete")
@@ -194,16 +187,15 @@ def people() -> ResponseReturnValue:
 @for_visitors
 def image(image_id: Any) -> ResponseReturnValue:
     """Serve a picture of this browser's conversation."""
-    return serve_image(conversation_of_browser()["session_id"], image_id)
+    return serve_image(image_id, visitor=visitors.known_visitor())
 
 
-def conversation_of_browser() -> Chat:
+def conversation_of_browser() -> Conversation:
     """Return the conversation of the calling browser.
 
     :raise NotFound: when it has none.
     """
-    visitor = visitors.visitor()
-    chat: Chat | None = call("conversation_of_visitor", visitor=visitor) if visitor else None
+    chat: Conversation | None = call("conversation_of_visitor", visitor=visitors.known_visitor())
     if chat is None:
         raise NotFound("conversation_not_found")
     return chat
@@ -216,14 +208,14 @@ def conversation_of_browser() -> Chat:
 def admit_socket() -> None:
     """Check who opens a socket before the handshake: flask-sock asks nobody afterwards."""
     if security.is_websocket():
-        conversation_of_browser()
+        g.session_id = conversation_of_browser()["session_id"]
         prepare_handshake(request)
 
 
 @for_visitors
 def socket(websocket: Server) -> None:
     """Push what happens in the conversation of this browser."""
-    session_id = conversation_of_browser()["session_id"]
+    session_id = g.session_id
     hub = current_hub()
     page = Connection(websocket.input_buffer.wake, token_hash=visitors.visitor(), address=request.remote_addr or "")
     if not hub.add(page):
@@ -260,7 +252,7 @@ def _start_page(form: StartForm, *, error: str = "", detail: str = "", status: i
     return render_template("chat/start.html", here=call("who_is_here"), **values), status
 
 
-def _chat_page(chat: Chat, *, error: str = "", status: int = 200) -> ResponseReturnValue:
+def _chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> ResponseReturnValue:
     before = whole_number("before") or None
     html = render_template(
         "chat/show.html",
@@ -279,12 +271,12 @@ def _earlier_links() -> dict[str, str]:
     return {"earlier_page": url_for("chat.show"), "earlier_lines": url_for("chat.messages")}
 
 
-def _news(chat: Chat, rows: list[dict[str, Any]]) -> ResponseReturnValue:
+def _news(chat: Conversation, rows: list[Message]) -> ResponseReturnValue:
     """Return lines, and what else the socket would have told."""
     fragments = current_fragments()
     html = joined(_lines(chat, rows), partial(fragments.presence(chat), "#presence", "innerMorph"))
     return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"), is_cut(rows))}
 
 
-def _lines(chat: Chat, rows: list[dict[str, Any]]) -> str:
+def _lines(chat: Conversation, rows: list[Message]) -> str:
     return current_fragments().messages("customer", chat["number"], rows)

@@ -6,6 +6,7 @@ import secrets
 
 from flask import Flask, Response, abort, g
 
+from ..database import NotFound
 from ..web.cookies import cookie, cookie_name, cookie_options, token_hash
 
 VISITOR_SECONDS = 180 * 86400
@@ -19,6 +20,16 @@ def init_app(app: Flask) -> None:
 def visitor() -> str:
     """Return the hash of this browser's key; '' for a browser that has none."""
     return token_hash(cookie("c"))
+
+
+def known_visitor() -> str:
+    """Return the hash of this browser's key.
+
+    :raise NotFound: when it has none, and so no conversation.
+    """
+    if not visitor():
+        raise NotFound("conversation_not_found")
+    return visitor()
 
 
 def ensure_visitor() -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from .values import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-__all__ = ["ROOT", "Config", "ConfigError", "current_config", "kept_secret_key"]
+__all__ = ["ROOT", "Config", "ConfigError", "current_config"]
 
 LIMITS = (
     *("limit_logins", "limit_logins_per_address", "limit_starts", "limit_starts_per_address"),
@@ -35,7 +32,6 @@ class Config:
     port: int = 3000
     workers: int = 1
     data_dir: Path = ROOT / "data"
-    secret_key: str = ""
     database_url: str = ""
     supabase_url: str = ""
     supabase_secret_key: str = ""
@@ -69,7 +65,6 @@ class Config:
             port=values.whole_number(environ, "PORT", cls.port, 1, 65535),
             workers=values.whole_number(environ, "WORKERS", cls.workers, 1, 64),
             data_dir=values.folder("DATA_DIR", environ.get("DATA_DIR") or str(cls.data_dir)),
-            secret_key=values.secret_key(environ.get("SECRET_KEY", "")),
             database_url=values.conninfo("DATABASE_URL", environ.get("DATABASE_URL", "")),
             supabase_url=supabase_url,
             supabase_secret_key=values.supabase_key(supabase_url, environ.get("SUPABASE_SECRET_KEY", "").strip()),
@@ -108,46 +103,3 @@ def current_config() -> Config:
     """Return the settings of the app that serves this request."""
     config: Config = current_app.extensions["config"]
     return config
-
-
-def kept_secret_key(data_dir: Path) -> str:
-    """Return the secret key that is kept under `data_dir`, made when it is asked for first.
-
-    :raise ConfigError: when it cannot be read or made.
-    """
-    path = data_dir / "secret_key"
-    try:
-        data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
-        with _held(data_dir):  # two processes have to agree on one key
-            key = path.read_text().strip() if path.exists() else ""
-            return key or _make_secret_key(path)
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ConfigError(
-            f"The secret key cannot be kept in {path} ({reason}): remove it, if it is there, and allow a new one to be"
-            " made, or set SECRET_KEY."
-        ) from error
-
-
-@contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(opened)
-
-
-def _make_secret_key(path: Path) -> str:
-    # Under another name until it is on the disk: a power cut could leave an empty file, or one of zeros, with which
-    # anybody could sign.
-    fresh, key = path.with_name("secret_key.new"), secrets.token_urlsafe(48)
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    with fresh.open("w") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    return key

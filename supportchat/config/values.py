@@ -84,12 +84,6 @@ def limit(environ: Mapping[str, str], name: str, default: Limit) -> Limit:
     return Limit(int(found[1]), int(found[2]))
 
 
-def secret_key(value: str) -> str:
-    if value and len(value) < 32:
-        raise ConfigError("SECRET_KEY is too short: set it to 32 random characters or more, or leave it out.")
-    return value
-
-
 def supabase_key(url: str, key: str) -> str:
     """Return the key of the project, if it is one that the server may work with."""
     where = "It is in the project's dashboard under Settings, API Keys."

@@ -12,6 +12,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -20,7 +21,8 @@ from flask_babel import ngettext
 from ..config import Config, ConfigError
 from ..server.embedded import EmbeddedPostgres
 from . import names, scripts
-from .scripts import BASE, REMOVAL, SCRIPTS, own_names, script_text
+from .bundle import bundles
+from .scripts import BASE, REMOVAL, SCRIPTS, base_text, own_names, script_text
 
 # What the look at the head of each script fails with: a name is somebody else's, or a table is another role's.
 NAMES_TAKEN, OWNED_BY_OTHERS = "SC001", "SC002"
@@ -45,16 +47,25 @@ def checksums() -> dict[str, str]:
 
 
 def stamp() -> list[str]:
-    """Write the look and the right stamp into every script, and return the names of those that had others."""
+    """Write every file of `stamped` that differs, and return the paths of those."""
+    changed = {path: text for path, text in stamped().items() if not path.exists() or path.read_text("utf-8") != text}
+    for path, text in changed.items():
+        path.write_text(text, encoding="utf-8")
+    return [str(path.relative_to(scripts.FOLDER.parent)) for path in changed]
+
+
+def stamped() -> dict[Path, str]:
+    """Return the right text of every script, with the look and its stamp, and of what is made of them."""
     own = own_names()
-    right = {REMOVAL: names.removal(own)}
+    texts = {}
     for name in SCRIPTS:
-        text = names.with_look(script_text(name), own)
-        right[name] = STAMP.sub(rf"{name}', '{checksum(text)}", text)
-    changed = [name for name, text in right.items() if script_text(name) != text]
-    for name in changed:
-        (scripts.FOLDER / name).write_text(right[name], encoding="utf-8")
-    return changed
+        text = names.with_look(script_text(name)) if name != BASE else names.with_look(base_text(), names.look(own))
+        texts[name] = STAMP.sub(rf"{name}', '{checksum(text)}", text)
+    right = {**texts, REMOVAL: names.removal(own)}
+    return {
+        **{scripts.FOLDER / name: text for name, text in right.items()},
+        **bundles(scripts.FOLDER.parent, texts.values(), names.look(own)),
+    }
 
 
 def look(sentence: str) -> None:
@@ -188,7 +199,7 @@ def main() -> int:
     """`bin/migrate`: bring the configured database up to date, say what was done, and give the exit code."""
     arguments = sys.argv[1:]
     if arguments == ["stamp"]:
-        print("\n".join(f"stamped sql/{name}" for name in stamp()) or "All stamps are up to date.")
+        print("\n".join(f"stamped {path}" for path in stamp()) or "All stamps are up to date.")
         return 0
     if arguments not in ([], ["--adopt"]):
         print("Usage: bin/migrate [--adopt | stamp]", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Which names the desk takes in a database, and the look at whose they are with which every script begins.
+"""Which names the desk takes in a database, and the look at whose they are with which the first script begins.
 
 Tables, and the functions that the web code calls, are in the schema public; the helpers have one of their own. The
 names are read from the scripts themselves, so a new table or function is looked for without being listed anywhere.
@@ -19,10 +19,21 @@ BEGIN = (
     "-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.\n"
 )
 END = "-- The check ends here.\n\n"
+# The first script has looked at the names; the others only look whether it has run.
+GUARD = """\
+do $look$
+begin
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
+    end if;
+end $look$;
+"""
 LOOK = re.compile(f"^{re.escape(BEGIN)}.*?^{re.escape(END)}", re.MULTILINE | re.DOTALL)
 _HEAD = re.compile(r"\A(?:--[^\n]*\n)+\n?")
-_TABLE = re.compile(r"^create table if not exists public\.(\w+)", re.MULTILINE)
-_INDEX = re.compile(r"^create (?:unique )?index if not exists (\w+)", re.MULTILINE)
+# The rows of declared_columns and declared_indexes.
+_TABLE = re.compile(r"^ {8}(\w+) +\| \w+ +\| [\w\[\]]+ +\| (?:key|required|computed|) *\|", re.MULTILINE)
+_INDEX = re.compile(r"^ {8}(\w+) +\| (?:unique|) *\| \w+ +\| \(", re.MULTILINE)
 _FUNCTION = re.compile(r"^create or replace function public\.(\w+)\((.*?)\)\s+returns", re.MULTILINE | re.DOTALL)
 _READING = re.compile(
     r"^create or replace function public\.(\w+)\([^)]*\)\nreturns [^\n]+\nlanguage \w+\n(?:stable|immutable)$",
@@ -79,12 +90,12 @@ def look(names: Names) -> str:
     return text
 
 
-def with_look(text: str, names: Names) -> str:
-    """Return a script with the look, as names have it now, below its first comment."""
+def with_look(text: str, look: str = GUARD) -> str:
+    """Return a script with a look below its first comment."""
     bare = LOOK.sub("", text)
     head = _HEAD.match(bare)
     rest = bare[head.end() if head else 0 :].removeprefix("begin;\n\n")
-    return f"{head[0] if head else ''}begin;\n\n{BEGIN}{look(names)}{END}{rest}"
+    return f"{head[0] if head else ''}begin;\n\n{BEGIN}{look}{END}{rest}"
 
 
 def removal(names: Names) -> str:

@@ -11,6 +11,7 @@ import psycopg
 from flask_babel import lazy_gettext
 from psycopg import sql
 from psycopg.types.json import Jsonb
+from psycopg.types.string import TextLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from . import REPEATABLE
@@ -124,6 +125,7 @@ def _adapted(value: Any) -> Any:
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.adapters.register_loader("uuid", TextLoader)  # as PostgREST gives it
     connection.execute(
         "select set_config('statement_timeout', '3s', false), set_config('lock_timeout', '2s', false),"
         " set_config('idle_in_transaction_session_timeout', '10s', false), set_config('timezone', 'UTC', false)"

@@ -21,6 +21,26 @@ SCRIPTS = (
 )
 BASE = SCRIPTS[0]
 REMOVAL = "remove.sql"
+# What BASE is put together from.
+PARTS = tuple(f"schema/{name}.sql" for name in ("tables", "tools", "upgrade", "rules", "access", "storage"))
+_HEAD = """\
+-- supabase_schema.sql creates every table of supportchat.
+-- Run it first; it is safe to run again. A database that an older version left behind is brought up to date: what is
+-- missing is added, and where a value has to change, the old one stays in the column "legacy" of the row, or in a
+-- column "legacy_..." beside the new one. No row is deleted.
+-- Foreign keys follow in fix_foreign_keys.sql, channel and is_anonymous in fix_user_sessions_columns.sql.
+-- Written by bin/migrate stamp from the files in sql/schema: change it there.
+
+begin;
+
+"""
+_TAIL = f"""
+select _supportchat.record_script('{BASE}', '000000000000');
+
+notify pgrst, 'reload schema';
+
+commit;
+"""
 
 
 def script_text(name: str) -> str:
@@ -28,6 +48,11 @@ def script_text(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
+def base_text() -> str:
+    """Return the text of BASE as its parts make it, without the look and the stamp."""
+    return _HEAD + "\n".join(script_text(part) for part in PARTS) + _TAIL
+
+
 def own_names() -> Names:
     """Return the names that the desk takes in a database."""
-    return names_in(script_text(name) for name in SCRIPTS)
+    return names_in([base_text(), *(script_text(name) for name in SCRIPTS[1:])])

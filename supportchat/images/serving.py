@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import uuid
+from typing import Any
 
 from flask import Response, current_app, request, send_file
 from flask.typing import ResponseReturnValue
 
 from ..database import NotFound, call
+from ..database.rows import StoredPicture
 from .redraw.limits import EXTENSIONS
 from .stores import ImageStore
 
 
-def serve_image(session_id: str, image_id: uuid.UUID) -> ResponseReturnValue:
-    """Serve a picture of a conversation; the caller has checked that the viewer may see it.
+def serve_image(image_id: uuid.UUID, **viewer: Any) -> ResponseReturnValue:
+    """Serve a picture of the conversation of a viewer: `visitor`, the key of a browser, or `number`, of a ticket.
 
     :raise NotFound: if it does not exist or belongs to another conversation.
     """
-    image = call("image_of_session", session_id=session_id, image_id=str(image_id))
+    image: StoredPicture | None = call("image_of_session", image_id=str(image_id), **viewer)
     if image is None:
         raise NotFound("not_found")
     if request.if_none_match.contains(str(image_id)):

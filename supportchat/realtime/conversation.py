@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import gevent
 from gevent.lock import RLock
 
 from ..database import Database, DatabaseError
 from ..database.batches import is_cut
+from ..database.rows import Conversation as State
+from ..database.rows import Head, Message, Note
 from ..rendering.fragments import Fragments, event_frame
 from ..rendering.languages import ENGLISH
 from .connection import OVERLOAD, Connection, Shown
 from .events import Event
 
-Row = dict[str, Any]
 CATCH_UP_LIMIT = 200
 AUDIENCES = ("customer", "agent")
 RESET = event_frame("reset")
@@ -34,12 +35,13 @@ class Conversation:
         self.session_id = session_id
         self.pages: dict[str, set[Connection]] = {audience: set() for audience in AUDIENCES}
         self.holders = 0  # pages that show it, or are about to
-        self.state: Row = {}
+        self.state: State | None = None
+        self.number = 0  # of its ticket
         self.last_seq = 0
         self.last_note_no = 0
         self._database = database
         self._fragments = fragments
-        self._hints: dict[int, Row | None] = {}
+        self._hints: dict[int, Message | None] = {}
         self._is_stale = {"messages": False, "notes": False, "state": False}
         self._lock = RLock()
         self._is_working = False
@@ -88,28 +90,29 @@ class Conversation:
         except DatabaseError:
             page.close(OVERLOAD)
 
-    def _catch_up(self, page: Connection, audience: str, lines: list[Row]) -> None:
+    def _catch_up(self, page: Connection, audience: str, lines: list[Message]) -> None:
         """Send a page the next batch of what it lacks. It asks for more itself, once it has taken that."""
         with self._fragments.in_language(page.language):
             self._catch_up_in_its_language(page, audience, lines)
 
-    def _catch_up_in_its_language(self, page: Connection, audience: str, lines: list[Row]) -> None:
+    def _catch_up_in_its_language(self, page: Connection, audience: str, lines: list[Message]) -> None:
         new = [line for line in lines if line["seq"] > page.last_seq]
         if new:
-            page.push(self._fragments.messages_frame(audience, self.state["number"], new))
+            page.push(self._fragments.messages_frame(audience, self.number, new))
             page.last_seq = new[-1]["seq"]
         if is_cut(lines):
             return
         if audience == "agent":
             notes = self._read_notes(page.last_note_no)
             if notes:
-                page.push(self._fragments.notes_frame(self.state["number"], notes))
+                page.push(self._fragments.notes_frame(self.number, notes))
                 page.last_note_no = notes[-1]["note_no"]
             if is_cut(notes):
                 return
         page.refill = None
-        for frame in self._fragments.state_frames(audience, self.state):
-            page.push(frame)
+        if self.state is not None:
+            for frame in self._fragments.state_frames(audience, self.state):
+                page.push(frame)
         page.push(event_frame("caught_up", seq=page.last_seq))
 
     def leave(self, page: Connection) -> None:
@@ -133,9 +136,9 @@ class Conversation:
             self._is_stale["state"] = True
         self._wake()
 
-    def compare(self, head: Row) -> None:
+    def compare(self, head: Head | State) -> None:
         """Look for what no event has told: `head` is the conversation's counters, or its whole state."""
-        if not self.state:
+        if self.state is None:
             return  # its first page is about to join, and reads everything itself
         if self._is_other_history(head):
             self.reset()
@@ -145,7 +148,9 @@ class Conversation:
         if self.pages["agent"] and head["last_note_no"] > self.last_note_no:
             self._is_stale["notes"] = True
         # Not shown as it is: what it says may be older by now than what an event has told.
-        if any(head[key] != self.state[key] for key in (head if "status" in head else ("version", *MARKS))):
+        old: Mapping[str, object] = self.state
+        new: Mapping[str, object] = head
+        if any(new[key] != old[key] for key in (new if "status" in new else ("version", *MARKS))):
             self._is_stale["state"] = True
         self._wake()
 
@@ -182,13 +187,13 @@ class Conversation:
             self._is_stale["messages"] |= is_cut(lines)
         self._send_lines(lines)
 
-    def _send_lines(self, lines: list[Row]) -> None:
+    def _send_lines(self, lines: list[Message]) -> None:
         for audience in AUDIENCES:
             # In one frame for each page: two hundred would fill its outbox. Pages that lack the same share it.
             for (last_seq, language), pages in self._behind(audience, "last_seq").items():
                 if new := [line for line in lines if line["seq"] > last_seq]:
                     with self._fragments.in_language(language):
-                        frame = self._fragments.messages_frame(audience, self.state["number"], new)
+                        frame = self._fragments.messages_frame(audience, self.number, new)
                     self._send(frame, audience, pages, last_seq=new[-1]["seq"])
         if lines:
             self.last_seq = max(self.last_seq, lines[-1]["seq"])
@@ -199,7 +204,7 @@ class Conversation:
         for (last_note_no, language), pages in self._behind("agent", "last_note_no").items():
             if new := [note for note in notes if note["note_no"] > last_note_no]:
                 with self._fragments.in_language(language):
-                    frame = self._fragments.notes_frame(self.state["number"], new)
+                    frame = self._fragments.notes_frame(self.number, new)
                 self._send(frame, "agent", pages, last_note_no=new[-1]["note_no"])
         if notes:
             self.last_note_no = max(self.last_note_no, notes[-1]["note_no"])
@@ -233,6 +238,8 @@ class Conversation:
         if event.get("seq", self.last_seq) < self.last_seq:
             return  # what was being typed is a line by now: its process does not wait for the event
         audience = "customer" if event["sender"] == "agent" else "agent"
+        if self.state is None:
+            return
         for language, pages in self._by_language(audience).items():
             with self._fragments.in_language(language):
                 frame = self._fragments.typing_frame(audience, self.state, event.get("agent"))
@@ -248,21 +255,21 @@ class Conversation:
             for page in pages:
                 page.push(RESET)
             pages.clear()
-        self.state = {}
+        self.state = None
         self.last_seq = self.last_note_no = 0
         self._hints.clear()
 
-    def _is_other_history(self, state: Row) -> bool:
-        return bool(self.state) and self.state["epoch"] != state["epoch"]
+    def _is_other_history(self, state: Head) -> bool:
+        return self.state is not None and self.state["epoch"] != state["epoch"]
 
-    def _take_state(self, state: Row | None) -> None:
+    def _take_state(self, state: State | None) -> None:
         if state is None or self._is_other_history(state):
             self.reset()
         else:
             self._show_state(state)
 
-    def _show_state(self, state: Row) -> None:
-        before, self.state = self.state, state
+    def _show_state(self, state: State) -> None:
+        before, self.state, self.number = self.state, state, state["number"]
         for audience in AUDIENCES:
             for language, pages in self._by_language(audience).items():
                 with self._fragments.in_language(language):
@@ -271,16 +278,16 @@ class Conversation:
                     for frame in frames:
                         page.push(frame)
 
-    def _read_state(self) -> Row | None:
-        states: list[Row] = self._database.call("conversations", session_ids=[self.session_id])
+    def _read_state(self) -> State | None:
+        states: list[State] = self._database.call("conversations", session_ids=[self.session_id])
         return states[0] if states else None
 
-    def _read_after(self, seq: int) -> list[Row]:
-        lines: list[Row] = self._database.call("messages_after", session_id=self.session_id, after=seq)
+    def _read_after(self, seq: int) -> list[Message]:
+        lines: list[Message] = self._database.call("messages_after", session_id=self.session_id, after=seq)
         return lines
 
-    def _read_notes(self, note_no: int) -> list[Row]:
-        notes: list[Row] = self._database.call("notes_after", session_id=self.session_id, after=note_no)
+    def _read_notes(self, note_no: int) -> list[Note]:
+        notes: list[Note] = self._database.call("notes_after", session_id=self.session_id, after=note_no)
         return notes
 
 

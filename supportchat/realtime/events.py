@@ -8,16 +8,32 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol, Required, TypedDict, cast
 
 import gevent
 import psycopg
 from flask_babel import lazy_gettext
 
 from ..database.postgres import CONNECTION
+from ..database.rows import Message, Person
 
-Event = dict[str, Any]
 log = logging.getLogger(__name__)
+
+
+class Event(TypedDict, total=False):
+    """A change, by its kind; which of the rest comes with it depends on that."""
+
+    event: Required[str]
+    session_id: str  # of all that belong to a conversation
+    number: int  # ticket.changed
+    seq: int  # message.posted; typing: after which line
+    row: Message  # message.posted, unless it is too large
+    sender: str  # typing
+    agent: Person | None  # typing
+    agent_id: str  # agent.changed
+    token_hash: str  # session.revoked
+    nonce: str  # ping
+    beat: int  # heartbeat
 
 
 class Events(Protocol):
@@ -62,7 +78,7 @@ class PostgresEvents:
                     for notification in connection.notifies():
                         event = json.loads(notification.payload)
                         if isinstance(event, dict):  # not every NOTIFY is one of ours
-                            on_event(event)
+                            on_event(cast(Event, event))
             except (psycopg.Error, ValueError) as error:  # a standby refuses LISTEN
                 log.warning("events are lost until LISTEN works again: %s", " ".join(str(error).split()))
             finally:

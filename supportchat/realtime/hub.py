@@ -15,6 +15,7 @@ import gevent
 from flask import current_app
 
 from ..database import Database, DatabaseError
+from ..database.rows import Answer, Head, ProcessReport, Sweep
 from ..rendering.fragments import Fragments, event_frame
 from ..web.security import is_loopback
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
@@ -146,9 +147,9 @@ class Hub:
 
     # Events
 
-    def offer(self, answer: dict[str, Any]) -> None:
+    def offer(self, answer: Answer) -> None:
         """Deliver what this process has just written, without waiting for its event to come round."""
-        for row in answer.get("messages", ()):
+        for row in answer["messages"]:
             self._to_conversation(
                 {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"], "row": row}
             )
@@ -200,14 +201,17 @@ class Hub:
         self._soon(REFRESH_SECONDS, self._compare_waiting)
 
     def _compare_waiting(self) -> None:
-        self._compare("conversations", [c for c in self._conversations.values() if c.state.get("status") == "waiting"])
+        self._compare(
+            "conversations",
+            [c for c in self._conversations.values() if c.state is not None and c.state["status"] == "waiting"],
+        )
 
     def _compare(self, function: str, conversations: Iterable[Conversation]) -> None:
         asked = {conversation.session_id for conversation in conversations}
         if not asked:
             return
         ids = sorted(asked)
-        heads: dict[str, Any] = {}
+        heads: dict[str, Head] = {}
         for start in range(0, len(ids), COMPARED_AT_ONCE):
             some = self._database.call(function, session_ids=ids[start : start + COMPARED_AT_ONCE])
             heads |= {head["session_id"]: head for head in some}
@@ -252,7 +256,7 @@ class Hub:
 
     def _sweep_assignment(self) -> None:
         had_swept, self._has_swept = self._has_swept, False
-        done = self._database.call("sweep_assignment")
+        done: Sweep | None = self._database.call("sweep_assignment")
         self._has_swept = True
         if not had_swept:
             self.report_soon()
@@ -288,7 +292,7 @@ class Hub:
         """Tell the database which conversations and agents are behind our sockets, and close those it knows no more."""
         agents = {page.token_hash for page in self._desks} | self._polling("agent")
         here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
-        answer = self._database.call(
+        answer: ProcessReport = self._database.call(
             "report_process",
             process_id=self.process_id,
             sockets=self.sockets,

@@ -15,7 +15,11 @@ from whitenoise import WhiteNoise
 from ..config import ROOT
 from ..web.policies import open_to_all
 
+# Icons that point along the line of the text: mirrored where that runs from right to left.
+DIRECTED = ("arrow-left", "chevron-right", "log-out", "undo-2")
 STATIC: Path = ROOT / "static"
+# A page in a sandbox has no origin, and needs styles and scripts to say that the chat cannot work there.
+PUBLIC = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 def init_app(app: Flask) -> None:
@@ -41,7 +45,7 @@ def asset_of_another_version(version: str, file: str) -> Response:
     Not by a redirect: while processes of two versions run, each would send browsers on to the other.
     """
     response = send_from_directory(STATIC, file, conditional=False)
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.update({"Cache-Control": "no-store", **PUBLIC})
     return response
 
 
@@ -56,10 +60,12 @@ def version_of(root: Path) -> str:
 
 def _add_headers(headers: Headers, path: str, url: str) -> None:
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    for name, value in PUBLIC.items():
+        headers[name] = value
 
 
 @functools.cache
 def icon(name: str, size: int = 20) -> Markup:
     """Draw an icon of the Lucide set, in the colour of the text around it. Words beside it say what it means."""
-    return Markup(lucide(name, size=size, stroke_width=1.75, aria_hidden="true", **{"class": "icon"}))  # noqa: S704
+    css = "icon icon--directed" if name in DIRECTED else "icon"
+    return Markup(lucide(name, size=size, stroke_width=1.75, aria_hidden="true", **{"class": css}))  # noqa: S704

@@ -14,7 +14,6 @@ from flask import Flask
 from flask_babel import gettext, lazy_gettext, lazy_pgettext
 from markupsafe import Markup, escape
 
-from ..agents.logins import agent_token_hash
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
 from ..web.forms import MESSAGE_CHARACTERS
@@ -44,6 +43,7 @@ def init_app(app: Flask) -> None:
         clock,
         with_local_times,
         duration,
+        milliseconds,
         ticket_status,
         reason,
         reason_for_customer,
@@ -57,7 +57,6 @@ def init_app(app: Flask) -> None:
         callable_number,
     ):
         app.jinja_env.filters[function.__name__] = function
-    app.jinja_env.globals["is_agents_browser"] = is_agents_browser
     app.jinja_env.globals["picture_box"] = picture_box
     app.jinja_env.globals["picture_rules"] = rules_for_page
     app.jinja_env.globals["accepted_pictures"] = ACCEPTED
@@ -140,6 +139,11 @@ def _in_unit(count: float, unit: str) -> str:
     return format_unit(round(count), f"duration-{unit}", length="short", locale=language())
 
 
+def milliseconds(count: float) -> str:
+    """Write a number of milliseconds."""
+    return format_unit(round(count, 1), "duration-millisecond", length="short", locale=language())
+
+
 def decimal(number: int) -> str:
     """Write a number as the language of the page groups its digits."""
     return format_decimal(number, locale=language())
@@ -156,11 +160,6 @@ def callable_number(phone: str) -> str:
 def kept_view(view: str) -> str | None:
     """Return a view of the queue as an address carries it: None for the one that needs no word."""
     return None if view == "mine" else view
-
-
-def is_agents_browser() -> bool:
-    """Whether an agent has logged in here. It asks no database: pages about errors want to know."""
-    return bool(agent_token_hash())
 
 
 def ticket_status(status: str) -> str:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import gevent
 from flask import Flask, current_app
 from flask_babel import force_locale
 from markupsafe import Markup
 
-Row = dict[str, Any]
+from ..database.rows import Conversation, Line, Message, Note, Person, read_marks
+
+L = TypeVar("L", bound=Line)
 
 SORTED = "upsert key:data-seq"
 SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position", "somebody_here")
@@ -28,7 +30,7 @@ def event_frame(event: str, /, **values: Any) -> str:
     return json.dumps({"event": event, **values})
 
 
-def events_header(events: dict[str, Row]) -> str:
+def events_header(events: dict[str, dict[str, Any]]) -> str:
     """Return the value of HX-Trigger that has a page hear events, each with its detail."""
     return json.dumps(events)
 
@@ -65,25 +67,25 @@ class Fragments:
         with self._app.app_context(), force_locale(language):
             yield
 
-    def message(self, audience: str, number: int, row: Row) -> Markup:
+    def message(self, audience: str, number: int, row: Message) -> Markup:
         """Render a line of a conversation."""
         return self._render("shared/_message.html", audience=audience, number=number, message=row)
 
-    def messages(self, audience: str, number: int, rows: list[Row]) -> Markup:
+    def messages(self, audience: str, number: int, rows: Sequence[Message]) -> Markup:
         """Render the lines of a conversation one after the other, and let others go on in between."""
         return self._each(rows, lambda row: self.message(audience, number, row))
 
-    def note(self, number: int, row: Row) -> Markup:
+    def note(self, number: int, row: Note) -> Markup:
         """Render a private note. There is no audience to choose: customers have no such fragment."""
         return self._render("tickets/_note.html", number=number, note=row)
 
-    def lines(self, number: int, rows: list[Row]) -> Markup:
+    def lines(self, number: int, rows: Sequence[Line]) -> Markup:
         """Render messages and notes as an agent sees them, in the order given; see `messages`."""
         return self._each(
             rows, lambda row: self.note(number, row) if "note_no" in row else self.message("agent", number, row)
         )
 
-    def _each(self, rows: list[Row], render: Callable[[Row], Markup]) -> Markup:
+    def _each(self, rows: Sequence[L], render: Callable[[L], Markup]) -> Markup:
         rendered: list[Markup] = []
         for row in rows:
             if rendered:
@@ -91,33 +93,26 @@ class Fragments:
             rendered.append(render(row))
         return joined(*rendered)
 
-    def messages_frame(self, audience: str, number: int, rows: list[Row]) -> str:
+    def messages_frame(self, audience: str, number: int, rows: Sequence[Message]) -> str:
         """Return the frame that puts lines into the list, in the order of seq, each once."""
         return content_frame(self.messages(audience, number, rows), f"#{messages_id(number)}", SORTED)
 
-    def notes_frame(self, number: int, rows: list[Row]) -> str:
+    def notes_frame(self, number: int, rows: Sequence[Note]) -> str:
         """Return the frame that puts notes into an agent's list."""
         return content_frame(self.lines(number, rows), f"#{messages_id(number)}", SORTED)
 
-    def typing_frame(self, audience: str, state: Row, agent: Row | None) -> str:
+    def typing_frame(self, audience: str, state: Conversation, agent: Person | None) -> str:
         """Return the frame that shows to one side that the other is typing; the page takes it away by itself."""
         html = self._render("shared/_typing.html", audience=audience, agent=agent, state=state)
         return content_frame(html, f"#typing-{state['number']}", "innerHTML")
 
-    def state_header(self, audience: str, state: Row, epoch: str | None, has_more: bool = False) -> str:
+    def state_header(self, audience: str, state: Conversation, epoch: str | None, has_more: bool = False) -> str:
         """Return the HX-Trigger that tells a page without a socket what its socket would: receipts, and the state.
 
         :param epoch: the history that the page shows, if it has said so; of another one it loads itself anew.
         :param has_more: whether the page is to ask again at once, for what did not fit into this answer.
         """
-        theirs = "agent" if audience == "customer" else "customer"
-        events = {
-            "live:receipts": {
-                "number": state["number"],
-                "delivered": state[f"{theirs}_delivered_seq"],
-                "read": state[f"{theirs}_read_seq"],
-            }
-        }
+        events: dict[str, dict[str, Any]] = {"live:receipts": _receipts(audience, state)}
         if audience == "customer":
             events["live:chat_state"] = {"status": state["status"]}
         else:
@@ -128,35 +123,30 @@ class Fragments:
             events["live:more"] = {}
         return events_header(events)
 
-    def presence(self, state: Row) -> Markup:
+    def presence(self, state: Conversation) -> Markup:
         """Render who answers, or the place in the queue, for the customer."""
         return self._render("chat/_presence.html", chat=state)
 
-    def state_frames(self, audience: str, state: Row, before: Row | None = None) -> list[str]:
+    def state_frames(self, audience: str, state: Conversation, before: Conversation | None = None) -> list[str]:
         """Return the frames that bring a page from the state `before`, or from any, to another."""
 
         def changed(keys: tuple[str, ...]) -> bool:
-            return before is None or any(before.get(key) != state[key] for key in keys)
+            old: Mapping[str, object] | None = before
+            new: Mapping[str, object] = state
+            return old is None or any(old[key] != new[key] for key in keys)
 
         frames = []
-        mine, theirs = ("customer", "agent") if audience == "customer" else ("agent", "customer")
-        if changed((f"{theirs}_delivered_seq", f"{theirs}_read_seq")):
-            frames.append(
-                event_frame(
-                    "receipts",
-                    number=state["number"],
-                    delivered=state[f"{theirs}_delivered_seq"],
-                    read=state[f"{theirs}_read_seq"],
-                )
-            )
-        if mine == "customer":
+        receipts = _receipts(audience, state)
+        if before is None or receipts != _receipts(audience, before):
+            frames.append(event_frame("receipts", **receipts))
+        if audience == "customer":
             if changed(SHOWN_TO_CUSTOMER):
                 frames.append(content_frame(self.presence(state), "#presence", "innerMorph"))
                 frames.append(event_frame("chat_state", status=state["status"]))
             return frames
         if before is None:  # has it changed since the page was rendered?
             frames.append(event_frame("ticket_version", number=state["number"], version=state["version"]))
-        elif before and changed(SHOWN_TO_AGENT):
+        elif changed(SHOWN_TO_AGENT):
             frames.append(event_frame("ticket_changed", number=state["number"]))
         if changed(("customer_here",)):
             html = self._render("tickets/_customer_here.html", ticket=state)
@@ -165,6 +155,12 @@ class Fragments:
 
     def _render(self, name: str, **values: Any) -> Markup:
         return Markup(self._app.jinja_env.get_template(name).render(values))  # noqa: S704
+
+
+def _receipts(audience: str, state: Conversation) -> dict[str, Any]:
+    """Return how far the other side than `audience` has received and read."""
+    delivered, read = read_marks(state, "agent" if audience == "customer" else "customer")
+    return {"number": state["number"], "delivered": delivered, "read": read}
 
 
 def current_fragments() -> Fragments:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask_babel import gettext, lazy_gettext, ngettext
+
+from ..database.rows import Reason
 
 REASONS = {
     "least_loaded": lazy_gettext("fewest open tickets"),
@@ -13,7 +13,7 @@ REASONS = {
     "nobody_here": lazy_gettext("no agents online"),
     "everybody_away": lazy_gettext("all agents are away"),
     "everybody_full": lazy_gettext("all agents are at their limit"),
-    "given_back": lazy_gettext("returned to the queue, no one else has room"),
+    "nobody_else": lazy_gettext("returned to the queue, no one else has room"),
     "about_to_be_assigned": lazy_gettext("an agent has room"),
 }
 
@@ -30,9 +30,9 @@ def reason_for_customer(code: str | None) -> str:
     return gettext("No one is online right now. Your message is saved, and we’ll reply here.")
 
 
-def has_room(figures: dict[str, Any]) -> bool:
+def has_room(figures: Reason) -> bool:
     """Whether an agent can take a waiting ticket at once: the figures of `unassigned_reason`."""
-    return bool(figures["code"] == "about_to_be_assigned")
+    return figures["code"] == "about_to_be_assigned"
 
 
 def taken(load: int, most: int) -> str:
@@ -47,7 +47,7 @@ def taken(load: int, most: int) -> str:
     return ngettext("%(load)s of %(num)s ticket", "%(load)s of %(num)s tickets", most, load=load)
 
 
-def why_unassigned(figures: dict[str, Any]) -> str:
+def why_unassigned(figures: Reason) -> str:
     """Write why nobody takes the tickets that wait: the figures of `unassigned_reason`."""
     match figures["code"]:
         case "everybody_away":
@@ -79,7 +79,7 @@ def _all_full(count: int, *, are_all: bool) -> str:
     )
 
 
-def what_helps(figures: dict[str, Any]) -> str:
+def what_helps(figures: Reason) -> str:
     """Write what an admin can do so that new chats need not wait: the figures of `unassigned_reason`."""
     match figures["code"]:
         case "no_agents":
@@ -89,7 +89,7 @@ def what_helps(figures: dict[str, Any]) -> str:
     return gettext("New chats wait until an agent opens /agent and is available.")
 
 
-def capacity(figures: dict[str, Any]) -> str:
+def capacity(figures: Reason) -> str:
     """Write how many agents take new tickets, and how much room they have: the figures of `unassigned_reason`."""
     available = ngettext(
         "%(available)s of %(num)s agent available",
@@ -98,7 +98,8 @@ def capacity(figures: dict[str, Any]) -> str:
         available=figures["available"],
     )
     if figures["code"] == "everybody_full":
-        return f"{available} · {ngettext('at the limit', 'at their limit', figures['available'])}"
+        limit = ngettext("at the limit", "at their limit", figures["available"])
+        return f"{available} · {limit}"
     # Somebody may have taken over more than they are given, while another one has room.
     has_sum = figures["places"] > 0 and figures["load"] <= figures["places"]
     return f"{available} · {taken(figures['load'], figures['places'])}" if has_sum else available

@@ -31,6 +31,7 @@ def words_of_every_page() -> Words:
         "sent": _("Sent"),
         "delivered": _("Delivered"),
         "read": _("Read"),
+        "newMessages": _forms(lambda n: ungettext("%(num)s new message", "%(num)s new messages", n)),
         "copied": _("Copied"),
         "notCopied": _("Could not copy"),
         # Translators: how much of a text's limit is used, as in "7,600 of 8,000".

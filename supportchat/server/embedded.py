@@ -147,8 +147,8 @@ class EmbeddedPostgres:
             raise ConfigError(
                 f"{self.cluster} belongs to another user: start bin/run as that user, or set DATA_DIR."
             ) from error
-        # A killed server leaves these behind, and Postgres refuses to start if the pid in them is alive: another program's
-        # by now, or its own zombie.
+        # A killed server leaves these behind, and Postgres refuses to start if the pid in them is alive: another
+        # program's by now, or its own zombie.
         pid_file.unlink(missing_ok=True)
         (self._sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
         return None
@@ -220,8 +220,8 @@ class EmbeddedPostgres:
             name = sql.Identifier(NAME)
             if not connection.execute("select 1 from pg_roles where rolname = %s", (NAME,)).fetchone():
                 connection.execute(sql.SQL("create role {} login").format(name))
-            # Our functions report refusals to their caller, and would fill the log: it gets no errors of statements. The
-            # desk itself logs the errors that matter.
+            # Our functions report refusals to their caller, and would fill the log, so it gets no errors of statements.
+            # The desk itself logs the errors that matter.
             if not connection.execute(QUIET, (NAME,)).fetchone():
                 connection.execute(sql.SQL("alter role {} set log_min_messages = 'log'").format(name))
             if not connection.execute("select 1 from pg_database where datname = %s", (NAME,)).fetchone():

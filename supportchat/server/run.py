@@ -25,7 +25,7 @@ from types import FrameType
 import psutil
 import psycopg
 
-from ..backends import open_mode, secret_key
+from ..backends import open_mode
 from ..config import ROOT, Config, ConfigError
 from ..database import DatabaseError
 from ..database.migrations import describe_failure, migrate
@@ -41,9 +41,9 @@ MOST_FILES = 10_240  # if there is no limit; the maximum of macOS
 CONNECTIONS_PER_WORKER = POOL_SIZE + 1  # the listener
 # Why a started server cannot serve yet, and what to do.
 NOT_READY = {
-    "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste the scripts of"
-    " sql/ into the SQL editor as docs/supabase.md says. If another app uses the desk's names, both say so and"
-    " change nothing. The desk then continues by itself.",
+    "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste"
+    " sql/supabase.sql into the SQL editor. If another app uses the desk's names, both say so and change nothing."
+    " The desk then continues by itself.",
     "schema_not_exposed": "The project's Data API is off, or hides the schema public: see Settings, Data API.",
     "key_refused": "The project rejects SUPABASE_SECRET_KEY: set it to the secret key from Settings, API Keys.",
     "database_unavailable": "The database does not respond yet. The desk continues by itself once it does.",
@@ -59,8 +59,6 @@ def main() -> int:
         check_port(config.host, config.port)
         raise_file_limit()
         with prepared_data_dir(config):
-            if not config.secret_key:
-                secret_key(config)  # fails here with one sentence, not in every worker
             return Server(config).run()
     except ConfigError as error:
         print(f"supportchat: {error}", file=sys.stderr)

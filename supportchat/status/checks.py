@@ -16,6 +16,7 @@ from flask_babel import lazy_gettext, ngettext
 from gevent.event import Event
 
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
+from ..database.bundle import PASTE
 from ..database.migrations import checksums, describe_orphans
 from ..database.scripts import SCRIPTS, script_text
 from ..images.pipeline import new_key
@@ -115,8 +116,8 @@ class Checks:
         return (
             _("A function, a table or a permission is missing: %(detail)s", detail=detail),
             _(
-                "Run bin/migrate, or paste the scripts of sql/ into the SQL editor in the order of the README. If"
-                " something else uses the names that supportchat needs, they say so and change nothing."
+                "Run bin/migrate, or paste sql/supabase.sql into the SQL editor. If something else uses the names that"
+                " supportchat needs, both say so and change nothing."
             ),
         )
 
@@ -140,7 +141,7 @@ class Checks:
                 names=", ".join(f"sql/{name}" for name in changed),
             ),
             _("Run bin/migrate, or paste the script into the SQL editor. It is safe to run again and loses no rows."),
-            changed[0],
+            changed[0] if len(changed) == 1 else PASTE,
         )
 
     def _table(self, table: str) -> Finding:

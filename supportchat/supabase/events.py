@@ -14,6 +14,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import cast
 
 import gevent
 import gevent.monkey
@@ -150,7 +151,7 @@ class SupabaseEvents:
         # Nothing may be raised here: an exception would end all reception, without a word.
         payload = message.get("payload")
         if isinstance(payload, dict) and isinstance(payload.get("event"), str):
-            self._hand_over(payload)
+            self._hand_over(cast(Event, payload))
 
     def _hand_over(self, event: Event | None) -> None:
         self._inbox.append(event)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask_babel import gettext as _
 
+from ..database.rows import Agent, Person, Ticket, TicketEvent
 from ..rendering.filters import first_name
 
-Row = dict[str, Any]
 STATES = ("assigned", "returned", "closed")
 
 
-def said_of(ticket: Row, agent: Row) -> Row:
+def said_of(ticket: Ticket, agent: Agent) -> dict[str, str | None]:
     """Return what to say of a ticket that this agent cannot reply to: `closed`, who ended it; `lost`, who took it."""
     states = [event for event in ticket["history"] if event["event"] in STATES]
     if ticket["status"] == "closed":
@@ -20,9 +18,9 @@ def said_of(ticket: Row, agent: Row) -> Row:
     return {"lost": _lost(states, agent)}
 
 
-def _closed(states: list[Row], agent: Row) -> str:
-    last = states[-1] if states else {}
-    if last.get("event") != "closed":
+def _closed(states: list[TicketEvent], agent: Agent) -> str:
+    last = states[-1] if states else None
+    if last is None or last["event"] != "closed":
         return _("This ticket is closed.")
     if last["actor"] == "customer":
         return _("The customer ended this chat.")
@@ -31,30 +29,28 @@ def _closed(states: list[Row], agent: Row) -> str:
     return _("%(agent)s closed this ticket.", agent=_name(last["agent"]))
 
 
-def _lost(states: list[Row], agent: Row) -> str | None:
+def _lost(states: list[TicketEvent], agent: Agent) -> str | None:
     """Return how an agent lost a ticket that was theirs until the last change; None when they did it, or had it not."""
-    last = states[-1] if states else {}
-    before = states[-2] if len(states) > 1 else {}
-    if last.get("event") == "assigned" and "from" not in last["detail"] and before.get("event") == "returned":
+    if not states:
+        return None
+    last, before = states[-1], states[-2]["event"] if len(states) > 1 else ""
+    if last["event"] == "assigned" and "from" not in last["detail"] and before == "returned":
         lost = _lost(states[:-1], agent)
-        return lost and f"{lost} {_('%(agent)s has it now.', agent=_name(last['detail'].get('agent')))}"
-    if not last or not _is(last["detail"].get("from"), agent) or _is(last["agent"], agent):
+        has_it = _("%(agent)s has it now.", agent=_name(last["detail"].get("agent")))
+        return lost and f"{lost} {has_it}"
+    if not _is(last["detail"].get("from"), agent) or _is(last["agent"], agent):
         return None
     if last["event"] == "returned":
         return _("This ticket went back to the queue while you were offline.")
-    assignee = last["detail"].get("agent")
+    assignee = _name(last["detail"].get("agent"))
     if last["detail"].get("reason") == "handed_over":
-        return _(
-            "%(agent)s handed this ticket over to %(colleague)s.",
-            agent=_name(last["agent"]),
-            colleague=_name(assignee, _("another agent")),
-        )
-    return _("%(agent)s took over this ticket.", agent=_name(assignee))
+        return _("%(agent)s handed this ticket over to %(colleague)s.", agent=_name(last["agent"]), colleague=assignee)
+    return _("%(agent)s took over this ticket.", agent=assignee)
 
 
-def _is(person: Row | None, agent: Row) -> bool:
-    return bool((person or {}).get("id") == agent["id"])
+def _is(person: Person | None, agent: Agent) -> bool:
+    return person is not None and person.get("id") == agent["id"]
 
 
-def _name(person: Row | None, otherwise: str = "") -> str:
-    return first_name((person or {}).get("name"), otherwise or _("An agent"))
+def _name(person: Person | None) -> str:
+    return first_name(person.get("name") if person else None, _("An agent"))

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 
 from ..database import call
 from ..database.batches import is_cut
+from ..database.rows import Line, Message, Note, Queue, QueueRow, Ticket, TicketLines
 from ..web.forms import new_message_id, whole_number
 from .changes import said_of
 
@@ -20,15 +21,12 @@ MOST_ROWS = 2000
 # Of notes, between earlier lines that somebody has asked for: no socket brings the rest.
 EARLIER_BATCHES = 5
 
-Ticket = dict[str, Any]
-Line = dict[str, Any]
-
 
 def queue_values(view: str | None = None) -> dict[str, Any]:
     """Return the queue of the agent who asks, as many rows as the address says. Without a view: their own tickets."""
     view = view if view in VIEWS else "mine"
     limit = min(max(whole_number("rows"), ROWS), MOST_ROWS)
-    queue = call("list_tickets", agent_id=g.agent["id"], view=view, limit=limit)
+    queue: Queue = call("list_tickets", agent_id=g.agent["id"], view=view, limit=limit)
     return {
         "queue": queue,
         "groups": groups_of(queue),
@@ -38,7 +36,7 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
     }
 
 
-def groups_of(queue: dict[str, Any]) -> list[tuple[str, str, list[Ticket]]]:
+def groups_of(queue: Queue) -> list[tuple[str, str, list[QueueRow]]]:
     """Return the rows of a queue as the page shows them: groups of name, heading and rows, without empty ones."""
     groups = [
         ("reply", _("Needs a reply"), [row for row in queue["rows"] if row["awaiting_since"]]),
@@ -48,20 +46,21 @@ def groups_of(queue: dict[str, Any]) -> list[tuple[str, str, list[Ticket]]]:
     return [group for group in groups if group[2]]
 
 
-def next_ticket() -> tuple[int | None, dict[str, int]]:
-    """Return the number of the agent's own ticket that has waited longest for a reply, if any does, and the counts."""
-    queue = call("list_tickets", agent_id=g.agent["id"], view="mine", limit=1)
-    waiting = [row["number"] for row in queue["rows"] if row["awaiting_since"]]
-    return (waiting[0] if waiting else None), queue["counts"]
+def waiting_ticket(queue: Queue) -> int | None:
+    """Return the number of the agent's own ticket that has waited longest for a reply, if any does."""
+    return next((row["number"] for row in queue["rows"][:1] if row["awaiting_since"]), None)
 
 
-def ticket_for(number: int) -> Ticket:
-    """Return a ticket as the agent who asks may see it.
-
-    :raise NotFound: when there is none of this number.
-    """
-    ticket: Ticket = call("ticket_of_agent", agent_id=g.agent["id"], number=number)
-    return ticket
+def state_values(ticket: Ticket) -> dict[str, Any]:
+    """Return a ticket for its head, its composer and the pane of the customer: what a change of its state changes."""
+    return {
+        "ticket": ticket,
+        "colleagues": ticket["colleagues"],
+        "reply_id": new_message_id(),
+        "note_id": new_message_id(),
+        "agent": g.agent,
+        "said": said_of(ticket, g.agent),
+    }
 
 
 def ticket_values(number: int) -> dict[str, Any]:
@@ -69,20 +68,15 @@ def ticket_values(number: int) -> dict[str, Any]:
 
     Where the address says so, with those before a seq: the way back without scripts.
     """
-    ticket = ticket_for(number)
     before = whole_number("before") or None
-    rows = call("messages_before", session_id=ticket["session_id"], before=before, limit=PAGE)
-    shown = timeline(ticket, rows)
+    shown: TicketLines = call("show_ticket", agent_id=g.agent["id"], number=number, before=before, limit=PAGE)
+    ticket, notes = shown["ticket"], shown["notes"]
     return {
-        "ticket": ticket,
-        "timeline": shown,
-        "last_note_no": _last_note_no(ticket, shown),
+        **state_values(ticket),
+        "timeline": timeline(shown["messages"], notes),
+        # After which note the page's socket goes on: the last one, or that with which the batch ended.
+        "last_note_no": notes[-1]["note_no"] if is_cut(notes) else ticket["last_note_no"],
         "is_latest": before is None,
-        "colleagues": call("list_agents"),
-        "reply_id": new_message_id(),
-        "note_id": new_message_id(),
-        "agent": g.agent,
-        "said": said_of(ticket, g.agent),
         **earlier_links(number),
     }
 
@@ -95,26 +89,29 @@ def earlier_links(number: int) -> dict[str, str]:
     }
 
 
-def timeline(ticket: Ticket, rows: list[Line], batches: int = 1) -> list[Line]:
-    """Put the notes that were written while these lines were the last ones between them, up to so many batches."""
-    if not rows:
-        return []
-    first, last = rows[0]["seq"], rows[-1]["seq"]
-    between = {"session_id": ticket["session_id"], "from_seq": first if first > 1 else 0, "to_seq": last}
-    notes: list[Line] = call("notes_after", after=0, **between)
+def earlier_lines(number: int, before: int) -> tuple[list[Message], list[Line]]:
+    """Return the messages of a ticket before a seq; and with the notes between them, up to so many batches."""
+    shown: TicketLines = call("show_ticket", agent_id=g.agent["id"], number=number, before=before, limit=PAGE)
+    rows, notes = shown["messages"], shown["notes"]
     batch = notes
-    while is_cut(batch) and (batches := batches - 1):
-        batch = call("notes_after", after=notes[-1]["note_no"], **between)
+    batches = 1
+    while is_cut(batch) and batches < EARLIER_BATCHES:
+        batches += 1
+        batch = call(
+            "notes_after",
+            session_id=shown["ticket"]["session_id"],
+            after=notes[-1]["note_no"],
+            from_seq=rows[0]["seq"] if rows[0]["seq"] > 1 else 0,
+            to_seq=rows[-1]["seq"],
+        )
         notes += batch
+    return rows, timeline(rows, notes)
+
+
+def timeline(rows: list[Message], notes: list[Note]) -> list[Line]:
+    """Put each note after the message that was the last one when it was written."""
     return sorted([*rows, *notes], key=_place)
 
 
-def _last_note_no(ticket: Ticket, shown: list[Line]) -> int:
-    """Return the note after which the page's socket goes on: the last one, or that with which the batch ended."""
-    notes = [line for line in shown if "note_no" in line]
-    last: int = notes[-1]["note_no"] if is_cut(notes) else ticket["last_note_no"]
-    return last
-
-
-def _place(row: dict[str, Any]) -> tuple[int, int]:
+def _place(row: Line) -> tuple[int, int]:
     return (row["after_seq"], row["note_no"]) if "note_no" in row else (row["seq"], 0)

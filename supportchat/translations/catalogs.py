@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 from babel import Locale
 from babel.messages.catalog import Catalog
@@ -15,6 +16,13 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parent.parent
 TEMPLATE = FOLDER / "messages.pot"
 SOURCES = [("supportchat/**.py", "python"), ("templates/**.html", "jinja2")]
+# What marks a text in the code.
+KEYWORDS: dict[str, Any] = {
+    **DEFAULT_KEYWORDS,
+    "lazy_gettext": None,
+    "lazy_ngettext": (1, 2),
+    "lazy_pgettext": ((1, "c"), 2),
+}
 OPTIONS = {"templates/**.html": {"newstyle_gettext": "true", "silent": "false"}}
 # No dates, which would make a change of every run.
 HEADER = """\
@@ -47,7 +55,7 @@ def texts_in_code() -> Catalog:
             ROOT / folder,
             [(pattern.removeprefix(f"{folder}/"), method) for pattern, method in SOURCES if pattern.startswith(folder)],
             {pattern.removeprefix(f"{folder}/"): options for pattern, options in OPTIONS.items()},
-            DEFAULT_KEYWORDS,
+            KEYWORDS,
             comment_tags=("Translators:",),
             strip_comment_tags=True,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import secrets
+from typing import Any
 from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
@@ -12,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from ..agents.logins import agent_token_hash
 from ..database import Conflict, DatabaseError, Invalid, NotFound, TooFast, Unavailable
 from ..images.refused import ImageRefused
 from ..images.stores import StoreRefuses, StoreUnavailable
@@ -30,6 +32,7 @@ IMAGE_STATUS = {"image_too_large": 413, "image_in_progress": 429}
 # What the same request, sent again, may well do.
 WORTH_RETRYING = (408, 429, 500, 502, 503, 504)
 RETRY_SECONDS = 2
+DESK = ("/agent", "/tickets", "/status")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
@@ -116,13 +119,12 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
     if not security.is_from_our_pages():
         return _refused(status, code)
     form_as_sent = _form_as_sent()
-    values = {"sentence": sentence(code, detail), "retry": status in WORTH_RETRYING, "number": number, "status": status}
-    values |= {"form": form_as_sent, "needs_own_window": code == "cookies_refused"}
+    values = _values(status, code, detail) | {"number": number, "form": form_as_sent}
     if from_htmx():
         response = make_response(render_template("shared/_error.html", **values), status)
         response.headers["HX-Retarget"] = _place_of_error()
         response.headers["HX-Reswap"] = "innerHTML"
-        response.headers["X-Reason"] = quote(sentence(code, detail))  # to be said where the message stands
+        response.headers["X-Reason"] = quote(values["sentence"])  # to be said where the message stands
     elif _is_login() and not number:
         form = LoginForm(MultiDict(form_as_sent))
         response = make_response(render_template("agents/login.html", form=form, error=values["sentence"]), status)
@@ -134,11 +136,25 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
 
 
 def _refused(status: int, code: str) -> ResponseReturnValue:
-    is_fragment = from_htmx()
-    is_desk = request.path.startswith(("/agent", "/tickets", "/status"))
-    home = ("/agent" if is_desk else "/chat") if security.is_our_host() else ""
-    values = {"sentence": sentence(code), "status": status, "home": home, "retry": False, "number": ""}
-    return render_template("shared/_error.html" if is_fragment else "shared/refused.html", **values), status
+    values = _values(status, code) | {"retry": False, "number": "", "form": {}}
+    return render_template("shared/_error.html" if from_htmx() else "shared/refused.html", **values), status
+
+
+def _values(status: int, code: str, detail: str = "") -> dict[str, Any]:
+    return {
+        "sentence": sentence(code, detail),
+        "status": status,
+        "retry": status in WORTH_RETRYING,
+        "home": _home(),
+        "needs_own_window": code in ("cookies_refused", "sandboxed") and not _is_login(),
+    }
+
+
+def _home() -> str:
+    # For a host that is not ours, addresses cannot be built.
+    if not security.is_our_host():
+        return ""
+    return "/agent" if agent_token_hash() or request.path.startswith(DESK) else "/chat"
 
 
 def _is_login() -> bool:
@@ -147,7 +163,7 @@ def _is_login() -> bool:
 
 def _form_as_sent() -> dict[str, str]:
     # What was refused unread is not read now.
-    return request.form.to_dict() if is_form_taken() else {}
+    return request.form.to_dict() if is_form_taken() and request.method == "POST" else {}
 
 
 def _place_of_error() -> str:

@@ -9,6 +9,7 @@ from werkzeug.datastructures import FileStorage
 
 from ..agents.logins import agent_token_hash
 from ..database import Conflict, Invalid, NotFound, TooFast, call
+from ..database.rows import Answer
 from ..images import notices
 from ..images.pipeline import store_upload
 from ..images.stores import ImageStore, StoreUnavailable
@@ -16,8 +17,8 @@ from . import limits
 from .forms import message_id, uploaded_image
 
 
-def store_message(function: str, message: str, whose: str, **arguments: Any) -> dict[str, Any]:
-    """Store the picture of the form, if there is one, then call a function that stores its message.
+def store_message(function: str, message: str, whose: str, **arguments: Any) -> Any:
+    """Store the picture of the form, if there is one, then the message, and return the `Answer` of the SQL function.
 
     The message exists only once its picture does. When the call is refused, or has stored this message before with
     another copy of the picture, this copy goes again. After anything else it may have been stored: the sweep of orphans
@@ -32,9 +33,7 @@ def store_message(function: str, message: str, whose: str, **arguments: Any) -> 
         limits.check("pictures", whose)
     image = _stored(upload, store, arguments.get("visitor")) if upload is not None else None
     try:
-        answer: dict[str, Any] = call(
-            function, client_message_id=client_message_id, message=message, image=image, **arguments
-        )
+        answer: Answer = call(function, client_message_id=client_message_id, message=message, image=image, **arguments)
     except (NotFound, Conflict, Invalid, TooFast):
         if image is not None:
             _delete(image["key"], store)

@@ -151,13 +151,7 @@ def test_receipts_and_typing_are_answered_with_nothing(web: Web, rows: Any) -> N
 
 def test_a_page_without_a_socket_is_told_of_receipts_and_of_the_end(web: Web, alice: Agent) -> None:
     browser = web.customer()
-    alice.call(
-        "record_receipt",
-        session_id=alice.call("ticket_of_agent", number=1001)["session_id"],
-        reader="agent",
-        delivered=2,
-        read=2,
-    )
+    alice.call("record_receipt", number=1001, delivered=2, read=2)
     told = json.loads(browser.get("/chat/messages?after=2").headers["HX-Trigger"])
     assert told["live:receipts"] == {"number": 1001, "delivered": 2, "read": 2}
     assert told["live:chat_state"] == {"status": "open"}

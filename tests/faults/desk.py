@@ -27,7 +27,7 @@ from tests.server import free_port, kill_family
 
 START_SECONDS = 60.0
 SETTINGS = {
-    *("HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "TRUSTED_PROXIES"),
+    *("HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "PUBLIC_URL", "TRUSTED_PROXIES"),
     *("SUPABASE_URL", "SUPABASE_SECRET_KEY"),
 }
 # One address sends more here than any office would.

@@ -51,9 +51,7 @@ def server(folder: Path, primary: EmbeddedPostgres, replica: EmbeddedPostgres) -
     """A desk that goes to whichever of the two can be written to."""
     both = ",".join(str(conninfo_to_dict(postgres.conninfo)["host"]) for postgres in (primary, replica))
     conninfo = make_conninfo(primary.conninfo, host=both, target_session_attrs="read-write")
-    made = Server(
-        Config(database_url=conninfo, data_dir=folder, secret_key="a secret key for the tests only, no other")
-    )
+    made = Server(Config(database_url=conninfo, data_dir=folder))
     made.start()
     yield made
     made.stop()

@@ -30,7 +30,7 @@ def test_a_sweep_may_come_before_the_first_page_of_a_conversation_has_joined(
     conversation = Conversation(session_id, database, app.extensions["fragments"])
     (head,) = database.call("conversation_heads", session_ids=[session_id])
     conversation.compare(head)
-    assert conversation.state == {}
+    assert conversation.state is None
 
 
 def test_a_page_that_reaches_a_process_as_it_stops_is_sent_to_another(app: Flask) -> None:

@@ -116,7 +116,7 @@ def test_every_connection_of_the_pool_is_taken(desk: Desk, contract: Contract) -
     (definition,) = desk.run("select pg_get_functiondef('signal_typing'::regproc)")[0]
     desk.run(
         "create or replace function public.signal_typing("
-        "p_session_id uuid, p_sender text, p_agent_id uuid default null"
+        "p_visitor text default null, p_agent_id uuid default null, p_number bigint default null"
         ") returns void language sql set search_path = '' as 'select pg_catalog.pg_sleep(60)'"
     )
     with contextlib.ExitStack() as stack, under_load(desk) as run:

@@ -23,7 +23,6 @@ def second_server(desk: Desk, folder: Path, **environ: str) -> Iterator[Server]:
     config = Config(
         database_url=desk.conninfo,
         data_dir=folder,
-        secret_key=(desk.data_dir / "secret_key").read_text().strip(),
     )
     server = Server(config, **UNLIMITED, **environ)
     server.start()

@@ -46,7 +46,6 @@ def shared_supabase_desk(project: SupabaseServer, tmp_path_factory: pytest.TempP
         conninfo=project.project.conninfo,
         SUPABASE_URL=project.url,
         SUPABASE_SECRET_KEY=project.secret_key,
-        SECRET_KEY="a secret key for the tests only, no other",
     )
     with running(desk):
         yield desk

@@ -100,7 +100,7 @@ class Desk:
 
 def environment(**values: str) -> dict[str, str]:
     """Return an environment without settings of this machine's desk."""
-    ours = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "SECRET_KEY", "PUBLIC_URL"}
+    ours = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "PUBLIC_URL"}
     return {name: value for name, value in os.environ.items() if name not in ours} | values
 
 
@@ -172,8 +172,8 @@ def test_the_second_start_is_quick_and_keeps_the_data(desk: Desk) -> None:
 
 
 def test_what_an_earlier_version_left_open_to_other_users_is_closed(desk: Desk) -> None:
-    files = [desk.data_dir / name for name in ("postgres.log", "lock", "secret_key")]
-    for file in files[:2]:
+    files = [desk.data_dir / name for name in ("postgres.log", "lock")]
+    for file in files:
         file.chmod(0o644)
     access = desk.data_dir / "postgres" / "pg_hba.conf"
     access.write_text(access.read_text().replace("reject", "trust"))
@@ -432,14 +432,9 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     [
         ({"PORT": "http"}, "PORT is 'http'"),
         ({"WORKERS": "0"}, "WORKERS is '0'"),
-        ({"SECRET_KEY": "short"}, "SECRET_KEY is too short"),
         ({"PUBLIC_URL": "chat.example.com"}, "PUBLIC_URL is 'chat.example.com'"),
         ({"PUBLIC_URL": "https://chat.example.com/desk"}, "without a path"),
-        ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "SECRET_KEY is not set"),
-        (
-            {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "SECRET_KEY": "x" * 32},
-            "Cannot connect to Postgres at DATABASE_URL",
-        ),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "Cannot connect to Postgres at DATABASE_URL"),
     ],
 )
 def test_a_wrong_setting_is_named(values: dict[str, str], sentence: str, tmp_path: Path) -> None:

@@ -6,16 +6,21 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
 from flask import Flask
+from markupsafe import Markup
 
 from supportchat.database import Database, Unavailable
 from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection, Shown
+from supportchat.realtime.events import Event
 from supportchat.realtime.hub import PAGES_PER_VIEWER, Hub
+from supportchat.rendering.fragments import Fragments
 from tests.cast import Agent, Cast, Visitor, new_id
+from tests.languages.pseudo import STANDS_FOR, write_pseudo
 
 
 @pytest.fixture
@@ -47,19 +52,23 @@ def seqs(page: Connection) -> list[int]:
     return [int(seq) for frame in frames for seq in re.findall(r'data-seq="(\d+)"', frame["content"])]
 
 
-def shown(hub: Hub, visitor: Visitor, audience: str = "customer", after: int = 2, **values: Any) -> Connection:
+def shown(
+    hub: Hub, visitor: Visitor, audience: str = "customer", after: int = 2, language: str | None = None, **values: Any
+) -> Connection:
     page = Connection(**values)
     assert hub.add(page)
-    hub.show(page, visitor.chat["session_id"], audience, Shown(seq=after))
+    hub.show(page, visitor.chat["session_id"], audience, Shown(seq=after, language=language))
     taken(page)
     return page
 
 
-def posted(answer: dict[str, Any], *, with_row: bool = True) -> list[dict[str, Any]]:
+def posted(answer: Any, *, with_row: bool = True) -> list[Event]:
     events = []
     for row in answer["messages"]:
-        event = {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"]}
-        events.append({**event, "row": row} if with_row else event)
+        event: Event = {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"]}
+        if with_row:
+            event["row"] = row
+        events.append(event)
     return events
 
 
@@ -321,12 +330,19 @@ def test_typing_is_shown_to_the_other_side_only(hub: Hub, vera: Visitor, alice: 
 
 def test_who_has_sent_it_by_now_is_not_said_to_be_typing(hub: Hub, vera: Visitor, alice: Agent) -> None:
     agent = shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
-    before = {"event": "typing", "session_id": vera.chat["session_id"], "sender": "user", "agent": None, "seq": 2}
+    before: Event = {
+        "event": "typing",
+        "session_id": vera.chat["session_id"],
+        "sender": "user",
+        "agent": None,
+        "seq": 2,
+    }
     hub.offer(vera.post("What I was typing"))
     taken(agent)
     hub.on_event(before)
     assert taken(agent) == []
-    hub.on_event({**before, "seq": 3})
+    before["seq"] = 3
+    hub.on_event(before)
     assert "is typing" in json.dumps(taken(agent))
 
 
@@ -458,7 +474,7 @@ def test_a_part_of_the_sweep_that_fails_does_not_keep_the_others_from_it(
 def test_receipts_reach_the_side_that_wrote(hub: Hub, vera: Visitor, alice: Agent, database: Database) -> None:
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
-    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
+    alice.call("record_receipt", number=1001, delivered=2, read=1)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
 
@@ -468,7 +484,7 @@ def test_receipts_that_a_joining_page_finds_reach_the_pages_that_are_there(
 ) -> None:
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
-    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=1)
+    alice.call("record_receipt", number=1001, delivered=2, read=1)
     shown(hub, vera, audience="agent", agent_id=alice.id, token_hash=alice.token_hash)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
@@ -487,7 +503,7 @@ def test_what_a_sweep_has_read_too_early_is_not_shown_over_what_is_newer(
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
     (early,) = database.call("conversations", session_ids=[session_id])
-    database.call("record_receipt", session_id=session_id, reader="agent", delivered=2, read=2)
+    alice.call("record_receipt", number=1001, delivered=2, read=2)
     hub.on_event({"event": "receipt.recorded", "session_id": session_id})
     taken(page)
     hub._conversations[session_id].compare(early)
@@ -554,3 +570,51 @@ def test_an_address_has_so_many_pages_and_no_more(hub: Hub) -> None:
 def test_behind_a_proxy_on_this_machine_everybody_has_the_same_address(hub: Hub) -> None:
     pages = [Connection(token_hash=f"browser {n}", address="127.0.0.1") for n in range(501)]
     assert all(hub.add(page) for page in pages)
+
+
+# Languages
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The templates that fragments were rendered of."""
+    names: list[str] = []
+    render = Fragments._render
+
+    def counted(self: Fragments, name: str, **values: Any) -> Markup:
+        names.append(name)
+        return render(self, name, **values)
+
+    monkeypatch.setattr(Fragments, "_render", counted)
+    return names
+
+
+def test_pages_in_one_language_share_their_frames(hub: Hub, vera: Visitor, rendered: list[str]) -> None:
+    pages = [shown(hub, vera), shown(hub, vera, language="en"), shown(hub, vera, language="en")]
+    rendered.clear()
+    hub.offer(vera.post("Line 3"))
+    assert [seqs(page) for page in pages] == [[3], [3], [3]]
+    assert rendered == ["shared/_message.html"]
+
+
+def test_another_language_costs_one_more_rendering(hub: Hub, vera: Visitor, rendered: list[str]) -> None:
+    pages = [shown(hub, vera), *(shown(hub, vera, language="de") for _ in range(3))]
+    rendered.clear()
+    hub.offer(vera.post("Line 3"))
+    assert [seqs(page) for page in pages] == [[3]] * 4
+    assert rendered == ["shared/_message.html"] * 2
+
+
+def test_each_page_is_told_in_its_language(
+    app: Flask, hub: Hub, vera: Visitor, alice: Agent, bob: Agent, tmp_path: Path
+) -> None:
+    write_pseudo(tmp_path)
+    app.extensions["babel"].translation_directories = [str(tmp_path)]
+    english, other = shown(hub, vera), shown(hub, vera, language=STANDS_FOR)
+    bob.call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
+    hub.sweep(0)
+    told, told_otherwise = (" ".join(frame.get("content", "") for frame in taken(page)) for page in (english, other))
+    assert "Bob" in told
+    assert "⟦" not in told
+    assert "Bob" in told_otherwise
+    assert "⟦" in told_otherwise

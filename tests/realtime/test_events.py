@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import psycopg
 import pytest
 
-from supportchat.realtime.events import PostgresEvents
+from supportchat.realtime.events import Event, PostgresEvents
 from supportchat.realtime.hub import Hub
 from supportchat.realtime.pulse import BEAT_SECONDS, IDLE_LEAST_SECONDS, LEAST_SECONDS, Pulse
 
@@ -23,7 +23,7 @@ class Enough(Exception):
 def test_a_notification_that_is_none_of_ours_is_not_the_last_that_is_heard(
     database_url: str, rows: Any, payload: str, connections: int
 ) -> None:
-    heard: list[dict[str, Any]] = []
+    heard: list[Event] = []
     connected: list[bool] = []
 
     def on_connected() -> None:
@@ -32,7 +32,7 @@ def test_a_notification_that_is_none_of_ours_is_not_the_last_that_is_heard(
             rows("select pg_notify('supportchat', %s)", payload)
         rows("select pg_notify('supportchat', %s)", '{"event": "ping"}')
 
-    def on_event(event: dict[str, Any]) -> None:
+    def on_event(event: Event) -> None:
         heard.append(event)
         raise Enough
 

@@ -14,6 +14,7 @@ from flask import Flask
 
 from supportchat.database import Database
 from supportchat.realtime import hub as hubs
+from supportchat.realtime.events import Event
 from supportchat.realtime.hub import Hub
 from tests.cast import Agent, new_id
 from tests.conftest import Place
@@ -41,10 +42,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 class Watched(Hub):
     """A hub that remembers what it was told."""
 
-    seen: list[dict[str, Any]]
+    seen: list[Event]
     gaps: int
 
-    def on_event(self, event: dict[str, Any]) -> None:
+    def on_event(self, event: Event) -> None:
         self.seen.append(event)
         if event["event"] == "presence.changed":
             raise RuntimeError("a fault of ours")

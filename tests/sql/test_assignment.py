@@ -274,7 +274,7 @@ def test_a_ticket_that_was_given_back_does_not_come_straight_back(
     number = cast.visitor().start()["number"]
     alice.call("unassign_ticket", number=number)
     assert database.call("sweep_assignment")["assigned"] == 0
-    assert alice.call("ticket_of_agent", number=number)["reason"]["code"] == "given_back"
+    assert alice.call("ticket_of_agent", number=number)["reason"]["code"] == "nobody_else"
     assert database.call("stuck_tickets") == []
     bob.come()
     assert database.call("sweep_assignment")["assigned"] == 1

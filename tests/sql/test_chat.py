@@ -251,10 +251,10 @@ def test_a_line_continues_the_one_before_within_five_minutes(cast: Cast, rows: A
 
 def test_receipts_only_move_forward_and_not_past_the_end(cast: Cast, database: Database) -> None:
     vera = cast.visitor()
-    session_id = vera.start()["session_id"]
+    vera.start()
 
     def receipt(delivered: int, read: int) -> tuple[int, int]:
-        database.call("record_receipt", session_id=session_id, reader="customer", delivered=delivered, read=read)
+        database.call("record_receipt", visitor=vera.key, delivered=delivered, read=read)
         return vera.chat["customer_delivered_seq"], vera.chat["customer_read_seq"]
 
     assert receipt(1, 0) == (1, 0)
@@ -266,13 +266,15 @@ def test_receipts_only_move_forward_and_not_past_the_end(cast: Cast, database: D
 def test_an_image_belongs_to_its_conversation_only(cast: Cast, database: Database) -> None:
     vera, victor = cast.visitor(), cast.visitor()
     image = {"key": "a" * 64, "content_type": "image/webp", "width": 3, "height": 2, "bytes": 100, "digest": "d"}
-    session_id = vera.start("", image=image)["session_id"]
+    vera.start("", image=image)
     shown = vera.lines[0]["image"]
     assert (shown["width"], shown["height"]) == (3, 2)
-    found = database.call("image_of_session", session_id=session_id, image_id=shown["id"])
+    found = database.call("image_of_session", visitor=vera.key, image_id=shown["id"])
     assert found == {"key": "a" * 64, "content_type": "image/webp", "bytes": 100}
-    other = victor.start()["session_id"]
-    assert database.call("image_of_session", session_id=other, image_id=shown["id"]) is None
+    other = victor.start()["number"]
+    assert database.call("image_of_session", visitor=victor.key, image_id=shown["id"]) is None
+    assert database.call("image_of_session", number=other, image_id=shown["id"]) is None
+    assert database.call("image_of_session", number=vera.chat["number"], image_id=shown["id"]) == found
 
 
 def test_a_retry_with_the_same_picture_is_the_same_message(cast: Cast, rows: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import pytest
 from supportchat.app import create_app
 from supportchat.config import ROOT, Config, ConfigError
 from supportchat.database import Database, migrations
+from supportchat.database.bundle import PASTE
 from supportchat.database.migrations import migrate, names_taken, statements
 from supportchat.database.names import look
-from supportchat.database.scripts import REMOVAL, SCRIPTS, own_names, script_text
+from supportchat.database.scripts import BASE, REMOVAL, SCRIPTS, own_names, script_text
 from supportchat.server import embedded
 from supportchat.server.run import Server
 from supportchat.status.checks import Checks
@@ -26,7 +27,7 @@ from supportchat.supabase.database import SupabaseDatabase
 from tests.cast import Cast
 
 from .conftest import MakeDatabase, superuser_of_project
-from .test_upgrade import made, make, old_desk, opened, paste, plain
+from .test_upgrade import made, make, old_desk, opened, paste, plain, run_script
 
 __all__ = ["make", "plain"]
 
@@ -142,7 +143,7 @@ def superuser_of(conninfo: str) -> str:
 
 
 def dump(conninfo: str, *options: str) -> str:
-    """Give what pg_dump writes of the apps' schemas, without the word that it makes up anew each time."""
+    """Return what pg_dump writes of the apps' schemas, without the word that it makes up anew each time."""
     command = [
         str(embedded._binary("pg_dump")),
         "--schema=public",
@@ -162,9 +163,12 @@ def test_no_script_changes_a_byte_of_an_app_and_each_says_what_it_found(make: Ma
     with app_database(make, app) as conninfo:
         before = dump(conninfo)
         said = set()
-        for name in (*SCRIPTS, REMOVAL):
-            with psycopg.connect(conninfo, autocommit=True) as connection, pytest.raises(psycopg.Error) as refused:
-                connection.execute(script_text(name).encode())
+        for name in SCRIPTS[1:]:
+            with pytest.raises(psycopg.Error, match=r"not set up here\. Run sql/supabase_schema\.sql first"):
+                run_script(conninfo, name)
+        for name in (BASE, PASTE, REMOVAL):
+            with pytest.raises(psycopg.Error) as refused:
+                run_script(conninfo, name)
             said.add(refused.value.diag.message_primary or "")
         with pytest.raises(psycopg.Error) as refused:
             migrate(conninfo)
@@ -180,8 +184,8 @@ def test_no_script_changes_a_byte_of_an_app_and_each_says_what_it_found(make: Ma
 def test_psql_which_goes_on_after_an_error_leaves_nothing_behind_either(plain: MakeDatabase, app: str) -> None:
     with app_database(plain, app) as conninfo:
         before = dump(conninfo)
-        said = psql(conninfo, *SCRIPTS)
-        assert said.count("Nothing was changed, because") == len(SCRIPTS)
+        said = psql(conninfo, *SCRIPTS, PASTE)
+        assert said.count("Nothing was changed, because") == len(SCRIPTS) + 1
         assert dump(conninfo) == before
 
 
@@ -192,9 +196,10 @@ def psql(conninfo: str, *scripts: str) -> str:
     return subprocess.run([*command, *files], capture_output=True, text=True, check=False).stderr
 
 
-def test_psql_sets_up_a_new_database_and_has_nothing_to_say(plain: MakeDatabase) -> None:
+@pytest.mark.parametrize("scripts", [SCRIPTS, [PASTE]], ids=["each", "one paste"])
+def test_psql_sets_up_a_new_database_and_has_nothing_to_say(plain: MakeDatabase, scripts: Sequence[str]) -> None:
     with plain() as conninfo:
-        said = [line for line in psql(conninfo, *SCRIPTS).splitlines() if "NOTICE" not in line]
+        said = [line for line in psql(conninfo, *scripts).splitlines() if "NOTICE" not in line]
         assert said == []
         assert migrate(conninfo) == []
 
@@ -204,7 +209,7 @@ def test_what_starts_the_desk_says_it_in_one_message(
     make: MakeDatabase, app: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     with app_database(make, app) as conninfo:
-        config = Config(database_url=conninfo, data_dir=tmp_path, secret_key="x" * 40)
+        config = Config(database_url=conninfo, data_dir=tmp_path)
         with psycopg.connect(conninfo, autocommit=True) as connection:
             sentence = names_taken(connection)
         monkeypatch.setattr(Config, "from_environment", lambda: config)
@@ -324,7 +329,7 @@ def test_a_desk_on_supabase_sees_it_by_the_connection_string_if_it_has_one(platf
 
 def test_a_script_that_an_older_version_left_half_way_is_finished_when_that_is_said(plain: MakeDatabase) -> None:
     whole = statements("supabase_schema.sql")
-    half = look(own_names()) + whole[: whole.index("-- What must stay secret about an agent.")]
+    half = look(own_names()) + whole[: whole.index("-- rules.sql")]
     with made(plain, half) as conninfo:
         with pytest.raises(psycopg.Error, match="needs: "):
             migrate(conninfo)

@@ -12,24 +12,31 @@ import pytest
 
 from supportchat.config import ROOT, Config, ConfigError
 from supportchat.database import migrations, scripts
+from supportchat.database.bundle import PASTE, SUPERSEDED
 from supportchat.database.migrations import STAMP, checksum, checksums, migrate
-from supportchat.database.names import SEQUENCE, removal, with_look
-from supportchat.database.scripts import REMOVAL, SCRIPTS, own_names, script_text
+from supportchat.database.names import SEQUENCE, look, removal, with_look
+from supportchat.database.scripts import BASE, PARTS, REMOVAL, SCRIPTS, base_text, own_names, script_text
 from supportchat.server.run import Server
 from tests.cast import Cast
 
 
 def test_every_script_of_the_folder_is_applied() -> None:
     found = {str(path.relative_to(ROOT / "sql")) for path in (ROOT / "sql").rglob("*.sql")}
-    assert found == {*SCRIPTS, REMOVAL}
+    assert found == {*SCRIPTS, PASTE, REMOVAL, *PARTS}
 
 
 def test_every_script_bears_the_stamp_of_its_text() -> None:
     for name in SCRIPTS:
         found = STAMP.findall(script_text(name))
         assert found == [(name, checksum(script_text(name)))], f"sql/{name} has changed: run bin/migrate stamp"
-        assert with_look(script_text(name), own_names()) == script_text(name), f"run bin/migrate stamp for sql/{name}"
+        if name != BASE:
+            assert with_look(script_text(name)) == script_text(name), f"run bin/migrate stamp for sql/{name}"
     assert script_text(REMOVAL) == removal(own_names()), "run bin/migrate stamp"
+
+
+def test_the_schema_is_what_its_parts_make_it() -> None:
+    made = with_look(base_text().replace("0" * 12, checksum(base_text())), look(own_names()))
+    assert script_text(BASE) == made, "run bin/migrate stamp"
 
 
 def test_a_stamp_tells_every_change_but_its_own() -> None:
@@ -81,13 +88,33 @@ def test_a_script_that_fails_is_named_with_its_reason(
 
 
 def test_stamping_writes_into_the_scripts_that_changed_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(ROOT / "sql", tmp_path / "sql")
-    monkeypatch.setattr(scripts, "FOLDER", tmp_path / "sql")
+    script, migration = change_a_script(tmp_path, monkeypatch)
+    assert migrations.stamp() == ["sql/functions/chat.sql", "sql/supabase.sql", f"supabase/migrations/{migration.name}"]
+    assert "-- more\n" in script.read_text()
     assert migrations.stamp() == []
-    script = tmp_path / "sql" / "functions" / "chat.sql"
-    script.write_text(script.read_text() + "-- more\n")
-    assert migrations.stamp() == ["functions/chat.sql"]
+    assert "-- more\n" in migration.read_text()
+
+
+def test_a_migration_of_a_release_is_followed_by_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, migration = change_a_script(tmp_path, monkeypatch)
+    (tmp_path / "CHANGELOG.md").write_text(f"- Add the migration `{migration.name}`.")
+    newest = tmp_path / migrations.stamp()[-1]
+    assert newest.name > migration.name
+    assert "-- more\n" in newest.read_text()
+    assert migration.read_text() == SUPERSEDED
     assert migrations.stamp() == []
+
+
+def change_a_script(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Change a script in a copy of what is stamped; return its path, and that of the newest migration."""
+    for name in ("sql", "supabase"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "CHANGELOG.md", folder)
+    monkeypatch.setattr(scripts, "FOLDER", folder / "sql")
+    assert migrations.stamp() == []
+    script = folder / "sql" / "functions" / "chat.sql"
+    script.write_text(script.read_text().replace("notify pgrst", "-- more\nnotify pgrst"))
+    return script, max((folder / "supabase" / "migrations").iterdir())
 
 
 def test_nothing_is_changed_or_deleted_everywhere_at_once() -> None:
@@ -105,7 +132,7 @@ def test_nothing_is_changed_or_deleted_everywhere_at_once() -> None:
 
 
 def test_no_script_needs_psql_and_each_is_one_transaction() -> None:
-    for name in (*SCRIPTS, REMOVAL):
+    for name in (*SCRIPTS, PASTE, REMOVAL):
         assert not re.search(r"^\\", script_text(name), re.MULTILINE)
         assert re.findall(r"^\s*(commit|rollback|begin);", script_text(name), re.MULTILINE) == ["begin", "commit"]
         before, _, after = re.split(r"^(?:begin|commit);\n", script_text(name), flags=re.MULTILINE)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from supportchat.database import FUNCTIONS, Database
-from supportchat.database.errors import Invalid
+from supportchat.database.errors import Invalid, NotFound
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.database.scripts import SCRIPTS, script_text
@@ -63,10 +63,10 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert vera.chat["agent"]["id"] == alice.id
     vera.post("A picture", image=IMAGE)
     shown = vera.lines[-1]["image"]["id"]
-    assert door.call("image_of_session", session_id=session_id, image_id=shown)["key"] == IMAGE["key"]
+    assert door.call("image_of_session", visitor=vera.key, image_id=shown)["key"] == IMAGE["key"]
     assert door.call("orphan_images", keys=["x"]) == ["x"]
-    door.call("record_receipt", session_id=session_id, reader="customer", delivered=2, read=1)
-    door.call("signal_typing", session_id=session_id, sender="user")
+    door.call("record_receipt", visitor=vera.key, delivered=2, read=1)
+    door.call("signal_typing", visitor=vera.key)
     alice.reply(number)
     bob.call("add_note", number=number, client_message_id=new_id(), note="I know her")
     assert len(door.call("notes_after", session_id=session_id, after=0)) == 1
@@ -80,6 +80,9 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     bob.call("close_ticket", number=number)
     alice.call("reopen_ticket", number=number)
     assert alice.call("ticket_of_agent", number=number)["mine"]
+    assert alice.call("show_ticket", number=number)["notes"]
+    assert alice.call("follow_ticket", number=number, after=0, after_note=0)["messages"]
+    assert door.call("session_of_ticket", number=number) == session_id
     alice.call("set_availability", availability="away")
     door.call("close_chat", visitor=vera.key)
     assert door.call("sweep_assignment") == {"returned": 0, "assigned": 0}
@@ -279,9 +282,11 @@ def test_a_browsers_key_reads_no_row_and_runs_no_function(project: str, role: st
 
 
 def test_typing_is_told_with_the_line_after_which_it_was(service: PostgresDatabase, project_rows: Any) -> None:
-    chat = Cast(service).visitor().start("Hello")
-    service.call("signal_typing", session_id=chat["session_id"], sender="user")
+    visitor = Cast(service).visitor()
+    chat = visitor.start("Hello")
+    service.call("signal_typing", visitor=visitor.key)
     (typing,) = (event for event in events(project_rows) if event["event"] == "typing")
     assert (typing["sender"], typing["seq"]) == ("user", chat["last_seq"])
-    service.call("signal_typing", session_id=new_id(), sender="user")
+    with pytest.raises(NotFound):
+        service.call("signal_typing", visitor="nobody")
     assert [event["event"] for event in events(project_rows)].count("typing") == 1

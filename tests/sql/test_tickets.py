@@ -20,7 +20,7 @@ def vera(cast: Cast, alice: Agent) -> Visitor:
 
 
 def note(agent: Agent, number: int, text: str = "Careful", **arguments: Any) -> Any:
-    return agent.call("add_note", number=number, note=text, **{"client_message_id": new_id(), **arguments})
+    return agent.call("add_note", number=number, note=text, **{"client_message_id": new_id(), **arguments})["note"]
 
 
 def test_a_reply_reaches_the_conversation(vera: Visitor, alice: Agent) -> None:
@@ -203,9 +203,7 @@ def test_unread_are_the_customers_messages_after_ones_own_mark(
     note(bob, vera.chat["number"])
     assert (unread(alice), unread(bob)) == (0, 2)
     vera.post("Third")
-    database.call(
-        "record_receipt", session_id=vera.chat["session_id"], reader="agent", agent_id=bob.id, delivered=9, read=9
-    )
+    bob.call("record_receipt", number=vera.chat["number"], delivered=9, read=9)
     assert (unread(alice), unread(bob)) == (1, 0)
 
 

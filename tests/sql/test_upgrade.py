@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from supportchat.database.bundle import PASTE
 from supportchat.database.migrations import advice, migrate, statements
 from supportchat.database.names import look
 from supportchat.database.postgres import PostgresDatabase
@@ -42,10 +43,14 @@ def read(conninfo: str) -> Rows:
 
 
 def paste(conninfo: str) -> None:
-    """Run each file as it is pasted into an SQL editor: as one text, on a connection of its own."""
-    for name in SCRIPTS:
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute(script_text(name).encode())
+    """Run everything as it is pasted into an SQL editor: as one text."""
+    run_script(conninfo, PASTE)
+
+
+def run_script(conninfo: str, name: str) -> None:
+    """Run one file of `sql/` as one text, on a connection of its own."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(script_text(name).encode())
 
 
 WAYS: dict[str, Callable[[str], object]] = {"pasted": paste, "migrated": migrate}
@@ -239,7 +244,7 @@ def test_orphans_are_kept_and_named(door: PostgresDatabase, upgraded: str) -> No
 
 
 def test_the_script_shows_the_orphans_as_its_result(upgraded: str) -> None:
-    for name in ("fix_foreign_keys.sql", "functions/status.sql"):
+    for name in ("fix_foreign_keys.sql", "functions/status.sql", PASTE):
         with psycopg.connect(upgraded, autocommit=True) as connection:
             cursor = connection.execute(script_text(name).encode())
             while cursor.nextset():
@@ -289,7 +294,7 @@ def test_an_upgraded_conversation_goes_on(door: PostgresDatabase, old_rows: Any)
     lines = door.call("messages_after", session_id=vera, after=0)
     assert [line["seq"] for line in lines] == [1, 2, 3, 4, 5]
     assert [line["agent"]["name"] for line in lines if line["sender"] == "agent"] == ["Support", "Ann Kern"]
-    assert ann.call("close_ticket", number=1001)["status"] == "closed"
+    assert ann.call("close_ticket", number=1001)["ticket"]["status"] == "closed"
     assert ann.call("reopen_ticket", number=1001)["mine"]
     # The customer comes back, with a browser that is known by now.
     cast = Cast(door)
@@ -300,7 +305,7 @@ def test_an_upgraded_conversation_goes_on(door: PostgresDatabase, old_rows: Any)
         f" when '{vera}' then (select visitor_id from visitors) end returning 1"
     )
     assert visitor.post("I am back")["messages"][0]["seq"] > 5
-    assert door.call("close_chat", visitor=visitor.key)["status"] == "closed"
+    assert door.call("close_chat", visitor=visitor.key)["conversation"]["status"] == "closed"
 
 
 def joined(door: PostgresDatabase) -> Agent:
@@ -333,7 +338,8 @@ def test_what_is_left_over_breaks_no_function(door: PostgresDatabase, old_rows: 
     assert len(door.call("conversations", session_ids=everything)) == 5
     for session_id in everything:
         door.call("messages_before", session_id=session_id)
-        door.call("record_receipt", session_id=session_id, reader="customer", delivered=9, read=9)
+    for (number,) in old_rows("select number from tickets join user_sessions using (session_id)"):
+        ann.call("record_receipt", number=number, delivered=9, read=9)
 
 
 def test_an_old_agent_gets_a_password_by_being_made_again(door: PostgresDatabase) -> None:

@@ -89,6 +89,24 @@ def test_bodies_of_a_length_that_nobody_says(start: Start) -> None:
         assert everything(made).startswith("HTTP/1.1 400"), broken
 
 
+def test_a_header_counts_only_once_and_under_its_own_name(start: Start) -> None:
+    browser = start()
+    head = browser.head("POST", "/chat", **{"Content-Length": "0", "Connection": "close"}).decode()
+    ours = f"Origin: {browser.url}\r\n"
+    assert everything(send(browser, head.encode())).startswith("HTTP/1.1 422")
+    for lines in (
+        "Sec_Fetch_Site: same-origin\r\n",
+        "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: same-origin\r\n",
+        "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Site: same-origin\r\n",
+        f"{ours}Sec-Fetch-Site: cross-site\r\n",
+        f"{ours}Sec-Fetch-Site:\r\n",
+        ours + ours,
+        f"{ours}Origin: https://evil.example\r\n",
+    ):
+        answer = everything(send(browser, head.replace(ours, lines).encode()))
+        assert answer.startswith("HTTP/1.1 403"), (lines, answer[:100])
+
+
 def test_what_is_refused_is_not_read(start: Start) -> None:
     browser = start()
     for method, path, length, status, headers in (

@@ -16,5 +16,7 @@ function openLink(event) {
 
 if (isFramed) {
   document.addEventListener("click", openLink);
-  for (const hint of document.querySelectorAll("[data-no-cookies]")) hint.hidden = navigator.cookieEnabled;
+  // In a sandbox without allow-same-origin the page has no origin, and the desk takes nothing that it sends.
+  const canWork = navigator.cookieEnabled && window.origin !== "null";
+  for (const hint of document.querySelectorAll("[data-cannot-embed]")) hint.hidden = canWork;
 }

@@ -1,4 +1,5 @@
 import { fillGap, messageList, seqOf } from "../lib/messages.js";
+import { countWord } from "../lib/words.js";
 import { decorate, writeReceipts } from "./items.js";
 
 const NEAR = 100; // pixels from the end
@@ -87,7 +88,7 @@ class Timeline {
     this.unseen = count;
     this.jump.hidden = count === 0;
     if (count === 0) return;
-    this.jump.querySelector("[data-jump-text]").textContent = count === 1 ? "1 new message" : `${count} new messages`;
+    this.jump.querySelector("[data-jump-text]").textContent = countWord("newMessages", count);
   }
 }
 

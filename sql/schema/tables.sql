@@ -1,0 +1,284 @@
+-- tables.sql: what there is. Each column, index and reference stands here once, in one row; everything that makes, mends,
+-- checks and closes tables reads these rows. An older database gets what it lacks.
+
+-- What the web code calls stands in the schema public. Everything else is in one that PostgREST does not expose.
+create schema if not exists _supportchat;
+
+-- A table cannot be altered while a deferred key of an older version has rows to check.
+set constraints all immediate;
+
+-- The rows of a text that is written as a table: lines with bars, in their order. An empty cell is null.
+create or replace function _supportchat.written_rows(p_text text)
+returns table (place bigint, cells text[])
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, array(
+        select nullif(btrim(cell), '') from unnest(string_to_array(line, '|')) with ordinality as split (cell, number) order by number
+    )
+    from unnest(string_to_array(p_text, E'\n')) with ordinality as written (line, place)
+    where line like '%|%' and line not like '% -- %';
+end $$;
+
+-- Every column of every table. What is demanded of it: 'key', of the primary key; 'required', and rows of an older version
+-- get the default; 'computed', required too, but upgrade.sql says what rows of an older version get. refers_to is the
+-- table whose key it holds; on_delete is what happens to the row when that one is deleted (nothing: it may not be).
+-- The tables with a column "legacy" are those that older versions had (is_older) and left in any shape; what they held goes
+-- there when it has to change. A key to which nothing refers may be of any type in them (is_free).
+create or replace function _supportchat.declared_columns()
+returns table (
+    place bigint, table_name text, column_name text, type text, demand text, default_value text, refers_to text,
+    on_delete text, is_older boolean, is_free boolean
+)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7],
+        bool_or(cells[2] = 'legacy') over (partition by cells[1]),
+        cells[4] = 'key' and cells[1] <> all (array_agg(cells[6]) filter (where cells[6] is not null) over ())
+    from _supportchat.written_rows($columns$
+        -- Which script was applied in which version.
+        schema_scripts     | name                   | text        | key      |
+        schema_scripts     | checksum               | text        | required |
+        schema_scripts     | applied_at             | timestamptz | required | now()
+
+        -- A browser that has chatted here, known by the hash of its cookie and by nothing that a person could type.
+        visitors           | visitor_id             | uuid        | key      | gen_random_uuid()
+        visitors           | token_hash             | text        | required |
+        visitors           | created_at             | timestamptz | required | now()
+
+        -- A person who answers. Passwords and login sessions live in tables of their own, so that no row holds a secret.
+        agents             | id                     | uuid        | key      | gen_random_uuid()
+        agents             | name                   | text        | computed |
+        agents             | email                  | text        |          |
+        agents             | role                   | text        | required | 'agent'
+        agents             | availability           | text        | required | 'available'
+        agents             | max_tickets            | integer     | required | 5
+        agents             | is_active              | boolean     | required | true
+        agents             | lease_expires_at       | timestamptz |          |
+        agents             | created_at             | timestamptz | required | now()
+        agents             | legacy                 | jsonb       |          |
+
+        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
+        user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
+        user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
+        user_sessions      | customer_name          | text        |          |
+        user_sessions      | customer_phone         | text        |          |
+        user_sessions      | time_zone              | text        |          |
+        user_sessions      | channel                | text        | required | 'web-chat'
+        user_sessions      | is_anonymous           | boolean     | computed | true
+        user_sessions      | status                 | text        | required | 'active'
+        user_sessions      | last_seq               | integer     | required | 0
+        user_sessions      | last_note_no           | integer     | required | 0
+        user_sessions      | customer_delivered_seq | integer     | required | 0
+        user_sessions      | customer_read_seq      | integer     | required | 0
+        user_sessions      | agent_delivered_seq    | integer     | required | 0
+        user_sessions      | agent_read_seq         | integer     | required | 0
+        user_sessions      | created_at             | timestamptz | required | now()
+        user_sessions      | legacy                 | jsonb       |          |
+
+        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
+        chat_messages      | id                     | uuid        | key      | gen_random_uuid()
+        chat_messages      | session_id             | uuid        |          |                   | user_sessions | cascade
+        chat_messages      | seq                    | integer     |          |
+        chat_messages      | sender                 | text        | computed |
+        chat_messages      | sender_agent_id        | uuid        |          |                   | agents        | set null
+        chat_messages      | client_message_id      | uuid        | required | gen_random_uuid()
+        chat_messages      | message                | text        | computed | ''
+        chat_messages      | image_id               | uuid        |          |                   | chat_images
+        chat_messages      | event                  | text        |          |
+        chat_messages      | detail                 | jsonb       | required | '{}'
+        chat_messages      | created_at             | timestamptz | required | clock_timestamp()
+        chat_messages      | legacy                 | jsonb       |          |
+
+        -- What the desk has to do about a conversation. awaiting_since is the moment from which the customer waits for an
+        -- answer; it is null once an agent has answered.
+        tickets            | id                     | uuid        | key      | gen_random_uuid()
+        tickets            | number                 | bigint      | computed | nextval('public.ticket_numbers')
+        tickets            | session_id             | uuid        |          |                   | user_sessions | cascade
+        tickets            | channel                | text        | required | 'web-chat'
+        tickets            | status                 | text        | required | 'waiting'
+        tickets            | assigned_agent_id      | uuid        |          |                   | agents
+        tickets            | awaiting_since         | timestamptz |          |
+        tickets            | assigned_at            | timestamptz |          |
+        tickets            | given_back_by          | uuid        |          |
+        tickets            | first_reply_at         | timestamptz |          |
+        tickets            | closed_at              | timestamptz |          |
+        tickets            | version                | integer     | required | 1
+        tickets            | created_at             | timestamptz | required | now()
+        tickets            | updated_at             | timestamptz | computed | now()
+        tickets            | legacy                 | jsonb       |          |
+
+        -- What must stay secret about an agent.
+        agent_credentials  | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_credentials  | password_hash          | text        | required |
+        agent_credentials  | changed_at             | timestamptz | required | now()
+
+        agent_sessions     | token_hash             | text        | key      |
+        agent_sessions     | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_sessions     | created_at             | timestamptz | required | now()
+        agent_sessions     | last_seen_at           | timestamptz | required | now()
+
+        -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
+        agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_browsers     | token_hash             | text        | key      |
+        agent_browsers     | seen_at                | timestamptz | required | now()
+
+        -- A stored picture that a message needs.
+        chat_images        | id                     | uuid        | key      | gen_random_uuid()
+        chat_images        | session_id             | uuid        | required |                   | user_sessions | cascade
+        chat_images        | storage_key            | text        | required |
+        chat_images        | content_type           | text        | required |
+        chat_images        | width                  | integer     | required |
+        chat_images        | height                 | integer     | required |
+        chat_images        | bytes                  | integer     | required |
+        chat_images        | digest                 | text        | required |
+        chat_images        | created_at             | timestamptz | required | now()
+
+        -- The ways a ticket may go; guard_ticket refuses every other.
+        ticket_transitions | from_status            | text        | key      |
+        ticket_transitions | to_status              | text        | key      |
+
+        -- What happened to a ticket: who, what, when.
+        ticket_events      | id                     | bigint      | key      | identity
+        ticket_events      | ticket_id              | uuid        | required |                   | tickets       | cascade
+        ticket_events      | actor                  | text        | required |
+        ticket_events      | agent_id               | uuid        |          |                   | agents        | set null
+        ticket_events      | event                  | text        | required |
+        ticket_events      | detail                 | jsonb       | required | '{}'
+        ticket_events      | created_at             | timestamptz | required | clock_timestamp()
+
+        -- Private notes stand apart from the messages: nothing that reads for a customer reads this table.
+        -- after_seq is the last message that was there when the note was written, and so its place between them.
+        ticket_notes       | id                     | uuid        | key      | gen_random_uuid()
+        ticket_notes       | session_id             | uuid        | required |                   | user_sessions | cascade
+        ticket_notes       | note_no                | integer     | required |
+        ticket_notes       | after_seq              | integer     | required |
+        ticket_notes       | agent_id               | uuid        | required |                   | agents
+        ticket_notes       | client_message_id      | uuid        | required |
+        ticket_notes       | note                   | text        | required |
+        ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
+
+        -- How far each agent has read each conversation: the unread counts of the queue.
+        ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
+        ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        ticket_reads       | read_seq               | integer     | required | 0
+
+        -- The server processes that share this database, each reporting every few seconds.
+        server_processes   | process_id             | uuid        | key      |
+        server_processes   | started_at             | timestamptz | required | now()
+        server_processes   | seen_at                | timestamptz | required | now()
+        server_processes   | sockets                | integer     | required | 0
+        server_processes   | sessions               | uuid[]      | required | '{}'
+        server_processes   | swept_at               | timestamptz |          |
+
+        -- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
+        heartbeat          | only_row               | boolean     | key      | true
+        heartbeat          | number                 | bigint      | required | 0
+        heartbeat          | sent_at                | timestamptz | required | 'epoch'
+
+        -- How often somebody has done something lately: by then they may do it as often again as the limit says. See
+        -- take_token.
+        throttle_buckets   | key                    | text        | key      |
+        throttle_buckets   | full_at                | timestamptz | required |
+    $columns$) as written;
+end $$;
+
+-- Every index besides those of the primary keys.
+create or replace function _supportchat.declared_indexes()
+returns table (place bigint, index_name text, is_unique boolean, table_name text, definition text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[2] is not null, cells[3], cells[4]
+    from _supportchat.written_rows($indexes$
+        visitors_token_hash_key           | unique | visitors         | (token_hash)
+        agents_email_key                  | unique | agents           | (lower(email))
+        user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
+        user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
+        chat_messages_seq_key             | unique | chat_messages    | (session_id, seq)
+        chat_messages_client_key          | unique | chat_messages    | (session_id, sender, client_message_id)
+        chat_messages_created_at_idx      |        | chat_messages    | (created_at desc)
+        chat_messages_sender_agent_id_idx |        | chat_messages    | (sender_agent_id)
+        chat_messages_image_id_idx        |        | chat_messages    | (image_id)
+        tickets_number_key                | unique | tickets          | (number)
+        tickets_session_id_idx            |        | tickets          | (session_id)
+        tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
+        tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
+        tickets_updated_at_idx            |        | tickets          | (updated_at desc)
+        tickets_created_at_idx            |        | tickets          | (created_at desc)
+        agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
+        chat_images_storage_key_key       | unique | chat_images      | (storage_key)
+        chat_images_session_id_idx        |        | chat_images      | (session_id)
+        ticket_events_ticket_id_idx       |        | ticket_events    | (ticket_id, id)
+        ticket_events_agent_id_idx        |        | ticket_events    | (agent_id)
+        ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
+        ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
+        ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
+        ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
+    $indexes$) as written;
+end $$;
+
+-- The tables, in the order in which they are declared.
+create or replace function _supportchat.declared_tables()
+returns setof text
+language sql
+immutable
+set search_path = ''
+as $$
+    select table_name from _supportchat.declared_columns() group by table_name order by min(place)
+$$;
+
+-- Those of them that were there before this version, and may have any shape.
+create or replace function _supportchat.older_tables()
+returns setof text
+language sql
+immutable
+set search_path = ''
+as $$
+    select table_name from _supportchat.declared_columns() where is_older group by table_name order by min(place)
+$$;
+
+-- The columns of the key of a table, as they are written between parentheses.
+create or replace function _supportchat.key_of(p_table text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select string_agg(quote_ident(column_name), ', ' order by place)
+    from _supportchat.declared_columns() where table_name = p_table and demand = 'key'
+$$;
+
+-- Makes a table that is missing, with all its columns.
+create or replace function _supportchat.ensure_table(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    columns text := (
+        select string_agg(concat_ws(' ',
+            quote_ident(column_name), type,
+            case when default_value = 'identity' then 'generated always as identity' else 'default ' || default_value end,
+            case when demand is not null then 'not null' end
+        ), ', ' order by place)
+        from _supportchat.declared_columns() where table_name = p_table
+    );
+begin
+    execute format('create table public.%I (%s, primary key (%s))', p_table, columns, _supportchat.key_of(p_table));
+end $$;
+
+create sequence if not exists public.ticket_numbers start 1001;
+select _supportchat.ensure_table(name) from _supportchat.declared_tables() as name
+where to_regclass(format('public.%I', name)) is null;

@@ -1,0 +1,226 @@
+-- tools.sql: what the scripts do to a table, and how they end.
+
+-- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
+-- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
+create or replace function _supportchat.ensure_constraint(p_table regclass, p_name text, p_definition text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    present record;
+begin
+    select obj_description(oid, 'pg_constraint') as definition, convalidated into present
+    from pg_catalog.pg_constraint where conrelid = p_table and conname = p_name;
+    if found and present.definition is distinct from p_definition then
+        execute format('alter table %s drop constraint %I', p_table, p_name);
+    end if;
+    if present.definition is distinct from p_definition then
+        execute format('alter table %s add constraint %I %s not valid', p_table, p_name, p_definition);
+        execute format('comment on constraint %I on %s is %L', p_name, p_table, p_definition);
+    elsif present.convalidated then
+        return;
+    end if;
+    begin
+        execute format('alter table %s validate constraint %I', p_table, p_name);
+    exception when check_violation or foreign_key_violation then
+        raise warning '%: rows written before % stay as they are', p_table, p_name;
+    end;
+end $$;
+
+-- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
+-- another table or column.
+create or replace function _supportchat.ensure_foreign_key(p_table text, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    wanted text := format('%s_%s_fkey', p_table, p_column);
+    other text;
+begin
+    for other in
+        select k.conname from pg_catalog.pg_constraint k
+        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = any (k.conkey)
+        where k.conrelid = here and k.contype = 'f' and a.attname = p_column and k.conname <> wanted
+    loop
+        execute format('alter table %s drop constraint %I', here, other);
+    end loop;
+    perform _supportchat.ensure_constraint(here, wanted, format(
+        'foreign key (%I) references public.%I (%s) on delete %s',
+        p_column, refers_to, _supportchat.key_of(refers_to), coalesce(on_delete, 'no action')
+    ))
+    from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
+end $$;
+
+-- Makes an index that is missing.
+create or replace function _supportchat.ensure_index(p_name text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    execute (
+        select format(
+            'create %s if not exists %I on public.%I %s',
+            case when is_unique then 'unique index' else 'index' end, p_name, table_name, definition
+        )
+        from _supportchat.declared_indexes() where index_name = p_name
+    );
+end $$;
+
+-- Adds a column that is missing, and makes one fit that an older version has left.
+create or replace function _supportchat.ensure_column(p_table text, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    wanted record;
+begin
+    select * into wanted from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
+    if exists (select from pg_catalog.pg_attribute where attrelid = here and attname = p_column and not attisdropped) then
+        if wanted.is_older and wanted.is_free is not true then
+            perform _supportchat.fit_column(here, p_column, wanted.type, coalesce(wanted.refers_to, p_table));
+        end if;
+        return;
+    end if;
+    execute format('alter table %s add column %I %s default %s', here, p_column, wanted.type, case
+        -- Rows of an older version get another value than this one.
+        when wanted.demand in ('key', 'computed') then 'null' else coalesce(wanted.default_value, 'null')
+    end);
+    execute format('alter table %s alter column %I set default %s', here, p_column, coalesce(wanted.default_value, 'null'));
+end $$;
+
+-- The same for all columns of a table, with their defaults.
+create or replace function _supportchat.ensure_columns(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    defaults text;
+begin
+    perform _supportchat.ensure_column(p_table, declared.column_name)
+    from _supportchat.declared_columns() as declared
+    where declared.table_name = p_table and (declared.is_older or not exists (
+        select from pg_catalog.pg_attribute where attrelid = here and attname = declared.column_name and not attisdropped
+    ))
+    order by declared.place;
+    select string_agg(format('alter column %I set default %s', column_name, default_value), ', ') into defaults
+    from _supportchat.declared_columns()
+    where table_name = p_table and default_value <> 'identity' and not (is_older and is_free is true);
+    if defaults is not null then
+        execute format('alter table %s %s', here, defaults);
+    end if;
+end $$;
+
+-- Demands a value in the columns that have to have one: every row has it by now. A table may wait with some of them.
+create or replace function _supportchat.require_columns(p_table text, p_but text[] default '{}')
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    name text;
+begin
+    for name in
+        select a.attname from pg_catalog.pg_attribute a
+        join _supportchat.declared_columns() as declared
+            on declared.table_name = p_table and declared.column_name = a.attname
+            and declared.demand is not null and not coalesce(declared.is_older and declared.is_free, false)
+        where a.attrelid = here and not a.attnotnull and not a.attisdropped and a.attname <> all (p_but)
+    loop
+        execute format('alter table %s alter column %I set not null', here, name);
+    end loop;
+end $$;
+
+-- Notes in a row what a column held before: the first value counts, and nothing is noted where nothing was.
+create or replace function _supportchat.noted(p_legacy jsonb, p_column text, p_value text)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_value is null then p_legacy
+        else jsonb_build_object(p_column, p_value) || coalesce(p_legacy, '{}')
+    end
+$$;
+
+-- Turns the triggers of a table off while old rows are mended, or on again: they would count versions and move
+-- updated_at. The ones that are off already stay so.
+create or replace function _supportchat.pause_triggers(p_table text, p_pause boolean)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    other record;
+begin
+    for other in
+        select oid, tgname, obj_description(oid, 'pg_trigger') as note from pg_catalog.pg_trigger
+        where tgrelid = here and not tgisinternal and tgenabled = case when p_pause then 'O' else 'D' end
+    loop
+        if p_pause then
+            execute format('alter table %s disable trigger %I', here, other.tgname);
+            execute format('comment on trigger %I on %s is %L', other.tgname, here, 'paused: ' || coalesce(other.note, ''));
+        elsif other.note like 'paused: %' then
+            execute format('alter table %s enable trigger %I', here, other.tgname);
+            execute format(
+                'comment on trigger %I on %s is %L', other.tgname, here, nullif(substr(other.note, 9), '')
+            );
+        end if;
+    end loop;
+end $$;
+
+-- Lets only the server's role run what this transaction has made, as everybody may run a new function. What it has made in
+-- public is what the web code calls, and gives up in time. A psycopg connection says so for itself; PostgREST would wait 8
+-- seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a function for the whole
+-- request (it "hoists" it), and lock_timeout works inside the function anyway. Helpers have none: each setting costs a
+-- little on every call.
+create or replace function _supportchat.close_functions()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    made record;
+begin
+    for made in
+        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
+        from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where p.xmin = pg_catalog.pg_current_xact_id()::xid and case n.nspname
+            when '_supportchat' then p.proacl is null
+            -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
+            when 'public' then p.prorettype <> 'trigger'::regtype and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
+        end
+    loop
+        perform _supportchat.grant_to_server(format('function %s', made.signature), 'execute');
+        if made.is_called then
+            execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', made.signature);
+        end if;
+    end loop;
+end $$;
+
+-- Ends a script: closes what it has made, and remembers its version, which /status and bin/migrate compare with the files.
+create or replace function _supportchat.record_script(p_name text, p_checksum text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.close_functions();
+    -- Who adopts something says so before each script: the next paste may use the same connection.
+    perform set_config('supportchat.adopt', '', false);
+    insert into public.schema_scripts as script (name, checksum) values (p_name, p_checksum)
+    on conflict (name) do update set checksum = excluded.checksum, applied_at = now()
+    where script.checksum <> excluded.checksum;
+    return 'sql/' || p_name || ' is applied.';
+end $$;

@@ -1,0 +1,4034 @@
+-- supabase.sql sets up supportchat, or brings it up to date: paste it into Supabase's SQL editor and run it.
+-- It is one transaction, loses no row, and is safe to run again. The editor stops after a minute or two: for a large
+-- database of an older version use bin/migrate. Put together from the other scripts by bin/migrate stamp.
+
+begin;
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
+do $look$
+declare
+    tables text[] := '{
+        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
+        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
+        heartbeat, throttle_buckets
+    }';
+    indexes text[] := '{
+        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
+        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
+        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
+        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
+        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+    }';
+    functions text[] := regexp_split_to_array(btrim('
+        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
+        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); set_availability(uuid, text); list_agents(); good_sessions(text[]);
+        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
+        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); signal_typing(uuid, text, uuid);
+        record_receipt(uuid, text, integer, integer, uuid); start_chat(text, uuid, text, jsonb, text, text, text);
+        close_chat(text); notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+    ', E' \n'), ';\s+');
+    -- These would answer a call that is meant for one of those.
+    overloads text[] := regexp_split_to_array(btrim('
+        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
+        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
+        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
+        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        report_process(uuid, integer, uuid[], text[])
+    ', E' \n'), ';\s+');
+    -- The tables that a desk had before it had schema_scripts.
+    oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
+    is_adopted boolean := coalesce(current_setting('supportchat.adopt', true) = 'yes', false);
+    marked text[];
+    has_sessions boolean;
+    is_desk boolean;
+    is_older_desk boolean;
+    others text;
+    path text := current_setting('search_path');
+begin
+    -- An app may have a function like one of Postgres' own, which would be called instead.
+    perform set_config('search_path', 'pg_catalog', true);
+    -- Each table of a desk bears this policy. An app may have one of that name on a table or two, so a desk shows itself by
+    -- more than that: by the function that stamps its scripts, or by all the tables of the oldest version.
+    select coalesce(array_agg(c.relname), '{}') into marked
+    from pg_policy p
+    join pg_class c on c.oid = p.polrelid
+    where c.relnamespace = 'public'::regnamespace and p.polname = 'server_only' and not p.polpermissive
+        and pg_get_expr(p.polqual, p.polrelid) = 'false';
+    has_sessions := 3 = (
+        select count(*) from pg_attribute a
+        join pg_class c on c.oid = a.attrelid
+        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not a.attisdropped
+            and c.relname in ('user_sessions', 'chat_messages', 'tickets') and a.attname = 'session_id'
+    );
+    is_desk := (has_sessions and marked @> oldest) or ('schema_scripts' = any (marked) and exists (
+        -- Versions before the schema _supportchat had it in public.
+        select from pg_proc
+        where proname = 'record_script' and pronamespace in (to_regnamespace('_supportchat'), 'public'::regnamespace)
+            and proargnames = '{p_name,p_checksum}' and proconfig @> array['search_path=""']
+    ));
+    is_older_desk := has_sessions and not exists (
+        select from pg_constraint k
+        join pg_class c on c.oid = k.conrelid
+        join pg_class target on target.oid = k.confrelid
+        where k.contype = 'f' and c.relnamespace = 'public'::regnamespace and c.relname = any (oldest)
+            and target.relnamespace <> 'public'::regnamespace
+    );
+
+    with named as (
+        select 1 as place, c.relkind, c.relname::text as name, case
+            when c.relname = any (tables) then c.relkind = 'r' and (
+                is_adopted or (is_desk and c.relname = any (marked))
+                or (is_older_desk and not is_desk and c.relname = any (oldest))
+            )
+            when c.relname = 'ticket_numbers' then c.relkind = 'S' and (is_adopted or is_desk)
+            else exists (
+                select from pg_index i
+                join pg_class its_table on its_table.oid = i.indrelid
+                where i.indexrelid = c.oid and its_table.relname = any (tables)
+            )
+        end as is_ours
+        from pg_class c
+        where c.relnamespace = 'public'::regnamespace
+            and (c.relname = any (tables) or c.relname = any (indexes) or c.relname = 'ticket_numbers')
+        union all
+        select 0, 'n', n.nspname, is_adopted or (is_desk and exists (
+            select from pg_proc where pronamespace = n.oid and proname = 'record_script' and proargnames = '{p_name,p_checksum}'
+        ))
+        from pg_namespace n where n.nspname = '_supportchat'
+        union all
+        select 2, 'T', t.typname, false
+        from pg_type t
+        where t.typnamespace = 'public'::regnamespace and t.typname = any (tables) and t.typrelid = 0
+        union all
+        select 3, 't', 'guard_ticket', is_adopted or is_desk
+        from pg_trigger where tgrelid = to_regclass('public.tickets') and tgname = 'guard_ticket'
+        union all
+        select 4, 'F', format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')), is_adopted or (
+            is_desk and coalesce(p.proconfig, '{}') @> array['search_path=""']
+            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
+        )
+        from pg_proc p
+        where p.pronamespace = 'public'::regnamespace
+            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (functions || overloads)
+    ), strange as (
+        select row_number() over (order by place, name) as number, format('%s %s', case relkind
+            when 'v' then 'view' when 'm' then 'materialized view' when 'f' then 'foreign table' when 'S' then 'sequence'
+            when 'i' then 'index' when 'I' then 'index' when 'c' then 'type' when 'T' then 'type' when 't' then 'trigger'
+            when 'F' then 'function' when 'n' then 'schema' else 'table'
+        end, name) as thing
+        from named where not is_ours
+    )
+    select string_agg(thing, ', ' order by number) filter (where number <= 12)
+        || case when count(*) > 12 then format(', and %s more', count(*) - 12) else '' end into others
+    from strange;
+    if others is not null then
+        raise exception using errcode = 'SC001', message = format(
+            'Nothing was changed, because this database has something else under names that supportchat needs: %s.'
+            || ' Use another project or database for supportchat; an empty one is best.'
+            || ' Only if these tables belong to an older supportchat, put the line'
+            || ' set supportchat.adopt = ''yes''; first in the same paste, or run bin/migrate --adopt:'
+            || ' the tables are then changed to fit.',
+            others
+        );
+    end if;
+
+    select string_agg(format('%s (of %s)', c.relname, pg_get_userbyid(c.relowner)), ', ') into others
+    from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relname = any (tables) and not pg_has_role(c.relowner, 'usage');
+    if others is not null then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because tables belong to another role: %s. Run this as that role.', others
+        );
+    end if;
+
+    if to_regnamespace('_supportchat') is null and not has_database_privilege(current_database(), 'create') then
+        raise exception using errcode = 'SC002', message = format(
+            'Nothing was changed, because the role %1$s may not make a schema here.'
+            || ' Let the owner of the database run: grant create on database %2$I to %1$I.',
+            current_user, current_database()
+        );
+    end if;
+    perform set_config('search_path', path, true);
+end $look$;
+-- The check ends here.
+
+-- supabase_schema.sql creates every table of supportchat.
+-- Run it first; it is safe to run again. A database that an older version left behind is brought up to date: what is
+-- missing is added, and where a value has to change, the old one stays in the column "legacy" of the row, or in a
+-- column "legacy_..." beside the new one. No row is deleted.
+-- Foreign keys follow in fix_foreign_keys.sql, channel and is_anonymous in fix_user_sessions_columns.sql.
+-- Written by bin/migrate stamp from the files in sql/schema: change it there.
+
+-- tables.sql: what there is. Each column, index and reference stands here once, in one row; everything that makes, mends,
+-- checks and closes tables reads these rows. An older database gets what it lacks.
+
+-- What the web code calls stands in the schema public. Everything else is in one that PostgREST does not expose.
+create schema if not exists _supportchat;
+
+-- A table cannot be altered while a deferred key of an older version has rows to check.
+set constraints all immediate;
+
+-- The rows of a text that is written as a table: lines with bars, in their order. An empty cell is null.
+create or replace function _supportchat.written_rows(p_text text)
+returns table (place bigint, cells text[])
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, array(
+        select nullif(btrim(cell), '') from unnest(string_to_array(line, '|')) with ordinality as split (cell, number) order by number
+    )
+    from unnest(string_to_array(p_text, E'\n')) with ordinality as written (line, place)
+    where line like '%|%' and line not like '% -- %';
+end $$;
+
+-- Every column of every table. What is demanded of it: 'key', of the primary key; 'required', and rows of an older version
+-- get the default; 'computed', required too, but upgrade.sql says what rows of an older version get. refers_to is the
+-- table whose key it holds; on_delete is what happens to the row when that one is deleted (nothing: it may not be).
+-- The tables with a column "legacy" are those that older versions had (is_older) and left in any shape; what they held goes
+-- there when it has to change. A key to which nothing refers may be of any type in them (is_free).
+create or replace function _supportchat.declared_columns()
+returns table (
+    place bigint, table_name text, column_name text, type text, demand text, default_value text, refers_to text,
+    on_delete text, is_older boolean, is_free boolean
+)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7],
+        bool_or(cells[2] = 'legacy') over (partition by cells[1]),
+        cells[4] = 'key' and cells[1] <> all (array_agg(cells[6]) filter (where cells[6] is not null) over ())
+    from _supportchat.written_rows($columns$
+        -- Which script was applied in which version.
+        schema_scripts     | name                   | text        | key      |
+        schema_scripts     | checksum               | text        | required |
+        schema_scripts     | applied_at             | timestamptz | required | now()
+
+        -- A browser that has chatted here, known by the hash of its cookie and by nothing that a person could type.
+        visitors           | visitor_id             | uuid        | key      | gen_random_uuid()
+        visitors           | token_hash             | text        | required |
+        visitors           | created_at             | timestamptz | required | now()
+
+        -- A person who answers. Passwords and login sessions live in tables of their own, so that no row holds a secret.
+        agents             | id                     | uuid        | key      | gen_random_uuid()
+        agents             | name                   | text        | computed |
+        agents             | email                  | text        |          |
+        agents             | role                   | text        | required | 'agent'
+        agents             | availability           | text        | required | 'available'
+        agents             | max_tickets            | integer     | required | 5
+        agents             | is_active              | boolean     | required | true
+        agents             | lease_expires_at       | timestamptz |          |
+        agents             | created_at             | timestamptz | required | now()
+        agents             | legacy                 | jsonb       |          |
+
+        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
+        user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
+        user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
+        user_sessions      | customer_name          | text        |          |
+        user_sessions      | customer_phone         | text        |          |
+        user_sessions      | time_zone              | text        |          |
+        user_sessions      | channel                | text        | required | 'web-chat'
+        user_sessions      | is_anonymous           | boolean     | computed | true
+        user_sessions      | status                 | text        | required | 'active'
+        user_sessions      | last_seq               | integer     | required | 0
+        user_sessions      | last_note_no           | integer     | required | 0
+        user_sessions      | customer_delivered_seq | integer     | required | 0
+        user_sessions      | customer_read_seq      | integer     | required | 0
+        user_sessions      | agent_delivered_seq    | integer     | required | 0
+        user_sessions      | agent_read_seq         | integer     | required | 0
+        user_sessions      | created_at             | timestamptz | required | now()
+        user_sessions      | legacy                 | jsonb       |          |
+
+        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
+        chat_messages      | id                     | uuid        | key      | gen_random_uuid()
+        chat_messages      | session_id             | uuid        |          |                   | user_sessions | cascade
+        chat_messages      | seq                    | integer     |          |
+        chat_messages      | sender                 | text        | computed |
+        chat_messages      | sender_agent_id        | uuid        |          |                   | agents        | set null
+        chat_messages      | client_message_id      | uuid        | required | gen_random_uuid()
+        chat_messages      | message                | text        | computed | ''
+        chat_messages      | image_id               | uuid        |          |                   | chat_images
+        chat_messages      | event                  | text        |          |
+        chat_messages      | detail                 | jsonb       | required | '{}'
+        chat_messages      | created_at             | timestamptz | required | clock_timestamp()
+        chat_messages      | legacy                 | jsonb       |          |
+
+        -- What the desk has to do about a conversation. awaiting_since is the moment from which the customer waits for an
+        -- answer; it is null once an agent has answered.
+        tickets            | id                     | uuid        | key      | gen_random_uuid()
+        tickets            | number                 | bigint      | computed | nextval('public.ticket_numbers')
+        tickets            | session_id             | uuid        |          |                   | user_sessions | cascade
+        tickets            | channel                | text        | required | 'web-chat'
+        tickets            | status                 | text        | required | 'waiting'
+        tickets            | assigned_agent_id      | uuid        |          |                   | agents
+        tickets            | awaiting_since         | timestamptz |          |
+        tickets            | assigned_at            | timestamptz |          |
+        tickets            | given_back_by          | uuid        |          |
+        tickets            | first_reply_at         | timestamptz |          |
+        tickets            | closed_at              | timestamptz |          |
+        tickets            | version                | integer     | required | 1
+        tickets            | created_at             | timestamptz | required | now()
+        tickets            | updated_at             | timestamptz | computed | now()
+        tickets            | legacy                 | jsonb       |          |
+
+        -- What must stay secret about an agent.
+        agent_credentials  | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_credentials  | password_hash          | text        | required |
+        agent_credentials  | changed_at             | timestamptz | required | now()
+
+        agent_sessions     | token_hash             | text        | key      |
+        agent_sessions     | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_sessions     | created_at             | timestamptz | required | now()
+        agent_sessions     | last_seen_at           | timestamptz | required | now()
+
+        -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
+        agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_browsers     | token_hash             | text        | key      |
+        agent_browsers     | seen_at                | timestamptz | required | now()
+
+        -- A stored picture that a message needs.
+        chat_images        | id                     | uuid        | key      | gen_random_uuid()
+        chat_images        | session_id             | uuid        | required |                   | user_sessions | cascade
+        chat_images        | storage_key            | text        | required |
+        chat_images        | content_type           | text        | required |
+        chat_images        | width                  | integer     | required |
+        chat_images        | height                 | integer     | required |
+        chat_images        | bytes                  | integer     | required |
+        chat_images        | digest                 | text        | required |
+        chat_images        | created_at             | timestamptz | required | now()
+
+        -- The ways a ticket may go; guard_ticket refuses every other.
+        ticket_transitions | from_status            | text        | key      |
+        ticket_transitions | to_status              | text        | key      |
+
+        -- What happened to a ticket: who, what, when.
+        ticket_events      | id                     | bigint      | key      | identity
+        ticket_events      | ticket_id              | uuid        | required |                   | tickets       | cascade
+        ticket_events      | actor                  | text        | required |
+        ticket_events      | agent_id               | uuid        |          |                   | agents        | set null
+        ticket_events      | event                  | text        | required |
+        ticket_events      | detail                 | jsonb       | required | '{}'
+        ticket_events      | created_at             | timestamptz | required | clock_timestamp()
+
+        -- Private notes stand apart from the messages: nothing that reads for a customer reads this table.
+        -- after_seq is the last message that was there when the note was written, and so its place between them.
+        ticket_notes       | id                     | uuid        | key      | gen_random_uuid()
+        ticket_notes       | session_id             | uuid        | required |                   | user_sessions | cascade
+        ticket_notes       | note_no                | integer     | required |
+        ticket_notes       | after_seq              | integer     | required |
+        ticket_notes       | agent_id               | uuid        | required |                   | agents
+        ticket_notes       | client_message_id      | uuid        | required |
+        ticket_notes       | note                   | text        | required |
+        ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
+
+        -- How far each agent has read each conversation: the unread counts of the queue.
+        ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
+        ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        ticket_reads       | read_seq               | integer     | required | 0
+
+        -- The server processes that share this database, each reporting every few seconds.
+        server_processes   | process_id             | uuid        | key      |
+        server_processes   | started_at             | timestamptz | required | now()
+        server_processes   | seen_at                | timestamptz | required | now()
+        server_processes   | sockets                | integer     | required | 0
+        server_processes   | sessions               | uuid[]      | required | '{}'
+        server_processes   | swept_at               | timestamptz |          |
+
+        -- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
+        heartbeat          | only_row               | boolean     | key      | true
+        heartbeat          | number                 | bigint      | required | 0
+        heartbeat          | sent_at                | timestamptz | required | 'epoch'
+
+        -- How often somebody has done something lately: by then they may do it as often again as the limit says. See
+        -- take_token.
+        throttle_buckets   | key                    | text        | key      |
+        throttle_buckets   | full_at                | timestamptz | required |
+    $columns$) as written;
+end $$;
+
+-- Every index besides those of the primary keys.
+create or replace function _supportchat.declared_indexes()
+returns table (place bigint, index_name text, is_unique boolean, table_name text, definition text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[2] is not null, cells[3], cells[4]
+    from _supportchat.written_rows($indexes$
+        visitors_token_hash_key           | unique | visitors         | (token_hash)
+        agents_email_key                  | unique | agents           | (lower(email))
+        user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
+        user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
+        chat_messages_seq_key             | unique | chat_messages    | (session_id, seq)
+        chat_messages_client_key          | unique | chat_messages    | (session_id, sender, client_message_id)
+        chat_messages_created_at_idx      |        | chat_messages    | (created_at desc)
+        chat_messages_sender_agent_id_idx |        | chat_messages    | (sender_agent_id)
+        chat_messages_image_id_idx        |        | chat_messages    | (image_id)
+        tickets_number_key                | unique | tickets          | (number)
+        tickets_session_id_idx            |        | tickets          | (session_id)
+        tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
+        tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
+        tickets_updated_at_idx            |        | tickets          | (updated_at desc)
+        tickets_created_at_idx            |        | tickets          | (created_at desc)
+        agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
+        chat_images_storage_key_key       | unique | chat_images      | (storage_key)
+        chat_images_session_id_idx        |        | chat_images      | (session_id)
+        ticket_events_ticket_id_idx       |        | ticket_events    | (ticket_id, id)
+        ticket_events_agent_id_idx        |        | ticket_events    | (agent_id)
+        ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
+        ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
+        ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
+        ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
+    $indexes$) as written;
+end $$;
+
+-- The tables, in the order in which they are declared.
+create or replace function _supportchat.declared_tables()
+returns setof text
+language sql
+immutable
+set search_path = ''
+as $$
+    select table_name from _supportchat.declared_columns() group by table_name order by min(place)
+$$;
+
+-- Those of them that were there before this version, and may have any shape.
+create or replace function _supportchat.older_tables()
+returns setof text
+language sql
+immutable
+set search_path = ''
+as $$
+    select table_name from _supportchat.declared_columns() where is_older group by table_name order by min(place)
+$$;
+
+-- The columns of the key of a table, as they are written between parentheses.
+create or replace function _supportchat.key_of(p_table text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select string_agg(quote_ident(column_name), ', ' order by place)
+    from _supportchat.declared_columns() where table_name = p_table and demand = 'key'
+$$;
+
+-- Makes a table that is missing, with all its columns.
+create or replace function _supportchat.ensure_table(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    columns text := (
+        select string_agg(concat_ws(' ',
+            quote_ident(column_name), type,
+            case when default_value = 'identity' then 'generated always as identity' else 'default ' || default_value end,
+            case when demand is not null then 'not null' end
+        ), ', ' order by place)
+        from _supportchat.declared_columns() where table_name = p_table
+    );
+begin
+    execute format('create table public.%I (%s, primary key (%s))', p_table, columns, _supportchat.key_of(p_table));
+end $$;
+
+create sequence if not exists public.ticket_numbers start 1001;
+select _supportchat.ensure_table(name) from _supportchat.declared_tables() as name
+where to_regclass(format('public.%I', name)) is null;
+
+-- tools.sql: what the scripts do to a table, and how they end.
+
+-- Adds a constraint that is missing, and replaces one of that name that says something else: the definition that it was
+-- made of is kept as its comment. Rows that break it stay as they are: it then binds new rows only, until they are gone.
+create or replace function _supportchat.ensure_constraint(p_table regclass, p_name text, p_definition text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    present record;
+begin
+    select obj_description(oid, 'pg_constraint') as definition, convalidated into present
+    from pg_catalog.pg_constraint where conrelid = p_table and conname = p_name;
+    if found and present.definition is distinct from p_definition then
+        execute format('alter table %s drop constraint %I', p_table, p_name);
+    end if;
+    if present.definition is distinct from p_definition then
+        execute format('alter table %s add constraint %I %s not valid', p_table, p_name, p_definition);
+        execute format('comment on constraint %I on %s is %L', p_name, p_table, p_definition);
+    elsif present.convalidated then
+        return;
+    end if;
+    begin
+        execute format('alter table %s validate constraint %I', p_table, p_name);
+    exception when check_violation or foreign_key_violation then
+        raise warning '%: rows written before % stay as they are', p_table, p_name;
+    end;
+end $$;
+
+-- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
+-- another table or column.
+create or replace function _supportchat.ensure_foreign_key(p_table text, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    wanted text := format('%s_%s_fkey', p_table, p_column);
+    other text;
+begin
+    for other in
+        select k.conname from pg_catalog.pg_constraint k
+        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = any (k.conkey)
+        where k.conrelid = here and k.contype = 'f' and a.attname = p_column and k.conname <> wanted
+    loop
+        execute format('alter table %s drop constraint %I', here, other);
+    end loop;
+    perform _supportchat.ensure_constraint(here, wanted, format(
+        'foreign key (%I) references public.%I (%s) on delete %s',
+        p_column, refers_to, _supportchat.key_of(refers_to), coalesce(on_delete, 'no action')
+    ))
+    from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
+end $$;
+
+-- Makes an index that is missing.
+create or replace function _supportchat.ensure_index(p_name text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    execute (
+        select format(
+            'create %s if not exists %I on public.%I %s',
+            case when is_unique then 'unique index' else 'index' end, p_name, table_name, definition
+        )
+        from _supportchat.declared_indexes() where index_name = p_name
+    );
+end $$;
+
+-- Adds a column that is missing, and makes one fit that an older version has left.
+create or replace function _supportchat.ensure_column(p_table text, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    wanted record;
+begin
+    select * into wanted from _supportchat.declared_columns() where table_name = p_table and column_name = p_column;
+    if exists (select from pg_catalog.pg_attribute where attrelid = here and attname = p_column and not attisdropped) then
+        if wanted.is_older and wanted.is_free is not true then
+            perform _supportchat.fit_column(here, p_column, wanted.type, coalesce(wanted.refers_to, p_table));
+        end if;
+        return;
+    end if;
+    execute format('alter table %s add column %I %s default %s', here, p_column, wanted.type, case
+        -- Rows of an older version get another value than this one.
+        when wanted.demand in ('key', 'computed') then 'null' else coalesce(wanted.default_value, 'null')
+    end);
+    execute format('alter table %s alter column %I set default %s', here, p_column, coalesce(wanted.default_value, 'null'));
+end $$;
+
+-- The same for all columns of a table, with their defaults.
+create or replace function _supportchat.ensure_columns(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    defaults text;
+begin
+    perform _supportchat.ensure_column(p_table, declared.column_name)
+    from _supportchat.declared_columns() as declared
+    where declared.table_name = p_table and (declared.is_older or not exists (
+        select from pg_catalog.pg_attribute where attrelid = here and attname = declared.column_name and not attisdropped
+    ))
+    order by declared.place;
+    select string_agg(format('alter column %I set default %s', column_name, default_value), ', ') into defaults
+    from _supportchat.declared_columns()
+    where table_name = p_table and default_value <> 'identity' and not (is_older and is_free is true);
+    if defaults is not null then
+        execute format('alter table %s %s', here, defaults);
+    end if;
+end $$;
+
+-- Demands a value in the columns that have to have one: every row has it by now. A table may wait with some of them.
+create or replace function _supportchat.require_columns(p_table text, p_but text[] default '{}')
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    name text;
+begin
+    for name in
+        select a.attname from pg_catalog.pg_attribute a
+        join _supportchat.declared_columns() as declared
+            on declared.table_name = p_table and declared.column_name = a.attname
+            and declared.demand is not null and not coalesce(declared.is_older and declared.is_free, false)
+        where a.attrelid = here and not a.attnotnull and not a.attisdropped and a.attname <> all (p_but)
+    loop
+        execute format('alter table %s alter column %I set not null', here, name);
+    end loop;
+end $$;
+
+-- Notes in a row what a column held before: the first value counts, and nothing is noted where nothing was.
+create or replace function _supportchat.noted(p_legacy jsonb, p_column text, p_value text)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_value is null then p_legacy
+        else jsonb_build_object(p_column, p_value) || coalesce(p_legacy, '{}')
+    end
+$$;
+
+-- Turns the triggers of a table off while old rows are mended, or on again: they would count versions and move
+-- updated_at. The ones that are off already stay so.
+create or replace function _supportchat.pause_triggers(p_table text, p_pause boolean)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    other record;
+begin
+    for other in
+        select oid, tgname, obj_description(oid, 'pg_trigger') as note from pg_catalog.pg_trigger
+        where tgrelid = here and not tgisinternal and tgenabled = case when p_pause then 'O' else 'D' end
+    loop
+        if p_pause then
+            execute format('alter table %s disable trigger %I', here, other.tgname);
+            execute format('comment on trigger %I on %s is %L', other.tgname, here, 'paused: ' || coalesce(other.note, ''));
+        elsif other.note like 'paused: %' then
+            execute format('alter table %s enable trigger %I', here, other.tgname);
+            execute format(
+                'comment on trigger %I on %s is %L', other.tgname, here, nullif(substr(other.note, 9), '')
+            );
+        end if;
+    end loop;
+end $$;
+
+-- Lets only the server's role run what this transaction has made, as everybody may run a new function. What it has made in
+-- public is what the web code calls, and gives up in time. A psycopg connection says so for itself; PostgREST would wait 8
+-- seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a function for the whole
+-- request (it "hoists" it), and lock_timeout works inside the function anyway. Helpers have none: each setting costs a
+-- little on every call.
+create or replace function _supportchat.close_functions()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    made record;
+begin
+    for made in
+        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
+        from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where p.xmin = pg_catalog.pg_current_xact_id()::xid and case n.nspname
+            when '_supportchat' then p.proacl is null
+            -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
+            when 'public' then p.prorettype <> 'trigger'::regtype and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
+        end
+    loop
+        perform _supportchat.grant_to_server(format('function %s', made.signature), 'execute');
+        if made.is_called then
+            execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', made.signature);
+        end if;
+    end loop;
+end $$;
+
+-- Ends a script: closes what it has made, and remembers its version, which /status and bin/migrate compare with the files.
+create or replace function _supportchat.record_script(p_name text, p_checksum text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.close_functions();
+    -- Who adopts something says so before each script: the next paste may use the same connection.
+    perform set_config('supportchat.adopt', '', false);
+    insert into public.schema_scripts as script (name, checksum) values (p_name, p_checksum)
+    on conflict (name) do update set checksum = excluded.checksum, applied_at = now()
+    where script.checksum <> excluded.checksum;
+    return 'sql/' || p_name || ' is applied.';
+end $$;
+
+-- upgrade.sql: what older versions left in the tables, made to fit. In a new database, and in one of this version, it finds
+-- nothing to do.
+
+-- The uuid that stands for a key of an older version: the same key gives the same one in every table and every run.
+create or replace function _supportchat.legacy_uuid(p_table text, p_key text)
+returns uuid
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_key ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_key::uuid
+        else md5(p_table || ':' || p_key)::uuid
+    end
+$$;
+
+-- Puts a column aside as legacy_<name>, with everything that hangs on it. Its indexes give their names free as well.
+create or replace function _supportchat.set_aside(p_table regclass, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    name text;
+begin
+    for name in
+        select c.relname from pg_catalog.pg_index i
+        join pg_catalog.pg_class c on c.oid = i.indexrelid
+        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+        where i.indrelid = p_table and a.attname = p_column
+    loop
+        execute format('alter index public.%I rename to %I', name, 'legacy_' || name);
+    end loop;
+    execute format('alter table %s rename column %I to %I', p_table, p_column, 'legacy_' || p_column);
+end $$;
+
+-- How a value of one type is read as another: a pattern for format(), because the column may get another name. p_keys_of
+-- names the table whose keys the column holds, for a uuid.
+create or replace function _supportchat.conversion(p_old_type text, p_type text, p_keys_of text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select case
+        when p_type = 'uuid' then '_supportchat.legacy_uuid(' || quote_literal(p_keys_of) || ', %1$I::text)'
+        when p_type <> 'timestamp with time zone' then '%1$I::text::' || p_type
+        when p_old_type in ('timestamp without time zone', 'date') then '%1$I::timestamp at time zone ''UTC'''
+        -- Seconds since 1970, or milliseconds: as seconds, those would be in the year 5138 or later.
+        when p_old_type in ('integer', 'bigint', 'numeric', 'real', 'double precision')
+            then 'to_timestamp(%1$I / case when %1$I > 1e11 then 1000.0 else 1.0 end)'
+        else '%1$I::text::' || p_type
+    end
+$$;
+
+-- Whether a column can get another type in place, because that changes no value.
+create or replace function _supportchat.keeps_values(
+    p_table regclass, p_column text, p_old_type text, p_type text, p_conversion text
+)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    is_same boolean;
+begin
+    if p_type = 'timestamp with time zone' then
+        return p_conversion not like 'to_timestamp(%';
+    elsif p_type <> 'uuid' then
+        return true;
+    end if;
+    execute format(
+        'select coalesce(bool_and(lower(%1$I::text) = (' || p_conversion || ')::text), true) from %2$s', p_column, p_table
+    ) into is_same;
+    return is_same and p_old_type in ('text', 'character varying', 'character');
+end $$;
+
+-- Drops the keys between our own tables that would hold a column's old type fast; fix_foreign_keys.sql makes them anew.
+create or replace function _supportchat.drop_keys_of(p_table regclass, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    other record;
+begin
+    for other in
+        select k.conrelid::regclass as table_name, k.conname from pg_catalog.pg_constraint k
+        where k.contype = 'f' and k.conrelid in (select format('public.%I', name)::regclass from _supportchat.older_tables() as name)
+            and exists (
+                select from pg_catalog.pg_attribute a
+                where a.attname = p_column and (
+                    (a.attrelid = k.conrelid and k.conrelid = p_table and a.attnum = any (k.conkey))
+                    or (a.attrelid = k.confrelid and k.confrelid = p_table and a.attnum = any (k.confkey))
+                )
+            )
+    loop
+        execute format('alter table %s drop constraint %I', other.table_name, other.conname);
+    end loop;
+end $$;
+
+-- Gives a column another type beside the old one, which goes on as legacy_<name> with everything that hangs on it.
+create or replace function _supportchat.convert_aside(p_table regclass, p_column text, p_type text, p_conversion text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    old_name text := 'legacy_' || p_column;
+begin
+    perform _supportchat.set_aside(p_table, p_column);
+    execute format('alter table %s add column %I %s', p_table, p_column, p_type);
+    begin
+        execute format(
+            'update %s set %I = %s where %I is not null', p_table, p_column, format(p_conversion, old_name), old_name
+        );
+    exception when data_exception or cannot_coerce then
+        raise warning '%: the values of legacy_% are kept, but cannot be read as %', p_table, p_column, p_type;
+    end;
+end $$;
+
+-- Gives a column the type that the functions expect: in place when that changes no value, else beside the old one.
+create or replace function _supportchat.convert_column(
+    p_table regclass, p_column text, p_old_type text, p_type text, p_keys_of text
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    conversion text := _supportchat.conversion(p_old_type, p_type, p_keys_of);
+begin
+    perform _supportchat.drop_keys_of(p_table, p_column);
+    if not _supportchat.keeps_values(p_table, p_column, p_old_type, p_type, conversion) then
+        perform _supportchat.convert_aside(p_table, p_column, p_type, conversion);
+        return;
+    end if;
+    begin
+        execute format('alter table %s alter column %I drop identity if exists', p_table, p_column);
+        execute format('alter table %s alter column %I drop default', p_table, p_column);
+        execute format('alter table %s alter column %I type %s using %s', p_table, p_column, p_type, format(conversion, p_column));
+    -- A view, a trigger or a foreign table's key needs the old type, or a value does not fit the new one.
+    exception when data_exception or datatype_mismatch or cannot_coerce or feature_not_supported
+        or dependent_objects_still_exist or undefined_function then
+        perform _supportchat.convert_aside(p_table, p_column, p_type, conversion);
+    end;
+end $$;
+
+-- Makes a column of an older version one that the functions can write, of the type that they expect.
+create or replace function _supportchat.fit_column(p_table regclass, p_column text, p_type text, p_keys_of text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    present record;
+    wanted text := p_type::regtype::text;
+begin
+    select format_type(atttypid, atttypmod) as type, format_type(atttypid, null) as bare_type,
+        attidentity <> '' as is_identity, attgenerated as generated into present
+    from pg_catalog.pg_attribute where attrelid = p_table and attname = p_column and not attisdropped;
+    if present.generated = 's' then
+        -- What other columns gave it stays as its value; from now on the functions write it.
+        execute format('alter table %s alter column %I drop expression', p_table, p_column);
+    elsif present.generated <> '' then
+        perform _supportchat.convert_aside(p_table, p_column, present.type, '%I');
+    end if;
+    if present.type <> wanted then
+        perform _supportchat.convert_column(p_table, p_column, present.bare_type, wanted, p_keys_of);
+    elsif present.is_identity then
+        execute format('alter table %s alter column %I drop identity', p_table, p_column);
+    end if;
+end $$;
+
+-- Follows a reference of an older version that names a conversation by another column than session_id: the key then
+-- says so, as in "references user_sessions (id)". Where the types differ, what it held goes on as legacy_session_id.
+create or replace function _supportchat.follow_sessions(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    wrong record;
+begin
+    for wrong in
+        select k.conname, k.confrelid::regclass as target, b.attname as target_column,
+            format_type(a.atttypid, null) as type, format_type(theirs.atttypid, null) as their_type
+        from pg_catalog.pg_constraint k
+        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+        join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
+        left join pg_catalog.pg_attribute theirs
+            on theirs.attrelid = k.confrelid and theirs.attname = 'session_id' and not theirs.attisdropped
+        where k.contype = 'f' and k.conrelid = here and a.attname = 'session_id' and b.attname <> 'session_id'
+    loop
+        execute format('alter table %s drop constraint %I', here, wrong.conname);
+        if wrong.type = wrong.their_type then
+            execute format(
+                'update %s as mine set session_id = theirs.session_id,'
+                || ' legacy = _supportchat.noted(mine.legacy, ''session_id'', mine.session_id::text)'
+                || ' from %s as theirs where theirs.%I = mine.session_id and theirs.session_id <> mine.session_id',
+                here, wrong.target, wrong.target_column
+            );
+        elsif wrong.their_type is not null then
+            perform _supportchat.set_aside(here, 'session_id');
+            execute format('alter table %s add column session_id %s', here, wrong.their_type);
+            execute format(
+                'update %s as mine set session_id = theirs.session_id from %s as theirs where theirs.%I = mine.legacy_session_id',
+                here, wrong.target, wrong.target_column
+            );
+        end if;
+    end loop;
+end $$;
+
+-- Drops the checks of an older version on our columns. Our own are known by their comment.
+create or replace function _supportchat.drop_older_checks(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    own text[] := array(select column_name from _supportchat.declared_columns() where table_name = p_table);
+    other text;
+begin
+    for other in
+        select k.conname from pg_catalog.pg_constraint k
+        where k.conrelid = here and k.contype = 'c'
+            and coalesce(obj_description(k.oid, 'pg_constraint'), '') not like 'check (%'
+            and exists (
+                select from pg_catalog.pg_attribute a
+                where a.attrelid = here and a.attnum = any (k.conkey) and a.attname = any (own)
+            )
+    loop
+        execute format('alter table %s drop constraint %I', here, other);
+    end loop;
+end $$;
+
+-- Drops what an older version wants to be unique of our columns. Our own indexes are known by their name.
+create or replace function _supportchat.drop_older_uniques(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    own text[] := array(select index_name from _supportchat.declared_indexes() where table_name = p_table)
+        || format('%s_%s_key', p_table, _supportchat.key_of(p_table));
+    columns text[] := array(
+        select column_name from _supportchat.declared_columns() where table_name = p_table and demand is distinct from 'key'
+    );
+    other record;
+begin
+    for other in
+        select c.relname, k.conname from pg_catalog.pg_index i
+        join pg_catalog.pg_class c on c.oid = i.indexrelid
+        left join pg_catalog.pg_constraint k on k.conindid = i.indexrelid and k.contype in ('u', 'x')
+        where i.indrelid = here and (i.indisunique or i.indisexclusion) and not i.indisprimary
+            and (c.relname <> all (own) or (c.relname = 'agents_email_key' and i.indexprs is null))
+            and exists (
+                select from pg_catalog.pg_attribute a
+                where a.attrelid = here and a.attnum = any (i.indkey) and a.attname = any (columns)
+            )
+    loop
+        begin
+            if other.conname is not null then
+                execute format('alter table %s drop constraint %I', here, other.conname);
+            else
+                execute format('drop index public.%I', other.relname);
+            end if;
+        exception when dependent_objects_still_exist then
+            raise warning '%: % stays, because a foreign key needs it', here, other.relname;
+        end;
+    end loop;
+end $$;
+
+-- Takes away what an older version demands of our columns and the functions do not know of.
+create or replace function _supportchat.loosen_table(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    policy text;
+begin
+    -- Security that binds the owner too would bind the functions, which run as the owner where there is no service_role.
+    if (select relforcerowsecurity from pg_catalog.pg_class where oid = here) then
+        execute format('alter table %s no force row level security', here);
+    end if;
+    perform _supportchat.drop_older_checks(p_table);
+    perform _supportchat.drop_older_uniques(p_table);
+    for policy in select polname from pg_catalog.pg_policy where polrelid = here and polname <> 'server_only' loop
+        execute format('drop policy %I on %s', policy, here);
+        raise warning '%: the policy "%" is dropped, because only the server may read this table', here, policy;
+    end loop;
+end $$;
+
+-- Gives each row a value of its own in a column: of rows with the same one the oldest keeps it.
+create or replace function _supportchat.separate_twins(p_table text, p_column text, p_type text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    counter text := pg_catalog.pg_get_serial_sequence(here::text, p_column);
+begin
+    execute format(
+        'with twins as ('
+        || ' select ctid as place, %1$I as key, row_number() over (partition by %1$I order by created_at, ctid) as number from %2$s'
+        || '), others as ('
+        || ' select place, row_number() over (order by place) as number from twins where key is null or number > 1'
+        || ') update %2$s as mine set %1$I = %3$s, legacy = _supportchat.noted(legacy, %4$L, %1$I::text)'
+        || ' from others where others.place = mine.ctid',
+        p_column, here, case
+            when p_type in ('smallint', 'integer', 'bigint', 'numeric')
+                then format('(select coalesce(max(%I), 0) from %s) + others.number', p_column, here)
+            else 'gen_random_uuid()::text::' || p_type
+        end, p_column
+    );
+    -- What counts this column may lag behind, which did no harm while a value could come twice.
+    if counter is not null then
+        execute format(
+            'select pg_catalog.setval(%L, greatest(max(%I), (select last_value from %s))) from %s',
+            counter, p_column, counter, here
+        );
+    end if;
+end $$;
+
+-- Makes the key of a table one by which a row can be referred to: the primary key where there is none, else a unique index.
+create or replace function _supportchat.ensure_unique(p_table text, p_column text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    has_key boolean := exists (select from pg_catalog.pg_index where indrelid = here and indisprimary);
+    present record;
+begin
+    select format_type(a.atttypid, null) as type, a.attnotnull as is_required, exists (
+        select from pg_catalog.pg_index i
+        where i.indrelid = here and i.indkey[0] = a.attnum and i.indisunique and i.indnkeyatts = 1 and i.indpred is null
+    ) as is_unique into present
+    from pg_catalog.pg_attribute a where a.attrelid = here and a.attname = p_column and not a.attisdropped;
+    if not present.is_unique or not present.is_required then
+        perform _supportchat.separate_twins(p_table, p_column, present.type);
+    end if;
+    if not has_key then
+        execute format('alter table %s add primary key (%I)', here, p_column);
+        if (select relreplident from pg_catalog.pg_class where oid = here) = 'f' then
+            execute format('alter table %s replica identity default', here);
+        end if;
+    elsif not present.is_unique then
+        execute format('create unique index %I on %s (%I)', p_table || '_' || p_column || '_key', here, p_column);
+    end if;
+end $$;
+
+-- Lets a key that the functions do not know get its value by itself.
+create or replace function _supportchat.fill_key(p_table regclass, p_column text, p_type text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if p_type in ('smallint', 'integer', 'bigint') then
+        execute format('alter table %s alter column %I add generated by default as identity', p_table, p_column);
+        execute format(
+            'select pg_catalog.setval(pg_catalog.pg_get_serial_sequence(%L, %L), coalesce(max(%I), 0) + 1, false) from %s',
+            p_table, p_column, p_column, p_table
+        );
+    elsif p_type in ('uuid', 'text', 'character varying') then
+        execute format('alter table %s alter column %I set default gen_random_uuid()', p_table, p_column);
+    end if;
+end $$;
+
+-- Lets every column be empty that need not have a value, as the functions do not fill what they do not know.
+create or replace function _supportchat.release_columns(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    other record;
+begin
+    for other in
+        select a.attname, format_type(a.atttypid, null) as type, coalesce(a.attnum = any (k.conkey), false) as is_key, a.atthasdef
+        from pg_catalog.pg_attribute a
+        left join pg_catalog.pg_constraint k on k.conrelid = a.attrelid and k.contype = 'p'
+        where a.attrelid = here and a.attnum > 0 and a.attnotnull and not a.attisdropped
+            -- An identity fills itself, and may not be empty.
+            and a.attidentity = ''
+            and not exists (
+                select from _supportchat.declared_columns()
+                where table_name = p_table and column_name = a.attname and demand is not null and is_free is not true
+            )
+    loop
+        if not other.is_key then
+            execute format('alter table %s alter column %I drop not null', here, other.attname);
+        elsif not other.atthasdef then
+            perform _supportchat.fill_key(here, other.attname, other.type);
+        end if;
+    end loop;
+end $$;
+
+-- Fills a column that is still empty from the first of some columns, which other versions had, that has something in it.
+create or replace function _supportchat.fill_column(p_table text, p_column text, p_sources text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    name text;
+begin
+    for name in
+        select s.name from unnest(p_sources) with ordinality as s (name, place)
+        join pg_catalog.pg_attribute a on a.attrelid = here and a.attname = s.name and not a.attisdropped
+        order by s.place
+    loop
+        execute format(
+            'update %s set %I = %I::text, legacy = _supportchat.noted(legacy, %L, %I)'
+            || ' where coalesce(%I, '''') !~ ''\S'' and %I::text ~ ''\S''',
+            here, p_column, name, p_column, p_column, p_column, name
+        );
+    end loop;
+end $$;
+
+select _supportchat.pause_triggers(name, true) from _supportchat.older_tables() as name;
+
+-- A row of a published table cannot be changed without a key by which subscribers know it. Until ensure_unique makes one,
+-- the whole row is that.
+do $$
+declare
+    keyless regclass;
+begin
+    for keyless in
+        select c.oid::regclass from _supportchat.older_tables() as name
+        join pg_class c on c.oid = format('public.%I', name)::regclass
+        where c.relreplident = 'd' and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary)
+    loop
+        execute format('alter table %s replica identity full', keyless);
+    end loop;
+end $$;
+
+-- Keys are made here. One that has to be a row's of another schema or table (agents.id references auth.users, say) would let
+-- nobody make a new one, and the same goes for a key of an older version under another name.
+do $$
+declare
+    other record;
+begin
+    for other in
+        select distinct k.conrelid::regclass as here, k.conname, pg_get_constraintdef(k.oid) as definition
+        from _supportchat.older_tables() as name
+        join pg_constraint k on k.conrelid = format('public.%I', name)::regclass and k.contype = 'f'
+        join pg_attribute a on a.attrelid = k.conrelid and a.attnum = any (k.conkey)
+        left join pg_constraint p on p.conrelid = k.conrelid and p.contype = 'p'
+        where (a.attname = _supportchat.key_of(name) or a.attnum = any (p.conkey))
+            and k.confrelid not in (select format('public.%I', ours)::regclass from _supportchat.older_tables() as ours)
+    loop
+        execute format('alter table %s drop constraint %I', other.here, other.conname);
+        raise warning '%: % is dropped, because keys are made here: %', other.here, other.conname, other.definition;
+    end loop;
+end $$;
+
+select _supportchat.loosen_table(name) from _supportchat.older_tables() as name;
+select _supportchat.ensure_columns(name), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
+from unnest(array['agents']) as name;
+select _supportchat.ensure_columns('user_sessions'), _supportchat.release_columns('user_sessions');
+
+-- Every conversation gets a session_id of its own. Where an older version had rows without one, or several with the
+-- same, the oldest keeps it, and with it the messages and tickets that name it.
+do $$
+begin
+    if exists (
+        select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
+    ) then
+        update public.user_sessions set session_id = _supportchat.legacy_uuid('user_sessions', id::text) where session_id is null;
+    end if;
+    update public.user_sessions set session_id = gen_random_uuid() where session_id is null;
+    with twins as (
+        select ctid as place, row_number() over (
+            partition by s.session_id order by s.created_at nulls last, to_jsonb(s) ->> 'id', s.ctid
+        ) as number
+        from public.user_sessions s
+    )
+    update public.user_sessions s set
+        session_id = _supportchat.legacy_uuid(
+            'user_sessions', s.session_id || ':' || coalesce(to_jsonb(s) ->> 'id', twins.number::text)
+        ),
+        legacy = _supportchat.noted(legacy, 'session_id', s.session_id::text)
+    from twins where twins.place = s.ctid and twins.number > 1;
+end $$;
+select _supportchat.require_columns('user_sessions', array(
+    select column_name from _supportchat.declared_columns() where table_name = 'user_sessions' and demand <> 'key'
+));
+select _supportchat.ensure_unique('user_sessions', 'session_id');
+
+select _supportchat.ensure_column(name, 'legacy'), _supportchat.follow_sessions(name),
+    _supportchat.ensure_columns(name), _supportchat.ensure_unique(name, 'id'), _supportchat.release_columns(name)
+from unnest(array['chat_messages', 'tickets']) as name;
+
+select _supportchat.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
+select _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
+select _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
+
+-- Agents of older versions: what a name, an address, a role and a limit may be.
+update public.agents set
+    name = left(coalesce(substring(trim(name) from '\S.*'), nullif(split_part(email, '@', 1), ''), 'Agent'), 80),
+    legacy = _supportchat.noted(legacy, 'name', name)
+where name is null or name !~ '\S' or char_length(name) > 80;
+update public.agents set email = null, legacy = _supportchat.noted(legacy, 'email', email)
+where char_length(email) not between 3 and 254;
+with twins as (
+    select id, row_number() over (partition by lower(email) order by created_at, id) as number
+    from public.agents where email is not null
+)
+update public.agents a set email = null, legacy = _supportchat.noted(legacy, 'email', email)
+from twins where twins.id = a.id and twins.number > 1;
+update public.agents set
+    role = case when lower(trim(role)) in ('admin', 'administrator', 'owner', 'superadmin') then 'admin' else 'agent' end,
+    legacy = _supportchat.noted(legacy, 'role', role)
+where role is null or role not in ('agent', 'admin');
+update public.agents set
+    availability = case
+        when availability is null or lower(trim(availability)) in ('available', 'online', 'active', 'free') then 'available'
+        else 'away'
+    end,
+    legacy = _supportchat.noted(legacy, 'availability', availability)
+where availability is null or availability not in ('available', 'away');
+update public.agents set
+    max_tickets = greatest(0, least(1000, coalesce(max_tickets, 5))),
+    legacy = _supportchat.noted(legacy, 'max_tickets', max_tickets::text)
+where max_tickets is null or max_tickets not between 0 and 1000;
+update public.agents set is_active = true where is_active is null;
+-- Rows of a table that was adopted may be anything. Only who has answered here is somebody who can be given a ticket; who
+-- has a password is as well, and create_agent gives one.
+update public.agents a set is_active = false, legacy = _supportchat.noted(legacy, 'is_active', 'true')
+where is_active and current_setting('supportchat.adopt', true) = 'yes'
+    and not exists (select from public.tickets t where t.assigned_agent_id = a.id)
+    and not exists (select from public.chat_messages m where m.sender_agent_id = a.id)
+    and not exists (
+        select from pg_policy where polrelid = 'public.agents'::regclass and polname = 'server_only'
+    );
+update public.agents set created_at = now() where created_at is null;
+
+-- References that name a conversation by its id, without a key that says so.
+do $$
+declare
+    name text;
+    old_name text;
+begin
+    if exists (
+        select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
+    ) then
+        foreach name in array array['chat_messages', 'tickets'] loop
+            select coalesce(max(attname::text), 'session_id') into old_name from pg_attribute
+            where attrelid = format('public.%I', name)::regclass and attname = 'legacy_session_id' and not attisdropped;
+            execute format(
+                'update public.%I as mine set session_id = theirs.session_id,'
+                || ' legacy = _supportchat.noted(mine.legacy, ''session_id'', mine.%I::text)'
+                || ' from public.user_sessions theirs where theirs.id::text = mine.%I::text and mine.session_id is not null'
+                || ' and not exists (select from public.user_sessions s where s.session_id = mine.session_id)',
+                name, old_name, old_name
+            );
+        end loop;
+    end if;
+end $$;
+
+-- Conversations of older versions. A text that no column may hold is cut; the whole is in legacy.
+update public.user_sessions s set created_at = began.at
+from (select session_id, min(created_at) as at from public.chat_messages group by session_id) as began
+where began.session_id = s.session_id and s.created_at is null;
+update public.user_sessions set created_at = now() where created_at is null;
+update public.user_sessions set
+    customer_name = left(substring(trim(customer_name) from '\S.*'), 80),
+    legacy = _supportchat.noted(legacy, 'customer_name', customer_name)
+where customer_name !~ '\S' or char_length(customer_name) > 80;
+update public.user_sessions set
+    customer_phone = left(substring(trim(customer_phone) from '\S.*'), 32),
+    legacy = _supportchat.noted(legacy, 'customer_phone', customer_phone)
+where customer_phone !~ '\S' or char_length(customer_phone) > 32;
+update public.user_sessions set time_zone = null, legacy = _supportchat.noted(legacy, 'time_zone', time_zone)
+where char_length(time_zone) > 64;
+update public.user_sessions set
+    status = case
+        when lower(trim(status)) in (
+            'ended', 'closed', 'resolved', 'solved', 'completed', 'complete', 'done', 'finished', 'inactive', 'archived',
+            'expired', 'cancelled', 'canceled', 'disconnected'
+        ) then 'ended' else 'active'
+    end,
+    legacy = _supportchat.noted(legacy, 'status', status)
+where status is null or status not in ('active', 'ended');
+
+-- Messages of older versions: seq counts them by time, and goes on after what is counted already.
+update public.chat_messages m set created_at = coalesce(
+    (select s.created_at from public.user_sessions s where s.session_id = m.session_id), now()
+) where created_at is null;
+update public.chat_messages set
+    sender = case
+        when lower(trim(sender)) in ('agent', 'admin', 'support', 'staff', 'operator', 'human', 'employee', 'representative')
+            then 'agent'
+        when lower(trim(sender)) in ('bot', 'chatbot', 'ai', 'assistant', 'auto', 'automation', 'system', 'info')
+            then 'system'
+        when sender_agent_id is not null or exists (
+            select from public.agents a where sender in (a.id::text, a.name, a.email)
+        ) then 'agent'
+        else 'user'
+    end,
+    legacy = _supportchat.noted(legacy, 'sender', sender)
+where sender is null or sender not in ('user', 'agent', 'system');
+-- A message that no check would let in stays as it was said. legacy is what exempts it.
+update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
+where legacy is null and (message is null or char_length(message) > 8000 or (message !~ '\S' and image_id is null));
+update public.chat_messages set message = '' where message is null;
+update public.chat_messages set detail = '{}' where detail is null;
+with twins as (
+    select ctid as place, row_number() over (partition by session_id, sender, client_message_id order by created_at, ctid) as number
+    from public.chat_messages
+    where client_message_id is not null and to_regclass('public.chat_messages_client_key') is null
+)
+update public.chat_messages m set
+    client_message_id = gen_random_uuid(), legacy = _supportchat.noted(legacy, 'client_message_id', client_message_id::text)
+from twins where twins.place = m.ctid and twins.number > 1;
+update public.chat_messages set client_message_id = gen_random_uuid() where client_message_id is null;
+with counted as (
+    select m.ctid as place, coalesce(known.last, 0) + row_number() over (
+        partition by m.session_id order by m.created_at, m.id, m.ctid
+    ) as seq
+    from public.chat_messages m
+    left join (
+        select session_id, max(seq) as last from public.chat_messages where seq is not null group by session_id
+    ) as known on known.session_id = m.session_id
+    where m.seq is null and m.session_id is not null
+)
+update public.chat_messages m set seq = counted.seq from counted where counted.place = m.ctid;
+update public.user_sessions s set last_seq = counted.last
+from (select session_id, max(seq) as last from public.chat_messages group by session_id) as counted
+where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
+update public.user_sessions set last_seq = 0 where last_seq is null;
+
+-- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time. Each table is read as a
+-- whole: what looks up the rows of one conversation has no index yet, or may not use one that is as new as this transaction.
+update public.tickets t set created_at = coalesce(
+    (select s.created_at from public.user_sessions s where s.session_id = t.session_id), now()
+) where created_at is null;
+update public.tickets set updated_at = coalesce(closed_at, created_at) where updated_at is null;
+update public.tickets set version = 1 where version is null;
+-- Here and not only in fix_user_sessions_columns.sql: a row that this transaction has written already is held against its
+-- foreign keys when it is written again, and those come in between.
+update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
+where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
+where char_length(channel) > 32;
+update public.tickets set
+    status = case
+        when lower(translate(trim(status), ' -', '__')) in (
+            'closed', 'resolved', 'solved', 'done', 'completed', 'complete', 'ended', 'finished', 'archived', 'cancelled',
+            'canceled', 'expired', 'inactive', 'spam', 'deleted', 'rejected'
+        ) then 'closed'
+        when assigned_agent_id is null then 'waiting'
+        else 'open'
+    end,
+    legacy = _supportchat.noted(legacy, 'status', status)
+where status is null or status not in ('waiting', 'open', 'closed')
+    or (status = 'open' and assigned_agent_id is null) or (status = 'waiting' and assigned_agent_id is not null);
+-- What is open for an agent who is not there waits for another one.
+update public.tickets t set
+    status = 'waiting', assigned_agent_id = null,
+    legacy = _supportchat.noted(_supportchat.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
+where status = 'open' and not exists (select from public.agents a where a.id = t.assigned_agent_id);
+with twins as (
+    select ctid as place, row_number() over (partition by number order by created_at, ctid) as number
+    from public.tickets where number is not null and to_regclass('public.tickets_number_key') is null
+)
+update public.tickets t set number = null, legacy = _supportchat.noted(legacy, 'number', t.number::text)
+from twins where twins.place = t.ctid and twins.number > 1;
+with counted as (
+    select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
+        order by t.created_at, to_jsonb(t) -> 'legacy_id', t.id, t.ctid
+    ) as number
+    from public.tickets t where t.number is null
+)
+update public.tickets t set number = counted.number from counted where counted.place = t.ctid;
+-- Since when a customer waits: since the first message after the last answer. And when a ticket was closed.
+with unknown as (
+    select session_id from public.tickets where status <> 'closed' and awaiting_since is null and session_id is not null
+), spoken as (
+    select m.session_id, min(m.created_at) as since
+    from (
+        select session_id, sender, seq, created_at,
+            max(seq) filter (where sender = 'agent') over (partition by session_id) as answered
+        from public.chat_messages
+        where session_id in (select session_id from unknown)
+    ) as m
+    where m.sender = 'user' and m.seq > coalesce(m.answered, 0)
+    group by m.session_id
+)
+update public.tickets t set awaiting_since = spoken.since from spoken
+where spoken.session_id = t.session_id and t.status <> 'closed' and t.awaiting_since is null;
+update public.tickets set awaiting_since = null, legacy = _supportchat.noted(legacy, 'awaiting_since', awaiting_since::text)
+where status = 'closed' and awaiting_since is not null;
+update public.tickets set closed_at = updated_at where status = 'closed' and closed_at is null;
+-- Of an older version only: a ticket that is open again for an afterword keeps its closed_at. See load_of_agent.
+update public.tickets set closed_at = null, legacy = _supportchat.noted(legacy, 'closed_at', closed_at::text)
+where status <> 'closed' and closed_at is not null
+    and not exists (
+        select from pg_policy where polrelid = 'public.tickets'::regclass and polname = 'server_only'
+    );
+select setval('public.ticket_numbers', numbered.last)
+from (select max(number) as last from public.tickets) as numbered, public.ticket_numbers as counter
+where numbered.last > counter.last_value or (numbered.last = counter.last_value and not counter.is_called);
+-- One ticket at a time can be worked on in a conversation, and none without one.
+with older as (
+    select t.place
+    from (
+        select ctid as place, session_id, number, max(number) over (partition by session_id) as newest
+        from public.tickets where status <> 'closed'
+    ) as t
+    where t.number < t.newest or not exists (select from public.user_sessions s where s.session_id = t.session_id)
+)
+update public.tickets t set
+    status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
+from older where older.place = t.ctid;
+
+select _supportchat.pause_triggers(name, false) from _supportchat.older_tables() as name;
+
+-- Columns that are new in tables of this version; and then every demand. fix_user_sessions_columns.sql makes two of them.
+select _supportchat.ensure_columns(name) from _supportchat.declared_tables() as name
+where name not in (select _supportchat.older_tables());
+select _supportchat.require_columns(name, case name when 'user_sessions' then array['channel', 'is_anonymous'] else '{}' end)
+from _supportchat.declared_tables() as name;
+select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
+
+-- An index of an older version that does the same as one of these is only work.
+do $$
+declare
+    twin regclass;
+begin
+    for twin in
+        select other.indexrelid::regclass
+        from _supportchat.declared_indexes() as declared
+        join pg_index own on own.indexrelid = format('public.%I', declared.index_name)::regclass
+        join pg_index other on other.indrelid = own.indrelid and other.indexrelid <> own.indexrelid
+        join pg_class other_name on other_name.oid = other.indexrelid
+        where not declared.is_unique
+            and not exists (select from pg_constraint k where k.conindid = other.indexrelid)
+            and replace(pg_get_indexdef(own.indexrelid), declared.index_name, '')
+            = replace(pg_get_indexdef(other.indexrelid), other_name.relname, '')
+    loop
+        execute format('drop index %s', twin);
+    end loop;
+end $$;
+
+-- The functions of this desk see no schema, and an old trigger that they set off would see none either: it gets the path
+-- that it was written for. A function that other tables' triggers run as well, or of another schema, is not ours to alter.
+do $$
+declare
+    other record;
+    path text := (
+        select string_agg(nspname, ', ' order by nspname desc) from pg_namespace where nspname in ('public', 'extensions')
+    );
+begin
+    for other in
+        select p.oid::regprocedure as signature, p.pronamespace = 'public'::regnamespace and pg_has_role(p.proowner, 'usage')
+            and not exists (
+                select from pg_trigger elsewhere
+                join pg_class its_table on its_table.oid = elsewhere.tgrelid
+                where elsewhere.tgfoid = p.oid and not (
+                    its_table.relnamespace = 'public'::regnamespace
+                    and its_table.relname in (select _supportchat.older_tables())
+                )
+            ) as is_ours
+        from pg_proc p
+        join pg_language l on l.oid = p.prolang
+        where l.lanname not in ('internal', 'c')
+            and exists (
+                select from pg_trigger t
+                where t.tgfoid = p.oid and not t.tgisinternal
+                    and t.tgrelid in (select format('public.%I', name)::regclass from _supportchat.older_tables() as name)
+            )
+            and not exists (select from unnest(p.proconfig) as setting where setting like 'search_path=%')
+    loop
+        if other.is_ours then
+            execute format('alter function %s set search_path = %s', other.signature, path);
+        else
+            raise warning 'A trigger runs %, which is not only ours: alter function % set search_path = %, if it names tables without their schema',
+                other.signature, other.signature, path;
+        end if;
+    end loop;
+end $$;
+
+-- rules.sql: what has to be true of a row, and which ways a ticket may go.
+
+-- The longest text that a message or a note may have, in characters.
+create or replace function _supportchat.longest_message()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 8000
+$$;
+
+-- The types of the pictures that are stored, and how many bytes one may have.
+create or replace function _supportchat.picture_limits()
+returns table (types text[], bytes integer)
+language sql
+immutable
+set search_path = ''
+as $$
+    select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
+$$;
+
+-- What is checked of each row.
+create or replace function _supportchat.declared_checks()
+returns table (place bigint, table_name text, constraint_name text, definition text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
+    from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
+        agents        | name           | char_length(name) between 1 and 80
+        agents        | email          | char_length(email) between 3 and 254
+        agents        | role           | role in ('agent', 'admin')
+        agents        | availability   | availability in ('available', 'away')
+        agents        | max_tickets    | max_tickets between 0 and 1000
+        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
+        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
+        user_sessions | time_zone      | char_length(time_zone) <= 64
+        user_sessions | status         | status in ('active', 'ended')
+        chat_messages | sender         | sender in ('user', 'agent', 'system')
+        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
+        chat_messages | seq            | seq > 0
+        tickets       | status         | status in ('waiting', 'open', 'closed')
+        tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
+        chat_images   | content_type   | content_type in (%2$s)
+        chat_images   | bytes          | bytes between 1 and %3$s
+        chat_images   | size           | width > 0 and height > 0
+        ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
+        heartbeat     | only_row       | only_row
+    $checks$,
+        _supportchat.longest_message(),
+        (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
+        picture.bytes
+    )) as written;
+end $$;
+
+select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, definition)
+from _supportchat.declared_checks() order by place;
+
+insert into public.ticket_transitions (from_status, to_status) values
+    ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
+on conflict do nothing;
+
+insert into public.heartbeat (only_row) values (true) on conflict do nothing;
+
+-- Refuses a change of state that ticket_transitions does not list, and counts the ticket's versions. What only a message
+-- has changed is none: the message itself tells of it, and each new version has the pages of agents fetch the ticket.
+create or replace function _supportchat.guard_ticket()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+    by_messages text[] := array['awaiting_since', 'first_reply_at', 'updated_at'];
+begin
+    if new.status <> old.status and not exists (
+        select from public.ticket_transitions where from_status = old.status and to_status = new.status
+    ) then
+        raise sqlstate 'PT409' using message = 'transition_not_allowed', detail = old.status || ' to ' || new.status;
+    end if;
+    if to_jsonb(new) - by_messages <> to_jsonb(old) - by_messages then
+        new.version := old.version + 1;
+    end if;
+    new.updated_at := clock_timestamp();
+    return new;
+end $$;
+
+create or replace trigger guard_ticket
+before update on public.tickets
+for each row execute function _supportchat.guard_ticket();
+
+-- access.sql: who may do what: the server's role everything that it needs, and nobody else anything.
+
+-- Takes something from everybody but its owner, and gives the server's role what it needs of it, where there is one.
+create or replace function _supportchat.grant_to_server(p_thing text, p_rights text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    outsider text;
+begin
+    execute format('revoke all on %s from public', p_thing);
+    for outsider in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
+        execute format('revoke all on %s from %I', p_thing, outsider);
+    end loop;
+    if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+        execute format('grant %s on %s to service_role', p_rights, p_thing);
+    end if;
+end $$;
+
+-- Turns row-level security on for a table, with one policy that lets nobody through: the server's role stands above it,
+-- and the keys that a browser may hold reach no row.
+create or replace function _supportchat.close_table(p_table text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    execute format('alter table public.%I enable row level security', p_table);
+    execute format('drop policy if exists server_only on public.%I', p_table);
+    execute format('create policy server_only on public.%I as restrictive using (false) with check (false)', p_table);
+    perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
+end $$;
+
+-- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
+-- policies of the tables behind it.
+create or replace function _supportchat.open_views()
+returns table (view_id oid, outsiders text)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive behind as (
+        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
+        union
+        select r.ev_class from behind
+        join pg_catalog.pg_depend d
+            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
+    from behind
+    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
+    group by c.oid
+$$;
+
+select _supportchat.grant_to_server('schema _supportchat', 'usage');
+select _supportchat.close_table(name) from _supportchat.declared_tables() as name;
+
+-- The sequences too: of these tables, and the one of the ticket numbers. A default of nextval needs a right on it.
+select _supportchat.grant_to_server(format('sequence public.%I', c.relname), 'usage')
+from pg_class c
+where c.relkind = 'S' and c.relnamespace = 'public'::regnamespace and (c.relname = 'ticket_numbers' or exists (
+    select from pg_depend d
+    where d.objid = c.oid and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+        and d.refobjid in (select format('public.%I', own)::regclass from _supportchat.declared_tables() as own)
+));
+
+-- Not ours to close.
+do $$
+declare
+    reader record;
+begin
+    for reader in select view_id::regclass as view_name, outsiders from _supportchat.open_views() loop
+        raise warning 'The view % shows rows of the desk to browsers. It is left alone; to close it: revoke all on % from %',
+            reader.view_name, reader.view_name, reader.outsiders;
+    end loop;
+end $$;
+
+-- storage.sql: where Supabase keeps the pictures.
+
+-- Says whether this is a database with Supabase's storage, whose buckets we may see. A schema 'storage' of another make
+-- does not count, and neither does one that is closed to us: to_regclass would fail on it.
+create or replace function _supportchat.has_buckets()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'storage' and c.relname = 'buckets'
+            and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+            and 5 = (
+                select count(*) from pg_catalog.pg_attribute a
+                where a.attrelid = c.oid and not a.attisdropped
+                    and a.attname in ('id', 'name', 'public', 'file_size_limit', 'allowed_mime_types')
+            )
+    )
+$$;
+
+-- The bucket of the pictures: private, and with the limits that the server keeps to as well. One that is there already
+-- stays as its owner set it; check_bucket says when that is not as it should be.
+do $$
+begin
+    if _supportchat.has_buckets() then
+        insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
+        select 'chat-images', 'chat-images', false, bytes, types from _supportchat.picture_limits()
+        on conflict do nothing;
+    end if;
+end $$;
+
+select _supportchat.record_script('supabase_schema.sql', '108a859410da');
+
+-- fix_foreign_keys.sql gives every table its foreign keys.
+-- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
+-- replaced. Rows that refer to nothing are kept, and shown at the end: the key then binds new rows only.
+
+select _supportchat.ensure_foreign_key(table_name, column_name)
+from _supportchat.declared_columns() where refers_to is not null order by place;
+
+-- The rows that refer to nothing, of one table or of all: table, column, refers_to, count, and the ids of some of them.
+-- Only a key that not every row keeps to is looked at, so this costs nothing where there are none.
+create or replace function public.orphan_rows(p_table text default null)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    reference record;
+    found_rows jsonb;
+    answer jsonb := '[]';
+begin
+    for reference in
+        select k.conrelid::regclass as here, c.relname as name, a.attname as "column", k.confrelid::regclass as target,
+            t.relname as target_name, b.attname as target_column, k.convalidated as is_valid,
+            c.relname in ('chat_messages', 'tickets') and a.attname = 'session_id' as is_required
+        from pg_catalog.pg_constraint k
+        join pg_catalog.pg_class c on c.oid = k.conrelid
+        join pg_catalog.pg_class t on t.oid = k.confrelid
+        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+        join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
+        where k.contype = 'f' and k.connamespace = 'public'::regnamespace and c.relname = coalesce(p_table, c.relname)
+            and obj_description(k.oid, 'pg_constraint') like 'foreign key (%'
+        order by c.relname, a.attname
+    loop
+        continue when reference.is_valid and not reference.is_required;
+        execute format(
+            'select jsonb_build_object(''count'', count(*), ''ids'', coalesce(jsonb_agg(id) filter (where place <= 5), ''[]''))'
+            || ' from (select coalesce(to_jsonb(mine) ->> ''id'', to_jsonb(mine) ->> ''session_id'') as id,'
+            || ' row_number() over () as place from %s mine where %s) as orphans',
+            reference.here,
+            case when reference.is_valid then format('mine.%I is null', reference."column") else format(
+                'case when mine.%I is null then %L::boolean else not exists (select from %s theirs where theirs.%I = mine.%I) end',
+                reference."column", reference.is_required, reference.target, reference.target_column, reference."column"
+            ) end
+        ) into found_rows;
+        if (found_rows ->> 'count')::bigint > 0 then
+            answer := answer || jsonb_build_array(jsonb_build_object(
+                'table', reference.name, 'column', reference."column", 'refers_to', reference.target_name
+            ) || found_rows);
+        end if;
+    end loop;
+    return answer;
+end $$;
+
+select _supportchat.record_script('fix_foreign_keys.sql', '255c49c6b965');
+
+-- fix_user_sessions_columns.sql adds channel and is_anonymous to user_sessions, and names the channel 'web-chat'.
+-- Run it after fix_foreign_keys.sql; it is safe to run again.
+
+-- A table cannot be altered while a deferred key of an older version has rows to check.
+set constraints all immediate;
+
+select _supportchat.ensure_columns('user_sessions');
+
+select _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
+update public.user_sessions set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
+where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+update public.user_sessions set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
+where char_length(channel) > 32;
+update public.user_sessions set is_anonymous = (customer_name is null and customer_phone is null) where is_anonymous is null;
+update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
+where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
+where char_length(channel) > 32;
+select _supportchat.pause_triggers(name, false) from unnest(array['user_sessions', 'tickets']) as name;
+
+select _supportchat.require_columns('user_sessions'), _supportchat.require_columns('tickets');
+
+select _supportchat.ensure_constraint(
+    'public.user_sessions', 'user_sessions_channel_check', 'check (char_length(channel) between 1 and 32)'
+);
+select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
+
+select _supportchat.record_script('fix_user_sessions_columns.sql', 'b1690b7f681e');
+
+-- limits.sql: how often somebody may do something, exact across all server processes. Safe to run again.
+-- A limit is [how many, in how many seconds], as JSON: so many at once, then one more whenever that share of the time has
+-- passed. Null, or none at all, is no limit.
+
+-- Takes one of what a limit allows; PT429 with the seconds to wait when there is nothing left, and then nothing is taken.
+-- Buckets that are full again are the same as none: each call throws a few of them away.
+create or replace function _supportchat.take_token(p_act text, p_whom text, p_limit jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    whole interval := make_interval(secs => (p_limit ->> 1)::double precision);
+    each interval := whole / nullif((p_limit ->> 0)::integer, 0);
+    right_now timestamptz := clock_timestamp();
+    seconds integer;
+begin
+    if each is null then
+        return;
+    end if;
+    insert into public.throttle_buckets as bucket (key, full_at) values (p_act || '/' || p_whom, right_now + each)
+    on conflict (key) do update set full_at = each + case
+        -- Later than any call can have made it: the clock was set back since, and would lock them out for as long.
+        when bucket.full_at > right_now + whole + interval '1 minute' then right_now
+        else greatest(bucket.full_at, right_now)
+    end
+    where greatest(bucket.full_at, right_now) + each <= right_now + whole
+        or bucket.full_at > right_now + whole + interval '1 minute';
+    if not found then
+        select ceil(extract(epoch from full_at + each - whole - right_now)) into seconds
+        from public.throttle_buckets where key = p_act || '/' || p_whom;
+        raise sqlstate 'PT429' using message = p_act || '_too_fast', detail = greatest(coalesce(seconds, 1), 1)::text;
+    end if;
+    -- Last, and one transaction at a time: two that hold what the other one is about to take would wait in a circle.
+    if pg_catalog.pg_try_advisory_xact_lock(7308332046) then
+        delete from public.throttle_buckets where key in (
+            select key from public.throttle_buckets where full_at < right_now limit 10 for update skip locked
+        );
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/limits.sql', '4f50846e2cd3');
+
+-- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
+
+-- Tells every server process that something changed. It is a hint: who misses it finds the change by seq and version.
+-- Where Supabase Realtime is, it goes to the private topic 'supportchat' as well, and leaves with the same commit.
+create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    body jsonb := jsonb_build_object('event', p_event) || p_payload;
+begin
+    -- Looked up in the catalogue, because to_regprocedure fails on a schema that is closed to the caller. The send below
+    -- is not even parsed where there is none.
+    if exists (
+        select from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where p.proname = 'send' and n.nspname = 'realtime'
+            and pg_catalog.oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean'
+            and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute')
+    ) then
+        perform realtime.send(body, p_event, 'supportchat', true);
+    end if;
+    -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
+    if octet_length(body::text) >= 7900 then
+        body := body - 'row';
+    end if;
+    perform pg_catalog.pg_notify('supportchat', body::text);
+end $$;
+
+-- Which history the database has. It is another one after a failover to a replica, a restore to a moment in the past and
+-- a dump that was read back: what a page or a process knows of its conversations may never have happened then. Where the
+-- server tells a plain owner neither its identity nor its timeline, each start of the server counts as another history.
+create or replace function public.database_epoch()
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    history text;
+begin
+    begin
+        history := concat_ws('/',
+            (select system_identifier from pg_catalog.pg_control_system()),
+            case when not pg_catalog.pg_is_in_recovery() then left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) end
+        );
+    exception when insufficient_privilege or feature_not_supported or undefined_function then
+        history := '';
+    end;
+    if history = '' and has_function_privilege('pg_catalog.pg_postmaster_start_time()', 'execute') then
+        -- A replica that takes over and a server that was restored have one of their own. Not text: that has a time zone.
+        history := extract(epoch from pg_catalog.pg_postmaster_start_time());
+    end if;
+    return left(md5(concat_ws('/',
+        history,
+        (select oid from pg_catalog.pg_database where datname = current_database()),
+        'public.chat_messages'::regclass::oid
+    )), 12);
+end $$;
+
+-- Which history of a conversation this is: in another one its lines may be others. p_database is database_epoch().
+create or replace function _supportchat.epoch_of(p_session_id uuid, p_database text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select left(md5(p_database || p_session_id), 12)
+$$;
+
+-- An agent as others may know one: id and name.
+create or replace function _supportchat.agent_json(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
+$$;
+
+-- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_id', p_row.session_id,
+        'seq', p_row.seq,
+        'sender', p_row.sender,
+        -- Of an agent's line by an older version it may be unknown whose it was.
+        'agent', coalesce(
+            _supportchat.agent_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
+        ),
+        'customer_name', (
+            select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
+        ),
+        'message', p_row.message,
+        'image', (
+            select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height)
+            from public.chat_images i where i.id = p_row.image_id
+        ),
+        'event', p_row.event,
+        'detail', p_row.detail,
+        'client_message_id', p_row.client_message_id,
+        'created_at', p_row.created_at,
+        'continues', p_row.sender <> 'system' and exists (
+            select from public.chat_messages earlier
+            where earlier.session_id = p_row.session_id
+                and earlier.seq = p_row.seq - 1
+                and earlier.sender = p_row.sender
+                and earlier.sender_agent_id is not distinct from p_row.sender_agent_id
+                and p_row.created_at - earlier.created_at < interval '5 minutes'
+        )
+    )
+$$;
+
+-- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
+create or replace function _supportchat.append_message(
+    p_session_id uuid,
+    p_sender text,
+    p_message text,
+    p_client_message_id uuid default gen_random_uuid(),
+    p_sender_agent_id uuid default null,
+    p_image_id uuid default null,
+    p_event text default null,
+    p_detail jsonb default '{}'
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    line public.chat_messages;
+    line_json jsonb;
+begin
+    update public.user_sessions set last_seq = last_seq + 1
+    where session_id = p_session_id
+    returning last_seq into line.seq;
+
+    insert into public.chat_messages (
+        session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
+    )
+    values (
+        p_session_id, line.seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
+    )
+    returning * into line;
+
+    line_json := _supportchat.message_json(line);
+    perform _supportchat.notify_change(
+        'message.posted', jsonb_build_object('session_id', p_session_id, 'seq', line.seq, 'row', line_json)
+    );
+    return line_json;
+end $$;
+
+-- Refuses a text that no message may have: nothing but space without an image, or more than 8000 characters.
+create or replace function _supportchat.check_message(p_message text, p_has_image boolean)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    if char_length(p_message) > 8000 then
+        raise sqlstate 'PT422' using message = 'message_too_long';
+    elsif p_message !~ '\S' and not p_has_image then
+        raise sqlstate 'PT422' using message = 'message_empty';
+    end if;
+end $$;
+
+-- Keeps the record of an image whose bytes are stored already: key, content_type, width, height, bytes, digest.
+create or replace function _supportchat.add_image(p_session_id uuid, p_image jsonb)
+returns uuid
+language sql
+set search_path = ''
+as $$
+    insert into public.chat_images (session_id, storage_key, content_type, width, height, bytes, digest)
+    select p_session_id, i.key, i.content_type, i.width, i.height, i.bytes, i.digest
+    from jsonb_to_record(p_image) as i (key text, content_type text, width integer, height integer, bytes integer, digest text)
+    where p_image is not null
+    returning id
+$$;
+
+-- What became of a message that was sent: the lines that it has made, or those of an earlier attempt that had stored it
+-- already, with the key of the picture that was kept.
+create or replace function _supportchat.answer_json(
+    p_session_id uuid, p_messages jsonb, p_duplicate boolean default false, p_image_key text default null
+)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'duplicate', p_duplicate, 'session_id', p_session_id, 'messages', p_messages, 'image_key', p_image_key
+    )
+$$;
+
+-- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
+-- The same id with another text or another picture is an error.
+create or replace function _supportchat.repeated_message(
+    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    earlier public.chat_messages;
+    earlier_digest text;
+begin
+    select * into earlier from public.chat_messages
+    where session_id = p_session_id and sender = p_sender and client_message_id = p_client_message_id;
+    if not found then
+        return null;
+    end if;
+    select digest into earlier_digest from public.chat_images where id = earlier.image_id;
+    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
+        raise sqlstate 'PT422' using message = 'client_message_id_reused';
+    end if;
+    return _supportchat.answer_json(
+        p_session_id, jsonb_build_array(_supportchat.message_json(earlier)), p_duplicate => true,
+        p_image_key => (select storage_key from public.chat_images where id = earlier.image_id)
+    );
+end $$;
+
+-- Of an earlier version, bounded in lines alone.
+drop function if exists public.messages_after(uuid, integer, integer);
+drop function if exists public.messages_before(uuid, integer, integer);
+
+-- The lines of a conversation after a seq, oldest first: so many at most, and none after the one with which their text
+-- comes to p_bytes. What is left out comes with the next call.
+create or replace function public.messages_after(
+    p_session_id uuid, p_after integer, p_limit integer default 200, p_bytes integer default 262144
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
+    from (
+        select line, sum(octet_length(line.message)) over (order by line.seq) - octet_length(line.message) as bytes_before
+        from public.chat_messages as line
+        where line.session_id = p_session_id and line.seq > p_after
+        order by line.seq
+        limit p_limit
+    ) as m
+    where m.bytes_before < p_bytes
+$$;
+
+-- The last lines before a seq (of the whole conversation when it is null), oldest first: so many at most, and none before
+-- the one with which their text comes to p_bytes.
+create or replace function public.messages_before(
+    p_session_id uuid, p_before integer default null, p_limit integer default 50, p_bytes integer default 262144
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
+    from (
+        select line, sum(octet_length(line.message)) over (order by line.seq desc) - octet_length(line.message) as bytes_after
+        from public.chat_messages as line
+        where line.session_id = p_session_id and line.seq < coalesce(p_before, 2147483647)
+        order by line.seq desc
+        limit p_limit
+    ) as m
+    where m.bytes_after < p_bytes
+$$;
+
+-- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
+create or replace function _supportchat.session_of_viewer(p_visitor text, p_number bigint)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    found_id uuid;
+begin
+    if p_number is not null then
+        return public.session_of_ticket(p_number);
+    end if;
+    found_id := _supportchat.session_of_visitor(p_visitor);
+    if found_id is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    return found_id;
+end $$;
+
+-- Of an earlier version, by the conversation.
+drop function if exists public.image_of_session(uuid, uuid);
+drop function if exists public.signal_typing(uuid, text, uuid);
+drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
+
+-- Where the bytes of an image lie, if it belongs to the conversation of this browser, or else of this ticket.
+create or replace function public.image_of_session(p_image_id uuid, p_visitor text default null, p_number bigint default null)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('key', storage_key, 'content_type', content_type, 'bytes', bytes)
+    from public.chat_images
+    where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
+$$;
+
+-- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
+-- restored.
+create or replace function public.orphan_images(p_keys text[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
+    where not exists (select from public.chat_images where storage_key = key)
+        and exists (select from public.chat_images)
+$$;
+
+-- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
+-- Nothing is stored.
+create or replace function public.signal_typing(
+    p_visitor text default null, p_agent_id uuid default null, p_number bigint default null
+)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change(
+        'typing',
+        jsonb_build_object(
+            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
+        )
+    )
+    from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
+$$;
+
+-- Moves the marks of one side, the agents' for an agent: they only go forward, and never past the last message.
+create or replace function _supportchat.move_marks(
+    p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if p_agent_id is null then
+        update public.user_sessions set
+            customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
+            customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
+        where session_id = p_session_id
+            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq);
+    else
+        update public.user_sessions set
+            agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
+            agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
+        where session_id = p_session_id
+            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
+    end if;
+    if found then
+        perform _supportchat.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
+    end if;
+
+    insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
+    select p_agent_id, s.session_id, least(p_read, s.last_seq) from public.user_sessions s
+    where s.session_id = p_session_id and p_agent_id is not null
+    on conflict (agent_id, session_id) do update set read_seq = excluded.read_seq
+    where mine.read_seq < excluded.read_seq;
+end $$;
+
+-- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
+-- that shows another conversation, or another history of it, than p_epoch says.
+create or replace function public.record_receipt(
+    p_delivered integer, p_read integer, p_visitor text default null, p_agent_id uuid default null,
+    p_number bigint default null, p_epoch text default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
+begin
+    if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
+        perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/messages.sql', '34f616ccbaa6');
+
+-- assignment.sql: who answers whom, and why nobody does. Safe to run again.
+--
+-- Lock order, everywhere: the assignment lock, then a conversation, then its ticket. Whoever holds the assignment lock
+-- may lock further conversations; whoever does not holds one at most. So no two transactions can wait in a circle.
+
+-- Whether a server process has reported within 25 seconds: one that has not is gone.
+create or replace function _supportchat.is_live(p_process public.server_processes)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select p_process.seen_at > now() - interval '25 seconds'
+$$;
+
+-- Lets one transaction at a time decide who gets a ticket.
+create or replace function _supportchat.lock_assignment()
+returns void
+language sql
+set search_path = ''
+as $$
+    select pg_catalog.pg_advisory_xact_lock(7308332045)
+$$;
+
+-- The ticket of a conversation. An older version may have left several in one: then it is the newest that is not closed, or
+-- else the newest.
+create or replace function _supportchat.ticket_of_session(p_session_id uuid)
+returns public.tickets
+language sql
+stable
+set search_path = ''
+as $$
+    select * from public.tickets where session_id = p_session_id order by status = 'closed', number desc limit 1
+$$;
+
+-- The tickets that wait, by their place in the queue: the longest waiting first, and those that have their answer last.
+create or replace function _supportchat.waiting_tickets()
+returns table (id uuid, place bigint)
+language sql
+stable
+set search_path = ''
+as $$
+    select id, row_number() over (order by awaiting_since nulls last, number)
+    from public.tickets where status = 'waiting'
+$$;
+
+-- Locks a conversation and gives its ticket, locked as well. PT404 when there is none.
+create or replace function _supportchat.lock_ticket(p_session_id uuid)
+returns public.tickets
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform from public.user_sessions where session_id = p_session_id for no key update;
+    if found then
+        select * into ticket from public.tickets
+        where id = (_supportchat.ticket_of_session(p_session_id)).id for no key update;
+    end if;
+    if not found then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    return ticket;
+end $$;
+
+-- Writes who did what to a ticket, and tells the desks.
+create or replace function _supportchat.record_event(
+    p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.ticket_events (ticket_id, actor, agent_id, event, detail)
+    values (p_ticket.id, p_actor, p_agent_id, p_event, p_detail);
+    perform _supportchat.notify_change(
+        'ticket.changed', jsonb_build_object('session_id', p_ticket.session_id, 'number', p_ticket.number)
+    );
+end $$;
+
+-- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
+-- history.
+create or replace function _supportchat.tell_event(
+    p_ticket public.tickets, p_event text, p_line text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.append_message(p_ticket.session_id, 'system', p_line, p_event => p_event, p_detail => p_detail);
+    perform _supportchat.record_event(p_ticket, p_event, p_actor, p_agent_id, p_detail);
+end $$;
+
+-- How many places of an agent's limit are taken. Neither a ticket that was answered, and has been quiet for five minutes,
+-- takes one, or customers who have gone would keep the next ones waiting; nor one that was taken up again within ten
+-- minutes of its end, which most do to say thanks.
+create or replace function _supportchat.load_of_agent(p_agent_id uuid)
+returns bigint
+language sql
+stable
+set search_path = ''
+as $$
+    select count(*) from public.tickets
+    where assigned_agent_id = p_agent_id and status = 'open' and case
+        when awaiting_since is null then updated_at > now() - interval '5 minutes'
+        else closed_at is null or awaiting_since > closed_at + interval '10 minutes'
+    end
+$$;
+
+-- The agents who are here, with their load: only they are considered for a ticket.
+create or replace function _supportchat.agents_here()
+returns table (agent_id uuid, availability text, load bigint, max_tickets integer, last_assigned_at timestamptz)
+language sql
+stable
+set search_path = ''
+as $$
+    -- Each by an index of its own: an agent has few open tickets, and any number of closed ones.
+    select
+        a.id, a.availability, _supportchat.load_of_agent(a.id), a.max_tickets,
+        (select max(t.assigned_at) from public.tickets t where t.assigned_agent_id = a.id)
+    from public.agents a
+    where a.is_active and a.lease_expires_at > now()
+$$;
+
+-- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
+-- An agent who knows the customer already comes first; p_except is not asked: it was their ticket, and they gave it back.
+create or replace function _supportchat.next_agent(p_preferred uuid default null, p_except uuid default null)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select agent_id from _supportchat.agents_here()
+    where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
+    order by (agent_id = p_preferred) desc nulls last, load, last_assigned_at nulls first, agent_id
+    limit 1
+$$;
+
+-- Why a waiting ticket has nobody: a code, and the figures behind it. p_given_back_by gave it back, and is not asked again.
+create or replace function _supportchat.unassigned_reason(p_given_back_by uuid default null)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with figures as (
+        select
+            (select count(*) from public.agents where is_active) as agents,
+            count(*) as here,
+            count(*) filter (where availability = 'available') as available,
+            count(*) filter (where availability = 'available' and load < max_tickets) as with_room,
+            coalesce(sum(load) filter (where availability = 'available'), 0) as load,
+            coalesce(sum(max_tickets) filter (where availability = 'available'), 0) as places
+        from _supportchat.agents_here()
+    )
+    select to_jsonb(figures) || jsonb_build_object('code', case
+        when agents = 0 then 'no_agents'
+        when here = 0 then 'nobody_here'
+        when available = 0 then 'everybody_away'
+        when with_room = 0 then 'everybody_full'
+        when p_given_back_by is not null and _supportchat.next_agent(null, p_given_back_by) is null then 'nobody_else'
+        else 'about_to_be_assigned'
+    end)
+    from figures
+$$;
+
+-- Gives a ticket to an agent: state, line in the conversation, event. Whoever had it last has it 'again'. The caller
+-- holds the locks.
+create or replace function _supportchat.give_ticket(
+    p_ticket public.tickets, p_agent_id uuid, p_reason text, p_actor text, p_actor_id uuid default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    detail jsonb := jsonb_build_object('agent', _supportchat.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
+    last_one text := (
+        select e.detail -> 'agent' ->> 'id' from public.ticket_events e
+        where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
+    );
+    previous jsonb := _supportchat.agent_json(p_ticket.assigned_agent_id);
+begin
+    if previous is not null then
+        detail := detail || jsonb_build_object('from', previous);
+    elsif last_one = p_agent_id::text then
+        detail := detail || '{"again": true}';
+    end if;
+    update public.tickets set
+        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
+    where id = p_ticket.id;
+    perform _supportchat.tell_event(
+        p_ticket, 'assigned', (detail -> 'agent' ->> 'name') || ' joined the chat.', p_actor, p_actor_id, detail
+    );
+end $$;
+
+-- Assigns a waiting ticket if somebody can take it, else tells the customer so when p_tell says to.
+-- The caller holds the assignment lock and the conversation. True when it was assigned.
+create or replace function _supportchat.offer_ticket(p_ticket_id uuid, p_tell boolean, p_preferred uuid default null)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+    chosen uuid;
+begin
+    select * into ticket from public.tickets where id = p_ticket_id;
+    chosen := _supportchat.next_agent(p_preferred, ticket.given_back_by);
+    if chosen is not null then
+        perform _supportchat.give_ticket(
+            ticket, chosen, case when chosen = p_preferred then 'knows_customer' else 'least_loaded' end, 'system'
+        );
+        return true;
+    end if;
+    if p_tell then
+        perform _supportchat.append_message(
+            ticket.session_id, 'system', 'Nobody is free right now. The message is kept and will be answered here.',
+            p_event => 'queued', p_detail => _supportchat.unassigned_reason()
+        );
+    end if;
+    return false;
+end $$;
+
+-- Hands waiting tickets, in the order of the queue, to agents with room: all but p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
+create or replace function _supportchat.drain_queue(p_except uuid default null)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    candidate record;
+    ticket public.tickets;
+    given integer := 0;
+    -- Who has given a ticket back, and is the only one with room: their other ones need not be tried.
+    unhelpful uuid[] := '{}';
+begin
+    for candidate in
+        select t.session_id, t.given_back_by from _supportchat.waiting_tickets() as queue
+        join public.tickets t on t.id = queue.id
+        where t.id is distinct from p_except
+        order by queue.place
+    loop
+        continue when candidate.given_back_by = any (unhelpful);
+        exit when given = 50 or _supportchat.next_agent() is null;
+        ticket := _supportchat.lock_ticket(candidate.session_id);
+        if ticket.status = 'waiting' then
+            if _supportchat.offer_ticket(ticket.id, p_tell => false) then
+                given := given + 1;
+            else
+                unhelpful := unhelpful || ticket.given_back_by;
+            end if;
+        end if;
+    end loop;
+    return given;
+end $$;
+
+-- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
+-- gave it back (p_actor_id) does not get it again by itself. 'wanted' says whether somebody else can take it now: only
+-- then is the customer told that we look for somebody.
+create or replace function _supportchat.return_to_queue(
+    p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    detail jsonb := jsonb_build_object(
+        'from', _supportchat.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason,
+        'wanted', _supportchat.next_agent(null, p_ticket.assigned_agent_id) is not null
+    );
+begin
+    update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
+    where id = p_ticket.id;
+    perform _supportchat.tell_event(
+        p_ticket, 'returned', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
+        p_actor, p_actor_id, detail
+    );
+end $$;
+
+-- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, then drains the
+-- queue. Every server process calls it every few seconds; whoever finds it running already leaves it to the other. Gives
+-- what was done, or null then.
+create or replace function public.sweep_assignment()
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    candidate record;
+    ticket public.tickets;
+    returned integer := 0;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7308332045) then
+        return null;
+    end if;
+    for candidate in
+        select t.session_id, t.assigned_agent_id from public.tickets t
+        join public.agents a on a.id = t.assigned_agent_id
+        where t.status = 'open' and t.awaiting_since is not null
+            and (a.lease_expires_at is null or a.lease_expires_at <= now())
+            -- After an outage or a restart no lease has been renewed: pages have 20 seconds to come back.
+            and exists (
+                select from public.server_processes p
+                where _supportchat.is_live(p) and p.started_at < now() - interval '20 seconds'
+            )
+            -- Who took it without an open page (a browser without scripts has none that tells) is here while they ask. Not
+            -- who was given it while the lease was ending: no statement lasts for 5 seconds.
+            and not (
+                coalesce(a.lease_expires_at, '-infinity') < t.assigned_at - interval '5 seconds'
+                and exists (select from public.agent_sessions s where s.agent_id = a.id and s.last_seen_at > now() - interval '10 minutes')
+            )
+        order by t.awaiting_since, t.number
+    loop
+        exit when returned = 50;
+        ticket := _supportchat.lock_ticket(candidate.session_id);
+        if ticket.status = 'open' and ticket.awaiting_since is not null
+            and ticket.assigned_agent_id = candidate.assigned_agent_id then
+            perform _supportchat.return_to_queue(ticket, 'agent_left', 'system');
+            returned := returned + 1;
+        end if;
+    end loop;
+    return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
+end $$;
+
+select _supportchat.record_script('functions/assignment.sql', '997ec38290e3');
+
+-- chat.sql: what a customer can do. Safe to run again.
+-- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
+
+-- What a page shows about a conversation besides its messages: ticket, who answers, place in the queue, receipts. Whether
+-- the customer is here and which place it has is found by the caller, for one conversation or for many at once.
+create or replace function _supportchat.state_json(
+    p_session public.user_sessions, p_ticket public.tickets, p_customer_here boolean, p_queue_position bigint
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_id', p_session.session_id,
+        'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
+        'customer_name', p_session.customer_name,
+        'status', p_ticket.status,
+        'number', p_ticket.number,
+        'version', p_ticket.version,
+        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
+        'agent_here', coalesce((
+            select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+            from public.agents a where a.id = p_ticket.assigned_agent_id
+        ), false),
+        'customer_here', p_customer_here,
+        'queue_position', p_queue_position,
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        ),
+        'last_seq', p_session.last_seq,
+        'last_note_no', p_session.last_note_no,
+        'customer_delivered_seq', p_session.customer_delivered_seq,
+        'customer_read_seq', p_session.customer_read_seq,
+        'agent_delivered_seq', p_session.agent_delivered_seq,
+        'agent_read_seq', p_session.agent_read_seq
+    )
+$$;
+
+-- The state of one conversation; null when there is none.
+create or replace function _supportchat.conversation_json(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.state_json(
+        s, t,
+        exists (
+            select from public.server_processes p where _supportchat.is_live(p) and s.session_id = any (p.sessions)
+        ),
+        case when t.status = 'waiting' then (
+            select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
+        ) end
+    )
+    from public.user_sessions s
+    cross join _supportchat.ticket_of_session(s.session_id) as t
+    where s.session_id = p_session_id and t.id is not null
+$$;
+
+-- The same for several conversations at once: the sweep of a server process. Who is here and the places in the queue are
+-- read once for all of them.
+create or replace function public.conversations(p_session_ids uuid[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with asked as materialized (
+        select s as session, t as ticket, t.id, t.status
+        from public.user_sessions s
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        where s.session_id = any (p_session_ids) and t.id is not null
+    ), here as materialized (
+        select distinct session_id from public.server_processes p
+        cross join unnest(p.sessions) as session_id
+        where _supportchat.is_live(p)
+    ), places as materialized (
+        select id, place from _supportchat.waiting_tickets()
+        where exists (select from asked where asked.status = 'waiting')
+    )
+    select coalesce(jsonb_agg(_supportchat.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
+    from asked
+    left join here on here.session_id = (asked.session).session_id
+    left join places on places.id = asked.id
+$$;
+
+-- The counters of several conversations: the cheap part of the sweep.
+create or replace function public.conversation_heads(p_session_ids uuid[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'session_id', s.session_id,
+        'epoch', _supportchat.epoch_of(s.session_id, (select public.database_epoch())),
+        'version', t.version,
+        'last_seq', s.last_seq,
+        'last_note_no', s.last_note_no,
+        'customer_delivered_seq', s.customer_delivered_seq,
+        'customer_read_seq', s.customer_read_seq,
+        'agent_delivered_seq', s.agent_delivered_seq,
+        'agent_read_seq', s.agent_read_seq
+    )), '[]')
+    from public.user_sessions s
+    cross join _supportchat.ticket_of_session(s.session_id) as t
+    where s.session_id = any (p_session_ids) and t.id is not null
+$$;
+
+-- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
+create or replace function _supportchat.newest_session(p_visitor_id uuid)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select s.session_id from public.user_sessions s
+    left join public.tickets t on t.session_id = s.session_id
+    where s.visitor_id = p_visitor_id
+    order by t.number desc nulls last
+    limit 1
+$$;
+
+-- The same, by the key of the browser; null when it has none.
+create or replace function _supportchat.session_of_visitor(p_visitor text)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.newest_session(visitor_id) from public.visitors where token_hash = p_visitor
+$$;
+
+-- The conversation of a browser, the newest one; null when it has none.
+create or replace function public.conversation_of_visitor(p_visitor text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
+$$;
+
+-- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
+create or replace function _supportchat.post_as_customer(
+    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets := _supportchat.lock_ticket(p_session_id);
+    answer jsonb := _supportchat.repeated_message(p_session_id, 'user', p_client_message_id, p_message, p_image);
+    line jsonb;
+    preferred uuid;
+    is_afterword boolean;
+begin
+    if answer is not null then
+        return answer;
+    elsif ticket.status = 'closed' and not p_may_assign then
+        -- Ended a moment ago: the call is made again, and what it stands on is looked at anew.
+        raise sqlstate '40001' using message = 'ended_meanwhile';
+    end if;
+    perform _supportchat.check_message(p_message, p_image is not null);
+    line := _supportchat.append_message(
+        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+    );
+    if ticket.status = 'closed' then
+        preferred := ticket.assigned_agent_id;
+        -- An afterword, which whoever answered takes without a place: see load_of_agent.
+        is_afterword := ticket.first_reply_at is not null and ticket.closed_at > now() - interval '10 minutes';
+        update public.tickets set
+            status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
+            awaiting_since = now(), given_back_by = null
+        where id = ticket.id
+        returning * into ticket;
+        update public.user_sessions set status = 'active' where session_id = p_session_id;
+        perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
+        perform _supportchat.drain_queue(p_except => ticket.id);
+        if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
+            perform _supportchat.give_ticket(ticket, preferred, 'knows_customer', 'system');
+        else
+            perform _supportchat.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
+        end if;
+    else
+        update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
+        if ticket.status = 'waiting' and p_may_assign then
+            perform _supportchat.drain_queue();
+        end if;
+    end if;
+    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
+end $$;
+
+-- Stores a customer's message in the browser's conversation, and gives that as it is then. The session_id says which one
+-- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
+-- client_message_id that was stored.
+create or replace function public.post_message(
+    p_visitor text, p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_visitor(p_visitor);
+    -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
+    may_assign boolean := chat = coalesce(p_session_id, chat) and (_supportchat.ticket_of_session(chat)).status <> 'open';
+    answer jsonb;
+begin
+    if may_assign then
+        perform _supportchat.lock_assignment();
+        -- Another conversation may have begun while this one waited for the lock.
+        chat := _supportchat.session_of_visitor(p_visitor);
+    end if;
+    if chat is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    elsif p_session_id <> chat then
+        -- Stored, perhaps, before the browser began another conversation, and its answer was lost.
+        select _supportchat.repeated_message(us.session_id, 'user', p_client_message_id, p_message, p_image) into answer
+        from public.user_sessions us
+        join public.visitors v on v.visitor_id = us.visitor_id
+        where us.session_id = p_session_id and v.token_hash = p_visitor;
+        if answer is null then
+            raise sqlstate 'PT409' using message = 'conversation_moved_on';
+        end if;
+    else
+        answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
+    end if;
+    return answer || jsonb_build_object('conversation', _supportchat.conversation_json(chat));
+end $$;
+
+-- Of an earlier version, without limits.
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
+
+-- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
+-- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
+-- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
+create or replace function public.start_chat(
+    p_visitor text,
+    p_client_message_id uuid,
+    p_message text,
+    p_image jsonb default null,
+    p_customer_name text default null,
+    p_customer_phone text default null,
+    p_time_zone text default null,
+    p_address text default '',
+    p_limits jsonb default '{}'
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    visitor uuid;
+    chat uuid;
+    ticket public.tickets;
+    answer jsonb;
+begin
+    perform _supportchat.check_message(p_message, p_image is not null);
+    -- Before any lock that others wait for: a flood is to be refused on its way there.
+    if not _supportchat.goes_on(p_visitor, p_client_message_id) then
+        perform _supportchat.take_start(p_visitor, p_address, p_limits);
+    end if;
+    insert into public.visitors (token_hash) values (p_visitor)
+    on conflict (token_hash) do nothing;
+    -- Held to the end: two clicks on "Start Chat" make one conversation.
+    select visitor_id into visitor from public.visitors where token_hash = p_visitor for no key update;
+    perform _supportchat.lock_assignment();
+
+    select s.session_id into chat
+    from public.user_sessions s
+    join public.chat_messages m on m.session_id = s.session_id
+    where s.visitor_id = visitor and m.sender = 'user' and m.client_message_id = p_client_message_id
+    order by s.created_at desc, s.session_id limit 1;
+    if found then
+        return _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
+    end if;
+
+    chat := _supportchat.newest_session(visitor);
+    if exists (select from public.tickets t where t.session_id = chat and t.status <> 'closed') then
+        return _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, p_may_assign => true);
+    end if;
+
+    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous)
+    values (
+        visitor, p_customer_name, p_customer_phone, p_time_zone, p_customer_name is null and p_customer_phone is null
+    )
+    returning session_id into chat;
+    insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
+    perform _supportchat.append_message(
+        chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
+    );
+    perform _supportchat.record_event(ticket, 'opened', 'customer');
+    perform _supportchat.drain_queue(p_except => ticket.id);
+    perform _supportchat.offer_ticket(ticket.id, p_tell => true);
+    return _supportchat.answer_json(chat, public.messages_after(chat, 0));
+end $$;
+
+-- Whether what a browser starts is no new chat: its last one still runs, or it has stored this very message before.
+create or replace function _supportchat.goes_on(p_visitor text, p_client_message_id uuid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.visitors v
+        join public.user_sessions s on s.visitor_id = v.visitor_id
+        where v.token_hash = p_visitor and (
+            exists (select from public.tickets t where t.session_id = s.session_id and t.status <> 'closed')
+            or exists (
+                select from public.chat_messages m
+                where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+            )
+        )
+    )
+$$;
+
+-- Counts a new chat. A browser that has chatted before has a count of its own, and one for its address that is five times
+-- as large: others there cannot lock it out, and it cannot start without end by turning up as many.
+create or replace function _supportchat.take_start(p_visitor text, p_address text, p_limits jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    of_address jsonb := p_limits -> 'address';
+begin
+    if exists (select from public.visitors where token_hash = p_visitor) then
+        perform _supportchat.take_token('starts', 'browser/' || p_visitor, p_limits -> 'browser');
+        perform _supportchat.take_token('starts', 'known/' || p_address, jsonb_build_array(5 * (of_address ->> 0)::integer, of_address -> 1));
+    else
+        perform _supportchat.take_token('starts', 'address/' || p_address, of_address);
+    end if;
+end $$;
+
+-- Of an earlier version, which did not ask what the page showed.
+drop function if exists public.close_chat(text);
+
+-- Ends the browser's conversation from the customer's side, and gives it as it is then, with the lines that this has made.
+-- PT409 when the page showed another one (null: not said). Ending an ended one changes nothing.
+create or replace function public.close_chat(p_visitor text, p_session_id uuid default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+    ticket public.tickets;
+    seq_before integer;
+begin
+    if p_session_id <> chat then
+        raise sqlstate 'PT409' using message = 'conversation_moved_on';
+    end if;
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(chat);
+    seq_before := (select last_seq from public.user_sessions where session_id = chat);
+    if ticket.status <> 'closed' then
+        perform _supportchat.end_ticket(ticket, 'customer');
+    end if;
+    return jsonb_build_object(
+        'conversation', _supportchat.conversation_json(chat), 'messages', public.messages_after(chat, seq_before)
+    );
+end $$;
+
+-- The median time to the first reply in seconds, of tickets since a moment; null below 3 of them.
+create or replace function _supportchat.median_first_reply(p_since timestamptz)
+returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select case when count(*) >= 3 then
+        round(percentile_cont(0.5) within group (order by extract(epoch from first_reply_at - created_at)))::integer
+    end
+    from public.tickets where created_at >= p_since and first_reply_at is not null
+$$;
+
+-- What the start page may say about who is here. The answer time is left out below 3 answers in the last 7 days.
+create or replace function public.who_is_here()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'agents', (
+            select coalesce(jsonb_agg(_supportchat.agent_json(agent_id) order by load, agent_id), '[]')
+            from _supportchat.agents_here() where availability = 'available'
+        ),
+        'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days')
+    )
+$$;
+
+select _supportchat.record_script('functions/chat.sql', 'b948f6a7255d');
+
+-- tickets.sql: what an agent can do with a ticket. Safe to run again.
+-- p_agent_id is the agent who acts. A ticket is named by its number.
+
+-- Finds the conversation of a ticket. PT404 when there is none.
+create or replace function public.session_of_ticket(p_number bigint)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    found_id uuid;
+begin
+    select s.session_id into found_id from public.tickets t
+    join public.user_sessions s on s.session_id = t.session_id
+    where t.number = p_number;
+    if found_id is null then
+        raise sqlstate 'PT404' using message = 'ticket_not_found';
+    end if;
+    return found_id;
+end $$;
+
+-- Refuses what only the agent of a ticket may do: PT409 with the name of the one who has it.
+create or replace function _supportchat.check_owner(p_ticket public.tickets, p_agent_id uuid)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if p_ticket.status = 'closed' then
+        raise sqlstate 'PT409' using message = 'ticket_closed';
+    elsif p_ticket.assigned_agent_id is null then
+        raise sqlstate 'PT409' using message = 'ticket_unassigned';
+    elsif p_ticket.assigned_agent_id <> p_agent_id then
+        raise sqlstate 'PT409' using
+            message = 'assigned_to_other', detail = _supportchat.agent_json(p_ticket.assigned_agent_id) ->> 'name';
+    end if;
+end $$;
+
+-- One row of the queue, as an agent sees it. Unread are the customer's messages after the agent's own mark; 100 stands
+-- for as many or more.
+create or replace function _supportchat.queue_row_json(p_ticket public.tickets, p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'number', p_ticket.number,
+        'session_id', p_ticket.session_id,
+        'status', p_ticket.status,
+        'customer_name', s.customer_name,
+        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
+        'mine', p_ticket.assigned_agent_id is not distinct from p_agent_id and p_ticket.status <> 'closed',
+        'awaiting_since', case when p_ticket.status <> 'closed' then p_ticket.awaiting_since end,
+        'unread', (
+            select count(*) from (
+                select from public.chat_messages m
+                where m.session_id = s.session_id and m.sender = 'user' and m.seq > coalesce((
+                    select r.read_seq from public.ticket_reads r
+                    where r.agent_id = p_agent_id and r.session_id = s.session_id
+                ), 0)
+                limit 100
+            ) as newer
+        ),
+        'last', (
+            select jsonb_build_object(
+                'sender', m.sender,
+                'mine', m.sender_agent_id is not distinct from p_agent_id,
+                'agent', _supportchat.agent_json(m.sender_agent_id),
+                'message', left(m.message, 200),
+                'has_image', m.image_id is not null,
+                'created_at', m.created_at
+            )
+            from public.chat_messages m
+            where m.session_id = s.session_id and m.sender <> 'system'
+            order by m.seq desc limit 1
+        )
+    )
+    from public.user_sessions s where s.session_id = p_ticket.session_id
+$$;
+
+-- The queue of an agent: counts of each view and of unread messages in the agent's own tickets, the rows of one view
+-- ('mine', 'unassigned' or 'all'), and the tickets closed last: for 'all' a third as many, for 'mine' the agent's last
+-- five. Who has waited longest for an answer comes first, then the latest activity; unassigned rows stand as they are
+-- handed out.
+create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'counts', (
+            select jsonb_build_object(
+                'mine', count(*) filter (where assigned_agent_id = p_agent_id),
+                'unassigned', count(*) filter (where status = 'waiting'),
+                'all', count(*),
+                -- Up to 100 in each ticket: the page says "many" long before.
+                'unread', coalesce(sum(
+                    (select count(*) from (
+                        select from public.chat_messages m
+                        where m.session_id = t.session_id and m.sender = 'user' and m.seq > coalesce((
+                            select r.read_seq from public.ticket_reads r
+                            where r.agent_id = p_agent_id and r.session_id = t.session_id
+                        ), 0)
+                        limit 100
+                    ) as unread)
+                ) filter (where assigned_agent_id = p_agent_id), 0)
+            )
+            from public.tickets t where status <> 'closed'
+        ),
+        'rows', (
+            select coalesce(jsonb_agg(_supportchat.queue_row_json(chosen.ticket, p_agent_id) order by chosen.place), '[]')
+            from (
+                select t as ticket, row_number() over (
+                    order by queue.place, t.awaiting_since nulls last, t.updated_at desc, t.number
+                ) as place
+                from public.tickets t
+                left join _supportchat.waiting_tickets() as queue on p_view = 'unassigned' and queue.id = t.id
+                -- An older version may have left tickets without a conversation: there is nothing to show of them.
+                join public.user_sessions s on s.session_id = t.session_id
+                where t.status <> 'closed' and case p_view
+                    when 'mine' then t.assigned_agent_id = p_agent_id
+                    when 'unassigned' then t.status = 'waiting'
+                    else true
+                end
+                order by place
+                limit p_limit
+            ) as chosen
+        ),
+        'closed', (
+            select coalesce(
+                jsonb_agg(_supportchat.queue_row_json(t, p_agent_id) order by t.closed_at desc nulls last, t.number desc), '[]'
+            )
+            from (
+                select c.* from public.tickets c
+                join public.user_sessions s on s.session_id = c.session_id
+                where c.status = 'closed' and (p_view = 'all' or p_view = 'mine' and c.assigned_agent_id = p_agent_id)
+                order by c.updated_at desc
+                limit case p_view when 'all' then p_limit / 3 else 5 end
+            ) as t
+        ),
+        'reason', case when p_view <> 'mine' then _supportchat.unassigned_reason() end
+    )
+$$;
+
+-- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
+-- one's own who could take it over.
+create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := public.session_of_ticket(p_number);
+begin
+    return (
+        select _supportchat.conversation_json(chat) || jsonb_build_object(
+            'mine', t.status <> 'closed' and t.assigned_agent_id is not distinct from p_agent_id,
+            'created_at', t.created_at,
+            'closed_at', case when t.status = 'closed' then t.closed_at end,
+            'awaiting_since', t.awaiting_since,
+            'reason', case when t.status = 'waiting' then _supportchat.unassigned_reason(t.given_back_by) end,
+            'customer', jsonb_build_object(
+                'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone
+            ),
+            'read_seq', coalesce((
+                select r.read_seq from public.ticket_reads r where r.agent_id = p_agent_id and r.session_id = chat
+            ), 0),
+            'history', (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                    'event', e.event, 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
+                    'detail', e.detail, 'created_at', e.created_at
+                ) order by e.id), '[]')
+                from (select * from public.ticket_events where ticket_id = t.id order by id desc limit 50) as e
+            ),
+            'earlier', (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                    'number', other.number, 'status', other.status, 'created_at', other.created_at
+                ) order by other.number desc), '[]')
+                from (
+                    select o.* from public.tickets o
+                    join public.user_sessions os on os.session_id = o.session_id
+                    where os.visitor_id = s.visitor_id and o.number < t.number
+                    order by o.number desc limit 10
+                ) as other
+            ),
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents() end
+        )
+        from public.tickets t
+        join public.user_sessions s on s.session_id = t.session_id
+        where t.number = p_number
+    );
+end $$;
+
+-- A ticket as its page shows it: with its last lines before a seq (of all when it is null), and the notes between them.
+create or replace function public.show_ticket(
+    p_agent_id uuid, p_number bigint, p_before integer default null, p_limit integer default 50
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := public.session_of_ticket(p_number);
+    messages jsonb := public.messages_before(chat, p_before, p_limit);
+    first_seq integer := messages -> 0 ->> 'seq';
+begin
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number),
+        'messages', messages,
+        'notes', case when first_seq is null then '[]' else public.notes_after(
+            chat, 0, case when first_seq > 1 then first_seq else 0 end, (messages -> -1 ->> 'seq')::integer
+        ) end
+    );
+end $$;
+
+-- A ticket with what a page of it lacks: the lines after a seq, and the notes after a number.
+create or replace function public.follow_ticket(p_agent_id uuid, p_number bigint, p_after integer, p_after_note integer)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := public.session_of_ticket(p_number);
+begin
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number),
+        'messages', public.messages_after(chat, p_after),
+        'notes', public.notes_after(chat, p_after_note)
+    );
+end $$;
+
+-- Stores an agent's reply, and gives the ticket as it is then. Only the agent who has it may reply: PT409 says who has it.
+create or replace function public.post_reply(
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
+    line jsonb;
+begin
+    if answer is not null then
+        return answer || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+    end if;
+    perform _supportchat.check_message(p_message, p_image is not null);
+    perform _supportchat.check_owner(ticket, p_agent_id);
+    line := _supportchat.append_message(
+        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
+    );
+    -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
+    update public.tickets set
+        awaiting_since = null,
+        first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
+    where id = ticket.id;
+    -- Who answers has read what was there.
+    perform _supportchat.move_marks(
+        ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
+    );
+    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line))
+        || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+end $$;
+
+-- A private note as the web code knows it.
+create or replace function _supportchat.note_json(p_row public.ticket_notes)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
+        'agent', _supportchat.agent_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
+        'note', p_row.note, 'created_at', p_row.created_at
+    )
+$$;
+
+-- Adds a private note, which agents see between the messages and a customer never receives, and gives the ticket as it is
+-- then. A repeated client_message_id gives the first note again.
+create or replace function public.add_note(p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_note text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    line public.ticket_notes;
+begin
+    select * into line from public.ticket_notes
+    where session_id = ticket.session_id and client_message_id = p_client_message_id;
+    if not found then
+        perform _supportchat.check_message(p_note, false);
+        update public.user_sessions set last_note_no = last_note_no + 1
+        where session_id = ticket.session_id
+        returning last_note_no, last_seq into line.note_no, line.after_seq;
+        insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
+        values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
+        returning * into line;
+        perform _supportchat.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
+        perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id);
+    elsif line.note <> p_note or line.agent_id <> p_agent_id then
+        raise sqlstate 'PT422' using message = 'client_message_id_reused';
+    end if;
+    return jsonb_build_object(
+        'note', _supportchat.note_json(line), 'ticket', public.ticket_of_agent(p_agent_id, p_number)
+    );
+end $$;
+
+-- Of an earlier version, without any bound.
+drop function if exists public.notes_after(uuid, integer, integer);
+
+-- The notes of a conversation after a number that stand after one message and before another, oldest first: so many at
+-- most, and none after the one with which their text comes to p_bytes. What is left out comes with the next call.
+create or replace function public.notes_after(
+    p_session_id uuid, p_after integer, p_from_seq integer default 0, p_to_seq integer default 2147483647,
+    p_limit integer default 200, p_bytes integer default 262144
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(_supportchat.note_json(n.line) order by (n.line).note_no), '[]')
+    from (
+        select line, sum(octet_length(line.note)) over (order by line.note_no) - octet_length(line.note) as bytes_before
+        from public.ticket_notes as line
+        where line.session_id = p_session_id and line.note_no > p_after and line.after_seq between p_from_seq and p_to_seq
+        order by line.note_no
+        limit p_limit
+    ) as n
+    where n.bytes_before < p_bytes
+$$;
+
+-- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
+-- the page showed (null: nobody); when it is somebody else by now, PT409 says who.
+create or replace function public.assign_ticket(p_agent_id uuid, p_number bigint, p_assignee_id uuid, p_expected_id uuid default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+    assignee public.agents;
+begin
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    select * into assignee from public.agents where id = p_assignee_id and is_active;
+    if not found then
+        raise sqlstate 'PT422' using message = 'agent_not_found';
+    elsif ticket.status = 'closed' then
+        raise sqlstate 'PT409' using message = 'ticket_closed';
+    elsif ticket.assigned_agent_id is distinct from p_assignee_id then
+        if ticket.assigned_agent_id is distinct from p_expected_id then
+            raise sqlstate 'PT409' using
+                message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
+                detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
+        elsif p_assignee_id <> p_agent_id and assignee.lease_expires_at > now() is not true then
+            raise sqlstate 'PT409' using message = 'agent_not_here', detail = assignee.name;
+        end if;
+        perform _supportchat.give_ticket(
+            ticket, p_assignee_id, case when p_assignee_id = p_agent_id then 'claimed' else 'handed_over' end,
+            'agent', p_agent_id
+        );
+        -- Whoever handed it over has a place free.
+        perform _supportchat.drain_queue();
+    end if;
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+-- Puts an agent's own ticket back into the queue.
+create or replace function public.unassign_ticket(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    perform _supportchat.check_owner(ticket, p_agent_id);
+    perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+-- Ends a ticket and its conversation, and gives the freed place to who waits. The caller holds the locks.
+create or replace function _supportchat.end_ticket(p_ticket public.tickets, p_actor text, p_agent_id uuid default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    detail jsonb := jsonb_build_object('actor', p_actor, 'agent', _supportchat.agent_json(p_agent_id));
+begin
+    update public.tickets set
+        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
+    where id = p_ticket.id;
+    update public.user_sessions set status = 'ended' where session_id = p_ticket.session_id;
+    perform _supportchat.tell_event(
+        p_ticket, 'closed',
+        case p_actor when 'agent' then (detail -> 'agent' ->> 'name') || ' ended the chat.' else 'The customer ended the chat.' end,
+        p_actor, p_agent_id, detail
+    );
+    perform _supportchat.drain_queue();
+end $$;
+
+-- Closes a ticket from the agent's side: one's own, or one that nobody has. Closing a closed one changes nothing.
+-- Gives the ticket, and the beginning of the agent's own queue, where they go on.
+create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    if ticket.status <> 'closed' then
+        if ticket.assigned_agent_id is not null then
+            perform _supportchat.check_owner(ticket, p_agent_id);
+        end if;
+        perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
+    end if;
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+    );
+end $$;
+
+-- Opens a closed ticket again, for the agent who does it. A customer who had no answer waits for one again. PT409 when
+-- somebody has it open already, or when the customer has begun another chat since.
+create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+    newer bigint;
+begin
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    if ticket.status <> 'closed' then
+        if ticket.assigned_agent_id is distinct from p_agent_id then
+            raise sqlstate 'PT409' using
+                message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
+                detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
+        end if;
+        return public.ticket_of_agent(p_agent_id, p_number);
+    end if;
+    -- A browser shows its newest conversation: what is written in this one would reach nobody.
+    select t.number into newer from public.user_sessions mine
+    join public.user_sessions other on other.visitor_id = mine.visitor_id
+    join public.tickets t on t.session_id = other.session_id
+    where mine.session_id = ticket.session_id and t.number > ticket.number
+    order by t.number desc limit 1;
+    if found then
+        raise sqlstate 'PT409' using message = 'customer_moved_on', detail = newer;
+    end if;
+    update public.tickets set
+        status = 'waiting', assigned_agent_id = null, closed_at = null,
+        awaiting_since = case when (
+            select m.sender from public.chat_messages m
+            where m.session_id = ticket.session_id and m.sender <> 'system'
+            order by m.seq desc limit 1
+        ) = 'user' then now() end
+    where id = ticket.id;
+    update public.user_sessions set status = 'active' where session_id = ticket.session_id;
+    perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
+    select * into ticket from public.tickets where id = ticket.id;
+    perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+select _supportchat.record_script('functions/tickets.sql', '5d2a67b01188');
+
+-- agents.sql: who agents are, and whether they are here. Safe to run again.
+-- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
+-- a request or an open page (OWASP ASVS 5.0, 7.3.1 and 7.3.2).
+
+-- An agent as colleagues know one, and each knows themself.
+create or replace function _supportchat.colleague_json(p_row public.agents)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'id', p_row.id, 'name', p_row.name, 'email', p_row.email, 'role', p_row.role,
+        'availability', p_row.availability, 'max_tickets', p_row.max_tickets,
+        'load', _supportchat.load_of_agent(p_row.id)
+    )
+$$;
+
+-- Makes an agent, or an admin. An agent whom an older version left here without a password, who so can not log in, gets
+-- this one, and the name, role and limit given. PT409 when the e-mail address is taken.
+create or replace function public.create_agent(
+    p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    made public.agents;
+begin
+    insert into public.agents (name, email, role, max_tickets)
+    values (p_name, p_email, p_role, p_max_tickets)
+    on conflict (lower(email)) do update set
+        name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true
+    where not exists (select from public.agent_credentials c where c.agent_id = agents.id)
+    returning * into made;
+    if found then
+        insert into public.agent_credentials (agent_id, password_hash) values (made.id, p_password_hash)
+        on conflict do nothing;
+    end if;
+    if not found then
+        raise sqlstate 'PT409' using message = 'email_taken';
+    end if;
+    return _supportchat.colleague_json(made);
+end $$;
+
+-- What a login is checked against; null for an unknown address or an agent who left.
+create or replace function _supportchat.credentials_of(p_email text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('agent_id', a.id, 'password_hash', c.password_hash)
+    from public.agents a
+    join public.agent_credentials c on c.agent_id = a.id
+    where lower(a.email) = lower(p_email) and a.is_active
+$$;
+
+-- Gives an agent another password, and ends every login session of theirs, here and in every server process. PT404 when
+-- nobody has the address, PT409 when who has it may not log in any more.
+create or replace function public.reset_password(p_email text, p_password_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+    token text;
+begin
+    select * into who from public.agents where lower(email) = lower(p_email);
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_unknown';
+    elsif not who.is_active then
+        raise sqlstate 'PT409' using message = 'agent_deactivated', detail = who.name;
+    end if;
+    insert into public.agent_credentials (agent_id, password_hash) values (who.id, p_password_hash)
+    on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = who.id order by token_hash for update;
+    for token in delete from public.agent_sessions where agent_id = who.id returning token_hash loop
+        perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', token));
+    end loop;
+    update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
+    return _supportchat.colleague_json(who);
+end $$;
+
+-- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
+-- many. A browser in which this agent has logged in before has a count of its own, so that nobody locks them out by
+-- guessing; any other one counts for the account and for the address it comes from.
+create or replace function public.begin_login(p_email text, p_browser text, p_address text, p_limits jsonb default '{}')
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    known jsonb := _supportchat.credentials_of(p_email);
+begin
+    if exists (
+        select from public.agent_browsers
+        where agent_id = (known ->> 'agent_id')::uuid and token_hash = p_browser
+    ) then
+        perform _supportchat.take_token('logins', 'browser/' || p_browser, p_limits -> 'account');
+    else
+        perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
+        perform _supportchat.take_token('logins', 'account/' || md5(lower(p_email)), p_limits -> 'account');
+    end if;
+    return known;
+end $$;
+
+-- Of an earlier version, without a browser.
+drop function if exists public.open_agent_session(uuid, text);
+
+-- How long a login session lasts, used or not.
+create or replace function _supportchat.login_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '12 hours'
+$$;
+
+-- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
+create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text, p_browser text default null)
+returns void
+language sql
+set search_path = ''
+as $$
+    -- What another transaction holds is left to the next login.
+    delete from public.agent_sessions where token_hash in (
+        select token_hash from public.agent_sessions
+        where created_at < now() - _supportchat.login_lasts() for update skip locked
+    );
+    insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
+    delete from public.agent_browsers where ctid in (
+        select ctid from public.agent_browsers
+        where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
+    );
+    insert into public.agent_browsers (agent_id, token_hash)
+    select p_agent_id, p_browser where p_browser <> ''
+    on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
+$$;
+
+-- The agent behind a login session; null when it has ended. Its use keeps it alive.
+create or replace function public.agent_of_session(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+    seen timestamptz;
+begin
+    select a.* into who from public.agents a
+    join public.agent_sessions s on s.agent_id = a.id
+    where s.token_hash = p_token_hash and a.is_active
+        and s.created_at > now() - _supportchat.login_lasts() and s.last_seen_at > now() - interval '30 minutes';
+    if not found then
+        return null;
+    end if;
+    update public.agent_sessions set last_seen_at = now()
+    where token_hash = p_token_hash and last_seen_at < now() - interval '1 minute';
+    return _supportchat.colleague_json(who);
+end $$;
+
+-- Ends a login session, and tells the server processes to close its sockets. Whoever has no other one is gone at once; a
+-- page of another one that is open somewhere says within seconds that they are still here.
+create or replace function public.close_agent_session(p_token_hash text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who uuid;
+begin
+    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id into who;
+    update public.agents set lease_expires_at = now()
+    where id = who and lease_expires_at > now()
+        and not exists (select from public.agent_sessions s where s.agent_id = who and s.last_seen_at > now() - interval '2 minutes');
+    perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
+end $$;
+
+-- Says whether an agent takes new tickets. 'available' takes the first ones at once when others wait; who comes back from
+-- 'away' may also be given what they gave back before.
+create or replace function public.set_availability(p_agent_id uuid, p_availability text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+    was_away boolean;
+begin
+    if p_availability not in ('available', 'away') then
+        raise sqlstate 'PT422' using message = 'availability_unknown';
+    end if;
+    perform _supportchat.lock_assignment();
+    was_away := (select availability = 'away' from public.agents where id = p_agent_id);
+    update public.agents set availability = p_availability where id = p_agent_id returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    if was_away and p_availability = 'available' then
+        -- Each conversation before its ticket, as everywhere.
+        perform _supportchat.lock_ticket(session_id) from public.tickets where status = 'waiting' and given_back_by = p_agent_id;
+        update public.tickets set given_back_by = null where status = 'waiting' and given_back_by = p_agent_id;
+    end if;
+    perform _supportchat.drain_queue();
+    perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
+    return _supportchat.colleague_json(who);
+end $$;
+
+-- The agents who could take over a ticket, the ones who are here first, with their load.
+create or replace function public.list_agents()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
+    from (
+        select a.lease_expires_at > now() is true as here,
+            _supportchat.colleague_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
+        from public.agents a where a.is_active
+    ) as listed
+$$;
+
+-- Gives which of these login sessions are still good.
+create or replace function public.good_sessions(p_token_hashes text[])
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(array_agg(s.token_hash), '{}')
+    from public.agent_sessions s
+    join public.agents a on a.id = s.agent_id
+    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
+$$;
+
+-- A server process reports itself: its open sockets, the conversations and the agents behind them. Agents named here
+-- keep their lease for another 45 seconds, and their login sessions; the first one that comes takes waiting tickets.
+-- Gives which of the login sessions are still good.
+create or replace function public.report_process(
+    p_process_id uuid, p_sockets integer, p_sessions uuid[], p_token_hashes text[], p_swept boolean default false
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    good text[] := public.good_sessions(p_token_hashes);
+    came integer;
+    before uuid[] := (select sessions from public.server_processes where process_id = p_process_id);
+    changed uuid[];
+begin
+    insert into public.server_processes as process (process_id, sockets, sessions, swept_at)
+    values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
+    on conflict (process_id) do update set
+        -- What has not reported for so long counts as started anew: see sweep_assignment.
+        started_at = case when _supportchat.is_live(process) then process.started_at else now() end,
+        seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
+        swept_at = coalesce(excluded.swept_at, process.swept_at);
+    delete from public.server_processes where seen_at < now() - interval '1 day';
+
+    -- Customers who came or went. When it is a crowd (a restart), the sweeps of the others find it.
+    select array_agg(id) into changed from (
+        (select unnest(p_sessions) except select unnest(before)) union (select unnest(before) except select unnest(p_sessions))
+    ) as moved (id);
+    if cardinality(changed) <= 50 then
+        perform _supportchat.notify_change('presence.changed', jsonb_build_object('session_id', id)) from unnest(changed) as id;
+    end if;
+
+    -- Both in one order, so that two processes which report the same logins do not wait for each other in a circle.
+    perform from public.agent_sessions
+    where token_hash = any (good) and last_seen_at < now() - interval '1 minute'
+    order by token_hash for no key update;
+    update public.agent_sessions set last_seen_at = now()
+    where token_hash = any (good) and last_seen_at < now() - interval '1 minute';
+
+    with known as (
+        select id, lease_expires_at > now() is true as here from public.agents
+        where id in (select agent_id from public.agent_sessions where token_hash = any (good))
+        order by id for no key update
+    ), renewed as (
+        update public.agents a set lease_expires_at = now() + interval '45 seconds'
+        from known where known.id = a.id
+        returning known.here
+    )
+    select count(*) filter (where not here) into came from renewed;
+    if came > 0 then
+        perform _supportchat.notify_change('agent.changed', '{}');
+    end if;
+    return jsonb_build_object('good', good, 'came', came);
+end $$;
+
+-- Forgets a server process that stops in order, so that /status does not count its sockets any longer.
+create or replace function public.forget_process(p_process_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.server_processes where process_id = p_process_id
+$$;
+
+select _supportchat.record_script('functions/agents.sql', 'ab63b1b71cd5');
+
+-- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
+
+-- Examines one of the four tables of a chat: is it there, with its columns, its foreign keys, its row-level security?
+-- rows is exact up to 100,000, then Postgres' own estimate.
+create or replace function public.check_table(p_table text)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    wanted_columns jsonb := '{
+        "user_sessions": ["session_id", "visitor_id", "customer_name", "customer_phone", "channel", "is_anonymous", "status",
+            "last_seq", "last_note_no", "customer_delivered_seq", "customer_read_seq", "agent_delivered_seq",
+            "agent_read_seq", "created_at"],
+        "chat_messages": ["session_id", "seq", "sender", "sender_agent_id", "client_message_id", "message", "image_id", "event",
+            "detail", "created_at"],
+        "tickets": ["number", "session_id", "channel", "status", "assigned_agent_id", "awaiting_since", "assigned_at",
+            "first_reply_at", "closed_at", "version", "created_at", "updated_at"],
+        "agents": ["id", "name", "email", "role", "availability", "max_tickets", "is_active", "lease_expires_at", "created_at"]
+    }';
+    wanted_keys jsonb := '{
+        "user_sessions": {"visitor_id": "visitors"},
+        "chat_messages": {"session_id": "user_sessions", "sender_agent_id": "agents", "image_id": "chat_images"},
+        "tickets": {"session_id": "user_sessions", "assigned_agent_id": "agents"},
+        "agents": {}
+    }';
+    found_table regclass := to_regclass('public.' || quote_ident(p_table));
+    figures jsonb;
+    last_at timestamptz;
+begin
+    if wanted_columns -> p_table is null then
+        raise sqlstate 'PT404' using message = 'table_unknown';
+    elsif found_table is null then
+        return jsonb_build_object('table', p_table, 'exists', false);
+    end if;
+    execute format('select jsonb_build_object(''rows'', count(*)) from (select from %s limit 100001) as counted', found_table)
+    into figures;
+    if (figures ->> 'rows')::bigint > 100000 then
+        figures := jsonb_build_object('rows', (
+            select greatest(reltuples::bigint, 100001) from pg_catalog.pg_class where oid = found_table
+        ));
+    end if;
+    if exists (select from pg_catalog.pg_attribute where attrelid = found_table and attname = 'created_at' and not attisdropped) then
+        execute format('select max(created_at) from %s', found_table) into last_at;
+    end if;
+    return figures || jsonb_build_object(
+        'table', p_table,
+        'exists', true,
+        'last_at', last_at,
+        'row_security', (select relrowsecurity from pg_catalog.pg_class where oid = found_table),
+        'missing_columns', (
+            select coalesce(jsonb_agg(name), '[]') from jsonb_array_elements_text(wanted_columns -> p_table) as name
+            where not exists (
+                select from pg_catalog.pg_attribute
+                where attrelid = found_table and attname = name and not attisdropped
+            )
+        ),
+        'missing_keys', (
+            select coalesce(jsonb_agg(wanted.name), '[]') from jsonb_each_text(wanted_keys -> p_table) as wanted (name, target)
+            where not exists (
+                select from pg_catalog.pg_constraint k
+                join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+                join pg_catalog.pg_class c on c.oid = k.confrelid
+                where k.contype = 'f' and k.conrelid = found_table and a.attname = wanted.name and c.relname = wanted.target
+                    and c.relnamespace = 'public'::regnamespace
+            )
+        )
+    );
+end $$;
+
+-- The figures at the head of /status. Sockets and processes are those that live.
+create or replace function public.desk_figures()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'waiting', count(*) filter (where status = 'waiting'),
+        'open', count(*) filter (where status = 'open'),
+        'longest_wait_seconds', extract(epoch from now() - min(awaiting_since) filter (where status = 'waiting'))::integer,
+        'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
+        'agents', public.list_agents(),
+        'reason', _supportchat.unassigned_reason(),
+        'processes', (select count(*) from public.server_processes as p where _supportchat.is_live(p)),
+        'sockets', (select coalesce(sum(sockets), 0) from public.server_processes as p where _supportchat.is_live(p)),
+        'swept_seconds_ago', (select extract(epoch from now() - max(swept_at))::integer from public.server_processes)
+    )
+    from public.tickets where status <> 'closed'
+$$;
+
+-- Tickets that wait although somebody could take them for longer than the sweep needs. There should be none.
+create or replace function public.stuck_tickets()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with waiting as materialized (
+        select number, given_back_by from public.tickets
+        where status = 'waiting' and updated_at < now() - interval '15 seconds'
+    ), asked as materialized (
+        -- Once for all that nobody gave back: a long queue would ask for seconds.
+        select given_back_by, _supportchat.next_agent(null, given_back_by) is not null as is_wanted
+        from (select distinct given_back_by from waiting) as given
+    )
+    select coalesce(jsonb_agg(waiting.number order by waiting.number), '[]')
+    from waiting join asked on asked.is_wanted and asked.given_back_by is not distinct from waiting.given_back_by
+$$;
+
+-- The three queries that show a started chat, with their rows.
+create or replace function public.verify_chat()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'sessions', (
+            select coalesce(jsonb_agg(to_jsonb(s)), '[]')
+            from (select * from public.user_sessions order by created_at desc limit 5) as s
+        ),
+        'messages', (
+            select coalesce(jsonb_agg(to_jsonb(m)), '[]')
+            from (select * from public.chat_messages order by created_at desc limit 10) as m
+        ),
+        'tickets', (
+            select coalesce(jsonb_agg(to_jsonb(t)), '[]')
+            from (select * from public.tickets where channel = 'web-chat' order by created_at desc limit 5) as t
+        )
+    )
+$$;
+
+-- Sends an event that means nothing, for whoever measures how long events take.
+create or replace function public.send_ping(p_nonce text)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change('ping', jsonb_build_object('nonce', p_nonce))
+$$;
+
+-- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
+-- still reach it. One row serves all processes, so that many of them send no more than one does. Whoever finds another
+-- one sending leaves it to that, and waits for nobody.
+create or replace function public.send_heartbeat(p_seconds double precision)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    beat bigint;
+begin
+    insert into public.heartbeat (only_row) select true
+    where not exists (select from public.heartbeat)
+    on conflict do nothing;
+    update public.heartbeat set number = number + 1, sent_at = clock_timestamp()
+    where only_row = (
+        select only_row from public.heartbeat
+        where sent_at <= clock_timestamp() - make_interval(secs => p_seconds)
+        for update skip locked
+    )
+    returning number into beat;
+    if found then
+        perform _supportchat.notify_change('heartbeat', jsonb_build_object('beat', beat));
+    else
+        select number into beat from public.heartbeat;
+    end if;
+    return jsonb_build_object('beat', beat);
+end $$;
+
+-- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
+-- no Supabase Storage.
+create or replace function _supportchat.check_bucket()
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    answer jsonb;
+begin
+    if not _supportchat.has_buckets() then
+        return null;
+    end if;
+    select jsonb_build_object(
+        'exists', true, 'public', b.public, 'file_size_limit', b.file_size_limit, 'allowed_mime_types', b.allowed_mime_types
+    )
+    into answer
+    from storage.buckets b where b.id = 'chat-images';
+    return coalesce(answer, jsonb_build_object(
+        'exists', false, 'public', null, 'file_size_limit', null, 'allowed_mime_types', null
+    ));
+end $$;
+
+-- A number that changes whenever anything that the queue shows has changed: the sweep of the desks.
+create or replace function public.desk_fingerprint()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select to_jsonb(md5(concat_ws(',',
+        (select concat_ws(':', count(*), sum(t.version), sum(s.last_seq), sum(s.last_note_no))
+        from public.tickets t join public.user_sessions s on s.session_id = t.session_id
+        where t.status <> 'closed' or t.updated_at > now() - interval '1 minute'),
+        (select string_agg(concat_ws(':', a.id, a.availability, a.lease_expires_at > now()), ',' order by a.id) from public.agents a)
+    )))
+$$;
+
+-- Of some functions, those that this database does not have.
+create or replace function public.missing_functions(p_names text[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(name order by name), '[]') from unnest(p_names) as name
+    where not exists (
+        select from pg_catalog.pg_proc
+        where pronamespace = 'public'::regnamespace and proname = name and proconfig @> array['search_path=""']
+    )
+$$;
+
+-- The applied scripts and their checksums: what this database knows of its own version.
+create or replace function public.applied_scripts()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_object_agg(name, checksum), '{}') from public.schema_scripts
+$$;
+
+-- Earlier versions had their helpers in the schema public: they go, now that nothing calls them any more. An app may have
+-- functions of these names, but no function record_script of this shape.
+do $$
+declare
+    former text[] := regexp_split_to_array(btrim('
+        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
+        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
+        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
+        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
+        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
+        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
+        limit_functions(text[]); guard_ticket(); has_buckets(); take_token(text, text, jsonb);
+        notify_change(text, jsonb); agent_json(uuid); message_json(chat_messages);
+        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
+        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); lock_assignment(); lock_ticket(uuid);
+        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
+        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
+        drain_queue(uuid); return_to_queue(tickets, text, text, uuid);
+        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); newest_session(uuid);
+        post_as_customer(uuid, uuid, text, jsonb, boolean); goes_on(text, uuid); take_start(text, text, jsonb);
+        median_first_reply(timestamp with time zone); check_owner(tickets, uuid);
+        queue_row_json(tickets, uuid); note_json(ticket_notes); end_ticket(tickets, text, uuid); own_agent_json(agents);
+        credentials_of(text); check_bucket(); next_agent(uuid); drain_queue()
+    ', E' \n'), ';\s+');
+    signature regprocedure;
+begin
+    if not exists (
+        select from pg_proc
+        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
+            and proconfig @> array['search_path=""']
+    ) then
+        return;
+    end if;
+    for signature in
+        select p.oid from pg_proc p
+        where p.pronamespace = 'public'::regnamespace and p.proconfig @> array['search_path=""']
+            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (former)
+            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
+    loop
+        execute format('drop function %s', signature);
+    end loop;
+end $$;
+
+select _supportchat.record_script('functions/status.sql', 'a39b04c8ab18');
+
+notify pgrst, 'reload schema';
+
+commit;
+
+-- Rows that refer to nothing, if there are any. They are kept; look at them, and delete them or add what they refer to.
+select found ->> 'table' as "table", found ->> 'column' as "column", found ->> 'refers_to' as refers_to,
+    found ->> 'count' as number_of_rows, found ->> 'ids' as some_of_them
+from jsonb_array_elements(public.orphan_rows()) as found;

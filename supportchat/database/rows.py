@@ -1,0 +1,309 @@
+"""What the SQL functions return, key for key. A test compares these types with what really comes.
+
+Moments are ISO 8601 texts, ids are UUIDs as text.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict, final
+
+# What belongs to an event: other keys for each kind, and rows of older versions may lack any.
+Detail = dict[str, Any]
+
+
+class Person(TypedDict):
+    """An agent as everybody may know one. An older version may not have said whose a line was: id is None then."""
+
+    id: str | None
+    name: str
+
+
+class Agent(TypedDict):
+    """An agent as colleagues know one."""
+
+    id: str
+    name: str
+    email: str
+    role: str
+    availability: str
+    max_tickets: int
+    load: int
+
+
+class Colleague(Agent):
+    """Somebody who could take a ticket over; `here` says whether they have the desk open."""
+
+    here: bool
+
+
+class Credentials(TypedDict):
+    """What a login is checked against."""
+
+    agent_id: str
+    password_hash: str
+
+
+class PeopleHere(TypedDict):
+    """Who is here, for the page that starts a chat."""
+
+    agents: list[Person]
+    answers_in_seconds: int | None
+
+
+class Picture(TypedDict):
+    """A picture of a message."""
+
+    id: str
+    width: int
+    height: int
+
+
+class StoredPicture(TypedDict):
+    """Where the bytes of a picture lie."""
+
+    key: str
+    content_type: str
+    bytes: int
+
+
+@final
+class Message(TypedDict):
+    """A line of a conversation: a customer's, an agent's, or the system's, which has an event."""
+
+    session_id: str
+    seq: int
+    sender: str
+    agent: Person | None
+    customer_name: str | None
+    message: str
+    image: Picture | None
+    event: str | None
+    detail: Detail
+    client_message_id: str
+    created_at: str
+    continues: bool
+
+
+@final
+class Note(TypedDict):
+    """A private note of an agent, after the message `after_seq`."""
+
+    session_id: str
+    note_no: int
+    after_seq: int
+    agent: Person | None
+    client_message_id: str
+    note: str
+    created_at: str
+
+
+Line = Message | Note
+
+
+class Answer(TypedDict):
+    """What became of a message that was sent: the lines that it has made."""
+
+    duplicate: bool  # stored by an earlier attempt with the same client_message_id
+    session_id: str
+    messages: list[Message]
+    image_key: str | None  # of a duplicate: under which key its picture is kept
+
+
+class Head(TypedDict):
+    """The counters of a conversation: they say whether there is something new."""
+
+    session_id: str
+    epoch: str
+    version: int
+    last_seq: int
+    last_note_no: int
+    customer_delivered_seq: int
+    customer_read_seq: int
+    agent_delivered_seq: int
+    agent_read_seq: int
+
+
+class Conversation(Head):
+    """The state of a conversation, for both sides."""
+
+    number: int
+    status: str
+    customer_name: str | None
+    agent: Person | None
+    agent_here: bool
+    customer_here: bool
+    queue_position: int | None
+    somebody_here: bool
+
+
+class Posted(Answer):
+    """What became of a customer's message, and the conversation of the browser as it is then."""
+
+    conversation: Conversation
+
+
+class Closed(TypedDict):
+    """What a customer's end of the chat has made of it."""
+
+    conversation: Conversation
+    messages: list[Message]
+
+
+class Reason(TypedDict):
+    """Why a ticket waits: a code, and the figures behind it."""
+
+    code: str
+    agents: int
+    here: int
+    available: int
+    with_room: int
+    load: int
+    places: int
+
+
+class Customer(TypedDict):
+    """What agents know of a customer."""
+
+    name: str | None
+    phone: str | None
+    channel: str
+    time_zone: str | None
+
+
+class TicketEvent(TypedDict):
+    """What happened to a ticket, and who did it."""
+
+    event: str
+    actor: str
+    agent: Person | None
+    detail: Detail
+    created_at: str
+
+
+class EarlierTicket(TypedDict):
+    """An earlier ticket of the same customer."""
+
+    number: int
+    status: str
+    created_at: str
+
+
+class Ticket(Conversation):
+    """A ticket with everything that an agent sees besides its lines."""
+
+    mine: bool
+    created_at: str
+    closed_at: str | None
+    awaiting_since: str | None
+    reason: Reason | None
+    customer: Customer
+    read_seq: int
+    history: list[TicketEvent]
+    earlier: list[EarlierTicket]
+    colleagues: list[Colleague] | None  # who could take it over, of one's own
+
+
+class TicketLines(TypedDict):
+    """A ticket with some of its lines."""
+
+    ticket: Ticket
+    messages: list[Message]
+    notes: list[Note]
+
+
+class Reply(Answer):
+    """What became of an agent's reply, and the ticket as it is then."""
+
+    ticket: Ticket
+
+
+class AddedNote(TypedDict):
+    """A note, and the ticket as it is then."""
+
+    note: Note
+    ticket: Ticket
+
+
+class LastMessage(TypedDict):
+    """The end of a conversation, as the queue shows it."""
+
+    sender: str
+    mine: bool
+    agent: Person | None
+    message: str
+    has_image: bool
+    created_at: str
+
+
+class QueueRow(TypedDict):
+    """A ticket in the queue."""
+
+    number: int
+    session_id: str
+    status: str
+    customer_name: str | None
+    agent: Person | None
+    mine: bool
+    awaiting_since: str | None
+    unread: int
+    last: LastMessage | None
+
+
+class QueueCounts(TypedDict):
+    """How many tickets each view of the queue has, and how many messages the agent has not read."""
+
+    mine: int
+    unassigned: int
+    all: int
+    unread: int
+
+
+class Queue(TypedDict):
+    """One view of the queue."""
+
+    counts: QueueCounts
+    rows: list[QueueRow]
+    closed: list[QueueRow]
+    reason: Reason | None
+
+
+class ClosedTicket(TypedDict):
+    """A ticket that was closed, and the beginning of the agent's own queue."""
+
+    ticket: Ticket
+    queue: Queue
+
+
+class ProcessReport(TypedDict):
+    """What a server process learns when it reports: which logins are still good, and how many agents have come."""
+
+    good: list[str]
+    came: int
+
+
+class Sweep(TypedDict):
+    """How many tickets a sweep has moved."""
+
+    returned: int
+    assigned: int
+
+
+class DeskFigures(TypedDict):
+    """The desk in figures, for /status."""
+
+    waiting: int
+    open: int
+    longest_wait_seconds: int | None
+    first_reply_seconds: int | None
+    agents: list[Colleague]
+    reason: Reason
+    processes: int
+    sockets: int
+    swept_seconds_ago: int | None
+
+
+def read_marks(state: Head, side: str) -> tuple[int, int]:
+    """Return up to which seq a side, 'customer' or 'agent', has received and read."""
+    if side == "customer":
+        return state["customer_delivered_seq"], state["customer_read_seq"]
+    return state["agent_delivered_seq"], state["agent_read_seq"]

@@ -1,0 +1,8 @@
+"""What an agent can do with tickets. Each action is a resource of its ticket, and each resource a module."""
+
+from __future__ import annotations
+
+from . import assignment, closure, messages, notes, queue, reading, ticket
+from .blueprint import bp
+
+__all__ = ["assignment", "bp", "closure", "messages", "notes", "queue", "reading", "ticket"]

@@ -1,0 +1,47 @@
+"""Who has a ticket."""
+
+from __future__ import annotations
+
+from flask import g, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ...database import call
+from ...database.rows import Ticket
+from ...web.forms import uuid_of
+from ...web.policies import for_agents
+from .blueprint import TICKET, after_action, bp
+
+
+@bp.get(f"{TICKET}/assignment")
+@for_agents
+def colleagues(number: int) -> ResponseReturnValue:
+    """Show who could take a ticket over, as it is at this moment."""
+    return render_template(
+        "tickets/_colleagues.html", ticket={"number": number}, agent=g.agent, colleagues=call("list_agents")
+    )
+
+
+@bp.post(f"{TICKET}/assignment")
+@for_agents
+def assign(number: int) -> ResponseReturnValue:
+    """Claim a ticket, or hand it over: `agent` is who gets it, `expected` whom the page showed ('' for nobody)."""
+    ticket: Ticket = call(
+        "assign_ticket",
+        agent_id=g.agent["id"],
+        number=number,
+        assignee_id=_agent_id("agent") or g.agent["id"],
+        expected_id=_agent_id("expected"),
+    )
+    return after_action(ticket)
+
+
+@bp.delete(f"{TICKET}/assignment")
+@bp.post(f"{TICKET}/assignment/delete", endpoint="unassign_by_form")
+@for_agents
+def unassign(number: int) -> ResponseReturnValue:
+    """Return a ticket to the queue."""
+    return after_action(call("unassign_ticket", agent_id=g.agent["id"], number=number))
+
+
+def _agent_id(field: str) -> str | None:
+    return uuid_of(request.form.get(field), "agent_not_found")

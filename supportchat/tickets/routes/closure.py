@@ -1,0 +1,41 @@
+"""The end of a ticket, and its return."""
+
+from __future__ import annotations
+
+from flask import g, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ...database import call
+from ...database.rows import ClosedTicket, Ticket
+from ...rendering.fragments import joined, partial
+from ...web.htmx import from_htmx
+from ...web.policies import for_agents
+from ..pages import waiting_ticket
+from .blueprint import TICKET, after_action, bp, in_pane, to_desk, whole_ticket
+
+
+@bp.post(f"{TICKET}/closure")
+@for_agents
+def close(number: int) -> ResponseReturnValue:
+    """Close a ticket and end its chat. The page goes on with the one that has waited longest, and offers a way back."""
+    closed: ClosedTicket = call("close_ticket", agent_id=g.agent["id"], number=number)
+    if not from_htmx():
+        return to_desk(number)
+    following = waiting_ticket(closed["queue"])
+    if following:
+        pane = whole_ticket(following)
+    else:
+        nothing = render_template("tickets/_nothing_chosen.html", caught_up=closed["queue"]["counts"])
+        pane = joined(nothing, partial("", "#customer"))
+    return in_pane(joined(pane, partial(render_template("tickets/_toast.html", number=number), "#toast")), following)
+
+
+@bp.delete(f"{TICKET}/closure")
+@bp.post(f"{TICKET}/closure/delete", endpoint="reopen_by_form")
+@for_agents
+def reopen(number: int) -> ResponseReturnValue:
+    """Open a closed ticket again, for oneself. With `show` the page turns to it."""
+    ticket: Ticket = call("reopen_ticket", agent_id=g.agent["id"], number=number)
+    if from_htmx() and "show" in request.args:
+        return in_pane(joined(whole_ticket(number), partial("", "#toast")), number)
+    return after_action(ticket)

@@ -1,0 +1,57 @@
+"""The messages of a ticket's conversation, with the notes between them."""
+
+from __future__ import annotations
+
+from flask import g, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ...database import call
+from ...database.batches import is_cut
+from ...database.rows import Reply, TicketLines
+from ...realtime.hub import current_hub
+from ...rendering.fragments import current_fragments, joined, partial
+from ...web import limits, posting
+from ...web.forms import message_text, new_message_id, whole_number
+from ...web.htmx import from_htmx
+from ...web.policies import for_agents
+from ..pages import earlier_lines, earlier_links
+from .blueprint import TICKET, bp, to_desk
+
+
+@bp.get(f"{TICKET}/messages")
+@for_agents
+def messages(number: int) -> ResponseReturnValue:
+    """Return the lines after a seq, notes among them; or those before one, with the link to more."""
+    before = whole_number("before")
+    return _before(number, before) if before else _after(number)
+
+
+def _before(number: int, before: int) -> ResponseReturnValue:
+    rows, shown = earlier_lines(number, before)
+    earlier = render_template("shared/_earlier.html", rows=rows, **earlier_links(number))
+    return joined(current_fragments().lines(number, shown), partial(earlier, "#earlier", "innerMorph"))
+
+
+def _after(number: int) -> ResponseReturnValue:
+    after, after_note = whole_number("after"), whole_number("after_note")
+    news: TicketLines = call("follow_ticket", agent_id=g.agent["id"], number=number, after=after, after_note=after_note)
+    ticket, rows, notes = news["ticket"], news["messages"], news["notes"]
+    fragments = current_fragments()
+    here = partial(render_template("tickets/_customer_here.html", ticket=ticket), f"#customer-here-{number}")
+    has_more = is_cut(rows) or is_cut(notes)
+    header = {"HX-Trigger": fragments.state_header("agent", ticket, request.args.get("epoch"), has_more)}
+    return joined(fragments.lines(number, [*rows, *notes]), here), header
+
+
+@bp.post(f"{TICKET}/messages")
+@for_agents
+def reply(number: int) -> ResponseReturnValue:
+    """Send a reply to the customer."""
+    agent_id = g.agent["id"]
+    limits.check("messages", agent_id)
+    answer: Reply = posting.store_message("post_reply", message_text(), agent_id, agent_id=agent_id, number=number)
+    current_hub().offer(answer)
+    if not from_htmx():
+        return to_desk(number)
+    form = render_template("tickets/_reply_form.html", ticket=answer["ticket"], reply_id=new_message_id())
+    return joined(current_fragments().lines(number, answer["messages"]), partial(form, "#reply", "outerMorph"))

@@ -1,0 +1,34 @@
+"""The private notes of a ticket."""
+
+from __future__ import annotations
+
+from flask import g, render_template
+from flask.typing import ResponseReturnValue
+
+from ...database import call
+from ...database.rows import AddedNote
+from ...rendering.fragments import current_fragments, joined, partial
+from ...web import limits
+from ...web.forms import message_id, message_text, new_message_id
+from ...web.htmx import from_htmx
+from ...web.policies import for_agents
+from .blueprint import TICKET, bp, to_desk
+
+
+@bp.post(f"{TICKET}/notes")
+@for_agents
+def add_note(number: int) -> ResponseReturnValue:
+    """Write a note that only agents see."""
+    limits.check("messages", g.agent["id"])
+    added: AddedNote = call(
+        "add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=message_text()
+    )
+    if not from_htmx():
+        return to_desk(number)
+    ticket = added["ticket"]
+    form = render_template("tickets/_note_form.html", ticket=ticket, note_id=new_message_id())
+    return joined(
+        current_fragments().note(number, added["note"]),
+        partial(form, "#note", "outerMorph"),
+        partial(render_template("tickets/_customer.html", ticket=ticket), f"#customer-{number}", "outerHTML"),
+    )

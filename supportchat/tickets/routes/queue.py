@@ -1,0 +1,28 @@
+"""The queue."""
+
+from __future__ import annotations
+
+from flask import g, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from ...agents.logins import agent_token_hash
+from ...realtime.hub import current_hub
+from ...rendering.fragments import joined, partial
+from ...web.htmx import from_htmx
+from ...web.policies import for_agents
+from ..pages import queue_values
+from .blueprint import bp
+
+
+@bp.get("")
+@for_agents
+def index() -> ResponseReturnValue:
+    """Show the queue."""
+    if not from_htmx():
+        return redirect(url_for("agents.desk", view=request.args.get("view")), 303)
+    current_hub().saw_poll("agent", agent_token_hash())
+    queue = render_template("tickets/_queue.html", agent=g.agent, **queue_values(request.args.get("view")))
+    # They may have switched on another device.
+    return joined(
+        queue, partial(render_template("agents/_availability.html", agent=g.agent), "#availability", "outerMorph")
+    )

@@ -1,0 +1,220 @@
+"""What makes one mode enough for most tests: both doors give the same answers and errors, whatever is called."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from supportchat.backends import open_mode
+from supportchat.config import Config
+from supportchat.database import FUNCTIONS, DatabaseError, TooFast
+from supportchat.web.limits import Limit
+from tests.cast import Agent, Cast, new_id
+from tests.conftest import MODES, open_place
+
+# What differs from one database to the next, and from one moment to the next.
+VOLATILE = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?"  # moments
+    r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|\b[0-9a-f]{12,}\b"  # the epoch, and the fingerprint of the desk
+    r"|\$argon2id[^\"]+"
+    r"|-?\d+\.\d+"
+)
+PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
+# By type of the argument; `text` is also what is put into every other type but these.
+UNKNOWN: dict[str, Any] = {
+    "bigint": 77,
+    "boolean": True,
+    "double precision": 1.5,
+    "integer": -1,
+    "jsonb": {"none": [1, None]},
+    "text": "no such ' \\ \N{SLIGHTLY SMILING FACE}",
+    "text[]": ["no such", 'with " and \\ and {,}'],
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "uuid[]": ["00000000-0000-4000-8000-000000000000"],
+}
+
+
+class Heard:
+    """A door, and what it gave: each call, with its answer or its error as text that can be compared."""
+
+    advice = ""
+
+    def __init__(self, config: Config, conninfo: str) -> None:
+        self._door = open_mode(config)[0]
+        self._conninfo = conninfo
+        self.calls: list[tuple[str, str]] = []
+        self.answered: set[str] = set()
+
+    def call(self, function: str, /, **arguments: Any) -> Any:
+        """Make a call, and write down what came."""
+        try:
+            answer = self._door.call(function, **arguments)
+        except DatabaseError as error:
+            detail = "~" if isinstance(error, TooFast) else VOLATILE.sub("~", error.detail)
+            self.calls.append((function, f"{type(error).__name__} {error.code} {detail}"))
+            raise
+        self.calls.append((function, VOLATILE.sub("~", json.dumps(answer, sort_keys=True))))
+        self.answered.add(function)
+        return answer
+
+    def refused(self, function: str, **arguments: Any) -> None:
+        """Make a call that may be refused."""
+        with contextlib.suppress(DatabaseError):
+            self.call(function, **arguments)
+
+    def parameters(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Return every function with the names and types of its arguments."""
+        with psycopg.connect(self._conninfo) as connection:
+            return connection.execute(
+                "select proname, array(select (substr(name, 3), format_type(type, null))"
+                " from unnest(proargnames, proargtypes) as argument (name, type) where name is not null)"
+                " from pg_proc where pronamespace = 'public'::regnamespace and proname = any (%s) order by proname",
+                [sorted(FUNCTIONS)],
+            ).fetchall()
+
+    def names_taken(self) -> str:
+        """Say what has our names."""
+        return self._door.names_taken()
+
+    def close(self) -> None:
+        """Close the door."""
+        self._door.close()
+
+
+@pytest.fixture
+def doors(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Heard]]:
+    """A desk of each mode."""
+    with contextlib.ExitStack() as stack:
+        made = []
+        for mode in MODES:
+            place = stack.enter_context(open_place(mode, request.getfixturevalue))
+            config = Config(data_dir=tmp_path, secret_key="a secret key for the tests only", **place.settings)
+            made.append(Heard(config, place.conninfo))
+            stack.callback(made[-1].close)
+        yield made
+
+
+def test_both_doors_answer_every_function_alike(doors: list[Heard]) -> None:
+    for door in doors:
+        have_a_day(door)
+        assert door.answered == FUNCTIONS, "play what is missing in have_a_day()"
+    agree(doors)
+
+
+@pytest.mark.parametrize("kind", ["unknown", "text", "nothing"])
+def test_both_doors_refuse_alike_whatever_they_are_given(doors: list[Heard], kind: str) -> None:
+    for door in doors:
+        for function, parameters in door.parameters():
+            door.refused(function, **{name: given(kind, type_name) for name, type_name in parameters})
+    assert {function for function, _ in doors[0].calls} == FUNCTIONS
+    agree(doors)
+
+
+def agree(doors: list[Heard]) -> None:
+    """Assert that both doors gave the same."""
+    for one, other in zip(*[door.calls for door in doors], strict=True):
+        assert one == other
+
+
+def given(kind: str, type_name: str) -> Any:
+    """Return a value for an argument: one that nothing is known by, a text where none belongs, or nothing."""
+    if kind == "nothing":
+        return None
+    return UNKNOWN[type_name if kind == "unknown" or type_name in ("jsonb", "text[]", "uuid[]") else "text"]
+
+
+def have_a_day(door: Heard) -> None:
+    """Call every function so that it has something to answer."""
+    cast = Cast(door)
+    alice = cast.agent("alice").come()
+    look_after(door, alice)
+    chat(door, cast, alice)
+    pass_on(door, cast, alice)
+    run_the_agents(door, alice)
+    go_home(door, alice)
+
+
+def look_after(door: Heard, alice: Agent) -> None:
+    """Do what the server and the page of the status do by themselves."""
+    for function in ("database_epoch", "desk_fingerprint", "sweep_assignment", "applied_scripts", "stuck_tickets"):
+        door.call(function)
+    door.call("missing_functions", names=["start_chat", "no_such_function"])
+    door.call("check_table", table="tickets")
+    door.call("orphan_rows")
+    door.call("send_ping", nonce="n")
+    door.call("send_heartbeat", seconds=2.5)
+    door.call("good_sessions", token_hashes=[alice.token_hash, "none"])
+
+
+def chat(door: Heard, cast: Cast, alice: Agent) -> None:
+    """Have a customer and an agent talk."""
+    limits = {"address": Limit(2, 60), "browser": Limit(9, 60)}
+    vera, once = cast.visitor(), new_id()
+    vera.start("Hello \N{WAVING HAND SIGN}", customer_name="Vera", address="192.0.2.1", limits=limits)
+    session_id, number = vera.chat["session_id"], vera.chat["number"]
+    vera.post("One", client_message_id=once)
+    vera.post("One", client_message_id=once)
+    vera.post("", image=PICTURE)
+    door.refused("post_message", visitor=vera.key, session_id=session_id, client_message_id=once, message="Two")
+    alice.reply(number, "Good morning")
+    alice.call("add_note", number=number, client_message_id=new_id(), note="Careful")
+    [image_id] = [line["image"]["id"] for line in vera.lines if line.get("image")]
+    door.call("image_of_session", session_id=session_id, image_id=image_id)
+    door.call("orphan_images", keys=["a" * 64, "b" * 64])
+    door.call("signal_typing", session_id=session_id, sender="user")
+    door.call("record_receipt", session_id=session_id, reader="user", delivered=2, read=2)
+    door.call("messages_before", session_id=session_id)
+    door.call("notes_after", session_id=session_id, after=0)
+    door.call("conversations", session_ids=[session_id, new_id()])
+    door.call("conversation_heads", session_ids=[session_id])
+    for function in ("who_is_here", "verify_chat", "desk_figures"):
+        door.call(function)
+    for _ in range(2):  # the second is one too many
+        door.refused(
+            "start_chat", visitor=new_id(), client_message_id=new_id(), message="Hi", address="192.0.2.1", limits=limits
+        )
+
+
+def pass_on(door: Heard, cast: Cast, alice: Agent) -> None:
+    """Hand a ticket on, close it, and open it again."""
+    victor = cast.visitor()
+    number = victor.start("Me too")["number"]
+    bob = cast.agent("bob").come()
+    for view in ("mine", "waiting", "closed", "all"):
+        alice.call("list_tickets", view=view)
+    alice.call("ticket_of_agent", number=number)
+    door.refused("post_reply", agent_id=bob.id, number=number, client_message_id=new_id(), message="Mine?")
+    alice.call("assign_ticket", number=number, assignee_id=bob.id, expected_id=alice.id)
+    door.refused("assign_ticket", agent_id=alice.id, number=number, assignee_id=alice.id, expected_id=alice.id)
+    bob.call("unassign_ticket", number=number)
+    alice.call("assign_ticket", number=number, assignee_id=alice.id)
+    alice.call("close_ticket", number=number)
+    alice.call("reopen_ticket", number=number)
+    door.call("close_chat", visitor=victor.key)
+
+
+def run_the_agents(door: Heard, alice: Agent) -> None:
+    """Do what is done to accounts."""
+    door.call("create_agent", name="Dora", email="dora@example.com", password_hash="x")
+    door.refused("create_agent", name="Dora", email="DORA@example.com", password_hash="x")
+    door.call("reset_password", email="dora@example.com", password_hash="y")
+    limits = {"account": Limit(1, 60), "address": Limit(9, 60)}
+    for _ in range(2):
+        door.refused("begin_login", email="dora@example.com", browser="b", address="192.0.2.1", limits=limits)
+    alice.call("set_availability", availability="away")
+    door.call("list_agents")
+
+
+def go_home(door: Heard, alice: Agent) -> None:
+    """Log out, and stop the server."""
+    door.call("agent_of_session", token_hash=alice.token_hash)
+    door.call("close_agent_session", token_hash=alice.token_hash)
+    door.call("forget_process", process_id=new_id())

@@ -1,0 +1,106 @@
+"""The types in `rows.py` say what the functions return, key for key."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+import pytest
+
+from supportchat.database import Database
+from supportchat.database import rows as shapes
+from tests.cast import Agent, Cast, new_id
+
+pytestmark = pytest.mark.mode("postgres")
+
+IMAGE = {
+    "key": "f" * 64,
+    "content_type": "image/png",
+    "width": 640,
+    "height": 480,
+    "bytes": 9,
+    "digest": "0" * 64,
+}
+
+
+def misfits(value: Any, shape: Any, place: str = "") -> list[str]:
+    """Return where a value differs from a type."""
+    if shape is Any or get_origin(shape) is dict:
+        return []
+    if get_origin(shape) in (Union, types.UnionType):
+        found = [misfits(value, part, place) for part in get_args(shape)]
+        return [] if [] in found else found[0]
+    if get_origin(shape) is list:
+        return [problem for each in value for problem in misfits(each, get_args(shape)[0], f"{place}[]")]
+    if is_typeddict(shape) and isinstance(value, dict):
+        hints = get_type_hints(shape)
+        wrong = sorted(value.keys() ^ hints.keys())
+        return [f"{place}.{key}" for key in wrong] + [
+            problem
+            for key in value.keys() & hints.keys()
+            for problem in misfits(value[key], hints[key], f"{place}.{key}")
+        ]
+    return [] if type(value) is shape else [f"{place}: {value!r}"]
+
+
+@pytest.fixture
+def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[str, tuple[Any, Any]]:
+    """What each function returns at a desk that has a ticket of every kind, and the type that says so."""
+    bob.come()
+    vera, once = cast.visitor(), new_id()
+    session_id = vera.start("Help!", customer_name="Vera Lindt", image=IMAGE)["session_id"]
+    number, call = vera.chat["number"], database.call
+    posted = vera.post("Still here?", client_message_id=once, image=IMAGE | {"key": "e" * 64})
+    owner = alice if vera.chat["agent"]["id"] == alice.id else bob
+    note = owner.call("add_note", number=number, client_message_id=new_id(), note="Careful")
+    closed = call("close_chat", visitor=vera.key)
+    for agent in (alice, bob):
+        agent.call("set_availability", availability="away")
+    waits = cast.visitor().start("And I?")["number"]
+    lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
+    return {
+        "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
+        "list_agents": (call("list_agents"), list[shapes.Colleague]),
+        "begin_login": (call("begin_login", email="alice@example.com", browser="", address=""), shapes.Credentials),
+        "who_is_here": (call("who_is_here"), shapes.PeopleHere),
+        "post_message": (posted, shapes.Posted),
+        "post_message again": (
+            vera.post("Still here?", client_message_id=once, image=IMAGE),
+            shapes.Posted,
+        ),
+        "post_reply": (owner.call("reopen_ticket", number=number) and owner.reply(number), shapes.Reply),
+        "add_note": (note, shapes.AddedNote),
+        "notes_after": (call("notes_after", session_id=session_id, after=0), list[shapes.Note]),
+        "messages_after": (call("messages_after", session_id=session_id, after=0), lines),
+        "messages_before": (call("messages_before", session_id=session_id), lines),
+        "image_of_session": (call("image_of_session", visitor=vera.key, image_id=picture), shapes.StoredPicture),
+        "close_chat": (closed, shapes.Closed),
+        "conversation_of_visitor": (vera.chat, shapes.Conversation),
+        "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
+        "conversation_heads": (call("conversation_heads", session_ids=[session_id]), list[shapes.Head]),
+        "ticket_of_agent": (owner.call("ticket_of_agent", number=number), shapes.Ticket),
+        "show_ticket": (owner.call("show_ticket", number=number), shapes.TicketLines),
+        "follow_ticket": (owner.call("follow_ticket", number=number, after=1, after_note=0), shapes.TicketLines),
+        "close_ticket": (owner.call("close_ticket", number=number), shapes.ClosedTicket),
+        "ticket_of_agent that waits": (bob.call("ticket_of_agent", number=waits), shapes.Ticket),
+        "list_tickets": (alice.call("list_tickets", view="all"), shapes.Queue),
+        "report_process": (
+            call("report_process", process_id=new_id(), sockets=0, sessions=[], token_hashes=[]),
+            shapes.ProcessReport,
+        ),
+        "sweep_assignment": (call("sweep_assignment"), shapes.Sweep),
+        "desk_figures": (call("desk_figures"), shapes.DeskFigures),
+    }
+
+
+def test_what_a_function_returns_has_exactly_the_keys_of_its_type(returned: dict[str, tuple[Any, Any]]) -> None:
+    assert {name: wrong for name, (value, shape) in returned.items() if (wrong := misfits(value, shape))} == {}
+
+
+def test_no_type_goes_untested(returned: dict[str, tuple[Any, Any]]) -> None:
+    def named(shape: Any) -> set[Any]:
+        parts = [*get_args(shape), *(get_type_hints(shape).values() if is_typeddict(shape) else [])]
+        return {shape}.union(*map(named, parts))
+
+    reached = set().union(*(named(shape) for _, shape in returned.values()))
+    assert {shape for shape in vars(shapes).values() if is_typeddict(shape)} <= reached

@@ -1,0 +1,184 @@
+"""How often each action asks the database: docs/architecture.md says it, and a day at the desk shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from typing import Any
+
+import gevent
+import pytest
+from flask import Flask
+
+from supportchat.config import ROOT
+from supportchat.database import Database
+from supportchat.web.cookies import token_hash
+from tests.cast import PASSWORD, Agent, email_of, new_id
+from tests.routes import rules
+from tests.web import ORIGIN, Browser, Web
+
+pytestmark = pytest.mark.mode("postgres")
+
+SOCKET = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Origin": ORIGIN,
+}
+
+SECTION = re.compile(r"\n## Calls of the database\n(.*?)(?=\n## |\Z)", re.DOTALL)
+ROW = re.compile(r"^\| `(\w+ [^`]+)`([^|]*)\| (\d+) \| ([^|]*) \|$", re.MULTILINE)
+
+PARTS = ("/chat/", "/tickets", "/agent/availability")  # what htmx asks for; a browser asks for the rest
+
+
+def described() -> dict[str, list[str]]:
+    """Return the calls of each action, as the document has them."""
+    [section] = SECTION.findall((ROOT / "docs/architecture.md").read_text())
+    table = {
+        address + more.rstrip(): (int(count), re.findall(r"`(\w+)`", calls))
+        for address, more, count, calls in ROW.findall(section)
+    }
+    assert [action for action, (count, calls) in table.items() if count != len(calls)] == []
+    return {action: calls for action, (_, calls) in table.items()}
+
+
+class Day:
+    """A desk at work, and what each action there asks the database."""
+
+    def __init__(self, app: Flask, web: Web) -> None:
+        self.seen: dict[str, list[str]] = {}
+        self._app = app
+        self._web = web
+        self._calls: list[str] = []
+        self._greenlet = gevent.getcurrent()  # what happens by itself happens in others
+        database = app.extensions["database"]
+        self._call = database.call
+        database.call = self._noted
+
+    def _noted(self, function: str, /, **arguments: Any) -> Any:
+        if gevent.getcurrent() is self._greenlet:
+            self._calls.append(function)
+        return self._call(function, **arguments)
+
+    def act(self, name: str, browser: Browser, path: str = "", status: int = 200, **fields: Any) -> None:
+        """Do something by HTTP: `name` is how the document calls it. Without scripts only where it says so."""
+        method, address = name.split(",")[0].split()
+        is_htmx = address.startswith(PARTS) and "without scripts" not in name
+        self._calls.clear()
+        answer = browser.client.open(
+            (path or address).replace("<number>", "1001"),
+            method=method,
+            data=fields if method != "GET" else None,
+            headers={"Origin": ORIGIN, **({"HX-Request": "true"} if is_htmx else {})},
+        )
+        assert answer.status_code == status, (name, answer.get_data(as_text=True))
+        answer.close()
+        self.seen[name] = list(self._calls)
+
+    def open_socket(self, name: str, browser: Browser, **hello: Any) -> None:
+        """Open the socket of a page, and close it once it has caught up."""
+        ours, theirs = socket.socketpair()
+        page = threading.Thread(target=_hello, args=(theirs, {"hello": True, "after": 0, **hello}))
+        page.start()
+        self._calls.clear()
+        browser.client.get(name.split()[1].rstrip(","), headers=SOCKET, environ_overrides={"werkzeug.socket": ours})
+        page.join()
+        self.seen[name] = list(self._calls)
+
+
+def _hello(page: socket.socket, hello: dict[str, Any]) -> None:
+    def send(opcode: int, data: bytes) -> None:
+        page.sendall(bytes([0x80 | opcode, 0x80 | len(data)]) + bytes(4) + data)  # masked with zeros
+
+    received = b""
+    send(1, json.dumps(hello).encode())
+    while b'"caught_up"' not in received and (data := page.recv(65536)):
+        received += data
+    send(8, b"")
+    while page.recv(65536):
+        pass
+    page.close()
+
+
+@pytest.fixture
+def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
+    """A whole day: each action of each route, once."""
+    nobody, vera, desk, admin = web.visitor(), web.customer("Help me"), web.agent("alice"), web.agent("carol")
+    image = {"key": "f" * 64, "content_type": "image/png", "width": 1, "height": 1, "bytes": 1, "digest": "0" * 64}
+    visitor = token_hash(vera.client.get_cookie("c").value)  # type: ignore[union-attr]
+    chat = database.call("conversation_of_visitor", visitor=visitor)
+    posted = database.call(
+        "post_message",
+        visitor=visitor,
+        session_id=chat["session_id"],
+        client_message_id=new_id(),
+        message="",
+        image=image,
+    )
+    picture = posted["messages"][0]["image"]["id"]
+    day = Day(app, web)
+    act = day.act
+
+    act("GET /", nobody, status=303)
+    act("GET /chat, first visit", Browser(app))
+    act("GET /chat", vera)
+    act("POST /chat", nobody, status=303, message="Hello")
+    act("POST /chat/messages", vera, message="And", session=chat["session_id"])
+    act("GET /chat/messages", vera, "/chat/messages?after=2")
+    act("POST /chat/typing", vera, status=204)
+    act("POST /chat/receipts", vera, status=204, delivered=2, read=2, epoch=chat["epoch"])
+    act("GET /chat/people", vera)
+    act("GET /chat/images/<id>", vera, f"/chat/images/{picture}", status=404)
+    day.open_socket("GET /chat/ws, and hello", vera)
+
+    act("GET /agent/login", web.visitor())
+    act("POST /agent/login", web.visitor(), status=303, email=email_of("bob"), password=PASSWORD)
+    act("GET /agent", desk)
+    act("GET /agent, with a ticket", desk, "/agent?ticket=1001")
+    act("POST /agent/availability", desk, availability="available")
+    day.open_socket("GET /agent/ws, and hello", desk, ticket=1001)
+    act("GET /tickets", desk)
+    act("GET /tickets/<number>", desk)
+    act("GET /tickets/<number>/changes", desk)
+    act("GET /tickets/<number>/messages", desk, "/tickets/1001/messages?after=2")
+    act("GET /tickets/<number>/messages, earlier ones", desk, "/tickets/1001/messages?before=3")
+    act("POST /tickets/<number>/messages", desk, message="Of course")
+    act("POST /tickets/<number>/notes", desk, message="Careful")
+    act("POST /tickets/<number>/typing", desk, status=204)
+    act("POST /tickets/<number>/receipts", desk, status=204, delivered=2, read=2)
+    act("GET /tickets/<number>/images/<id>", desk, f"/tickets/1001/images/{picture}", status=404)
+    act("GET /tickets/<number>/assignment", desk)
+    act("DELETE /tickets/<number>/assignment", desk)
+    act("POST /tickets/<number>/assignment", desk, expected="")
+    act("POST /tickets/<number>/assignment, lost to another", admin, status=409, expected="")
+    act("POST /tickets/<number>/assignment/delete, without scripts", desk, status=303)
+    act("POST /tickets/<number>/assignment, without scripts", desk, status=303, expected="")
+    act("POST /tickets/<number>/closure, when another waits", desk)
+    act("DELETE /tickets/<number>/closure", desk)
+    act("POST /tickets/<number>/closure, without scripts", desk, status=303)
+    act("POST /tickets/<number>/closure/delete, without scripts", desk, status=303)
+    act("POST /tickets/<number>/closure", desk, "/tickets/1002/closure")
+    act("DELETE /tickets/<number>/closure, taken back", desk, "/tickets/1002/closure?show=")
+    act("POST /chat/closure", vera)
+    act("POST /chat/key/delete", vera, status=303)
+    act("POST /agent/logout", desk, status=303)
+    act("GET /status", admin)
+    act("GET /healthz", admin)
+    act("GET /readyz", admin)
+    return day
+
+
+def test_each_action_asks_the_database_as_often_as_the_document_says(day: Day) -> None:
+    assert day.seen == described()
+
+
+def test_every_route_is_counted(app: Flask) -> None:
+    counted = {action.split(",")[0] for action in described()}
+    for rule in rules(app):
+        path = rule.rule.replace("<int(max=999999999):number>", "<number>").replace("<uuid:image_id>", "<id>")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            assert f"{method} {path}" in counted or path.startswith("/static/"), (method, path)
