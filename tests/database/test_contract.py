@@ -96,7 +96,7 @@ def doors(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Heard
         made = []
         for mode in MODES:
             place = stack.enter_context(open_place(mode, request.getfixturevalue))
-            config = Config(data_dir=tmp_path, secret_key="a secret key for the tests only", **place.settings)
+            config = Config(data_dir=tmp_path, **place.settings)
             made.append(Heard(config, place.conninfo))
             stack.callback(made[-1].close)
         yield made
