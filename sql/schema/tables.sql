@@ -229,6 +229,26 @@ begin
     $indexes$) as written;
 end $$;
 
+-- The longest text that a message or a note may have, in characters.
+create or replace function _supportchat.longest_message()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 8000
+$$;
+
+-- The types of the pictures that are stored, and how many bytes one may have.
+create or replace function _supportchat.picture_limits()
+returns table (types text[], bytes integer)
+language sql
+immutable
+set search_path = ''
+as $$
+    select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
+$$;
+
 -- The tables, in the order in which they are declared.
 create or replace function _supportchat.declared_tables()
 returns setof text

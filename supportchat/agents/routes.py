@@ -15,13 +15,14 @@ from ..realtime.hub import current_hub
 from ..realtime.sockets import prepare_handshake, run_socket
 from ..tickets.pages import queue_values, ticket_values
 from ..web import security
-from ..web.forms import LoginForm, whole_number
+from ..web.forms import whole_number
 from ..web.htmx import from_htmx
 from ..web.policies import for_agents, open_to_all
 from ..web.redirects import safe_next
 from ..web.refusals import log_login
 from ..web.sentences import sentence
 from . import logins
+from .forms import LoginForm
 
 bp = Blueprint("agents", __name__)
 sock = Sock()

@@ -125,7 +125,7 @@ class Checks:
         missing = self._database.call("missing_functions", names=sorted(FUNCTIONS))
         if missing:
             raise Unavailable("schema_missing", ", ".join(missing))
-        return "ok", _("connected, all %(count)s functions found", count=len(FUNCTIONS)), "", ""
+        return "ok", _("responding, all %(count)s functions found", count=len(FUNCTIONS)), "", ""
 
     def _schema(self) -> Finding:
         applied = self._database.call("applied_scripts")
