@@ -36,10 +36,10 @@ declare
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        create_agent(text, text, text, text, integer); set_availability(uuid, text); list_agents();
-        reset_password(text, text); begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text);
-        agent_of_session(text); close_agent_session(text); good_sessions(text[]); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
@@ -230,6 +230,7 @@ drop function if exists
     public.notes_after(uuid, integer, integer, integer, integer, integer),
     public.create_agent(text, text, text, text, integer),
     public.set_availability(uuid, text),
+    public.set_language(uuid, text),
     public.list_agents(),
     public.reset_password(text, text),
     public.begin_login(text, text, text, jsonb),

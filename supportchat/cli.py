@@ -1,4 +1,4 @@
-"""`flask --app wsgi ...`: what an operator does from a terminal."""
+"""Commands for operators: `flask --app wsgi ...`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import click
 from flask import Flask, current_app
 
+from .agents.forms import PASSWORD_CHARACTERS, clean_email
 from .agents.passwords import hash_password, random_password
 from .config import current_config
 from .database import Conflict, DatabaseError, NotFound, call
 from .demo import create_demo_chats
 from .server.embedded import EmbeddedPostgres
 from .status.checks import Checks
-from .web.forms import PASSWORD_CHARACTERS, clean_email
 from .web.sentences import sentence
 from .web.text import clean_line
 

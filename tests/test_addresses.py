@@ -96,7 +96,6 @@ def test_a_trusted_proxy_says_by_which_scheme_browsers_come(config: Config, sche
     app = create_app(replace(config, trusted_proxies=1))
     headers = {"X-Forwarded-Proto": scheme, "Origin": "https://localhost"}
     answer = app.test_client().post("/agent/logout", headers=headers)
-    assert "does not" not in answer.get_data(as_text=True)
     assert answer.status_code != 403
     app.extensions["database"].close()
 

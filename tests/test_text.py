@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from supportchat.agents.forms import LoginForm, clean_email
+from supportchat.chat.forms import StartForm
 from supportchat.rendering.filters import lines
-from supportchat.web.forms import LoginForm, StartForm, clean_email
 from supportchat.web.text import clean_line, clean_text
 from tests.web import Web
 

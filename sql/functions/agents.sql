@@ -21,7 +21,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'id', p_row.id, 'name', p_row.name, 'email', p_row.email, 'role', p_row.role,
-        'availability', p_row.availability, 'max_tickets', p_row.max_tickets,
+        'availability', p_row.availability, 'max_tickets', p_row.max_tickets, 'language', p_row.language,
         'load', _supportchat.load_of_agent(p_row.id)
     )
 $$;
@@ -84,6 +84,25 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
+-- Keeps the language in which an agent reads the desk, as 'de'; null for that of their browser.
+create or replace function public.set_language(p_agent_id uuid, p_language text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    if p_language !~ '^[a-z]{2,3}$' then
+        raise sqlstate 'PT422' using message = 'language_unknown';
+    end if;
+    update public.agents set language = p_language where id = p_agent_id returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    return _supportchat.colleague_json(who);
+end $$;
+
 -- The agents who could take over a ticket, the ones who are here first, with their load.
 create or replace function public.list_agents()
 returns jsonb
@@ -99,7 +118,7 @@ as $$
     ) as listed
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '4480e4a78542');
+select _supportchat.record_script('functions/agents.sql', 'ca53aec52b87');
 
 notify pgrst, 'reload schema';
 

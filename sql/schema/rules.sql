@@ -16,6 +16,7 @@ begin
         agents        | role           | role in ('agent', 'admin')
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
+        agents        | language       | language ~ '^[a-z]{2,3}$'
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64

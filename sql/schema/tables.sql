@@ -60,6 +60,7 @@ begin
         agents             | role                   | text        | required | 'agent'
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
+        agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
         agents             | created_at             | timestamptz | required | now()

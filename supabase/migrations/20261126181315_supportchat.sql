@@ -34,10 +34,10 @@ declare
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        create_agent(text, text, text, text, integer); set_availability(uuid, text); list_agents();
-        reset_password(text, text); begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text);
-        agent_of_session(text); close_agent_session(text); good_sessions(text[]); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
@@ -244,6 +244,7 @@ begin
         agents             | role                   | text        | required | 'agent'
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
+        agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
         agents             | created_at             | timestamptz | required | now()
@@ -1582,6 +1583,7 @@ begin
         agents        | role           | role in ('agent', 'admin')
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
+        agents        | language       | language ~ '^[a-z]{2,3}$'
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1757,7 +1759,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'd781a376fd74');
+select _supportchat.record_script('supabase_schema.sql', '977c4da9c6cc');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3753,7 +3755,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'id', p_row.id, 'name', p_row.name, 'email', p_row.email, 'role', p_row.role,
-        'availability', p_row.availability, 'max_tickets', p_row.max_tickets,
+        'availability', p_row.availability, 'max_tickets', p_row.max_tickets, 'language', p_row.language,
         'load', _supportchat.load_of_agent(p_row.id)
     )
 $$;
@@ -3816,6 +3818,25 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
+-- Keeps the language in which an agent reads the desk, as 'de'; null for that of their browser.
+create or replace function public.set_language(p_agent_id uuid, p_language text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    if p_language !~ '^[a-z]{2,3}$' then
+        raise sqlstate 'PT422' using message = 'language_unknown';
+    end if;
+    update public.agents set language = p_language where id = p_agent_id returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    return _supportchat.colleague_json(who);
+end $$;
+
 -- The agents who could take over a ticket, the ones who are here first, with their load.
 create or replace function public.list_agents()
 returns jsonb
@@ -3831,7 +3852,7 @@ as $$
     ) as listed
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '4480e4a78542');
+select _supportchat.record_script('functions/agents.sql', 'ca53aec52b87');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without

@@ -17,8 +17,6 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from supportchat.config import Config
 from tests.server import Server, free_port
 
-pytestmark = pytest.mark.page
-
 SHOP = "https://shop.example"
 Embed = Callable[..., FrameLocator]
 

@@ -1,0 +1,66 @@
+"""What customers type to start a chat: bounded, cleaned, and refused with a sentence at its field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import phonenumbers
+from flask_babel import lazy_gettext as _
+from wtforms import Form, HiddenField, StringField, TextAreaField
+from wtforms.validators import Length, ValidationError
+
+from ..web.text import clean_line, is_too_long
+
+# The fewest that a number to call has anywhere; 112 helps nobody to call back.
+FEWEST_DIGITS = 5
+
+
+def _line_of(limit: int) -> Callable[[str | None], str]:
+    """Return what makes a field one line; far above its limit it stays as typed, for its validator to refuse."""
+
+    def clean(value: str | None) -> str:
+        return clean_line(value or "") if not is_too_long(value or "", limit) else value or ""
+
+    return clean
+
+
+def check_phone(form: Form, field: StringField) -> None:
+    """Refuse a phone number that nobody could call; none at all is fine.
+
+    :raise ValidationError: when it has too few digits.
+    """
+    digits = sum(character.isdigit() for character in normal_phone(field.data or ""))  # of "+1-800-FLOWERS" too
+    if field.data and digits < FEWEST_DIGITS:
+        raise ValidationError(_("Use digits, like +49 30 901820, or leave it empty."))
+
+
+def normal_phone(value: str) -> str:
+    """Write a phone number the international way when it parses as one, else leave it as typed."""
+    try:
+        written = phonenumbers.format_number(
+            phonenumbers.parse(value, None), phonenumbers.PhoneNumberFormat.INTERNATIONAL
+        )
+    except phonenumbers.NumberParseException:
+        return value
+    return written if len(written) <= 32 else value
+
+
+class StartForm(Form):
+    """The start of a chat. Everything but the message, or a picture, is optional.
+
+    The message is kept as typed, to be shown again; `message_text` gives it as it is stored.
+    """
+
+    message = TextAreaField(_("Your message"))
+    customer_name = StringField(
+        _("Name"),
+        filters=[_line_of(80)],
+        validators=[Length(max=80, message=_("A name may have up to 80 characters."))],
+    )
+    customer_phone = StringField(
+        _("Phone"),
+        filters=[_line_of(32)],
+        validators=[Length(max=32, message=_("A phone number may have up to 32 characters.")), check_phone],
+    )
+    time_zone = HiddenField()
+    client_message_id = HiddenField()
