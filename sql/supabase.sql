@@ -1384,7 +1384,9 @@ update public.chat_messages set
 where sender is null or sender not in ('user', 'agent', 'system');
 -- A message that no check would let in stays as it was said. legacy is what exempts it.
 update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
-where legacy is null and (message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null));
+where legacy is null and (
+    message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null)
+);
 update public.chat_messages set message = '' where message is null;
 update public.chat_messages set detail = '{}' where detail is null;
 with twins as (
@@ -1757,7 +1759,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'd772e422d867');
+select _supportchat.record_script('supabase_schema.sql', '977c4da9c6cc');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2540,7 +2542,8 @@ begin
     return false;
 end $$;
 
--- Hands waiting tickets, in the order of the queue, to agents with room: all but p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
+-- Hands waiting tickets, in the order of the queue, to agents with room: all but p_except, and no more than a transaction
+-- has time for; the next sweep goes on. The caller holds the assignment lock.
 create or replace function _supportchat.drain_queue(p_except uuid default null)
 returns integer
 language plpgsql
@@ -2642,7 +2645,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '43e32f417dae');
+select _supportchat.record_script('functions/assignment.sql', '9cf9b8414309');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 

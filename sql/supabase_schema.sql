@@ -1380,7 +1380,9 @@ update public.chat_messages set
 where sender is null or sender not in ('user', 'agent', 'system');
 -- A message that no check would let in stays as it was said. legacy is what exempts it.
 update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
-where legacy is null and (message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null));
+where legacy is null and (
+    message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null)
+);
 update public.chat_messages set message = '' where message is null;
 update public.chat_messages set detail = '{}' where detail is null;
 with twins as (
@@ -1753,7 +1755,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'd772e422d867');
+select _supportchat.record_script('supabase_schema.sql', '977c4da9c6cc');
 
 notify pgrst, 'reload schema';
 

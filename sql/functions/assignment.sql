@@ -230,7 +230,8 @@ begin
     return false;
 end $$;
 
--- Hands waiting tickets, in the order of the queue, to agents with room: all but p_except, and no more than a transaction has time for; the next sweep goes on. The caller holds the assignment lock.
+-- Hands waiting tickets, in the order of the queue, to agents with room: all but p_except, and no more than a transaction
+-- has time for; the next sweep goes on. The caller holds the assignment lock.
 create or replace function _supportchat.drain_queue(p_except uuid default null)
 returns integer
 language plpgsql
@@ -332,7 +333,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '43e32f417dae');
+select _supportchat.record_script('functions/assignment.sql', '9cf9b8414309');
 
 notify pgrst, 'reload schema';
 

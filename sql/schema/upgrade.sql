@@ -667,7 +667,9 @@ update public.chat_messages set
 where sender is null or sender not in ('user', 'agent', 'system');
 -- A message that no check would let in stays as it was said. legacy is what exempts it.
 update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
-where legacy is null and (message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null));
+where legacy is null and (
+    message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null)
+);
 update public.chat_messages set message = '' where message is null;
 update public.chat_messages set detail = '{}' where detail is null;
 with twins as (
