@@ -17,53 +17,67 @@ end $look$;
 select _supportchat.ensure_foreign_key(table_name, column_name)
 from _supportchat.declared_columns() where refers_to is not null order by place;
 
--- The rows that refer to nothing, of one table or of all: table, column, refers_to, count, and the ids of some of them.
--- Only a key that not every row keeps to is looked at, so this costs nothing where there are none.
-create or replace function public.orphan_rows(p_table text default null)
+-- The references to which not every row may keep, with the condition that finds the rows that do not: keys that could not be
+-- validated, and rows that belong to no conversation at all.
+create or replace function _supportchat.doubtful_references(p_table text)
+returns table (here regclass, table_name name, column_name name, target_name name, condition text)
+language sql
+stable
+set search_path = ''
+as $$
+    select k.conrelid::regclass, c.relname, a.attname, t.relname, case
+        when k.convalidated then format('mine.%I is null', a.attname)
+        else format(
+            'case when mine.%I is null then %L::boolean else not exists (select from %s theirs where theirs.%I = mine.%I) end',
+            a.attname, demanded.value, k.confrelid::regclass, b.attname, a.attname
+        )
+    end
+    from pg_catalog.pg_constraint k
+    join pg_catalog.pg_class c on c.oid = k.conrelid
+    join pg_catalog.pg_class t on t.oid = k.confrelid
+    join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+    join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
+    cross join lateral (select c.relname in ('chat_messages', 'tickets') and a.attname = 'session_id') as demanded (value)
+    where k.contype = 'f' and k.connamespace = 'public'::regnamespace and c.relname = coalesce(p_table, c.relname)
+        and obj_description(k.oid, 'pg_constraint') like 'foreign key (%' and (demanded.value or not k.convalidated)
+$$;
+
+-- How many rows of a table fulfil a condition, and the ids of some of them.
+create or replace function _supportchat.count_orphans(p_table regclass, p_condition text)
 returns jsonb
 language plpgsql
 stable
 set search_path = ''
 as $$
 declare
-    reference record;
-    found_rows jsonb;
-    answer jsonb := '[]';
+    counted jsonb;
 begin
-    for reference in
-        select k.conrelid::regclass as here, c.relname as name, a.attname as "column", k.confrelid::regclass as target,
-            t.relname as target_name, b.attname as target_column, k.convalidated as is_valid,
-            c.relname in ('chat_messages', 'tickets') and a.attname = 'session_id' as is_required
-        from pg_catalog.pg_constraint k
-        join pg_catalog.pg_class c on c.oid = k.conrelid
-        join pg_catalog.pg_class t on t.oid = k.confrelid
-        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-        join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
-        where k.contype = 'f' and k.connamespace = 'public'::regnamespace and c.relname = coalesce(p_table, c.relname)
-            and obj_description(k.oid, 'pg_constraint') like 'foreign key (%'
-        order by c.relname, a.attname
-    loop
-        continue when reference.is_valid and not reference.is_required;
-        execute format(
-            'select jsonb_build_object(''count'', count(*), ''ids'', coalesce(jsonb_agg(id) filter (where place <= 5), ''[]''))'
-            || ' from (select coalesce(to_jsonb(mine) ->> ''id'', to_jsonb(mine) ->> ''session_id'') as id,'
-            || ' row_number() over () as place from %s mine where %s) as orphans',
-            reference.here,
-            case when reference.is_valid then format('mine.%I is null', reference."column") else format(
-                'case when mine.%I is null then %L::boolean else not exists (select from %s theirs where theirs.%I = mine.%I) end',
-                reference."column", reference.is_required, reference.target, reference.target_column, reference."column"
-            ) end
-        ) into found_rows;
-        if (found_rows ->> 'count')::bigint > 0 then
-            answer := answer || jsonb_build_array(jsonb_build_object(
-                'table', reference.name, 'column', reference."column", 'refers_to', reference.target_name
-            ) || found_rows);
-        end if;
-    end loop;
-    return answer;
+    execute format(
+        'select jsonb_build_object(''count'', count(*), ''ids'', coalesce(jsonb_agg(id) filter (where place <= 5), ''[]''))'
+        || ' from (select coalesce(to_jsonb(mine) ->> ''id'', to_jsonb(mine) ->> ''session_id'') as id,'
+        || ' row_number() over () as place from %s mine where %s) as orphans',
+        p_table, p_condition
+    ) into counted;
+    return counted;
 end $$;
 
-select _supportchat.record_script('fix_foreign_keys.sql', '255c49c6b965');
+-- The rows that refer to nothing, of one table or of all: table, column, refers_to, count, and the ids of some of them.
+-- Only a key that not every row keeps to is looked at, so this costs nothing where there are none.
+create or replace function public.orphan_rows(p_table text default null)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(
+        jsonb_build_object('table', table_name, 'column', column_name, 'refers_to', target_name) || counted
+        order by table_name, column_name
+    ), '[]')
+    from _supportchat.doubtful_references(p_table), _supportchat.count_orphans(here, condition) as counted
+    where counted ->> 'count' <> '0'
+$$;
+
+select _supportchat.record_script('fix_foreign_keys.sql', '35184f54e614');
 
 notify pgrst, 'reload schema';
 

@@ -24,40 +24,41 @@ declare
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); sweep_assignment();
+        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
-        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
-        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        list_tickets(uuid, text, integer); desk_fingerprint(); session_of_ticket(bigint); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
-        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
-        close_agent_session(text); set_availability(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); signal_typing(uuid, text, uuid);
-        record_receipt(uuid, text, integer, integer, uuid); start_chat(text, uuid, text, jsonb, text, text, text);
-        close_chat(text); notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
+        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
-        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        report_process(uuid, integer, uuid[], text[]); signal_typing(); signal_typing(text); signal_typing(text, uuid);
+        record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
+        image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint);
+        show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid);
         notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
-        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
-        report_process(uuid, integer, uuid[], text[])
+        notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -195,60 +196,61 @@ begin
 end $$;
 drop function if exists
     public.orphan_rows(text),
+    public.send_ping(text),
+    public.send_heartbeat(double precision),
     public.database_epoch(),
     public.messages_after(uuid, integer, integer, integer),
     public.messages_before(uuid, integer, integer, integer),
-    public.image_of_session(uuid, text, bigint),
-    public.orphan_images(text[]),
-    public.signal_typing(text, uuid, bigint),
-    public.record_receipt(integer, integer, text, uuid, bigint, text),
+    public.report_process(uuid, integer, uuid[], text[], boolean),
+    public.forget_process(uuid),
     public.sweep_assignment(),
     public.conversations(uuid[]),
     public.conversation_heads(uuid[]),
     public.conversation_of_visitor(text),
+    public.signal_typing(text, uuid, bigint),
+    public.record_receipt(integer, integer, text, uuid, bigint, text),
     public.post_message(text, uuid, uuid, text, jsonb),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
     public.close_chat(text, uuid),
     public.who_is_here(),
-    public.session_of_ticket(bigint),
+    public.image_of_session(uuid, text, bigint),
+    public.orphan_images(text[]),
     public.list_tickets(uuid, text, integer),
+    public.desk_fingerprint(),
+    public.session_of_ticket(bigint),
     public.ticket_of_agent(uuid, bigint),
     public.show_ticket(uuid, bigint, integer, integer),
     public.follow_ticket(uuid, bigint, integer, integer),
     public.post_reply(uuid, bigint, uuid, text, jsonb),
-    public.add_note(uuid, bigint, uuid, text),
-    public.notes_after(uuid, integer, integer, integer, integer, integer),
     public.assign_ticket(uuid, bigint, uuid, uuid),
     public.unassign_ticket(uuid, bigint),
     public.close_ticket(uuid, bigint),
     public.reopen_ticket(uuid, bigint),
+    public.add_note(uuid, bigint, uuid, text),
+    public.notes_after(uuid, integer, integer, integer, integer, integer),
     public.create_agent(text, text, text, text, integer),
+    public.set_availability(uuid, text),
+    public.set_language(uuid, text),
+    public.list_agents(),
     public.reset_password(text, text),
     public.begin_login(text, text, text, jsonb),
     public.open_agent_session(uuid, text, text),
     public.agent_of_session(text),
     public.close_agent_session(text),
-    public.set_availability(uuid, text),
-    public.list_agents(),
     public.good_sessions(text[]),
-    public.report_process(uuid, integer, uuid[], text[], boolean),
-    public.forget_process(uuid),
     public.check_table(text),
     public.desk_figures(),
     public.stuck_tickets(),
     public.verify_chat(),
-    public.send_ping(text),
-    public.send_heartbeat(double precision),
-    public.desk_fingerprint(),
     public.missing_functions(text[]),
     public.applied_scripts(),
     public.messages_after(uuid, integer, integer),
     public.messages_before(uuid, integer, integer),
-    public.image_of_session(uuid, uuid),
     public.signal_typing(uuid, text, uuid),
     public.record_receipt(uuid, text, integer, integer, uuid),
     public.start_chat(text, uuid, text, jsonb, text, text, text),
     public.close_chat(text),
+    public.image_of_session(uuid, uuid),
     public.notes_after(uuid, integer, integer),
     public.open_agent_session(uuid, text);
 drop table if exists

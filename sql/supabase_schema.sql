@@ -25,40 +25,41 @@ declare
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); sweep_assignment();
+        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
-        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
-        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        list_tickets(uuid, text, integer); desk_fingerprint(); session_of_ticket(bigint); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
-        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
-        close_agent_session(text); set_availability(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); signal_typing(uuid, text, uuid);
-        record_receipt(uuid, text, integer, integer, uuid); start_chat(text, uuid, text, jsonb, text, text, text);
-        close_chat(text); notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
+        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
-        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        report_process(uuid, integer, uuid[], text[]); signal_typing(); signal_typing(text); signal_typing(text, uuid);
+        record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
+        image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint);
+        show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid);
         notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
-        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
-        report_process(uuid, integer, uuid[], text[])
+        notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -239,6 +240,7 @@ begin
         agents             | role                   | text        | required | 'agent'
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
+        agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
         agents             | created_at             | timestamptz | required | now()
@@ -407,6 +409,26 @@ begin
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
+
+-- The longest text that a message or a note may have, in characters.
+create or replace function _supportchat.longest_message()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 8000
+$$;
+
+-- The types of the pictures that are stored, and how many bytes one may have.
+create or replace function _supportchat.picture_limits()
+returns table (types text[], bytes integer)
+language sql
+immutable
+set search_path = ''
+as $$
+    select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
+$$;
 
 -- The tables, in the order in which they are declared.
 create or replace function _supportchat.declared_tables()
@@ -1119,6 +1141,60 @@ begin
     end loop;
 end $$;
 
+-- Whether a function of an earlier version is ours: they took arguments that begin with p_, and saw no schema. An app may have
+-- some of these names.
+create or replace function _supportchat.is_former(p_function oid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select pronamespace = 'public'::regnamespace and proconfig @> array['search_path=""'] and not exists (
+        select from unnest(proargnames[1:pronargs]) as argument where argument not like 'p\_%'
+    )
+    from pg_catalog.pg_proc where oid = p_function
+$$;
+
+-- Drops the helpers that earlier versions had in the schema public, once nothing calls them any more.
+create or replace function _supportchat.drop_former_helpers()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former text[] := regexp_split_to_array(btrim('
+        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
+        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
+        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
+        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
+        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
+        own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
+        limit_functions(text[]); guard_ticket(); has_buckets(); take_token(text, text, jsonb);
+        notify_change(text, jsonb); agent_json(uuid); message_json(public.chat_messages);
+        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
+        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); lock_assignment(); lock_ticket(uuid);
+        record_event(public.tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
+        unassigned_reason(); give_ticket(public.tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
+        drain_queue(uuid); return_to_queue(public.tickets, text, text, uuid);
+        state_json(public.user_sessions, public.tickets, boolean, bigint); conversation_json(uuid); newest_session(uuid);
+        post_as_customer(uuid, uuid, text, jsonb, boolean); goes_on(text, uuid); take_start(text, text, jsonb);
+        median_first_reply(timestamp with time zone); check_owner(public.tickets, uuid);
+        queue_row_json(public.tickets, uuid); note_json(public.ticket_notes); end_ticket(public.tickets, text, uuid);
+        own_agent_json(public.agents); credentials_of(text); check_bucket(); next_agent(uuid); drain_queue()
+    ', E' \n'), ';\s+');
+    signature text;
+begin
+    -- By this one they were a desk's.
+    if _supportchat.is_former(to_regprocedure('public.record_script(text, text)')) is not true then
+        return;
+    end if;
+    foreach signature in array former || array['record_script(text, text)'] loop
+        if _supportchat.is_former(to_regprocedure('public.' || signature)) then
+            execute format('drop function public.%s', signature);
+        end if;
+    end loop;
+end $$;
+
 select _supportchat.pause_triggers(name, true) from _supportchat.older_tables() as name;
 
 -- A row of a published table cannot be changed without a key by which subscribers know it. Until ensure_unique makes one,
@@ -1304,7 +1380,7 @@ update public.chat_messages set
 where sender is null or sender not in ('user', 'agent', 'system');
 -- A message that no check would let in stays as it was said. legacy is what exempts it.
 update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
-where legacy is null and (message is null or char_length(message) > 8000 or (message !~ '\S' and image_id is null));
+where legacy is null and (message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null));
 update public.chat_messages set message = '' where message is null;
 update public.chat_messages set detail = '{}' where detail is null;
 with twins as (
@@ -1485,26 +1561,6 @@ end $$;
 
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
 
--- The longest text that a message or a note may have, in characters.
-create or replace function _supportchat.longest_message()
-returns integer
-language sql
-immutable
-set search_path = ''
-as $$
-    select 8000
-$$;
-
--- The types of the pictures that are stored, and how many bytes one may have.
-create or replace function _supportchat.picture_limits()
-returns table (types text[], bytes integer)
-language sql
-immutable
-set search_path = ''
-as $$
-    select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
-$$;
-
 -- What is checked of each row.
 create or replace function _supportchat.declared_checks()
 returns table (place bigint, table_name text, constraint_name text, definition text)
@@ -1521,6 +1577,7 @@ begin
         agents        | role           | role in ('agent', 'admin')
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
+        agents        | language       | language ~ '^[a-z]{2,3}$'
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1551,7 +1608,8 @@ on conflict do nothing;
 
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
--- Refuses a change of state that ticket_transitions does not list, and counts the ticket's versions. What only a message
+-- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
+-- reads, to the one of its ticket, and counts the ticket's versions. What only a message
 -- has changed is none: the message itself tells of it, and each new version has the pages of agents fetch the ticket.
 create or replace function _supportchat.guard_ticket()
 returns trigger
@@ -1565,6 +1623,10 @@ begin
         select from public.ticket_transitions where from_status = old.status and to_status = new.status
     ) then
         raise sqlstate 'PT409' using message = 'transition_not_allowed', detail = old.status || ' to ' || new.status;
+    end if;
+    if (new.status = 'closed') <> (old.status = 'closed') then
+        update public.user_sessions set status = case new.status when 'closed' then 'ended' else 'active' end
+        where session_id = new.session_id;
     end if;
     if to_jsonb(new) - by_messages <> to_jsonb(old) - by_messages then
         new.version := old.version + 1;
@@ -1691,7 +1753,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '108a859410da');
+select _supportchat.record_script('supabase_schema.sql', 'd772e422d867');
 
 notify pgrst, 'reload schema';
 

@@ -1,4 +1,4 @@
-"""`flask --app wsgi ...`: what an operator does from a terminal."""
+"""Commands for operators: `flask --app wsgi ...`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people of a new desk, so that it can be tried at once, and chats to look around in."""
+"""Demo accounts and chats for trying out a new desk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AGENTS = (
     ("Carol Tan", "carol@example.com", "admin"),
 )
 
-# Who writes, and what is said: "<" by the customer, ">" by the agent, "!" a note among colleagues.
+# "<" from the customer, ">" from the agent, "!" a note, "x" closes the ticket.
 CHATS: tuple[tuple[Any, ...], ...] = (
     (
         {"customer_name": "Vera Lindt", "customer_phone": "+49 30 901820", "time_zone": "Europe/Berlin"},
@@ -46,7 +46,7 @@ CHATS: tuple[tuple[Any, ...], ...] = (
 
 
 def create_demo_agents(database: Database) -> None:
-    """Make the demo agents in a database that never had any, and print their passwords, this once."""
+    """Create the demo agents in a database that never had any, and print their passwords once."""
     if database.call("check_table", table="agents")["rows"]:
         return
     passwords = {}
@@ -60,7 +60,7 @@ def create_demo_agents(database: Database) -> None:
 
 
 def create_demo_chats(database: Database) -> list[int]:
-    """Start the demo chats, have the first agent answer them, and give their ticket numbers."""
+    """Start the demo chats, answer them as the first agent, and return their ticket numbers."""
     agent = database.call("list_agents")[0]
     numbers = []
     for person, *script in CHATS:

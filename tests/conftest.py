@@ -85,6 +85,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("place", modes, indirect=True)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which tests have needed a second run."""
+    again = sorted({report.nodeid for report in terminalreporter.stats.get("rerun", [])})
+    if again:
+        terminalreporter.section(
+            "A SECOND RUN WAS NEEDED: THESE TESTS RACE WITH THE PAGE, MEND THEM", red=True, bold=True
+        )
+        for name in again:
+            terminalreporter.line(name)
+
+
 @pytest.fixture
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """The same desk twice: on any Postgres by psycopg, and on a Supabase project by its official client."""

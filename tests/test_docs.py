@@ -11,6 +11,7 @@ from flask import Flask
 
 from supportchat.config import ROOT, Config
 from supportchat.database import FUNCTIONS
+from supportchat.database.bundle import PASTE
 from supportchat.database.scripts import SCRIPTS
 from supportchat.server.embedded import MAJOR, _binary
 from tests.docs import MARK, PAGE, reference
@@ -55,17 +56,34 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
 
 def test_every_script_is_named_in_the_order_in_which_they_run() -> None:
-    names = [name.removeprefix("functions/") for name in SCRIPTS]
-    for document in ("README.md", "docs/supabase.md"):
-        places = [text(document).find(f"{name}`") for name in names]
-        assert -1 not in places, document
-        assert places == sorted(places), document
+    places = [text("docs/sql.md").find(f"{name.removeprefix('functions/')}`") for name in SCRIPTS]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_people_are_told_to_paste_what_holds_every_script() -> None:
+    for document in ("README.md", "docs/supabase.md", "docs/sql.md"):
+        assert f"`sql/{PASTE}`" in text(document), document
 
 
 def test_the_doctor_is_shown_as_it_speaks() -> None:
     shown = text("docs/supabase.md")
     assert f"all {len(FUNCTIONS)} functions found" in shown
     assert f"all {len(SCRIPTS)} scripts are up to date" in shown
+
+
+# What others say, in docs/supabase.md: a system, Postgres, the Supabase CLI.
+SAID_BY_OTHERS = ("Network is unreachable", "canceling statement", "Remote migration versions")
+
+
+def test_the_messages_to_look_up_are_worded_as_the_desk_words_them() -> None:
+    code = "".join(path.read_text() for kind in ("*.py", "*.sql") for path in (ROOT / "supportchat").rglob(kind))
+    sentences = re.sub(r'"\s*f?"', "", code)
+    rows = re.findall(r"^\| ([^|]+) \|", text("docs/supabase.md").partition("## Troubleshooting")[2], re.MULTILINE)
+    quoted = [said.removeprefix("DATABASE_URL ") for row in rows for said in re.findall(r"`([^`]+)`", row)]
+    ours = [said for said in quoted if not said.startswith(SAID_BY_OTHERS)]
+    assert len(ours) > 10
+    assert [said for said in ours if not all(part in sentences for part in said.split(" ... "))] == []
 
 
 def test_the_tools_for_a_backup_are_where_the_docs_look_for_them(tmp_path: Path) -> None:

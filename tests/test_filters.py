@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from supportchat.rendering.filters import (
+    bdi,
     callable_number,
     customer_name,
     duration,
     first_name,
+    first_sentence,
     hue,
     initials,
+    listed,
 )
 
 
@@ -84,6 +87,23 @@ def test_any_name_can_be_written(name: str, first: str, letters: str) -> None:
 )
 def test_a_duration_is_rounded_into_the_unit_that_it_reaches(seconds: float | None, written: str) -> None:
     assert duration(seconds) == written
+
+
+def test_a_list_of_names_is_written_as_text() -> None:
+    assert listed(["<Ann>", bdi("B&B")]) == "&lt;Ann&gt; and <bdi>B&amp;B</bdi>"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Page not found.", ("Page not found.", "")),
+        ("This is supportchat 1.2. Reload it. Twice.", ("This is supportchat 1.2.", "Reload it. Twice.")),
+        ("ページが見つかりません。もう一度お試しください。", ("ページが見つかりません。", "もう一度お試しください。")),
+        ("لا يعمل؟ أعد التحميل.", ("لا يعمل؟", "أعد التحميل.")),
+    ],
+)
+def test_the_heading_of_an_error_is_its_first_sentence(text: str, parts: tuple[str, str]) -> None:
+    assert first_sentence(text) == parts
 
 
 def test_customers_without_a_name_can_be_told_apart() -> None:

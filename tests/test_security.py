@@ -347,7 +347,7 @@ def test_frames_for_the_socket_carry_no_attributes_of_htmx() -> None:
 
 def test_no_route_answers_a_fault_with_a_traceback(app: Flask, web: Web, hers: str, monkeypatch: Any) -> None:
     browser = web.customer()
-    monkeypatch.setattr("supportchat.chat.routes.call", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("supportchat.chat.routes.chat.call", lambda *a, **k: 1 / 0)
     for htmx in ({}, {"HX-Request": "true"}):
         answer = browser.client.get("/chat", headers=htmx)
         page = answer.get_data(as_text=True)

@@ -15,16 +15,6 @@ begin
 end $look$;
 -- The check ends here.
 
--- Whether a server process has reported within 25 seconds: one that has not is gone.
-create or replace function _supportchat.is_live(p_process public.server_processes)
-returns boolean
-language sql
-stable
-set search_path = ''
-as $$
-    select p_process.seen_at > now() - interval '25 seconds'
-$$;
-
 -- Lets one transaction at a time decide who gets a ticket.
 create or replace function _supportchat.lock_assignment()
 returns void
@@ -189,7 +179,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('agent', _supportchat.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
+    detail jsonb := jsonb_build_object(
+        'agent', _supportchat.agent_json(p_agent_id), 'by', _supportchat.agent_json(p_actor_id),
+        'number', p_ticket.number, 'reason', p_reason
+    );
     last_one text := (
         select e.detail -> 'agent' ->> 'id' from public.ticket_events e
         where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
@@ -339,7 +332,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '997ec38290e3');
+select _supportchat.record_script('functions/assignment.sql', '43e32f417dae');
 
 notify pgrst, 'reload schema';
 

@@ -13,147 +13,6 @@ begin
 end $look$;
 -- The check ends here.
 
--- What a page shows about a conversation besides its messages: ticket, who answers, place in the queue, receipts. Whether
--- the customer is here and which place it has is found by the caller, for one conversation or for many at once.
-create or replace function _supportchat.state_json(
-    p_session public.user_sessions, p_ticket public.tickets, p_customer_here boolean, p_queue_position bigint
-)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object(
-        'session_id', p_session.session_id,
-        'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
-        'customer_name', p_session.customer_name,
-        'status', p_ticket.status,
-        'number', p_ticket.number,
-        'version', p_ticket.version,
-        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
-        'agent_here', coalesce((
-            select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
-            from public.agents a where a.id = p_ticket.assigned_agent_id
-        ), false),
-        'customer_here', p_customer_here,
-        'queue_position', p_queue_position,
-        'somebody_here', exists (
-            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
-        ),
-        'last_seq', p_session.last_seq,
-        'last_note_no', p_session.last_note_no,
-        'customer_delivered_seq', p_session.customer_delivered_seq,
-        'customer_read_seq', p_session.customer_read_seq,
-        'agent_delivered_seq', p_session.agent_delivered_seq,
-        'agent_read_seq', p_session.agent_read_seq
-    )
-$$;
-
--- The state of one conversation; null when there is none.
-create or replace function _supportchat.conversation_json(p_session_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select _supportchat.state_json(
-        s, t,
-        exists (
-            select from public.server_processes p where _supportchat.is_live(p) and s.session_id = any (p.sessions)
-        ),
-        case when t.status = 'waiting' then (
-            select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
-        ) end
-    )
-    from public.user_sessions s
-    cross join _supportchat.ticket_of_session(s.session_id) as t
-    where s.session_id = p_session_id and t.id is not null
-$$;
-
--- The same for several conversations at once: the sweep of a server process. Who is here and the places in the queue are
--- read once for all of them.
-create or replace function public.conversations(p_session_ids uuid[])
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    with asked as materialized (
-        select s as session, t as ticket, t.id, t.status
-        from public.user_sessions s
-        cross join _supportchat.ticket_of_session(s.session_id) as t
-        where s.session_id = any (p_session_ids) and t.id is not null
-    ), here as materialized (
-        select distinct session_id from public.server_processes p
-        cross join unnest(p.sessions) as session_id
-        where _supportchat.is_live(p)
-    ), places as materialized (
-        select id, place from _supportchat.waiting_tickets()
-        where exists (select from asked where asked.status = 'waiting')
-    )
-    select coalesce(jsonb_agg(_supportchat.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
-    from asked
-    left join here on here.session_id = (asked.session).session_id
-    left join places on places.id = asked.id
-$$;
-
--- The counters of several conversations: the cheap part of the sweep.
-create or replace function public.conversation_heads(p_session_ids uuid[])
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(jsonb_build_object(
-        'session_id', s.session_id,
-        'epoch', _supportchat.epoch_of(s.session_id, (select public.database_epoch())),
-        'version', t.version,
-        'last_seq', s.last_seq,
-        'last_note_no', s.last_note_no,
-        'customer_delivered_seq', s.customer_delivered_seq,
-        'customer_read_seq', s.customer_read_seq,
-        'agent_delivered_seq', s.agent_delivered_seq,
-        'agent_read_seq', s.agent_read_seq
-    )), '[]')
-    from public.user_sessions s
-    cross join _supportchat.ticket_of_session(s.session_id) as t
-    where s.session_id = any (p_session_ids) and t.id is not null
-$$;
-
--- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
-create or replace function _supportchat.newest_session(p_visitor_id uuid)
-returns uuid
-language sql
-stable
-set search_path = ''
-as $$
-    select s.session_id from public.user_sessions s
-    left join public.tickets t on t.session_id = s.session_id
-    where s.visitor_id = p_visitor_id
-    order by t.number desc nulls last
-    limit 1
-$$;
-
--- The same, by the key of the browser; null when it has none.
-create or replace function _supportchat.session_of_visitor(p_visitor text)
-returns uuid
-language sql
-stable
-set search_path = ''
-as $$
-    select _supportchat.newest_session(visitor_id) from public.visitors where token_hash = p_visitor
-$$;
-
--- The conversation of a browser, the newest one; null when it has none.
-create or replace function public.conversation_of_visitor(p_visitor text)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
-$$;
-
 -- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
 create or replace function _supportchat.post_as_customer(
     p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
@@ -188,7 +47,6 @@ begin
             awaiting_since = now(), given_back_by = null
         where id = ticket.id
         returning * into ticket;
-        update public.user_sessions set status = 'active' where session_id = p_session_id;
         perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         perform _supportchat.drain_queue(p_except => ticket.id);
         if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
@@ -243,6 +101,61 @@ begin
     return answer || jsonb_build_object('conversation', _supportchat.conversation_json(chat));
 end $$;
 
+-- The browser of a chat that is about to start, locked to the end: two clicks on "Start Chat" make one conversation.
+create or replace function _supportchat.lock_visitor(p_visitor text)
+returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+    visitor uuid;
+begin
+    insert into public.visitors (token_hash) values (p_visitor) on conflict (token_hash) do nothing;
+    select visitor_id into visitor from public.visitors where token_hash = p_visitor for no key update;
+    return visitor;
+end $$;
+
+-- The conversation in which a browser has stored a message before, by its client_message_id.
+create or replace function _supportchat.session_of_message(p_visitor_id uuid, p_client_message_id uuid)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select s.session_id from public.user_sessions s
+    join public.chat_messages m on m.session_id = s.session_id
+    where s.visitor_id = p_visitor_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+    order by s.created_at desc, s.session_id limit 1
+$$;
+
+-- Opens a conversation with its ticket and first message, and seeks an agent. The caller holds the assignment lock.
+create or replace function _supportchat.open_chat(
+    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb
+)
+returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid;
+    ticket public.tickets;
+begin
+    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous)
+    values (
+        p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone,
+        p_session.customer_name is null and p_session.customer_phone is null
+    )
+    returning session_id into chat;
+    insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
+    perform _supportchat.append_message(
+        chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
+    );
+    perform _supportchat.record_event(ticket, 'opened', 'customer');
+    perform _supportchat.drain_queue(p_except => ticket.id);
+    perform _supportchat.offer_ticket(ticket.id, p_tell => true);
+    return chat;
+end $$;
+
 -- Of an earlier version, without limits.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
 
@@ -265,48 +178,29 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    visitor uuid;
+    new_session public.user_sessions;
     chat uuid;
-    ticket public.tickets;
-    answer jsonb;
 begin
     perform _supportchat.check_message(p_message, p_image is not null);
     -- Before any lock that others wait for: a flood is to be refused on its way there.
     if not _supportchat.goes_on(p_visitor, p_client_message_id) then
         perform _supportchat.take_start(p_visitor, p_address, p_limits);
     end if;
-    insert into public.visitors (token_hash) values (p_visitor)
-    on conflict (token_hash) do nothing;
-    -- Held to the end: two clicks on "Start Chat" make one conversation.
-    select visitor_id into visitor from public.visitors where token_hash = p_visitor for no key update;
+    new_session.visitor_id := _supportchat.lock_visitor(p_visitor);
     perform _supportchat.lock_assignment();
 
-    select s.session_id into chat
-    from public.user_sessions s
-    join public.chat_messages m on m.session_id = s.session_id
-    where s.visitor_id = visitor and m.sender = 'user' and m.client_message_id = p_client_message_id
-    order by s.created_at desc, s.session_id limit 1;
-    if found then
+    chat := _supportchat.session_of_message(new_session.visitor_id, p_client_message_id);
+    if chat is not null then
         return _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
     end if;
-
-    chat := _supportchat.newest_session(visitor);
+    chat := _supportchat.newest_session(new_session.visitor_id);
     if exists (select from public.tickets t where t.session_id = chat and t.status <> 'closed') then
         return _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, p_may_assign => true);
     end if;
-
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous)
-    values (
-        visitor, p_customer_name, p_customer_phone, p_time_zone, p_customer_name is null and p_customer_phone is null
-    )
-    returning session_id into chat;
-    insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
-    perform _supportchat.append_message(
-        chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
-    );
-    perform _supportchat.record_event(ticket, 'opened', 'customer');
-    perform _supportchat.drain_queue(p_except => ticket.id);
-    perform _supportchat.offer_ticket(ticket.id, p_tell => true);
+    new_session.customer_name := p_customer_name;
+    new_session.customer_phone := p_customer_phone;
+    new_session.time_zone := p_time_zone;
+    chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
     return _supportchat.answer_json(chat, public.messages_after(chat, 0));
 end $$;
 
@@ -406,7 +300,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'b948f6a7255d');
+select _supportchat.record_script('functions/chat.sql', 'd58a98f4c666');
 
 notify pgrst, 'reload schema';
 

@@ -12,75 +12,6 @@ begin
 end $look$;
 -- The check ends here.
 
--- Tells every server process that something changed. It is a hint: who misses it finds the change by seq and version.
--- Where Supabase Realtime is, it goes to the private topic 'supportchat' as well, and leaves with the same commit.
-create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    body jsonb := jsonb_build_object('event', p_event) || p_payload;
-begin
-    -- Looked up in the catalogue, because to_regprocedure fails on a schema that is closed to the caller. The send below
-    -- is not even parsed where there is none.
-    if exists (
-        select from pg_catalog.pg_proc p
-        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-        where p.proname = 'send' and n.nspname = 'realtime'
-            and pg_catalog.oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean'
-            and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute')
-    ) then
-        perform realtime.send(body, p_event, 'supportchat', true);
-    end if;
-    -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
-    if octet_length(body::text) >= 7900 then
-        body := body - 'row';
-    end if;
-    perform pg_catalog.pg_notify('supportchat', body::text);
-end $$;
-
--- Which history the database has. It is another one after a failover to a replica, a restore to a moment in the past and
--- a dump that was read back: what a page or a process knows of its conversations may never have happened then. Where the
--- server tells a plain owner neither its identity nor its timeline, each start of the server counts as another history.
-create or replace function public.database_epoch()
-returns text
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-    history text;
-begin
-    begin
-        history := concat_ws('/',
-            (select system_identifier from pg_catalog.pg_control_system()),
-            case when not pg_catalog.pg_is_in_recovery() then left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) end
-        );
-    exception when insufficient_privilege or feature_not_supported or undefined_function then
-        history := '';
-    end;
-    if history = '' and has_function_privilege('pg_catalog.pg_postmaster_start_time()', 'execute') then
-        -- A replica that takes over and a server that was restored have one of their own. Not text: that has a time zone.
-        history := extract(epoch from pg_catalog.pg_postmaster_start_time());
-    end if;
-    return left(md5(concat_ws('/',
-        history,
-        (select oid from pg_catalog.pg_database where datname = current_database()),
-        'public.chat_messages'::regclass::oid
-    )), 12);
-end $$;
-
--- Which history of a conversation this is: in another one its lines may be others. p_database is database_epoch().
-create or replace function _supportchat.epoch_of(p_session_id uuid, p_database text)
-returns text
-language sql
-immutable
-set search_path = ''
-as $$
-    select left(md5(p_database || p_session_id), 12)
-$$;
-
 -- An agent as others may know one: id and name.
 create or replace function _supportchat.agent_json(p_agent_id uuid)
 returns jsonb
@@ -168,7 +99,7 @@ begin
     return line_json;
 end $$;
 
--- Refuses a text that no message may have: nothing but space without an image, or more than 8000 characters.
+-- Refuses a text that no message may have: nothing but space without an image, or more characters than longest_message.
 create or replace function _supportchat.check_message(p_message text, p_has_image boolean)
 returns void
 language plpgsql
@@ -176,12 +107,58 @@ immutable
 set search_path = ''
 as $$
 begin
-    if char_length(p_message) > 8000 then
+    if char_length(p_message) > _supportchat.longest_message() then
         raise sqlstate 'PT422' using message = 'message_too_long';
     elsif p_message !~ '\S' and not p_has_image then
         raise sqlstate 'PT422' using message = 'message_empty';
     end if;
 end $$;
+
+-- Of an earlier version, bounded in lines alone.
+drop function if exists public.messages_after(uuid, integer, integer);
+drop function if exists public.messages_before(uuid, integer, integer);
+
+-- The lines of a conversation after a seq, oldest first: so many at most, and none after the one with which their text
+-- comes to p_bytes. What is left out comes with the next call.
+create or replace function public.messages_after(
+    p_session_id uuid, p_after integer, p_limit integer default 200, p_bytes integer default 262144
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
+    from (
+        select line, sum(octet_length(line.message)) over (order by line.seq) - octet_length(line.message) as bytes_before
+        from public.chat_messages as line
+        where line.session_id = p_session_id and line.seq > p_after
+        order by line.seq
+        limit p_limit
+    ) as m
+    where m.bytes_before < p_bytes
+$$;
+
+-- The last lines before a seq (of the whole conversation when it is null), oldest first: so many at most, and none before
+-- the one with which their text comes to p_bytes.
+create or replace function public.messages_before(
+    p_session_id uuid, p_before integer default null, p_limit integer default 50, p_bytes integer default 262144
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
+    from (
+        select line, sum(octet_length(line.message)) over (order by line.seq desc) - octet_length(line.message) as bytes_after
+        from public.chat_messages as line
+        where line.session_id = p_session_id and line.seq < coalesce(p_before, 2147483647)
+        order by line.seq desc
+        limit p_limit
+    ) as m
+    where m.bytes_after < p_bytes
+$$;
 
 -- Keeps the record of an image whose bytes are stored already: key, content_type, width, height, bytes, digest.
 create or replace function _supportchat.add_image(p_session_id uuid, p_image jsonb)
@@ -240,173 +217,7 @@ begin
     );
 end $$;
 
--- Of an earlier version, bounded in lines alone.
-drop function if exists public.messages_after(uuid, integer, integer);
-drop function if exists public.messages_before(uuid, integer, integer);
-
--- The lines of a conversation after a seq, oldest first: so many at most, and none after the one with which their text
--- comes to p_bytes. What is left out comes with the next call.
-create or replace function public.messages_after(
-    p_session_id uuid, p_after integer, p_limit integer default 200, p_bytes integer default 262144
-)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
-    from (
-        select line, sum(octet_length(line.message)) over (order by line.seq) - octet_length(line.message) as bytes_before
-        from public.chat_messages as line
-        where line.session_id = p_session_id and line.seq > p_after
-        order by line.seq
-        limit p_limit
-    ) as m
-    where m.bytes_before < p_bytes
-$$;
-
--- The last lines before a seq (of the whole conversation when it is null), oldest first: so many at most, and none before
--- the one with which their text comes to p_bytes.
-create or replace function public.messages_before(
-    p_session_id uuid, p_before integer default null, p_limit integer default 50, p_bytes integer default 262144
-)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
-    from (
-        select line, sum(octet_length(line.message)) over (order by line.seq desc) - octet_length(line.message) as bytes_after
-        from public.chat_messages as line
-        where line.session_id = p_session_id and line.seq < coalesce(p_before, 2147483647)
-        order by line.seq desc
-        limit p_limit
-    ) as m
-    where m.bytes_after < p_bytes
-$$;
-
--- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
-create or replace function _supportchat.session_of_viewer(p_visitor text, p_number bigint)
-returns uuid
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-    found_id uuid;
-begin
-    if p_number is not null then
-        return public.session_of_ticket(p_number);
-    end if;
-    found_id := _supportchat.session_of_visitor(p_visitor);
-    if found_id is null then
-        raise sqlstate 'PT404' using message = 'conversation_not_found';
-    end if;
-    return found_id;
-end $$;
-
--- Of an earlier version, by the conversation.
-drop function if exists public.image_of_session(uuid, uuid);
-drop function if exists public.signal_typing(uuid, text, uuid);
-drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
-
--- Where the bytes of an image lie, if it belongs to the conversation of this browser, or else of this ticket.
-create or replace function public.image_of_session(p_image_id uuid, p_visitor text default null, p_number bigint default null)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object('key', storage_key, 'content_type', content_type, 'bytes', bytes)
-    from public.chat_images
-    where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
-$$;
-
--- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
--- restored.
-create or replace function public.orphan_images(p_keys text[])
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
-    where not exists (select from public.chat_images where storage_key = key)
-        and exists (select from public.chat_images)
-$$;
-
--- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
--- Nothing is stored.
-create or replace function public.signal_typing(
-    p_visitor text default null, p_agent_id uuid default null, p_number bigint default null
-)
-returns void
-language sql
-set search_path = ''
-as $$
-    select _supportchat.notify_change(
-        'typing',
-        jsonb_build_object(
-            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
-            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
-        )
-    )
-    from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
-$$;
-
--- Moves the marks of one side, the agents' for an agent: they only go forward, and never past the last message.
-create or replace function _supportchat.move_marks(
-    p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
-)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-    if p_agent_id is null then
-        update public.user_sessions set
-            customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
-            customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
-        where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq);
-    else
-        update public.user_sessions set
-            agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
-            agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
-        where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
-    end if;
-    if found then
-        perform _supportchat.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
-    end if;
-
-    insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
-    select p_agent_id, s.session_id, least(p_read, s.last_seq) from public.user_sessions s
-    where s.session_id = p_session_id and p_agent_id is not null
-    on conflict (agent_id, session_id) do update set read_seq = excluded.read_seq
-    where mine.read_seq < excluded.read_seq;
-end $$;
-
--- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
--- that shows another conversation, or another history of it, than p_epoch says.
-create or replace function public.record_receipt(
-    p_delivered integer, p_read integer, p_visitor text default null, p_agent_id uuid default null,
-    p_number bigint default null, p_epoch text default null
-)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
-begin
-    if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
-        perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
-    end if;
-end $$;
-
-select _supportchat.record_script('functions/messages.sql', '34f616ccbaa6');
+select _supportchat.record_script('functions/messages.sql', 'd6bc21132b22');
 
 notify pgrst, 'reload schema';
 

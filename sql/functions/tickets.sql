@@ -50,114 +50,6 @@ begin
     end if;
 end $$;
 
--- One row of the queue, as an agent sees it. Unread are the customer's messages after the agent's own mark; 100 stands
--- for as many or more.
-create or replace function _supportchat.queue_row_json(p_ticket public.tickets, p_agent_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object(
-        'number', p_ticket.number,
-        'session_id', p_ticket.session_id,
-        'status', p_ticket.status,
-        'customer_name', s.customer_name,
-        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
-        'mine', p_ticket.assigned_agent_id is not distinct from p_agent_id and p_ticket.status <> 'closed',
-        'awaiting_since', case when p_ticket.status <> 'closed' then p_ticket.awaiting_since end,
-        'unread', (
-            select count(*) from (
-                select from public.chat_messages m
-                where m.session_id = s.session_id and m.sender = 'user' and m.seq > coalesce((
-                    select r.read_seq from public.ticket_reads r
-                    where r.agent_id = p_agent_id and r.session_id = s.session_id
-                ), 0)
-                limit 100
-            ) as newer
-        ),
-        'last', (
-            select jsonb_build_object(
-                'sender', m.sender,
-                'mine', m.sender_agent_id is not distinct from p_agent_id,
-                'agent', _supportchat.agent_json(m.sender_agent_id),
-                'message', left(m.message, 200),
-                'has_image', m.image_id is not null,
-                'created_at', m.created_at
-            )
-            from public.chat_messages m
-            where m.session_id = s.session_id and m.sender <> 'system'
-            order by m.seq desc limit 1
-        )
-    )
-    from public.user_sessions s where s.session_id = p_ticket.session_id
-$$;
-
--- The queue of an agent: counts of each view and of unread messages in the agent's own tickets, the rows of one view
--- ('mine', 'unassigned' or 'all'), and the tickets closed last: for 'all' a third as many, for 'mine' the agent's last
--- five. Who has waited longest for an answer comes first, then the latest activity; unassigned rows stand as they are
--- handed out.
-create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object(
-        'counts', (
-            select jsonb_build_object(
-                'mine', count(*) filter (where assigned_agent_id = p_agent_id),
-                'unassigned', count(*) filter (where status = 'waiting'),
-                'all', count(*),
-                -- Up to 100 in each ticket: the page says "many" long before.
-                'unread', coalesce(sum(
-                    (select count(*) from (
-                        select from public.chat_messages m
-                        where m.session_id = t.session_id and m.sender = 'user' and m.seq > coalesce((
-                            select r.read_seq from public.ticket_reads r
-                            where r.agent_id = p_agent_id and r.session_id = t.session_id
-                        ), 0)
-                        limit 100
-                    ) as unread)
-                ) filter (where assigned_agent_id = p_agent_id), 0)
-            )
-            from public.tickets t where status <> 'closed'
-        ),
-        'rows', (
-            select coalesce(jsonb_agg(_supportchat.queue_row_json(chosen.ticket, p_agent_id) order by chosen.place), '[]')
-            from (
-                select t as ticket, row_number() over (
-                    order by queue.place, t.awaiting_since nulls last, t.updated_at desc, t.number
-                ) as place
-                from public.tickets t
-                left join _supportchat.waiting_tickets() as queue on p_view = 'unassigned' and queue.id = t.id
-                -- An older version may have left tickets without a conversation: there is nothing to show of them.
-                join public.user_sessions s on s.session_id = t.session_id
-                where t.status <> 'closed' and case p_view
-                    when 'mine' then t.assigned_agent_id = p_agent_id
-                    when 'unassigned' then t.status = 'waiting'
-                    else true
-                end
-                order by place
-                limit p_limit
-            ) as chosen
-        ),
-        'closed', (
-            select coalesce(
-                jsonb_agg(_supportchat.queue_row_json(t, p_agent_id) order by t.closed_at desc nulls last, t.number desc), '[]'
-            )
-            from (
-                select c.* from public.tickets c
-                join public.user_sessions s on s.session_id = c.session_id
-                where c.status = 'closed' and (p_view = 'all' or p_view = 'mine' and c.assigned_agent_id = p_agent_id)
-                order by c.updated_at desc
-                limit case p_view when 'all' then p_limit / 3 else 5 end
-            ) as t
-        ),
-        'reason', case when p_view <> 'mine' then _supportchat.unassigned_reason() end
-    )
-$$;
-
 -- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
 -- one's own who could take it over.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
@@ -282,76 +174,6 @@ begin
         || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
 end $$;
 
--- A private note as the web code knows it.
-create or replace function _supportchat.note_json(p_row public.ticket_notes)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object(
-        'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
-        'agent', _supportchat.agent_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
-        'note', p_row.note, 'created_at', p_row.created_at
-    )
-$$;
-
--- Adds a private note, which agents see between the messages and a customer never receives, and gives the ticket as it is
--- then. A repeated client_message_id gives the first note again.
-create or replace function public.add_note(p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_note text)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
-    line public.ticket_notes;
-begin
-    select * into line from public.ticket_notes
-    where session_id = ticket.session_id and client_message_id = p_client_message_id;
-    if not found then
-        perform _supportchat.check_message(p_note, false);
-        update public.user_sessions set last_note_no = last_note_no + 1
-        where session_id = ticket.session_id
-        returning last_note_no, last_seq into line.note_no, line.after_seq;
-        insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
-        values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
-        returning * into line;
-        perform _supportchat.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
-        perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id);
-    elsif line.note <> p_note or line.agent_id <> p_agent_id then
-        raise sqlstate 'PT422' using message = 'client_message_id_reused';
-    end if;
-    return jsonb_build_object(
-        'note', _supportchat.note_json(line), 'ticket', public.ticket_of_agent(p_agent_id, p_number)
-    );
-end $$;
-
--- Of an earlier version, without any bound.
-drop function if exists public.notes_after(uuid, integer, integer);
-
--- The notes of a conversation after a number that stand after one message and before another, oldest first: so many at
--- most, and none after the one with which their text comes to p_bytes. What is left out comes with the next call.
-create or replace function public.notes_after(
-    p_session_id uuid, p_after integer, p_from_seq integer default 0, p_to_seq integer default 2147483647,
-    p_limit integer default 200, p_bytes integer default 262144
-)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(_supportchat.note_json(n.line) order by (n.line).note_no), '[]')
-    from (
-        select line, sum(octet_length(line.note)) over (order by line.note_no) - octet_length(line.note) as bytes_before
-        from public.ticket_notes as line
-        where line.session_id = p_session_id and line.note_no > p_after and line.after_seq between p_from_seq and p_to_seq
-        order by line.note_no
-        limit p_limit
-    ) as n
-    where n.bytes_before < p_bytes
-$$;
-
 -- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
 -- the page showed (null: nobody); when it is somebody else by now, PT409 says who.
 create or replace function public.assign_ticket(p_agent_id uuid, p_number bigint, p_assignee_id uuid, p_expected_id uuid default null)
@@ -416,7 +238,6 @@ begin
     update public.tickets set
         status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
     where id = p_ticket.id;
-    update public.user_sessions set status = 'ended' where session_id = p_ticket.session_id;
     perform _supportchat.tell_event(
         p_ticket, 'closed',
         case p_actor when 'agent' then (detail -> 'agent' ->> 'name') || ' ended the chat.' else 'The customer ended the chat.' end,
@@ -486,14 +307,13 @@ begin
             order by m.seq desc limit 1
         ) = 'user' then now() end
     where id = ticket.id;
-    update public.user_sessions set status = 'active' where session_id = ticket.session_id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
     perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '5d2a67b01188');
+select _supportchat.record_script('functions/tickets.sql', '6052218364c5');
 
 notify pgrst, 'reload schema';
 

@@ -1,25 +1,5 @@
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
 
--- The longest text that a message or a note may have, in characters.
-create or replace function _supportchat.longest_message()
-returns integer
-language sql
-immutable
-set search_path = ''
-as $$
-    select 8000
-$$;
-
--- The types of the pictures that are stored, and how many bytes one may have.
-create or replace function _supportchat.picture_limits()
-returns table (types text[], bytes integer)
-language sql
-immutable
-set search_path = ''
-as $$
-    select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
-$$;
-
 -- What is checked of each row.
 create or replace function _supportchat.declared_checks()
 returns table (place bigint, table_name text, constraint_name text, definition text)
@@ -36,6 +16,7 @@ begin
         agents        | role           | role in ('agent', 'admin')
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
+        agents        | language       | language ~ '^[a-z]{2,3}$'
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -66,7 +47,8 @@ on conflict do nothing;
 
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
--- Refuses a change of state that ticket_transitions does not list, and counts the ticket's versions. What only a message
+-- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
+-- reads, to the one of its ticket, and counts the ticket's versions. What only a message
 -- has changed is none: the message itself tells of it, and each new version has the pages of agents fetch the ticket.
 create or replace function _supportchat.guard_ticket()
 returns trigger
@@ -80,6 +62,10 @@ begin
         select from public.ticket_transitions where from_status = old.status and to_status = new.status
     ) then
         raise sqlstate 'PT409' using message = 'transition_not_allowed', detail = old.status || ' to ' || new.status;
+    end if;
+    if (new.status = 'closed') <> (old.status = 'closed') then
+        update public.user_sessions set status = case new.status when 'closed' then 'ended' else 'active' end
+        where session_id = new.session_id;
     end if;
     if to_jsonb(new) - by_messages <> to_jsonb(old) - by_messages then
         new.version := old.version + 1;

@@ -60,6 +60,7 @@ begin
         agents             | role                   | text        | required | 'agent'
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
+        agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
         agents             | created_at             | timestamptz | required | now()
@@ -228,6 +229,26 @@ begin
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
+
+-- The longest text that a message or a note may have, in characters.
+create or replace function _supportchat.longest_message()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 8000
+$$;
+
+-- The types of the pictures that are stored, and how many bytes one may have.
+create or replace function _supportchat.picture_limits()
+returns table (types text[], bytes integer)
+language sql
+immutable
+set search_path = ''
+as $$
+    select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
+$$;
 
 -- The tables, in the order in which they are declared.
 create or replace function _supportchat.declared_tables()

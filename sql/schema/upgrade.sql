@@ -428,6 +428,60 @@ begin
     end loop;
 end $$;
 
+-- Whether a function of an earlier version is ours: they took arguments that begin with p_, and saw no schema. An app may have
+-- some of these names.
+create or replace function _supportchat.is_former(p_function oid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select pronamespace = 'public'::regnamespace and proconfig @> array['search_path=""'] and not exists (
+        select from unnest(proargnames[1:pronargs]) as argument where argument not like 'p\_%'
+    )
+    from pg_catalog.pg_proc where oid = p_function
+$$;
+
+-- Drops the helpers that earlier versions had in the schema public, once nothing calls them any more.
+create or replace function _supportchat.drop_former_helpers()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former text[] := regexp_split_to_array(btrim('
+        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
+        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
+        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
+        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
+        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
+        own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
+        limit_functions(text[]); guard_ticket(); has_buckets(); take_token(text, text, jsonb);
+        notify_change(text, jsonb); agent_json(uuid); message_json(public.chat_messages);
+        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
+        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); lock_assignment(); lock_ticket(uuid);
+        record_event(public.tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
+        unassigned_reason(); give_ticket(public.tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
+        drain_queue(uuid); return_to_queue(public.tickets, text, text, uuid);
+        state_json(public.user_sessions, public.tickets, boolean, bigint); conversation_json(uuid); newest_session(uuid);
+        post_as_customer(uuid, uuid, text, jsonb, boolean); goes_on(text, uuid); take_start(text, text, jsonb);
+        median_first_reply(timestamp with time zone); check_owner(public.tickets, uuid);
+        queue_row_json(public.tickets, uuid); note_json(public.ticket_notes); end_ticket(public.tickets, text, uuid);
+        own_agent_json(public.agents); credentials_of(text); check_bucket(); next_agent(uuid); drain_queue()
+    ', E' \n'), ';\s+');
+    signature text;
+begin
+    -- By this one they were a desk's.
+    if _supportchat.is_former(to_regprocedure('public.record_script(text, text)')) is not true then
+        return;
+    end if;
+    foreach signature in array former || array['record_script(text, text)'] loop
+        if _supportchat.is_former(to_regprocedure('public.' || signature)) then
+            execute format('drop function public.%s', signature);
+        end if;
+    end loop;
+end $$;
+
 select _supportchat.pause_triggers(name, true) from _supportchat.older_tables() as name;
 
 -- A row of a published table cannot be changed without a key by which subscribers know it. Until ensure_unique makes one,
@@ -613,7 +667,7 @@ update public.chat_messages set
 where sender is null or sender not in ('user', 'agent', 'system');
 -- A message that no check would let in stays as it was said. legacy is what exempts it.
 update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
-where legacy is null and (message is null or char_length(message) > 8000 or (message !~ '\S' and image_id is null));
+where legacy is null and (message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null));
 update public.chat_messages set message = '' where message is null;
 update public.chat_messages set detail = '{}' where detail is null;
 with twins as (

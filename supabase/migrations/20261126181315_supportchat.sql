@@ -22,40 +22,41 @@ declare
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); sweep_assignment();
+        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
-        sweep_assignment(); conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text, uuid); who_is_here(); session_of_ticket(bigint); list_tickets(uuid, text, integer);
-        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        list_tickets(uuid, text, integer); desk_fingerprint(); session_of_ticket(bigint); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); create_agent(text, text, text, text, integer); reset_password(text, text);
-        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
-        close_agent_session(text); set_availability(uuid, text); list_agents(); good_sessions(text[]);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); check_table(text); desk_figures();
-        stuck_tickets(); verify_chat(); send_ping(text); send_heartbeat(double precision); desk_fingerprint();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); image_of_session(uuid, uuid); signal_typing(uuid, text, uuid);
-        record_receipt(uuid, text, integer, integer, uuid); start_chat(text, uuid, text, jsonb, text, text, text);
-        close_chat(text); notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
+        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        image_of_session(uuid); image_of_session(uuid, text); signal_typing(); signal_typing(text);
-        signal_typing(text, uuid); record_receipt(integer, integer); record_receipt(integer, integer, text);
+        report_process(uuid, integer, uuid[], text[]); signal_typing(); signal_typing(text); signal_typing(text, uuid);
+        record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
+        image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint);
+        show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid);
         notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); assign_ticket(uuid, bigint, uuid);
-        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
-        report_process(uuid, integer, uuid[], text[])
+        notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -243,6 +244,7 @@ begin
         agents             | role                   | text        | required | 'agent'
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
+        agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
         agents             | created_at             | timestamptz | required | now()
@@ -411,6 +413,26 @@ begin
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
+
+-- The longest text that a message or a note may have, in characters.
+create or replace function _supportchat.longest_message()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 8000
+$$;
+
+-- The types of the pictures that are stored, and how many bytes one may have.
+create or replace function _supportchat.picture_limits()
+returns table (types text[], bytes integer)
+language sql
+immutable
+set search_path = ''
+as $$
+    select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
+$$;
 
 -- The tables, in the order in which they are declared.
 create or replace function _supportchat.declared_tables()
@@ -1123,6 +1145,60 @@ begin
     end loop;
 end $$;
 
+-- Whether a function of an earlier version is ours: they took arguments that begin with p_, and saw no schema. An app may have
+-- some of these names.
+create or replace function _supportchat.is_former(p_function oid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select pronamespace = 'public'::regnamespace and proconfig @> array['search_path=""'] and not exists (
+        select from unnest(proargnames[1:pronargs]) as argument where argument not like 'p\_%'
+    )
+    from pg_catalog.pg_proc where oid = p_function
+$$;
+
+-- Drops the helpers that earlier versions had in the schema public, once nothing calls them any more.
+create or replace function _supportchat.drop_former_helpers()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former text[] := regexp_split_to_array(btrim('
+        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
+        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
+        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
+        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
+        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
+        own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
+        limit_functions(text[]); guard_ticket(); has_buckets(); take_token(text, text, jsonb);
+        notify_change(text, jsonb); agent_json(uuid); message_json(public.chat_messages);
+        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
+        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); lock_assignment(); lock_ticket(uuid);
+        record_event(public.tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
+        unassigned_reason(); give_ticket(public.tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
+        drain_queue(uuid); return_to_queue(public.tickets, text, text, uuid);
+        state_json(public.user_sessions, public.tickets, boolean, bigint); conversation_json(uuid); newest_session(uuid);
+        post_as_customer(uuid, uuid, text, jsonb, boolean); goes_on(text, uuid); take_start(text, text, jsonb);
+        median_first_reply(timestamp with time zone); check_owner(public.tickets, uuid);
+        queue_row_json(public.tickets, uuid); note_json(public.ticket_notes); end_ticket(public.tickets, text, uuid);
+        own_agent_json(public.agents); credentials_of(text); check_bucket(); next_agent(uuid); drain_queue()
+    ', E' \n'), ';\s+');
+    signature text;
+begin
+    -- By this one they were a desk's.
+    if _supportchat.is_former(to_regprocedure('public.record_script(text, text)')) is not true then
+        return;
+    end if;
+    foreach signature in array former || array['record_script(text, text)'] loop
+        if _supportchat.is_former(to_regprocedure('public.' || signature)) then
+            execute format('drop function public.%s', signature);
+        end if;
+    end loop;
+end $$;
+
 select _supportchat.pause_triggers(name, true) from _supportchat.older_tables() as name;
 
 -- A row of a published table cannot be changed without a key by which subscribers know it. Until ensure_unique makes one,
@@ -1308,7 +1384,7 @@ update public.chat_messages set
 where sender is null or sender not in ('user', 'agent', 'system');
 -- A message that no check would let in stays as it was said. legacy is what exempts it.
 update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
-where legacy is null and (message is null or char_length(message) > 8000 or (message !~ '\S' and image_id is null));
+where legacy is null and (message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null));
 update public.chat_messages set message = '' where message is null;
 update public.chat_messages set detail = '{}' where detail is null;
 with twins as (
@@ -1489,26 +1565,6 @@ end $$;
 
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
 
--- The longest text that a message or a note may have, in characters.
-create or replace function _supportchat.longest_message()
-returns integer
-language sql
-immutable
-set search_path = ''
-as $$
-    select 8000
-$$;
-
--- The types of the pictures that are stored, and how many bytes one may have.
-create or replace function _supportchat.picture_limits()
-returns table (types text[], bytes integer)
-language sql
-immutable
-set search_path = ''
-as $$
-    select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
-$$;
-
 -- What is checked of each row.
 create or replace function _supportchat.declared_checks()
 returns table (place bigint, table_name text, constraint_name text, definition text)
@@ -1525,6 +1581,7 @@ begin
         agents        | role           | role in ('agent', 'admin')
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
+        agents        | language       | language ~ '^[a-z]{2,3}$'
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1555,7 +1612,8 @@ on conflict do nothing;
 
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
--- Refuses a change of state that ticket_transitions does not list, and counts the ticket's versions. What only a message
+-- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
+-- reads, to the one of its ticket, and counts the ticket's versions. What only a message
 -- has changed is none: the message itself tells of it, and each new version has the pages of agents fetch the ticket.
 create or replace function _supportchat.guard_ticket()
 returns trigger
@@ -1569,6 +1627,10 @@ begin
         select from public.ticket_transitions where from_status = old.status and to_status = new.status
     ) then
         raise sqlstate 'PT409' using message = 'transition_not_allowed', detail = old.status || ' to ' || new.status;
+    end if;
+    if (new.status = 'closed') <> (old.status = 'closed') then
+        update public.user_sessions set status = case new.status when 'closed' then 'ended' else 'active' end
+        where session_id = new.session_id;
     end if;
     if to_jsonb(new) - by_messages <> to_jsonb(old) - by_messages then
         new.version := old.version + 1;
@@ -1695,7 +1757,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '108a859410da');
+select _supportchat.record_script('supabase_schema.sql', 'd772e422d867');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -1704,53 +1766,67 @@ select _supportchat.record_script('supabase_schema.sql', '108a859410da');
 select _supportchat.ensure_foreign_key(table_name, column_name)
 from _supportchat.declared_columns() where refers_to is not null order by place;
 
--- The rows that refer to nothing, of one table or of all: table, column, refers_to, count, and the ids of some of them.
--- Only a key that not every row keeps to is looked at, so this costs nothing where there are none.
-create or replace function public.orphan_rows(p_table text default null)
+-- The references to which not every row may keep, with the condition that finds the rows that do not: keys that could not be
+-- validated, and rows that belong to no conversation at all.
+create or replace function _supportchat.doubtful_references(p_table text)
+returns table (here regclass, table_name name, column_name name, target_name name, condition text)
+language sql
+stable
+set search_path = ''
+as $$
+    select k.conrelid::regclass, c.relname, a.attname, t.relname, case
+        when k.convalidated then format('mine.%I is null', a.attname)
+        else format(
+            'case when mine.%I is null then %L::boolean else not exists (select from %s theirs where theirs.%I = mine.%I) end',
+            a.attname, demanded.value, k.confrelid::regclass, b.attname, a.attname
+        )
+    end
+    from pg_catalog.pg_constraint k
+    join pg_catalog.pg_class c on c.oid = k.conrelid
+    join pg_catalog.pg_class t on t.oid = k.confrelid
+    join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+    join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
+    cross join lateral (select c.relname in ('chat_messages', 'tickets') and a.attname = 'session_id') as demanded (value)
+    where k.contype = 'f' and k.connamespace = 'public'::regnamespace and c.relname = coalesce(p_table, c.relname)
+        and obj_description(k.oid, 'pg_constraint') like 'foreign key (%' and (demanded.value or not k.convalidated)
+$$;
+
+-- How many rows of a table fulfil a condition, and the ids of some of them.
+create or replace function _supportchat.count_orphans(p_table regclass, p_condition text)
 returns jsonb
 language plpgsql
 stable
 set search_path = ''
 as $$
 declare
-    reference record;
-    found_rows jsonb;
-    answer jsonb := '[]';
+    counted jsonb;
 begin
-    for reference in
-        select k.conrelid::regclass as here, c.relname as name, a.attname as "column", k.confrelid::regclass as target,
-            t.relname as target_name, b.attname as target_column, k.convalidated as is_valid,
-            c.relname in ('chat_messages', 'tickets') and a.attname = 'session_id' as is_required
-        from pg_catalog.pg_constraint k
-        join pg_catalog.pg_class c on c.oid = k.conrelid
-        join pg_catalog.pg_class t on t.oid = k.confrelid
-        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-        join pg_catalog.pg_attribute b on b.attrelid = k.confrelid and b.attnum = k.confkey[1]
-        where k.contype = 'f' and k.connamespace = 'public'::regnamespace and c.relname = coalesce(p_table, c.relname)
-            and obj_description(k.oid, 'pg_constraint') like 'foreign key (%'
-        order by c.relname, a.attname
-    loop
-        continue when reference.is_valid and not reference.is_required;
-        execute format(
-            'select jsonb_build_object(''count'', count(*), ''ids'', coalesce(jsonb_agg(id) filter (where place <= 5), ''[]''))'
-            || ' from (select coalesce(to_jsonb(mine) ->> ''id'', to_jsonb(mine) ->> ''session_id'') as id,'
-            || ' row_number() over () as place from %s mine where %s) as orphans',
-            reference.here,
-            case when reference.is_valid then format('mine.%I is null', reference."column") else format(
-                'case when mine.%I is null then %L::boolean else not exists (select from %s theirs where theirs.%I = mine.%I) end',
-                reference."column", reference.is_required, reference.target, reference.target_column, reference."column"
-            ) end
-        ) into found_rows;
-        if (found_rows ->> 'count')::bigint > 0 then
-            answer := answer || jsonb_build_array(jsonb_build_object(
-                'table', reference.name, 'column', reference."column", 'refers_to', reference.target_name
-            ) || found_rows);
-        end if;
-    end loop;
-    return answer;
+    execute format(
+        'select jsonb_build_object(''count'', count(*), ''ids'', coalesce(jsonb_agg(id) filter (where place <= 5), ''[]''))'
+        || ' from (select coalesce(to_jsonb(mine) ->> ''id'', to_jsonb(mine) ->> ''session_id'') as id,'
+        || ' row_number() over () as place from %s mine where %s) as orphans',
+        p_table, p_condition
+    ) into counted;
+    return counted;
 end $$;
 
-select _supportchat.record_script('fix_foreign_keys.sql', '255c49c6b965');
+-- The rows that refer to nothing, of one table or of all: table, column, refers_to, count, and the ids of some of them.
+-- Only a key that not every row keeps to is looked at, so this costs nothing where there are none.
+create or replace function public.orphan_rows(p_table text default null)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(
+        jsonb_build_object('table', table_name, 'column', column_name, 'refers_to', target_name) || counted
+        order by table_name, column_name
+    ), '[]')
+    from _supportchat.doubtful_references(p_table), _supportchat.count_orphans(here, condition) as counted
+    where counted ->> 'count' <> '0'
+$$;
+
+select _supportchat.record_script('fix_foreign_keys.sql', '35184f54e614');
 
 -- fix_user_sessions_columns.sql adds channel and is_anonymous to user_sessions, and names the channel 'web-chat'.
 -- Run it after fix_foreign_keys.sql; it is safe to run again.
@@ -1824,7 +1900,7 @@ end $$;
 
 select _supportchat.record_script('functions/limits.sql', '4f50846e2cd3');
 
--- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
+-- events.sql: how the server processes hear of what has changed. Safe to run again.
 
 -- Tells every server process that something changed. It is a hint: who misses it finds the change by seq and version.
 -- Where Supabase Realtime is, it goes to the private topic 'supportchat' as well, and leaves with the same commit.
@@ -1852,6 +1928,44 @@ begin
         body := body - 'row';
     end if;
     perform pg_catalog.pg_notify('supportchat', body::text);
+end $$;
+
+-- Sends an event that means nothing, for whoever measures how long events take.
+create or replace function public.send_ping(p_nonce text)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change('ping', jsonb_build_object('nonce', p_nonce))
+$$;
+
+-- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
+-- still reach it. One row serves all processes, so that many of them send no more than one does. Whoever finds another
+-- one sending leaves it to that, and waits for nobody.
+create or replace function public.send_heartbeat(p_seconds double precision)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    beat bigint;
+begin
+    insert into public.heartbeat (only_row) select true
+    where not exists (select from public.heartbeat)
+    on conflict do nothing;
+    update public.heartbeat set number = number + 1, sent_at = clock_timestamp()
+    where only_row = (
+        select only_row from public.heartbeat
+        where sent_at <= clock_timestamp() - make_interval(secs => p_seconds)
+        for update skip locked
+    )
+    returning number into beat;
+    if found then
+        perform _supportchat.notify_change('heartbeat', jsonb_build_object('beat', beat));
+    else
+        select number into beat from public.heartbeat;
+    end if;
+    return jsonb_build_object('beat', beat);
 end $$;
 
 -- Which history the database has. It is another one after a failover to a replica, a restore to a moment in the past and
@@ -1894,6 +2008,10 @@ set search_path = ''
 as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
+
+select _supportchat.record_script('functions/events.sql', '54aee0ce0662');
+
+-- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
 -- An agent as others may know one: id and name.
 create or replace function _supportchat.agent_json(p_agent_id uuid)
@@ -1982,7 +2100,7 @@ begin
     return line_json;
 end $$;
 
--- Refuses a text that no message may have: nothing but space without an image, or more than 8000 characters.
+-- Refuses a text that no message may have: nothing but space without an image, or more characters than longest_message.
 create or replace function _supportchat.check_message(p_message text, p_has_image boolean)
 returns void
 language plpgsql
@@ -1990,12 +2108,58 @@ immutable
 set search_path = ''
 as $$
 begin
-    if char_length(p_message) > 8000 then
+    if char_length(p_message) > _supportchat.longest_message() then
         raise sqlstate 'PT422' using message = 'message_too_long';
     elsif p_message !~ '\S' and not p_has_image then
         raise sqlstate 'PT422' using message = 'message_empty';
     end if;
 end $$;
+
+-- Of an earlier version, bounded in lines alone.
+drop function if exists public.messages_after(uuid, integer, integer);
+drop function if exists public.messages_before(uuid, integer, integer);
+
+-- The lines of a conversation after a seq, oldest first: so many at most, and none after the one with which their text
+-- comes to p_bytes. What is left out comes with the next call.
+create or replace function public.messages_after(
+    p_session_id uuid, p_after integer, p_limit integer default 200, p_bytes integer default 262144
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
+    from (
+        select line, sum(octet_length(line.message)) over (order by line.seq) - octet_length(line.message) as bytes_before
+        from public.chat_messages as line
+        where line.session_id = p_session_id and line.seq > p_after
+        order by line.seq
+        limit p_limit
+    ) as m
+    where m.bytes_before < p_bytes
+$$;
+
+-- The last lines before a seq (of the whole conversation when it is null), oldest first: so many at most, and none before
+-- the one with which their text comes to p_bytes.
+create or replace function public.messages_before(
+    p_session_id uuid, p_before integer default null, p_limit integer default 50, p_bytes integer default 262144
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
+    from (
+        select line, sum(octet_length(line.message)) over (order by line.seq desc) - octet_length(line.message) as bytes_after
+        from public.chat_messages as line
+        where line.session_id = p_session_id and line.seq < coalesce(p_before, 2147483647)
+        order by line.seq desc
+        limit p_limit
+    ) as m
+    where m.bytes_after < p_bytes
+$$;
 
 -- Keeps the record of an image whose bytes are stored already: key, content_type, width, height, bytes, digest.
 create or replace function _supportchat.add_image(p_session_id uuid, p_image jsonb)
@@ -2054,178 +2218,9 @@ begin
     );
 end $$;
 
--- Of an earlier version, bounded in lines alone.
-drop function if exists public.messages_after(uuid, integer, integer);
-drop function if exists public.messages_before(uuid, integer, integer);
+select _supportchat.record_script('functions/messages.sql', 'd6bc21132b22');
 
--- The lines of a conversation after a seq, oldest first: so many at most, and none after the one with which their text
--- comes to p_bytes. What is left out comes with the next call.
-create or replace function public.messages_after(
-    p_session_id uuid, p_after integer, p_limit integer default 200, p_bytes integer default 262144
-)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
-    from (
-        select line, sum(octet_length(line.message)) over (order by line.seq) - octet_length(line.message) as bytes_before
-        from public.chat_messages as line
-        where line.session_id = p_session_id and line.seq > p_after
-        order by line.seq
-        limit p_limit
-    ) as m
-    where m.bytes_before < p_bytes
-$$;
-
--- The last lines before a seq (of the whole conversation when it is null), oldest first: so many at most, and none before
--- the one with which their text comes to p_bytes.
-create or replace function public.messages_before(
-    p_session_id uuid, p_before integer default null, p_limit integer default 50, p_bytes integer default 262144
-)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(_supportchat.message_json(m.line) order by (m.line).seq), '[]')
-    from (
-        select line, sum(octet_length(line.message)) over (order by line.seq desc) - octet_length(line.message) as bytes_after
-        from public.chat_messages as line
-        where line.session_id = p_session_id and line.seq < coalesce(p_before, 2147483647)
-        order by line.seq desc
-        limit p_limit
-    ) as m
-    where m.bytes_after < p_bytes
-$$;
-
--- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
-create or replace function _supportchat.session_of_viewer(p_visitor text, p_number bigint)
-returns uuid
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-    found_id uuid;
-begin
-    if p_number is not null then
-        return public.session_of_ticket(p_number);
-    end if;
-    found_id := _supportchat.session_of_visitor(p_visitor);
-    if found_id is null then
-        raise sqlstate 'PT404' using message = 'conversation_not_found';
-    end if;
-    return found_id;
-end $$;
-
--- Of an earlier version, by the conversation.
-drop function if exists public.image_of_session(uuid, uuid);
-drop function if exists public.signal_typing(uuid, text, uuid);
-drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
-
--- Where the bytes of an image lie, if it belongs to the conversation of this browser, or else of this ticket.
-create or replace function public.image_of_session(p_image_id uuid, p_visitor text default null, p_number bigint default null)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object('key', storage_key, 'content_type', content_type, 'bytes', bytes)
-    from public.chat_images
-    where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
-$$;
-
--- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
--- restored.
-create or replace function public.orphan_images(p_keys text[])
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
-    where not exists (select from public.chat_images where storage_key = key)
-        and exists (select from public.chat_images)
-$$;
-
--- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
--- Nothing is stored.
-create or replace function public.signal_typing(
-    p_visitor text default null, p_agent_id uuid default null, p_number bigint default null
-)
-returns void
-language sql
-set search_path = ''
-as $$
-    select _supportchat.notify_change(
-        'typing',
-        jsonb_build_object(
-            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
-            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
-        )
-    )
-    from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
-$$;
-
--- Moves the marks of one side, the agents' for an agent: they only go forward, and never past the last message.
-create or replace function _supportchat.move_marks(
-    p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
-)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-    if p_agent_id is null then
-        update public.user_sessions set
-            customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
-            customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
-        where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq);
-    else
-        update public.user_sessions set
-            agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
-            agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
-        where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
-    end if;
-    if found then
-        perform _supportchat.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
-    end if;
-
-    insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
-    select p_agent_id, s.session_id, least(p_read, s.last_seq) from public.user_sessions s
-    where s.session_id = p_session_id and p_agent_id is not null
-    on conflict (agent_id, session_id) do update set read_seq = excluded.read_seq
-    where mine.read_seq < excluded.read_seq;
-end $$;
-
--- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
--- that shows another conversation, or another history of it, than p_epoch says.
-create or replace function public.record_receipt(
-    p_delivered integer, p_read integer, p_visitor text default null, p_agent_id uuid default null,
-    p_number bigint default null, p_epoch text default null
-)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
-begin
-    if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
-        perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
-    end if;
-end $$;
-
-select _supportchat.record_script('functions/messages.sql', '34f616ccbaa6');
-
--- assignment.sql: who answers whom, and why nobody does. Safe to run again.
---
--- Lock order, everywhere: the assignment lock, then a conversation, then its ticket. Whoever holds the assignment lock
--- may lock further conversations; whoever does not holds one at most. So no two transactions can wait in a circle.
+-- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
 -- Whether a server process has reported within 25 seconds: one that has not is gone.
 create or replace function _supportchat.is_live(p_process public.server_processes)
@@ -2236,6 +2231,99 @@ set search_path = ''
 as $$
     select p_process.seen_at > now() - interval '25 seconds'
 $$;
+
+-- Tells of the customers who came or went. When it is a crowd (a restart), the sweeps of the others find it.
+create or replace function _supportchat.tell_presence(p_before uuid[], p_now uuid[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    changed uuid[] := array(
+        (select unnest(p_now) except select unnest(p_before)) union (select unnest(p_before) except select unnest(p_now))
+    );
+begin
+    if cardinality(changed) <= 50 then
+        perform _supportchat.notify_change('presence.changed', jsonb_build_object('session_id', id)) from unnest(changed) as id;
+    end if;
+end $$;
+
+-- Keeps the agents behind some login sessions here for another 45 seconds, and those sessions alive; gives how many of them
+-- had not been here. Rows are locked in one order, so that two processes which report the same logins do not wait for each
+-- other in a circle.
+create or replace function _supportchat.renew_leases(p_token_hashes text[])
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    came bigint;
+begin
+    perform from public.agent_sessions
+    where token_hash = any (p_token_hashes) and last_seen_at < now() - interval '1 minute'
+    order by token_hash for no key update;
+    update public.agent_sessions set last_seen_at = now()
+    where token_hash = any (p_token_hashes) and last_seen_at < now() - interval '1 minute';
+
+    with known as (
+        select id, lease_expires_at > now() is true as here from public.agents
+        where id in (select agent_id from public.agent_sessions where token_hash = any (p_token_hashes))
+        order by id for no key update
+    ), renewed as (
+        update public.agents a set lease_expires_at = now() + interval '45 seconds'
+        from known where known.id = a.id
+        returning known.here
+    )
+    select count(*) filter (where not here) into came from renewed;
+    return came;
+end $$;
+
+-- A server process reports itself: its open sockets, the conversations and the agents behind them. Agents named here
+-- keep their lease, and their login sessions. Gives which of those are good, and how many agents came, who take waiting
+-- tickets.
+create or replace function public.report_process(
+    p_process_id uuid, p_sockets integer, p_sessions uuid[], p_token_hashes text[], p_swept boolean default false
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    good text[] := public.good_sessions(p_token_hashes);
+    came bigint;
+    before uuid[] := (select sessions from public.server_processes where process_id = p_process_id);
+begin
+    insert into public.server_processes as process (process_id, sockets, sessions, swept_at)
+    values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
+    on conflict (process_id) do update set
+        -- What has not reported for so long counts as started anew: see sweep_assignment.
+        started_at = case when _supportchat.is_live(process) then process.started_at else now() end,
+        seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
+        swept_at = coalesce(excluded.swept_at, process.swept_at);
+    delete from public.server_processes where seen_at < now() - interval '1 day';
+    perform _supportchat.tell_presence(before, p_sessions);
+    came := _supportchat.renew_leases(good);
+    if came > 0 then
+        perform _supportchat.notify_change('agent.changed', '{}');
+    end if;
+    return jsonb_build_object('good', good, 'came', came);
+end $$;
+
+-- Forgets a server process that stops in order, so that /status does not count its sockets any longer.
+create or replace function public.forget_process(p_process_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.server_processes where process_id = p_process_id
+$$;
+
+select _supportchat.record_script('functions/processes.sql', 'af0379218b5f');
+
+-- assignment.sql: who answers whom, and why nobody does. Safe to run again.
+--
+-- Lock order, everywhere: the assignment lock, then a conversation, then its ticket. Whoever holds the assignment lock
+-- may lock further conversations; whoever does not holds one at most. So no two transactions can wait in a circle.
 
 -- Lets one transaction at a time decide who gets a ticket.
 create or replace function _supportchat.lock_assignment()
@@ -2401,7 +2489,10 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('agent', _supportchat.agent_json(p_agent_id), 'number', p_ticket.number, 'reason', p_reason);
+    detail jsonb := jsonb_build_object(
+        'agent', _supportchat.agent_json(p_agent_id), 'by', _supportchat.agent_json(p_actor_id),
+        'number', p_ticket.number, 'reason', p_reason
+    );
     last_one text := (
         select e.detail -> 'agent' ->> 'id' from public.ticket_events e
         where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
@@ -2551,10 +2642,9 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '997ec38290e3');
+select _supportchat.record_script('functions/assignment.sql', '43e32f417dae');
 
--- chat.sql: what a customer can do. Safe to run again.
--- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
+-- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
 -- What a page shows about a conversation besides its messages: ticket, who answers, place in the queue, receipts. Whether
 -- the customer is here and which place it has is found by the caller, for one conversation or for many at once.
@@ -2687,6 +2777,26 @@ as $$
     select _supportchat.newest_session(visitor_id) from public.visitors where token_hash = p_visitor
 $$;
 
+-- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
+create or replace function _supportchat.session_of_viewer(p_visitor text, p_number bigint)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    found_id uuid;
+begin
+    if p_number is not null then
+        return public.session_of_ticket(p_number);
+    end if;
+    found_id := _supportchat.session_of_visitor(p_visitor);
+    if found_id is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    return found_id;
+end $$;
+
 -- The conversation of a browser, the newest one; null when it has none.
 create or replace function public.conversation_of_visitor(p_visitor text)
 returns jsonb
@@ -2696,6 +2806,89 @@ set search_path = ''
 as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
+
+select _supportchat.record_script('functions/conversations.sql', 'b228c9386888');
+
+-- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
+
+-- Of an earlier version, by the conversation.
+drop function if exists public.signal_typing(uuid, text, uuid);
+drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
+
+-- Moves the marks of one side, the agents' for an agent: they only go forward, and never past the last message.
+create or replace function _supportchat.move_marks(
+    p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if p_agent_id is null then
+        update public.user_sessions set
+            customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
+            customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
+        where session_id = p_session_id
+            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq);
+    else
+        update public.user_sessions set
+            agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
+            agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
+        where session_id = p_session_id
+            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
+    end if;
+    if found then
+        perform _supportchat.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
+    end if;
+
+    insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
+    select p_agent_id, s.session_id, least(p_read, s.last_seq) from public.user_sessions s
+    where s.session_id = p_session_id and p_agent_id is not null
+    on conflict (agent_id, session_id) do update set read_seq = excluded.read_seq
+    where mine.read_seq < excluded.read_seq;
+end $$;
+
+-- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
+-- Nothing is stored.
+create or replace function public.signal_typing(
+    p_visitor text default null, p_agent_id uuid default null, p_number bigint default null
+)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change(
+        'typing',
+        jsonb_build_object(
+            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
+        )
+    )
+    from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
+$$;
+
+-- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
+-- that shows another conversation, or another history of it, than p_epoch says.
+create or replace function public.record_receipt(
+    p_delivered integer, p_read integer, p_visitor text default null, p_agent_id uuid default null,
+    p_number bigint default null, p_epoch text default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
+begin
+    if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
+        perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/marks.sql', '154e9624e0ce');
+
+-- chat.sql: what a customer can do. Safe to run again.
+-- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
 
 -- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
 create or replace function _supportchat.post_as_customer(
@@ -2731,7 +2924,6 @@ begin
             awaiting_since = now(), given_back_by = null
         where id = ticket.id
         returning * into ticket;
-        update public.user_sessions set status = 'active' where session_id = p_session_id;
         perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         perform _supportchat.drain_queue(p_except => ticket.id);
         if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
@@ -2786,6 +2978,61 @@ begin
     return answer || jsonb_build_object('conversation', _supportchat.conversation_json(chat));
 end $$;
 
+-- The browser of a chat that is about to start, locked to the end: two clicks on "Start Chat" make one conversation.
+create or replace function _supportchat.lock_visitor(p_visitor text)
+returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+    visitor uuid;
+begin
+    insert into public.visitors (token_hash) values (p_visitor) on conflict (token_hash) do nothing;
+    select visitor_id into visitor from public.visitors where token_hash = p_visitor for no key update;
+    return visitor;
+end $$;
+
+-- The conversation in which a browser has stored a message before, by its client_message_id.
+create or replace function _supportchat.session_of_message(p_visitor_id uuid, p_client_message_id uuid)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select s.session_id from public.user_sessions s
+    join public.chat_messages m on m.session_id = s.session_id
+    where s.visitor_id = p_visitor_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+    order by s.created_at desc, s.session_id limit 1
+$$;
+
+-- Opens a conversation with its ticket and first message, and seeks an agent. The caller holds the assignment lock.
+create or replace function _supportchat.open_chat(
+    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb
+)
+returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid;
+    ticket public.tickets;
+begin
+    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous)
+    values (
+        p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone,
+        p_session.customer_name is null and p_session.customer_phone is null
+    )
+    returning session_id into chat;
+    insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
+    perform _supportchat.append_message(
+        chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
+    );
+    perform _supportchat.record_event(ticket, 'opened', 'customer');
+    perform _supportchat.drain_queue(p_except => ticket.id);
+    perform _supportchat.offer_ticket(ticket.id, p_tell => true);
+    return chat;
+end $$;
+
 -- Of an earlier version, without limits.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
 
@@ -2808,48 +3055,29 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    visitor uuid;
+    new_session public.user_sessions;
     chat uuid;
-    ticket public.tickets;
-    answer jsonb;
 begin
     perform _supportchat.check_message(p_message, p_image is not null);
     -- Before any lock that others wait for: a flood is to be refused on its way there.
     if not _supportchat.goes_on(p_visitor, p_client_message_id) then
         perform _supportchat.take_start(p_visitor, p_address, p_limits);
     end if;
-    insert into public.visitors (token_hash) values (p_visitor)
-    on conflict (token_hash) do nothing;
-    -- Held to the end: two clicks on "Start Chat" make one conversation.
-    select visitor_id into visitor from public.visitors where token_hash = p_visitor for no key update;
+    new_session.visitor_id := _supportchat.lock_visitor(p_visitor);
     perform _supportchat.lock_assignment();
 
-    select s.session_id into chat
-    from public.user_sessions s
-    join public.chat_messages m on m.session_id = s.session_id
-    where s.visitor_id = visitor and m.sender = 'user' and m.client_message_id = p_client_message_id
-    order by s.created_at desc, s.session_id limit 1;
-    if found then
+    chat := _supportchat.session_of_message(new_session.visitor_id, p_client_message_id);
+    if chat is not null then
         return _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
     end if;
-
-    chat := _supportchat.newest_session(visitor);
+    chat := _supportchat.newest_session(new_session.visitor_id);
     if exists (select from public.tickets t where t.session_id = chat and t.status <> 'closed') then
         return _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, p_may_assign => true);
     end if;
-
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous)
-    values (
-        visitor, p_customer_name, p_customer_phone, p_time_zone, p_customer_name is null and p_customer_phone is null
-    )
-    returning session_id into chat;
-    insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
-    perform _supportchat.append_message(
-        chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
-    );
-    perform _supportchat.record_event(ticket, 'opened', 'customer');
-    perform _supportchat.drain_queue(p_except => ticket.id);
-    perform _supportchat.offer_ticket(ticket.id, p_tell => true);
+    new_session.customer_name := p_customer_name;
+    new_session.customer_phone := p_customer_phone;
+    new_session.time_zone := p_time_zone;
+    chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
     return _supportchat.answer_json(chat, public.messages_after(chat, 0));
 end $$;
 
@@ -2949,47 +3177,65 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'b948f6a7255d');
+select _supportchat.record_script('functions/chat.sql', 'd58a98f4c666');
 
--- tickets.sql: what an agent can do with a ticket. Safe to run again.
--- p_agent_id is the agent who acts. A ticket is named by its number.
+-- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
--- Finds the conversation of a ticket. PT404 when there is none.
-create or replace function public.session_of_ticket(p_number bigint)
-returns uuid
+-- Of an earlier version, by the conversation.
+drop function if exists public.image_of_session(uuid, uuid);
+
+-- Where the bytes of an image lie, if it belongs to the conversation of this browser, or else of this ticket.
+create or replace function public.image_of_session(p_image_id uuid, p_visitor text default null, p_number bigint default null)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('key', storage_key, 'content_type', content_type, 'bytes', bytes)
+    from public.chat_images
+    where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
+$$;
+
+-- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
+-- restored.
+create or replace function public.orphan_images(p_keys text[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
+    where not exists (select from public.chat_images where storage_key = key)
+        and exists (select from public.chat_images)
+$$;
+
+-- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
+-- no Supabase Storage.
+create or replace function _supportchat.check_bucket()
+returns jsonb
 language plpgsql
 stable
 set search_path = ''
 as $$
 declare
-    found_id uuid;
+    answer jsonb;
 begin
-    select s.session_id into found_id from public.tickets t
-    join public.user_sessions s on s.session_id = t.session_id
-    where t.number = p_number;
-    if found_id is null then
-        raise sqlstate 'PT404' using message = 'ticket_not_found';
+    if not _supportchat.has_buckets() then
+        return null;
     end if;
-    return found_id;
+    select jsonb_build_object(
+        'exists', true, 'public', b.public, 'file_size_limit', b.file_size_limit, 'allowed_mime_types', b.allowed_mime_types
+    )
+    into answer
+    from storage.buckets b where b.id = 'chat-images';
+    return coalesce(answer, jsonb_build_object(
+        'exists', false, 'public', null, 'file_size_limit', null, 'allowed_mime_types', null
+    ));
 end $$;
 
--- Refuses what only the agent of a ticket may do: PT409 with the name of the one who has it.
-create or replace function _supportchat.check_owner(p_ticket public.tickets, p_agent_id uuid)
-returns void
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-    if p_ticket.status = 'closed' then
-        raise sqlstate 'PT409' using message = 'ticket_closed';
-    elsif p_ticket.assigned_agent_id is null then
-        raise sqlstate 'PT409' using message = 'ticket_unassigned';
-    elsif p_ticket.assigned_agent_id <> p_agent_id then
-        raise sqlstate 'PT409' using
-            message = 'assigned_to_other', detail = _supportchat.agent_json(p_ticket.assigned_agent_id) ->> 'name';
-    end if;
-end $$;
+select _supportchat.record_script('functions/pictures.sql', 'd992ba54c058');
+
+-- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
 -- One row of the queue, as an agent sees it. Unread are the customer's messages after the agent's own mark; 100 stands
 -- for as many or more.
@@ -3071,7 +3317,7 @@ as $$
                     order by queue.place, t.awaiting_since nulls last, t.updated_at desc, t.number
                 ) as place
                 from public.tickets t
-                left join _supportchat.waiting_tickets() as queue on p_view = 'unassigned' and queue.id = t.id
+                left join (select * from _supportchat.waiting_tickets() where p_view = 'unassigned') as queue on queue.id = t.id
                 -- An older version may have left tickets without a conversation: there is nothing to show of them.
                 join public.user_sessions s on s.session_id = t.session_id
                 where t.status <> 'closed' and case p_view
@@ -3098,6 +3344,63 @@ as $$
         'reason', case when p_view <> 'mine' then _supportchat.unassigned_reason() end
     )
 $$;
+
+-- A number that changes whenever anything that the queue shows has changed: the sweep of the desks.
+create or replace function public.desk_fingerprint()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select to_jsonb(md5(concat_ws(',',
+        (select concat_ws(':', count(*), sum(t.version), sum(s.last_seq), sum(s.last_note_no))
+        from public.tickets t join public.user_sessions s on s.session_id = t.session_id
+        where t.status <> 'closed' or t.updated_at > now() - interval '1 minute'),
+        (select string_agg(concat_ws(':', a.id, a.availability, a.lease_expires_at > now()), ',' order by a.id) from public.agents a)
+    )))
+$$;
+
+select _supportchat.record_script('functions/queue.sql', '4c0b742b07d6');
+
+-- tickets.sql: what an agent can do with a ticket. Safe to run again.
+-- p_agent_id is the agent who acts. A ticket is named by its number.
+
+-- Finds the conversation of a ticket. PT404 when there is none.
+create or replace function public.session_of_ticket(p_number bigint)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    found_id uuid;
+begin
+    select s.session_id into found_id from public.tickets t
+    join public.user_sessions s on s.session_id = t.session_id
+    where t.number = p_number;
+    if found_id is null then
+        raise sqlstate 'PT404' using message = 'ticket_not_found';
+    end if;
+    return found_id;
+end $$;
+
+-- Refuses what only the agent of a ticket may do: PT409 with the name of the one who has it.
+create or replace function _supportchat.check_owner(p_ticket public.tickets, p_agent_id uuid)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if p_ticket.status = 'closed' then
+        raise sqlstate 'PT409' using message = 'ticket_closed';
+    elsif p_ticket.assigned_agent_id is null then
+        raise sqlstate 'PT409' using message = 'ticket_unassigned';
+    elsif p_ticket.assigned_agent_id <> p_agent_id then
+        raise sqlstate 'PT409' using
+            message = 'assigned_to_other', detail = _supportchat.agent_json(p_ticket.assigned_agent_id) ->> 'name';
+    end if;
+end $$;
 
 -- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
 -- one's own who could take it over.
@@ -3223,6 +3526,149 @@ begin
         || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
 end $$;
 
+-- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
+-- the page showed (null: nobody); when it is somebody else by now, PT409 says who.
+create or replace function public.assign_ticket(p_agent_id uuid, p_number bigint, p_assignee_id uuid, p_expected_id uuid default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+    assignee public.agents;
+begin
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    select * into assignee from public.agents where id = p_assignee_id and is_active;
+    if not found then
+        raise sqlstate 'PT422' using message = 'agent_not_found';
+    elsif ticket.status = 'closed' then
+        raise sqlstate 'PT409' using message = 'ticket_closed';
+    elsif ticket.assigned_agent_id is distinct from p_assignee_id then
+        if ticket.assigned_agent_id is distinct from p_expected_id then
+            raise sqlstate 'PT409' using
+                message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
+                detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
+        elsif p_assignee_id <> p_agent_id and assignee.lease_expires_at > now() is not true then
+            raise sqlstate 'PT409' using message = 'agent_not_here', detail = assignee.name;
+        end if;
+        perform _supportchat.give_ticket(
+            ticket, p_assignee_id, case when p_assignee_id = p_agent_id then 'claimed' else 'handed_over' end,
+            'agent', p_agent_id
+        );
+        -- Whoever handed it over has a place free.
+        perform _supportchat.drain_queue();
+    end if;
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+-- Puts an agent's own ticket back into the queue.
+create or replace function public.unassign_ticket(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    perform _supportchat.check_owner(ticket, p_agent_id);
+    perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+-- Ends a ticket and its conversation, and gives the freed place to who waits. The caller holds the locks.
+create or replace function _supportchat.end_ticket(p_ticket public.tickets, p_actor text, p_agent_id uuid default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    detail jsonb := jsonb_build_object('actor', p_actor, 'agent', _supportchat.agent_json(p_agent_id));
+begin
+    update public.tickets set
+        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
+    where id = p_ticket.id;
+    perform _supportchat.tell_event(
+        p_ticket, 'closed',
+        case p_actor when 'agent' then (detail -> 'agent' ->> 'name') || ' ended the chat.' else 'The customer ended the chat.' end,
+        p_actor, p_agent_id, detail
+    );
+    perform _supportchat.drain_queue();
+end $$;
+
+-- Closes a ticket from the agent's side: one's own, or one that nobody has. Closing a closed one changes nothing.
+-- Gives the ticket, and the beginning of the agent's own queue, where they go on.
+create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    if ticket.status <> 'closed' then
+        if ticket.assigned_agent_id is not null then
+            perform _supportchat.check_owner(ticket, p_agent_id);
+        end if;
+        perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
+    end if;
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+    );
+end $$;
+
+-- Opens a closed ticket again, for the agent who does it. A customer who had no answer waits for one again. PT409 when
+-- somebody has it open already, or when the customer has begun another chat since.
+create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+    newer bigint;
+begin
+    perform _supportchat.lock_assignment();
+    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    if ticket.status <> 'closed' then
+        if ticket.assigned_agent_id is distinct from p_agent_id then
+            raise sqlstate 'PT409' using
+                message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
+                detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
+        end if;
+        return public.ticket_of_agent(p_agent_id, p_number);
+    end if;
+    -- A browser shows its newest conversation: what is written in this one would reach nobody.
+    select t.number into newer from public.user_sessions mine
+    join public.user_sessions other on other.visitor_id = mine.visitor_id
+    join public.tickets t on t.session_id = other.session_id
+    where mine.session_id = ticket.session_id and t.number > ticket.number
+    order by t.number desc limit 1;
+    if found then
+        raise sqlstate 'PT409' using message = 'customer_moved_on', detail = newer;
+    end if;
+    update public.tickets set
+        status = 'waiting', assigned_agent_id = null, closed_at = null,
+        awaiting_since = case when (
+            select m.sender from public.chat_messages m
+            where m.session_id = ticket.session_id and m.sender <> 'system'
+            order by m.seq desc limit 1
+        ) = 'user' then now() end
+    where id = ticket.id;
+    perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
+    select * into ticket from public.tickets where id = ticket.id;
+    perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+select _supportchat.record_script('functions/tickets.sql', '6052218364c5');
+
+-- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
+
 -- A private note as the web code knows it.
 create or replace function _supportchat.note_json(p_row public.ticket_notes)
 returns jsonb
@@ -3293,152 +3739,9 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
--- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
--- the page showed (null: nobody); when it is somebody else by now, PT409 says who.
-create or replace function public.assign_ticket(p_agent_id uuid, p_number bigint, p_assignee_id uuid, p_expected_id uuid default null)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    ticket public.tickets;
-    assignee public.agents;
-begin
-    perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
-    select * into assignee from public.agents where id = p_assignee_id and is_active;
-    if not found then
-        raise sqlstate 'PT422' using message = 'agent_not_found';
-    elsif ticket.status = 'closed' then
-        raise sqlstate 'PT409' using message = 'ticket_closed';
-    elsif ticket.assigned_agent_id is distinct from p_assignee_id then
-        if ticket.assigned_agent_id is distinct from p_expected_id then
-            raise sqlstate 'PT409' using
-                message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
-                detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
-        elsif p_assignee_id <> p_agent_id and assignee.lease_expires_at > now() is not true then
-            raise sqlstate 'PT409' using message = 'agent_not_here', detail = assignee.name;
-        end if;
-        perform _supportchat.give_ticket(
-            ticket, p_assignee_id, case when p_assignee_id = p_agent_id then 'claimed' else 'handed_over' end,
-            'agent', p_agent_id
-        );
-        -- Whoever handed it over has a place free.
-        perform _supportchat.drain_queue();
-    end if;
-    return public.ticket_of_agent(p_agent_id, p_number);
-end $$;
+select _supportchat.record_script('functions/notes.sql', '6dc46855838a');
 
--- Puts an agent's own ticket back into the queue.
-create or replace function public.unassign_ticket(p_agent_id uuid, p_number bigint)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    ticket public.tickets;
-begin
-    perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
-    perform _supportchat.check_owner(ticket, p_agent_id);
-    perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
-    return public.ticket_of_agent(p_agent_id, p_number);
-end $$;
-
--- Ends a ticket and its conversation, and gives the freed place to who waits. The caller holds the locks.
-create or replace function _supportchat.end_ticket(p_ticket public.tickets, p_actor text, p_agent_id uuid default null)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    detail jsonb := jsonb_build_object('actor', p_actor, 'agent', _supportchat.agent_json(p_agent_id));
-begin
-    update public.tickets set
-        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
-    where id = p_ticket.id;
-    update public.user_sessions set status = 'ended' where session_id = p_ticket.session_id;
-    perform _supportchat.tell_event(
-        p_ticket, 'closed',
-        case p_actor when 'agent' then (detail -> 'agent' ->> 'name') || ' ended the chat.' else 'The customer ended the chat.' end,
-        p_actor, p_agent_id, detail
-    );
-    perform _supportchat.drain_queue();
-end $$;
-
--- Closes a ticket from the agent's side: one's own, or one that nobody has. Closing a closed one changes nothing.
--- Gives the ticket, and the beginning of the agent's own queue, where they go on.
-create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    ticket public.tickets;
-begin
-    perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
-    if ticket.status <> 'closed' then
-        if ticket.assigned_agent_id is not null then
-            perform _supportchat.check_owner(ticket, p_agent_id);
-        end if;
-        perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
-    end if;
-    return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
-    );
-end $$;
-
--- Opens a closed ticket again, for the agent who does it. A customer who had no answer waits for one again. PT409 when
--- somebody has it open already, or when the customer has begun another chat since.
-create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    ticket public.tickets;
-    newer bigint;
-begin
-    perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
-    if ticket.status <> 'closed' then
-        if ticket.assigned_agent_id is distinct from p_agent_id then
-            raise sqlstate 'PT409' using
-                message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
-                detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
-        end if;
-        return public.ticket_of_agent(p_agent_id, p_number);
-    end if;
-    -- A browser shows its newest conversation: what is written in this one would reach nobody.
-    select t.number into newer from public.user_sessions mine
-    join public.user_sessions other on other.visitor_id = mine.visitor_id
-    join public.tickets t on t.session_id = other.session_id
-    where mine.session_id = ticket.session_id and t.number > ticket.number
-    order by t.number desc limit 1;
-    if found then
-        raise sqlstate 'PT409' using message = 'customer_moved_on', detail = newer;
-    end if;
-    update public.tickets set
-        status = 'waiting', assigned_agent_id = null, closed_at = null,
-        awaiting_since = case when (
-            select m.sender from public.chat_messages m
-            where m.session_id = ticket.session_id and m.sender <> 'system'
-            order by m.seq desc limit 1
-        ) = 'user' then now() end
-    where id = ticket.id;
-    update public.user_sessions set status = 'active' where session_id = ticket.session_id;
-    perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
-    select * into ticket from public.tickets where id = ticket.id;
-    perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
-    return public.ticket_of_agent(p_agent_id, p_number);
-end $$;
-
-select _supportchat.record_script('functions/tickets.sql', '5d2a67b01188');
-
--- agents.sql: who agents are, and whether they are here. Safe to run again.
--- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
--- a request or an open page (OWASP ASVS 5.0, 7.3.1 and 7.3.2).
+-- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
 -- An agent as colleagues know one, and each knows themself.
 create or replace function _supportchat.colleague_json(p_row public.agents)
@@ -3449,7 +3752,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'id', p_row.id, 'name', p_row.name, 'email', p_row.email, 'role', p_row.role,
-        'availability', p_row.availability, 'max_tickets', p_row.max_tickets,
+        'availability', p_row.availability, 'max_tickets', p_row.max_tickets, 'language', p_row.language,
         'load', _supportchat.load_of_agent(p_row.id)
     )
 $$;
@@ -3481,6 +3784,76 @@ begin
     end if;
     return _supportchat.colleague_json(made);
 end $$;
+
+-- Says whether an agent takes new tickets. 'available' takes the first ones at once when others wait; who comes back from
+-- 'away' may also be given what they gave back before.
+create or replace function public.set_availability(p_agent_id uuid, p_availability text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+    was_away boolean;
+begin
+    if p_availability not in ('available', 'away') then
+        raise sqlstate 'PT422' using message = 'availability_unknown';
+    end if;
+    perform _supportchat.lock_assignment();
+    was_away := (select availability = 'away' from public.agents where id = p_agent_id);
+    update public.agents set availability = p_availability where id = p_agent_id returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    if was_away and p_availability = 'available' then
+        -- Each conversation before its ticket, as everywhere.
+        perform _supportchat.lock_ticket(session_id) from public.tickets where status = 'waiting' and given_back_by = p_agent_id;
+        update public.tickets set given_back_by = null where status = 'waiting' and given_back_by = p_agent_id;
+    end if;
+    perform _supportchat.drain_queue();
+    perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
+    return _supportchat.colleague_json(who);
+end $$;
+
+-- Keeps the language in which an agent reads the desk, as 'de'; null for that of their browser.
+create or replace function public.set_language(p_agent_id uuid, p_language text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    if p_language !~ '^[a-z]{2,3}$' then
+        raise sqlstate 'PT422' using message = 'language_unknown';
+    end if;
+    update public.agents set language = p_language where id = p_agent_id returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    return _supportchat.colleague_json(who);
+end $$;
+
+-- The agents who could take over a ticket, the ones who are here first, with their load.
+create or replace function public.list_agents()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
+    from (
+        select a.lease_expires_at > now() is true as here,
+            _supportchat.colleague_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
+        from public.agents a where a.is_active
+    ) as listed
+$$;
+
+select _supportchat.record_script('functions/agents.sql', 'ca53aec52b87');
+
+-- logins.sql: how agents log in, and for how long. Safe to run again.
+-- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
+-- a request or an open page (OWASP ASVS 5.0, 7.3.1 and 7.3.2).
 
 -- What a login is checked against; null for an unknown address or an agent who left.
 create or replace function _supportchat.credentials_of(p_email text)
@@ -3619,51 +3992,6 @@ begin
     perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
 end $$;
 
--- Says whether an agent takes new tickets. 'available' takes the first ones at once when others wait; who comes back from
--- 'away' may also be given what they gave back before.
-create or replace function public.set_availability(p_agent_id uuid, p_availability text)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    who public.agents;
-    was_away boolean;
-begin
-    if p_availability not in ('available', 'away') then
-        raise sqlstate 'PT422' using message = 'availability_unknown';
-    end if;
-    perform _supportchat.lock_assignment();
-    was_away := (select availability = 'away' from public.agents where id = p_agent_id);
-    update public.agents set availability = p_availability where id = p_agent_id returning * into who;
-    if not found then
-        raise sqlstate 'PT404' using message = 'agent_not_found';
-    end if;
-    if was_away and p_availability = 'available' then
-        -- Each conversation before its ticket, as everywhere.
-        perform _supportchat.lock_ticket(session_id) from public.tickets where status = 'waiting' and given_back_by = p_agent_id;
-        update public.tickets set given_back_by = null where status = 'waiting' and given_back_by = p_agent_id;
-    end if;
-    perform _supportchat.drain_queue();
-    perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
-    return _supportchat.colleague_json(who);
-end $$;
-
--- The agents who could take over a ticket, the ones who are here first, with their load.
-create or replace function public.list_agents()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
-    from (
-        select a.lease_expires_at > now() is true as here,
-            _supportchat.colleague_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
-        from public.agents a where a.is_active
-    ) as listed
-$$;
-
 -- Gives which of these login sessions are still good.
 create or replace function public.good_sessions(p_token_hashes text[])
 returns text[]
@@ -3677,77 +4005,58 @@ as $$
     where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
 $$;
 
--- A server process reports itself: its open sockets, the conversations and the agents behind them. Agents named here
--- keep their lease for another 45 seconds, and their login sessions; the first one that comes takes waiting tickets.
--- Gives which of the login sessions are still good.
-create or replace function public.report_process(
-    p_process_id uuid, p_sockets integer, p_sessions uuid[], p_token_hashes text[], p_swept boolean default false
-)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    good text[] := public.good_sessions(p_token_hashes);
-    came integer;
-    before uuid[] := (select sessions from public.server_processes where process_id = p_process_id);
-    changed uuid[];
-begin
-    insert into public.server_processes as process (process_id, sockets, sessions, swept_at)
-    values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
-    on conflict (process_id) do update set
-        -- What has not reported for so long counts as started anew: see sweep_assignment.
-        started_at = case when _supportchat.is_live(process) then process.started_at else now() end,
-        seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
-        swept_at = coalesce(excluded.swept_at, process.swept_at);
-    delete from public.server_processes where seen_at < now() - interval '1 day';
-
-    -- Customers who came or went. When it is a crowd (a restart), the sweeps of the others find it.
-    select array_agg(id) into changed from (
-        (select unnest(p_sessions) except select unnest(before)) union (select unnest(before) except select unnest(p_sessions))
-    ) as moved (id);
-    if cardinality(changed) <= 50 then
-        perform _supportchat.notify_change('presence.changed', jsonb_build_object('session_id', id)) from unnest(changed) as id;
-    end if;
-
-    -- Both in one order, so that two processes which report the same logins do not wait for each other in a circle.
-    perform from public.agent_sessions
-    where token_hash = any (good) and last_seen_at < now() - interval '1 minute'
-    order by token_hash for no key update;
-    update public.agent_sessions set last_seen_at = now()
-    where token_hash = any (good) and last_seen_at < now() - interval '1 minute';
-
-    with known as (
-        select id, lease_expires_at > now() is true as here from public.agents
-        where id in (select agent_id from public.agent_sessions where token_hash = any (good))
-        order by id for no key update
-    ), renewed as (
-        update public.agents a set lease_expires_at = now() + interval '45 seconds'
-        from known where known.id = a.id
-        returning known.here
-    )
-    select count(*) filter (where not here) into came from renewed;
-    if came > 0 then
-        perform _supportchat.notify_change('agent.changed', '{}');
-    end if;
-    return jsonb_build_object('good', good, 'came', came);
-end $$;
-
--- Forgets a server process that stops in order, so that /status does not count its sockets any longer.
-create or replace function public.forget_process(p_process_id uuid)
-returns void
-language sql
-set search_path = ''
-as $$
-    delete from public.server_processes where process_id = p_process_id
-$$;
-
-select _supportchat.record_script('functions/agents.sql', 'ab63b1b71cd5');
+select _supportchat.record_script('functions/logins.sql', '20976dc44c60');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 
--- Examines one of the four tables of a chat: is it there, with its columns, its foreign keys, its row-level security?
--- rows is exact up to 100,000, then Postgres' own estimate.
+-- The columns of a table that are declared and not there.
+create or replace function _supportchat.missing_columns(p_table regclass, p_name text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(column_name order by place), '[]') from _supportchat.declared_columns()
+    where table_name = p_name and not exists (
+        select from pg_catalog.pg_attribute where attrelid = p_table and attname = column_name and not attisdropped
+    )
+$$;
+
+-- The columns of a table whose foreign key is declared and not there.
+create or replace function _supportchat.missing_keys(p_table regclass, p_name text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(column_name order by place), '[]') from _supportchat.declared_columns()
+    where table_name = p_name and refers_to is not null and not exists (
+        select from pg_catalog.pg_constraint k
+        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+        join pg_catalog.pg_class c on c.oid = k.confrelid
+        where k.contype = 'f' and k.conrelid = p_table and a.attname = column_name and c.relname = refers_to
+            and c.relnamespace = 'public'::regnamespace
+    )
+$$;
+
+-- How many rows a table has: exact up to 100,000, then Postgres' own estimate.
+create or replace function _supportchat.count_rows(p_table regclass)
+returns bigint
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    counted bigint;
+begin
+    execute format('select count(*) from (select from %s limit 100001) as counted', p_table) into counted;
+    if counted > 100000 then
+        counted := (select greatest(reltuples::bigint, 100001) from pg_catalog.pg_class where oid = p_table);
+    end if;
+    return counted;
+end $$;
+
+-- Examines one of the tables of a chat: is it there, with its columns, its foreign keys, its row-level security?
 create or replace function public.check_table(p_table text)
 returns jsonb
 language plpgsql
@@ -3755,63 +4064,27 @@ stable
 set search_path = ''
 as $$
 declare
-    wanted_columns jsonb := '{
-        "user_sessions": ["session_id", "visitor_id", "customer_name", "customer_phone", "channel", "is_anonymous", "status",
-            "last_seq", "last_note_no", "customer_delivered_seq", "customer_read_seq", "agent_delivered_seq",
-            "agent_read_seq", "created_at"],
-        "chat_messages": ["session_id", "seq", "sender", "sender_agent_id", "client_message_id", "message", "image_id", "event",
-            "detail", "created_at"],
-        "tickets": ["number", "session_id", "channel", "status", "assigned_agent_id", "awaiting_since", "assigned_at",
-            "first_reply_at", "closed_at", "version", "created_at", "updated_at"],
-        "agents": ["id", "name", "email", "role", "availability", "max_tickets", "is_active", "lease_expires_at", "created_at"]
-    }';
-    wanted_keys jsonb := '{
-        "user_sessions": {"visitor_id": "visitors"},
-        "chat_messages": {"session_id": "user_sessions", "sender_agent_id": "agents", "image_id": "chat_images"},
-        "tickets": {"session_id": "user_sessions", "assigned_agent_id": "agents"},
-        "agents": {}
-    }';
-    found_table regclass := to_regclass('public.' || quote_ident(p_table));
-    figures jsonb;
+    here regclass := to_regclass(format('public.%I', p_table));
+    missing jsonb;
     last_at timestamptz;
 begin
-    if wanted_columns -> p_table is null then
+    if p_table not in (select _supportchat.older_tables()) then
         raise sqlstate 'PT404' using message = 'table_unknown';
-    elsif found_table is null then
+    elsif here is null then
         return jsonb_build_object('table', p_table, 'exists', false);
     end if;
-    execute format('select jsonb_build_object(''rows'', count(*)) from (select from %s limit 100001) as counted', found_table)
-    into figures;
-    if (figures ->> 'rows')::bigint > 100000 then
-        figures := jsonb_build_object('rows', (
-            select greatest(reltuples::bigint, 100001) from pg_catalog.pg_class where oid = found_table
-        ));
+    missing := _supportchat.missing_columns(here, p_table);
+    if not missing ? 'created_at' then
+        execute format('select max(created_at) from %s', here) into last_at;
     end if;
-    if exists (select from pg_catalog.pg_attribute where attrelid = found_table and attname = 'created_at' and not attisdropped) then
-        execute format('select max(created_at) from %s', found_table) into last_at;
-    end if;
-    return figures || jsonb_build_object(
+    return jsonb_build_object(
         'table', p_table,
         'exists', true,
+        'rows', _supportchat.count_rows(here),
         'last_at', last_at,
-        'row_security', (select relrowsecurity from pg_catalog.pg_class where oid = found_table),
-        'missing_columns', (
-            select coalesce(jsonb_agg(name), '[]') from jsonb_array_elements_text(wanted_columns -> p_table) as name
-            where not exists (
-                select from pg_catalog.pg_attribute
-                where attrelid = found_table and attname = name and not attisdropped
-            )
-        ),
-        'missing_keys', (
-            select coalesce(jsonb_agg(wanted.name), '[]') from jsonb_each_text(wanted_keys -> p_table) as wanted (name, target)
-            where not exists (
-                select from pg_catalog.pg_constraint k
-                join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-                join pg_catalog.pg_class c on c.oid = k.confrelid
-                where k.contype = 'f' and k.conrelid = found_table and a.attname = wanted.name and c.relname = wanted.target
-                    and c.relnamespace = 'public'::regnamespace
-            )
-        )
+        'row_security', (select relrowsecurity from pg_catalog.pg_class where oid = here),
+        'missing_columns', missing,
+        'missing_keys', _supportchat.missing_keys(here, p_table)
     );
 end $$;
 
@@ -3878,83 +4151,6 @@ as $$
     )
 $$;
 
--- Sends an event that means nothing, for whoever measures how long events take.
-create or replace function public.send_ping(p_nonce text)
-returns void
-language sql
-set search_path = ''
-as $$
-    select _supportchat.notify_change('ping', jsonb_build_object('nonce', p_nonce))
-$$;
-
--- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
--- still reach it. One row serves all processes, so that many of them send no more than one does. Whoever finds another
--- one sending leaves it to that, and waits for nobody.
-create or replace function public.send_heartbeat(p_seconds double precision)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    beat bigint;
-begin
-    insert into public.heartbeat (only_row) select true
-    where not exists (select from public.heartbeat)
-    on conflict do nothing;
-    update public.heartbeat set number = number + 1, sent_at = clock_timestamp()
-    where only_row = (
-        select only_row from public.heartbeat
-        where sent_at <= clock_timestamp() - make_interval(secs => p_seconds)
-        for update skip locked
-    )
-    returning number into beat;
-    if found then
-        perform _supportchat.notify_change('heartbeat', jsonb_build_object('beat', beat));
-    else
-        select number into beat from public.heartbeat;
-    end if;
-    return jsonb_build_object('beat', beat);
-end $$;
-
--- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
--- no Supabase Storage.
-create or replace function _supportchat.check_bucket()
-returns jsonb
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-    answer jsonb;
-begin
-    if not _supportchat.has_buckets() then
-        return null;
-    end if;
-    select jsonb_build_object(
-        'exists', true, 'public', b.public, 'file_size_limit', b.file_size_limit, 'allowed_mime_types', b.allowed_mime_types
-    )
-    into answer
-    from storage.buckets b where b.id = 'chat-images';
-    return coalesce(answer, jsonb_build_object(
-        'exists', false, 'public', null, 'file_size_limit', null, 'allowed_mime_types', null
-    ));
-end $$;
-
--- A number that changes whenever anything that the queue shows has changed: the sweep of the desks.
-create or replace function public.desk_fingerprint()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select to_jsonb(md5(concat_ws(',',
-        (select concat_ws(':', count(*), sum(t.version), sum(s.last_seq), sum(s.last_note_no))
-        from public.tickets t join public.user_sessions s on s.session_id = t.session_id
-        where t.status <> 'closed' or t.updated_at > now() - interval '1 minute'),
-        (select string_agg(concat_ws(':', a.id, a.availability, a.lease_expires_at > now()), ',' order by a.id) from public.agents a)
-    )))
-$$;
-
 -- Of some functions, those that this database does not have.
 create or replace function public.missing_functions(p_names text[])
 returns jsonb
@@ -3979,49 +4175,9 @@ as $$
     select coalesce(jsonb_object_agg(name, checksum), '{}') from public.schema_scripts
 $$;
 
--- Earlier versions had their helpers in the schema public: they go, now that nothing calls them any more. An app may have
--- functions of these names, but no function record_script of this shape.
-do $$
-declare
-    former text[] := regexp_split_to_array(btrim('
-        ensure_constraint(regclass, text, text); ensure_foreign_key(text, text, text, text, text);
-        legacy_uuid(text, text); set_aside(regclass, text); convert_column(regclass, text, text, text);
-        ensure_column(text, text, text, text, text); follow_sessions(text); loosen_table(text, text[], text[]);
-        ensure_unique(text, text); require_columns(text, text[]); release_columns(text, text[]);
-        fill_column(text, text, text[]); noted(jsonb, text, text); pause_triggers(text, boolean);
-        record_script(text, text); own_functions(text[]); withdraw_functions(text[]); restrict_functions(text[]);
-        limit_functions(text[]); guard_ticket(); has_buckets(); take_token(text, text, jsonb);
-        notify_change(text, jsonb); agent_json(uuid); message_json(chat_messages);
-        append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb); check_message(text, boolean);
-        add_image(uuid, jsonb); repeated_message(uuid, text, uuid, text, jsonb); lock_assignment(); lock_ticket(uuid);
-        record_event(tickets, text, text, uuid, jsonb); load_of_agent(uuid); agents_here(); next_agent(uuid, uuid);
-        unassigned_reason(); give_ticket(tickets, uuid, text, text, uuid); offer_ticket(uuid, boolean, uuid);
-        drain_queue(uuid); return_to_queue(tickets, text, text, uuid);
-        state_json(user_sessions, tickets, boolean, bigint); conversation_json(uuid); newest_session(uuid);
-        post_as_customer(uuid, uuid, text, jsonb, boolean); goes_on(text, uuid); take_start(text, text, jsonb);
-        median_first_reply(timestamp with time zone); check_owner(tickets, uuid);
-        queue_row_json(tickets, uuid); note_json(ticket_notes); end_ticket(tickets, text, uuid); own_agent_json(agents);
-        credentials_of(text); check_bucket(); next_agent(uuid); drain_queue()
-    ', E' \n'), ';\s+');
-    signature regprocedure;
-begin
-    if not exists (
-        select from pg_proc
-        where oid = to_regprocedure('public.record_script(text, text)') and proargnames = '{p_name,p_checksum}'
-            and proconfig @> array['search_path=""']
-    ) then
-        return;
-    end if;
-    for signature in
-        select p.oid from pg_proc p
-        where p.pronamespace = 'public'::regnamespace and p.proconfig @> array['search_path=""']
-            and format('%s(%s)', p.proname, replace(oidvectortypes(p.proargtypes), 'public.', '')) = any (former)
-            and not exists (select from unnest(p.proargnames[1:p.pronargs]) as argument where argument not like 'p\_%')
-    loop
-        execute format('drop function %s', signature);
-    end loop;
-end $$;
+-- The last script: nothing calls them any more.
+select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', 'a39b04c8ab18');
+select _supportchat.record_script('functions/status.sql', '965545b34441');
 
 notify pgrst, 'reload schema';

@@ -9,16 +9,17 @@ from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 from simple_websocket import Server
 
-from ..database import DatabaseError, NotFound, call
+from ..database import DatabaseError, Invalid, NotFound, call
 from ..realtime.connection import OVERLOAD, SIGNED_OUT, Connection, Shown
 from ..realtime.hub import current_hub
 from ..realtime.sockets import prepare_handshake, run_socket
+from ..rendering.languages import shipped_language
 from ..tickets.pages import queue_values, ticket_values
 from ..web import security
 from ..web.forms import whole_number
 from ..web.htmx import from_htmx
 from ..web.policies import for_agents, open_to_all
-from ..web.redirects import safe_next
+from ..web.redirects import safe_next, sending_page
 from ..web.refusals import log_login
 from ..web.sentences import sentence
 from . import logins
@@ -85,6 +86,18 @@ def switch_availability() -> ResponseReturnValue:
     if not from_htmx():
         return redirect(safe_next(request.form.get("next", "")), 303)
     return render_template("agents/_availability.html", agent=agent)
+
+
+@bp.post("/agent/language")
+@for_agents
+def choose_language() -> ResponseReturnValue:
+    """Keep the language in which an agent reads the desk; without one it is that of their browser."""
+    asked = request.form.get("language", "")
+    language = shipped_language(asked)
+    if asked and language is None:
+        raise Invalid("not_understood")
+    call("set_language", agent_id=g.agent["id"], language=language)
+    return redirect(sending_page(), 303)
 
 
 # The socket

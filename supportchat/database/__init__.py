@@ -33,6 +33,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "send_heartbeat",
     "send_ping",
     "set_availability",
+    "set_language",
     "signal_typing",
     "start_chat",
     "sweep_assignment",

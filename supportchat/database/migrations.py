@@ -68,12 +68,12 @@ def stamped() -> dict[Path, str]:
     }
 
 
-def look(sentence: str) -> None:
+def warn(sentence: str) -> None:
     """Show a person what they should look at."""
     print(f"look: {sentence}")
 
 
-def migrate(conninfo: str, tell: Callable[[str], None] = look, *, adopt: bool = False) -> list[str]:
+def migrate(conninfo: str, tell: Callable[[str], None] = warn, *, adopt: bool = False) -> list[str]:
     """Run what is missing, all in one transaction, and give the names of the scripts that ran.
 
     :param adopt: whether tables under our names that look like nobody's we know are an older desk's all the same.
@@ -225,6 +225,6 @@ def main() -> int:
     for name in applied:
         print(f"applied sql/{name}")
     for sentence in sentences:
-        look(sentence)
+        warn(sentence)
     print("The database is up to date." if applied else "The database is already up to date.")
     return 0

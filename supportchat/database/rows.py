@@ -27,6 +27,7 @@ class Agent(TypedDict):
     role: str
     availability: str
     max_tickets: int
+    language: str | None  # of the pages; None for that of the browser
     load: int
 
 

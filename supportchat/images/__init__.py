@@ -1,1 +1,1 @@
-"""Pictures: what comes from a browser is decoded, drawn anew, stored under a random key, and only then spoken of."""
+"""Pictures: an upload is decoded, re-encoded and stored under a random key before anything refers to it."""

@@ -1,18 +1,18 @@
-"""The box of a picture in the conversation, known before it is loaded, so that nothing moves when it is."""
+"""The box of a picture in the conversation, known before it is loaded, so that the layout does not shift."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 WIDEST, HIGHEST = 308, 360
-# What would be narrower or lower than this shows its beginning instead of all of itself.
+# Anything narrower or lower than this is cropped to its beginning.
 LEAST_WIDTH, LEAST_HEIGHT = 120, 64
-# The boxes of those that show their beginning; pictures.css knows the same numbers.
+# The boxes of cropped pictures; pictures.css has the same numbers.
 TALL_WIDTH, WIDE_HEIGHT, LINE_HEIGHT = 240, 96, 48
 
 
 class Box(NamedTuple):
-    """Width and height in CSS pixels; crop: 'tall', 'wide' or 'line' when it shows the beginning, else ''."""
+    """Width and height in CSS pixels; crop: 'tall', 'wide' or 'line' when it is cropped to its beginning, else ''."""
 
     width: int
     height: int
@@ -20,7 +20,7 @@ class Box(NamedTuple):
 
 
 def picture_box(width: int, height: int) -> Box:
-    """Return the box for a picture of a size."""
+    """Return the box for a picture of this size."""
     scale = min(1, WIDEST / width, HIGHEST / height)
     if height > HIGHEST and width * scale < LEAST_WIDTH:
         return Box(min(max(width, LINE_HEIGHT), TALL_WIDTH), HIGHEST, "tall")

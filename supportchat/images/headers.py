@@ -1,4 +1,4 @@
-"""How large a picture is, by its header alone. Nothing is decoded, and little is read: this costs no process."""
+"""The size of a picture, read from its header alone: cheap enough to need no process of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .redraw.limits import MOST_COEFFICIENT_BYTES, MOST_PIXELS
 from .refused import ImageRefused
 
 MOST_STEPS = 20_000  # through a JPEG, before the segment that holds its size
-MOST_BOXES_BYTES = 256 * 1024  # of HEIC and AVIF: where the boxes are that describe the picture
+MOST_BOXES_BYTES = 256 * 1024  # of HEIC and AVIF: contains the boxes that describe the picture
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 ALONE = (0x01, *range(0xD0, 0xD9))  # markers without a segment
@@ -20,7 +20,7 @@ UNREADABLE = {"HEIC": "image_heic_unreadable", "AVIF": "image_heic_unreadable"}
 
 
 class Header(NamedTuple):
-    """The size of a picture in pixels, and the bytes of its coefficients if they have to be held all at once."""
+    """The size of a picture in pixels, and of its coefficients in bytes if they must all be kept in memory."""
 
     width: int
     height: int
@@ -45,7 +45,7 @@ def check_header(file: IO[bytes], kind: str) -> Header:
 
 
 def unreadable(kind: str) -> ImageRefused:
-    """Return the refusal of a damaged picture, with what else may help for a kind that phones save."""
+    """Return the refusal of a damaged picture, with extra advice for the formats of phones."""
     return ImageRefused(UNREADABLE.get(kind, "image_unreadable"), kind)
 
 
@@ -89,7 +89,7 @@ def _jpeg(file: IO[bytes]) -> Header:
 
 
 def _next_marker(file: IO[bytes], steps: Iterator[None]) -> int:
-    # Writers may fill up between segments, and some leave bytes there that belong to none.
+    # Encoders may pad between segments, and some leave stray bytes there.
     before = b""
     for _ in steps:
         byte = file.read(1)
@@ -112,7 +112,7 @@ def _frame(segment: bytes, is_progressive: bool) -> Header:
 
 
 def _boxes(file: IO[bytes]) -> Header:
-    # A picture of tiles says its own size and that of its tiles: the largest one counts.
+    # A tiled picture has its own size and that of its tiles: the largest one counts.
     head = file.read(MOST_BOXES_BYTES)
     sizes, at = [(0, 0)], head.find(b"ispe")
     while at >= 0:

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: a name and a declared type prove nothing. The page looks at the same table."""
+"""The format of a file by its first bytes: a name and a declared type prove nothing. The page uses the same table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .refused import ImageRefused
 
 
 class Kind(NamedTuple):
-    """A kind of file and the bytes by which it is known."""
+    """A file format and the bytes that identify it."""
 
     name: str
     offset: int
@@ -29,7 +29,7 @@ SENTENCES_OF_PAGE = {
 HEAD_BYTES = 64
 TAKEN = tuple(MOST_PIXELS)
 ACCEPTED = "image/png,image/jpeg,image/webp,image/gif,image/heic,image/heif,image/avif,.heic,.heif,.avif"
-# What people send most often comes first among those that begin alike.
+# Among formats that begin alike, the most common comes first.
 KINDS = (
     Kind("PNG", 0, b"\x89PNG\r\n\x1a\n"),
     Kind("JPEG", 0, b"\xff\xd8\xff"),
@@ -67,14 +67,14 @@ KINDS = (
     Kind("JPEG 2000", 0, b"\xff\x4f\xff\x51"),
     Kind("ZIP", 0, b"PK\3\4"),
 )
-# What has a sentence of its own.
+# Formats with a sentence of their own.
 CODES = {"video": "image_is_video", "PDF": "image_is_document", "ZIP": "image_is_archive"}
 
 
 def kind_of(head: bytes) -> str:
-    """Return the kind of a file that we take, by its first `HEAD_BYTES`.
+    """Return the format of a picture by its first `HEAD_BYTES`.
 
-    :raise ImageRefused: when it is empty, or of a kind that we do not take.
+    :raise ImageRefused: if it is empty or not a format that we accept.
     """
     if not head:
         raise ImageRefused("image_empty")
@@ -85,12 +85,12 @@ def kind_of(head: bytes) -> str:
 
 
 def refusal_of(name: str) -> str:
-    """Return the code for a kind that we do not take."""
+    """Return the code for a format that we do not accept."""
     return CODES.get(name, "image_other_kind") if name else "image_unknown_type"
 
 
 def rules_for_page() -> dict[str, Any]:
-    """Return what the page checks before it sends anything, and the sentences with which it refuses."""
+    """Return what the page checks before an upload, and its error messages."""
     return {
         "mostBytes": MOST_BYTES,
         "headBytes": HEAD_BYTES,

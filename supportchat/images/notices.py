@@ -1,4 +1,4 @@
-"""What there is to say about a picture that was taken, said in the answer to who has sent it."""
+"""Notices to the sender about a picture that was accepted, such as an animation of which only one frame was kept."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ SECONDS = 60
 
 
 def init_app(app: Flask) -> None:
-    """Add what there is to say to the answers, and to the pages that they lead to."""
+    """Add the notices to responses, and to the pages that they redirect to."""
     app.after_request(add_notice)
     app.jinja_env.globals["kept_notice"] = kept_notice
 
 
 def say(code: str | None) -> None:
-    """Have the answer to this request say something about its picture."""
+    """Add a notice about the picture to the response."""
     g.picture_notice = code
 
 
 def add_notice(response: Response) -> Response:
-    """Put the sentence into the corner of the page: of this one, or of the one that comes next."""
+    """Show the notice in the corner of this page, or of the next one after a redirect."""
     code = g.pop("picture_notice", None)
     if code is None or response.status_code >= 400:
         return response
@@ -38,7 +38,7 @@ def add_notice(response: Response) -> Response:
 
 
 def kept_notice() -> str:
-    """Return the sentence that the answer before this page has left for it, once; '' for none."""
+    """Return the notice that the previous response left for this page, once; '' for none."""
     code = request.cookies.get(cookie_name("n"))
     if code not in NOTICES:
         return ""

@@ -1,4 +1,4 @@
-"""Objects that no message came to need: the process ended between the picture and its message, say."""
+"""Stored pictures without a message, left when a process died before it could store the message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def sweep_orphans(store: ImageStore, database: Database) -> int:
-    """Remove the objects that no message came to need within `ORPHAN_SECONDS`, and give how many."""
+    """Delete pictures that still have no message after `ORPHAN_SECONDS`, and return how many."""
     removed = 0
     keys = store.older_than(ORPHAN_SECONDS)
     while batch := list(itertools.islice(keys, BATCH)):
@@ -30,7 +30,7 @@ def sweep_orphans(store: ImageStore, database: Database) -> int:
 
 
 def sweep_for_ever(store: ImageStore, database: Database) -> None:
-    """Sweep now and then. Several processes that do the same do no harm."""
+    """Sweep at intervals. It is safe in several processes at once."""
     while True:
         gevent.sleep(SWEEP_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
         try:
@@ -40,5 +40,5 @@ def sweep_for_ever(store: ImageStore, database: Database) -> None:
         except (DatabaseError, StoreUnavailable, OSError) as error:
             log.warning("pictures without a message stay for now: %s", error)
         except Exception:
-            # What happens by itself would never happen again.
+            # An exception would end the sweeps for good.
             log.exception("the sweep of pictures failed")

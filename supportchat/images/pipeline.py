@@ -30,15 +30,15 @@ _turns = Turns()
 
 
 def store_upload(upload: FileStorage, store: ImageStore, owner: str, line: str) -> dict[str, Any]:
-    """Check an uploaded picture, draw it anew and store it.
+    """Check an uploaded picture, re-encode it and store it.
 
-    Returns what `post_message` takes as `image`: key, content_type, width, height, bytes, and the SHA-256 of what was
-    uploaded as digest, by which a repeated attempt is known; and notice, a code, if there is something to say about it.
+    Returns what `post_message` takes as `image`: key, content_type, width, height, bytes, and the SHA-256 of the
+    upload as digest, which identifies a retry; and notice, a code, if the sender should be told something.
 
-    :param owner: the visitor, or the agent's login, of whom one picture is worked on at a time.
-    :param line: with whom they share a turn, see `Turns.place`.
-    :raise ImageRefused: when it is not a picture that we take, or not now.
-    :raise StoreUnavailable: when it cannot be stored now.
+    :param owner: the visitor or the agent's login, with one picture in progress at a time.
+    :param line: the queue in which they wait, see `Turns.place`.
+    :raise ImageRefused: if we do not accept this picture, or not now.
+    :raise StoreUnavailable: if it cannot be stored now.
     """
     ends = time.monotonic() + DRAWN_WITHIN
     try:
@@ -57,17 +57,17 @@ def store_upload(upload: FileStorage, store: ImageStore, owner: str, line: str) 
 
 
 def new_key() -> str:
-    """Return a name for a stored object that nobody can guess: 256 random bits."""
+    """Return an unguessable name for a stored object: 256 random bits."""
     return secrets.token_hex(32)
 
 
 def _nameless_file() -> IO[bytes]:
-    # It is gone with the process that holds it, however that ends, and who draws needs no right to any folder.
+    # It disappears with its process, however that ends, and the other program needs no access to any folder.
     return tempfile.TemporaryFile(prefix="supportchat-", buffering=0)
 
 
 def _opened(file: IO[bytes], mode: str) -> Any:
-    # What is read ahead, or not yet written, must be nobody's when the other program goes on.
+    # Nothing may stay in a buffer of ours while the other program uses the file.
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     return os.fdopen(os.dup(file.fileno()), mode)
 
@@ -92,7 +92,7 @@ def _redrawn(kind: str, source: IO[bytes], target: IO[bytes], seconds: float) ->
     try:
         done = subprocess.run(
             [sys.executable, "-m", "redraw", kind, str(target.fileno())],
-            cwd=PROGRAM,  # from where it is a package of its own: importing ours would take four times as long
+            cwd=PROGRAM,  # there it is a package of its own: importing ours would take four times as long
             env={"PATH": os.environ.get("PATH", "")},
             stdin=source,
             capture_output=True,
@@ -101,7 +101,7 @@ def _redrawn(kind: str, source: IO[bytes], target: IO[bytes], seconds: float) ->
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        # Not the picture's fault: a hostile one runs into the limit of CPU time long before.
+        # Not the picture's fault: a hostile one hits the limit of CPU time long before.
         raise StoreUnavailable("the machine is too busy to draw a picture") from error
     return _answer(kind, done)
 
@@ -112,7 +112,7 @@ def _answer(kind: str, done: subprocess.CompletedProcess[bytes]) -> dict[str, An
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
-        # Killed by another one of its limits, or by a fault of the decoder.
+        # Killed by another limit, or by a crash of the decoder.
         raise unreadable(kind) from error
     if "fault" in answer:
         raise StoreUnavailable(answer["fault"])

@@ -1,10 +1,10 @@
-"""The answer to a picture that is not taken."""
+"""The refusal of a picture."""
 
 from __future__ import annotations
 
 
 class ImageRefused(Exception):
-    """The picture is not taken. `code` says why, and `detail` what it is instead."""
+    """The picture is refused. `code` says why, and `detail` what the file is instead."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(code)

@@ -1,4 +1,4 @@
-"""Pictures on their way to a browser that may see them."""
+"""Serving pictures to browsers that may see them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from .stores import ImageStore
 def serve_image(image_id: uuid.UUID, **viewer: Any) -> ResponseReturnValue:
     """Serve a picture of the conversation of a viewer: `visitor`, the key of a browser, or `number`, of a ticket.
 
-    :raise NotFound: when it is not there, or belongs to another conversation.
+    :raise NotFound: if it does not exist or belongs to another conversation.
     """
     image: StoredPicture | None = call("image_of_session", image_id=str(image_id), **viewer)
     if image is None:
         raise NotFound("not_found")
     if request.if_none_match.contains(str(image_id)):
-        return _strict(Response(status=304, headers={"ETag": f'"{image_id}"'}))  # the store need not be asked
+        return _strict(Response(status=304, headers={"ETag": f'"{image_id}"'}))  # without asking the store
     store: ImageStore = current_app.extensions["images"]
     try:
         content = store.open(image["key"])
     except FileNotFoundError as error:
         raise NotFound("not_found") from error
     name = f"picture-{str(image_id)[:8]}.{EXTENSIONS[image['content_type']]}"
-    # Conditional answers of Werkzeug's would promise ranges, and a file without a path is never sent in part.
+    # Werkzeug's conditional responses would promise ranges, which do not work for a file without a path.
     response = send_file(content, image["content_type"], download_name=name, etag=str(image_id), conditional=False)
     response.content_length = os.fstat(content.fileno()).st_size
     return _strict(response)
@@ -39,6 +39,6 @@ def serve_image(image_id: uuid.UUID, **viewer: Any) -> ResponseReturnValue:
 
 def _strict(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    # The browser may keep the bytes, but has to ask each time whether it may still show them.
+    # The browser may cache the bytes, but must ask each time whether it may still show them.
     response.headers["Cache-Control"] = "private, no-cache, no-transform"
     return response

@@ -1,4 +1,4 @@
-"""Where the bytes of pictures lie."""
+"""Where the bytes of pictures are stored."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class StoreUnavailable(Exception):
-    """The store cannot do it now: no space, no answer, no bucket."""
+    """The store is temporarily unavailable: no space, no response, no bucket."""
 
 
 class StoreRefuses(StoreUnavailable):
-    """The store does not take this object as it is set up: another one may pass."""
+    """The store's settings reject this object; others may pass."""
 
 
 class ImageStore(Protocol):
@@ -30,7 +30,7 @@ class ImageStore(Protocol):
     advice: str  # what an admin can do when pictures cannot be stored
 
     def put(self, key: str, content: IO[bytes], content_type: str) -> None:
-        """Store an object whole, or not at all.
+        """Store an object completely, or not at all.
 
         :raise StoreUnavailable: when it cannot be stored now.
         """
@@ -42,13 +42,13 @@ class ImageStore(Protocol):
         """
 
     def delete(self, key: str) -> None:
-        """Remove an object; that there is none is fine."""
+        """Delete an object, if it exists."""
 
     def older_than(self, seconds: float) -> Iterator[str]:
-        """Return the keys of the objects that were stored longer ago than that."""
+        """Return the keys of the objects that are older than that."""
 
     def problems(self) -> list[str]:
-        """Return what an admin should change about the store, in sentences; nothing when it is as it should be.
+        """Return what an admin should change about the store, in sentences; nothing if it is fine.
 
         :raise StoreUnavailable: when the store does not answer.
         """
@@ -63,7 +63,7 @@ class FileStore:
         self._root = root
 
     def put(self, key: str, content: IO[bytes], content_type: str) -> None:
-        """Write beside, then move into place: see `ImageStore.put`."""
+        """Write a temporary file, then rename it; see `ImageStore.put`."""
         path = self._path(key)
         part = path.with_suffix(".part")
         try:
@@ -72,7 +72,7 @@ class FileStore:
                 with part.open("wb") as file:
                     shutil.copyfileobj(content, file)
                     file.flush()
-                    # In threads: a busy disk takes its time.
+                    # In threads: a busy disk is slow.
                     gevent.get_hub().threadpool.apply(os.fsync, (file.fileno(),))
                 part.replace(path)
                 gevent.get_hub().threadpool.apply(_sync_directories, (path.parent, self._root))
@@ -95,16 +95,16 @@ class FileStore:
         self._path(key).unlink(missing_ok=True)
 
     def older_than(self, seconds: float) -> Iterator[str]:
-        """Go through the folders; see `ImageStore.older_than`."""
+        """Search the folders; see `ImageStore.older_than`."""
         limit = time.time() - seconds
         for folder in self._root.glob("??"):
-            gevent.sleep(0)  # a large store takes seconds, in which others want to be served
+            gevent.sleep(0)  # a large store takes seconds, during which others must be served
             for path in folder.iterdir():
                 if not _is_older(path, limit):
                     continue
                 if KEY.fullmatch(path.name):
                     yield path.name
-                elif path.suffix == ".part":  # of a process that was killed
+                elif path.suffix == ".part":  # left by a process that was killed
                     path.unlink(missing_ok=True)
 
     def problems(self) -> list[str]:
@@ -120,12 +120,12 @@ class FileStore:
 def _is_older(path: Path, limit: float) -> bool:
     try:
         return path.stat().st_mtime < limit
-    except FileNotFoundError:  # another process sweeps as well
+    except FileNotFoundError:  # another process has deleted it
         return False
 
 
 def _sync_directories(*folders: Path) -> None:
-    # A file outlives a power cut only once the folder that names it, and the one that names that, are on the disk.
+    # A file survives a power cut only once its folder, and the folder of that one, are flushed to disk.
     for folder in folders:
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Whose picture is worked on: one of each visitor at a time, and of the addresses that wait, each in turn."""
+"""Fair turns for re-encoding: one picture per visitor at a time, and waiting addresses one after the other."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MOST_WAITING = 8  # of one address
 
 
 class Turns:
-    """The places of this process in which pictures are drawn.
+    """The places of this process for re-encoding pictures.
 
-    A key of a browser costs nothing, so many waiting browsers of one address share its turn: whoever comes from
-    another one is the next but one at most.
+    Browser keys are free, so all waiting browsers of one address share its turn: a visitor from another address waits
+    for at most one of them.
     """
 
     def __init__(self, places: int = PLACES) -> None:
@@ -29,9 +29,9 @@ class Turns:
 
     @contextlib.contextmanager
     def alone(self, owner: str) -> Iterator[None]:
-        """Have the one picture of this visitor, or of this agent's login.
+        """Hold the only slot of this visitor or this agent's login.
 
-        :raise ImageRefused: while another one of theirs is being worked on.
+        :raise ImageRefused: while another picture of theirs is in progress.
         """
         if owner in self._busy:
             raise ImageRefused("image_in_progress")
@@ -43,10 +43,10 @@ class Turns:
 
     @contextlib.contextmanager
     def place(self, line: str, seconds: float) -> Iterator[None]:
-        """Have a place to draw in.
+        """Hold a place for re-encoding.
 
-        :param line: with whom the turn is shared.
-        :raise ImageRefused: when too many of this line wait already. :raise StoreUnavailable: when no turn came.
+        :param line: the queue that shares a turn, an address.
+        :raise ImageRefused: if too many in this queue are waiting already. :raise StoreUnavailable: if no turn came.
         """
         self._wait(line, seconds)
         try:
@@ -87,4 +87,4 @@ class Turns:
             queue.popleft().set()
             self._free -= 1
             if queue:
-                self._waiting[line] = queue  # the last in line again
+                self._waiting[line] = queue  # back to the end

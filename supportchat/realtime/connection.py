@@ -1,4 +1,4 @@
-"""One open page, as the hub sees it: an outbox with a limit, drained by the socket's one writer."""
+"""An open page from the hub's point of view: a bounded outbox, drained by the socket's only writer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..rendering.languages import ENGLISH, shipped_language
 OUTBOX_LIMIT = 100
 TEXT_LIMIT = 64  # characters of what a page says about itself
 
-# RFC 6455 close codes; the page comes back after the first two and not after the last.
+# RFC 6455 close codes; the page reconnects after the first two, not after the last.
 RESTART = 1012
 OVERLOAD = 1013
 SIGNED_OUT = 4401
@@ -22,19 +22,19 @@ SIGNED_OUT = 4401
 
 @dataclass(frozen=True)
 class Shown:
-    """What a page says that it shows, each time that its socket opens or it turns to another ticket."""
+    """What a page shows. It sends this whenever its socket opens or it switches to another ticket."""
 
     ticket: int = 0
     seq: int = 0  # of its last line
     note_no: int = 0  # of its last note
     epoch: str | None = None  # the history that its lines are of
-    at: str | None = None  # when its last line was written: an older copy of the same database has the same epoch
-    agent: str | None = None  # for whom it was made
+    at: str | None = None  # when its last line was written: an older copy of the database has the same epoch
+    agent: str | None = None  # whose page it is
     language: str | None = None
 
     @classmethod
     def parse(cls, hello: dict[str, Any]) -> Shown:
-        """Read a page's hello. What is missing in it or of another kind counts as not said."""
+        """Parse a page's hello. Missing or invalid fields are ignored."""
         ticket, seq, note_no = (_as_count(hello.get(name)) for name in ("ticket", "after", "after_note"))
         epoch, at, agent = (_as_text(hello.get(name)) for name in ("epoch", "at", "agent"))
         return cls(ticket, seq, note_no, epoch, at, agent, shipped_language(_as_text(hello.get("lang"))))
@@ -49,7 +49,7 @@ def _as_text(value: Any) -> str | None:
 
 
 class Connection:
-    """Frames wait here until the socket takes them. A page that does not keep up is closed; it catches up by seq."""
+    """Queues frames until the socket takes them. A page that cannot keep up is disconnected; it catches up by seq."""
 
     def __init__(
         self, wake: Event | None = None, *, agent_id: str = "", token_hash: str = "", address: str = ""
@@ -61,10 +61,10 @@ class Connection:
         self.address = address
         self.close_code: int | None = None
         self.language = ENGLISH
-        # What this page has been sent of the conversation that it shows.
+        # How much of its conversation this page has been sent.
         self.last_seq = 0
         self.last_note_no = 0
-        # Asks for more of what this page lacks, once it has taken what waits; None when it lacks nothing.
+        # Called to fetch the next batch once the outbox is empty; None if the page lacks nothing.
         self.refill: Callable[[], None] | None = None
         self._frames: deque[str] = deque()
 
@@ -74,7 +74,7 @@ class Connection:
         return self.agent_id or self.token_hash
 
     def push(self, frame: str) -> None:
-        """Queue a frame. When the outbox is full, the page is told to come back later instead."""
+        """Queue a frame. If the outbox is full, disconnect the page instead, to reconnect later."""
         if len(self._frames) >= OUTBOX_LIMIT:
             self.close(OVERLOAD)
         elif self.close_code is None:
@@ -82,7 +82,7 @@ class Connection:
             self.wake.set()
 
     def push_once(self, frame: str) -> None:
-        """Queue a frame that says nothing new while the same one still waits."""
+        """Queue a frame unless the same one is already waiting."""
         if frame not in self._frames:
             self.push(frame)
 
@@ -93,7 +93,7 @@ class Connection:
         return self._frames.popleft() if self._frames else None
 
     def close(self, code: int) -> None:
-        """Have the writer close the socket, with the first code that was given."""
+        """Make the writer close the socket, with the first code given."""
         if self.close_code is None:
             self.close_code = code
             self.refill = None

@@ -1,4 +1,4 @@
-"""A conversation that pages of this process show: what they have been sent, and how the rest reaches them."""
+"""A conversation that is open in pages of this process: what they have been sent, and how they get the rest."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ MARKS = ("customer_delivered_seq", "customer_read_seq", "agent_delivered_seq", "
 class Conversation:
     """Delivers each line once and in order to every page that shows the conversation.
 
-    Hints say that there is something new and may carry it. What counts is `last_seq`: a hint that continues it is
-    delivered as it stands, anything else is read from the database.
+    Hints say that there is something new, and may contain it. `last_seq` decides: a hint that continues it is delivered
+    as it is; anything else is read from the database.
     """
 
     def __init__(self, session_id: str, database: Database, fragments: Fragments) -> None:
@@ -52,11 +52,11 @@ class Conversation:
         return any(self.pages.values())
 
     def join(self, page: Connection, audience: str, shown: Shown) -> None:
-        """Send a page what it does not show yet, then everything that comes.
+        """Send a page what it does not show yet, then everything new.
 
-        A page that is too far behind, or that shows another history than the database has, is told to load anew.
+        A page that is too far behind, or whose history differs from the database's, is told to reload.
 
-        :raise DatabaseError: when the rest cannot be read; the page has not joined then.
+        :raise DatabaseError: if the rest cannot be read; then the page has not joined.
         """
         with self._lock:
             state = self._read_state()
@@ -65,7 +65,7 @@ class Conversation:
                 return
             if self._is_other_history(state):
                 self.reset()
-            # With the line that the page shows last: it says whether the page knows this history.
+            # Including the page's last line, which shows whether its history is ours.
             lines = self._read_after(shown.seq - 1)
             last = next((line for line in lines if line["seq"] == shown.seq), None)
             is_another = shown.seq and (last is None or not _is_when(shown.at, last["created_at"]))
@@ -78,7 +78,7 @@ class Conversation:
             page.language = shown.language or ENGLISH
             self._show_state(state)
             self.pages[audience].add(page)
-            # What this read found may be news to its other pages as well.
+            # Its other pages may lack what this query found.
             self.compare(state)
             page.refill = functools.partial(self._go_on, page, audience)
             self._catch_up(page, audience, lines)
@@ -91,7 +91,7 @@ class Conversation:
             page.close(OVERLOAD)
 
     def _catch_up(self, page: Connection, audience: str, lines: list[Message]) -> None:
-        """Send a page the next batch of what it lacks. It asks for more itself, once it has taken that."""
+        """Send a page the next batch. It asks for more itself once it has taken it."""
         with self._fragments.in_language(page.language):
             self._catch_up_in_its_language(page, audience, lines)
 
@@ -116,13 +116,13 @@ class Conversation:
         page.push(event_frame("caught_up", seq=page.last_seq))
 
     def leave(self, page: Connection) -> None:
-        """Send a page nothing any more."""
+        """Stop sending to a page."""
         page.refill = None
         for pages in self.pages.values():
             pages.discard(page)
 
     def hint(self, event: Event) -> None:
-        """Take notice of an event of this conversation."""
+        """Handle an event of this conversation."""
         kind = event["event"]
         if kind == "typing":
             self._send_typing(event)
@@ -137,7 +137,7 @@ class Conversation:
         self._wake()
 
     def compare(self, head: Head | State) -> None:
-        """Look for what no event has told: `head` is the conversation's counters, or its whole state."""
+        """Find what no event has announced: `head` is the conversation's counters, or its whole state."""
         if self.state is None:
             return  # its first page is about to join, and reads everything itself
         if self._is_other_history(head):
@@ -147,7 +147,7 @@ class Conversation:
             self._is_stale["messages"] = True
         if self.pages["agent"] and head["last_note_no"] > self.last_note_no:
             self._is_stale["notes"] = True
-        # Not shown as it is: what it says may be older by now than what an event has told.
+        # Not shown directly: an event may have brought a newer state since.
         old: Mapping[str, object] = self.state
         new: Mapping[str, object] = head
         if any(new[key] != old[key] for key in (new if "status" in new else ("version", *MARKS))):
@@ -180,7 +180,7 @@ class Conversation:
         hints, self._hints = self._hints, {}
         new = sorted(seq for seq in hints if seq > self.last_seq)
         if hints and not new:
-            return  # all of it has been delivered
+            return  # everything has been delivered
         lines = [line for seq in new if (line := hints[seq]) is not None]
         if not lines or [line["seq"] for line in lines] != list(range(self.last_seq + 1, new[-1] + 1)):
             lines = self._read_after(self.last_seq)
@@ -189,7 +189,7 @@ class Conversation:
 
     def _send_lines(self, lines: list[Message]) -> None:
         for audience in AUDIENCES:
-            # In one frame for each page: two hundred would fill its outbox. Pages that lack the same share it.
+            # One frame per page: two hundred would fill its outbox. Pages that lack the same lines share it.
             for (last_seq, language), pages in self._behind(audience, "last_seq").items():
                 if new := [line for line in lines if line["seq"] > last_seq]:
                     with self._fragments.in_language(language):
@@ -210,9 +210,9 @@ class Conversation:
             self.last_note_no = max(self.last_note_no, notes[-1]["note_no"])
 
     def _behind(self, audience: str, counter: str) -> dict[tuple[int, str], list[Connection]]:
-        """Return the pages by what they have been sent and by language: each group can be sent the same frame.
+        """Group the pages by what they have been sent and by language: each group gets the same frame.
 
-        Those that still ask for what they lack themselves are not among them.
+        Pages that are still catching up by themselves are left out.
         """
         pages: dict[tuple[int, str], list[Connection]] = {}
         for page in self.pages[audience]:
@@ -227,7 +227,7 @@ class Conversation:
         return pages
 
     def _send(self, frame: str, audience: str, pages: list[Connection], **counter: int) -> None:
-        # While it was rendered others went on: a page may show something else by now.
+        # Rendering lets others run: a page may show something else by now.
         for page in pages:
             if page in self.pages[audience]:
                 page.push(frame)
@@ -236,7 +236,7 @@ class Conversation:
 
     def _send_typing(self, event: Event) -> None:
         if event.get("seq", self.last_seq) < self.last_seq:
-            return  # what was being typed is a line by now: its process does not wait for the event
+            return  # the typed text has arrived: its process did not wait for the event
         audience = "customer" if event["sender"] == "agent" else "agent"
         if self.state is None:
             return
@@ -247,9 +247,9 @@ class Conversation:
                 page.push(frame)
 
     def reset(self) -> None:
-        """Have every page load anew: the database was restored, or a replica has taken over.
+        """Reload every page: the database was restored, or a replica has taken over.
 
-        Lines that were sent may not be in it, and their numbers be given to others.
+        It may lack lines that were sent, and reuse their numbers.
         """
         for pages in self.pages.values():
             for page in pages:
@@ -292,7 +292,7 @@ class Conversation:
 
 
 def _is_when(said: str | None, stored: str) -> bool:
-    # Two sessions of the database may write the same moment in two time zones.
+    # Two database sessions may format the same moment in different time zones.
     try:
         return said is None or datetime.fromisoformat(said) == datetime.fromisoformat(stored)
     except ValueError:

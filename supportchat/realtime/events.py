@@ -1,4 +1,4 @@
-"""The stream of change events: hints from the database that something is worth a look."""
+"""The stream of change events: hints from the database that something may have changed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 
 class Event(TypedDict, total=False):
-    """A change, by its kind; which of the rest comes with it depends on that."""
+    """A change. Its kind decides which of the other fields are set."""
 
     event: Required[str]
-    session_id: str  # of all that belong to a conversation
+    session_id: str  # of every event in a conversation
     number: int  # ticket.changed
     seq: int  # message.posted; typing: after which line
-    row: Message  # message.posted, unless it is too large
+    row: Message  # message.posted, unless too large
     sender: str  # typing
     agent: Person | None  # typing
     agent_id: str  # agent.changed
@@ -37,23 +37,23 @@ class Event(TypedDict, total=False):
 
 
 class Events(Protocol):
-    """A source of events. It may lose some: whoever needs all reads the database by seq."""
+    """A source of events. It may lose some; only reading the database by seq is complete."""
 
     is_connected: bool
-    advice: str  # what an admin can do when no events come
+    advice: str  # what an admin can do if no events arrive
 
     def run(self, on_event: Callable[[Event], None], on_connected: Callable[[], None]) -> None:
-        """Hand over events for ever; call `on_connected` after each gap, when what was missed must be looked for."""
+        """Deliver events forever; call `on_connected` after each gap, so that missed changes are looked up."""
 
     def restart(self) -> None:
-        """Give the connection up, which has gone silent without a word, and make another."""
+        """Replace a connection that has gone silent."""
 
     def stop(self) -> None:
-        """End what goes on outside of `run`, whose greenlet is about to be ended."""
+        """Stop everything outside of `run`, whose greenlet is about to be killed."""
 
 
 class PostgresEvents:
-    """`LISTEN supportchat` on a connection of its own, opened again whenever it breaks."""
+    """`LISTEN supportchat` on a dedicated connection, reopened whenever it breaks."""
 
     advice: str = lazy_gettext(
         "LISTEN needs a session of its own: DATABASE_URL must not use a pooler in transaction mode."
@@ -87,10 +87,10 @@ class PostgresEvents:
             delay = min(delay * 2, 2.0)
 
     def restart(self) -> None:
-        """Cut the connection under the listener, which then sees that it is gone; see `Events.restart`."""
+        """Shut the connection down, so that the listener notices; see `Events.restart`."""
         if self._descriptor >= 0:
             with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._descriptor)) as held:
                 held.shutdown(socket.SHUT_RDWR)
 
     def stop(self) -> None:
-        """Leave it to the end of the greenlet, which closes the connection; see `Events.stop`."""
+        """Do nothing: the greenlet closes the connection when it ends; see `Events.stop`."""

@@ -1,4 +1,4 @@
-"""Where the events of the database meet the open pages of this process."""
+"""Connects the database's events to the open pages of this process."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
 REPORT_SOON_SECONDS = 0.2
 REFRESH_SECONDS = 0.5
-FULL_SWEEP_EVERY = 5  # sweeps: presence and places in the queue change without an event
-COMPARED_AT_ONCE = 1000  # conversations in one statement, which has 3 seconds
+FULL_SWEEP_EVERY = 5  # sweeps: presence and queue positions change without an event
+COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 PAGES_PER_VIEWER = 20
 PAGES_PER_ADDRESS = 500
 POLLER_SECONDS = 20.0
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Hub:
-    """Keyed by conversation; the desks of the agents are one more topic. Holds no state that matters."""
+    """Keyed by conversation; the agents' desks are one more topic. Holds no state that matters."""
 
     def __init__(self, database: Database, events: Events, fragments: Fragments) -> None:
         self.process_id = str(uuid.uuid4())
@@ -63,10 +63,10 @@ class Hub:
     # Pages
 
     def add(self, page: Connection) -> bool:
-        """Take in a page that has opened its socket. False when its viewer or its address has too many open already.
+        """Add a page that has opened its socket. Return False if its viewer or its address has too many open.
 
-        A process that stops takes connections for up to a second more; such a page is told to come back, or its socket
-        would be cut without a close code in the end.
+        A stopping process accepts connections for up to a second more; such a page is told to reconnect, since its
+        socket would otherwise be cut without a close code.
         """
         if self.is_stopping:
             page.close(RESTART)
@@ -83,12 +83,12 @@ class Hub:
     @staticmethod
     def _counted(page: Connection) -> dict[str, int]:
         limits = {page.viewer: PAGES_PER_VIEWER}
-        if page.address and not is_loopback(page.address):  # a proxy of ours, behind which everybody is
+        if page.address and not is_loopback(page.address):  # our own proxy, which all connections come from
             limits[page.address] = PAGES_PER_ADDRESS
         return limits
 
     def remove(self, page: Connection) -> None:
-        """Forget a page whose socket is gone."""
+        """Remove a page whose socket is gone."""
         self._leave(page)
         if page in self._pages:
             del self._pages[page]
@@ -99,7 +99,7 @@ class Hub:
         self._desks.discard(page)
 
     def show(self, page: Connection, session_id: str | None, audience: str, shown: Shown) -> None:
-        """Send a page the rest of one conversation, and from now on what happens there. None: of no conversation."""
+        """Subscribe a page to one conversation, after sending what it lacks. None: to no conversation."""
         self._leave(page)
         if session_id is None:
             page.push(event_frame("caught_up", seq=0))
@@ -124,7 +124,7 @@ class Hub:
             self.report_soon()
 
     def saw_poll(self, kind: str, viewer: str) -> None:
-        """Count a viewer without a socket as here: kind 'session' with its id, or 'agent' with the token hash."""
+        """Count a viewer without a socket as online: kind 'session' with its id, or 'agent' with the token hash."""
         self._polls[kind, viewer] = time.monotonic()
 
     def _polling(self, kind: str) -> set[str]:
@@ -139,7 +139,7 @@ class Hub:
 
     @property
     def sockets(self) -> int:
-        """How many pages have a socket open here."""
+        """Return the number of pages with an open socket."""
         return len(self._pages)
 
     def _sign_out(self, token_hashes: set[str]) -> None:
@@ -148,14 +148,14 @@ class Hub:
     # Events
 
     def offer(self, answer: Answer) -> None:
-        """Deliver what this process has just written, without waiting for its event to come round."""
+        """Deliver what this process has just written, without waiting for the event."""
         for row in answer["messages"]:
             self._to_conversation(
                 {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"], "row": row}
             )
 
     def on_event(self, event: Event) -> None:
-        """Take an event from the database."""
+        """Handle an event from the database."""
         kind = event["event"]
         if kind == "ping":
             answer = self._pings.pop(event["nonce"], None)
@@ -176,15 +176,15 @@ class Hub:
         try:
             self.on_event(event)
         except Exception:
-            # One event that we cannot take must not be the last one that we hear.
+            # An event that we cannot handle must not be the last one that we receive.
             log.exception("this event was not understood: %s", event.get("event"))
 
     def expect_ping(self, nonce: str, answer: Callable[[], None]) -> None:
-        """Have `answer` called when the ping event with this nonce arrives."""
+        """Call `answer` when the ping event with this nonce arrives."""
         self._pings[nonce] = answer
 
     def forget_ping(self, nonce: str) -> None:
-        """Wait for a ping no longer."""
+        """Stop waiting for a ping."""
         self._pings.pop(nonce, None)
 
     def _to_conversation(self, event: Event) -> None:
@@ -197,7 +197,7 @@ class Hub:
             page.push_once(QUEUE_CHANGED)
 
     def _refresh_waiting(self) -> None:
-        # Who waits moves up when somebody before them is served. One look for all of them, and for a burst of changes.
+        # Everyone behind a served customer moves up. One query for all of them, and for a burst of changes.
         self._soon(REFRESH_SECONDS, self._compare_waiting)
 
     def _compare_waiting(self) -> None:
@@ -224,7 +224,7 @@ class Hub:
     # What happens by itself
 
     def start(self) -> None:
-        """Begin to listen, to sweep, and to report this process."""
+        """Start listening, sweeping, and reporting this process."""
         self._tasks = [
             gevent.spawn(self.events.run, self._hear, self._after_gap),
             gevent.spawn(self._every, SWEEP_SECONDS, self.sweep),
@@ -233,7 +233,7 @@ class Hub:
         ]
 
     def stop(self) -> None:
-        """Close every socket so that its page comes back at once, and stop what `start` began."""
+        """Close every socket so that its page reconnects at once, and stop what `start` started."""
         self.is_stopping = True
         self.close_pages(RESTART)
         self.events.stop()
@@ -244,9 +244,9 @@ class Hub:
             log.warning("could not sign off: %s", error)
 
     def sweep(self, count: int = 0) -> None:
-        """Find what no event has told: missed lines, changed states, waiting tickets, ended logins, a changed queue.
+        """Find what no event has announced: missed lines, states, waiting tickets, ended logins, the queue.
 
-        One that fails does not keep the others from it.
+        If one of them fails, the others still run.
         """
         function = "conversations" if count % FULL_SWEEP_EVERY == 0 else "conversation_heads"
         self._try(self._compare, function, list(self._conversations.values()))
@@ -272,7 +272,7 @@ class Hub:
             self._queue_changed()
 
     def beat(self, count: int = 0) -> None:
-        """Have a beat sent through the events, once for all processes, and begin anew when none arrives."""
+        """Send a heartbeat through the events, one for all processes, and reconnect if none arrives."""
         if not self._pages and not self._pulse.is_due():
             return
         least = LEAST_SECONDS if self._pages else IDLE_LEAST_SECONDS
@@ -289,7 +289,7 @@ class Hub:
             self.events.restart()
 
     def report(self, count: int = 0) -> None:
-        """Tell the database which conversations and agents are behind our sockets, and close those it knows no more."""
+        """Tell the database which conversations and agents have sockets here, and close those it no longer knows."""
         agents = {page.token_hash for page in self._desks} | self._polling("agent")
         here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
         answer: ProcessReport = self._database.call(
@@ -305,7 +305,7 @@ class Hub:
             self._sweep_assignment()
 
     def report_soon(self) -> None:
-        """Report in a moment: somebody has come, who can be given tickets or be seen, or somebody has left."""
+        """Report soon: somebody has come online, who can get tickets or be seen, or has left."""
         self._soon(REPORT_SOON_SECONDS, self.report)
 
     def _soon(self, seconds: float, task: Callable[[], None]) -> None:
@@ -325,7 +325,7 @@ class Hub:
     def _every(self, seconds: float, task: Callable[[int], None]) -> None:
         for count in itertools.count():
             worked = self._try(task, count)
-            # Soon after a failure: the leases that a report could not renew run out. Jitter, so that the processes do
+            # Soon after a failure: leases that were not renewed run out. With jitter, so that the processes do
             # not all ask at the same moment.
             gevent.sleep((seconds if worked else min(seconds, SWEEP_SECONDS)) * random.uniform(0.8, 1.2))  # noqa: S311
 
@@ -337,17 +337,17 @@ class Hub:
         except DatabaseError as error:
             trouble = str(error)
         except Exception:
-            # What happens by itself would never happen again.
+            # An exception would end it for good.
             log.exception("%s failed", name)
         if trouble != self._troubles.get(name, ""):
-            # Once, and not every two seconds for as long as it lasts.
+            # Once, not every two seconds while it lasts.
             log.warning(*("%s has to wait: %s", name, trouble) if trouble else ("%s works again", name))
         self._troubles[name] = trouble
         return worked
 
     @property
     def overload_code(self) -> int:
-        """What a page is told that cannot be served now: come back."""
+        """The close of a page that cannot be served now: it reconnects."""
         return RESTART if self.is_stopping else OVERLOAD
 
 

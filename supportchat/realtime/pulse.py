@@ -1,24 +1,24 @@
-"""Whether events still arrive: a stream can go silent while its connection looks well."""
+"""Whether events still arrive: a stream can go silent while its connection looks fine."""
 
 from __future__ import annotations
 
 from time import monotonic
 
 BEAT_SECONDS = 2.5
-# While no page is open here: a plan counts every beat, once for each process that hears it, and has an end each month.
+# While no page is open here: Supabase counts each beat per process against the monthly quota.
 IDLE_SECONDS = 30.0
-# Processes ask for a beat at their own moments. Who comes a little early still sends one, or the gap would double.
+# Processes ask for beats at different moments. One that is a little early still sends one, or the gap would double.
 LEAST_SECONDS = 1.8
 IDLE_LEAST_SECONDS = 22.0
 ANSWER_SECONDS = 4.0
 
 
 class Pulse:
-    """Compares the beats that the database has sent with those that have arrived.
+    """Compares the heartbeats that the database has sent with those that have arrived.
 
-    All processes share one beat, which goes the whole way that events go. A beat that this process knows to be sent has
-    `ANSWER_SECONDS` to arrive; with `BEAT_SECONDS` between two, silence is noticed within 10 seconds. With no page open
-    it is within 40, before anybody comes; who does come has the next beat within `BEAT_SECONDS`.
+    All processes share one beat, which takes the same path as all events. Once this process knows that a beat was sent,
+    it has `ANSWER_SECONDS` to arrive; with `BEAT_SECONDS` between two, silence is noticed within 10 seconds. Without an
+    open page it takes up to 40; once a page opens, the next beat comes within `BEAT_SECONDS`.
     """
 
     def __init__(self) -> None:
@@ -28,30 +28,30 @@ class Pulse:
         self._asked = float("-inf")
 
     def is_due(self) -> bool:
-        """Whether a beat should be asked for although no page is open."""
+        """Whether it is time for a beat although no page is open."""
         return monotonic() - self._asked >= IDLE_SECONDS
 
     def expect(self, number: int) -> bool:
-        """Take notice that the database has sent this beat.
+        """Note that the database has sent this beat.
 
-        :return: whether it is now the one to look for: not heard yet, and none before it is missing.
+        :return: whether to wait for it: it has not arrived, and none before it is missing.
         """
         self._sent, self._asked = number, monotonic()
-        # Lower than what was heard: the database was restored, or two beats have crossed.
+        # Lower than the last one received: the database was restored, or two beats have crossed.
         if number == self._heard or self._awaited is not None:
             return False
         self._awaited = number
         return True
 
     def is_missing(self, number: int) -> bool:
-        """Whether neither this beat, which was to be looked for, nor any after it has arrived."""
+        """Whether neither this beat nor any later one has arrived."""
         return self._awaited == number
 
     def hear(self, number: int) -> None:
-        """Take notice that this beat has arrived: the stream is well."""
+        """Note that this beat has arrived: the stream works."""
         self._heard = number
         self._awaited = None
 
     def forgive(self) -> None:
-        """Wait for what will be sent from now on: the stream has begun anew, and what came before is lost."""
+        """Start over: the stream has reconnected, and earlier beats are lost."""
         self.hear(self._sent)

@@ -1,4 +1,4 @@
-"""A websocket from handshake to close: one writer, a bounded inbox, a ping, and a close code that says what to do."""
+"""A websocket from handshake to close: one writer, a bounded inbox, pings, and close codes that guide the page."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from .connection import OVERLOAD, Connection
 PING_SECONDS = 20.0
 SEND_SECONDS = 5.0
 INBOX_LIMIT = 20
-# What a page may send. It says hello when its socket opens and when it turns to another ticket, and answers pings.
-MESSAGES = Limit(10, 5)  # those over it wait in the inbox
+# What a page may send: a hello when its socket opens or it switches to another ticket, and pongs.
+MESSAGES = Limit(10, 5)  # more of them wait in the inbox
 FRAMES = Limit(50, 5)
 BYTES = Limit(65536, 4)
-MOST_PARTS = 64  # of one message: its size is bounded too, but empty ones add nothing to it
+MOST_PARTS = 64  # per message: its size is limited too, but empty fragments add nothing to that
 POLICY_VIOLATION = 1008
 KEY_BYTES = 16
 ALIVE = event_frame("alive")
@@ -42,8 +42,8 @@ ALIVE = event_frame("alive")
 class SafeSocket:
     """A socket whose `send` sends everything.
 
-    simple_websocket 1.1.0 ignores how much `send` has sent; under gevent a reader that stalls gets broken frames then.
-    A reader that takes nothing for `SEND_SECONDS` is cut off, since half a frame cannot be taken back.
+    simple_websocket 1.1.0 ignores how much `send` has sent, so under gevent a slow reader would get corrupt frames. A
+    reader that takes nothing for `SEND_SECONDS` is disconnected, since half a frame cannot be taken back.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -51,9 +51,9 @@ class SafeSocket:
         self._lock = RLock()
 
     def send(self, data: bytes) -> int:
-        """Send all of `data`, after whoever is sending.
+        """Send all of `data`, after other senders.
 
-        :raise OSError: when the other side does not read.
+        :raise OSError: if the client does not read.
         """
         with self._lock:
             rest = memoryview(data)
@@ -74,7 +74,7 @@ class SafeSocket:
 
 
 class Inbox(list[str]):
-    """What a page has sent and nobody has read yet. A page that floods it is closed."""
+    """What a page has sent and we have not read yet. A page that floods it is disconnected."""
 
     def __init__(self, websocket: Server) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Inbox(list[str]):
         self._websocket = websocket
 
     def append(self, message: str) -> None:
-        """Take a message; simple_websocket calls this from its reader."""
+        """Add a message; simple_websocket's reader calls this."""
         if len(self) >= INBOX_LIMIT:
             refuse(self._websocket, "Too many messages")
         super().append(message)
@@ -90,9 +90,9 @@ class Inbox(list[str]):
 
 
 class Meter:
-    """What wsproto makes of a connection's bytes, with every frame counted: empty ones, parts, pings and pongs too.
+    """wsproto's view of a connection, with every frame counted: empty ones, fragments, pings and pongs too.
 
-    A page of ours says hello, and answers our pings. Whoever sends far more is closed, before it is looked at.
+    Our pages send hellos and pongs. A client that sends far more is disconnected before we parse it.
     """
 
     def __init__(self, websocket: Server) -> None:
@@ -103,13 +103,13 @@ class Meter:
         self._parts = 0
 
     def receive_data(self, data: bytes) -> None:
-        """Take in what was received."""
+        """Feed received data."""
         if not self._bytes.take(len(data)):
             self._refuse("Too much at once")
         self._connection.receive_data(data)
 
     def events(self) -> Iterator[Received]:
-        """Return what came, frame by frame."""
+        """Yield the events, frame by frame."""
         for event in self._connection.events():
             is_part = isinstance(event, Message) and not event.message_finished
             self._parts = self._parts + 1 if is_part else 0
@@ -125,7 +125,7 @@ class Meter:
 
 
 def refuse(websocket: Server, reason: str) -> None:
-    """Close a socket that sends more than a page does, from within its reader.
+    """Close a socket that sends more than a page would, from within its reader.
 
     :raise OSError: always, which ends the reader.
     """
@@ -137,7 +137,7 @@ def refuse(websocket: Server, reason: str) -> None:
 
 
 class Reader(threading.Thread):
-    """simple_websocket's reading thread, with our inbox and our meter in place before it reads first."""
+    """simple_websocket's reader thread, with our inbox and meter in place before its first read."""
 
     def __init__(self, target: Callable[[], None]) -> None:
         super().__init__(target=target, daemon=True)
@@ -146,21 +146,21 @@ class Reader(threading.Thread):
         websocket.ws = Meter(websocket)
 
     def run(self) -> None:
-        """Read until the connection ends, and tell the writer that it has."""
+        """Read until the connection ends, then wake the writer."""
         try:
             super().run()
         finally:
             self._inbox.wake.set()
 
 
-# Handed to simple_websocket by flask-sock. Its own defaults take messages of any size, as many as come.
+# For simple_websocket, by way of flask-sock. The defaults accept any number of messages of any size.
 SERVER_OPTIONS: dict[str, Any] = {"max_message_size": 16384, "thread_class": Reader}
 
 
 def prepare_handshake(request: Request) -> None:
-    """Make the connection fit for simple_websocket, before flask-sock accepts it.
+    """Prepare the connection for simple_websocket, before flask-sock accepts it.
 
-    A handshake that is none ends here, with 400, or with 426 for a version that is not spoken (RFC 6455, 4.2).
+    An invalid handshake gets a 400, or a 426 for an unsupported version (RFC 6455, 4.2).
     """
     _refuse_bad_handshake(request)
     if "gunicorn.socket" in request.environ:
@@ -168,12 +168,12 @@ def prepare_handshake(request: Request) -> None:
         if isinstance(client, ClientSocket):
             client.become_websocket()
         request.environ["gunicorn.socket"] = SafeSocket(client)
-    # No deflate: 292 KB of it can be 300 MB of message, and it costs 90 KB of memory for each socket.
+    # No deflate: 292 KB can inflate to 300 MB, and it costs 90 KB of memory per socket.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
 
 def _refuse_bad_handshake(request: Request) -> None:
-    # simple_websocket has wsproto judge the same headers, and lets its exception through: a 500 for what anybody sends.
+    # simple_websocket passes the same headers to wsproto and does not catch its exception: anybody could cause a 500.
     headers = [(name.encode(), value.encode()) for name, value in request.headers]
     try:
         WSConnection(ConnectionType.SERVER).initiate_upgrade_connection(headers, "/")
@@ -189,9 +189,9 @@ def _refuse_bad_handshake(request: Request) -> None:
 
 
 def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[str, Any]], None]) -> None:
-    """Write the frames of a page until it goes or is closed, and hand over what it says.
+    """Write the frames of a page until it leaves or is closed, and handle its messages.
 
-    `page.wake` is the inbox' event. Messages are JSON objects; anything else is ignored.
+    `page.wake` is the inbox's event. Messages are JSON objects; anything else is ignored.
     """
     next_ping = time.monotonic() + PING_SECONDS
     messages = Bucket(MESSAGES)
@@ -206,11 +206,11 @@ def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[s
                 websocket.send(frame)
             if time.monotonic() >= next_ping:
                 if not websocket.pong_received:
-                    page.close(OVERLOAD)  # half-open, most likely: nobody will read this
+                    page.close(OVERLOAD)  # most likely half-open: nobody will read this
                     break
                 websocket.pong_received = False
                 websocket.sock.send(websocket.ws.send(Ping()))
-                # Scripts do not see pings: by this a page knows that what it has is no dead line.
+                # Scripts do not see pings: this tells a page that its connection is alive.
                 websocket.send(ALIVE)
                 next_ping = time.monotonic() + PING_SECONDS
         if websocket.connected:
@@ -222,6 +222,6 @@ def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[s
 def _parsed(message: str) -> dict[str, Any]:
     try:
         value = json.loads(message)
-    except (ValueError, RecursionError):  # 8000 brackets fit into a message
+    except (ValueError, RecursionError):  # thousands of brackets fit into a message
         return {}
     return value if isinstance(value, dict) else {}

@@ -164,4 +164,4 @@ def kept_view(view: str) -> str | None:
 
 def ticket_status(status: str) -> str:
     """Write the status of a ticket."""
-    return str(STATUSES[status])
+    return str(STATUSES.get(status, status))

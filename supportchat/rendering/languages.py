@@ -31,6 +31,7 @@ def init_app(app: Flask) -> None:
     app.after_request(remember_language)
     app.jinja_env.globals["language"] = language
     app.jinja_env.globals["direction"] = direction
+    app.jinja_env.globals["languages"] = SHIPPED
 
 
 def choose_language() -> str:

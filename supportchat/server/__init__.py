@@ -1,5 +1,5 @@
-"""The server that is started: gunicorn with a worker of our own, and the embedded Postgres beside it.
+"""The server: gunicorn with our own worker, and the embedded Postgres.
 
-gunicorn's parent process loads the worker's class before the standard library is patched, so `worker.py` and what it
-imports load nothing of the app.
+gunicorn's parent process loads the worker class before the standard library is patched, so `worker.py` and its imports
+must not load the app.
 """

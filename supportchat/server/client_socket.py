@@ -1,4 +1,4 @@
-"""One connection as gunicorn uses it: a socket that takes turns, and does not wait for ever for who does not read."""
+"""A connection as gunicorn uses it: a socket that takes turns, with deadlines for clients that do not read."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from .deadline import Deadline
 from .turns import Turns
 
 PIECE = 64 * 1024
-# A browser that still sends when the connection closes shows an error of its own and not our answer. So the rest is
-# read and thrown away: up to three times the largest picture that we take, and not for long.
+# A browser that is still sending when the connection closes shows its own error instead of our response. So the rest is
+# read and discarded: up to three times the largest picture, and not for long.
 LINGER_BYTES = 32 * 1024 * 1024
 LINGER_SECONDS = 10.0
-DROP = struct.pack("ii", 1, 0)  # for SO_LINGER: what has not been sent is forgotten
+DROP = struct.pack("ii", 1, 0)  # for SO_LINGER: discard unsent data
 
 _poll = monkey.get_original("select", "poll")
 
 
 class ClientSocket:
-    """The socket of a connection, from its opening to its end.
+    """The socket of a connection, from open to close.
 
-    gevent's `recv` does not switch while there is data: whoever sends without pause holds the worker. Here such a
-    connection waits for its turn.
+    gevent's `recv` does not switch while there is data, so a client that sends without pause would block the worker.
+    Here such a connection waits for its turn.
     """
 
     def __init__(self, sock: socket.socket, slot: Slot, turns: Turns, answer_seconds: float) -> None:
@@ -44,14 +44,14 @@ class ClientSocket:
         self._has_unread = False
 
     def begin_request(self) -> None:
-        """Begin to answer a request: at once when the client was waited for, else after a turn."""
+        """Begin to answer a request: at once if we waited for the client, otherwise after a turn."""
         if not self._has_waited:
             self._turns.take_for_request()
         self._has_waited = False
         self._deadline = None
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive what is there, in turn, or wait for it."""
+        """Receive available data after a turn, or wait for data."""
         if self._is_new or not self._is_readable():
             self._has_waited = True
         else:
@@ -65,9 +65,9 @@ class ClientSocket:
         return bool(poll.poll(0))
 
     def sendall(self, data: bytes, flags: int = 0) -> None:
-        """Send all of a piece of an answer.
+        """Send all of these bytes.
 
-        :raise BrokenPipeError: when the other side does not read it.
+        :raise BrokenPipeError: if the client does not read them.
         """
         self._deadline = self._deadline or Deadline(self._answer_seconds)
         rest = memoryview(data)
@@ -87,7 +87,7 @@ class ClientSocket:
             raise
 
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
-        """Send a file, or `count` bytes of it, like any other answer."""
+        """Send a file, or `count` bytes of it, like any other response."""
         file.seek(offset)
         sent = 0
         while count is None or sent < count:
@@ -99,22 +99,22 @@ class ClientSocket:
         return sent
 
     def become_websocket(self) -> None:
-        """Be counted by the hub from now on, no more among the requests of an address."""
+        """Stop counting towards the connections of its address: from now on the hub counts it."""
         self._slot.count_elsewhere()
 
     def leave_unread(self) -> None:
-        """Remember that the client may still be sending what nobody is going to read."""
+        """Remember that the client may still be sending data that nobody will read."""
         self._has_unread = True
 
     def close(self) -> None:
-        """Close the connection, in such a way that the last answer arrives."""
+        """Close the connection so that the last response still arrives."""
         if self._has_unread:
             self._has_unread = False
             self._linger()
         self._socket.close()
 
     def _linger(self) -> None:
-        # Not even an answer comes after this, so the client knows that it is whole.
+        # Half-closed: the client knows that the response is complete.
         with contextlib.suppress(OSError, gevent.Timeout), gevent.Timeout(LINGER_SECONDS):
             self._socket.shutdown(socket.SHUT_WR)
             rest = LINGER_BYTES

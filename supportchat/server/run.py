@@ -1,7 +1,7 @@
-"""`bin/run`, once everything is installed: the server process, with the embedded Postgres when that is the mode.
+"""The server process of `bin/run`: gunicorn, and in embedded mode Postgres.
 
-It prepares the database, starts gunicorn, and keeps both alive: whichever dies is started again. SIGTERM and Ctrl-C
-stop gunicorn first and Postgres last.
+It prepares the database, starts gunicorn, and restarts either if it dies. SIGTERM and Ctrl-C stop gunicorn first and
+Postgres last.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from .hosts import host_and_port
 from .progress import progress
 
 STOP_TIMEOUT = 20.0
-MOST_FILES = 10_240  # where there is no limit; the most that macOS takes
-CONNECTIONS_PER_WORKER = POOL_SIZE + 1  # the one that listens
-# What keeps a started server from serving, and what to do.
+MOST_FILES = 10_240  # if there is no limit; the maximum of macOS
+CONNECTIONS_PER_WORKER = POOL_SIZE + 1  # the listener
+# Why a started server cannot serve yet, and what to do.
 NOT_READY = {
     "schema_missing": "The database is not set up yet: run bin/migrate with its DATABASE_URL, or paste"
     " sql/supabase.sql into the SQL editor. If another app uses the desk's names, both say so and change nothing."
@@ -53,7 +53,7 @@ NEXT_STEPS = "Next: docs/self-hosting.md explains how to add people, embed the c
 
 
 def main() -> int:
-    """Serve until a signal comes, and give the exit code."""
+    """Serve until a signal arrives, and return the exit code."""
     try:
         config = Config.from_environment()
         check_port(config.host, config.port)
@@ -76,10 +76,10 @@ class Server:
         self._stopping = False
 
     def run(self) -> int:
-        """Start everything, watch it, stop it, and give the exit code."""
+        """Start everything, watch it, stop it, and return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
-        # From a terminal it says that this was closed; from anything else, to load the workers anew.
+        # From a terminal, SIGHUP means that it was closed; from anything else, reload the workers.
         signal.signal(signal.SIGHUP, self._on_stop if sys.stdin and sys.stdin.isatty() else self._on_hangup)
         try:
             with progress(self._first_step()):
@@ -103,7 +103,7 @@ class Server:
     def _prepare_database(self) -> None:
         conninfo = self._postgres.conninfo if self._postgres else self._config.database_url
         if not conninfo:
-            return  # a Supabase project that is set up by hand: /status says what it lacks
+            return  # a Supabase project that is set up by hand: /status shows what is missing
         try:
             applied = migrate(conninfo)
         except psycopg.Error as error:
@@ -127,7 +127,7 @@ class Server:
                 "PORT": str(self._config.port),
                 "WORKERS": str(self._config.workers),
             },
-            start_new_session=True,  # Ctrl-C is for this process alone, which stops gunicorn in order
+            start_new_session=True,  # Ctrl-C only reaches this process, which stops gunicorn cleanly
             preexec_fn=die_with_parent,
         )
 
@@ -177,7 +177,7 @@ class Server:
             self._revive_postgres()
             code = self._gunicorn.poll() if self._gunicorn is not None else None
             if code is not None and code >= 0:
-                return code or 1  # gunicorn gave up by itself and has said why
+                return code or 1  # gunicorn gave up, and has said why
             if code is not None:
                 print("supportchat: gunicorn was killed; restarting it", file=sys.stderr, flush=True)
                 self._start_gunicorn()
@@ -192,7 +192,7 @@ class Server:
         print("supportchat: Postgres has died; restarting it", file=sys.stderr, flush=True)
         try:
             self._postgres.start()
-        except (ConfigError, OSError, psutil.Error) as error:  # a full disk, say: it may have room later
+        except (ConfigError, OSError, psutil.Error) as error:  # a full disk, say, which may have room later
             print(f"supportchat: {error}", file=sys.stderr, flush=True)
             time.sleep(1)
 
@@ -209,7 +209,7 @@ class Server:
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and not self._stopping:
-            # Not by print, which the signal may have interrupted. With `bin/run | tee`, Ctrl-C ends the reader as well.
+            # Not with print, which the signal may have interrupted. With `bin/run | tee`, Ctrl-C also ends the reader.
             with contextlib.suppress(OSError):
                 os.write(sys.stdout.fileno(), b"\nStopping the desk ...\n")
         self._stopping = True
@@ -220,13 +220,13 @@ class Server:
 
 
 def check_port(host: str, port: int) -> None:
-    """Fail with one sentence when the address cannot be listened on."""
+    """Fail with one sentence if we cannot listen on the address."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-    except (OSError, UnicodeError, TypeError) as error:  # the last two for what cannot be a host at all
+    except (OSError, UnicodeError, TypeError) as error:  # the last two: not a host at all
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise ConfigError(
                 f"Port {port} is in use: stop the program that uses it, or choose another one: PORT={port + 1} bin/run."
@@ -237,15 +237,15 @@ def check_port(host: str, port: int) -> None:
 
 
 def raise_file_limit() -> None:
-    """Allow as many open files as the system lets us: every socket is one."""
+    """Raise the limit of open files as far as the system allows: every socket is one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS has more ways to say no than to say how many
+    with contextlib.suppress(ValueError, OSError):  # macOS refuses some values without naming the maximum
         resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES if hard == resource.RLIM_INFINITY else hard, hard))
 
 
 @contextlib.contextmanager
 def prepared_data_dir(config: Config) -> Iterator[None]:
-    """Make DATA_DIR, prove that it can be written, and hold it in embedded mode: a cluster has one server."""
+    """Create DATA_DIR, check that it is writable, and lock it in embedded mode: a cluster has one server."""
     try:
         config.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         lock = private_file(config.data_dir / "lock")
@@ -267,10 +267,10 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
 
 
 def readiness(config: Config) -> str:
-    """Ask the server that was just started whether it can serve: 'ok', the code of the reason, or '' for no answer."""
+    """Ask the new server whether it can serve: 'ok', the code of the reason, or '' for no response."""
     host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
     url = f"http://{host_and_port(host, config.port)}/readyz"
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no http_proxy leads to ourselves
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no http_proxy: this is our own server
     try:
         with direct.open(url, timeout=10):
             return "ok"

@@ -1,4 +1,4 @@
-"""The worker of the desk: gunicorn's own for gevent, in which no connection holds up the others."""
+"""The desk's worker: gunicorn's gevent worker, in which no connection blocks the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .client_socket import ClientSocket
 from .connections import Connections
 from .turns import Turns
 
-SPARE_FILES = 200  # for Postgres, pictures, bodies on their way, and connections that are turned away
+SPARE_FILES = 200  # for Postgres, pictures, request bodies, and connections that are rejected
 SPARE_CONNECTIONS = 50
 LOG_SECONDS = 60.0
 LONGEST_LINE = 160
@@ -31,15 +31,15 @@ log = logging.getLogger("gunicorn.error")
 
 
 class Brief(logging.Filter):
-    """Keeps a stranger from filling the log with what is no request: gunicorn writes a line of each."""
+    """Stops strangers from filling the log with invalid requests, of which gunicorn logs each one."""
 
     def __init__(self, allows: Callable[[str], bool]) -> None:
-        """:param allows: whether there may be one more line of a kind; it counts them."""
+        """:param allows: counts the lines of a kind, and returns whether another one is allowed."""
         super().__init__()
         self._allows = allows
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Cut such a line, or drop it."""
+        """Shorten such a line, or drop it."""
         text = record.getMessage()
         if not text.startswith("Invalid request"):
             return True
@@ -48,29 +48,29 @@ class Brief(logging.Filter):
 
 
 class DeskWorker(GeventWorker):  # type: ignore[misc]
-    """Serves connections that each take turns and have only so much time."""
+    """Serves connections, which take turns and have deadlines."""
 
     def load_wsgi(self) -> None:
-        """Load the app, and take the limits from its settings."""
+        """Load the app, and read the limits from its settings."""
         super().load_wsgi()
         wanted: int = self.cfg.worker_connections
         config = self.wsgi.extensions["config"]
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         most = min(wanted, max(files - SPARE_FILES, files // 2)) if files > 0 else wanted
-        from ..web.refusals import quota  # the app is loaded by now
+        from ..web.refusals import quota  # the app is loaded now
 
         log.addFilter(Brief(quota.allows))
-        # Behind a proxy everybody comes from its address.
+        # Behind a proxy all connections come from its address.
         self._connections = Connections(most, 0 if config.trusted_proxies else config.connections_per_address)
         self._turns = Turns()
         self._header_seconds = config.header_seconds
         self._answer_seconds = config.answer_seconds
         self._next_log = 0.0
-        # The pool of gunicorn would have newcomers wait. They are told instead.
+        # gunicorn's pool would make new connections wait. They are rejected with a message instead.
         self.worker_connections: int = most + SPARE_CONNECTIONS
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
-        """Serve one connection, or turn it away."""
+        """Serve one connection, or reject it."""
         address = addr[0] if isinstance(addr, tuple) else ""
         slot = self._connections.enter(address)
         if slot is None:
@@ -93,11 +93,11 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
             client.shutdown(socket.SHUT_WR)
 
     def timeout_ctx(self) -> gevent.Timeout:
-        """Return the time in which the head of the next request has to be there."""
+        """Return how long the headers of the next request may take."""
         return gevent.Timeout(self._header_seconds, False)  # type: ignore[arg-type]
 
     def handle_request(self, listener_name: Any, req: Any, sock: ClientSocket, addr: Any) -> Any:
-        """Answer one request. What it leaves unread of its body ends the connection, and is said in the answer."""
+        """Answer one request. If part of its body stays unread, the response says that the connection closes."""
         sock.begin_request()
         ends = req.should_close
         req.should_close = lambda: has_unread_body(req) or ends()
@@ -108,14 +108,14 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
                 sock.leave_unread()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is no request, or a fault of ours."""
+        """Answer an invalid request, or an error of ours."""
         super().handle_error(req, client, addr, exc)
         if isinstance(client, ClientSocket):
             client.leave_unread()
 
 
 def has_unread_body(request: Any) -> bool:
-    """Whether there is more of a request's body to come than the app has read."""
+    """Whether part of the request's body is still to come."""
     reader = request.body.reader
     if isinstance(reader, LengthReader):
         return bool(reader.length > 0)

@@ -1,1 +1,1 @@
-"""The admin's side: is all well, and what to do where it is not."""
+"""The admins' view: the health of the desk, and how to fix problems."""

@@ -1,4 +1,4 @@
-"""The checks of /status. Each one does the thing it speaks of, and fails when the thing does."""
+"""The checks of /status. Each one does what it checks, and fails if that fails."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class Check:
     fix: str = ""
     script: str = ""
     milliseconds: float = 0.0
-    since: str = ""  # the ISO 8601 moment at which this process first saw it fail, once that is a while ago
+    since: str = ""  # ISO 8601: when this process first saw it fail, if that is a while ago
 
     @property
     def name(self) -> str:
-        """Return what the page calls it."""
+        """Return its title on the page."""
         return str(NAMES.get(self.key, self.key))
 
     @property
     def script_text(self) -> str:
-        """Return the text of the script, to be copied into an SQL editor."""
+        """Return the text of the script, for copying into an SQL editor."""
         return script_text(self.script) if self.script else ""
 
 
@@ -66,7 +66,7 @@ Finding = tuple[str, str, str, str]  # state, text, fix, script
 
 
 class Checks:
-    """Everything that a working desk needs, asked one after the other."""
+    """Everything that a working desk needs, checked in order."""
 
     def __init__(self, database: Database, images: ImageStore, hub: Hub) -> None:
         self._database = database
@@ -74,7 +74,7 @@ class Checks:
         self._hub = hub
 
     def run(self) -> list[Check]:
-        """Do every check, and give what it found and how long it took."""
+        """Run every check, and return the results with their durations."""
         return list(self._run())
 
     def _run(self) -> Iterator[Check]:
@@ -125,7 +125,7 @@ class Checks:
         missing = self._database.call("missing_functions", names=sorted(FUNCTIONS))
         if missing:
             raise Unavailable("schema_missing", ", ".join(missing))
-        return "ok", _("connected, all %(count)s functions found", count=len(FUNCTIONS)), "", ""
+        return "ok", _("responding, all %(count)s functions found", count=len(FUNCTIONS)), "", ""
 
     def _schema(self) -> Finding:
         applied = self._database.call("applied_scripts")
@@ -228,7 +228,7 @@ def _names_taken() -> str:
 
 
 def _problem(found: dict[str, Any]) -> tuple[str, str] | None:
-    """Return the first thing that a table lacks, and the script that adds it."""
+    """Return the first thing that is missing from a table, and the script that adds it."""
     table, own = found["table"], {"channel", "is_anonymous"} if found["table"] == "user_sessions" else set()
     if not found["exists"]:
         return _("The table %(table)s is missing.", table=table), "supabase_schema.sql"

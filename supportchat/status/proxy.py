@@ -1,4 +1,4 @@
-"""The check of /status that looks at its own request: does the desk know what stands before it?"""
+"""The check of /status that inspects its own request: are the proxy settings right?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwar
 
 
 def check_proxy(config: Config, headers: Headers) -> Check:
-    """Return what the headers of a request say about the proxies before the desk, beside what the settings say."""
+    """Compare what the headers of a request say about proxies with the settings."""
     state, text, fix = _finding(config, headers)
     return Check("services", "proxy", state, text, fix)
 

@@ -1,4 +1,4 @@
-"""The health of everything, for admins; and for machines, whether the process lives and can serve."""
+"""The health of the desk for admins; for machines, whether the process is alive and can serve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .since import FirstSeen
 
 bp = Blueprint("status", __name__)
 
-# The three queries of the set-up guide, as they can be run in any SQL editor.
+# The three queries of the set-up guide, for any SQL editor.
 QUERIES = (
     ("sessions", lazy_gettext("Check sessions"), "SELECT * FROM user_sessions ORDER BY created_at DESC LIMIT 5;"),
     ("messages", lazy_gettext("Check messages"), "SELECT * FROM chat_messages ORDER BY created_at DESC LIMIT 10;"),
@@ -34,7 +34,7 @@ QUERIES = (
 @bp.get("/status")
 @for_admins
 def show() -> ResponseReturnValue:
-    """Show that all is well, or what to do."""
+    """Show the health of the desk, and how to fix problems."""
     values = _report()
     if from_htmx():
         return render_template("status/_report.html", **values)
@@ -44,18 +44,18 @@ def show() -> ResponseReturnValue:
 @bp.get("/healthz")
 @open_to_all
 def healthz() -> ResponseReturnValue:
-    """Say that the process lives."""
+    """Report that the process is alive."""
     return {"status": "ok"}
 
 
 @bp.get("/readyz")
 @open_to_all
 def readyz() -> ResponseReturnValue:
-    """Say whether the process can serve: the database answers, and has all that a conversation needs."""
+    """Report whether the process can serve: the database responds, and has all that a conversation needs."""
     try:
         if call("missing_functions", names=sorted(FUNCTIONS)):
             raise Unavailable("schema_missing")
-        call("database_epoch")  # the one function that asks the server for more than tables
+        call("database_epoch")  # the only function that needs more than tables
     except DatabaseError as error:
         return {"status": "unavailable", "reason": error.code}, 503
     return {"status": "ok"}
@@ -79,7 +79,7 @@ def _report() -> dict[str, Any]:
 
 
 def headline(checks: list[Check], waiting: int) -> tuple[str, str]:
-    """Return the state of the whole, and the sentence that the page begins with: what is broken, or who waits."""
+    """Return the overall state, and the first sentence of the page: what is broken, or how many wait."""
     failing = [check for check in checks if check.state == "fail"]
     warnings = [check for check in checks if check.state == "warn"]
     if failing:

@@ -1,4 +1,4 @@
-"""Since when a check fails, as far as this process has seen: nothing checks while nobody looks at /status."""
+"""Since when a check has failed, as far as this process knows: checks only run when somebody opens /status."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ WORTH_SAYING = timedelta(minutes=1)
 
 
 class FirstSeen:
-    """Remembers when each check was first seen to fail, until it is seen to pass."""
+    """Remembers when each check first failed, until it passes."""
 
     def __init__(self) -> None:
         self._moments: dict[str, datetime] = {}
 
     def note(self, checks: list[Check], now: datetime | None = None) -> None:
-        """Take in what the checks have found, and write into those that fail since when they do."""
+        """Record the results, and add to each failed check since when it has failed."""
         now = now or datetime.now(UTC)
         failing = {check.key for check in checks if check.state != "ok"}
         self._moments = {name: self._moments.get(name, now) for name in failing}

@@ -49,6 +49,8 @@ def _differences(text: str, translation: str) -> Iterator[str]:
         yield "a % that is no %(name)s"
     if sorted(TAG.findall(text)) != sorted(TAG.findall(translation)):
         yield "other tags"
+    if translation.count('"') > text.count('"'):  # templates do not escape what the catalogs say
+        yield 'a " that would end an attribute'
     if (text != text.strip()) != (translation != translation.strip()):
         yield "other spaces around it"
 

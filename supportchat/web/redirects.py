@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from flask import Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -21,6 +23,15 @@ def _shown_page() -> str | None:
     """Return the path of the page that a request of htmx came from, to come back to."""
     address = shown_address()
     return f"{address.path}?{address.query}".rstrip("?") or None
+
+
+def sending_page() -> str:
+    """Return the path of the page whose form was sent, by what the browser says; the desk when it does not."""
+    try:
+        address = urlsplit(request.referrer or "")
+    except ValueError:  # "http://[", which no browser says
+        return url_for("agents.desk")
+    return safe_next(f"{address.path}?{address.query}".rstrip("?"))
 
 
 def safe_next(target: str) -> str:

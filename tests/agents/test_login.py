@@ -8,7 +8,7 @@ import pytest
 from argon2.exceptions import VerifyMismatchError
 from flask import Flask
 
-from supportchat.agents import passwords
+from supportchat.agents import logins, passwords
 from supportchat.app import create_app
 from supportchat.config import Config
 from supportchat.database.postgres import PostgresDatabase
@@ -182,3 +182,8 @@ def test_an_unknown_address_costs_the_check_of_a_whole_hash() -> None:
     assert not passwords._hasher.check_needs_rehash(passwords._NOBODY)
     with pytest.raises(VerifyMismatchError):  # which is said of a hash that was computed
         passwords._hasher.verify(passwords._NOBODY, PASSWORD)
+
+
+@pytest.mark.mode("postgres")
+def test_the_cookie_of_a_login_lasts_as_long_as_its_session(rows: Any) -> None:
+    assert rows("select extract(epoch from _supportchat.login_lasts())::integer") == [(logins.SECONDS,)]

@@ -38,12 +38,18 @@ class Felt:
     """How the customers' messages went."""
 
     seconds: list[float] = field(default_factory=list)
+    worked: list[float] = field(default_factory=list)  # how many CPU seconds the worker had meanwhile
     failures: int = 0
 
     @property
     def worst(self) -> float:
         """How long the slowest took."""
         return max(self.seconds, default=0.0)
+
+    @property
+    def longest_stall(self) -> float:
+        """The most CPU seconds that the worker took to answer one of them, however busy the machine is."""
+        return max(self.worked, default=0.0)
 
     def __str__(self) -> str:
         ordered = sorted(self.seconds) or [0.0]
@@ -57,16 +63,17 @@ class Customers:
     def __init__(self, url: str) -> None:
         self._browsers = itertools.cycle([Browser(url, CUSTOMER).start() for _ in range(4)])
 
-    def write(self, seconds: float) -> Felt:
-        """Write for some time, and give how it went."""
+    def write(self, seconds: float, worker: psutil.Process) -> Felt:
+        """Write to this worker for some time, and return how it went."""
         felt, end = Felt(), time.monotonic() + seconds
         while time.monotonic() < end:
-            start = time.monotonic()
+            start, before = time.monotonic(), cpu_seconds(worker)
             try:
                 is_sent = next(self._browsers).say("Is anybody there?") == 303
             except OSError:
                 is_sent = False
             felt.seconds.append(time.monotonic() - start)
+            felt.worked.append(cpu_seconds(worker) - before)
             felt.failures += not is_sent
             time.sleep(PAUSE_SECONDS)
         return felt
@@ -84,19 +91,28 @@ class Outcome:
 
 def run(name: str, url: str, seconds: float, parent: int, customers: Customers, before_seconds: float = 2) -> Outcome:
     """Run an attack on a desk, whose gunicorn or one above it has the process id `parent`."""
-    before = customers.write(before_seconds)
     worker = worker_of(parent)
+    before = customers.write(before_seconds, worker)
     memory = [worker.memory_info().rss]
     with attacking(name, url, seconds), watching(worker, memory):
-        during = customers.write(seconds)
+        during = customers.write(seconds, worker)
     megabytes = memory[0] // 2**20, max(memory) // 2**20
     return Outcome(before, during, megabytes, worker.is_running() and worker_of(parent).pid == worker.pid)
 
 
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return how long a process has worked; nothing of one that has gone."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
+
+
 def worker_of(parent: int) -> psutil.Process:
     """Return gunicorn's youngest worker: of its processes the one that has no other below it."""
-    family = [p for p in psutil.Process(parent).children(recursive=True) if "gunicorn" in " ".join(p.cmdline())]
-    return family[-1]
+    family = psutil.Process(parent).children(recursive=True)
+    return [p for p in family if {"gunicorn", "tests.serving"} & {*p.cmdline()}][-1]
 
 
 @contextlib.contextmanager

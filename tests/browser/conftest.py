@@ -18,6 +18,8 @@ from tests.server import Server
 # A sandbox does not start as root, and the rest would ask the network for things that no test needs.
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SECOND = 1000
+# How long to wait for what should come at once: the machine may be busy, and who waits in vain is the exception.
+expect.set_options(timeout=15 * SECOND)
 
 
 def chromium() -> str | None:
@@ -80,7 +82,7 @@ class Window:
         """The bubbles that are not with the desk yet, the oldest first."""
         return self.page.locator("[data-pending] .bubble")
 
-    def sees(self, text: str, seconds: float = 5) -> None:
+    def sees(self, text: str, seconds: float = 15) -> None:
         """Assert that a text is on the page, or comes to be."""
         expect(self.page.get_by_text(text).first).to_be_visible(timeout=seconds * SECOND)
 
@@ -110,7 +112,7 @@ class Customer(Window):
         if picture:
             self.page.locator("#start-image").set_input_files(picture)
         self.page.get_by_role("button", name="Start Chat").click()
-        expect(self.box).to_be_visible(timeout=(15 if picture else 5) * SECOND)
+        expect(self.box).to_be_visible()
         return self
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,16 @@ def test_a_started_chat_is_a_ticket_that_the_agent_has_at_once(alice: Agent, ver
 
 
 @pytest.mark.both_modes
-def test_replies_go_both_ways_within_a_second(alice: Agent, vera: Customer) -> None:
+def test_replies_go_both_ways_by_the_socket(alice: Agent, vera: Customer) -> None:
     vera.start("Hello?", name="Vera Lindt")
     vera.is_live()
     alice.open()
-    start = time.monotonic()
+    for window in (alice, vera):
+        window.page.route("**/*after=*", lambda request: request.abort())  # what a page polls
     alice.write("Hello Vera")
     expect(vera.messages.last).to_have_text("Hello Vera")
     vera.write("I need help")
     expect(alice.messages.last).to_have_text("I need help")
-    assert time.monotonic() - start < 3
     assert (
         alice.messages.all_text_contents()
         == vera.messages.all_text_contents()
@@ -81,7 +80,7 @@ def test_a_note_is_seen_by_colleagues_and_never_by_the_customer(alice: Agent, ve
     bob = windows(Agent).come("bob", "/agent?ticket=1001")
     bob.is_live()
     alice.note("She is a good customer")
-    bob.sees("She is a good customer", seconds=1)
+    bob.sees("She is a good customer")
     alice.page.locator("label", has_text="Reply").first.click()
     alice.write("Good morning")
     vera.sees("Good morning")

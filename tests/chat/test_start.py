@@ -23,6 +23,16 @@ def test_the_form_says_who_is_here(web: Web, alice: Agent) -> None:
     assert "replies in" not in page  # not known before three answers
 
 
+@pytest.mark.parametrize(("agents", "said"), [(2, r"</bdi> and <bdi>\w+</bdi> are"), (5, "</bdi>, and 2 more are")])
+def test_the_form_names_up_to_three_agents(web: Web, rows: Any, agents: int, said: str) -> None:
+    rows(
+        "insert into agents (name, email, availability, lease_expires_at)"
+        " select 'Zoe', n || '@example.com', 'available', now() + interval '1 minute' from generate_series(1, %s) n",
+        agents,
+    )
+    assert re.search(f"{said} online", web.visitor().get("/chat/people").text)
+
+
 def test_the_form_says_how_long_an_answer_takes(web: Web, cast: Cast, alice: Agent) -> None:
     for _ in range(3):
         alice.reply(cast.visitor().start()["number"])

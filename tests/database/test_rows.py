@@ -30,7 +30,7 @@ def misfits(value: Any, shape: Any, place: str = "") -> list[str]:
     if get_origin(shape) in (Union, types.UnionType):
         found = [misfits(value, part, place) for part in get_args(shape)]
         return [] if [] in found else found[0]
-    if get_origin(shape) is list:
+    if get_origin(shape) is list and isinstance(value, list):
         return [problem for each in value for problem in misfits(each, get_args(shape)[0], f"{place}[]")]
     if is_typeddict(shape) and isinstance(value, dict):
         hints = get_type_hints(shape)
@@ -63,6 +63,10 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "list_agents": (call("list_agents"), list[shapes.Colleague]),
         "begin_login": (call("begin_login", email="alice@example.com", browser="", address=""), shapes.Credentials),
         "who_is_here": (call("who_is_here"), shapes.PeopleHere),
+        "start_chat": (
+            call("start_chat", visitor="v", client_message_id=new_id(), message="Hi"),
+            shapes.Answer,
+        ),
         "post_message": (posted, shapes.Posted),
         "post_message again": (
             vera.post("Still here?", client_message_id=once, image=IMAGE),

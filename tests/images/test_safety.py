@@ -95,9 +95,9 @@ def refusal(tmp_path: Path, content: bytes) -> ImageRefused:
 )
 @pytest.mark.usefixtures("no_program")
 def test_a_file_that_only_begins_like_a_picture_starts_no_process(tmp_path: Path, content: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert refusal(tmp_path, content).code == "image_unreadable"
-    assert time.monotonic() - began < 0.3
+    assert time.process_time() - began < 0.3
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_a_file_that_only_begins_like_a_picture_starts_no_process(tmp_path: Path
 )
 @pytest.mark.usefixtures("no_program")
 def test_a_bomb_is_known_by_its_header(tmp_path: Path, content: bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert refusal(tmp_path, content).code == "image_too_many_pixels"
-    assert time.monotonic() - began < 0.3
+    assert time.process_time() - began < 0.3
 
 
 @pytest.mark.parametrize(

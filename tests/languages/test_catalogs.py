@@ -48,6 +48,7 @@ def test_texts_in_the_code_have_names_for_what_is_filled_in(texts: Catalog) -> N
         ("Hello %(name)s", "Hallo %(nom)s", "other placeholders: Hello %(name)s"),
         ("All of it", "100 %", "a % that is no %(name)s: All of it"),
         ("Hello", "<b>Hallo</b>", "other tags: Hello"),
+        ("Hello", 'Sag "Hallo"', 'a " that would end an attribute: Hello'),
         (("one", "%(num)s of %(all)s"), ("eins", ""), "not translated: one | %(num)s of %(all)s"),
         (("one", "%(num)s of %(all)s"), ("eins", "%(num)s"), "other placeholders: one | %(num)s of %(all)s"),
     ],

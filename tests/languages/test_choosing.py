@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, g
 
 from supportchat.rendering.languages import choose_language, shipped_language
-from tests.web import Browser, Web
+from tests.web import ORIGIN, Browser, Web
 
 pytestmark = pytest.mark.mode("postgres")
 
@@ -79,3 +79,22 @@ def test_an_error_before_the_request_is_known_has_a_language_too(app: Flask) -> 
     answer = app.test_client().get("/chat", headers={"Accept-Language": "ja", "Host": "evil.example"})
     assert answer.status_code == 400
     assert '<html lang="ja"' in answer.text
+
+
+def test_an_agent_chooses_the_language_of_the_desk(web: Web) -> None:
+    alice = web.agent("alice")
+    answer = alice.client.post(
+        "/agent/language",
+        data={"language": "ar"},
+        headers={"Origin": ORIGIN, "Referer": f"{ORIGIN}/agent?view=all"},
+    )
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/agent?view=all")
+    assert '<html lang="ar" dir="rtl">' in alice.get("/agent", headers={"Accept-Language": "de"}).text
+    alice.post("/agent/language", language="")
+    assert '<html lang="de" dir="ltr">' in alice.get("/agent", headers={"Accept-Language": "de"}).text
+
+
+def test_a_language_that_is_not_shipped_is_refused(web: Web) -> None:
+    alice = web.agent("alice")
+    assert alice.post("/agent/language", language="xx").status_code == 422
+    assert '<html lang="en"' in alice.get("/agent").text

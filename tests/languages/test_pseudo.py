@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from supportchat.rendering.languages import SHIPPED
 from tests.cast import Agent
 from tests.web import Browser, Web
 
@@ -19,11 +20,12 @@ from .reading import read
 
 pytestmark = pytest.mark.mode("postgres")
 
+LANGUAGES = "|".join(SHIPPED.values())
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 # Names, what the people of these tests write, and what no language words: times, the product, names of tables.
 NAMES = re.compile(
     r"Vera|Lindt|Alice|Kern|Bob|Ortiz|Carol|Tan|\b[A-Z]{2}\b|\w+@[\w.]+|Help me|Of course|A note"
-    r"|\d (ms|Sek\.|Min\.)|UTC|supportchat|\bsc\b|user_sessions|chat_messages|tickets|agents"
+    rf"|\d (ms|Sek\.|Min\.)|UTC|supportchat|\bsc\b|user_sessions|chat_messages|tickets|agents|{LANGUAGES}"
 )
 
 

@@ -142,3 +142,10 @@ def test_a_password_of_nobody_and_of_who_has_left_is_not_reset(database: Databas
     rows("update agents set is_active = false where name = 'Bob Ortiz'")
     with pytest.raises(Conflict, match="agent_deactivated"):
         database.call("reset_password", email="bob@example.com", password_hash="x")
+
+
+def test_an_agent_has_the_language_they_chose_until_they_choose_none(alice: Agent) -> None:
+    assert alice.call("set_language", language="de")["language"] == "de"
+    assert alice.call("set_language", language=None)["language"] is None
+    with pytest.raises(Invalid, match="language_unknown"):
+        alice.call("set_language", language="German")

@@ -298,11 +298,11 @@ def test_a_desk_stops_when_something_else_has_taken_one_of_its_names(database_ur
         migrate(database_url)
     rows("drop table heartbeat")
     rows("alter table pulse rename to heartbeat")
-    rows("drop function close_chat(text)")
-    rows("create function close_chat(who text) returns text language sql return 'mine'")
-    with pytest.raises(psycopg.Error, match=r"needs: function close_chat\(text\)\. "):
+    rows("drop function who_is_here()")
+    rows("create function who_is_here() returns text language sql return 'mine'")
+    with pytest.raises(psycopg.Error, match=r"needs: function who_is_here\(\)\. "):
         migrate(database_url)
-    rows("drop function close_chat(text)")
+    rows("drop function who_is_here()")
     assert migrate(database_url) == ["functions/chat.sql"]
 
 

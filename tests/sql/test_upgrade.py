@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from supportchat.database import FUNCTIONS
 from supportchat.database.bundle import PASTE
 from supportchat.database.migrations import advice, migrate, statements
 from supportchat.database.names import look
@@ -547,6 +548,47 @@ def test_agents_who_were_users_elsewhere_are_adopted_only_when_that_is_said(plat
         with opened(conninfo) as door:
             assert door.call("create_agent", name="Ann", email="ann@example.com", password_hash="x")["name"] == "Ann"
     assert [text for text in said if "auth.users" in text]
+
+
+TO_PUBLIC = """
+drop trigger guard_ticket on tickets;
+do $$
+declare
+    helper regprocedure;
+begin
+    perform set_config('search_path', '', true);
+    for helper in
+        select p.oid from pg_proc p where p.pronamespace = '_supportchat'::regnamespace and strpos(
+            pg_get_functiondef('_supportchat.drop_former_helpers()'::regprocedure),
+            format(' %s(%s)', p.proname, oidvectortypes(p.proargtypes))
+        ) > 0
+    loop
+        execute format('alter function %s set schema public', helper);
+    end loop;
+    alter function _supportchat.record_script(text, text) set schema public;
+    drop schema _supportchat cascade;
+end $$;
+create trigger guard_ticket before update on public.tickets for each row execute function public.guard_ticket();
+create function public.lock_ticket(p_number bigint) returns int language sql set search_path = '' as 'select 1';
+create function public.add_image(id uuid, image jsonb) returns int language sql set search_path = '' as 'select 1';
+update public.schema_scripts set checksum = 'older' where checksum <> '';
+"""
+
+
+@both_ways
+def test_helpers_of_an_earlier_version_leave_the_schema_public_and_an_apps_own_stay(
+    plain: MakeDatabase, way: str
+) -> None:
+    called = "select proname from pg_proc where pronamespace = 'public'::regnamespace"
+    with made(plain, "") as conninfo, psycopg.connect(conninfo, autocommit=True) as owner:
+        migrate(conninfo)
+        owner.execute("drop function _supportchat.add_image(uuid, jsonb)")
+        owner.execute(TO_PUBLIC.encode())
+        assert len(owner.execute(called.encode()).fetchall()) > len(FUNCTIONS) + 30
+        WAYS[way](conninfo)
+        assert {name for (name,) in owner.execute(called.encode())} == FUNCTIONS | {"lock_ticket", "add_image"}
+        with opened(conninfo) as door:
+            assert Cast(door).visitor().start("Hello")["last_seq"] > 0
 
 
 NO_KEY = ("id uuid primary key default gen_random_uuid()", "id uuid default gen_random_uuid()")

@@ -83,6 +83,7 @@ def test_a_function_that_only_a_chat_would_miss_is_named(checks: Any, rows: Any)
     check = checks("connection")
     assert check.state == "fail"
     assert "start_chat" in check.text
+    assert "paste sql/supabase.sql" in check.fix
 
 
 def test_an_older_script_is_named(checks: Any, rows: Any) -> None:
@@ -90,6 +91,13 @@ def test_an_older_script_is_named(checks: Any, rows: Any) -> None:
     rows("update schema_scripts set checksum = 'older' where name = 'functions/chat.sql'")
     check = checks("schema")
     assert (check.state, check.script) == ("warn", "functions/chat.sql")
+
+
+def test_several_older_scripts_are_one_paste(checks: Any, rows: Any) -> None:
+    rows("update schema_scripts set checksum = 'older' where name like 'functions/%%'")
+    check = checks("schema")
+    assert (check.state, check.script) == ("warn", "supabase.sql")
+    assert check.script_text.count("record_script('functions/") == 7
 
 
 def test_image_storage_fails_when_it_cannot_be_written(checks: Any, app: Flask, tmp_path: Path) -> None:

@@ -96,6 +96,15 @@ def test_the_customer_reads_the_number_once(web: Web, vera: Browser) -> None:
     assert "You are talking to Alice again." in page
 
 
+def test_the_history_says_what_the_conversation_says(web: Web, vera: Browser, alice: Agent, bob: Agent) -> None:
+    bob.call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
+    bob.call("close_ticket", number=1001)
+    bob.call("reopen_ticket", number=1001)
+    page = text_of(web.agent("alice").get("/agent?ticket=1001").text)
+    for said in ("took over from Alice Kern", "closed the ticket", "reopened the ticket"):
+        assert page.count(f"Bob Ortiz {said}") == 2
+
+
 def test_who_has_taken_over_more_than_is_given_reads_why(web: Web, vera: Browser, rows: Any) -> None:
     web.customer("And me")
     assert "2 of 3 tickets" in web.agent("alice").get("/agent").get_data(as_text=True)
@@ -207,3 +216,12 @@ def test_who_can_be_found_is_promised(
     page = text_of(vera.get("/chat").text)
     assert "Alice is no longer available. We’re finding someone else." in page
     assert "You are now talking to Bob." in page
+
+
+def test_a_line_names_the_colleague_who_handed_the_ticket_over(
+    web: Web, vera: Browser, cast: Any, alice: Agent, bob: Agent
+) -> None:
+    bob.come()
+    cast.agent("carol").call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
+    page = text_of(web.agent("alice").get("/agent?ticket=1001").text)
+    assert page.count("Carol Tan handed the ticket over to Bob Ortiz") == 2  # in the conversation, and in the history

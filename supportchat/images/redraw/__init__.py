@@ -1,5 +1,5 @@
-"""Draw a picture anew, in a program of its own: a decoder is where a hostile file does its harm.
+"""Re-encode a picture in a separate program: a hostile file attacks the decoder.
 
-It is run as `python -m redraw` from this folder's parent, so nothing in it imports anything of the desk: starting it
-takes a tenth of a second, and it holds no secret.
+It runs as `python -m redraw` from this folder's parent and imports nothing of the desk, so it starts in a tenth of a
+second and holds no secrets.
 """

@@ -1,6 +1,6 @@
-"""`python -m redraw FORMAT TARGET`: the picture comes by stdin, and goes to the open file of the number TARGET.
+"""`python -m redraw FORMAT TARGET`: reads the picture from stdin and writes to the file descriptor TARGET.
 
-Prints JSON: content_type, width, height, and notice if there is something to say about it; or error with a reason.
+Prints JSON: content_type, width, height, and notice if the sender should be told something; or error with a reason.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .still import redraw_still
 
 
 def main(kind: str, target: int) -> dict[str, Any]:
-    """Draw the picture on stdin anew, and give what it is."""
+    """Re-encode the picture from stdin, and return its description."""
     prepare()
     try:
-        confine(with_threads=kind == "HEIC")  # libheif starts one, whatever it is told
+        confine(with_threads=kind == "HEIC")  # libheif starts one, whatever its settings
     except OSError as error:
         return {"fault": f"cannot give up the rights of root: {error}"}
     with os.fdopen(target, "wb") as out:
@@ -38,11 +38,11 @@ def main(kind: str, target: int) -> dict[str, Any]:
 
 
 def moving(kind: str, out: IO[bytes]) -> dict[str, Any] | None:
-    """Draw an animation; None for what is none, or cannot be kept as one."""
+    """Re-encode an animation; return None if it is not one or cannot be kept as one."""
     try:
         picture = opened(sys.stdin.buffer, kind)
     except (OSError, SyntaxError, EOFError):
-        return None  # perhaps the part of it that is there can be read
+        return None  # perhaps it is truncated: try to read what is there
     return redraw_moving(picture, out) if is_moving(picture) else None
 
 
@@ -52,7 +52,7 @@ def prepare() -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
     without_texts()
-    # The header was checked before; a frame that is larger than it said is an error of twice this size.
+    # The header was checked before; a frame of more than twice this size is an error.
     Image.MAX_IMAGE_PIXELS = max(MOST_PIXELS.values()) // 2
     warnings.simplefilter("ignore")
 

@@ -1,4 +1,4 @@
-"""The colours that browsers show without being told: sRGB, opaque."""
+"""Conversion to what browsers show by default: sRGB, opaque."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import io
 
 from PIL import Image, ImageChops, ImageCms, ImageFilter
 
-MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # of the colours that a profile speaks of
+MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # the colour spaces of profiles
 WHITE, MIDDLE, DARK = (255, 255, 255), (128, 128, 128), (32, 33, 36)
 SAMPLE = 512
-# How much of what lies beside nothing counts: light lines on a dark page, dark ones on a light page, or both.
+# Thresholds for the pixels along transparent edges: light lines, dark lines, or both.
 ENOUGH = 0.15
 
 
 def to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return a picture as RGB or RGBA, its colours as its profile means them; as they are if that cannot be read."""
+    """Return a picture as RGB or RGBA, converted from its colour profile; unconverted if that cannot be read."""
     alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
     colours = picture.convert("RGB") if alpha else picture
     if profile:
@@ -46,7 +46,7 @@ def _converted(picture: Image.Image, profile: bytes) -> Image.Image:
 
 
 def on_ground(picture: Image.Image) -> Image.Image:
-    """Put a picture that can be seen through on a ground on which it can be read in both themes."""
+    """Put a transparent picture on a background on which it is readable in both themes."""
     if picture.mode != "RGBA":
         return picture
     canvas = Image.new("RGB", picture.size, ground_for(picture))
@@ -55,7 +55,7 @@ def on_ground(picture: Image.Image) -> Image.Image:
 
 
 def ground_for(picture: Image.Image) -> tuple[int, int, int]:
-    """Choose a ground by the edges of what is drawn: white, dark for light things, in between for both."""
+    """Choose the background by the edges of what is drawn: white, dark for light edges, in between for both."""
     sample = picture.copy()
     sample.thumbnail((SAMPLE, SAMPLE))
     alpha = sample.getchannel("A")

@@ -1,4 +1,4 @@
-"""What the program may still do once it reads the file."""
+"""The sandbox in which the program reads the file."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import sys
 
 from .limits import CPU_SECONDS, MEMORY, MOST_OUTPUT
 
-# Users that are nobody's (systemd takes its dynamic ones from here): what runs as "nobody", the embedded Postgres on
-# some systems, is somebody else then.
+# Unused user ids (systemd's dynamic users come from this range). Not "nobody": on some systems the embedded Postgres
+# runs as that user.
 FIRST_USER = 61184
 USERS = 4000
 NOBODY = 65534
 
 
 def confine(with_threads: bool) -> None:
-    """Give up every right that drawing does not need: root, memory, time, files, processes.
+    """Drop every privilege that decoding does not need: root, memory, time, files, processes.
 
-    :param with_threads: whether the decoder needs one, which the kernel counts as a process.
-    :raise OSError: when root cannot be given up.
+    :param with_threads: whether the decoder needs a thread, which the kernel counts as a process.
+    :raise OSError: if root cannot be dropped.
     """
     stop_being_root()
     if sys.platform != "darwin":  # which refuses this one
@@ -32,7 +32,7 @@ def confine(with_threads: bool) -> None:
 
 
 def stop_being_root() -> None:
-    """Become a user that owns nothing, if this is root."""
+    """Switch to a user that owns nothing, if this is root."""
     if os.geteuid() != 0:
         return
     os.setgroups([])
@@ -40,7 +40,7 @@ def stop_being_root() -> None:
     try:
         os.setgid(user)
         os.setuid(user)
-    except OSError:  # a container that maps few users
+    except OSError:  # a container with few user ids
         os.setgid(NOBODY)
         os.setuid(NOBODY)
     if 0 in (os.getuid(), os.geteuid(), os.getgid(), os.getegid()):

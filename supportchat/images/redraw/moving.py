@@ -1,4 +1,4 @@
-"""Animations, as far as the time for them goes."""
+"""Animations, within a limit of time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .still import PHOTOS, shrunk
 
 
 def is_moving(picture: Image.Image) -> bool:
-    """Whether a picture is an animation that can be kept as one. Of any other the first frame is drawn."""
+    """Whether a picture is an animation that can be kept as one. Of others only the first frame is kept."""
     frames = 1 if picture.format in PHOTOS else getattr(picture, "n_frames", 1)
     pixels = picture.width * picture.height
     return 1 < frames <= MOST_FRAMES and pixels <= MOST_FRAME_PIXELS and frames * pixels <= MOST_MOVING_PIXELS
 
 
 def redraw_moving(picture: Image.Image, target: IO[bytes]) -> dict[str, Any] | None:
-    """Draw every frame of an animation; None when that takes too long, or one of them cannot be read."""
+    """Re-encode every frame of an animation; return None if that takes too long or a frame cannot be read."""
     size = moving_size(picture)
     drawn: list[Image.Image] = []
     durations: list[int] = []
@@ -60,7 +60,7 @@ def redraw_moving(picture: Image.Image, target: IO[bytes]) -> dict[str, Any] | N
 
 
 def moving_size(picture: Image.Image) -> tuple[int, int]:
-    """Return the size in which every frame of an animation is stored."""
+    """Return the stored size of the frames of an animation."""
     frames, pixels = getattr(picture, "n_frames", 1), picture.width * picture.height
     scale = min(1, LONGEST_MOVING_SIDE / max(picture.size), math.sqrt(MOVING_PIXELS / (frames * pixels)))
     return max(1, round(picture.width * scale)), max(1, round(picture.height * scale))

@@ -1,4 +1,4 @@
-"""Reading a picture, also one that is cut off or carries too much beside its pixels."""
+"""Reading pictures, even truncated ones and those with excessive metadata."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from PIL import Image, ImageFile, PngImagePlugin
 
 from .limits import MOST_BYTES
 
-# A phone's photo is an MPO when it carries a preview or a map of its lights: a JPEG, with more after it. A file that
-# says "mif1" is one or the other.
+# A phone's photo with a preview or a gain map is an MPO: a JPEG followed by more. A "mif1" file may be HEIC or AVIF.
 FORMATS = {
     "JPEG": ("JPEG", "MPO"),
     "PNG": ("PNG",),
@@ -26,7 +25,7 @@ PADDING = 1024 * 1024
 
 
 def without_texts() -> None:
-    """Skip the texts of PNG files instead of unpacking them, up to a limit above which the file counts as damaged."""
+    """Skip the text chunks of PNG files; above a limit the file counts as damaged."""
 
     def skip(stream: Any, position: int, length: int) -> bytes:
         ImageFile._safe_read(stream.fp, length)
@@ -37,17 +36,17 @@ def without_texts() -> None:
 
 
 def opened(file: IO[bytes], kind: str) -> Image.Image:
-    """Open a picture: its header is read, its pixels are not. What is wrong beside the pixels is passed over."""
+    """Open a picture and read its header, not its pixels. Errors outside of the pixels are ignored."""
     file.seek(0)
     with _tolerant(True):
         return Image.open(file, formats=FORMATS[kind])
 
 
 def loaded(file: IO[bytes], kind: str, draft: Any) -> tuple[Image.Image, bool]:
-    """Decode a picture, and say whether it is whole. Of one that is cut off, the rest is gray.
+    """Decode a picture, and return whether it is complete. The missing part of a truncated one is gray.
 
     :param draft: called with the picture before its pixels are read.
-    :raise OSError: when there is no picture in it at all.
+    :raise OSError: if it contains no picture at all.
     """
     with contextlib.suppress(OSError, ValueError, SyntaxError, EOFError):
         picture = opened(file, kind)
@@ -66,7 +65,7 @@ def loaded(file: IO[bytes], kind: str, draft: Any) -> tuple[Image.Image, bool]:
 
 
 def padded(file: IO[bytes], kind: str) -> IO[bytes]:
-    """Fill up a file whose decoder takes whole ones only."""
+    """Pad a file whose decoder rejects truncated ones."""
     if kind not in ("WEBP", "HEIC", "AVIF"):
         return file
     file.seek(0)
@@ -78,7 +77,7 @@ def padded(file: IO[bytes], kind: str) -> IO[bytes]:
 
 
 def gray_for(picture: Image.Image) -> Any:
-    """Return the gray of a mode; of a palette, the entry that is closest to it."""
+    """Return gray in this mode; in a palette, the closest entry."""
     if picture.mode != "P" or picture.palette is None:
         return GRAY.get(picture.mode, 0)
     colours = picture.palette.palette
@@ -87,7 +86,7 @@ def gray_for(picture: Image.Image) -> Any:
 
 
 def is_plain_gray(picture: Image.Image) -> bool:
-    """Whether nothing was read over the gray."""
+    """Whether the decoder has left the gray untouched."""
     if picture.mode in ("L", "RGB"):
         picture = picture.reduce(max(1, min(picture.size) // 256))
     extremes: Any = picture.convert("RGB").getextrema()

@@ -1,4 +1,4 @@
-"""One picture: upright, small enough, in sRGB, on a ground, without anything but its pixels."""
+"""Re-encoding of one picture: upright, small enough, sRGB, opaque, and nothing but pixels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .opening import loaded
 
 PHOTOS = ("JPEG", "MPO", "HEIF", "AVIF")
 STRIP_PIXELS = 2_000_000
-REDUCING_GAP = 1.5  # how much larger than it will be a picture is when it is shrunk the better, slower way
+REDUCING_GAP = 1.5  # up to this factor a picture is shrunk by the better, slower method
 
 
 def redraw_still(file: IO[bytes], kind: str, target: IO[bytes]) -> dict[str, Any]:
-    """Draw one picture, the first one of an animation, and give what it is."""
+    """Re-encode one picture, or the first frame of an animation, and return its description."""
     picture, is_whole = loaded(file, kind, lambda picture: picture.draft(None, fitting(picture.size)))
     is_animation = picture.format not in PHOTOS and getattr(picture, "n_frames", 1) > 1
     profile = picture.info.get("icc_profile")
@@ -36,9 +36,9 @@ def redraw_still(file: IO[bytes], kind: str, target: IO[bytes]) -> dict[str, Any
 
 
 def fitting(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size that a picture of this one is stored in.
+    """Return the stored size of a picture of this size.
 
-    A long one keeps the width that makes it readable, as far as `LONG_PIXELS` allow.
+    A long one keeps a readable width, within `LONG_PIXELS`.
     """
     short, long = sorted(size)
     readable = min(READABLE_SIDE / short, math.sqrt(LONG_PIXELS / (short * long)), LONGEST_LONG_SIDE / long)
@@ -47,9 +47,9 @@ def fitting(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def shrunk(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Copy the pixels and nothing else, in a mode that can be blended, at another size.
+    """Copy only the pixels, in a mode that can be blended, at another size.
 
-    In strips, so that a large picture is in memory once only.
+    It works in strips, so that a large picture is in memory only once.
     """
     factor = max(1, int(min(picture.width / size[0], picture.height / size[1]) / REDUCING_GAP))
     rows = max(1, STRIP_PIXELS // picture.width // factor) * factor
@@ -67,9 +67,9 @@ def shrunk(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def blendable(picture: Image.Image) -> Image.Image:
-    """Return a picture in a mode whose values can be averaged: no palette, no single bits, colours weighed by alpha."""
+    """Return a picture in a mode that can be averaged: no palette, no single bits, premultiplied alpha."""
     if picture.mode.startswith("I"):
-        # Pillow cuts off what is more than 8 bits can hold: everything would be white.
+        # Pillow clips values above 8 bits: everything would be white.
         return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if picture.has_transparency_data:
         return picture.convert("RGBA").convert("RGBa")
@@ -79,14 +79,14 @@ def blendable(picture: Image.Image) -> Image.Image:
 
 
 def upright(picture: Image.Image, turned: Any) -> Image.Image:
-    """Turn a photo as its camera was held."""
+    """Rotate a photo according to its EXIF orientation."""
     exif = picture.getexif()
     exif[ExifTags.Base.Orientation] = turned or 1
     return ImageOps.exif_transpose(picture)
 
 
 def save(picture: Image.Image, is_photo: bool, target: IO[bytes]) -> str:
-    """Write a picture, and give its type. Screenshots: WebP keeps their text sharp at a fraction of PNG's size."""
+    """Write a picture, and return its type. WebP keeps the text of screenshots sharp at a fraction of PNG's size."""
     for quality in (85, 60) if is_photo else (90, 60):
         out = io.BytesIO()
         if is_photo:

@@ -1,0 +1,180 @@
+-- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
+
+begin;
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
+do $look$
+begin
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
+    end if;
+end $look$;
+-- The check ends here.
+
+-- What a page shows about a conversation besides its messages: ticket, who answers, place in the queue, receipts. Whether
+-- the customer is here and which place it has is found by the caller, for one conversation or for many at once.
+create or replace function _supportchat.state_json(
+    p_session public.user_sessions, p_ticket public.tickets, p_customer_here boolean, p_queue_position bigint
+)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_id', p_session.session_id,
+        'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
+        'customer_name', p_session.customer_name,
+        'status', p_ticket.status,
+        'number', p_ticket.number,
+        'version', p_ticket.version,
+        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
+        'agent_here', coalesce((
+            select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+            from public.agents a where a.id = p_ticket.assigned_agent_id
+        ), false),
+        'customer_here', p_customer_here,
+        'queue_position', p_queue_position,
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        ),
+        'last_seq', p_session.last_seq,
+        'last_note_no', p_session.last_note_no,
+        'customer_delivered_seq', p_session.customer_delivered_seq,
+        'customer_read_seq', p_session.customer_read_seq,
+        'agent_delivered_seq', p_session.agent_delivered_seq,
+        'agent_read_seq', p_session.agent_read_seq
+    )
+$$;
+
+-- The state of one conversation; null when there is none.
+create or replace function _supportchat.conversation_json(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.state_json(
+        s, t,
+        exists (
+            select from public.server_processes p where _supportchat.is_live(p) and s.session_id = any (p.sessions)
+        ),
+        case when t.status = 'waiting' then (
+            select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
+        ) end
+    )
+    from public.user_sessions s
+    cross join _supportchat.ticket_of_session(s.session_id) as t
+    where s.session_id = p_session_id and t.id is not null
+$$;
+
+-- The same for several conversations at once: the sweep of a server process. Who is here and the places in the queue are
+-- read once for all of them.
+create or replace function public.conversations(p_session_ids uuid[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with asked as materialized (
+        select s as session, t as ticket, t.id, t.status
+        from public.user_sessions s
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        where s.session_id = any (p_session_ids) and t.id is not null
+    ), here as materialized (
+        select distinct session_id from public.server_processes p
+        cross join unnest(p.sessions) as session_id
+        where _supportchat.is_live(p)
+    ), places as materialized (
+        select id, place from _supportchat.waiting_tickets()
+        where exists (select from asked where asked.status = 'waiting')
+    )
+    select coalesce(jsonb_agg(_supportchat.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
+    from asked
+    left join here on here.session_id = (asked.session).session_id
+    left join places on places.id = asked.id
+$$;
+
+-- The counters of several conversations: the cheap part of the sweep.
+create or replace function public.conversation_heads(p_session_ids uuid[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'session_id', s.session_id,
+        'epoch', _supportchat.epoch_of(s.session_id, (select public.database_epoch())),
+        'version', t.version,
+        'last_seq', s.last_seq,
+        'last_note_no', s.last_note_no,
+        'customer_delivered_seq', s.customer_delivered_seq,
+        'customer_read_seq', s.customer_read_seq,
+        'agent_delivered_seq', s.agent_delivered_seq,
+        'agent_read_seq', s.agent_read_seq
+    )), '[]')
+    from public.user_sessions s
+    cross join _supportchat.ticket_of_session(s.session_id) as t
+    where s.session_id = any (p_session_ids) and t.id is not null
+$$;
+
+-- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
+create or replace function _supportchat.newest_session(p_visitor_id uuid)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select s.session_id from public.user_sessions s
+    left join public.tickets t on t.session_id = s.session_id
+    where s.visitor_id = p_visitor_id
+    order by t.number desc nulls last
+    limit 1
+$$;
+
+-- The same, by the key of the browser; null when it has none.
+create or replace function _supportchat.session_of_visitor(p_visitor text)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.newest_session(visitor_id) from public.visitors where token_hash = p_visitor
+$$;
+
+-- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
+create or replace function _supportchat.session_of_viewer(p_visitor text, p_number bigint)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    found_id uuid;
+begin
+    if p_number is not null then
+        return public.session_of_ticket(p_number);
+    end if;
+    found_id := _supportchat.session_of_visitor(p_visitor);
+    if found_id is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    return found_id;
+end $$;
+
+-- The conversation of a browser, the newest one; null when it has none.
+create or replace function public.conversation_of_visitor(p_visitor text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
+$$;
+
+select _supportchat.record_script('functions/conversations.sql', 'b228c9386888');
+
+notify pgrst, 'reload schema';
+
+commit;

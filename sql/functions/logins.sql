@@ -1,0 +1,171 @@
+-- logins.sql: how agents log in, and for how long. Safe to run again.
+-- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
+-- a request or an open page (OWASP ASVS 5.0, 7.3.1 and 7.3.2).
+
+begin;
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
+do $look$
+begin
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
+    end if;
+end $look$;
+-- The check ends here.
+
+-- What a login is checked against; null for an unknown address or an agent who left.
+create or replace function _supportchat.credentials_of(p_email text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('agent_id', a.id, 'password_hash', c.password_hash)
+    from public.agents a
+    join public.agent_credentials c on c.agent_id = a.id
+    where lower(a.email) = lower(p_email) and a.is_active
+$$;
+
+-- Gives an agent another password, and ends every login session of theirs, here and in every server process. PT404 when
+-- nobody has the address, PT409 when who has it may not log in any more.
+create or replace function public.reset_password(p_email text, p_password_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+    token text;
+begin
+    select * into who from public.agents where lower(email) = lower(p_email);
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_unknown';
+    elsif not who.is_active then
+        raise sqlstate 'PT409' using message = 'agent_deactivated', detail = who.name;
+    end if;
+    insert into public.agent_credentials (agent_id, password_hash) values (who.id, p_password_hash)
+    on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = who.id order by token_hash for update;
+    for token in delete from public.agent_sessions where agent_id = who.id returning token_hash loop
+        perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', token));
+    end loop;
+    update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
+    return _supportchat.colleague_json(who);
+end $$;
+
+-- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
+-- many. A browser in which this agent has logged in before has a count of its own, so that nobody locks them out by
+-- guessing; any other one counts for the account and for the address it comes from.
+create or replace function public.begin_login(p_email text, p_browser text, p_address text, p_limits jsonb default '{}')
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    known jsonb := _supportchat.credentials_of(p_email);
+begin
+    if exists (
+        select from public.agent_browsers
+        where agent_id = (known ->> 'agent_id')::uuid and token_hash = p_browser
+    ) then
+        perform _supportchat.take_token('logins', 'browser/' || p_browser, p_limits -> 'account');
+    else
+        perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
+        perform _supportchat.take_token('logins', 'account/' || md5(lower(p_email)), p_limits -> 'account');
+    end if;
+    return known;
+end $$;
+
+-- Of an earlier version, without a browser.
+drop function if exists public.open_agent_session(uuid, text);
+
+-- How long a login session lasts, used or not.
+create or replace function _supportchat.login_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '12 hours'
+$$;
+
+-- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
+create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text, p_browser text default null)
+returns void
+language sql
+set search_path = ''
+as $$
+    -- What another transaction holds is left to the next login.
+    delete from public.agent_sessions where token_hash in (
+        select token_hash from public.agent_sessions
+        where created_at < now() - _supportchat.login_lasts() for update skip locked
+    );
+    insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
+    delete from public.agent_browsers where ctid in (
+        select ctid from public.agent_browsers
+        where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
+    );
+    insert into public.agent_browsers (agent_id, token_hash)
+    select p_agent_id, p_browser where p_browser <> ''
+    on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
+$$;
+
+-- The agent behind a login session; null when it has ended. Its use keeps it alive.
+create or replace function public.agent_of_session(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+    seen timestamptz;
+begin
+    select a.* into who from public.agents a
+    join public.agent_sessions s on s.agent_id = a.id
+    where s.token_hash = p_token_hash and a.is_active
+        and s.created_at > now() - _supportchat.login_lasts() and s.last_seen_at > now() - interval '30 minutes';
+    if not found then
+        return null;
+    end if;
+    update public.agent_sessions set last_seen_at = now()
+    where token_hash = p_token_hash and last_seen_at < now() - interval '1 minute';
+    return _supportchat.colleague_json(who);
+end $$;
+
+-- Ends a login session, and tells the server processes to close its sockets. Whoever has no other one is gone at once; a
+-- page of another one that is open somewhere says within seconds that they are still here.
+create or replace function public.close_agent_session(p_token_hash text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who uuid;
+begin
+    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id into who;
+    update public.agents set lease_expires_at = now()
+    where id = who and lease_expires_at > now()
+        and not exists (select from public.agent_sessions s where s.agent_id = who and s.last_seen_at > now() - interval '2 minutes');
+    perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
+end $$;
+
+-- Gives which of these login sessions are still good.
+create or replace function public.good_sessions(p_token_hashes text[])
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(array_agg(s.token_hash), '{}')
+    from public.agent_sessions s
+    join public.agents a on a.id = s.agent_id
+    where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
+$$;
+
+select _supportchat.record_script('functions/logins.sql', '20976dc44c60');
+
+notify pgrst, 'reload schema';
+
+commit;

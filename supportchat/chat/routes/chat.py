@@ -1,0 +1,100 @@
+"""The chat as a whole: its start, its end, and its key."""
+
+from __future__ import annotations
+
+from flask import make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from ...config import current_config
+from ...database import call
+from ...database.rows import Answer, Closed, Conversation
+from ...realtime.hub import current_hub
+from ...web import limits, posting
+from ...web.errors import REFUSALS, described
+from ...web.forms import message_text, new_message_id, shown_session
+from ...web.htmx import from_htmx
+from ...web.policies import for_visitors
+from .. import visitors
+from ..forms import StartForm, normal_phone
+from ..pages import chat_page, news, start_page
+from ..time_zones import known_time_zone
+from .blueprint import bp
+
+
+@bp.get("/")
+@for_visitors
+def index() -> ResponseReturnValue:
+    """Lead to the chat."""
+    return redirect(url_for("chat.show"), 303)
+
+
+@bp.get("/chat")
+@for_visitors
+def show() -> ResponseReturnValue:
+    """Show the conversation of this browser, or the form that starts one."""
+    key = visitors.visitor()
+    chat: Conversation | None = call("conversation_of_visitor", visitor=key) if key else None
+    if chat is None or (chat["status"] == "closed" and "new" in request.args):
+        visitors.ensure_visitor()
+        return start_page(StartForm(MultiDict({"client_message_id": new_message_id()})))
+    visitors.keep_visitor()
+    return chat_page(chat)
+
+
+@bp.post("/chat")
+@for_visitors
+def start() -> ResponseReturnValue:
+    """Start a chat with its first message, or go on with the one that runs."""
+    form = StartForm(request.form)
+    visitor, config = visitors.kept_visitor(), current_config()
+    if not form.validate():
+        return start_page(form, status=422)
+    try:
+        limits.check("messages", visitors.visitor())
+        answer: Answer = posting.store_message(
+            "start_chat",
+            message_text(),
+            "",  # a key that nobody has chatted with may be anybody's
+            visitor=visitor,
+            customer_name=form.customer_name.data or None,
+            customer_phone=normal_phone(form.customer_phone.data or "") or None,
+            time_zone=known_time_zone(form.time_zone.data),
+            address=limits.address(),
+            limits={"browser": config.limit_starts, "address": config.limit_starts_per_address},
+        )
+    except REFUSALS as error:
+        status, code, detail = described(error)
+        return start_page(form, error=code, detail=detail, status=status)
+    current_hub().offer(answer)
+    if from_htmx():
+        response = make_response("", 200)
+        response.headers["HX-Redirect"] = url_for("chat.show")
+        return response
+    return redirect(url_for("chat.show"), 303)
+
+
+@bp.post("/chat/closure")
+@for_visitors
+def close() -> ResponseReturnValue:
+    """End the chat that the page shows. A later message opens it again."""
+    closed: Closed = call("close_chat", visitor=visitors.known_visitor(), session_id=shown_session())
+    if not from_htmx():
+        return redirect(url_for("chat.show", _anchor="end"), 303)
+    return news(closed["conversation"], closed["messages"])
+
+
+@bp.post("/chat/key/delete")
+@for_visitors
+def forget() -> ResponseReturnValue:
+    """Take its key from this browser: the next visit begins anew, and the chat cannot be read here any more."""
+    response = make_response(redirect(url_for("chat.show"), 303))
+    visitors.delete_visitor_cookie(response)
+    return response
+
+
+@bp.get("/chat/people")
+@for_visitors
+def people() -> ResponseReturnValue:
+    """Show who is here, for the page that starts a chat."""
+    return render_template("chat/_people.html", here=call("who_is_here"))

@@ -1,0 +1,51 @@
+"""The socket of a chat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g, request
+from simple_websocket import Server
+
+from ...database import DatabaseError
+from ...realtime.connection import OVERLOAD, Connection, Shown
+from ...realtime.hub import current_hub
+from ...realtime.sockets import prepare_handshake, run_socket
+from ...web import security
+from ...web.policies import for_visitors
+from .. import visitors
+from ..pages import conversation_of_browser
+from .blueprint import bp, sock
+
+
+@bp.before_request
+def admit_socket() -> None:
+    """Check who opens a socket before the handshake: flask-sock asks nobody afterwards."""
+    if security.is_websocket():
+        g.session_id = conversation_of_browser()["session_id"]
+        prepare_handshake(request)
+
+
+@for_visitors
+def socket(websocket: Server) -> None:
+    """Push what happens in the conversation of this browser."""
+    session_id = g.session_id
+    hub = current_hub()
+    page = Connection(websocket.input_buffer.wake, token_hash=visitors.visitor(), address=request.remote_addr or "")
+    if not hub.add(page):
+        page.close(OVERLOAD)
+
+    def on_message(message: dict[str, Any]) -> None:
+        if message.get("hello") is True:
+            try:
+                hub.show(page, session_id, "customer", Shown.parse(message))
+            except DatabaseError:
+                page.close(hub.overload_code)
+
+    try:
+        run_socket(websocket, page, on_message)
+    finally:
+        hub.remove(page)
+
+
+sock.route("/chat/ws", bp=bp)(socket)
