@@ -974,17 +974,6 @@ def test_a_page_of_one_agent_does_not_act_as_another_who_logs_in_at_the_same_bro
     assert rows("select a.name from ticket_notes n join agents a on a.id = n.agent_id") == [("Alice Kern",)]
 
 
-def test_a_new_token_that_is_another_requests_is_renewed_again(started: Customer, rows: Any) -> None:
-    wire = Wire(started.page)
-    renewed = {"X-Supportchat": "1", "HX-Trigger": '{"csrf:renewed": {"token": "of.another.cookie"}}'}
-    wire.fates = [lambda route: route.fulfill(status=400, headers=renewed)]
-    started.write("Third time lucky")
-    expect(started.messages).to_have_text(["Hello", "Third time lucky"], timeout=TRIED)
-    assert texts_in(rows) == ["Hello", "Third time lucky"]
-    assert len(wire.ids) == 3
-    assert len(set(wire.ids)) == 1
-
-
 def test_a_page_whose_token_was_renewed_still_says_whose_it_is(alice: Agent, vera: Customer, rows: Any) -> None:
     vera.start("Hello")
     alice.open()
