@@ -33,9 +33,10 @@ sock = Sock()
 @open_to_all
 def login() -> ResponseReturnValue:
     """Show the login form, or go on from it; say so if the browser has kept no cookie of a login that was right."""
+    is_after_login = "done" in request.args
     if logins.current_agent():
-        return redirect(safe_next(request.args.get("next", "")), 303)
-    error = sentence("cookies_refused") if "done" in request.args else ""
+        return redirect(safe_next(request.args.get("next", "") if is_after_login else ""), 303)
+    error = sentence("cookies_refused") if is_after_login else ""
     return render_template("agents/login.html", form=LoginForm(), error=error)
 
 

@@ -123,6 +123,10 @@ def test_a_page_whose_address_is_none_is_not_come_back_to(web: Web, page: str) -
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/agent/login")
 
 
+def test_a_page_that_leads_to_the_login_does_not_lead_whoever_is_logged_in_by_then_to_it(web: Web) -> None:
+    assert web.agent("bob").get("/agent/login?next=/agent?ticket%3D1001").location == "/agent"
+
+
 def test_a_browser_that_keeps_no_cookie_of_its_login_is_told_so(app: Flask) -> None:
     client = app.test_client(use_cookies=False)
     fields = {"email": "alice@example.com", "password": PASSWORD}

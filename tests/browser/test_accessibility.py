@@ -141,7 +141,7 @@ def test_on_a_touch_screen_every_target_has_44_pixels_and_no_box_zooms(windows: 
     alice.page.get_by_role("button", name="About the customer").click()
     found["customer"] = small_targets(alice.page)
     carol: Agent = windows(Agent, **PHONE).come("carol", "/status")
-    carol.page.locator(".rail__me summary").click()
+    carol.page.locator(".rail__me > summary").click()
     found["status"] = small_targets(carol.page)
     assert {name: targets for name, targets in found.items() if targets} == {}
 

@@ -240,7 +240,7 @@ def test_a_logout_in_one_tab_ends_the_other(alice: Agent) -> None:
     alice.is_live()
     tab = alice.tab()
     tab.goto(f"{alice.url}/agent")
-    tab.locator(".rail__me summary").click()
+    tab.locator(".rail__me > summary").click()
     tab.get_by_role("button", name="Log out").click()
     alice.page.wait_for_url(re.compile(r"/agent/login\?next=(%2F|/)agent$"))
 

@@ -167,10 +167,10 @@ def chat(door: Heard, cast: Cast, alice: Agent) -> None:
     alice.reply(number, "Good morning")
     alice.call("add_note", number=number, client_message_id=new_id(), note="Careful")
     [image_id] = [line["image"]["id"] for line in vera.lines if line.get("image")]
-    door.call("image_of_session", session_id=session_id, image_id=image_id)
+    door.call("image_of_session", image_id=image_id, visitor=vera.key)
     door.call("orphan_images", keys=["a" * 64, "b" * 64])
-    door.call("signal_typing", session_id=session_id, sender="user")
-    door.call("record_receipt", session_id=session_id, reader="user", delivered=2, read=2)
+    door.call("signal_typing", visitor=vera.key)
+    door.call("record_receipt", delivered=2, read=2, visitor=vera.key)
     door.call("messages_before", session_id=session_id)
     door.call("notes_after", session_id=session_id, after=0)
     door.call("conversations", session_ids=[session_id, new_id()])
@@ -191,6 +191,9 @@ def pass_on(door: Heard, cast: Cast, alice: Agent) -> None:
     for view in ("mine", "waiting", "closed", "all"):
         alice.call("list_tickets", view=view)
     alice.call("ticket_of_agent", number=number)
+    alice.call("show_ticket", number=number)
+    alice.call("follow_ticket", number=number, after=0, after_note=0)
+    door.call("session_of_ticket", number=number)
     door.refused("post_reply", agent_id=bob.id, number=number, client_message_id=new_id(), message="Mine?")
     alice.call("assign_ticket", number=number, assignee_id=bob.id, expected_id=alice.id)
     door.refused("assign_ticket", agent_id=alice.id, number=number, assignee_id=alice.id, expected_id=alice.id)
@@ -210,6 +213,7 @@ def run_the_agents(door: Heard, alice: Agent) -> None:
     for _ in range(2):
         door.refused("begin_login", email="dora@example.com", browser="b", address="192.0.2.1", limits=limits)
     alice.call("set_availability", availability="away")
+    alice.call("set_language", language="de")
     door.call("list_agents")
 
 

@@ -25,7 +25,7 @@ from supportchat.server.embedded import EmbeddedPostgres
 from tests.cast import PASSWORD
 from tests.server import free_port, kill_family
 
-START_SECONDS = 60.0
+START_SECONDS = 100.0
 SETTINGS = {
     *("HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "PUBLIC_URL", "TRUSTED_PROXIES"),
     *("SUPABASE_URL", "SUPABASE_SECRET_KEY"),

@@ -181,7 +181,7 @@ def test_what_an_earlier_version_left_open_to_other_users_is_closed(desk: Desk) 
     access = desk.data_dir / "postgres" / "pg_hba.conf"
     access.write_text(access.read_text().replace("reject", "trust"))
     desk.start()
-    assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 3
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 2
     assert re.findall(r"^host.*trust$", access.read_text(), re.MULTILINE) == []
     assert re.findall(r"^local.*trust$", access.read_text(), re.MULTILINE)
     with pytest.raises(psycopg.DatabaseError, match="refused by us"):
@@ -233,7 +233,7 @@ def test_it_says_what_the_address_and_the_sites_still_need(stopped_desk: Path, d
     desk = Desk(data_dir, HOST="0.0.0.0", EMBED_ORIGINS="https://shop.example", **beyond)
     try:
         desk.start()
-        assert "at every address of this machine: set PUBLIC_URL" in desk.text
+        assert "on every address of this machine: set PUBLIC_URL" in desk.text
         assert "EMBED_ORIGINS needs a PUBLIC_URL with https" in desk.text
         assert desk.stop() == 0
     finally:
@@ -399,9 +399,6 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     ("values", "sentence"),
     [
         ({"PORT": "http"}, "PORT is 'http'"),
-        ({"WORKERS": "0"}, "WORKERS is '0'"),
-        ({"PUBLIC_URL": "chat.example.com"}, "PUBLIC_URL is 'chat.example.com'"),
-        ({"PUBLIC_URL": "https://chat.example.com/desk"}, "without a path"),
         ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "Cannot connect to Postgres at DATABASE_URL"),
     ],
 )
@@ -468,11 +465,9 @@ def test_a_chromium_that_is_installed_is_taken_as_it_is(tmp_path: Path) -> None:
     assert not asked.exists()
 
 
-@pytest.mark.parametrize("is_half_made", [False, True])
-def test_a_registry_that_does_not_answer_is_named(tmp_path: Path, is_half_made: bool) -> None:
+def test_a_registry_that_does_not_answer_is_named_also_after_ctrl_c(tmp_path: Path) -> None:
     clone = stripped_clone(tmp_path)
-    if is_half_made:  # as Ctrl-C leaves it
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", clone / ".venv"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", clone / ".venv"], check=True)  # what it leaves
     done = subprocess.run(
         [clone / "bin/run"],
         env=environment(
