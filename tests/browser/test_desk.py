@@ -39,15 +39,15 @@ def test_the_queue_follows_what_happens(alice: Agent, vera: Customer, windows: O
 def test_the_queue_tells_who_does_not_see_it_what_has_come(alice: Agent, vera: Customer, windows: Opener) -> None:
     news = alice.page.locator("[data-queue-news]")
     vera.start("First")
-    expect(news).to_have_text("1 unread")
+    expect(news).to_have_text("1 unread message")
     alice.open()
     expect(alice.row()).not_to_contain_text("new")
     victor: Customer = windows(Customer)
     victor.start("Second")
     expect(alice.row(1002)).to_contain_text("1 new")
-    expect(news).to_have_text("1 unread")
+    expect(news).to_have_text("1 unread message")
     victor.write("And more")
-    expect(news).to_have_text("2 unread")
+    expect(news).to_have_text("2 unread messages")
 
 
 def test_a_time_zone_that_this_browser_does_not_know_stops_nothing(alice: Agent, vera: Customer, rows: Any) -> None:
@@ -151,7 +151,7 @@ def test_who_loses_a_ticket_in_the_middle_of_a_sentence_keeps_it(
     alice.box.press_sequentially("I will send you a new sens")
     bob.page.get_by_role("button", name="Take over").click()
     question = bob.page.get_by_role("dialog", name="Take over from Alice Kern?")
-    expect(question).to_contain_text("Vera Lindt (#1001) is Alice’s ticket.")
+    expect(question).to_contain_text("Vera Lindt (#1001) is assigned to Alice, who will see that you took over.")
     question.get_by_role("button", name="Cancel").click()
     expect(alice.box).to_have_value("I will send you a new sens")
     bob.take_over()
@@ -521,7 +521,7 @@ def test_a_queue_that_was_asked_for_before_comes_when_the_pointer_has_left(
 
 @pytest.mark.mode("postgres")
 @pytest.mark.parametrize(
-    ("ago", "words"), [("7 minutes", "waiting 7 min"), ("5 hours", "waiting 5 h"), ("74 hours", "waiting 3 days")]
+    ("ago", "words"), [("7 minutes", "waiting 7 mins"), ("5 hours", "waiting 5 hrs"), ("74 hours", "waiting 3 days")]
 )
 def test_a_wait_is_told_in_the_unit_that_says_enough(
     alice: Agent, vera: Customer, rows: Any, ago: str, words: str
