@@ -12,6 +12,7 @@ from supportchat.rendering.languages import ENGLISH, SHIPPED
 from supportchat.translations import catalogs
 from supportchat.translations.check import problems, problems_of_texts
 
+IN_WORK = ("ar", "es", "pt")
 TRANSLATED = sorted(SHIPPED.keys() - {ENGLISH})
 
 
@@ -21,9 +22,10 @@ def texts() -> Catalog:
     return catalogs.texts_in_code()
 
 
-@pytest.mark.xfail(reason="the translations are being made")
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_a_shipped_language_is_complete(language: str, texts: Catalog) -> None:
+def test_a_shipped_language_is_complete(language: str, texts: Catalog, request: pytest.FixtureRequest) -> None:
+    if language in IN_WORK:
+        request.applymarker(pytest.mark.xfail(reason="is being translated"))
     assert problems(catalogs.read(language), texts) == []
 
 
