@@ -121,9 +121,9 @@ def test_a_chat_works_by_keyboard_alone(vera: Customer) -> None:
 
 @pytest.mark.mode("postgres")
 def test_the_focus_goes_from_the_start_into_the_box_of_the_chat(vera: Customer, windows: Opener) -> None:
-    expect(vera.start("Hello").box).to_be_focused()
+    expect(vera.fill_in("Hello").box).to_be_focused()
     phone: Customer = windows(Customer, **PHONE)
-    expect(phone.start("Hello").box).not_to_be_focused()
+    expect(phone.fill_in("Hello").box).not_to_be_focused()
 
 
 @pytest.mark.mode("postgres")

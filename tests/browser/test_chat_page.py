@@ -24,7 +24,7 @@ def box_of(place: Locator) -> dict[str, float]:
 
 
 def test_the_box_and_its_button_can_be_reached_at_every_size(windows: Opener, alice: Agent, vera: Customer) -> None:
-    vera.start("Hello\n" * 30)
+    vera.fill_in("Hello\n" * 30)
     alice.open()
     chat: Customer = windows(Customer, storage_state=vera.context.storage_state()).visit()
     for name, (width, height) in SIZES.items():

@@ -16,7 +16,7 @@ from tests.server import Server
 
 @pytest.mark.both_modes
 def test_a_started_chat_is_a_ticket_that_the_agent_has_at_once(alice: Agent, vera: Customer) -> None:
-    vera.start("My coffee machine shows error E4", name="Vera Lindt")
+    vera.fill_in("My coffee machine shows error E4", name="Vera Lindt")
     vera.sees("You are now talking to Alice. Your ticket is #1001.")
     expect(alice.row()).to_contain_text("Vera Lindt")
     expect(alice.row()).to_contain_text("My coffee machine shows error E4")

@@ -78,7 +78,7 @@ def test_pages_are_live_behind_a_proxy_that_keeps_the_host_to_itself(
     alice.press("Copy chat link")
     alice.sees("Copied")
     assert alice.page.evaluate("navigator.clipboard.readText()") == f"{address}/chat"
-    vera.start("Hello from outside")
+    vera.fill_in("Hello from outside")
     vera.is_live()
     alice.open().write("Live, too")
     vera.sees("Live, too")

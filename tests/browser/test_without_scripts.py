@@ -24,7 +24,7 @@ def send(window: Customer, text: str) -> None:
 
 
 def test_a_whole_conversation(plain: Customer, alice: Agent, photo: Path) -> None:
-    plain.start("No scripts here", name="Vera Lindt")
+    plain.fill_in("No scripts here", name="Vera Lindt")
     alice.open()
     alice.write("That is fine")
     expect(alice.messages.last).to_have_text("That is fine")  # a page without scripts looks once
