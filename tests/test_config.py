@@ -60,6 +60,12 @@ def test_one_without_the_other_is_refused(given: str, missing: str) -> None:
         Config.from_environment({given: value})
 
 
+@pytest.mark.parametrize(("name", "value"), [("PORT", "http"), ("PORT", "65536"), ("WORKERS", "0"), ("WORKERS", "-1")])
+def test_a_number_that_cannot_be_is_named_with_those_that_can(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is '{value}': .* from 1 to"):
+        Config.from_environment({name: value})
+
+
 def test_an_address_with_a_path_is_refused() -> None:
     with pytest.raises(ConfigError, match="without a path"):
         Config.from_environment({"SUPABASE_URL": URL + "/rest/v1", "SUPABASE_SECRET_KEY": "sb_secret_abc"})

@@ -235,7 +235,7 @@ def test_times_are_in_the_language_of_the_page_on_the_clock_of_the_reader(
     vera.start("Late at night")
     rows("update chat_messages set created_at = '2025-01-31 23:30:00+00'")
     for locale, day, time_ in (
-        ("de-DE", "January 31, 2025", "23:30"),
+        ("de-DE", "31. Januar 2025", "23:30"),
         ("en-GB", "31 January 2025", "23:30"),
         ("en-US", "January 31, 2025", "11:30 PM"),
     ):

@@ -956,10 +956,9 @@ def test_a_page_of_one_agent_does_not_act_as_another_who_logs_in_at_the_same_bro
     wire = Wire(alice.page, "**/tickets/1001/notes")
     alice.log_in_unseen("bob")
     alice.note("Alice says: refund approved")
-    alice.page.wait_for_url(f"{alice.url}/agent")
+    expect(alice.page.locator(".rail__me > summary")).to_contain_text("Bob")
     alice.page.unroute("**/tickets**")
     assert wire.texts[0] == "Alice says: refund approved"
-    expect(alice.page.locator(".rail__me > summary")).to_contain_text("Bob")
     alice.page.goto(f"{alice.url}/agent?ticket=1001")
     alice.is_live()
     expect(alice.page.locator("#note-text")).to_have_value("")

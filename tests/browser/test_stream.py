@@ -258,7 +258,7 @@ def test_a_socket_that_comes_back_says_what_is_shown_and_gets_the_rest(
 ) -> None:
     epoch = started.page.locator("[data-messages]").get_attribute("data-epoch")
     at = started.page.locator("[data-messages] [data-seq='2'] time").last.get_attribute("datetime")
-    assert stream.hellos[-1] == {"hello": True, "after": 2, "epoch": epoch, "at": at}
+    assert stream.hellos[-1] == {"hello": True, "after": 2, "epoch": epoch, "at": at, "lang": "en"}
     stream.is_blocked = True
     stream.sockets[-1].close(code=1006)
     reply(database, "While you were gone")

@@ -84,6 +84,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert alice.call("follow_ticket", number=number, after=0, after_note=0)["messages"]
     assert door.call("session_of_ticket", number=number) == session_id
     alice.call("set_availability", availability="away")
+    alice.call("set_language", language="de")
     door.call("close_chat", visitor=vera.key)
     assert door.call("sweep_assignment") == {"returned": 0, "assigned": 0}
     assert len(door.call("conversations", session_ids=[session_id])) == 1
