@@ -63,7 +63,9 @@ def _asked_for() -> str | None:
 
 def _browsers_language() -> str | None:
     header = request.headers.get("Accept-Language", "")[:HEADER_CHARACTERS]
-    shipped = (shipped_language(tag) for tag, _quality in parse_accept_header(header, LanguageAccept))
+    # A quality of 0 says "anything but this".
+    liked = (tag for tag, quality in parse_accept_header(header, LanguageAccept) if quality)
+    shipped = (shipped_language(tag) for tag in liked)
     return next((code for code in shipped if code), None)
 
 

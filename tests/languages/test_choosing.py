@@ -29,6 +29,8 @@ def chosen(app: Flask, path: str = "/chat", **headers: str) -> str:
         ("zh-TW,zh;q=0.9", "en"),
         ("zh,ja;q=0.5", "ja"),
         ("fr;q=0.2,ar;q=0.9", "ar"),
+        ("fr;q=0", "en"),
+        ("fr;q=0,ja;q=0.1", "ja"),
         ("*", "en"),
         (";;;,q=,-,\x7f", "en"),
         ("x" * 8000 + ",de", "en"),
