@@ -52,6 +52,12 @@ def test_a_customer_can_ask_for_a_language_and_the_browser_keeps_it(web: Web) ->
     assert '<html lang="ar" dir="rtl">' in browser.get("/chat?lang=xx").text
 
 
+@pytest.mark.parametrize("said", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {}])
+def test_a_post_of_another_site_chooses_no_language(app: Flask, said: dict[str, str]) -> None:
+    answer = app.test_client().post("/chat?lang=ja", headers=said)
+    assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (403, [])
+
+
 def test_the_desk_is_not_in_the_language_that_a_customer_asked_for(web: Web) -> None:
     browser = web.visitor()
     browser.get("/chat?lang=fr")
