@@ -182,7 +182,13 @@ end $look$;
 -- checks and closes tables reads these rows. An older database gets what it lacks.
 
 -- What the web code calls stands in the schema public. Everything else is in one that PostgREST does not expose.
-create schema if not exists _supportchat;
+do $$
+begin
+    -- "if not exists" asks for the right to make one even where it is there.
+    if to_regnamespace('_supportchat') is null then
+        create schema _supportchat;
+    end if;
+end $$;
 
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
@@ -1318,12 +1324,13 @@ update public.agents set
     legacy = _supportchat.noted(legacy, 'max_tickets', max_tickets::text)
 where max_tickets is null or max_tickets not between 0 and 1000;
 update public.agents set is_active = true where is_active is null;
--- Rows of a table that was adopted may be anything. Only who has answered here is somebody who can be given a ticket; who
--- has a password is as well, and create_agent gives one.
+-- Rows of a table that was adopted may be anything. Only who has answered here, or has a password, is somebody who can be
+-- given a ticket; create_agent gives one.
 update public.agents a set is_active = false, legacy = _supportchat.noted(legacy, 'is_active', 'true')
 where is_active and current_setting('supportchat.adopt', true) = 'yes'
     and not exists (select from public.tickets t where t.assigned_agent_id = a.id)
     and not exists (select from public.chat_messages m where m.sender_agent_id = a.id)
+    and not exists (select from public.agent_credentials c where c.agent_id = a.id)
     and not exists (
         select from pg_policy where polrelid = 'public.agents'::regclass and polname = 'server_only'
     );
@@ -1771,7 +1778,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'c76b3f0b4599');
+select _supportchat.record_script('supabase_schema.sql', '77d67bf879bf');
 
 notify pgrst, 'reload schema';
 

@@ -2,7 +2,13 @@
 -- checks and closes tables reads these rows. An older database gets what it lacks.
 
 -- What the web code calls stands in the schema public. Everything else is in one that PostgREST does not expose.
-create schema if not exists _supportchat;
+do $$
+begin
+    -- "if not exists" asks for the right to make one even where it is there.
+    if to_regnamespace('_supportchat') is null then
+        create schema _supportchat;
+    end if;
+end $$;
 
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
