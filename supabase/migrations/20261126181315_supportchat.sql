@@ -490,6 +490,35 @@ begin
     execute format('create table public.%I (%s, primary key (%s))', p_table, columns, _supportchat.key_of(p_table));
 end $$;
 
+-- Locks the tables that are there, all at once or none: a desk at work that has one of them and waits for another would
+-- otherwise wait in a circle with us. It is not kept waiting either: what cannot be had at once is asked for again.
+create or replace function _supportchat.lock_tables()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    present text := (
+        select string_agg(format('public.%I', name), ', ') from _supportchat.declared_tables() as name
+        where to_regclass(format('public.%I', name)) is not null
+    );
+    patience text := current_setting('lock_timeout');
+begin
+    for attempt in 1 .. case when present is null then 0 else 100 end loop
+        -- Shorter than what Postgres waits for before it looks for a circle.
+        perform set_config('lock_timeout', '100ms', true);
+        begin
+            execute format('lock table %s in access exclusive mode', present);
+            exit;
+        exception when lock_not_available then
+            perform pg_sleep(0.1);
+        end;
+    end loop;
+    perform set_config('lock_timeout', patience, true);
+end $$;
+
+select _supportchat.lock_tables();
+
 create sequence if not exists public.ticket_numbers start 1001;
 select _supportchat.ensure_table(name) from _supportchat.declared_tables() as name
 where to_regclass(format('public.%I', name)) is null;
@@ -1782,12 +1811,13 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '77d67bf879bf');
+select _supportchat.record_script('supabase_schema.sql', '4c99719954e6');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
 -- replaced. Rows that refer to nothing are kept, and shown at the end: the key then binds new rows only.
 
+select _supportchat.lock_tables();
 select _supportchat.ensure_foreign_key(table_name, column_name)
 from _supportchat.declared_columns() where refers_to is not null order by place;
 
@@ -1851,11 +1881,12 @@ as $$
     where counted ->> 'count' <> '0'
 $$;
 
-select _supportchat.record_script('fix_foreign_keys.sql', '35184f54e614');
+select _supportchat.record_script('fix_foreign_keys.sql', '1bdd693fd2ab');
 
 -- fix_user_sessions_columns.sql adds channel and is_anonymous to user_sessions, and names the channel 'web-chat'.
 -- Run it after fix_foreign_keys.sql; it is safe to run again.
 
+select _supportchat.lock_tables();
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
 
@@ -1880,7 +1911,7 @@ select _supportchat.ensure_constraint(
 );
 select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select _supportchat.record_script('fix_user_sessions_columns.sql', 'b1690b7f681e');
+select _supportchat.record_script('fix_user_sessions_columns.sql', '59716e59a3ac');
 
 -- limits.sql: how often somebody may do something, exact across all server processes. Safe to run again.
 -- A limit is [how many, in how many seconds], as JSON: so many at once, then one more whenever that share of the time has
