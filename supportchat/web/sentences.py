@@ -63,8 +63,15 @@ SENTENCES = {
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "agent_unknown": _("No agent has this e-mail address."),
     "agent_deactivated": _("%(detail)s is deactivated and cannot log in."),
+    "page_of_another": _(
+        "%(detail)s is now logged in in this browser, so nothing was sent. Continue only if that is you."
+    ),
     "admins_only": _("Only admins can open this page."),
     "foreign_origin": _("This request came from another site, so it was refused. Open the page here and try again."),
+    "no_origin": _(
+        "Your browser did not say which page this came from, so it was refused. Try another browser, or turn off what "
+        "removes this, such as a privacy extension."
+    ),
     "sandboxed": _("The page around this chat does not let it send anything. Open the chat in its own window."),
     "wrong_host": _(
         "This support desk is set up for another address. If you run it: set PUBLIC_URL to the address in your "
