@@ -144,7 +144,7 @@ def milliseconds(count: float) -> str:
     return format_unit(round(count, 1), "duration-millisecond", length="short", locale=language())
 
 
-def decimal(number: int) -> str:
+def decimal(number: float) -> str:
     """Write a number as the language of the page groups its digits."""
     return format_decimal(number, locale=language())
 

@@ -181,7 +181,7 @@ class Checks:
                 return "fail", text, fix, ""
         finally:
             self._hub.forget_ping(nonce)
-        took = f"{(time.perf_counter() - start) * 1000:.1f}"
+        took = decimal(round((time.perf_counter() - start) * 1000, 1))
         return "ok", _("a test event arrived after %(milliseconds)s ms", milliseconds=took), "", ""
 
     def _image_storage(self) -> Finding:
