@@ -145,7 +145,7 @@ def milliseconds(count: float) -> str:
 
 
 def decimal(number: float) -> str:
-    """Write a number as the language of the page groups its digits."""
+    """Write a number as the language of the page writes it."""
     return format_decimal(number, locale=language())
 
 
