@@ -212,7 +212,7 @@ def test_a_body_that_is_too_large_is_refused_with_a_sentence(web: Web, htmx: boo
     sent: dict[str, Any] = {"image": (io.BytesIO(large.encode()), "a.png")} if picture else {"message": large}
     answer = web.customer().post("/chat/messages", htmx=htmx, **sent)
     assert answer.status_code == 413
-    assert ("Pictures may have up to 10 MB" if picture else "up to 8000 characters") in answer.get_data(as_text=True)
+    assert ("Pictures can have up to 10 MB" if picture else "up to 8000 characters") in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize(("size", "status"), [(200_000, 422), (1_500_000, 413)])
@@ -223,7 +223,7 @@ def test_a_text_that_is_too_long_is_not_answered_as_a_picture(web: Web, size: in
     page = answer.get_data(as_text=True)
     assert answer.status_code == status
     assert "8000 characters" in page
-    assert "Pictures may have up to 10 MB" not in page
+    assert "Pictures can have up to 10 MB" not in page
     assert ("x" * size in page) == (status == 422)
 
 

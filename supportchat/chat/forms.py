@@ -31,7 +31,7 @@ def check_phone(form: Form, field: StringField) -> None:
     """
     digits = sum(character.isdigit() for character in normal_phone(field.data or ""))  # of "+1-800-FLOWERS" too
     if field.data and digits < FEWEST_DIGITS:
-        raise ValidationError(_("Use digits, like +49 30 901820, or leave it empty."))
+        raise ValidationError(_("Enter a phone number, like +49 30 901820, or leave this empty."))
 
 
 def normal_phone(value: str) -> str:
@@ -55,12 +55,12 @@ class StartForm(Form):
     customer_name = StringField(
         _("Name"),
         filters=[_line_of(80)],
-        validators=[Length(max=80, message=_("A name may have up to 80 characters."))],
+        validators=[Length(max=80, message=_("A name can have up to 80 characters."))],
     )
     customer_phone = StringField(
         _("Phone"),
         filters=[_line_of(32)],
-        validators=[Length(max=32, message=_("A phone number may have up to 32 characters.")), check_phone],
+        validators=[Length(max=32, message=_("A phone number can have up to 32 characters.")), check_phone],
     )
     time_zone = HiddenField()
     client_message_id = HiddenField()

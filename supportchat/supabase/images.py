@@ -96,11 +96,11 @@ class SupabaseStore:
             )
         most = bucket.get("file_size_limit")
         if most is not None and most < MOST_BYTES:
-            found.append(_("The bucket takes files of up to %(bytes)s bytes. Allow 10 MB.", bytes=decimal(most)))
+            found.append(_("The bucket accepts files of up to %(bytes)s bytes. Allow 10 MB.", bytes=decimal(most)))
         allowed = bucket.get("allowed_mime_types") or ["*/*"]
         missing = [kind for kind in EXTENSIONS if not {kind, "image/*", "*/*"} & set(allowed)]
         if missing:
-            found.append(_("The bucket does not take %(types)s. Allow these types.", types=", ".join(missing)))
+            found.append(_("The bucket does not accept %(types)s. Allow these types.", types=", ".join(missing)))
         return found
 
     def _bucket(self) -> Any:

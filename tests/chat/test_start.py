@@ -94,7 +94,7 @@ def test_a_phone_number_that_nobody_can_call_is_refused_at_its_field(web: Web, r
     answer = browser.post("/chat", message="Hi", customer_phone=typed)
     page = answer.get_data(as_text=True)
     assert answer.status_code == 422
-    assert re.search(r'id="customer_phone-error"[^>]*>Use digits', page)
+    assert re.search(r'id="customer_phone-error"[^>]*>Enter a phone number', page)
     assert "Hi" in page
     assert rows("select count(*) from user_sessions") == [(0,)]
 
