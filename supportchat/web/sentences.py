@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from flask_babel import gettext, ngettext
+from flask_babel import format_decimal, gettext, ngettext
 from flask_babel import lazy_gettext as _
+
+from ..images.redraw.limits import MEGABYTE, MOST_BYTES
+from .forms import MESSAGE_CHARACTERS
 
 SENTENCES = {
     # Messages
     "message_empty": _("Write a message or add a picture first."),
-    "message_too_long": _("This message has more than 8000 characters. Shorten it, or send it in two parts."),
+    "message_too_long": _("This message has more than %(characters)s characters. Shorten it, or send it in two parts."),
     "client_message_id_reused": _(
         "This was already sent with a different text. Send it again to add it as a new message."
     ),
@@ -28,7 +31,7 @@ SENTENCES = {
         "This %(detail)s picture cannot be read. Send a screenshot of it instead. An iPhone takes JPEG photos "
         "with Settings > Camera > Formats > Most Compatible."
     ),
-    "image_too_large": _("This picture is larger than 10 MB. Choose a smaller one."),
+    "image_too_large": _("This picture is larger than %(megabytes)s MB. Choose a smaller one."),
     "image_too_many_pixels": _("This picture has too many pixels. Make it smaller and try again."),
     "image_unreadable": _("This picture is damaged and cannot be read. Choose another one."),
     "image_in_progress": _("Another picture of yours is still being sent. Try again in a moment."),
@@ -94,8 +97,8 @@ SENTENCES = {
     "schema_missing": _("The database is not fully set up. Admins can see what to run on the status page."),
     "no_room": _("Our disk is full right now. Nothing is lost: try again in a few minutes."),
     "not_found": _("Page not found."),
-    "body_too_large": _("This is too large. Pictures can have up to 10 MB."),
-    "text_too_large": _("This is too long. Messages can have up to 8000 characters."),
+    "body_too_large": _("This is too large. Pictures can have up to %(megabytes)s MB."),
+    "text_too_large": _("This is too long. Messages can have up to %(characters)s characters."),
     "body_too_slow": _("This took too long to reach us. Check your connection and try again."),
     "not_understood": _("The request could not be understood. Reload the page and try again."),
     "fault": _("Something went wrong on our side, and it has been logged. Try again in a moment."),
@@ -105,7 +108,8 @@ SENTENCES = {
 def sentence(code: str, detail: str = "") -> str:
     """Return the sentence for a code; `detail` stands in where the sentence names somebody."""
     text = str(SENTENCES.get(code, SENTENCES["not_understood"]))
-    return text % {"detail": detail or gettext("Someone else")}
+    values = {"characters": format_decimal(MESSAGE_CHARACTERS), "megabytes": format_decimal(MOST_BYTES // MEGABYTE)}
+    return text % (values | {"detail": detail or gettext("Someone else")})
 
 
 def in_words(seconds: int) -> str:

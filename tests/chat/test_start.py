@@ -130,7 +130,7 @@ def test_another_browser_sees_nothing_of_it(web: Web) -> None:
     ("fields", "problem"),
     [
         ({"message": ""}, "Write a message or add a picture first."),
-        ({"message": "x" * 8001}, "more than 8000 characters"),
+        ({"message": "x" * 8001}, "more than 8,000 characters"),
         ({"message": "Hi", "customer_name": "n" * 81}, "up to 80 characters"),
         ({"message": "Hi", "customer_phone": "1" * 33}, "up to 32 characters"),
         ({"message": "Hi", "client_message_id": "no uuid"}, "could not be understood"),
