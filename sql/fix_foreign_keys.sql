@@ -14,6 +14,7 @@ begin
 end $look$;
 -- The check ends here.
 
+select _supportchat.lock_tables();
 select _supportchat.ensure_foreign_key(table_name, column_name)
 from _supportchat.declared_columns() where refers_to is not null order by place;
 
@@ -77,7 +78,7 @@ as $$
     where counted ->> 'count' <> '0'
 $$;
 
-select _supportchat.record_script('fix_foreign_keys.sql', '35184f54e614');
+select _supportchat.record_script('fix_foreign_keys.sql', '1bdd693fd2ab');
 
 notify pgrst, 'reload schema';
 

@@ -13,6 +13,7 @@ begin
 end $look$;
 -- The check ends here.
 
+select _supportchat.lock_tables();
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
 
@@ -37,7 +38,7 @@ select _supportchat.ensure_constraint(
 );
 select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select _supportchat.record_script('fix_user_sessions_columns.sql', 'b1690b7f681e');
+select _supportchat.record_script('fix_user_sessions_columns.sql', '59716e59a3ac');
 
 notify pgrst, 'reload schema';
 

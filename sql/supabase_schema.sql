@@ -182,7 +182,13 @@ end $look$;
 -- checks and closes tables reads these rows. An older database gets what it lacks.
 
 -- What the web code calls stands in the schema public. Everything else is in one that PostgREST does not expose.
-create schema if not exists _supportchat;
+do $$
+begin
+    -- "if not exists" asks for the right to make one even where it is there.
+    if to_regnamespace('_supportchat') is null then
+        create schema _supportchat;
+    end if;
+end $$;
 
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
@@ -480,6 +486,35 @@ begin
     execute format('create table public.%I (%s, primary key (%s))', p_table, columns, _supportchat.key_of(p_table));
 end $$;
 
+-- Locks the tables that are there, all at once or none: a desk at work that has one of them and waits for another would
+-- otherwise wait in a circle with us. It is not kept waiting either: what cannot be had at once is asked for again.
+create or replace function _supportchat.lock_tables()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    present text := (
+        select string_agg(format('public.%I', name), ', ') from _supportchat.declared_tables() as name
+        where to_regclass(format('public.%I', name)) is not null
+    );
+    patience text := current_setting('lock_timeout');
+begin
+    for attempt in 1 .. case when present is null then 0 else 100 end loop
+        -- Shorter than what Postgres waits for before it looks for a circle.
+        perform set_config('lock_timeout', '100ms', true);
+        begin
+            execute format('lock table %s in access exclusive mode', present);
+            exit;
+        exception when lock_not_available then
+            perform pg_sleep(0.1);
+        end;
+    end loop;
+    perform set_config('lock_timeout', patience, true);
+end $$;
+
+select _supportchat.lock_tables();
+
 create sequence if not exists public.ticket_numbers start 1001;
 select _supportchat.ensure_table(name) from _supportchat.declared_tables() as name
 where to_regclass(format('public.%I', name)) is null;
@@ -665,6 +700,21 @@ begin
     end loop;
 end $$;
 
+-- Whether this transaction has written a row of that xmin: itself, or within a savepoint, which has a later number of its own.
+-- What is in progress and can be seen is ours. A frozen row may have any number, and one in the future cannot be asked for.
+create or replace function _supportchat.is_new(p_xmin xid)
+returns boolean
+language sql
+set search_path = ''
+as $$
+    select case
+        when later between 0 and 10000000
+            then pg_xact_status((pg_current_xact_id()::text::bigint + later)::text::xid8) = 'in progress'
+        else false
+    end
+    from (select age(pg_current_xact_id()::xid)::bigint - age(p_xmin) as later) as compared
+$$;
+
 -- Lets only the server's role run what this transaction has made, as everybody may run a new function. What it has made in
 -- public is what the web code calls, and gives up in time. A psycopg connection says so for itself; PostgREST would wait 8
 -- seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a function for the whole
@@ -682,10 +732,11 @@ begin
         select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-        where p.xmin = pg_catalog.pg_current_xact_id()::xid and case n.nspname
+        where case n.nspname
             when '_supportchat' then p.proacl is null
             -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
-            when 'public' then p.prorettype <> 'trigger'::regtype and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
+            when 'public' then _supportchat.is_new(p.xmin) and p.prorettype <> 'trigger'::regtype
+                and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
         end
     loop
         perform _supportchat.grant_to_server(format('function %s', made.signature), 'execute');
@@ -1302,12 +1353,13 @@ update public.agents set
     legacy = _supportchat.noted(legacy, 'max_tickets', max_tickets::text)
 where max_tickets is null or max_tickets not between 0 and 1000;
 update public.agents set is_active = true where is_active is null;
--- Rows of a table that was adopted may be anything. Only who has answered here is somebody who can be given a ticket; who
--- has a password is as well, and create_agent gives one.
+-- Rows of a table that was adopted may be anything. Only who has answered here, or has a password, is somebody who can be
+-- given a ticket; create_agent gives one.
 update public.agents a set is_active = false, legacy = _supportchat.noted(legacy, 'is_active', 'true')
 where is_active and current_setting('supportchat.adopt', true) = 'yes'
     and not exists (select from public.tickets t where t.assigned_agent_id = a.id)
     and not exists (select from public.chat_messages m where m.sender_agent_id = a.id)
+    and not exists (select from public.agent_credentials c where c.agent_id = a.id)
     and not exists (
         select from pg_policy where polrelid = 'public.agents'::regclass and polname = 'server_only'
     );
@@ -1755,7 +1807,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '977c4da9c6cc');
+select _supportchat.record_script('supabase_schema.sql', '4c99719954e6');
 
 notify pgrst, 'reload schema';
 

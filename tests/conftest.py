@@ -86,8 +86,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which tests have needed a second run."""
-    again = sorted({report.nodeid for report in terminalreporter.stats.get("rerun", [])})
+    """Say which tests have needed a second run. One that has failed twice is no race."""
+    failed = {report.nodeid for report in terminalreporter.stats.get("failed", [])}
+    again = sorted({report.nodeid for report in terminalreporter.stats.get("rerun", [])} - failed)
     if again:
         terminalreporter.section(
             "A SECOND RUN WAS NEEDED: THESE TESTS RACE WITH THE PAGE, MEND THEM", red=True, bold=True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 
 from supportchat.rendering.filters import (
     bdi,
     callable_number,
     customer_name,
+    decimal,
     duration,
     first_name,
     first_sentence,
@@ -137,3 +139,9 @@ def test_a_person_has_one_of_eight_colours_and_keeps_it() -> None:
 )
 def test_only_what_can_be_called_makes_a_link(phone: str, number: str) -> None:
     assert callable_number(phone) == number
+
+
+@pytest.mark.mode("postgres")
+def test_a_number_is_written_as_the_language_of_the_page_does(app: Flask) -> None:
+    with app.test_request_context("/status", headers={"Accept-Language": "de"}):
+        assert [decimal(3.7), decimal(1234)] == ["3,7", "1.234"]

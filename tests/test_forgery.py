@@ -167,6 +167,7 @@ def test_a_socket_needs_the_exact_origin_whatever_else_is_said(web: Web, app: Fl
 
 @pytest.mark.mode("postgres")
 def test_a_program_that_says_nothing_of_where_it_is_gets_a_plain_sentence(web: Web) -> None:
-    answer = web.visitor().client.post("/chat", data={"message": "Hello"}, headers={"User-Agent": "curl/8.0"})
-    assert answer.status_code == 403
-    assert "This request came from another site" in answer.get_data(as_text=True)
+    for headers in ({"User-Agent": "curl/8.0"}, {"Origin": "null"}):
+        answer = web.visitor().client.post("/chat", data={"message": "Hello"}, headers=headers)
+        assert answer.status_code == 403
+        assert "did not say which page this came from" in answer.get_data(as_text=True)

@@ -197,7 +197,7 @@ def test_the_longest_message_fits_into_every_form_that_has_one(web: Web, rows: A
     assert rows("select char_length(message) from chat_messages where sender = 'user'") == [(8000,)]
     too_long = web.visitor().send("POST", "/chat", {"message": message + "x"}, content_type=MULTIPART)
     assert too_long.status_code == 422
-    assert "more than 8000 characters" in too_long.get_data(as_text=True)
+    assert "more than 8,000 characters" in too_long.get_data(as_text=True)
     for path in (ROOT / "templates").rglob("*.html"):
         forms = re.findall(r"<form.*?</form>", path.read_text(), re.DOTALL)
         for form in forms:
@@ -212,7 +212,7 @@ def test_a_body_that_is_too_large_is_refused_with_a_sentence(web: Web, htmx: boo
     sent: dict[str, Any] = {"image": (io.BytesIO(large.encode()), "a.png")} if picture else {"message": large}
     answer = web.customer().post("/chat/messages", htmx=htmx, **sent)
     assert answer.status_code == 413
-    assert ("Pictures may have up to 10 MB" if picture else "up to 8000 characters") in answer.get_data(as_text=True)
+    assert ("Pictures can have up to 10 MB" if picture else "up to 8,000 characters") in answer.get_data(as_text=True)
 
 
 @pytest.mark.parametrize(("size", "status"), [(200_000, 422), (1_500_000, 413)])
@@ -222,8 +222,8 @@ def test_a_text_that_is_too_long_is_not_answered_as_a_picture(web: Web, size: in
     answer = web.customer().post("/chat/messages", **sent)
     page = answer.get_data(as_text=True)
     assert answer.status_code == status
-    assert "8000 characters" in page
-    assert "Pictures may have up to 10 MB" not in page
+    assert "8,000 characters" in page
+    assert "Pictures can have up to 10 MB" not in page
     assert ("x" * size in page) == (status == 422)
 
 

@@ -90,7 +90,7 @@ def test_a_message_far_too_long_is_refused_as_one_and_comes_back(web: Web) -> No
     for path, field in (("/chat/messages", text), ("/chat?new", text)):
         answer = browser.send("POST", path, {"message": field}, content_type="multipart/form-data")
         assert answer.status_code == 422
-        assert "more than 8000 characters" in answer.get_data(as_text=True)
+        assert "more than 8,000 characters" in answer.get_data(as_text=True)
         assert text in answer.get_data(as_text=True)
     text = text[:10_000]  # of another field than the message, within what a form may have
     assert web.visitor().post("/chat", message="Hello", customer_name=text).status_code == 422

@@ -21,9 +21,7 @@ class Browser:
 
     def get(self, path: str, **arguments: Any) -> TestResponse:
         """Load a page."""
-        answer = self.client.get(path, **arguments)
-        answer.close()
-        return answer
+        return self.client.get(path, buffered=True, **arguments)
 
     def send(
         self,

@@ -2,7 +2,13 @@
 -- checks and closes tables reads these rows. An older database gets what it lacks.
 
 -- What the web code calls stands in the schema public. Everything else is in one that PostgREST does not expose.
-create schema if not exists _supportchat;
+do $$
+begin
+    -- "if not exists" asks for the right to make one even where it is there.
+    if to_regnamespace('_supportchat') is null then
+        create schema _supportchat;
+    end if;
+end $$;
 
 -- A table cannot be altered while a deferred key of an older version has rows to check.
 set constraints all immediate;
@@ -299,6 +305,35 @@ declare
 begin
     execute format('create table public.%I (%s, primary key (%s))', p_table, columns, _supportchat.key_of(p_table));
 end $$;
+
+-- Locks the tables that are there, all at once or none: a desk at work that has one of them and waits for another would
+-- otherwise wait in a circle with us. It is not kept waiting either: what cannot be had at once is asked for again.
+create or replace function _supportchat.lock_tables()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    present text := (
+        select string_agg(format('public.%I', name), ', ') from _supportchat.declared_tables() as name
+        where to_regclass(format('public.%I', name)) is not null
+    );
+    patience text := current_setting('lock_timeout');
+begin
+    for attempt in 1 .. case when present is null then 0 else 100 end loop
+        -- Shorter than what Postgres waits for before it looks for a circle.
+        perform set_config('lock_timeout', '100ms', true);
+        begin
+            execute format('lock table %s in access exclusive mode', present);
+            exit;
+        exception when lock_not_available then
+            perform pg_sleep(0.1);
+        end;
+    end loop;
+    perform set_config('lock_timeout', patience, true);
+end $$;
+
+select _supportchat.lock_tables();
 
 create sequence if not exists public.ticket_numbers start 1001;
 select _supportchat.ensure_table(name) from _supportchat.declared_tables() as name

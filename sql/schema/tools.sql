@@ -179,6 +179,21 @@ begin
     end loop;
 end $$;
 
+-- Whether this transaction has written a row of that xmin: itself, or within a savepoint, which has a later number of its own.
+-- What is in progress and can be seen is ours. A frozen row may have any number, and one in the future cannot be asked for.
+create or replace function _supportchat.is_new(p_xmin xid)
+returns boolean
+language sql
+set search_path = ''
+as $$
+    select case
+        when later between 0 and 10000000
+            then pg_xact_status((pg_current_xact_id()::text::bigint + later)::text::xid8) = 'in progress'
+        else false
+    end
+    from (select age(pg_current_xact_id()::xid)::bigint - age(p_xmin) as later) as compared
+$$;
+
 -- Lets only the server's role run what this transaction has made, as everybody may run a new function. What it has made in
 -- public is what the web code calls, and gives up in time. A psycopg connection says so for itself; PostgREST would wait 8
 -- seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a function for the whole
@@ -196,10 +211,11 @@ begin
         select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-        where p.xmin = pg_catalog.pg_current_xact_id()::xid and case n.nspname
+        where case n.nspname
             when '_supportchat' then p.proacl is null
             -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
-            when 'public' then p.prorettype <> 'trigger'::regtype and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
+            when 'public' then _supportchat.is_new(p.xmin) and p.prorettype <> 'trigger'::regtype
+                and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
         end
     loop
         perform _supportchat.grant_to_server(format('function %s', made.signature), 'execute');

@@ -589,12 +589,13 @@ update public.agents set
     legacy = _supportchat.noted(legacy, 'max_tickets', max_tickets::text)
 where max_tickets is null or max_tickets not between 0 and 1000;
 update public.agents set is_active = true where is_active is null;
--- Rows of a table that was adopted may be anything. Only who has answered here is somebody who can be given a ticket; who
--- has a password is as well, and create_agent gives one.
+-- Rows of a table that was adopted may be anything. Only who has answered here, or has a password, is somebody who can be
+-- given a ticket; create_agent gives one.
 update public.agents a set is_active = false, legacy = _supportchat.noted(legacy, 'is_active', 'true')
 where is_active and current_setting('supportchat.adopt', true) = 'yes'
     and not exists (select from public.tickets t where t.assigned_agent_id = a.id)
     and not exists (select from public.chat_messages m where m.sender_agent_id = a.id)
+    and not exists (select from public.agent_credentials c where c.agent_id = a.id)
     and not exists (
         select from pg_policy where polrelid = 'public.agents'::regclass and polname = 'server_only'
     );

@@ -22,14 +22,14 @@ class LoginForm(Form):
         filters=[lambda value: clean_email(value or "")],
         validators=[
             InputRequired(_("Enter your e-mail address.")),
-            Length(max=EMAIL_CHARACTERS, message=_("An e-mail address has up to 254 characters.")),
+            Length(max=EMAIL_CHARACTERS, message=_("An e-mail address can have up to %(max)s characters.")),
         ],
     )
     password = PasswordField(
         _("Password"),
         validators=[
             InputRequired(_("Enter your password.")),
-            Length(max=PASSWORD_CHARACTERS, message=_("A password has up to 1024 characters.")),
+            Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters.")),
         ],
     )
 

@@ -14,7 +14,7 @@ from ..web import limits
 from ..web.cookies import cookie, cookie_name, cookie_options, old_cookie_name, token_hash
 from .passwords import is_right_password
 
-SECONDS = 12 * 3600  # agents.sql ends the session then, whatever the cookie says
+SECONDS = 12 * 3600  # logins.sql ends the session then, whatever the cookie says
 BROWSER_SECONDS = 180 * 86400
 
 

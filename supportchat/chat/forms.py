@@ -11,6 +11,8 @@ from wtforms.validators import Length, ValidationError
 
 from ..web.text import clean_line, is_too_long
 
+NAME_CHARACTERS = 80
+PHONE_CHARACTERS = 32
 # The fewest that a number to call has anywhere; 112 helps nobody to call back.
 FEWEST_DIGITS = 5
 
@@ -31,7 +33,7 @@ def check_phone(form: Form, field: StringField) -> None:
     """
     digits = sum(character.isdigit() for character in normal_phone(field.data or ""))  # of "+1-800-FLOWERS" too
     if field.data and digits < FEWEST_DIGITS:
-        raise ValidationError(_("Use digits, like +49 30 901820, or leave it empty."))
+        raise ValidationError(_("Enter a phone number, like +49 30 901820, or leave this empty."))
 
 
 def normal_phone(value: str) -> str:
@@ -42,7 +44,7 @@ def normal_phone(value: str) -> str:
         )
     except phonenumbers.NumberParseException:
         return value
-    return written if len(written) <= 32 else value
+    return written if len(written) <= PHONE_CHARACTERS else value
 
 
 class StartForm(Form):
@@ -54,13 +56,16 @@ class StartForm(Form):
     message = TextAreaField(_("Your message"))
     customer_name = StringField(
         _("Name"),
-        filters=[_line_of(80)],
-        validators=[Length(max=80, message=_("A name may have up to 80 characters."))],
+        filters=[_line_of(NAME_CHARACTERS)],
+        validators=[Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters."))],
     )
     customer_phone = StringField(
         _("Phone"),
-        filters=[_line_of(32)],
-        validators=[Length(max=32, message=_("A phone number may have up to 32 characters.")), check_phone],
+        filters=[_line_of(PHONE_CHARACTERS)],
+        validators=[
+            Length(max=PHONE_CHARACTERS, message=_("A phone number can have up to %(max)s characters.")),
+            check_phone,
+        ],
     )
     time_zone = HiddenField()
     client_message_id = HiddenField()

@@ -29,14 +29,14 @@ PROGRAM = Path(__file__).parent
 _turns = Turns()
 
 
-def store_upload(upload: FileStorage, store: ImageStore, owner: str, line: str) -> dict[str, Any]:
+def store_upload(upload: FileStorage, store: ImageStore, owner: str, group: str) -> dict[str, Any]:
     """Check an uploaded picture, re-encode it and store it.
 
     Returns what `post_message` takes as `image`: key, content_type, width, height, bytes, and the SHA-256 of the
     upload as digest, which identifies a retry; and notice, a code, if the sender should be told something.
 
     :param owner: the visitor or the agent's login, with one picture in progress at a time.
-    :param line: the queue in which they wait, see `Turns.place`.
+    :param group: with whom they wait for their turn, see `Turns.place`.
     :raise ImageRefused: if we do not accept this picture, or not now.
     :raise StoreUnavailable: if it cannot be stored now.
     """
@@ -46,7 +46,7 @@ def store_upload(upload: FileStorage, store: ImageStore, owner: str, line: str) 
             kind, digest = _received(upload, source)
             with _opened(source, "rb") as content:
                 check_header(content, kind)
-            with _turns.place(line, ends - time.monotonic()):
+            with _turns.place(group, ends - time.monotonic()):
                 image = _redrawn(kind, source, target, ends - time.monotonic())
             image |= {"key": new_key(), "bytes": os.fstat(target.fileno()).st_size, "digest": digest}
             with _opened(target, "rb") as content:

@@ -42,21 +42,21 @@ class Turns:
             self._busy.discard(owner)
 
     @contextlib.contextmanager
-    def place(self, line: str, seconds: float) -> Iterator[None]:
+    def place(self, group: str, seconds: float) -> Iterator[None]:
         """Hold a place for re-encoding.
 
-        :param line: the queue that shares a turn, an address.
+        :param group: who take one turn together: those at an address, or one login.
         :raise ImageRefused: if too many in this queue are waiting already. :raise StoreUnavailable: if no turn came.
         """
-        self._wait(line, seconds)
+        self._wait(group, seconds)
         try:
             yield
         finally:
             self._free += 1
             self._call_next()
 
-    def _wait(self, line: str, seconds: float) -> None:
-        queue = self._waiting.setdefault(line, deque())
+    def _wait(self, group: str, seconds: float) -> None:
+        queue = self._waiting.setdefault(group, deque())
         if len(queue) >= MOST_WAITING:
             raise ImageRefused("image_in_progress")
         turn = Event()
@@ -69,22 +69,22 @@ class Turns:
                 self._free += 1
             raise
         finally:
-            self._leave(line, turn)
+            self._leave(group, turn)
         if not turn.is_set():
             raise StoreUnavailable("too many pictures wait to be drawn")
 
-    def _leave(self, line: str, turn: Event) -> None:
-        queue = self._waiting.get(line)
+    def _leave(self, group: str, turn: Event) -> None:
+        queue = self._waiting.get(group)
         if queue is not None:
             with contextlib.suppress(ValueError):
                 queue.remove(turn)
             if not queue:
-                del self._waiting[line]
+                del self._waiting[group]
 
     def _call_next(self) -> None:
         while self._free and self._waiting:
-            line, queue = self._waiting.popitem(last=False)
+            group, queue = self._waiting.popitem(last=False)
             queue.popleft().set()
             self._free -= 1
             if queue:
-                self._waiting[line] = queue  # back to the end
+                self._waiting[group] = queue  # back to the end

@@ -144,8 +144,8 @@ def milliseconds(count: float) -> str:
     return format_unit(round(count, 1), "duration-millisecond", length="short", locale=language())
 
 
-def decimal(number: int) -> str:
-    """Write a number as the language of the page groups its digits."""
+def decimal(number: float) -> str:
+    """Write a number as the language of the page writes it."""
     return format_decimal(number, locale=language())
 
 

@@ -8,6 +8,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from ..chat.visitors import VISITOR_SECONDS
+from ..web import security
 from ..web.cookies import cookie_name, cookie_options
 
 # Each as its own speakers call it. The texts in the code are English; the others have a catalog in translations/.
@@ -63,7 +64,9 @@ def _asked_for() -> str | None:
 
 def _browsers_language() -> str | None:
     header = request.headers.get("Accept-Language", "")[:HEADER_CHARACTERS]
-    shipped = (shipped_language(tag) for tag, _quality in parse_accept_header(header, LanguageAccept))
+    # A quality of 0 says "anything but this".
+    liked = (tag for tag, quality in parse_accept_header(header, LanguageAccept) if quality)
+    shipped = (shipped_language(tag) for tag in liked)
     return next((code for code in shipped if code), None)
 
 
@@ -76,7 +79,7 @@ def shipped_language(tag: str | None) -> str | None:
 def remember_language(response: Response) -> Response:
     """Have a customer's browser keep the language that `?lang=` asks for. The database is told nothing."""
     asked = None if _is_desk() else _asked_for()
-    if asked:
+    if asked and security.is_from_our_pages():
         response.set_cookie(cookie_name("l"), asked, max_age=VISITOR_SECONDS, **cookie_options(in_frames=True))
     return response
 

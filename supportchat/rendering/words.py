@@ -39,16 +39,16 @@ def words_of_every_page() -> Words:
         "lengthSaid": _("%(length)s of %(most)s characters"),
         "tooLongSaid": _("%(length)s of %(most)s characters, too long to send"),
         "pictureLost": _("Not sent: this browser did not keep the picture. Choose it again."),
-        "linkBlocked": _("This frame does not let links open. The address is %(address)s"),
+        "linkBlocked": _("Links can’t be opened from here. The address is %(address)s"),
         "unreached": _("The desk could not be reached. Try again in a moment."),
         "unreachedStatus": _("The desk could not be reached (%(status)s). Try again in a moment."),
         "refused403": _(
-            "Something between you and us, perhaps a firewall, refused this. Reload the page, or try another network."
+            "Something between you and us, perhaps a firewall, blocked this. Reload the page, or try another network."
         ),
-        "refused407": _("Your network asks you to log in first. Do that, and try again."),
+        "refused407": _("Your network asks you to log in. Log in, then try again."),
         "refused413": _("This is too large for the server. Send a smaller picture, or a shorter text."),
         "refused451": _("Your network does not let this through. Try another network."),
-        "outdated": _("The server could not take this. Reload the page, and then try again."),
+        "outdated": _("The server could not process this. Reload the page and try again."),
         "refusedStatus": _("The server refused this (%(status)s)."),
     }
 

@@ -135,8 +135,8 @@ class Checks:
         return (
             "warn",
             ngettext(
-                "%(names)s is not the version that was run last.",
-                "%(names)s are not the versions that were run last.",
+                "%(names)s has changed since it was last run.",
+                "%(names)s have changed since they were last run.",
                 len(changed),
                 names=", ".join(f"sql/{name}" for name in changed),
             ),
@@ -166,7 +166,7 @@ class Checks:
 
     def _realtime(self) -> Finding:
         fix = _(
-            "Nothing is lost: meanwhile the server looks for new messages every 2 seconds and keeps trying to"
+            "Nothing is lost: meanwhile the server polls for new messages every 2 seconds and keeps trying to"
             " reconnect. If this persists: %(advice)s",
             advice=self._hub.events.advice,
         )
@@ -181,7 +181,7 @@ class Checks:
                 return "fail", text, fix, ""
         finally:
             self._hub.forget_ping(nonce)
-        took = f"{(time.perf_counter() - start) * 1000:.1f}"
+        took = decimal(round((time.perf_counter() - start) * 1000, 1))
         return "ok", _("a test event arrived after %(milliseconds)s ms", milliseconds=took), "", ""
 
     def _image_storage(self) -> Finding:
@@ -194,7 +194,7 @@ class Checks:
             try:
                 with self._images.open(key) as file:
                     if file.read() != content:
-                        return "fail", _("A stored file came back different."), fix, ""
+                        return "fail", _("A stored file was different when read back."), fix, ""
             finally:
                 self._images.delete(key)
         except (StoreUnavailable, OSError) as error:
@@ -214,7 +214,7 @@ class Checks:
             return "fail", text, _("Restart the server. If this persists, check its log."), ""
         swept = figures["swept_seconds_ago"]
         if swept is None or swept > 60:
-            text = _("No server process has looked at the queue for a minute.")
+            text = _("No server process has checked the queue for a minute.")
             return "fail", text, _("Restart the server and check its log."), ""
         reason = figures["reason"]
         if has_room(reason):

@@ -17,7 +17,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from storage3.exceptions import StorageApiError
 
-from ..images.redraw.limits import EXTENSIONS, MOST_BYTES
+from ..images.redraw.limits import EXTENSIONS, MEGABYTE, MOST_BYTES
 from ..images.stores import KEY, StoreRefuses, StoreUnavailable
 from ..rendering.filters import decimal
 from .client import Places, Project
@@ -96,11 +96,12 @@ class SupabaseStore:
             )
         most = bucket.get("file_size_limit")
         if most is not None and most < MOST_BYTES:
-            found.append(_("The bucket takes files of up to %(bytes)s bytes. Allow 10 MB.", bytes=decimal(most)))
+            sizes = {"bytes": decimal(most), "megabytes": decimal(MOST_BYTES // MEGABYTE)}
+            found.append(_("The bucket accepts files of up to %(bytes)s bytes. Allow %(megabytes)s MB.", **sizes))
         allowed = bucket.get("allowed_mime_types") or ["*/*"]
         missing = [kind for kind in EXTENSIONS if not {kind, "image/*", "*/*"} & set(allowed)]
         if missing:
-            found.append(_("The bucket does not take %(types)s. Allow these types.", types=", ".join(missing)))
+            found.append(_("The bucket does not accept %(types)s. Allow these types.", types=", ".join(missing)))
         return found
 
     def _bucket(self) -> Any:

@@ -42,10 +42,11 @@ def _lost(states: list[TicketEvent], agent: Agent) -> str | None:
         return None
     if last["event"] == "returned":
         return _("This ticket went back to the queue while you were offline.")
-    assignee = _name(last["detail"].get("agent"))
+    assignee = last["detail"].get("agent")
     if last["detail"].get("reason") == "handed_over":
-        return _("%(agent)s handed this ticket over to %(colleague)s.", agent=_name(last["agent"]), colleague=assignee)
-    return _("%(agent)s took over this ticket.", agent=assignee)
+        colleague = first_name(assignee.get("name") if assignee else None)
+        return _("%(agent)s handed this ticket over to %(colleague)s.", agent=_name(last["agent"]), colleague=colleague)
+    return _("%(agent)s took over this ticket.", agent=_name(assignee))
 
 
 def _is(person: Person | None, agent: Agent) -> bool:

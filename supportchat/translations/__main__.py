@@ -6,7 +6,11 @@ import sys
 
 from babel.messages.catalog import Catalog
 
+from ..rendering.languages import ENGLISH, SHIPPED
 from . import catalogs, check
+
+USAGE = "Usage: bin/translate [LANGUAGE ... | --check]"
+HOME = "SHIPPED in supportchat/rendering/languages.py"
 
 
 def main(arguments: list[str]) -> int:
@@ -14,6 +18,11 @@ def main(arguments: list[str]) -> int:
     if arguments == ["compile"]:
         catalogs.compile_all()
         return 0
+    if arguments != ["--check"] and (unknown := set(arguments) - (SHIPPED.keys() - {ENGLISH})):
+        print(USAGE, file=sys.stderr)
+        if not any(name.startswith("-") for name in unknown):
+            print(f"Add {', '.join(sorted(unknown))} to {HOME} first; English has no catalog.", file=sys.stderr)
+        return 2
     texts = catalogs.texts_in_code()
     if arguments == ["--check"]:
         return 1 if report(texts) else 0

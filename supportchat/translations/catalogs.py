@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from babel import Locale
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -85,7 +85,17 @@ def write(catalog: Catalog) -> None:
 
 
 def compile_all() -> None:
-    """Write the compiled catalogs, which the pages read. Texts that are not sure (fuzzy) stay English."""
+    """Write the compiled catalogs, which the pages read. Texts that are missing or not sure (fuzzy) stay English."""
     for language in languages():
+        catalog = read(language)
+        # Babel fills missing plural forms with English ones, by the other language's rule: "5 row" in Japanese.
+        for text in [text for text in catalog if text.id and not is_translated(text)]:
+            catalog.delete(text.id, text.context)
         with file_of(language).with_suffix(".mo").open("wb") as file:
-            write_mo(file, read(language))
+            write_mo(file, catalog)
+
+
+def is_translated(text: Message) -> bool:
+    """Whether a text has a translation, and each of its plural forms has one."""
+    forms = [text.string] if isinstance(text.string, str) else text.string or []
+    return bool(forms) and all(forms)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from gettext import c2py
 
 from babel.messages.catalog import Catalog, Message
 
+from .catalogs import is_translated
+
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 TAG = re.compile(r"<[^>]*>")
+NUMBERS = range(1000)  # enough to find out which of them share a plural form
 
 
 def problems(catalog: Catalog, texts: Catalog) -> list[str]:
@@ -18,7 +23,7 @@ def problems(catalog: Catalog, texts: Catalog) -> list[str]:
     left_over = [f"no longer in the code: {_name(found[key])}" for key in found.keys() - wanted.keys()]
     lines = [*left_over]
     for key, text in wanted.items():
-        lines += [f"{problem}: {_name(text)}" for problem in _problems_of(found.get(key), catalog.num_plurals)]
+        lines += [f"{problem}: {_name(text)}" for problem in _problems_of(found.get(key), catalog)]
     return sorted(lines)
 
 
@@ -27,27 +32,35 @@ def problems_of_texts(texts: Catalog) -> list[str]:
     return [f"a % that is no %(name)s: {_name(text)}" for text in texts if any("%" in _bare(t) for t in _all(text.id))]
 
 
-def _problems_of(text: Message | None, num_plurals: int) -> Iterator[str]:
-    if text is None or not all(_all(text.string)):
+def _problems_of(text: Message | None, catalog: Catalog) -> Iterator[str]:
+    if text is None or not is_translated(text):
         yield "not translated"
         return
     if text.fuzzy:
         yield "not sure (fuzzy)"
-    if text.pluralizable and len(_all(text.string)) != num_plurals:
-        yield f"not {num_plurals} plural forms"
+    forms = _all(text.string)
+    if text.pluralizable and len(forms) != catalog.num_plurals:
+        yield f"not {catalog.num_plurals} plural forms"
     wanted = _all(text.id)[-1]
-    for translation in _all(text.string):
-        yield from _differences(wanted, translation)
+    numberless = _numberless_forms(text, catalog) if text.pluralizable else set()
+    for position, form in enumerate(forms):
+        yield from _differences(wanted, form, {"num"} if position in numberless else set())
 
 
-def _differences(text: str, translation: str) -> Iterator[str]:
+def _numberless_forms(text: Message, catalog: Catalog) -> set[int]:
+    """Return the plural forms that need not say the number: those for only one, and that for 1 if English does not."""
+    form_of = c2py(catalog.plural_expr)
+    forms = {form for form, count in Counter(form_of(number) for number in NUMBERS).items() if count == 1}
+    return forms if "num" in PLACEHOLDER.findall(text.id[0]) else forms | {form_of(1)}
+
+
+def _differences(text: str, translation: str, unneeded: set[str]) -> Iterator[str]:
     names, has = set(PLACEHOLDER.findall(text)), set(PLACEHOLDER.findall(translation))
-    # A form for exactly one, or two, may say so without the number.
-    if has - names or names - has - {"num"}:
+    if has - names or names - has - unneeded:
         yield "other placeholders"
     if "%" in _bare(translation):
         yield "a % that is no %(name)s"
-    if sorted(TAG.findall(text)) != sorted(TAG.findall(translation)):
+    if sorted(TAG.findall(text)) != sorted(TAG.findall(translation)) or "<" in TAG.sub("", translation):
         yield "other tags"
     if translation.count('"') > text.count('"'):  # templates do not escape what the catalogs say
         yield 'a " that would end an attribute'

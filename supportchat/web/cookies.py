@@ -66,7 +66,7 @@ def cookie_options(*, in_frames: bool = False) -> dict[str, Any]:
 
 
 def _delete_former_session(response: Response) -> Response:
-    name = cookie_name("s")
-    if response.status_code < 400 and request.cookies.get(name, "").startswith(FORMER_SESSION):
-        response.delete_cookie(name, **cookie_options(in_frames=True))
+    for name in {cookie_name("s"), old_cookie_name("s")}:
+        if response.status_code < 400 and request.cookies.get(name, "").startswith(FORMER_SESSION):
+            response.delete_cookie(name, **cookie_options(in_frames=True))
     return response

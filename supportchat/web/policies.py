@@ -10,6 +10,7 @@ from flask import abort, request
 from flask.typing import ResponseReturnValue
 
 from ..agents.logins import current_agent, is_page_of
+from ..database import Conflict
 from .redirects import to_login
 
 P = ParamSpec("P")
@@ -42,6 +43,8 @@ def _demanding(view: Callable[P, ResponseReturnValue], role: str) -> Callable[P,
         agent = current_agent()
         if agent is None or not is_page_of(agent, request.headers.get("X-Agent")):
             return to_login()
+        if not is_page_of(agent, request.form.get("page_of")):
+            raise Conflict("page_of_another", agent["name"])  # a form without scripts, whose text is shown again
         if role == "admin" and agent["role"] != "admin":
             abort(403, "admins_only")
         return view(*args, **kwargs)

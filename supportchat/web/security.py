@@ -120,9 +120,11 @@ def _why_foreign() -> tuple[str, str]:
     origin, site = request.headers.get("Origin", ""), request.headers.get("Sec-Fetch-Site")
     if origin == "null" and request.blueprint in EMBEDDABLE and current_config().embed_origins:
         return "sandboxed", "the sandbox of the frame, which has to say allow-same-origin"
+    if site is None and origin in ("", "null"):
+        return "no_origin", "the browser, or what removes Origin on the way"
     setting = "PUBLIC_URL" if current_config().public_url else "PUBLIC_URL, or TRUSTED_PROXIES behind a proxy"
-    # Then it is the desk that does not know where it is: another scheme or port before it, or a proxy that keeps Host
-    # to itself.
+    # Then it is the desk that does not know its own scheme or port. A proxy that replaces Host looks like another site
+    # to browsers that do not send Sec-Fetch-Site: only the log names the setting then.
     is_ours = site == "same-origin" if site is not None else _host_of(origin) == _host_of(own_origin())
     return "wrong_address" if is_ours else "foreign_origin", setting
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from flask_babel import gettext, ngettext
+from flask_babel import format_decimal, gettext, ngettext
 from flask_babel import lazy_gettext as _
+
+from ..images.redraw.limits import MEGABYTE, MOST_BYTES
+from .forms import MESSAGE_CHARACTERS
 
 SENTENCES = {
     # Messages
     "message_empty": _("Write a message or add a picture first."),
-    "message_too_long": _("This message has more than 8000 characters. Shorten it, or send it in two parts."),
+    "message_too_long": _("This message has more than %(characters)s characters. Shorten it, or send it in two parts."),
     "client_message_id_reused": _(
         "This was already sent with a different text. Send it again to add it as a new message."
     ),
     "conversation_not_found": _("There is no chat in this browser yet. Start one, and your message will reach us."),
-    "conversation_moved_on": _("You have started a newer chat in another tab. Load this page again to go on there."),
+    "conversation_moved_on": _("You started a newer chat in another tab. Reload this page to continue there."),
     "cookies_refused": _("Your browser did not keep our cookie. Allow cookies for this page and try again."),
     # Pictures
     "image_empty": _("This file is empty. Choose another picture."),
-    "image_unknown_type": _("This is not a picture that we can show. Choose a PNG, JPEG, WebP, GIF or HEIC file."),
+    "image_unknown_type": _("We cannot show this file. Choose a PNG, JPEG, WebP, GIF or HEIC file."),
     "image_other_kind": _("We cannot show %(detail)s files. Save it as PNG or JPEG, or send a screenshot of it."),
     "image_is_video": _(
         "This is a video, and only pictures can be sent here. Send a screenshot of the part that matters."
@@ -28,16 +31,16 @@ SENTENCES = {
         "This %(detail)s picture cannot be read. Send a screenshot of it instead. An iPhone takes JPEG photos "
         "with Settings > Camera > Formats > Most Compatible."
     ),
-    "image_too_large": _("This picture is larger than 10 MB. Choose a smaller one."),
+    "image_too_large": _("This picture is larger than %(megabytes)s MB. Choose a smaller one."),
     "image_too_many_pixels": _("This picture has too many pixels. Make it smaller and try again."),
     "image_unreadable": _("This picture is damaged and cannot be read. Choose another one."),
     "image_in_progress": _("Another picture of yours is still being sent. Try again in a moment."),
     "image_not_opened": _("This file cannot be opened on your device. Choose another one."),
-    "image_one_only": _("A message takes one picture, so only one was added. Send the others separately."),
+    "image_one_only": _("A message can have one picture, so only one was added. Send the others separately."),
     "image_not_here": _("Pictures can be added only where you write a message. Nothing was added."),
     "image_not_in_notes": _("Notes can’t have pictures. Switch to Reply to send one."),
     "animation_first_frame": _("This animation was too long, so only its first frame was kept."),
-    "image_cut_off": _("The end of this picture was missing, so a part of it may be gray."),
+    "image_cut_off": _("The end of this picture was missing, so part of it may be grey."),
     "image_not_taken": _(
         "This picture is too large for our storage. Choose a smaller one, or send the text without it."
     ),
@@ -57,48 +60,56 @@ SENTENCES = {
     "starts_too_fast": _("Too many chats were just started from here. Try again in %(detail)s."),
     "logins_too_fast": _("Too many attempts to log in. Try again in %(detail)s."),
     "logins_busy": _("Too many people are logging in right now. Try again in %(detail)s."),
-    "typing_too_fast": _("This page sends too many requests. Try again in %(detail)s."),
-    "receipts_too_fast": _("This page sends too many requests. Try again in %(detail)s."),
+    "typing_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
+    "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "agent_unknown": _("No agent has this e-mail address."),
     "agent_deactivated": _("%(detail)s is deactivated and cannot log in."),
+    "page_of_another": _(
+        "%(detail)s is now logged in in this browser, so nothing was sent. Continue only if that is you."
+    ),
     "admins_only": _("Only admins can open this page."),
     "foreign_origin": _("This request came from another site, so it was refused. Open the page here and try again."),
+    "no_origin": _(
+        "Your browser did not say which page this came from, so it was refused. Try another browser, or turn off what "
+        "removes this, such as a privacy extension."
+    ),
     "sandboxed": _("The page around this chat does not let it send anything. Open the chat in its own window."),
     "wrong_host": _(
         "This support desk is set up for another address. If you run it: set PUBLIC_URL to the address in your "
-        "browser, or HOST to an address of this machine, have proxies pass the Host header on, and restart it. "
-        "Its log says what came and what was expected."
+        "browser, or HOST to an address of this machine, make proxies pass on the Host header, and restart it. "
+        "Its log shows what arrived and what was expected."
     ),
     "wrong_address": _(
-        "This support desk is set up for another address, so it could not take what you sent. If you run it: set "
-        "PUBLIC_URL to the address in your browser, and TRUSTED_PROXIES behind a proxy, and start it again. Its "
-        "log says what came and what was expected."
+        "This support desk is set up for another address, so it did not accept what you sent. If you run it: set "
+        "PUBLIC_URL to the address in your browser, and TRUSTED_PROXIES behind a proxy, and restart it. Its "
+        "log shows what arrived and what was expected."
     ),
     # Everything else
     "value_refused": _("One of the values cannot be saved as it is. Check what you typed and try again."),
     "database_unavailable": _("We cannot reach our database right now. Nothing is lost: try again in a moment."),
     "changed_meanwhile": _("Something changed at the same moment. Nothing is lost: try again."),
     "key_refused": _(
-        "We cannot sign in to our database right now. Nothing is lost. Admins see on the status page what to do."
+        "We cannot sign in to our database right now. Nothing is lost. Admins can see what to do on the status page."
     ),
-    "schema_not_exposed": _("Our database does not let us in right now. Admins see on the status page what to do."),
-    "schema_missing": _("The database is not fully set up. Admins see on the status page what to run."),
+    "schema_not_exposed": _("We cannot access our database right now. Admins can see what to do on the status page."),
+    "schema_missing": _("The database is not fully set up. Admins can see what to run on the status page."),
     "no_room": _("Our disk is full right now. Nothing is lost: try again in a few minutes."),
     "not_found": _("Page not found."),
-    "body_too_large": _("This is too large. Pictures may have up to 10 MB."),
-    "text_too_large": _("This is too long. Messages may have up to 8000 characters."),
+    "body_too_large": _("This is too large. Pictures can have up to %(megabytes)s MB."),
+    "text_too_large": _("This is too long. Messages can have up to %(characters)s characters."),
     "body_too_slow": _("This took too long to reach us. Check your connection and try again."),
     "not_understood": _("The request could not be understood. Reload the page and try again."),
-    "fault": _("Something went wrong on our side, and we have noted it. Try again in a moment."),
+    "fault": _("Something went wrong on our side, and it has been logged. Try again in a moment."),
 }
 
 
 def sentence(code: str, detail: str = "") -> str:
     """Return the sentence for a code; `detail` stands in where the sentence names somebody."""
     text = str(SENTENCES.get(code, SENTENCES["not_understood"]))
-    return text % {"detail": detail or gettext("Somebody else")}
+    values = {"characters": format_decimal(MESSAGE_CHARACTERS), "megabytes": format_decimal(MOST_BYTES // MEGABYTE)}
+    return text % (values | {"detail": detail or gettext("Someone else")})
 
 
 def in_words(seconds: int) -> str:

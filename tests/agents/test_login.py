@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -73,6 +74,32 @@ def test_a_page_of_another_agent_counts_as_not_logged_in(web: Web, cast: Cast, p
     assert (hers.status_code, his.status_code) == (200, 401)
     assert his.headers["HX-Redirect"] == "/agent/login"
     assert browser.client.get(path, headers={"HX-Request": "true"}).status_code == 200
+
+
+def test_a_form_of_another_agents_page_is_refused_with_its_text(web: Web, cast: Cast, rows: Any) -> None:
+    cast.visitor().start()
+    browser, bob = web.agent("bob"), cast.agent("bob")
+    for path in ("/tickets/1001/messages", "/tickets/1001/notes", "/agent/logout", "/agent/language"):
+        answer = browser.post(path, message="For Vera", page_of=cast.agent("alice").id)
+        page = answer.get_data(as_text=True)
+        assert (answer.status_code, "Bob Ortiz is now logged in in this browser" in page) == (409, True), path
+        assert "For Vera" in page
+        assert "page_of" not in page  # sent again from here, it is Bob's
+    assert rows("select count(*) from ticket_notes") == [(0,)]
+    assert browser.post("/tickets/1001/notes", message="From me", page_of=bob.id).status_code == 303
+
+
+def test_every_form_of_an_agents_page_says_whose_page_it_is(web: Web, cast: Cast) -> None:
+    cast.visitor().start()
+    browser, carol = web.agent("carol"), cast.agent("carol")
+    pages = ["/agent?ticket=1001", "/status"]
+    browser.post("/tickets/1001/assignment", expected="")
+    texts = [browser.get(path).get_data(as_text=True) for path in pages]
+    browser.post("/tickets/1001/closure")
+    texts += [browser.get(path).get_data(as_text=True) for path in pages]
+    forms = [form for text in texts for form in re.findall(r'(?s)<form[^>]*method="post".*?</form>', text)]
+    assert len(forms) > 10
+    assert [form for form in forms if f'name="page_of" value="{carol.id}"' not in form] == []
 
 
 def test_each_login_gets_a_new_session(web: Web, app: Flask) -> None:

@@ -172,7 +172,7 @@ def test_a_text_near_the_limit_is_counted_and_none_is_cut(vera: Customer) -> Non
     expect(counter).to_contain_text("8,001 of 8,000")
     expect(vera.page.get_by_role("status").filter(has_text="too long to send")).to_have_count(1)
     vera.box.press("Enter")
-    vera.sees("This message has more than 8000 characters.")
+    vera.sees("This message has more than 8,000 characters.")
     expect(vera.box).to_have_value("x" * 8001)
     vera.box.fill("Short")
     expect(counter).to_be_hidden()

@@ -42,6 +42,19 @@ def test_days_are_named_in_the_language_of_the_page(windows: Opener) -> None:
     expect(vera.page.locator("[data-day]").first).to_have_text("今日")
 
 
+def test_long_words_leave_room_to_write(windows: Opener) -> None:
+    write(windows(Customer).visit(), "Hello")
+    desk: Agent = windows(Agent, locale="fr")
+    desk.come(path="/agent?ticket=1001")
+    for width in (1300, 1440, 1600):
+        desk.page.set_viewport_size({"width": width, "height": 860})
+        for mode in ("reply", "note"):
+            desk.page.locator(f".mode:has([value='{mode}'])").click()
+            box = desk.page.locator(f"#{mode}-text").bounding_box()
+            assert box
+            assert box["width"] > 160
+
+
 def test_a_page_in_arabic_runs_from_the_right(windows: Opener) -> None:
     vera: Customer = windows(Customer, locale="ar")
     write(vera.visit(), "Hello")

@@ -99,7 +99,7 @@ def test_the_bytes_of_a_file_decide_and_what_is_no_picture_is_named(started: Cus
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "We cannot show SVG files."),
         (b"%PDF-1.7", "This is a PDF file"),
         (b"\0\0\0\x20ftypqt  " + bytes(50), "This is a video"),
-        (b"hello", "This is not a picture that we can show."),
+        (b"hello", "We cannot show this file."),
         (b"", "This file is empty."),
     ):
         drop(page, "#composer-text", file("photo.jpg", "image/jpeg", content))
@@ -118,7 +118,7 @@ def test_of_several_files_one_picture_is_taken_and_that_is_said(started: Custome
     page = started.page
     drop(page, "#composer-text", file("a.pdf", "", b"%PDF-1.7"), file("b.png"), file("c.png"))
     started.sees("b.png")
-    started.sees("A message takes one picture")
+    started.sees("A message can have one picture")
     drop(page, "#composer-text", file("a.pdf", "", b"%PDF-1.7"), file("d.txt", "", b"hello"))
     started.sees("This is a PDF file")
 

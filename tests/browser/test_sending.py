@@ -400,7 +400,7 @@ def test_a_refusal_is_said_and_not_tried_again(started: Customer, rows: Any) -> 
     wire = Wire(started.page)
     started.page.evaluate("document.querySelector('#composer-text').maxLength = 9000")
     started.write("x" * 8001)
-    expect(started.page.locator("#composer-error")).to_contain_text("more than 8000 characters")
+    expect(started.page.locator("#composer-error")).to_contain_text("more than 8,000 characters")
     expect(started.box).to_have_value("x" * 8001)
     expect(started.pending).to_have_count(0)
     held: list[Route] = []
@@ -409,7 +409,7 @@ def test_a_refusal_is_said_and_not_tried_again(started: Customer, rows: Any) -> 
     started.box.press_sequentially("Shorter")
     held[0].continue_()
     # The box has the next one: what was refused stays where it stands.
-    expect(started.page.locator("[data-pending]")).to_contain_text("more than 8000 characters")
+    expect(started.page.locator("[data-pending]")).to_contain_text("more than 8,000 characters")
     expect(started.page.locator("[data-pending]").get_by_role("button")).to_have_text(["Edit", "Copy", "Delete"])
     expect(started.box).to_have_value("Shorter")
     started.box.press("Enter")

@@ -46,7 +46,7 @@ def test_errors_are_said_in_place_and_the_text_is_kept(plain: Customer, tmp_path
     (tmp_path / "a.png").write_bytes(b"this is no picture")
     plain.page.locator("#composer-image").set_input_files(tmp_path / "a.png")
     send(plain, "Look at this")
-    plain.sees("This is not a picture that we can show.")
+    plain.sees("We cannot show this file.")
     expect(plain.box).to_have_value("Look at this")
 
 
@@ -92,7 +92,7 @@ def test_a_browser_that_sends_too_much_sees_why_it_is_refused(plain: Customer, w
     (tmp_path / "large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 25_000_000)
     plain.page.locator("#composer-image").set_input_files(tmp_path / "large.png")
     send(plain, "Look at this")
-    plain.sees("Pictures may have up to 10 MB")
+    plain.sees("Pictures can have up to 10 MB")
     scripted: Customer = windows(Customer)
     scripted.start("Hello")
     sent = """async () => {
@@ -104,4 +104,4 @@ def test_a_browser_that_sends_too_much_sees_why_it_is_refused(plain: Customer, w
     for _ in range(3):
         status, text = scripted.page.evaluate(sent)
         assert status == 413
-        assert "Pictures may have up to 10 MB" in text
+        assert "Pictures can have up to 10 MB" in text

@@ -54,7 +54,7 @@ def test_a_foreign_session_in_the_form_changes_nothing(web: Web, rows: Any) -> N
     [
         ({"message": ""}, 422, "Write a message or add a picture first."),
         ({"message": "\u200b \ufeff\u00ad\u2060"}, 422, "Write a message or add a picture first."),
-        ({"message": "x" * 8001}, 422, "more than 8000 characters"),
+        ({"message": "x" * 8001}, 422, "more than 8,000 characters"),
         ({"message": "Hi", "client_message_id": "1"}, 422, "could not be understood"),
         ({"message": "Hi", "session": "1"}, 422, "could not be understood"),
     ],

@@ -94,7 +94,7 @@ def test_a_phone_number_that_nobody_can_call_is_refused_at_its_field(web: Web, r
     answer = browser.post("/chat", message="Hi", customer_phone=typed)
     page = answer.get_data(as_text=True)
     assert answer.status_code == 422
-    assert re.search(r'id="customer_phone-error"[^>]*>Use digits', page)
+    assert re.search(r'id="customer_phone-error"[^>]*>Enter a phone number', page)
     assert "Hi" in page
     assert rows("select count(*) from user_sessions") == [(0,)]
 
@@ -130,7 +130,7 @@ def test_another_browser_sees_nothing_of_it(web: Web) -> None:
     ("fields", "problem"),
     [
         ({"message": ""}, "Write a message or add a picture first."),
-        ({"message": "x" * 8001}, "more than 8000 characters"),
+        ({"message": "x" * 8001}, "more than 8,000 characters"),
         ({"message": "Hi", "customer_name": "n" * 81}, "up to 80 characters"),
         ({"message": "Hi", "customer_phone": "1" * 33}, "up to 32 characters"),
         ({"message": "Hi", "client_message_id": "no uuid"}, "could not be understood"),

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 READ_ATTRIBUTES = (
     *("title", "aria-label", "aria-description", "aria-roledescription", "placeholder", "alt", "label", "summary"),
     *("data-ask", "data-ask-text", "data-ask-yes"),
+    *("data-drop-zone", "data-printed"),
 )
 UNREAD_ELEMENTS = ("script", "style", "code", "pre", "svg", "table")  # a table shows rows of the database
 

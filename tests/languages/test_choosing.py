@@ -29,6 +29,8 @@ def chosen(app: Flask, path: str = "/chat", **headers: str) -> str:
         ("zh-TW,zh;q=0.9", "en"),
         ("zh,ja;q=0.5", "ja"),
         ("fr;q=0.2,ar;q=0.9", "ar"),
+        ("fr;q=0", "en"),
+        ("fr;q=0,ja;q=0.1", "ja"),
         ("*", "en"),
         (";;;,q=,-,\x7f", "en"),
         ("x" * 8000 + ",de", "en"),
@@ -48,6 +50,12 @@ def test_a_customer_can_ask_for_a_language_and_the_browser_keeps_it(web: Web) ->
     assert '<html lang="fr" dir="ltr">' in browser.get("/chat", headers={"Accept-Language": "de"}).text
     assert '<html lang="ar" dir="rtl">' in browser.get("/chat?lang=ar").text
     assert '<html lang="ar" dir="rtl">' in browser.get("/chat?lang=xx").text
+
+
+@pytest.mark.parametrize("said", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {}])
+def test_a_post_of_another_site_chooses_no_language(app: Flask, said: dict[str, str]) -> None:
+    answer = app.test_client().post("/chat?lang=ja", headers=said)
+    assert (answer.status_code, answer.headers.getlist("Set-Cookie")) == (403, [])
 
 
 def test_the_desk_is_not_in_the_language_that_a_customer_asked_for(web: Web) -> None:

@@ -32,6 +32,7 @@ NO_TEXTS = {
     *("at most ", " bytes, and less for text", "'websocket' and 'upgrade' as Upgrade and Connection"),
     *("the name of a host", "PUBLIC_URL, or TRUSTED_PROXIES behind a proxy"),
     "the sandbox of the frame, which has to say allow-same-origin",
+    "the browser, or what removes Origin on the way",
     # In templates: the product's name, a folder, and what buttons do
     *("sc", "supportchat", "sql/"),
     *("copy delete", "retry copy delete", "retry edit copy delete", "edit copy delete"),

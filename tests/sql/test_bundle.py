@@ -35,6 +35,14 @@ def push(conninfo: str, path: Path = MIGRATION) -> None:
                 connection.execute(statement[0].encode())
 
 
+def push_with_savepoints(conninfo: str) -> None:
+    """Run it as a client does that puts a savepoint before each statement, such as psql with ON_ERROR_ROLLBACK."""
+    with psycopg.connect(conninfo) as connection, connection.transaction():
+        for statement in STATEMENT.finditer(MIGRATION.read_text()):
+            with connection.transaction():
+                connection.execute(statement[0].encode())
+
+
 def paste_each(conninfo: str) -> None:
     """Paste the scripts one after the other."""
     for name in SCRIPTS:
@@ -72,6 +80,13 @@ def test_every_way_to_set_a_database_up_gives_the_same_schema(make: MakeDatabase
     assert "CREATE TABLE public.tickets" in schemas["bin/migrate"]
     for name, schema in schemas.items():
         assert schema.splitlines() == schemas["bin/migrate"].splitlines(), name
+
+
+def test_a_client_that_sets_savepoints_closes_every_function_too(platform: MakeDatabase) -> None:
+    with platform() as one, platform() as other:
+        migrate(one)
+        push_with_savepoints(other)
+        assert dump(other, "--schema-only").splitlines() == dump(one, "--schema-only").splitlines()
 
 
 def test_a_push_to_an_app_that_has_our_names_changes_nothing_of_it(platform: MakeDatabase) -> None:

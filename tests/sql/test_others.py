@@ -337,6 +337,30 @@ def test_a_script_that_an_older_version_left_half_way_is_finished_when_that_is_s
 
 
 @pytest.mark.mode("postgres")
+def test_who_has_a_password_still_answers_after_the_tables_were_adopted(
+    database_url: str, database: Database, rows: Any
+) -> None:
+    before = database.call("list_agents")
+    rows("drop policy server_only on agents")
+    rows("update schema_scripts set checksum = 'older'")
+    migrate(database_url, adopt=True)
+    assert len(before) == 3
+    assert [agent["name"] for agent in database.call("list_agents")] == [agent["name"] for agent in before]
+
+
+@pytest.mark.mode("postgres")
+def test_a_desk_whose_role_may_make_no_schema_any_more_is_brought_up_to_date(
+    cluster: str, database_url: str, rows: Any
+) -> None:
+    [[name]] = rows("select current_database()")
+    with psycopg.connect(f"{cluster} dbname={name}", autocommit=True) as superuser:
+        superuser.execute(f"alter database {name} owner to postgres; grant all on schema public to supportchat")
+        rows("update schema_scripts set checksum = 'older'")
+        assert migrate(database_url) == list(SCRIPTS)
+        superuser.execute(f"alter database {name} owner to supportchat")
+
+
+@pytest.mark.mode("postgres")
 def test_a_desk_that_was_dumped_and_read_back_is_still_ours(database_url: str, plain: MakeDatabase) -> None:
     copied = dump(database_url, "--no-owner", "--no-privileges", "--inserts")
     with plain() as conninfo:

@@ -209,7 +209,7 @@ def test_who_has_an_answer_does_not_wait_for_one(web: Web, cast: Cast, alice: Ag
     alice.reply(answered.chat["number"])
     alice.call("unassign_ticket", number=answered.chat["number"])
     rows("update tickets set created_at = now() - interval '3 hours'")
-    assert "all have a reply" in admin.get("/status").text
+    assert "all have been answered" in admin.get("/status").text
     alice.call("set_availability", availability="away")
     waiting.start()
     rows("update tickets set awaiting_since = now() - interval '5 minutes' where awaiting_since is not null")

@@ -39,6 +39,15 @@ def test_handed_to_somebody_by_another_agent(desk: Browser, cast: Any, alice: Ag
     assert said(desk) == "Carol handed this ticket over to Bob. Your text is saved. Take back"
 
 
+def test_handed_over_by_and_to_agents_whose_names_an_older_version_has_not_kept(
+    desk: Browser, cast: Any, alice: Agent, bob: Agent, rows: Any
+) -> None:
+    bob.come()
+    cast.agent("carol").call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
+    rows("update ticket_events set detail = detail #- '{agent,name}', agent_id = null where event = 'assigned'")
+    assert said(desk) == "An agent handed this ticket over to an agent. Your text is saved. Take back"
+
+
 def test_gone_back_to_the_queue_with_the_lease(
     desk: Browser, database: Database, alice: Agent, bob: Agent, rows: Any
 ) -> None:

@@ -103,6 +103,7 @@ def test_the_history_says_what_the_conversation_says(web: Web, vera: Browser, al
     page = text_of(web.agent("alice").get("/agent?ticket=1001").text)
     for said in ("took over from Alice Kern", "closed the ticket", "reopened the ticket"):
         assert page.count(f"Bob Ortiz {said}") == 2
+    assert page.count("Reopened") == 1  # in the conversation, where it is not shown above who did it
 
 
 def test_who_has_taken_over_more_than_is_given_reads_why(web: Web, vera: Browser, rows: Any) -> None:

@@ -61,7 +61,7 @@ def test_a_note_is_marked_as_one(desk: Browser) -> None:
 
 @pytest.mark.parametrize("resource", ["messages", "notes"])
 @pytest.mark.parametrize(
-    ("text", "problem"), [("", "Write a message or add a picture first."), ("x" * 8001, "more than 8000 characters")]
+    ("text", "problem"), [("", "Write a message or add a picture first."), ("x" * 8001, "more than 8,000 characters")]
 )
 def test_bad_input_is_answered_in_its_form(desk: Browser, resource: str, text: str, problem: str) -> None:
     answer = desk.post(f"/tickets/1001/{resource}", htmx=True, message=text)

@@ -77,11 +77,11 @@ def test_bodies_of_a_length_that_nobody_says(start: Start) -> None:
 
     too_long = everything(send(browser, head, chunked(b"message=" + b"x" * 65_536)))
     assert too_long.startswith("HTTP/1.1 413")
-    assert "Messages may have up to 8000 characters" in too_long
+    assert "Messages can have up to 8,000 characters" in too_long
     picture, kind["Content-Type"] = multipart({}, b"x" * 11_600_000)
     too_long = everything(send(browser, browser.head("POST", "/chat", **kind), chunked(picture, 100_000)), 20)
     assert too_long.startswith("HTTP/1.1 413")
-    assert "Pictures may have up to 10 MB" in too_long
+    assert "Pictures can have up to 10 MB" in too_long
 
     for broken in (b"zz\r\nx\r\n0\r\n\r\n", b"5\r\nx"):
         made = send(browser, head, broken)
