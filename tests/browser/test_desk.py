@@ -564,7 +564,7 @@ def test_the_focus_stays_where_one_acts(alice: Agent, vera: Customer, rows: Any)
 
 @pytest.mark.mode("postgres")
 def test_on_a_narrow_desk_the_customer_comes_with_the_focus_and_goes_with_a_click_beside(
-    windows: Opener, vera: Customer
+    windows: Opener, vera: Customer, rows: Any
 ) -> None:
     vera.start("Hello")
     alice: Agent = windows(Agent, viewport={"width": 1000, "height": 800}).come(path="/agent?ticket=1001")
@@ -574,6 +574,10 @@ def test_on_a_narrow_desk_the_customer_comes_with_the_focus_and_goes_with_a_clic
     opener.click()
     expect(alice.page.locator("[data-drawer-close]")).to_be_focused()
     alice.page.keyboard.press("Escape")
+    expect(opener).to_be_focused()
+    rows("update user_sessions set customer_name = 'Vera Holm'")
+    rows("update tickets set given_back_by = null, version = version + 1")  # the head is drawn anew again
+    alice.sees("Vera Holm")
     expect(opener).to_be_focused()
     opener.click()
     alice.box.click(position={"x": 20, "y": 10})

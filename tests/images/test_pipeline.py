@@ -276,7 +276,7 @@ def test_a_retry_with_the_same_picture_stores_it_once(web: Web, app: Flask, rows
 
 @pytest.mark.parametrize(
     ("content", "status", "problem"),
-    [(b"no picture", 422, "not a picture"), (encoded("PNG") + b"\0" * MOST_BYTES, 413, "larger than 10 MB")],
+    [(b"no picture", 422, "cannot show this file"), (encoded("PNG") + b"\0" * MOST_BYTES, 413, "larger than 10 MB")],
 )
 def test_a_file_that_is_not_taken_is_answered_in_the_form(web: Web, content: bytes, status: int, problem: str) -> None:
     browser = web.customer()
