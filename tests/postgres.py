@@ -36,7 +36,7 @@ if "POSTGRES_BIN" in os.environ:
 
 @contextlib.contextmanager
 def running_postgres() -> Iterator[EmbeddedPostgres]:
-    """Return a fresh cluster that runs."""
+    """Yield a fresh cluster that runs."""
     is_roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
     with open_folder(MEMORY if is_roomy else None) as folder:
         postgres = EmbeddedPostgres(folder, *FAST)
@@ -49,7 +49,7 @@ def running_postgres() -> Iterator[EmbeddedPostgres]:
 
 @contextlib.contextmanager
 def open_folder(parent: Path | None = None) -> Iterator[Path]:
-    """Return a folder that the user whom Postgres runs as for root can reach.
+    """Yield a folder that the user whom Postgres runs as for root can reach.
 
     Not under pytest's own: a second pytest, as it starts, locks that user out of everything in there.
 

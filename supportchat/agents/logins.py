@@ -11,11 +11,10 @@ from ..config import current_config
 from ..database import call
 from ..database.rows import Agent, Credentials
 from ..web import limits
-from ..web.cookies import cookie, cookie_name, cookie_options, old_cookie_name, token_hash
+from ..web.cookies import KEPT_SECONDS, cookie, cookie_name, cookie_options, old_cookie_name, token_hash
 from .passwords import is_right_password
 
 SECONDS = 12 * 3600  # logins.sql ends the session then, whatever the cookie says
-BROWSER_SECONDS = 180 * 86400
 
 
 def current_agent() -> Agent | None:
@@ -73,9 +72,9 @@ def _agents_browser() -> str:
 
 
 def set_agent_cookie(response: Response, token: str) -> None:
-    """Return the browser its login session."""
+    """Give the browser its login session."""
     response.set_cookie(cookie_name("a"), token, max_age=SECONDS, **cookie_options())
-    response.set_cookie(cookie_name("k"), g.agents_browser, max_age=BROWSER_SECONDS, **cookie_options())
+    response.set_cookie(cookie_name("k"), g.agents_browser, max_age=KEPT_SECONDS, **cookie_options())
 
 
 def delete_agent_cookie(response: Response) -> None:

@@ -10,9 +10,9 @@ from flask_sock import Sock
 from simple_websocket import Server
 
 from ..database import DatabaseError, Invalid, NotFound, call
-from ..realtime.connection import OVERLOAD, SIGNED_OUT, Connection, Shown
+from ..realtime.connection import SIGNED_OUT, Connection, Shown
 from ..realtime.hub import current_hub
-from ..realtime.sockets import prepare_handshake, run_socket
+from ..realtime.sockets import prepare_handshake, serve_page
 from ..rendering.languages import shipped_language
 from ..tickets.pages import queue_values, ticket_values
 from ..web import security
@@ -124,8 +124,6 @@ def socket(websocket: Server) -> ResponseReturnValue:
         token_hash=logins.agent_token_hash(),
         address=request.remote_addr or "",
     )
-    if not hub.add(page):
-        page.close(OVERLOAD)
     hub.report_soon()
 
     def on_message(message: dict[str, Any]) -> None:
@@ -142,10 +140,7 @@ def socket(websocket: Server) -> ResponseReturnValue:
             except DatabaseError:
                 page.close(hub.overload_code)
 
-    try:
-        run_socket(websocket, page, on_message)
-    finally:
-        hub.remove(page)
+    serve_page(hub, websocket, page, on_message)
     return ""
 
 

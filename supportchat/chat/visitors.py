@@ -7,9 +7,7 @@ import secrets
 from flask import Flask, Response, abort, g
 
 from ..database import NotFound
-from ..web.cookies import cookie, cookie_name, cookie_options, token_hash
-
-VISITOR_SECONDS = 180 * 86400
+from ..web.cookies import KEPT_SECONDS, cookie, cookie_name, cookie_options, token_hash
 
 
 def init_app(app: Flask) -> None:
@@ -52,7 +50,7 @@ def kept_visitor() -> str:
 
 
 def keep_visitor() -> None:
-    """Have this browser keep its key for another `VISITOR_SECONDS`. Its key must be one that the database knows."""
+    """Have this browser keep its key for another `KEPT_SECONDS`. Its key must be one that the database knows."""
     g.fresh_visitor = cookie("c")
 
 
@@ -64,5 +62,5 @@ def delete_visitor_cookie(response: Response) -> None:
 def _give_visitor_cookie(response: Response) -> Response:
     key = g.pop("fresh_visitor", None)
     if key:
-        response.set_cookie(cookie_name("c"), key, max_age=VISITOR_SECONDS, **cookie_options(in_frames=True))
+        response.set_cookie(cookie_name("c"), key, max_age=KEPT_SECONDS, **cookie_options(in_frames=True))
     return response

@@ -25,6 +25,7 @@ from ..rendering.fragments import event_frame
 from ..server.client_socket import ClientSocket
 from ..web.limits import Bucket, Limit
 from .connection import OVERLOAD, Connection
+from .hub import Hub
 
 PING_SECONDS = 20.0
 SEND_SECONDS = 5.0
@@ -186,6 +187,16 @@ def _refuse_bad_handshake(request: Request) -> None:
         abort(400)
     except (h11.LocalProtocolError, ValueError):
         abort(400)
+
+
+def serve_page(hub: Hub, websocket: Server, page: Connection, on_message: Callable[[dict[str, Any]], None]) -> None:
+    """Have the hub know a page for as long as its socket is open; see `run_socket`."""
+    if not hub.add(page):
+        page.close(OVERLOAD)
+    try:
+        run_socket(websocket, page, on_message)
+    finally:
+        hub.remove(page)
 
 
 def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[str, Any]], None]) -> None:

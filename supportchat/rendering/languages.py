@@ -7,9 +7,8 @@ from flask_babel import Babel, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
-from ..chat.visitors import VISITOR_SECONDS
 from ..web import security
-from ..web.cookies import cookie_name, cookie_options
+from ..web.cookies import KEPT_SECONDS, cookie_name, cookie_options
 
 # Each as its own speakers call it. The texts in the code are English; the others have a catalog in translations/.
 SHIPPED = {
@@ -23,7 +22,6 @@ SHIPPED = {
 }
 ENGLISH = "en"
 HEADER_CHARACTERS = 256
-DESK = ("/agent", "/tickets", "/status")
 
 
 def init_app(app: Flask) -> None:
@@ -43,11 +41,12 @@ def choose_language() -> str:
     if not has_request_context():
         return ENGLISH  # a command in a terminal
     of_page = shipped_language(request.headers.get("X-Language"))
-    return of_page or (_agents_language() if _is_desk() else _customers_language()) or _browsers_language() or ENGLISH
-
-
-def _is_desk() -> bool:
-    return request.path.startswith(DESK)
+    return (
+        of_page
+        or (_agents_language() if security.is_for_desk() else _customers_language())
+        or _browsers_language()
+        or ENGLISH
+    )
 
 
 def _agents_language() -> str | None:
@@ -78,9 +77,9 @@ def shipped_language(tag: str | None) -> str | None:
 
 def remember_language(response: Response) -> Response:
     """Have a customer's browser keep the language that `?lang=` asks for. The database is told nothing."""
-    asked = None if _is_desk() else _asked_for()
+    asked = None if security.is_for_desk() else _asked_for()
     if asked and security.is_from_our_pages():
-        response.set_cookie(cookie_name("l"), asked, max_age=VISITOR_SECONDS, **cookie_options(in_frames=True))
+        response.set_cookie(cookie_name("l"), asked, max_age=KEPT_SECONDS, **cookie_options(in_frames=True))
     return response
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
+from babel import Locale
 from babel.plural import PluralRule
 from flask import Flask
 from flask_babel import get_locale, get_translations
@@ -73,7 +75,10 @@ def ungettext(singular: str, plural: str, n: int) -> str:
 
 def _forms(form_for: Callable[[int], str]) -> dict[str, str]:
     """Return a form for each plural category of the language, by the names that `Intl.PluralRules` has for them."""
-    locale = get_locale()
+    return {category: form_for(n) for category, n in _examples(get_locale()).items()}
+
+
+@functools.cache
+def _examples(locale: Locale | None) -> dict[str, int]:
     rule = locale.plural_form if locale else PluralRule({})
-    examples = {rule(n): n for n in reversed(EXAMPLES)}
-    return {category: form_for(n) for category, n in examples.items()}
+    return {rule(n): n for n in reversed(EXAMPLES)}

@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 
 from ..config import current_config
 
+KEPT_SECONDS = 180 * 86400  # of what is to outlast a login
 # How the session began that older versions kept the token of their forms in, as Flask writes it: {"csrf_token"
 FORMER_SESSION = "eyJjc3JmX3Rva2Vu"
 
@@ -28,7 +29,7 @@ def cookie(name: str) -> str:
     """Return the value of a cookie of ours, '' without one.
 
     One that was set before names knew the port counts where there is no other: a customer's is kept for
-    `VISITOR_SECONDS`.
+    `KEPT_SECONDS`.
     """
     return request.cookies.get(cookie_name(name)) or request.cookies.get(old_cookie_name(name), "")
 

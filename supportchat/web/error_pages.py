@@ -19,7 +19,6 @@ from .sentences import sentence
 # What the same request, sent again, may well do.
 WORTH_RETRYING = (408, 429, 500, 502, 503, 504)
 RETRY_SECONDS = 2
-DESK = ("/agent", "/tickets", "/status")
 
 
 def failure(status: int, code: str, detail: str = "", number: str = "") -> ResponseReturnValue:
@@ -65,7 +64,7 @@ def _home() -> str:
     # For a host that is not ours, addresses cannot be built.
     if not security.is_our_host():
         return ""
-    return "/agent" if agent_token_hash() or request.path.startswith(DESK) else "/chat"
+    return "/agent" if agent_token_hash() or security.is_for_desk() else "/chat"
 
 
 def _is_login() -> bool:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Pages that customers' sites may show in a frame, when EMBED_ORIGINS names them.
 EMBEDDABLE = ("chat",)
+# Where the pages of agents are; everything else is for customers.
+DESK = ("/agent", "/tickets", "/status")
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
 
@@ -91,6 +93,11 @@ def is_our_host() -> bool:
         return False
     trusted = current_app.extensions["trusted_hosts"]
     return trusted is None or host in trusted
+
+
+def is_for_desk() -> bool:
+    """Whether the request is for a page of agents, or for what such a page asks for."""
+    return request.path.startswith(DESK)
 
 
 def check_origin() -> None:

@@ -118,7 +118,7 @@ apps = pytest.mark.parametrize("app", TAKEN)
 
 @contextlib.contextmanager
 def app_database(make: MakeDatabase, name: str) -> Iterator[str]:
-    """Return the conninfo of a database that an app has to itself."""
+    """Yield the conninfo of a database that an app has to itself."""
     text = (APPS / f"{name}.sql").read_text()
     with make() as conninfo:
         if is_plain(conninfo):

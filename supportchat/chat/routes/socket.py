@@ -8,9 +8,9 @@ from flask import g, request
 from simple_websocket import Server
 
 from ...database import DatabaseError
-from ...realtime.connection import OVERLOAD, Connection, Shown
+from ...realtime.connection import Connection, Shown
 from ...realtime.hub import current_hub
-from ...realtime.sockets import prepare_handshake, run_socket
+from ...realtime.sockets import prepare_handshake, serve_page
 from ...web import security
 from ...web.policies import for_visitors
 from .. import visitors
@@ -32,8 +32,6 @@ def socket(websocket: Server) -> None:
     session_id = g.session_id
     hub = current_hub()
     page = Connection(websocket.input_buffer.wake, token_hash=visitors.visitor(), address=request.remote_addr or "")
-    if not hub.add(page):
-        page.close(OVERLOAD)
 
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
@@ -42,10 +40,7 @@ def socket(websocket: Server) -> None:
             except DatabaseError:
                 page.close(hub.overload_code)
 
-    try:
-        run_socket(websocket, page, on_message)
-    finally:
-        hub.remove(page)
+    serve_page(hub, websocket, page, on_message)
 
 
 sock.route("/chat/ws", bp=bp)(socket)
