@@ -54,19 +54,36 @@ as $$
     left join public.agents writer on writer.id = m.sender_agent_id
 $$;
 
--- The rows of the queue that belong to some conversations, for whoever has changed them to show: see _supportchat.queue_rows_json.
-create or replace function public.queue_rows(p_session_ids uuid[])
+-- What has changed at the desk: the rows of some conversations, and how busy their agents, and some others, are now.
+create or replace function public.queue_changes(p_session_ids uuid[], p_agent_ids uuid[] default '{}')
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.queue_rows_json(array(
-        -- Of several tickets the one that ticket_of_session gives.
-        select distinct on (t.session_id) t.id from public.tickets t
-        where t.session_id = any (p_session_ids)
-        order by t.session_id, t.status = 'closed', t.number desc
-    ))
+    with changed as materialized (
+        select _supportchat.queue_rows_json(array(
+            -- Of several tickets the one that ticket_of_session gives.
+            select distinct on (t.session_id) t.id from public.tickets t
+            where t.session_id = any (p_session_ids)
+            order by t.session_id, t.status = 'closed', t.number desc
+        )) as rows
+    )
+    select jsonb_build_object(
+        'rows', changed.rows,
+        'agents', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets,
+                'load', _supportchat.load_of_agent(a.id)
+            ) order by a.id), '[]')
+            from public.agents a
+            where a.id in (
+                select unnest(p_agent_ids)
+                union select (line -> 'agent' ->> 'id')::uuid from jsonb_array_elements(changed.rows) as line
+            )
+        )
+    )
+    from changed
 $$;
 
 -- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
@@ -204,7 +221,7 @@ as $$
     )))
 $$;
 
-select _supportchat.record_script('functions/queue.sql', 'e0bf9ef6e2fa');
+select _supportchat.record_script('functions/queue.sql', '4d590e15b272');
 
 notify pgrst, 'reload schema';
 

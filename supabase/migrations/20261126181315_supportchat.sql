@@ -30,7 +30,7 @@ declare
         signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        queue_rows(uuid[]); queue_counts(); list_tickets(uuid, text, integer); desk_fingerprint();
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); desk_fingerprint();
         session_of_ticket(bigint); ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
         follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
@@ -54,9 +54,9 @@ declare
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
-        image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint);
-        show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid);
-        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
@@ -3408,19 +3408,36 @@ as $$
     left join public.agents writer on writer.id = m.sender_agent_id
 $$;
 
--- The rows of the queue that belong to some conversations, for whoever has changed them to show: see _supportchat.queue_rows_json.
-create or replace function public.queue_rows(p_session_ids uuid[])
+-- What has changed at the desk: the rows of some conversations, and how busy their agents, and some others, are now.
+create or replace function public.queue_changes(p_session_ids uuid[], p_agent_ids uuid[] default '{}')
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.queue_rows_json(array(
-        -- Of several tickets the one that ticket_of_session gives.
-        select distinct on (t.session_id) t.id from public.tickets t
-        where t.session_id = any (p_session_ids)
-        order by t.session_id, t.status = 'closed', t.number desc
-    ))
+    with changed as materialized (
+        select _supportchat.queue_rows_json(array(
+            -- Of several tickets the one that ticket_of_session gives.
+            select distinct on (t.session_id) t.id from public.tickets t
+            where t.session_id = any (p_session_ids)
+            order by t.session_id, t.status = 'closed', t.number desc
+        )) as rows
+    )
+    select jsonb_build_object(
+        'rows', changed.rows,
+        'agents', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets,
+                'load', _supportchat.load_of_agent(a.id)
+            ) order by a.id), '[]')
+            from public.agents a
+            where a.id in (
+                select unnest(p_agent_ids)
+                union select (line -> 'agent' ->> 'id')::uuid from jsonb_array_elements(changed.rows) as line
+            )
+        )
+    )
+    from changed
 $$;
 
 -- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
@@ -3558,7 +3575,7 @@ as $$
     )))
 $$;
 
-select _supportchat.record_script('functions/queue.sql', 'e0bf9ef6e2fa');
+select _supportchat.record_script('functions/queue.sql', '4d590e15b272');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.

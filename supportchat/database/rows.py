@@ -268,6 +268,22 @@ class DeskCounts(TypedDict):
     reason: Reason | None
 
 
+class Load(TypedDict):
+    """How busy an agent is, and whether new tickets may come."""
+
+    id: str
+    availability: str
+    max_tickets: int
+    load: int
+
+
+class QueueChanges(TypedDict):
+    """What has changed at the desk."""
+
+    rows: list[QueueRow]
+    agents: list[Load]  # those of the rows, and those who were asked for
+
+
 class Unread(TypedDict):
     """An agent's own ticket in which the customer has written something that they have not read."""
 

@@ -30,7 +30,8 @@ class Event(TypedDict, total=False):
     row: Message  # message.posted, unless too large
     sender: str  # typing
     agent: Person | None  # typing
-    agent_id: str  # agent.changed
+    agent_id: str  # agent.changed; receipt.recorded when the agent's own mark has moved
+    read_lines: int  # receipt.recorded, with agent_id: where it stands now
     token_hash: str  # session.revoked
     nonce: str  # ping
     beat: int  # heartbeat

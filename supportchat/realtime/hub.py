@@ -20,6 +20,7 @@ from ..rendering.fragments import Fragments, event_frame
 from ..web.security import is_loopback
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
+from .desks import Desks
 from .events import Event, Events
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, IDLE_LEAST_SECONDS, LEAST_SECONDS, Pulse
 
@@ -32,8 +33,7 @@ COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 PAGES_PER_VIEWER = 20
 PAGES_PER_ADDRESS = 500
 POLLER_SECONDS = 20.0
-QUEUE_CHANGED = event_frame("queue_changed")
-QUEUE_EVENTS = {"message.posted", "note.added", "ticket.changed", "agent.changed"}
+QUEUE_EVENTS = {"message.posted", "ticket.changed"}
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Hub:
         self._conversations: dict[str, Conversation] = {}
         self._pages: dict[Connection, Conversation | None] = {}
         self._counts: Counter[str] = Counter()
-        self._desks: set[Connection] = set()
+        self.desks = Desks(database, fragments, self._soon)
         self._polls: dict[tuple[str, str], float] = {}
         self._pings: dict[str, Callable[[], None]] = {}
         self._desk_fingerprint: Any = None
@@ -77,7 +77,7 @@ class Hub:
         self._counts.update(limits.keys())
         self._pages[page] = None
         if page.agent_id:
-            self._desks.add(page)
+            self.desks.add(page)
         return True
 
     @staticmethod
@@ -96,11 +96,13 @@ class Hub:
                 self._counts[key] -= 1
                 if not self._counts[key]:
                     del self._counts[key]
-        self._desks.discard(page)
+        self.desks.discard(page)
 
     def show(self, page: Connection, session_id: str | None, audience: str, shown: Shown) -> None:
         """Subscribe a page to one conversation, after sending what it lacks. None: to no conversation."""
         self._leave(page)
+        if page.agent_id:
+            self.desks.show(page, shown)
         if session_id is None:
             page.push(event_frame("caught_up", seq=0))
             return
@@ -167,8 +169,7 @@ class Hub:
             self._sign_out({event["token_hash"]})
         else:
             self._to_conversation(event)
-            if kind in QUEUE_EVENTS:
-                self._queue_changed()
+            self._to_desks(event)
             if kind == "ticket.changed":
                 self._refresh_waiting()
 
@@ -192,9 +193,14 @@ class Hub:
         if conversation is not None:
             conversation.hint(event)
 
-    def _queue_changed(self) -> None:
-        for page in self._desks:
-            page.push_once(QUEUE_CHANGED)
+    def _to_desks(self, event: Event) -> None:
+        kind = event["event"]
+        if kind in QUEUE_EVENTS:
+            self.desks.touch(event["session_id"])
+        elif kind == "agent.changed":
+            self.desks.agent_changed(event.get("agent_id"))
+        elif "read_lines" in event:
+            self.desks.mark(event["agent_id"], event["session_id"], event["read_lines"])
 
     def _refresh_waiting(self) -> None:
         # Everyone behind a served customer moves up. One query for all of them, and for a burst of changes.
@@ -251,7 +257,7 @@ class Hub:
         function = "conversations" if count % FULL_SWEEP_EVERY == 0 else "conversation_heads"
         self._try(self._compare, function, list(self._conversations.values()))
         self._try(self._sweep_assignment)
-        if self._desks:
+        if self.desks.pages:
             self._try(self._sweep_desks)
 
     def _sweep_assignment(self) -> None:
@@ -264,12 +270,13 @@ class Hub:
             log.info("tickets returned to the queue: %(returned)d, assigned from it: %(assigned)d", done)
 
     def _sweep_desks(self) -> None:
-        hashes = {page.token_hash for page in self._desks}
+        hashes = {page.token_hash for page in self.desks.pages}
         self._sign_out(hashes.difference(self._database.call("good_sessions", token_hashes=sorted(hashes))))
         fingerprint = self._database.call("desk_fingerprint")
-        if fingerprint != self._desk_fingerprint:
+        # While events come, they say more than this. Once none do, what it finds has had no event.
+        if fingerprint != self._desk_fingerprint and self.desks.is_quiet:
             self._desk_fingerprint = fingerprint
-            self._queue_changed()
+            self.desks.refresh_all()
 
     def beat(self, count: int = 0) -> None:
         """Send a heartbeat through the events, one for all processes, and reconnect if none arrives."""
@@ -290,7 +297,7 @@ class Hub:
 
     def report(self, count: int = 0) -> None:
         """Tell the database which conversations and agents have sockets here, and close those it no longer knows."""
-        agents = {page.token_hash for page in self._desks} | self._polling("agent")
+        agents = {page.token_hash for page in self.desks.pages} | self._polling("agent")
         here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
         answer: ProcessReport = self._database.call(
             "report_process",

@@ -182,7 +182,7 @@ def chat(door: Heard, cast: Cast, alice: Agent) -> None:
     door.call("notes_after", session_id=session_id, after=0)
     door.call("conversations", session_ids=[session_id, new_id()])
     door.call("conversation_heads", session_ids=[session_id])
-    door.call("queue_rows", session_ids=[session_id, new_id()])
+    door.call("queue_changes", session_ids=[session_id, new_id()])
     for function in ("who_is_here", "verify_chat", "desk_figures"):
         door.call(function)
     for _ in range(2):  # the second is one too many

@@ -246,8 +246,9 @@ def test_the_row_of_a_conversation_is_that_of_the_list(vera: Visitor, cast: Cast
     closed.start("And I?", customer_name="Victor")
     alice.call("close_ticket", number=closed.chat["number"])
     queue = bob.call("list_tickets", view="all")
-    told = bob._database.call("queue_rows", session_ids=[vera.chat["session_id"], closed.chat["session_id"]])
-    assert sorted(told, key=lambda row: row["number"]) == queue["rows"] + queue["closed"]
+    changes = bob._database.call("queue_changes", session_ids=[vera.chat["session_id"], closed.chat["session_id"]])
+    assert [(agent["id"], agent["load"]) for agent in changes["agents"]] == [(alice.id, 1)]
+    assert sorted(changes["rows"], key=lambda row: row["number"]) == queue["rows"] + queue["closed"]
     assert [row["last"]["message"] for row in queue["rows"] + queue["closed"]] == ["One moment", "And I?"]
 
 
