@@ -25,5 +25,6 @@ import "./behaviours/menus.js";
 import "./behaviours/questions.js";
 import "./behaviours/kept.js"; // before the ticket, which gives it the focus
 import "./behaviours/queue.js";
+import "./behaviours/opening.js";
 import "./behaviours/ticket.js";
 import "./behaviours/drawer.js";
