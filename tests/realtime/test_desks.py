@@ -169,7 +169,7 @@ def test_each_language_in_use_has_its_frame(desks: Desks, vera: Visitor, alice: 
     english, german = opened(desks, alice, "all"), opened(desks, bob, "all", "de")
     told(desks, session_of(vera))
     assert "Picture" in news(english)[0]
-    assert "Foto" in news(german)[0]
+    assert "Bild" in news(german)[0]
 
 
 def test_a_row_in_a_frame_names_nobody_as_you_and_has_nothing_for_htmx(

@@ -97,7 +97,7 @@ function place(arrived) {
 function aim(row) {
   const values = new URLSearchParams(state.view === "mine" ? {} : { view: state.view });
   values.set("ticket", row.dataset.row);
-  row.querySelector("a").search = values.toString();
+  row.querySelector("a").setAttribute("href", `/agent?${values}`);
 }
 
 function insert(row, list, order) {
@@ -106,6 +106,7 @@ function insert(row, list, order) {
   if (row.parentElement === list && row.nextElementSibling === next) return;
   const { activeElement } = document;
   const hasFocus = row.contains(activeElement);
+  list.closest("[data-group]").hidden = false; // or it could not have the focus
   list.insertBefore(row, next);
   if (hasFocus) activeElement.focus({ preventScroll: true });
   // Between it and what is shown may be others, which are not.
