@@ -1,0 +1,5 @@
+import "./shared.js";
+import "./behaviours/kept.js"; // before the ticket, which gives it the focus
+import "./behaviours/queue.js";
+import "./behaviours/ticket.js";
+import "./behaviours/drawer.js";
