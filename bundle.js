@@ -1,18 +1,19 @@
-// Makes what browsers load out of static/css and static/js: a stylesheet and a script for each audience, under a name that
-// has the hash of its content, and compressed. bin/bundle calls it.
+// Makes what browsers load out of static/css and static/js: a stylesheet and a script for each audience, under a path that has
+// the hash of its content, and compressed. bin/bundle calls it.
 import { build } from "esbuild";
-import { readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import process from "node:process";
 import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
 
-const BUILT = "static/built";
-const LIST = "static/built.json"; // file: the path below static/built of its newest version
+const BUILT = resolve("static/built");
+const LIST = `${BUILT}.json`; // the path below static/built of the newest version of each file
 const WEEK = 7 * 24 * 60 * 60 * 1000;
 // The browsers of late 2022.
 const BROWSERS = ["chrome108", "firefox108", "safari16.2"];
 
-const { metafile } = await build({
+const { outputFiles } = await build({
   entryPoints: [
     "static/css/for_agents.css",
     "static/css/for_customers.css",
@@ -27,32 +28,36 @@ const { metafile } = await build({
   minify: true,
   sourcemap: "linked",
   target: BROWSERS,
-  metafile: true,
-});
-const made = Object.keys(metafile.outputs)
-  .filter((path) => !path.endsWith(".map"))
-  .map((path) => relative(BUILT, path));
+  write: false,
+}).catch(() => process.exit(1)); // esbuild has said what is wrong
 
-await Promise.all(made.map(compress));
+const files = outputFiles.filter(({ path }) => !path.endsWith(".map"));
+await Promise.all(outputFiles.map(({ path, contents }) => write(path, contents)));
+await Promise.all(files.map(compress));
 await dropOld();
-await writeFile(LIST, JSON.stringify(Object.fromEntries(made.map((path) => [path.split("/")[1], path])), null, 2));
+const newest = files.map(({ path }) => [basename(path), relative(BUILT, path)]);
+await write(LIST, JSON.stringify(Object.fromEntries(newest), null, 2));
 
-async function compress(path) {
-  const file = join(BUILT, path);
-  const bytes = await readFile(file);
-  await writeFile(`${file}.br`, await promisify(brotliCompress)(bytes));
-  await writeFile(`${file}.gz`, await promisify(gzip)(bytes, { level: 9 }));
+// In one step: a desk may be serving the file.
+async function write(path, contents) {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(`${path}.new`, contents);
+  await rename(`${path}.new`, path);
 }
 
-// A desk that was started before serves the files of then: they stay for a week after the last day on which they were made.
+async function compress({ path, contents }) {
+  await write(`${path}.br`, await promisify(brotliCompress)(contents));
+  await write(`${path}.gz`, await promisify(gzip)(contents, { level: 9 }));
+}
+
+// A desk that has been running since before serves the files of then: they stay for a week after they were the newest.
 async function dropOld() {
-  const before = JSON.parse(await readFile(LIST, "utf8").catch(() => "{}"));
   const now = new Date();
-  for (const path of [...Object.values(before), ...made]) {
-    await utimes(join(BUILT, path.split("/")[0]), now, now).catch(() => {});
-  }
+  const before = JSON.parse(await readFile(LIST, "utf8").catch(() => "{}"));
+  const inUse = new Set([...Object.values(before), ...files.map(({ path }) => relative(BUILT, path))].map(dirname));
   for (const hash of await readdir(BUILT)) {
     const folder = join(BUILT, hash);
-    if (now - (await stat(folder)).mtime > WEEK) await rm(folder, { recursive: true });
+    if (inUse.has(hash)) await utimes(folder, now, now);
+    else if (now - (await stat(folder)).mtime > WEEK) await rm(folder, { recursive: true });
   }
 }
