@@ -19,10 +19,12 @@ declare
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_waiting_idx, tickets_unanswered_idx,
+        tickets_open_idx, tickets_closed_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
+        tickets_updated_at_idx, tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        chat_images_storage_key_key, chat_images_session_id_idx, ticket_events_ticket_id_idx,
+        ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
+        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
@@ -401,9 +403,16 @@ begin
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
+        tickets_waiting_idx               |        | tickets          | (coalesce(awaiting_since, 'infinity'), number) where status = 'waiting'
+        tickets_unanswered_idx            |        | tickets          | (assigned_agent_id) where status = 'open' and awaiting_since is not null
+        tickets_open_idx                  |        | tickets          | (assigned_agent_id, updated_at) where status = 'open'
+        tickets_closed_idx                |        | tickets          | (assigned_agent_id, updated_at desc) where status = 'closed'
+        tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
+        tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_updated_at_idx            |        | tickets          | (updated_at desc)
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
+        agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         ticket_events_ticket_id_idx       |        | ticket_events    | (ticket_id, id)
@@ -1807,7 +1816,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '4c99719954e6');
+select _supportchat.record_script('supabase_schema.sql', '0e1af2d79f90');
 
 notify pgrst, 'reload schema';
 

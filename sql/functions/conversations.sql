@@ -60,9 +60,7 @@ as $$
         exists (
             select from public.server_processes p where _supportchat.is_live(p) and s.session_id = any (p.sessions)
         ),
-        case when t.status = 'waiting' then (
-            select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
-        ) end
+        case when t.status = 'waiting' then _supportchat.place_of_ticket(t) end
     )
     from public.user_sessions s
     cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -87,10 +85,19 @@ as $$
         cross join unnest(p.sessions) as session_id
         where _supportchat.is_live(p)
     ), places as materialized (
-        select id, place from _supportchat.waiting_tickets()
-        where exists (select from asked where asked.status = 'waiting')
+        -- As waiting_tickets, and none of it where nobody waits.
+        select id, row_number() over () as place
+        from (
+            select id from public.tickets
+            where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
+            order by coalesce(awaiting_since, 'infinity'), number
+            limit _supportchat.last_place() - 1
+        ) as ahead
     )
-    select coalesce(jsonb_agg(_supportchat.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
+    select coalesce(jsonb_agg(_supportchat.state_json(
+        asked.session, asked.ticket, here.session_id is not null,
+        case when asked.status = 'waiting' then coalesce(places.place, _supportchat.last_place()) end
+    )), '[]')
     from asked
     left join here on here.session_id = (asked.session).session_id
     left join places on places.id = asked.id
@@ -119,18 +126,14 @@ as $$
     where s.session_id = any (p_session_ids) and t.id is not null
 $$;
 
--- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
+-- The newest conversation of a browser. Each is dated after the ones before it, whatever the clock says: see open_chat.
 create or replace function _supportchat.newest_session(p_visitor_id uuid)
 returns uuid
 language sql
 stable
 set search_path = ''
 as $$
-    select s.session_id from public.user_sessions s
-    left join public.tickets t on t.session_id = s.session_id
-    where s.visitor_id = p_visitor_id
-    order by t.number desc nulls last
-    limit 1
+    select session_id from public.user_sessions where visitor_id = p_visitor_id order by created_at desc limit 1
 $$;
 
 -- The same, by the key of the browser; null when it has none.
@@ -173,7 +176,7 @@ as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
-select _supportchat.record_script('functions/conversations.sql', 'b228c9386888');
+select _supportchat.record_script('functions/conversations.sql', '7826decea329');
 
 notify pgrst, 'reload schema';
 

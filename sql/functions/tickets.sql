@@ -86,9 +86,15 @@ begin
                     'number', other.number, 'status', other.status, 'created_at', other.created_at
                 ) order by other.number desc), '[]')
                 from (
-                    select o.* from public.tickets o
-                    join public.user_sessions os on os.session_id = o.session_id
-                    where os.visitor_id = s.visitor_id and o.number < t.number
+                    select o.*
+                    from (
+                        -- With its own.
+                        select session_id from public.user_sessions
+                        where visitor_id = s.visitor_id and created_at <= s.created_at
+                        order by created_at desc limit 11
+                    ) as chats
+                    join public.tickets o on o.session_id = chats.session_id
+                    where o.number < t.number
                     order by o.number desc limit 10
                 ) as other
             ),
@@ -292,8 +298,7 @@ begin
     end if;
     -- A browser shows its newest conversation: what is written in this one would reach nobody.
     select t.number into newer from public.user_sessions mine
-    join public.user_sessions other on other.visitor_id = mine.visitor_id
-    join public.tickets t on t.session_id = other.session_id
+    join public.tickets t on t.session_id = _supportchat.newest_session(mine.visitor_id)
     where mine.session_id = ticket.session_id and t.number > ticket.number
     order by t.number desc limit 1;
     if found then
@@ -313,7 +318,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '6052218364c5');
+select _supportchat.record_script('functions/tickets.sql', 'c09ca36839f7');
 
 notify pgrst, 'reload schema';
 

@@ -47,7 +47,8 @@ class Credentials(TypedDict):
 class PeopleHere(TypedDict):
     """Who is here, for the page that starts a chat."""
 
-    agents: list[Person]
+    agents: list[Person]  # three at most
+    others: int
     answers_in_seconds: int | None
 
 

@@ -126,7 +126,7 @@ WRITTEN = (
     """,
     """
     insert into public.agent_sessions (token_hash, agent_id, last_seen_at, created_at)
-    select format('grown-%s-%s', agent, n), id, now(), now() + interval '1 day' - interval '12 hours' * (n - 1)
+    select format('grown-%s-%s', agent, n), id, now(), now() + interval '1 day' - interval '3 hours' * n
     from staff cross join generate_series(1, 4) as n
     """,
     """
