@@ -18,12 +18,11 @@ declare
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_waiting_idx, tickets_unanswered_idx,
-        tickets_open_idx, tickets_closed_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_updated_at_idx, tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, ticket_events_ticket_id_idx,
-        ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_waiting_idx, tickets_open_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_updated_at_idx, tickets_created_at_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
@@ -39,13 +38,13 @@ declare
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        list_agents(integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
         check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        notes_after(uuid, integer, integer); list_agents(); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -233,7 +232,7 @@ drop function if exists
     public.create_agent(text, text, text, text, integer),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
-    public.list_agents(),
+    public.list_agents(integer),
     public.reset_password(text, text),
     public.begin_login(text, text, text, jsonb),
     public.open_agent_session(uuid, text, text),
@@ -254,6 +253,7 @@ drop function if exists
     public.close_chat(text),
     public.image_of_session(uuid, uuid),
     public.notes_after(uuid, integer, integer),
+    public.list_agents(),
     public.open_agent_session(uuid, text);
 drop table if exists
     public.schema_scripts,

@@ -19,12 +19,11 @@ declare
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_waiting_idx, tickets_unanswered_idx,
-        tickets_open_idx, tickets_closed_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_updated_at_idx, tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, ticket_events_ticket_id_idx,
-        ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_waiting_idx, tickets_open_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_updated_at_idx, tickets_created_at_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
@@ -40,13 +39,13 @@ declare
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        list_agents(integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
         check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        notes_after(uuid, integer, integer); list_agents(); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -403,10 +402,8 @@ begin
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
-        tickets_waiting_idx               |        | tickets          | (coalesce(awaiting_since, 'infinity'), number) where status = 'waiting'
-        tickets_unanswered_idx            |        | tickets          | (assigned_agent_id) where status = 'open' and awaiting_since is not null
-        tickets_open_idx                  |        | tickets          | (assigned_agent_id, updated_at) where status = 'open'
-        tickets_closed_idx                |        | tickets          | (assigned_agent_id, updated_at desc) where status = 'closed'
+        tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
+        tickets_open_idx                  |        | tickets          | (assigned_agent_id, awaiting_since, updated_at) where status = 'open'
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_updated_at_idx            |        | tickets          | (updated_at desc)
@@ -1816,7 +1813,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '0e1af2d79f90');
+select _supportchat.record_script('supabase_schema.sql', 'a675a567e2d8');
 
 notify pgrst, 'reload schema';
 

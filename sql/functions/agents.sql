@@ -116,21 +116,26 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
--- The agents who could take over a ticket, the ones who are here first, with their load.
-create or replace function public.list_agents()
+-- Of an earlier version, always of all.
+drop function if exists public.list_agents();
+
+-- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
+create or replace function public.list_agents(p_limit integer default null)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
+    with listed as materialized (
+        select id, name, lease_expires_at > now() is true as here from public.agents
+        where is_active order by here desc, name limit p_limit
+    )
     select coalesce(jsonb_agg(known.agent || jsonb_build_object('here', listed.here) order by listed.here desc, listed.name), '[]')
-    from (
-        select id, name, lease_expires_at > now() is true as here from public.agents where is_active
-    ) as listed
-    join _supportchat.colleagues_json((select array_agg(id) from public.agents where is_active)) as known on known.agent_id = listed.id
+    from listed
+    join _supportchat.colleagues_json((select array_agg(id) from listed)) as known on known.agent_id = listed.id
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '94143c627fc3');
+select _supportchat.record_script('functions/agents.sql', 'ed4176ddca6f');
 
 notify pgrst, 'reload schema';
 

@@ -42,7 +42,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select id, row_number() over (order by coalesce(awaiting_since, 'infinity'), number)
+    select id, row_number() over (order by awaiting_since nulls last, number)
     from public.tickets where status = 'waiting'
 $$;
 
@@ -67,8 +67,10 @@ as $$
     select 1 + count(*)
     from (
         select from public.tickets
-        where status = 'waiting'
-            and (coalesce(awaiting_since, 'infinity'), number) < (coalesce(p_ticket.awaiting_since, 'infinity'), p_ticket.number)
+        where status = 'waiting' and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        union all
+        select from public.tickets
+        where p_ticket.awaiting_since is null and status = 'waiting' and (awaiting_since is not null or number < p_ticket.number)
         limit _supportchat.last_place() - 1
     ) as ahead
 $$;
@@ -132,7 +134,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    -- Two parts, each with an index of its own: an agent has any number of closed and of quiet tickets.
+    -- Two parts, each in one stretch of the index: an agent has any number of closed and of quiet tickets.
     select taken.assigned_agent_id, count(*)
     from (
         select assigned_agent_id from public.tickets
@@ -304,7 +306,7 @@ begin
         -- Whoever gave a ticket back does not get it again. With a limit, the index is read, and no further.
         select session_id, given_back_by from public.tickets
         where status = 'waiting' and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
-        order by coalesce(awaiting_since, 'infinity'), number
+        order by awaiting_since nulls last, number
         limit cardinality(places)
     loop
         place := (
@@ -421,7 +423,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '53221c5f6eb6');
+select _supportchat.record_script('functions/assignment.sql', '302fa9931f3b');
 
 notify pgrst, 'reload schema';
 

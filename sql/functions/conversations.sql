@@ -90,7 +90,7 @@ as $$
         from (
             select id from public.tickets
             where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
-            order by coalesce(awaiting_since, 'infinity'), number
+            order by awaiting_since nulls last, number
             limit _supportchat.last_place() - 1
         ) as ahead
     )
@@ -176,7 +176,7 @@ as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
-select _supportchat.record_script('functions/conversations.sql', '7826decea329');
+select _supportchat.record_script('functions/conversations.sql', '03863ea1e838');
 
 notify pgrst, 'reload schema';
 

@@ -50,12 +50,13 @@ stable
 set search_path = ''
 as $$
 declare
+    estimated bigint := (select reltuples from pg_catalog.pg_class where oid = p_table);
     counted bigint;
 begin
-    execute format('select count(*) from (select from %s limit 1001) as counted', p_table) into counted;
-    if counted > 1000 then
-        counted := (select greatest(reltuples::bigint, 1001) from pg_catalog.pg_class where oid = p_table);
+    if estimated > 1000 then
+        return estimated;
     end if;
+    execute format('select count(*) from (select from %s limit 1001) as counted', p_table) into counted;
     return counted;
 end $$;
 
@@ -130,7 +131,7 @@ as $$
         where status = 'waiting' and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
-        order by coalesce(awaiting_since, 'infinity'), number
+        order by awaiting_since nulls last, number
         limit 100
     ) as stuck
 $$;
@@ -185,7 +186,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '0877b195dae3');
+select _supportchat.record_script('functions/status.sql', '1679e8b561ea');
 
 notify pgrst, 'reload schema';
 

@@ -51,7 +51,7 @@ begin
 end $$;
 
 -- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
--- one's own who could take it over.
+-- one's own the first 20 who could take it over.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -98,7 +98,7 @@ begin
                     order by o.number desc limit 10
                 ) as other
             ),
-            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents() end
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents(20) end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -318,7 +318,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'c09ca36839f7');
+select _supportchat.record_script('functions/tickets.sql', '09e6c0b2f904');
 
 notify pgrst, 'reload schema';
 

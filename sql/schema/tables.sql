@@ -221,10 +221,8 @@ begin
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
-        tickets_waiting_idx               |        | tickets          | (coalesce(awaiting_since, 'infinity'), number) where status = 'waiting'
-        tickets_unanswered_idx            |        | tickets          | (assigned_agent_id) where status = 'open' and awaiting_since is not null
-        tickets_open_idx                  |        | tickets          | (assigned_agent_id, updated_at) where status = 'open'
-        tickets_closed_idx                |        | tickets          | (assigned_agent_id, updated_at desc) where status = 'closed'
+        tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
+        tickets_open_idx                  |        | tickets          | (assigned_agent_id, awaiting_since, updated_at) where status = 'open'
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_updated_at_idx            |        | tickets          | (updated_at desc)

@@ -16,12 +16,11 @@ declare
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_waiting_idx, tickets_unanswered_idx,
-        tickets_open_idx, tickets_closed_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_updated_at_idx, tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, ticket_events_ticket_id_idx,
-        ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_waiting_idx, tickets_open_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_updated_at_idx, tickets_created_at_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
@@ -37,13 +36,13 @@ declare
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        list_agents(integer); reset_password(text, text); begin_login(text, text, text, jsonb);
         open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
         check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        notes_after(uuid, integer, integer); list_agents(); open_agent_session(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -407,10 +406,8 @@ begin
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
-        tickets_waiting_idx               |        | tickets          | (coalesce(awaiting_since, 'infinity'), number) where status = 'waiting'
-        tickets_unanswered_idx            |        | tickets          | (assigned_agent_id) where status = 'open' and awaiting_since is not null
-        tickets_open_idx                  |        | tickets          | (assigned_agent_id, updated_at) where status = 'open'
-        tickets_closed_idx                |        | tickets          | (assigned_agent_id, updated_at desc) where status = 'closed'
+        tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
+        tickets_open_idx                  |        | tickets          | (assigned_agent_id, awaiting_since, updated_at) where status = 'open'
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_updated_at_idx            |        | tickets          | (updated_at desc)
@@ -1820,7 +1817,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '0e1af2d79f90');
+select _supportchat.record_script('supabase_schema.sql', 'a675a567e2d8');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -1957,13 +1954,14 @@ begin
     end if;
     -- Last, and one transaction at a time: two that hold what the other one is about to take would wait in a circle.
     if pg_catalog.pg_try_advisory_xact_lock(7308332046) then
-        delete from public.throttle_buckets where key in (
-            select key from public.throttle_buckets where full_at < right_now limit 10 for update skip locked
-        );
+        -- By their places: a join would read the whole table.
+        delete from public.throttle_buckets where ctid = any (array(
+            select ctid from public.throttle_buckets where full_at < right_now limit 10 for update skip locked
+        ));
     end if;
 end $$;
 
-select _supportchat.record_script('functions/limits.sql', '4f50846e2cd3');
+select _supportchat.record_script('functions/limits.sql', '8247177ceb12');
 
 -- events.sql: how the server processes hear of what has changed. Safe to run again.
 
@@ -2417,7 +2415,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select id, row_number() over (order by coalesce(awaiting_since, 'infinity'), number)
+    select id, row_number() over (order by awaiting_since nulls last, number)
     from public.tickets where status = 'waiting'
 $$;
 
@@ -2442,8 +2440,10 @@ as $$
     select 1 + count(*)
     from (
         select from public.tickets
-        where status = 'waiting'
-            and (coalesce(awaiting_since, 'infinity'), number) < (coalesce(p_ticket.awaiting_since, 'infinity'), p_ticket.number)
+        where status = 'waiting' and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        union all
+        select from public.tickets
+        where p_ticket.awaiting_since is null and status = 'waiting' and (awaiting_since is not null or number < p_ticket.number)
         limit _supportchat.last_place() - 1
     ) as ahead
 $$;
@@ -2507,7 +2507,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    -- Two parts, each with an index of its own: an agent has any number of closed and of quiet tickets.
+    -- Two parts, each in one stretch of the index: an agent has any number of closed and of quiet tickets.
     select taken.assigned_agent_id, count(*)
     from (
         select assigned_agent_id from public.tickets
@@ -2679,7 +2679,7 @@ begin
         -- Whoever gave a ticket back does not get it again. With a limit, the index is read, and no further.
         select session_id, given_back_by from public.tickets
         where status = 'waiting' and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
-        order by coalesce(awaiting_since, 'infinity'), number
+        order by awaiting_since nulls last, number
         limit cardinality(places)
     loop
         place := (
@@ -2796,7 +2796,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '53221c5f6eb6');
+select _supportchat.record_script('functions/assignment.sql', '302fa9931f3b');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -2878,7 +2878,7 @@ as $$
         from (
             select id from public.tickets
             where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
-            order by coalesce(awaiting_since, 'infinity'), number
+            order by awaiting_since nulls last, number
             limit _supportchat.last_place() - 1
         ) as ahead
     )
@@ -2964,7 +2964,7 @@ as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
-select _supportchat.record_script('functions/conversations.sql', '7826decea329');
+select _supportchat.record_script('functions/conversations.sql', '03863ea1e838');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -3579,7 +3579,7 @@ begin
 end $$;
 
 -- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
--- one's own who could take it over.
+-- one's own the first 20 who could take it over.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -3626,7 +3626,7 @@ begin
                     order by o.number desc limit 10
                 ) as other
             ),
-            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents() end
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents(20) end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -3846,7 +3846,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'c09ca36839f7');
+select _supportchat.record_script('functions/tickets.sql', '09e6c0b2f904');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -4028,21 +4028,26 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
--- The agents who could take over a ticket, the ones who are here first, with their load.
-create or replace function public.list_agents()
+-- Of an earlier version, always of all.
+drop function if exists public.list_agents();
+
+-- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
+create or replace function public.list_agents(p_limit integer default null)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
+    with listed as materialized (
+        select id, name, lease_expires_at > now() is true as here from public.agents
+        where is_active order by here desc, name limit p_limit
+    )
     select coalesce(jsonb_agg(known.agent || jsonb_build_object('here', listed.here) order by listed.here desc, listed.name), '[]')
-    from (
-        select id, name, lease_expires_at > now() is true as here from public.agents where is_active
-    ) as listed
-    join _supportchat.colleagues_json((select array_agg(id) from public.agents where is_active)) as known on known.agent_id = listed.id
+    from listed
+    join _supportchat.colleagues_json((select array_agg(id) from listed)) as known on known.agent_id = listed.id
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '94143c627fc3');
+select _supportchat.record_script('functions/agents.sql', 'ed4176ddca6f');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -4240,12 +4245,13 @@ stable
 set search_path = ''
 as $$
 declare
+    estimated bigint := (select reltuples from pg_catalog.pg_class where oid = p_table);
     counted bigint;
 begin
-    execute format('select count(*) from (select from %s limit 1001) as counted', p_table) into counted;
-    if counted > 1000 then
-        counted := (select greatest(reltuples::bigint, 1001) from pg_catalog.pg_class where oid = p_table);
+    if estimated > 1000 then
+        return estimated;
     end if;
+    execute format('select count(*) from (select from %s limit 1001) as counted', p_table) into counted;
     return counted;
 end $$;
 
@@ -4320,7 +4326,7 @@ as $$
         where status = 'waiting' and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
-        order by coalesce(awaiting_since, 'infinity'), number
+        order by awaiting_since nulls last, number
         limit 100
     ) as stuck
 $$;
@@ -4375,6 +4381,6 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '0877b195dae3');
+select _supportchat.record_script('functions/status.sql', '1679e8b561ea');
 
 notify pgrst, 'reload schema';

@@ -134,7 +134,7 @@ class Conversation(Head):
     agent: Person | None
     agent_here: bool
     customer_here: bool
-    queue_position: int | None
+    queue_position: int | None  # 101 stands for that or any later one
     somebody_here: bool
 
 
@@ -202,7 +202,7 @@ class Ticket(Conversation):
     read_seq: int
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
-    colleagues: list[Colleague] | None  # who could take it over, of one's own
+    colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
 
 
 class TicketLines(TypedDict):

@@ -13,7 +13,7 @@ FILLED = ("visitors", "user_sessions", "tickets", "chat_messages", "ticket_event
 BATCH = 50_000
 
 # The tickets by their age, the newest last: closed ones, then those that are open, then those that wait. One closed one in
-# 50 is of one of few browsers that chat all the time, the others of browsers with three chats each. Of the busy ones 0 waits
+# ten is of one of few browsers that chat all the time, the others of browsers with three chats each. Of the busy ones 0 waits
 # last in line, 1 has the newest open ticket, and 2 only closed ones. The first agents have had most tickets. What waits or is
 # open has come within the last hours; who waits has no answer yet.
 TICKETS = """
@@ -21,7 +21,7 @@ create temporary table grown as
 with numbered as (
     select
         n, gen_random_uuid() as session_id, gen_random_uuid() as ticket_id,
-        case when n %% 100 = 0 or n = %(tickets)s - %(waiting)s then gen_random_uuid() end as image_id,
+        case when n %% 10 = 0 or n = %(tickets)s - %(waiting)s then gen_random_uuid() end as image_id,
         case
             when n > %(tickets)s - %(waiting)s then 'waiting'
             when n > %(tickets)s - %(waiting)s - %(open)s then 'open'
@@ -33,7 +33,7 @@ with numbered as (
             when n = %(tickets)s then 0
             when n = %(tickets)s - %(waiting)s then 1
             when n = %(tickets)s - %(waiting)s - %(open)s then 2
-            when n %% 50 = 0 and n < %(tickets)s - %(waiting)s - %(open)s then (n / 50) %% %(busy)s
+            when n %% 10 = 0 and n < %(tickets)s - %(waiting)s - %(open)s then (n / 10) %% %(busy)s
             else n / 3 + %(busy)s
         end as visitor
     from generate_series(1, %(tickets)s) as n
@@ -198,7 +198,7 @@ def grow(
 ) -> None:
     """Fill a desk: agents who are all here and have no room, closed tickets of two years, open ones, a long queue.
 
-    Ten conversations have 10,000 messages more, one in 50 is of a browser with 1,000 of them. Nothing is checked while the
+    Ten conversations have 10,000 messages more, one in ten is of a browser with 1,000 of them. Nothing is checked while the
     rows are written, which only the superuser may do. Agents and server processes stay live for a day.
 
     :param connection: as the superuser, with autocommit.
@@ -210,8 +210,8 @@ def grow(
         "waiting": waiting,
         "open": open,
         "sockets": sockets,
-        "busy": max(tickets // 50_000, 3),
-        "longest": min(tickets // 2, 10_000),
+        "busy": max(tickets // 10_000, 3),
+        "longest": min(tickets // 4, 10_000),
     }
     connection.execute("set session_replication_role = replica")
     connection.execute("set synchronous_commit = off")

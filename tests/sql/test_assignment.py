@@ -311,7 +311,7 @@ def test_a_long_queue_is_handed_out_in_portions(cast: Cast, database: Database, 
     rows("update agents set max_tickets = 0")
     started(cast, 52)
     rows("update agents set max_tickets = 100")
-    assert [database.call("sweep_assignment")["assigned"] for _ in range(3)] == [50, 2, 0]
+    assert [database.call("sweep_assignment")["assigned"] for _ in range(4)] == [25, 25, 2, 0]
 
 
 def test_many_tickets_of_who_leaves_go_back_in_portions(
@@ -320,7 +320,7 @@ def test_many_tickets_of_who_leaves_go_back_in_portions(
     rows("update agents set max_tickets = 100")
     started(cast, 52)
     leave(rows, alice)
-    assert [database.call("sweep_assignment")["returned"] for _ in range(3)] == [50, 2, 0]
+    assert [database.call("sweep_assignment")["returned"] for _ in range(4)] == [25, 25, 2, 0]
 
 
 def test_who_came_first_is_served_first_also_before_the_next_sweep(cast: Cast, alice: Agent, rows: Any) -> None:
