@@ -37,7 +37,7 @@ class Act:
 
 @dataclass
 class People:
-    """Those of a grown desk who act: the agent with the longest history, and three browsers with a thousand chats each."""
+    """Those of a grown desk who act: the agent with the longest history, and three browsers with many chats each."""
 
     agent: str
     colleague: str
@@ -60,8 +60,8 @@ class People:
 
         def newest(visitor: str) -> Any:
             return one(
-                "select t.number, t.session_id::text from public.tickets t join public.user_sessions using (session_id)"
-                f" join public.visitors v using (visitor_id) where token_hash = '{visitor}' order by number desc limit 1"
+                "select number, session_id::text from public.tickets join public.user_sessions using (session_id)"
+                f" join public.visitors using (visitor_id) where token_hash = '{visitor}' order by number desc limit 1"
             )
 
         def text(query: str) -> str:
@@ -122,7 +122,12 @@ class People:
             post(RETURNING, self.closed.session_id, "opens again, one has room", ONE_HAS_ROOM),
             *(
                 Act("conversation_of_visitor", {"visitor": visitor}, how)
-                for visitor, how in ((LAST_IN_LINE, "in line"), (ANSWERED, "answered"), (RETURNING, "closed"), ("new", "none"))
+                for visitor, how in (
+                    (LAST_IN_LINE, "in line"),
+                    (ANSWERED, "answered"),
+                    (RETURNING, "closed"),
+                    ("new", "none"),
+                )
             ),
             Act("close_chat", {"visitor": ANSWERED, "session_id": self.open.session_id}, "answered"),
             Act("close_chat", {"visitor": LAST_IN_LINE}, "in line"),
@@ -133,7 +138,9 @@ class People:
         ]
 
     def _agents(self) -> list[Act]:
-        def act(function: str, how: str = "", given: str = "select", number: int = self.open.number, **more: Any) -> Act:
+        def act(
+            function: str, how: str = "", given: str = "select", number: int = self.open.number, **more: Any
+        ) -> Act:
             return Act(function, {"agent_id": self.agent, "number": number, **more}, how, given)
 
         waiting, closed = self.waiting.number, self.closed.number
@@ -155,7 +162,10 @@ class People:
             act("close_ticket", "all full"),
             act("close_ticket", "one has room", ONE_HAS_ROOM),
             act("reopen_ticket", number=closed),
-            *(Act("list_tickets", {"agent_id": self.agent, "view": view}, view) for view in ("mine", "unassigned", "all")),
+            *(
+                Act("list_tickets", {"agent_id": self.agent, "view": view}, view)
+                for view in ("mine", "unassigned", "all")
+            ),
             Act("list_agents"),
             Act("session_of_ticket", {"number": closed}),
         ]
@@ -209,7 +219,10 @@ class People:
             Act("desk_figures"),
             Act("stuck_tickets", how="all full"),
             Act("stuck_tickets", how="one has room", given=ONE_HAS_ROOM),
-            *(Act("check_table", {"table": table}, table) for table in ("user_sessions", "chat_messages", "tickets", "agents")),
+            *(
+                Act("check_table", {"table": table}, table)
+                for table in ("user_sessions", "chat_messages", "tickets", "agents")
+            ),
             Act("orphan_rows"),
             Act("verify_chat"),
             Act("applied_scripts"),

@@ -8,14 +8,23 @@ import psycopg
 from psycopg import sql
 
 # Filled anew, so their indexes are made afterwards: in a fraction of the time.
-FILLED = ("visitors", "user_sessions", "tickets", "chat_messages", "ticket_events", "ticket_notes", "ticket_reads", "chat_images")
+FILLED = (
+    "visitors",
+    "user_sessions",
+    "tickets",
+    "chat_messages",
+    "ticket_events",
+    "ticket_notes",
+    "ticket_reads",
+    "chat_images",
+)
 # So many tickets are written at once, with their messages.
 BATCH = 50_000
 
-# The tickets by their age, the newest last: closed ones, then those that are open, then those that wait. One closed one in
-# ten is of one of few browsers that chat all the time, the others of browsers with three chats each. Of the busy ones 0 waits
-# last in line, 1 has the newest open ticket, and 2 only closed ones. The first agents have had most tickets. What waits or is
-# open has come within the last hours; who waits has no answer yet.
+# The tickets by their age, the newest last: closed ones, then those that are open, then those that wait. One closed one
+# in ten is of one of few browsers that chat all the time, the others are of browsers with three chats each. Of the busy
+# ones, 0 waits last in line, 1 has the newest open ticket, and 2 only closed ones. The first agents have had most
+# tickets. What waits or is open has come within the last hours; who waits has no answer yet.
 TICKETS = """
 create temporary table grown as
 with numbered as (
@@ -96,11 +105,12 @@ WRITTEN = (
     """,
     """
     insert into public.tickets (
-        id, number, session_id, status, assigned_agent_id, awaiting_since, assigned_at, first_reply_at, closed_at, created_at,
-        updated_at
+        id, number, session_id, status, assigned_agent_id, awaiting_since, assigned_at, first_reply_at, closed_at,
+        created_at, updated_at
     )
     select
-        ticket_id, base.number + n, session_id, status, staff.id, case when awaits then g.created_at + interval '10 seconds' end,
+        ticket_id, base.number + n, session_id, status, staff.id,
+        case when awaits then g.created_at + interval '10 seconds' end,
         case when agent is not null then g.created_at + interval '30 seconds' end,
         case when agent is not null then g.created_at + interval '1 second' * (40 + n % 300) end,
         case status when 'closed' then g.created_at + interval '1 hour' end, g.created_at,
@@ -142,7 +152,9 @@ WRITTEN = (
 
 # Of the tickets of one batch: what was said in turns, and what happened to them.
 MESSAGES = """
-insert into public.chat_messages (session_id, seq, sender, sender_agent_id, message, image_id, event, detail, created_at)
+insert into public.chat_messages (
+    session_id, seq, sender, sender_agent_id, message, image_id, event, detail, created_at
+)
 select
     g.session_id, seq,
     case when seq = 2 then 'system' when status = 'waiting' or seq %% 2 = 1 then 'user' else 'agent' end,
@@ -159,12 +171,16 @@ order by n, seq
 EVENTS = """
 insert into public.ticket_events (ticket_id, actor, agent_id, event, detail, created_at)
 select
-    ticket_id, case event when 'closed' then 'agent' else 'customer' end, case event when 'closed' then staff.id end, event,
-    case event when 'assigned' then jsonb_build_object('agent', jsonb_build_object('id', staff.id)) else '{}' end, g.created_at
+    ticket_id, case event when 'closed' then 'agent' else 'customer' end, case event when 'closed' then staff.id end,
+    event,
+    case event when 'assigned' then jsonb_build_object('agent', jsonb_build_object('id', staff.id)) else '{}' end,
+    g.created_at
 from grown g
 left join staff using (agent)
 cross join unnest(case status
-    when 'waiting' then array['opened'] when 'open' then array['opened', 'assigned'] else array['opened', 'assigned', 'closed']
+    when 'waiting' then array['opened']
+    when 'open' then array['opened', 'assigned']
+    else array['opened', 'assigned', 'closed']
 end) as event
 where n > %(after)s and n <= %(after)s + %(batch)s
 order by n
@@ -198,8 +214,8 @@ def grow(
 ) -> None:
     """Fill a desk: agents who are all here and have no room, closed tickets of two years, open ones, a long queue.
 
-    Ten conversations have 10,000 messages more, one in ten is of a browser with 1,000 of them. Nothing is checked while the
-    rows are written, which only the superuser may do. Agents and server processes stay live for a day.
+    Ten conversations have 10,000 messages more, one in ten is of a browser with 1,000 of them. Nothing is checked while
+    the rows are written, which only the superuser may do. Agents and server processes stay live for a day.
 
     :param connection: as the superuser, with autocommit.
     """

@@ -1,4 +1,4 @@
-"""What a call costs does not grow with what a desk has behind it: counted in pages and rows that are read, not in time."""
+"""What a call costs does not grow with what a desk has behind it, counted in the pages and rows that it reads."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def desks(cluster: str) -> Iterator[tuple[Desk, Desk]]:
     with psycopg.connect(f"{cluster} dbname=postgres", autocommit=True) as admin:
         names = [sql.Identifier(f"growth_{number}") for number in range(2)]
         for name in names:
-            admin.execute(sql.SQL("create database {} template {} {}").format(name, sql.Identifier(TEMPLATE), sql.SQL(COPY)))
+            admin.execute(
+                sql.SQL("create database {} template {} {}").format(name, sql.Identifier(TEMPLATE), sql.SQL(COPY))
+            )
         connections = [
             psycopg.connect(make_conninfo(cluster, dbname=f"growth_{number}"), autocommit=True) for number in range(2)
         ]
