@@ -158,11 +158,11 @@ as $$
     select coalesce(sum(load), 0)::bigint from _supportchat.loads_of_agents(array[p_agent_id])
 $$;
 
--- Of an earlier version, with a column more.
+-- Of an earlier version, which counted for each by itself.
 drop function if exists _supportchat.agents_here();
 
 -- The agents who are here, with their load: only they are considered for a ticket.
-create or replace function _supportchat.agents_here()
+create or replace function _supportchat.agents_with_load()
 returns table (agent_id uuid, availability text, load bigint, max_tickets integer)
 language sql
 stable
@@ -195,7 +195,7 @@ stable
 set search_path = ''
 as $$
     with able as materialized (
-        select agent_id, case when agent_id = p_preferred then -1 else load end as load from _supportchat.agents_here()
+        select agent_id, case when agent_id = p_preferred then -1 else load end as load from _supportchat.agents_with_load()
         where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
     )
     select agent_id from able
@@ -215,7 +215,7 @@ as $$
         select agent_id, load, max_tickets,
             -- Whoever comes to a load by a ticket of now stands behind those who had it before.
             row_number() over (order by load desc, _supportchat.last_assigned_at(agent_id) nulls first, agent_id) as turn
-        from _supportchat.agents_here()
+        from _supportchat.agents_with_load()
         where availability = 'available' and load < max_tickets
     )
     select agent_id
@@ -242,7 +242,7 @@ as $$
             ) as others,
             coalesce(sum(load) filter (where availability = 'available'), 0) as load,
             coalesce(sum(max_tickets) filter (where availability = 'available'), 0) as places
-        from _supportchat.agents_here()
+        from _supportchat.agents_with_load()
     )
     select to_jsonb(figures) - 'others' || jsonb_build_object('code', case
         when agents = 0 then 'no_agents'
@@ -423,7 +423,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '302fa9931f3b');
+select _supportchat.record_script('functions/assignment.sql', '05d6c8c0fb80');
 
 notify pgrst, 'reload schema';
 

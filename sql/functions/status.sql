@@ -123,7 +123,7 @@ set search_path = ''
 as $$
     with free as materialized (
         -- Whoever gave a ticket back is not asked again: a second one can take it.
-        select agent_id from _supportchat.agents_here() where availability = 'available' and load < max_tickets limit 2
+        select agent_id from _supportchat.agents_with_load() where availability = 'available' and load < max_tickets limit 2
     )
     select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
     from (
@@ -186,7 +186,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '1679e8b561ea');
+select _supportchat.record_script('functions/status.sql', '2821682983eb');
 
 notify pgrst, 'reload schema';
 

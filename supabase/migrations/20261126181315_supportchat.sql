@@ -2531,11 +2531,11 @@ as $$
     select coalesce(sum(load), 0)::bigint from _supportchat.loads_of_agents(array[p_agent_id])
 $$;
 
--- Of an earlier version, with a column more.
+-- Of an earlier version, which counted for each by itself.
 drop function if exists _supportchat.agents_here();
 
 -- The agents who are here, with their load: only they are considered for a ticket.
-create or replace function _supportchat.agents_here()
+create or replace function _supportchat.agents_with_load()
 returns table (agent_id uuid, availability text, load bigint, max_tickets integer)
 language sql
 stable
@@ -2568,7 +2568,7 @@ stable
 set search_path = ''
 as $$
     with able as materialized (
-        select agent_id, case when agent_id = p_preferred then -1 else load end as load from _supportchat.agents_here()
+        select agent_id, case when agent_id = p_preferred then -1 else load end as load from _supportchat.agents_with_load()
         where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
     )
     select agent_id from able
@@ -2588,7 +2588,7 @@ as $$
         select agent_id, load, max_tickets,
             -- Whoever comes to a load by a ticket of now stands behind those who had it before.
             row_number() over (order by load desc, _supportchat.last_assigned_at(agent_id) nulls first, agent_id) as turn
-        from _supportchat.agents_here()
+        from _supportchat.agents_with_load()
         where availability = 'available' and load < max_tickets
     )
     select agent_id
@@ -2615,7 +2615,7 @@ as $$
             ) as others,
             coalesce(sum(load) filter (where availability = 'available'), 0) as load,
             coalesce(sum(max_tickets) filter (where availability = 'available'), 0) as places
-        from _supportchat.agents_here()
+        from _supportchat.agents_with_load()
     )
     select to_jsonb(figures) - 'others' || jsonb_build_object('code', case
         when agents = 0 then 'no_agents'
@@ -2796,7 +2796,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '302fa9931f3b');
+select _supportchat.record_script('functions/assignment.sql', '05d6c8c0fb80');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -4318,7 +4318,7 @@ set search_path = ''
 as $$
     with free as materialized (
         -- Whoever gave a ticket back is not asked again: a second one can take it.
-        select agent_id from _supportchat.agents_here() where availability = 'available' and load < max_tickets limit 2
+        select agent_id from _supportchat.agents_with_load() where availability = 'available' and load < max_tickets limit 2
     )
     select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
     from (
@@ -4381,6 +4381,6 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '1679e8b561ea');
+select _supportchat.record_script('functions/status.sql', '2821682983eb');
 
 notify pgrst, 'reload schema';
