@@ -93,7 +93,7 @@ begin
         update public.tickets set given_back_by = null where status = 'waiting' and given_back_by = p_agent_id;
     end if;
     perform _supportchat.drain_queue();
-    perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
     return _supportchat.colleague_json(who);
 end $$;
 
@@ -135,7 +135,7 @@ as $$
     join _supportchat.colleagues_json((select array_agg(id) from listed)) as known on known.agent_id = listed.id
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'ed4176ddca6f');
+select _supportchat.record_script('functions/agents.sql', '52f3bdeeba78');
 
 notify pgrst, 'reload schema';
 

@@ -42,12 +42,12 @@ begin
         preferred := ticket.assigned_agent_id;
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
         is_afterword := ticket.first_reply_at is not null and ticket.closed_at > now() - interval '10 minutes';
+        perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
             awaiting_since = now(), given_back_by = null
         where id = ticket.id
         returning * into ticket;
-        perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         if is_afterword and exists (
             select from public.agents
             where id = preferred and is_active and availability = 'available' and lease_expires_at > now()
@@ -319,7 +319,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'd608b0c17410');
+select _supportchat.record_script('functions/chat.sql', '369ae01ab076');
 
 notify pgrst, 'reload schema';
 

@@ -57,9 +57,7 @@ set search_path = ''
 as $$
     select _supportchat.state_json(
         s, t,
-        exists (
-            select from public.server_processes p where _supportchat.is_live(p) and s.session_id = any (p.sessions)
-        ),
+        exists (select from public.customers_here c where c.session_id = s.session_id),
         case when t.status = 'waiting' then _supportchat.place_of_ticket(t) end
     )
     from public.user_sessions s
@@ -67,8 +65,7 @@ as $$
     where s.session_id = p_session_id and t.id is not null
 $$;
 
--- The same for several conversations at once: the sweep of a server process. Who is here and the places in the queue are
--- read once for all of them.
+-- The same for several conversations at once. The places in the queue are read once for all of them.
 create or replace function public.conversations(p_session_ids uuid[])
 returns jsonb
 language sql
@@ -80,10 +77,6 @@ as $$
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
         where s.session_id = any (p_session_ids) and t.id is not null
-    ), here as materialized (
-        select distinct session_id from public.server_processes p
-        cross join unnest(p.sessions) as session_id
-        where _supportchat.is_live(p)
     ), places as materialized (
         -- As waiting_tickets, and none of it where nobody waits.
         select id, row_number() over () as place
@@ -95,36 +88,16 @@ as $$
         ) as ahead
     )
     select coalesce(jsonb_agg(_supportchat.state_json(
-        asked.session, asked.ticket, here.session_id is not null,
+        asked.session, asked.ticket,
+        exists (select from public.customers_here c where c.session_id = (asked.session).session_id),
         case when asked.status = 'waiting' then coalesce(places.place, _supportchat.last_place()) end
     )), '[]')
     from asked
-    left join here on here.session_id = (asked.session).session_id
     left join places on places.id = asked.id
 $$;
 
--- The counters of several conversations: the cheap part of the sweep.
-create or replace function public.conversation_heads(p_session_ids uuid[])
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(jsonb_build_object(
-        'session_id', s.session_id,
-        'epoch', _supportchat.epoch_of(s.session_id, (select public.database_epoch())),
-        'version', t.version,
-        'last_seq', s.last_seq,
-        'last_note_no', s.last_note_no,
-        'customer_delivered_seq', s.customer_delivered_seq,
-        'customer_read_seq', s.customer_read_seq,
-        'agent_delivered_seq', s.agent_delivered_seq,
-        'agent_read_seq', s.agent_read_seq
-    )), '[]')
-    from public.user_sessions s
-    cross join _supportchat.ticket_of_session(s.session_id) as t
-    where s.session_id = any (p_session_ids) and t.id is not null
-$$;
+-- Of an earlier version, which had no log.
+drop function if exists public.conversation_heads(uuid[]);
 
 -- The newest conversation of a browser. Each is dated after the ones before it, whatever the clock says: see open_chat.
 create or replace function _supportchat.newest_session(p_visitor_id uuid)
@@ -176,7 +149,22 @@ as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
-select _supportchat.record_script('functions/conversations.sql', '03863ea1e838');
+-- Logs that a conversation is gone, so that no page goes on showing it.
+create or replace function _supportchat.log_end_of_conversation()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event('conversation.deleted', old.session_id);
+    return null;
+end $$;
+
+create or replace trigger log_end_of_conversation
+after delete on public.user_sessions
+for each row execute function _supportchat.log_end_of_conversation();
+
+select _supportchat.record_script('functions/conversations.sql', '40356dec44fb');
 
 notify pgrst, 'reload schema';
 

@@ -18,6 +18,7 @@ WAS_AWAY = "update public.agents set availability = 'away' where name = 'Agent 1
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
 LIMITS = {"address": [60, 60], "browser": [60, 60], "account": [60, 60]}
 NEW_ID = "00000000-0000-4000-8000-000000000000"
+ONE_PAGE = f"select public.report_process('{NEW_ID}', 1, array['{NEW_ID}']::uuid[], '{{}}', '{{}}')"
 
 
 @dataclass
@@ -49,6 +50,7 @@ class People:
     closed: Any
     image: str
     repeated: Any
+    cursor: str
     here: list[str]
 
     @classmethod
@@ -81,6 +83,7 @@ class People:
                 "select client_message_id::text as id, message from public.chat_messages"
                 f" where session_id = '{closed.session_id}' and seq = 1"
             ),
+            cursor=text("select public.events_after() ->> 'cursor'"),
             here=[
                 session
                 for (session,) in connection.execute(
@@ -181,7 +184,6 @@ class People:
             read("messages_before", "the first", before=4),
             read("notes_after", after=0),
             Act("conversations", {"session_ids": self.here[:2]}, "two in line"),
-            Act("conversation_heads", {"session_ids": self.here[:2]}),
         ]
 
     def _accounts(self) -> list[Act]:
@@ -193,7 +195,6 @@ class People:
             Act("begin_login", {**login, "browser": "grown-1-1"}, "in a known browser"),
             Act("open_agent_session", {"agent_id": self.agent, "token_hash": "new", "browser": "new"}),
             Act("agent_of_session", {"token_hash": "grown-1-1"}),
-            Act("good_sessions", {"token_hashes": ["grown-1-1", "grown-2-1", "none"]}),
             Act("close_agent_session", {"token_hash": "grown-1-1"}),
             Act("set_language", {"agent_id": self.agent, "language": "de"}),
             Act("set_availability", {"agent_id": self.agent, "availability": "away"}, "away"),
@@ -208,10 +209,17 @@ class People:
             Act("sweep_assignment", how="all have left", given=ALL_HAVE_LEFT),
             Act(
                 "report_process",
-                {"process_id": NEW_ID, "sockets": 1, "sessions": self.here[:1], "token_hashes": ["grown-1-1"]},
+                {
+                    "process_id": self.process,
+                    "sockets": 1,
+                    "came": [NEW_ID],
+                    "left": self.here[:1],
+                    "token_hashes": ["grown-1-1"],
+                },
             ),
-            Act("forget_process", {"process_id": self.process}),
-            Act("desk_fingerprint"),
+            Act("forget_process", {"process_id": NEW_ID}, "with one page", ONE_PAGE),
+            Act("events_after", {"cursor": None}, "the first time"),
+            Act("events_after", {"cursor": self.cursor}, "since the last look"),
             Act("send_heartbeat", {"seconds": 0.0}),
             Act("send_ping", {"nonce": "n"}),
             Act("database_epoch"),

@@ -13,7 +13,7 @@ FILLED = (
     "user_sessions",
     "tickets",
     "chat_messages",
-    "ticket_events",
+    "events",
     "ticket_notes",
     "ticket_reads",
     "chat_images",
@@ -168,13 +168,12 @@ cross join generate_series(1, last_seq) as seq
 where n > %(after)s and n <= %(after)s + %(batch)s
 order by n, seq
 """
-EVENTS = """
-insert into public.ticket_events (ticket_id, actor, agent_id, event, detail, created_at)
+HISTORY = """
+insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail, created_at)
 select
-    ticket_id, case event when 'closed' then 'agent' else 'customer' end, case event when 'closed' then staff.id end,
-    event,
-    case event when 'assigned' then jsonb_build_object('agent', jsonb_build_object('id', staff.id)) else '{}' end,
-    g.created_at
+    'ticket.' || event, session_id, ticket_id, case event when 'closed' then 'agent' else 'customer' end,
+    case event when 'closed' then staff.id end,
+    case event when 'assigned' then jsonb_build_object('agent', staff.id) else '{}' end, g.created_at
 from grown g
 left join staff using (agent)
 cross join unnest(case status
@@ -185,19 +184,27 @@ end) as event
 where n > %(after)s and n <= %(after)s + %(batch)s
 order by n
 """
+# What the log still has of the last day: the lines of the chats that have a page.
+LOGGED = """
+insert into public.events (kind, session_id, actor, detail, created_at)
+select 'message.posted', session_id, 'customer', jsonb_build_object('seq', seq), now() - interval '1 hour'
+from grown cross join generate_series(1, %(messages)s) as seq
+where younger < %(sockets)s
+"""
 
 # Two server processes with a page of each chat that waits or is open, and of those that were closed last.
 SOCKETS = """
 select public.report_process(
-    gen_random_uuid(), cardinality(sessions), sessions, array(select token_hash from public.agent_sessions), true
+    gen_random_uuid(), cardinality(sessions), sessions, '{}', array(select token_hash from public.agent_sessions),
+    p_seconds => 86400, p_swept => true
 )
 from (
     select array_agg(session_id) as sessions from grown where younger < %(sockets)s group by n %% 2
 ) as process
 """
-# They do not report again, and nobody renews the leases.
+# Nobody renews the leases.
 LASTING = (
-    "update public.server_processes set seen_at = now() + interval '1 day', started_at = now() - interval '1 hour'",
+    "update public.server_processes set started_at = now() - interval '1 hour'",
     "update public.agents set lease_expires_at = now() + interval '1 day' where email like 'agent%@grown.example'",
     "drop table grown, staff, browsers",
 )
@@ -237,8 +244,9 @@ def grow(
     for statement in WRITTEN:
         connection.execute(statement.encode())
     for after in range(0, tickets, BATCH):
-        for statement in (MESSAGES, EVENTS):
+        for statement in (MESSAGES, HISTORY):
             connection.execute(statement, {"after": after, "batch": BATCH})
+    connection.execute(LOGGED, values)
     connection.execute("select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes()")
     connection.execute("reset session_replication_role")
     connection.execute(SOCKETS, values)

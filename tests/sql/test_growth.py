@@ -21,7 +21,7 @@ SMALL = {"tickets": 1_000, "messages_per_ticket": 4, "waiting": 110, "open": 60,
 LARGE = {name: 4 * value for name, value in SMALL.items()} | {"messages_per_ticket": 4}
 AGENTS = 10
 # The queue is read as a whole until its rows are pushed.
-QUEUE = ("list_tickets", "close_ticket", "desk_fingerprint")
+QUEUE = ("list_tickets", "close_ticket")
 READ = "select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) from pg_stat_xact_user_tables"
 
 
