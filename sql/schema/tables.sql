@@ -241,6 +241,7 @@ begin
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
         events_ticket_id_idx              |        | events           | (ticket_id, id)
+        events_created_at_idx             |        | events           | (created_at) where ticket_id is null
         customers_here_process_id_idx     |        | customers_here   | (process_id)
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
