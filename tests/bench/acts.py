@@ -62,8 +62,9 @@ class People:
 
         def newest(visitor: str) -> Any:
             return one(
-                "select number, session_id::text from public.tickets join public.user_sessions using (session_id)"
-                f" join public.visitors using (visitor_id) where token_hash = '{visitor}' order by number desc limit 1"
+                "select number, session_id::text, last_seq from public.tickets"
+                " join public.user_sessions using (session_id) join public.visitors using (visitor_id)"
+                f" where token_hash = '{visitor}' order by number desc limit 1"
             )
 
         def text(query: str) -> str:
@@ -154,7 +155,7 @@ class People:
             act("show_ticket", "open"),
             act("show_ticket", "in line", number=waiting),
             act("show_ticket", "earlier lines", before=4),
-            act("follow_ticket", after=3, after_note=0),
+            act("follow_ticket", after=self.open.last_seq - 2, after_note=0),
             act("post_reply", client_message_id=NEW_ID, message="How can I help?"),
             act("add_note", client_message_id=NEW_ID, note="Careful"),
             act("record_receipt", "of an agent", delivered=9, read=9, number=waiting),

@@ -234,7 +234,7 @@ def grow(
         "open": open,
         "sockets": sockets,
         "busy": max(tickets // 10_000, 3),
-        "longest": min(tickets // 4, 10_000),
+        "longest": min(tickets // 10, 10_000),
     }
     connection.execute("set session_replication_role = replica")
     connection.execute("set synchronous_commit = off")
