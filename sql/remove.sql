@@ -39,15 +39,14 @@ declare
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
         reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer); create_agent(text, text, text, text, integer);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(integer); reset_password(text, text);
+        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text);
         begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
         close_agent_session(text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        desk_fingerprint(); notes_after(uuid, integer, integer); list_agents(); open_agent_session(uuid, text);
-        good_sessions(text[])
+        desk_fingerprint(); notes_after(uuid, integer, integer); open_agent_session(uuid, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -242,7 +241,7 @@ drop function if exists
     public.create_agent(text, text, text, text, integer),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
-    public.list_agents(integer),
+    public.list_agents(),
     public.reset_password(text, text),
     public.begin_login(text, text, text, jsonb),
     public.open_agent_session(uuid, text, text),
@@ -265,7 +264,6 @@ drop function if exists
     public.image_of_session(uuid, uuid),
     public.desk_fingerprint(),
     public.notes_after(uuid, integer, integer),
-    public.list_agents(),
     public.open_agent_session(uuid, text),
     public.good_sessions(text[]);
 drop table if exists

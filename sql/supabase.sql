@@ -37,15 +37,14 @@ declare
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
         reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer); create_agent(text, text, text, text, integer);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(integer); reset_password(text, text);
+        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text);
         begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
         close_agent_session(text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        desk_fingerprint(); notes_after(uuid, integer, integer); list_agents(); open_agent_session(uuid, text);
-        good_sessions(text[])
+        desk_fingerprint(); notes_after(uuid, integer, integer); open_agent_session(uuid, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -3875,7 +3874,7 @@ begin
                     order by o.number desc limit 10
                 ) as other
             ),
-            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents(20) end
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then _supportchat.colleagues_of_desk(20) end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -4095,7 +4094,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '6cca048d527d');
+select _supportchat.record_script('functions/tickets.sql', '7adcc742c1ec');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -4276,11 +4275,8 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
--- Of an earlier version, always of all.
-drop function if exists public.list_agents();
-
 -- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
-create or replace function public.list_agents(p_limit integer default null)
+create or replace function _supportchat.colleagues_of_desk(p_limit integer)
 returns jsonb
 language sql
 stable
@@ -4295,7 +4291,17 @@ as $$
     join _supportchat.colleagues_json((select array_agg(id) from listed)) as known on known.agent_id = listed.id
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '52f3bdeeba78');
+-- All of them.
+create or replace function public.list_agents()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.colleagues_of_desk(null)
+$$;
+
+select _supportchat.record_script('functions/agents.sql', '630b5d4d86fc');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without

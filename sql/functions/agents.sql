@@ -116,11 +116,8 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
--- Of an earlier version, always of all.
-drop function if exists public.list_agents();
-
 -- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
-create or replace function public.list_agents(p_limit integer default null)
+create or replace function _supportchat.colleagues_of_desk(p_limit integer)
 returns jsonb
 language sql
 stable
@@ -135,7 +132,17 @@ as $$
     join _supportchat.colleagues_json((select array_agg(id) from listed)) as known on known.agent_id = listed.id
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '52f3bdeeba78');
+-- All of them.
+create or replace function public.list_agents()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.colleagues_of_desk(null)
+$$;
+
+select _supportchat.record_script('functions/agents.sql', '630b5d4d86fc');
 
 notify pgrst, 'reload schema';
 

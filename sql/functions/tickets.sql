@@ -98,7 +98,7 @@ begin
                     order by o.number desc limit 10
                 ) as other
             ),
-            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents(20) end
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then _supportchat.colleagues_of_desk(20) end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -318,7 +318,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '6cca048d527d');
+select _supportchat.record_script('functions/tickets.sql', '7adcc742c1ec');
 
 notify pgrst, 'reload schema';
 
