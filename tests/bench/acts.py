@@ -171,6 +171,8 @@ class People:
                 for view in ("mine", "unassigned", "all")
             ),
             Act("list_agents"),
+            Act("queue_changes", {"session_ids": self.here[:2], "agent_ids": [self.agent]}),
+            Act("queue_counts"),
             Act("session_of_ticket", {"number": closed}),
         ]
 

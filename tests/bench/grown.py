@@ -37,6 +37,9 @@ with numbered as (
             else 'closed'
         end as status,
         %(tickets)s - n as younger,
+        -- Each agent has as many open tickets that wait for an answer as they may have; the other ones are quiet, and
+        -- all the last agent's.
+        %(tickets)s - n - %(waiting)s < %(agents)s * 5 as is_due,
         %(tickets)s - %(waiting)s - %(open)s as closed,
         case
             when n = %(tickets)s then 0
@@ -44,20 +47,21 @@ with numbered as (
             when n = %(tickets)s - %(waiting)s - %(open)s then 2
             when n %% 10 = 0 and n < %(tickets)s - %(waiting)s - %(open)s then (n / 10) %% %(busy)s
             else n / 3 + %(busy)s
-        end as visitor
+        end as visitor,
+        %(messages)s + case
+            when n in (%(tickets)s, %(tickets)s - %(waiting)s) or n %% (%(tickets)s / 8) = 0 then %(longest)s else 0
+        end as last_seq
     from generate_series(1, %(tickets)s) as n
 )
 select
     numbered.*,
     case status
-        when 'open' then 1 + (younger - %(waiting)s) %% %(agents)s
+        when 'open' then case when is_due then 1 + (younger - %(waiting)s) %% %(agents)s else %(agents)s end
         when 'closed' then 1 + floor(%(agents)s * power(random(), 3))::integer
     end as agent,
-    %(messages)s + case
-        when n in (%(tickets)s, %(tickets)s - %(waiting)s) or n %% (%(tickets)s / 8) = 0 then %(longest)s else 0
-    end as last_seq,
-    -- Each agent has as many open tickets that wait for an answer as they may have; the other ones are quiet.
-    status = 'waiting' or status = 'open' and younger - %(waiting)s < %(agents)s * 5 as awaits,
+    -- Those of the customer: see MESSAGES.
+    case status when 'waiting' then last_seq - 1 else (last_seq + 1) / 2 end as lines,
+    status = 'waiting' or status = 'open' and is_due as awaits,
     now() - case status
         when 'closed' then interval '4 hours' + interval '2 years' * (closed - n) / greatest(closed, 1)
         else interval '1 hour' + interval '2 hours' * younger / (%(waiting)s + %(open)s)
@@ -93,14 +97,15 @@ WRITTEN = (
     """,
     """
     insert into public.user_sessions (
-        session_id, visitor_id, customer_name, is_anonymous, status, last_seq, last_note_no, customer_delivered_seq,
-        customer_read_seq, agent_delivered_seq, agent_read_seq, created_at
+        session_id, visitor_id, customer_name, is_anonymous, status, last_seq, last_spoken_seq, customer_lines,
+        last_note_no, customer_delivered_seq, customer_read_seq, agent_delivered_seq, agent_read_seq, created_at
     )
     select
         g.session_id, b.visitor_id, case when n % 2 = 0 then 'Customer ' || visitor end, n % 2 = 1,
-        case g.status when 'closed' then 'ended' else 'active' end, last_seq, case when n % 10 = 0 then 1 else 0 end,
-        last_seq, last_seq, case g.status when 'waiting' then 0 else last_seq end,
-        case g.status when 'waiting' then 0 else last_seq end, g.created_at
+        case g.status when 'closed' then 'ended' else 'active' end, last_seq, last_seq, lines,
+        case when n % 10 = 0 then 1 else 0 end, last_seq, last_seq,
+        case g.status when 'waiting' then 0 else last_seq end, case g.status when 'waiting' then 0 else last_seq end,
+        g.created_at
     from grown g join browsers b using (visitor)
     """,
     """
@@ -131,8 +136,8 @@ WRITTEN = (
     from grown g join staff on staff.agent = coalesce(g.agent, 1) where n % 10 = 0
     """,
     """
-    insert into public.ticket_reads (agent_id, session_id, read_seq)
-    select staff.id, session_id, last_seq from grown g join staff using (agent)
+    insert into public.ticket_reads (agent_id, session_id, read_seq, read_lines)
+    select staff.id, session_id, last_seq, lines from grown g join staff using (agent)
     """,
     """
     insert into public.agent_sessions (token_hash, agent_id, last_seen_at, created_at)
