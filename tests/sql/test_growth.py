@@ -12,6 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from supportchat.database import FUNCTIONS
+from supportchat.database.scripts import own_names
 from tests.bench.acts import Act, People, run_act
 from tests.bench.grown import grow
 from tests.conftest import TEMPLATE
@@ -20,6 +21,7 @@ from tests.postgres import COPY
 SMALL = {"tickets": 1_000, "messages_per_ticket": 4, "waiting": 110, "open": 60, "sockets": 300}
 LARGE = {name: 4 * value for name, value in SMALL.items()} | {"messages_per_ticket": 4}
 AGENTS = 10
+READING = own_names().reading
 READ = "select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) from pg_stat_xact_user_tables"
 
 
@@ -78,7 +80,8 @@ def test_no_call_reads_more_on_a_desk_that_has_grown(desks: tuple[Desk, Desk]) -
     played = {act.function for act in small.acts.values()}
     assert played == FUNCTIONS, "add what is missing to tests/bench/acts.py"
     grown = {}
-    for name in small.acts:
+    # What only reads comes first, before the others leave dead rows behind.
+    for name in sorted(small.acts, key=lambda name: small.acts[name].function not in READING):
         before, after = small.cost(name), large.cost(name)
         if after[0] > 1.3 * before[0] + 10 or after[1] > 1.3 * before[1] + 10:
             grown[name] = f"{before} -> {after}"
