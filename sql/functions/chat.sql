@@ -48,11 +48,13 @@ begin
             awaiting_since = now(), given_back_by = null
         where id = ticket.id
         returning * into ticket;
-        perform _supportchat.drain_queue(p_except => ticket.id);
-        if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
+        if is_afterword and exists (
+            select from public.agents
+            where id = preferred and is_active and availability = 'available' and lease_expires_at > now()
+        ) then
             perform _supportchat.give_ticket(ticket, preferred, 'knows_customer', 'system');
         else
-            perform _supportchat.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
+            perform _supportchat.seek_agent(ticket, preferred);
         end if;
     else
         update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
@@ -115,17 +117,22 @@ begin
     return visitor;
 end $$;
 
--- The conversation in which a browser has stored a message before, by its client_message_id.
+-- The conversation in which a browser has stored a message before, by its client_message_id: of its last 20, as the same
+-- message comes again soon or never.
 create or replace function _supportchat.session_of_message(p_visitor_id uuid, p_client_message_id uuid)
 returns uuid
 language sql
 stable
 set search_path = ''
 as $$
-    select s.session_id from public.user_sessions s
+    select s.session_id
+    from (
+        select session_id, created_at from public.user_sessions
+        where visitor_id = p_visitor_id order by created_at desc limit 20
+    ) as s
     join public.chat_messages m on m.session_id = s.session_id
-    where s.visitor_id = p_visitor_id and m.sender = 'user' and m.client_message_id = p_client_message_id
-    order by s.created_at desc, s.session_id limit 1
+    where m.sender = 'user' and m.client_message_id = p_client_message_id
+    order by s.created_at desc limit 1
 $$;
 
 -- Opens a conversation with its ticket and first message, and seeks an agent. The caller holds the assignment lock.
@@ -140,10 +147,14 @@ declare
     chat uuid;
     ticket public.tickets;
 begin
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous)
+    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous, created_at)
     values (
         p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone,
-        p_session.customer_name is null and p_session.customer_phone is null
+        p_session.customer_name is null and p_session.customer_phone is null,
+        -- After the browser's last one, which a wrong clock may have dated into the future: the newest is found by it.
+        greatest(now(), (
+            select max(created_at) from public.user_sessions where visitor_id = p_session.visitor_id
+        ) + interval '1 microsecond')
     )
     returning session_id into chat;
     insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
@@ -151,8 +162,7 @@ begin
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
     );
     perform _supportchat.record_event(ticket, 'opened', 'customer');
-    perform _supportchat.drain_queue(p_except => ticket.id);
-    perform _supportchat.offer_ticket(ticket.id, p_tell => true);
+    perform _supportchat.seek_agent(ticket);
     return chat;
 end $$;
 
@@ -213,13 +223,12 @@ set search_path = ''
 as $$
     select exists (
         select from public.visitors v
-        join public.user_sessions s on s.visitor_id = v.visitor_id
         where v.token_hash = p_visitor and (
-            exists (select from public.tickets t where t.session_id = s.session_id and t.status <> 'closed')
-            or exists (
-                select from public.chat_messages m
-                where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+            exists (
+                select from public.tickets t
+                where t.session_id = _supportchat.newest_session(v.visitor_id) and t.status <> 'closed'
             )
+            or _supportchat.session_of_message(v.visitor_id, p_client_message_id) is not null
         )
     )
 $$;
@@ -271,7 +280,7 @@ begin
     );
 end $$;
 
--- The median time to the first reply in seconds, of tickets since a moment; null below 3 of them.
+-- The median time to the first reply in seconds, of the last 100 tickets that have one since a moment; null below 3 of them.
 create or replace function _supportchat.median_first_reply(p_since timestamptz)
 returns integer
 language sql
@@ -281,26 +290,36 @@ as $$
     select case when count(*) >= 3 then
         round(percentile_cont(0.5) within group (order by extract(epoch from first_reply_at - created_at)))::integer
     end
-    from public.tickets where created_at >= p_since and first_reply_at is not null
+    from (
+        select first_reply_at, created_at from public.tickets
+        where created_at >= p_since and first_reply_at is not null
+        order by created_at desc limit 100
+    ) as latest
 $$;
 
--- What the start page may say about who is here. The answer time is left out below 3 answers in the last 7 days.
+-- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
+-- left out below 3 answers in the last 7 days.
 create or replace function public.who_is_here()
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
+    with available as materialized (
+        select id, name, row_number() over (order by id) as place from public.agents
+        where is_active and availability = 'available' and lease_expires_at > now()
+    )
     select jsonb_build_object(
         'agents', (
-            select coalesce(jsonb_agg(_supportchat.agent_json(agent_id) order by load, agent_id), '[]')
-            from _supportchat.agents_here() where availability = 'available'
+            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name) order by place), '[]')
+            from available where place <= 3
         ),
+        'others', (select count(*) from available where place > 3),
         'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days')
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'fc9a70231c9d');
+select _supportchat.record_script('functions/chat.sql', '369ae01ab076');
 
 notify pgrst, 'reload schema';
 

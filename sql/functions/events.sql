@@ -141,12 +141,12 @@ returns void
 language sql
 set search_path = ''
 as $$
-    delete from public.events where id in (
-        select id from (
-            select id, created_at from public.events where ticket_id is null order by id limit 5000 for update skip locked
-        ) as oldest
-        where created_at < now() - interval '1 day'
-    )
+    -- By their places: a join would read the whole log.
+    delete from public.events where ctid = any (array(
+        select ctid from public.events
+        where ticket_id is null and created_at < now() - interval '1 day'
+        order by created_at limit 5000 for update skip locked
+    ))
 $$;
 
 -- Sends an event that means nothing, for whoever measures how long events take.
@@ -228,7 +228,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'e4f0b605f08a');
+select _supportchat.record_script('functions/events.sql', 'bf7b8f86afad');
 
 notify pgrst, 'reload schema';
 

@@ -51,7 +51,7 @@ begin
 end $$;
 
 -- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
--- one's own who could take it over.
+-- one's own the first 20 who could take it over.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -86,13 +86,19 @@ begin
                     'number', other.number, 'status', other.status, 'created_at', other.created_at
                 ) order by other.number desc), '[]')
                 from (
-                    select o.* from public.tickets o
-                    join public.user_sessions os on os.session_id = o.session_id
-                    where os.visitor_id = s.visitor_id and o.number < t.number
+                    select o.*
+                    from (
+                        -- With its own.
+                        select session_id from public.user_sessions
+                        where visitor_id = s.visitor_id and created_at <= s.created_at
+                        order by created_at desc limit 11
+                    ) as chats
+                    join public.tickets o on o.session_id = chats.session_id
+                    where o.number < t.number
                     order by o.number desc limit 10
                 ) as other
             ),
-            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents() end
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then _supportchat.colleagues_of_desk(20) end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -292,8 +298,7 @@ begin
     end if;
     -- A browser shows its newest conversation: what is written in this one would reach nobody.
     select t.number into newer from public.user_sessions mine
-    join public.user_sessions other on other.visitor_id = mine.visitor_id
-    join public.tickets t on t.session_id = other.session_id
+    join public.tickets t on t.session_id = _supportchat.newest_session(mine.visitor_id)
     where mine.session_id = ticket.session_id and t.number > ticket.number
     order by t.number desc limit 1;
     if found then
@@ -313,7 +318,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4c66ea3787ec');
+select _supportchat.record_script('functions/tickets.sql', 'c4af75e89f69');
 
 notify pgrst, 'reload schema';
 

@@ -47,7 +47,8 @@ class Credentials(TypedDict):
 class PeopleHere(TypedDict):
     """Who is here, for the page that starts a chat."""
 
-    agents: list[Person]
+    agents: list[Person]  # three at most
+    others: int
     answers_in_seconds: int | None
 
 
@@ -128,7 +129,7 @@ class Conversation(TypedDict):
     agent: Person | None
     agent_here: bool
     customer_here: bool
-    queue_position: int | None
+    queue_position: int | None  # 101 stands for that or any later one
     somebody_here: bool
 
 
@@ -196,7 +197,7 @@ class Ticket(Conversation):
     read_seq: int
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
-    colleagues: list[Colleague] | None  # who could take it over, of one's own
+    colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
 
 
 class TicketLines(TypedDict):
