@@ -19,7 +19,7 @@ from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
-from .web import cookies, errors, limits, security
+from .web import compression, cookies, errors, limits, security
 from .web.bodies import DeskRequest
 
 
@@ -43,6 +43,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.jinja_environment = DeskEnvironment
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": ChainableUndefined}
 
+    compression.init_app(app)  # it comes last when a response goes out
     languages.init_app(app)
     database, events, images = backends.open_mode(config)
     app.extensions["database"] = database
