@@ -15,6 +15,7 @@ from .images import notices
 from .realtime.hub import Hub
 from .realtime.sockets import SERVER_OPTIONS
 from .rendering import assets, filters, languages, words
+from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
@@ -39,6 +40,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.merge_slashes = False  # it redirects to an address made from the request's Host
 
     # What a row of an older version lacks (who closed it, who had it before) is left out, and stops no page.
+    app.jinja_environment = DeskEnvironment
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": ChainableUndefined}
 
     compression.init_app(app)  # it comes last when a response goes out

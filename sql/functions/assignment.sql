@@ -466,7 +466,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '97293bec1685');
+select _supportchat.record_script('functions/assignment.sql', '3c5e7130dd4e');
 
 notify pgrst, 'reload schema';
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flask import Flask, Response, g, has_request_context, request
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, get_locale, get_translations
+from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
@@ -28,6 +29,7 @@ def init_app(app: Flask) -> None:
     """Have every text of a request come in its language."""
     Babel(app, default_locale=ENGLISH, locale_selector=choose_language)
     app.after_request(remember_language)
+    app.jinja_env.globals["_"] = translated
     app.jinja_env.globals["language"] = language
     app.jinja_env.globals["direction"] = direction
     app.jinja_env.globals["languages"] = SHIPPED
@@ -81,6 +83,14 @@ def remember_language(response: Response) -> Response:
     if asked and security.is_from_our_pages():
         response.set_cookie(cookie_name("l"), asked, max_age=KEPT_SECONDS, **cookie_options(in_frames=True))
     return response
+
+
+def translated(text: str, /, **variables: object) -> Markup:
+    """Translate a text of a template: what `_` is there. Jinja's own looks up language and catalog for each text."""
+    locale = get_locale()
+    if "catalog" not in g or g.catalog[0] is not locale:
+        g.catalog = locale, get_translations()
+    return Markup(g.catalog[1].ugettext(text)) % variables  # noqa: S704
 
 
 def language() -> str:

@@ -19,7 +19,7 @@ from ..config import current_config
 from ..server.deadline import Deadline
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-# Forms with a message are multipart: escaped as %F0%9F..., 8000 characters of 4 bytes would be 96 KB.
+# Pages send a long message as multipart: escaped as %F0%9F..., 8000 characters of 4 bytes would be 96 KB.
 FORM_BYTES = 64 * 1024
 FORM_FIELDS = 20
 MEMORY_BYTES = 256 * 1024  # more than this goes into a temporary file
@@ -54,8 +54,8 @@ class DeskRequest(Request):
     @cached_property
     def cookies(self) -> ImmutableMultiDict[str, str]:
         """The cookies. werkzeug (3.1.9) takes the square of each run of spaces: 8 KB of them half a second."""
-        sent = ";".join(self.headers.getlist("Cookie"))
-        return parse_cookie(SPACES.sub(" ", sent), cls=self.dict_storage_class)  # type: ignore[return-value]
+        sent = SPACES.sub(" ", self.environ.get("HTTP_COOKIE", ""))
+        return parse_cookie(sent, cls=self.dict_storage_class)  # type: ignore[return-value]
 
 
 def unescaped(value: bytes) -> str:
@@ -73,11 +73,13 @@ def receive() -> None:
     if request.method in SAFE_METHODS or request.routing_exception is not None:
         _replace_body(io.BytesIO(), 0)
         return
+    environ = request.environ
     most, too_large = _bounds()
-    length = None if "HTTP_TRANSFER_ENCODING" in request.environ else int(request.environ.get("CONTENT_LENGTH") or 0)
+    length = None if "HTTP_TRANSFER_ENCODING" in environ else int(environ.get("CONTENT_LENGTH") or 0)
     if length is not None and length > most:
         abort(413, too_large)
-    spool = Spool(MEMORY_BYTES)
+    # A short one needs no file, and whoever reads it holds nobody up.
+    spool: IO[bytes] = io.BytesIO() if length is not None and length <= PIECE else Spool(MEMORY_BYTES)
     g.body = spool
     size = _read_into(spool, length, most)
     if size > most:
@@ -137,8 +139,9 @@ def _read_some(stream: IO[bytes], size: int, deadline: Deadline) -> bytes:
 
 def _replace_body(stream: IO[bytes], size: int) -> None:
     # Of a request whose body nobody has asked for yet.
-    request.environ.update({"wsgi.input": stream, "CONTENT_LENGTH": str(size), "wsgi.input_terminated": True})
-    request.environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ = request.environ
+    environ.update({"wsgi.input": stream, "CONTENT_LENGTH": str(size), "wsgi.input_terminated": True})
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
 
 
 def _check_form() -> None:

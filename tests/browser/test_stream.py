@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
@@ -471,6 +472,19 @@ def test_a_receipt_that_got_lost_is_said_again(started: Customer, alice: Agent) 
     set_visible(alice.page, "hidden")
     set_visible(alice.page, "visible")
     expect(state).to_have_text("Read")
+
+
+def test_only_what_the_other_side_has_written_has_a_receipt(started: Customer, alice: Agent, database: Any) -> None:
+    alice.open()
+    said: list[str] = []
+    for number, line in enumerate(("First", "Second"), 1):
+        with started.page.expect_request("**/receipts") as asked:
+            reply(database, line)
+        said.append(parse_qs(asked.value.post_data)["delivered"][0])
+        started.write(f"Mine {number}")
+        alice.sees(f"Mine {number}")
+    theirs = started.page.locator(".message--theirs")
+    assert said == [theirs.nth(number).get_attribute("data-seq") for number in (0, 1)]
 
 
 def set_visible(page: Page, state: str) -> None:
