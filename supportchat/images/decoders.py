@@ -103,6 +103,6 @@ class Decoder:
     def end(self) -> int:
         """End it if it still runs, and return its exit code."""
         self._socket.close()
-        # Whatever a hostile picture has made of it, it does not keep us waiting. One that is ending keeps its exit code.
+        # Whatever a hostile picture has made of it, nobody waits for it. One that is ending keeps its exit code.
         os.kill(self._pid, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])

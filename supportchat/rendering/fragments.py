@@ -11,12 +11,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-import gevent
 from flask import Flask, current_app
 from flask_babel import force_locale
 from markupsafe import Markup
 
 from ..database.rows import Conversation, Line, Message, Note, Person, read_marks
+from ..server.turns import give_way
 
 L = TypeVar("L", bound=Line)
 
@@ -88,8 +88,7 @@ class Fragments:
     def _each(self, rows: Sequence[L], render: Callable[[L], Markup]) -> Markup:
         rendered: list[Markup] = []
         for row in rows:
-            if rendered:
-                gevent.sleep(0)
+            give_way()
             rendered.append(render(row))
         return joined(*rendered)
 
