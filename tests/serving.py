@@ -29,6 +29,8 @@ from supportchat.app import create_app
 from supportchat.config import ROOT, Config
 from supportchat.server.embedded import die_with_parent
 
+from .worker.stalls import Watch
+
 
 class CompiledTemplates(BytecodeCache):
     """What Jinja has made of the templates, kept in memory for every app that has this cache."""
@@ -132,6 +134,8 @@ class Gunicorn(WSGIApplication):  # type: ignore[misc]
         """Load the app, in a worker."""
         app = super().load()
         app.jinja_env.bytecode_cache = self._templates
+        if "STALLS" in os.environ:
+            self._watch = Watch(Path(os.environ["STALLS"]))
         return app
 
 

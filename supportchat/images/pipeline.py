@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
 import secrets
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import IO, Any
 
 from werkzeug.datastructures import FileStorage
 
+from .decoders import Decoders
 from .headers import check_header, unreadable
 from .kinds import HEAD_BYTES, kind_of
 from .redraw.limits import MOST_BYTES
@@ -24,9 +23,10 @@ from .stores import ImageStore, StoreUnavailable
 from .turns import Turns
 
 DRAWN_WITHIN = 20.0  # seconds, the wait for a turn included; the store has its own limit
-PROGRAM = Path(__file__).parent
 
 _turns = Turns()
+_decoders = Decoders()
+atexit.register(_decoders.close)
 
 
 def store_upload(upload: FileStorage, store: ImageStore, owner: str, group: str) -> dict[str, Any]:
@@ -90,27 +90,17 @@ def _received(upload: FileStorage, source: IO[bytes]) -> tuple[str, str]:
 def _redrawn(kind: str, source: IO[bytes], target: IO[bytes], seconds: float) -> dict[str, Any]:
     os.lseek(source.fileno(), 0, os.SEEK_SET)
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "redraw", kind, str(target.fileno())],
-            cwd=PROGRAM,  # there it is a package of its own: importing ours would take four times as long
-            env={"PATH": os.environ.get("PATH", "")},
-            stdin=source,
-            capture_output=True,
-            pass_fds=(target.fileno(),),
-            timeout=max(seconds, 0.01),
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+        return _description(kind, *_decoders.redraw(kind, [source, target], seconds))
+    except TimeoutError as error:
         # Not the picture's fault: a hostile one hits the limit of CPU time long before.
         raise StoreUnavailable("the machine is too busy to draw a picture") from error
-    return _answer(kind, done)
 
 
-def _answer(kind: str, done: subprocess.CompletedProcess[bytes]) -> dict[str, Any]:
-    if done.returncode == -signal.SIGXCPU:
+def _description(kind: str, said: bytes, code: int) -> dict[str, Any]:
+    if code == -signal.SIGXCPU:
         raise ImageRefused("image_too_many_pixels")
     try:
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(said)
     except ValueError as error:
         # Killed by another limit, or by a crash of the decoder.
         raise unreadable(kind) from error

@@ -13,6 +13,8 @@ from typing import IO, Protocol
 import gevent
 from flask_babel import lazy_gettext
 
+from ..server.turns import give_way
+
 KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -98,7 +100,7 @@ class FileStore:
         """Search the folders; see `ImageStore.older_than`."""
         limit = time.time() - seconds
         for folder in self._root.glob("??"):
-            gevent.sleep(0)  # a large store takes seconds, during which others must be served
+            give_way()  # a large store takes seconds, during which others must be served
             for path in folder.iterdir():
                 if not _is_older(path, limit):
                     continue

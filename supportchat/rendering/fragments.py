@@ -11,13 +11,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-import gevent
 from flask import Flask, current_app
 from flask_babel import force_locale
 from markupsafe import Markup
 
 from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, read_marks
 from .languages import language
+from ..server.turns import give_way
 
 L = TypeVar("L", bound=Line)
 
@@ -99,8 +99,7 @@ class Fragments:
     def _each(self, rows: Sequence[L], render: Callable[[L], Markup]) -> Markup:
         rendered: list[Markup] = []
         for row in rows:
-            if rendered:
-                gevent.sleep(0)
+            give_way()
             rendered.append(render(row))
         return joined(*rendered)
 

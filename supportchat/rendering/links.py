@@ -7,9 +7,10 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
 
-import gevent
 from linkify_it import LinkifyIt
 from markupsafe import Markup, escape
+
+from ..server.turns import give_way
 
 MOST_CHARACTERS = 2048  # of one link
 MOST_IN_A_WORD = 20  # links in what no space divides: each look at one may read all that follows
@@ -163,7 +164,7 @@ class Cache:
             if text in self._kept:
                 self._kept.move_to_end(text)
                 return self._kept[text]
-        gevent.sleep(0)
+        give_way()
         html = render(text)
         with self._lock:
             self._keep(text, html)

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import functools
+import time
+
 import gevent
+from gevent.hub import Hub
 from gevent.lock import Semaphore
 
-# Any positive time makes one round of the event loop, which polls the other sockets; gevent.sleep(0) does not.
+# Any positive time makes one round of the event loop, which polls the other sockets; gevent.sleep(0) does not: up to
+# fifty others who sleep so too go on before.
 TURN_SECONDS = 0.0001
+LONG_ROUND_SECONDS = 0.005
+
+
+def give_way() -> None:
+    """Let others go on, if this round of the event loop has been a long one. To be called within long work."""
+    round_of(gevent.get_hub()).give_way()
+
+
+class Round:
+    """Knows how long the current round of an event loop has lasted."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._began = time.monotonic()
+        self._next = hub.loop.check(ref=False)
+        self._next.start(self._begin)
+
+    def _begin(self) -> None:
+        self._began = time.monotonic()
+
+    def give_way(self) -> None:
+        """Wait for the next round, if this one has been long."""
+        if time.monotonic() - self._began > LONG_ROUND_SECONDS:
+            gevent.sleep(TURN_SECONDS)
+
+
+@functools.cache
+def round_of(hub: Hub) -> Round:
+    """Return the rounds of an event loop."""
+    return Round(hub)
 
 
 class Turns:

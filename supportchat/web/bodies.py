@@ -17,6 +17,7 @@ from werkzeug.utils import cached_property
 
 from ..config import current_config
 from ..server.deadline import Deadline
+from ..server.turns import give_way
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Pages send a long message as multipart: escaped as %F0%9F..., 8000 characters of 4 bytes would be 96 KB.
@@ -34,7 +35,7 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
 
     def read(self, *args: Any) -> bytes:
         """Read as from any file."""
-        gevent.sleep(0)
+        give_way()
         return super().read(*args)
 
 

@@ -201,7 +201,8 @@ def redrawing(desk: Desk) -> list[psutil.Process]:
     found = []
     for worker in desk.workers:
         with contextlib.suppress(psutil.NoSuchProcess):
-            if any("redraw" in child.cmdline() for child in worker.children()):
+            # One that waits for a picture has three files open.
+            if any("redraw" in child.cmdline() and child.num_fds() > 4 for child in worker.children()):
                 found.append(worker)
     return found
 

@@ -204,6 +204,14 @@ def test_text_is_as_sharp_as_in_full_colour_when_it_has_shrunk(store: FileStore,
     assert difference(picture, blended) < 8
 
 
+def test_a_photo_of_a_phone_is_as_sharp_as_if_all_of_it_were_decoded(store: FileStore) -> None:
+    whole = noise((2016, 1512)).resize((4032, 3024))
+    _, picture = drawn(store, encoded(whole, "JPEG", quality=90))
+    best = whole.resize((2016, 1512), Image.Resampling.LANCZOS)
+    stored = Image.open(io.BytesIO(encoded(best, "JPEG", quality=85)))
+    assert difference(picture, best) < 1.1 * difference(stored, best)
+
+
 def profile_of(name: str) -> bytes:
     """Return an ICC profile: 'sRGB' but with red and green exchanged, so that it cannot be missed."""
     made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

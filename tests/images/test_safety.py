@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -9,16 +10,20 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gevent
+import psutil
 import pytest
 from flask import Flask
 from PIL import Image
 from werkzeug.datastructures import FileStorage
 
+from supportchat.config import ROOT
 from supportchat.images import pipeline
+from supportchat.images.decoders import PROGRAM, Decoder, Decoders
 from supportchat.images.kinds import rules_for_page
 from supportchat.images.pipeline import store_upload
 from supportchat.images.refused import ImageRefused
@@ -60,10 +65,37 @@ def heic_of(width: int, height: int) -> bytes:
     return b"\0\0\0\x18ftypheic" + bytes(200) + b"\0\0\0\x14ispe" + struct.pack(">III", 0, width, height)
 
 
+@contextlib.contextmanager
+def decoders(monkeypatch: pytest.MonkeyPatch, program: Path = PROGRAM) -> Iterator[Decoders]:
+    """Re-encode with processes of their own, and end the one that waits."""
+    monkeypatch.setattr(pipeline, "_decoders", made := Decoders(program))
+    yield made
+    made.close()
+
+
+def waiting(decoders: Decoders) -> Decoder:
+    """Return the process that waits for the next picture."""
+    assert decoders._spare is not None
+    return decoders._spare
+
+
+def process_of(decoder: Decoder) -> psutil.Process:
+    """Return the process of a decoder."""
+    return psutil.Process(decoder._pid)
+
+
 @pytest.fixture
-def no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whoever starts a process learns that it cannot be started."""
-    monkeypatch.setattr(pipeline, "PROGRAM", tmp_path / "nowhere")
+def no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts a process fails."""
+    monkeypatch.setattr(pipeline, "_decoders", None)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    ends = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 def refusal(tmp_path: Path, content: bytes) -> ImageRefused:
@@ -156,8 +188,51 @@ def test_a_picture_that_takes_too_long_to_decode_is_refused(tmp_path: Path, monk
     (program / "__main__.py").write_text(
         "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 2))\nwhile True: pass"
     )
-    monkeypatch.setattr(pipeline, "PROGRAM", tmp_path)
-    assert refusal(tmp_path, encoded("PNG")).code == "image_too_many_pixels"
+    with decoders(monkeypatch, tmp_path):
+        assert refusal(tmp_path, encoded("PNG")).code == "image_too_many_pixels"
+
+
+def test_each_picture_has_a_process_of_its_own_which_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FileStore(tmp_path / "images")
+    with decoders(monkeypatch) as made:
+        processes = []
+        for _ in range(3):
+            store_upload(FileStorage(io.BytesIO(encoded("PNG")), "a"), store, "vera", "192.0.2.1")
+            processes.append(process_of(waiting(made)))
+        assert len({process.pid for process in processes}) == 3
+        assert [process.is_running() for process in processes] == [False, False, True]
+
+
+def test_a_picture_whose_process_was_killed_as_it_waited_gets_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FileStore(tmp_path / "images")
+    with decoders(monkeypatch) as made:
+        for _ in range(2):
+            image = store_upload(FileStorage(io.BytesIO(encoded("PNG")), "a"), store, "vera", "192.0.2.1")
+            assert image["width"] == 60
+            process_of(waiting(made)).kill()
+            until(lambda: process_of(waiting(made)).status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_waiting_decoder_has_nothing_open_and_lets_others_go_first(tmp_path: Path) -> None:
+    with (tmp_path / "secret").open("w") as secret:
+        os.set_inheritable(secret.fileno(), True)
+        decoder = Decoder(PROGRAM)
+        process = process_of(decoder)
+        until(lambda: "PIL" in Path(f"/proc/{process.pid}/maps").read_text() and process.num_fds() == 3)
+        assert process.nice() > 0
+        assert "KEY" not in "".join(process.environ())
+        decoder.end()
+
+
+def test_a_decoder_ends_with_the_process_that_started_it() -> None:
+    program = "from supportchat.images.decoders import *; print(Decoder(PROGRAM)._pid)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True)
+    until(lambda: not psutil.pid_exists(int(done.stdout)))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can stop being root")
@@ -174,7 +249,7 @@ for forbidden in [lambda: os.setuid(0), os.fork][: 1 if {with_threads} else 2]:
     except OSError:
         print("no")
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=pipeline.PROGRAM, capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROGRAM, capture_output=True, check=True)
     users, *answers = done.stdout.decode().splitlines()
     assert "0" not in users.split()
     assert answers == ["no"] * (1 if with_threads else 2)

@@ -1,49 +1,61 @@
-"""`python -m redraw FORMAT TARGET`: reads the picture from stdin and writes to the file descriptor TARGET.
+"""`python -m redraw`: waits on stdin, a socket, for a format and two files, and redraws the first into the second.
 
-Prints JSON: content_type, width, height, and notice if the sender should be told something; or error with a reason.
+Answers JSON: content_type, width, height, and notice if the sender should be told something; or error with a reason.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
+import socket
 import warnings
 from typing import IO, Any
 
 import pillow_heif
 from PIL import AvifImagePlugin, Image
 
-from .confinement import confine
-from .limits import MOST_PIXELS
+from .confinement import close_files, confine
+from .limits import MOST_PIXELS, NICENESS
 from .moving import is_moving, redraw_moving
-from .opening import FORMATS, opened, without_texts
+from .opening import opened, without_texts
 from .still import redraw_still
 
 
-def main(kind: str, target: int) -> dict[str, Any]:
-    """Re-encode the picture from stdin, and return its description."""
+def main() -> None:
+    """Load everything, then wait for the picture; end when the desk does."""
+    close_files()
+    os.nice(NICENESS)
     prepare()
+    with socket.socket(fileno=0) as desk:
+        desk.setblocking(True)
+        kind, files, _, _ = socket.recv_fds(desk, 16, 2)
+        if len(files) == 2:
+            with os.fdopen(files[0], "rb") as source, os.fdopen(files[1], "wb") as target:
+                answer = redrawn(kind.decode(), source, target)
+            desk.sendall(json.dumps(answer).encode())
+
+
+def redrawn(kind: str, source: IO[bytes], target: IO[bytes]) -> dict[str, Any]:
+    """Re-encode a picture without any rights, and return its description."""
     try:
         confine(with_threads=kind == "HEIC")  # libheif starts one, whatever its settings
     except OSError as error:
         return {"fault": f"cannot give up the rights of root: {error}"}
-    with os.fdopen(target, "wb") as out:
-        try:
-            return moving(kind, out) or redraw_still(sys.stdin.buffer, kind, out)
-        except (Image.DecompressionBombError, MemoryError):
-            return {"error": "image_too_many_pixels"}
-        except (OSError, ValueError, SyntaxError, EOFError):
-            return {"error": "image_unreadable"}
+    try:
+        return moving(source, kind, target) or redraw_still(source, kind, target)
+    except (Image.DecompressionBombError, MemoryError):
+        return {"error": "image_too_many_pixels"}
+    except (OSError, ValueError, SyntaxError, EOFError):
+        return {"error": "image_unreadable"}
 
 
-def moving(kind: str, out: IO[bytes]) -> dict[str, Any] | None:
+def moving(source: IO[bytes], kind: str, target: IO[bytes]) -> dict[str, Any] | None:
     """Re-encode an animation; return None if it is not one or cannot be kept as one."""
     try:
-        picture = opened(sys.stdin.buffer, kind)
+        picture = opened(source, kind)
     except (OSError, SyntaxError, EOFError):
         return None  # perhaps it is truncated: try to read what is there
-    return redraw_moving(picture, out) if is_moving(picture) else None
+    return redraw_moving(picture, target) if is_moving(picture) else None
 
 
 def prepare() -> None:
@@ -58,6 +70,4 @@ def prepare() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] not in FORMATS:
-        raise SystemExit(2)
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]))))
+    main()

@@ -14,12 +14,13 @@ from .opening import loaded
 
 PHOTOS = ("JPEG", "MPO", "HEIF", "AVIF")
 STRIP_PIXELS = 2_000_000
+NEARLY = 0.95
 REDUCING_GAP = 1.5  # up to this factor a picture is shrunk by the better, slower method
 
 
 def redraw_still(file: IO[bytes], kind: str, target: IO[bytes]) -> dict[str, Any]:
     """Re-encode one picture, or the first frame of an animation, and return its description."""
-    picture, is_whole = loaded(file, kind, lambda picture: picture.draft(None, fitting(picture.size)))
+    picture, is_whole = loaded(file, kind, lambda picture: picture.draft(None, nearly(fitting(picture.size))))
     is_animation = picture.format not in PHOTOS and getattr(picture, "n_frames", 1) > 1
     profile = picture.info.get("icc_profile")
     turned = picture.getexif().get(ExifTags.Base.Orientation)
@@ -44,6 +45,14 @@ def fitting(size: tuple[int, int]) -> tuple[int, int]:
     readable = min(READABLE_SIDE / short, math.sqrt(LONG_PIXELS / (short * long)), LONGEST_LONG_SIDE / long)
     scale = min(1, max(LONGEST_SIDE / long, readable))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def nearly(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the least size that will do for this one.
+
+    A JPEG can be decoded at half its size, in a third of the time, and half a phone's photo has 2016 pixels, not 2048.
+    """
+    return round(size[0] * NEARLY), round(size[1] * NEARLY)
 
 
 def shrunk(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
