@@ -52,6 +52,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    marks jsonb;
     is_moved boolean;
     lines integer;
 begin
@@ -60,22 +61,28 @@ begin
             customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
         where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq);
+            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq)
+        returning jsonb_build_object(
+            'customer_delivered_seq', customer_delivered_seq, 'customer_read_seq', customer_read_seq
+        ) into marks;
     else
         update public.user_sessions set
             agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
         where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
+            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq)
+        returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
     is_moved := found;
+    marks := coalesce(marks, '{}');
     if p_agent_id is not null then
         lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
     end if;
     if is_moved or lines is not null then
-        perform _supportchat.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id) || case
-            when lines is null then '{}' else jsonb_build_object('agent_id', p_agent_id, 'read_lines', lines)
-        end);
+        perform _supportchat.log_event(
+            'receipt.recorded', p_session_id, marks || jsonb_strip_nulls(jsonb_build_object('read_lines', lines)),
+            case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
+        );
     end if;
 end $$;
 
@@ -116,7 +123,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'a75bfd7acff3');
+select _supportchat.record_script('functions/marks.sql', 'a8e1b1177708');
 
 notify pgrst, 'reload schema';
 
