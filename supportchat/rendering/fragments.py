@@ -16,8 +16,8 @@ from flask_babel import force_locale
 from markupsafe import Markup
 
 from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, read_marks
-from .languages import language
 from ..server.turns import give_way
+from .languages import language
 
 L = TypeVar("L", bound=Line)
 
