@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from supportchat.config import ROOT
-from tests.browser.conftest import Agent, Customer, Opener
+from tests.browser.conftest import DESK, Agent, Customer, Opener
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -193,7 +193,7 @@ def test_with_the_readers_own_colours_what_is_chosen_can_be_told(
 ) -> None:
     vera.start("One")
     windows(Customer).start("Two")
-    alice: Agent = windows(Agent, viewport={"width": 1440, "height": 860}, forced_colors="active").come()
+    alice: Agent = windows(Agent, **DESK, forced_colors="active").come()
     alice.open(1001)
     for chosen in (
         ".tab[aria-current]",
@@ -215,7 +215,7 @@ def test_twice_as_large_a_text_is_all_there(windows: Opener, vera: Customer, row
     vera.start("Hello", name="Vera Lindt")
     rows("update tickets set awaiting_since = now() - interval '3 minutes'")
     options: dict[str, Any] = {"viewport": {"width": width, "height": 860}}
-    chat: Customer = windows(Customer, storage_state=vera.context.storage_state(), **options).visit()
+    chat: Customer = windows(Customer, storage_state=vera.same_browser(), **options).visit()
     alice: Agent = windows(Agent, **options).come()
     seen = {
         "chat": (chat.page, ".chat__header > *"),

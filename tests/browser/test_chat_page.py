@@ -26,7 +26,7 @@ def box_of(place: Locator) -> dict[str, float]:
 def test_the_box_and_its_button_can_be_reached_at_every_size(windows: Opener, alice: Agent, vera: Customer) -> None:
     vera.fill_in("Hello\n" * 30)
     alice.open()
-    chat: Customer = windows(Customer, storage_state=vera.context.storage_state()).visit()
+    chat: Customer = windows(Customer, storage_state=vera.same_browser()).visit()
     for name, (width, height) in SIZES.items():
         for window, form in ((chat, "#composer"), (alice, "#reply")):
             window.page.set_viewport_size({"width": width, "height": height})
@@ -55,7 +55,7 @@ def test_the_whole_conversation_is_printed_dark_on_white(
     windows: Opener, vera: Customer, rows: Any, alice: Agent
 ) -> None:
     start_a_long_one(vera, rows, 49)
-    state = vera.context.storage_state()
+    state = vera.same_browser()
     for scheme in ("light", "dark"):
         chat: Customer = windows(Customer, storage_state=state, color_scheme=scheme).visit()
         desk: Agent = windows(Agent, color_scheme=scheme).come("alice", "/agent?ticket=1001")

@@ -12,14 +12,14 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Route, WebSocketRoute, expect
 
-from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.browser.conftest import DESK, SECOND, Agent, Customer, Opener
 from tests.browser.test_stream import Stream
 
 
 @pytest.fixture
 def bob(windows: Opener) -> Agent:
     """A colleague at the desk."""
-    window: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    window: Agent = windows(Agent, **DESK)
     return window.come("bob")
 
 
@@ -589,7 +589,7 @@ def test_on_a_narrow_desk_the_customer_comes_with_the_focus_and_goes_with_a_clic
 @pytest.mark.mode("postgres")
 def test_a_frame_for_a_ticket_that_is_not_open_any_more_is_let_go(windows: Opener, vera: Customer) -> None:
     vera.start("Hello")
-    alice: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    alice: Agent = windows(Agent, **DESK)
     sockets: list[WebSocketRoute] = []
 
     def late(socket: WebSocketRoute) -> None:
