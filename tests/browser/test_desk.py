@@ -304,8 +304,11 @@ def test_the_way_back_on_a_phone_leads_to_the_view_that_one_came_from(
 @pytest.mark.mode("postgres")
 def test_a_long_name_never_hides_the_number_of_the_ticket(windows: Opener, vera: Customer) -> None:
     vera.start("Hello", name="Vera Alexandra Lindt-Montgomery of Lower Saxony")
+    alice: Agent = windows(Agent)
+    alice.log_in_unseen("alice")
     for width in (360, 768, 1280):
-        alice: Agent = windows(Agent, viewport={"width": width, "height": 800}).come(path="/agent?ticket=1001")
+        alice.page.set_viewport_size({"width": width, "height": 800})
+        alice.page.goto(f"{alice.url}/agent?ticket=1001")
         alice.is_live()
         alice.sees("Assigned to you")  # the head of the ticket is drawn anew for that
         expect(alice.page.locator("[data-ticket-title] .muted")).to_have_text("#1001")
