@@ -80,7 +80,10 @@ declare
     line public.chat_messages;
     line_json jsonb;
 begin
-    update public.user_sessions set last_seq = last_seq + 1
+    update public.user_sessions set
+        last_seq = last_seq + 1,
+        last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
+        customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
     returning last_seq into line.seq;
 
@@ -93,8 +96,9 @@ begin
     returning * into line;
 
     line_json := _supportchat.message_json(line);
-    perform _supportchat.notify_change(
-        'message.posted', jsonb_build_object('session_id', p_session_id, 'seq', line.seq, 'row', line_json)
+    perform _supportchat.log_event(
+        'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
+        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
     );
     return line_json;
 end $$;
@@ -217,7 +221,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', 'd6bc21132b22');
+select _supportchat.record_script('functions/messages.sql', '544da99bddc8');
 
 notify pgrst, 'reload schema';
 

@@ -76,10 +76,10 @@ begin
             ), 0),
             'history', (
                 select coalesce(jsonb_agg(jsonb_build_object(
-                    'event', e.event, 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
-                    'detail', e.detail, 'created_at', e.created_at
+                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
+                    'detail', _supportchat.with_names(e.detail), 'created_at', e.created_at
                 ) order by e.id), '[]')
-                from (select * from public.ticket_events where ticket_id = t.id order by id desc limit 50) as e
+                from (select * from public.events where ticket_id = t.id order by id desc limit 50) as e
             ),
             'earlier', (
                 select coalesce(jsonb_agg(jsonb_build_object(
@@ -302,9 +302,9 @@ begin
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
-            select m.sender from public.chat_messages m
-            where m.session_id = ticket.session_id and m.sender <> 'system'
-            order by m.seq desc limit 1
+            select m.sender from public.user_sessions s
+            join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
+            where s.session_id = ticket.session_id
         ) = 'user' then now() end
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
@@ -313,7 +313,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '6052218364c5');
+select _supportchat.record_script('functions/tickets.sql', '4c66ea3787ec');
 
 notify pgrst, 'reload schema';
 

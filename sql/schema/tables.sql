@@ -69,10 +69,12 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
+        agents             | is_here                | boolean     | required | false
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
-        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
+        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
         user_sessions      | customer_name          | text        |          |
@@ -82,6 +84,8 @@ begin
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
         user_sessions      | last_seq               | integer     | required | 0
+        user_sessions      | last_spoken_seq        | integer     | computed | 0
+        user_sessions      | customer_lines         | integer     | computed | 0
         user_sessions      | last_note_no           | integer     | required | 0
         user_sessions      | customer_delivered_seq | integer     | required | 0
         user_sessions      | customer_read_seq      | integer     | required | 0
@@ -152,14 +156,17 @@ begin
         ticket_transitions | from_status            | text        | key      |
         ticket_transitions | to_status              | text        | key      |
 
-        -- What happened to a ticket: who, what, when.
-        ticket_events      | id                     | bigint      | key      | identity
-        ticket_events      | ticket_id              | uuid        | required |                   | tickets       | cascade
-        ticket_events      | actor                  | text        | required |
-        ticket_events      | agent_id               | uuid        |          |                   | agents        | set null
-        ticket_events      | event                  | text        | required |
-        ticket_events      | detail                 | jsonb       | required | '{}'
-        ticket_events      | created_at             | timestamptz | required | clock_timestamp()
+        -- The log: what has happened, written by the transaction that did it, for whoever follows it. detail holds codes and
+        -- ids, never texts or names. What belongs to a ticket is its history and lives as long; the rest goes after a day.
+        events             | id                     | bigint      | key      | identity
+        events             | transaction            | xid8        | required | pg_current_xact_id()
+        events             | kind                   | text        | required |
+        events             | session_id             | uuid        |          |
+        events             | ticket_id              | uuid        |          |                   | tickets       | cascade
+        events             | actor                  | text        | required | 'system'
+        events             | agent_id               | uuid        |          |
+        events             | detail                 | jsonb       | required | '{}'
+        events             | created_at             | timestamptz | required | clock_timestamp()
 
         -- Private notes stand apart from the messages: nothing that reads for a customer reads this table.
         -- after_seq is the last message that was there when the note was written, and so its place between them.
@@ -172,18 +179,24 @@ begin
         ticket_notes       | note                   | text        | required |
         ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
 
-        -- How far each agent has read each conversation: the unread counts of the queue.
+        -- How far each agent has read each conversation. read_lines is what customer_lines was there: what it has grown by since
+        -- is unread.
         ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
         ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_reads       | read_seq               | integer     | required | 0
+        ticket_reads       | read_lines             | integer     | computed | 0
 
-        -- The server processes that share this database, each reporting every few seconds.
+        -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
         server_processes   | seen_at                | timestamptz | required | now()
+        server_processes   | live_until             | timestamptz | required | now()
         server_processes   | sockets                | integer     | required | 0
-        server_processes   | sessions               | uuid[]      | required | '{}'
         server_processes   | swept_at               | timestamptz |          |
+
+        -- The conversations whose customer has the chat open, and in which process.
+        customers_here     | session_id             | uuid        | key      |
+        customers_here     | process_id             | uuid        | key      |                   | server_processes | cascade
 
         -- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
         heartbeat          | only_row               | boolean     | key      | true
@@ -220,14 +233,19 @@ begin
         tickets_number_key                | unique | tickets          | (number)
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
-        tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
-        tickets_updated_at_idx            |        | tickets          | (updated_at desc)
+        tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
+        tickets_open_idx                  |        | tickets          | (assigned_agent_id) where status = 'open'
+        tickets_unanswered_idx            |        | tickets          | (awaiting_since, number) where status <> 'closed' and awaiting_since is not null
+        tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
+        tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
+        tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
-        ticket_events_ticket_id_idx       |        | ticket_events    | (ticket_id, id)
-        ticket_events_agent_id_idx        |        | ticket_events    | (agent_id)
+        events_transaction_idx            |        | events           | (transaction, id)
+        events_ticket_id_idx              |        | events           | (ticket_id, id)
+        customers_here_process_id_idx     |        | customers_here   | (process_id)
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
@@ -315,7 +333,13 @@ set search_path = ''
 as $$
 declare
     present text := (
-        select string_agg(format('public.%I', name), ', ') from _supportchat.declared_tables() as name
+        select string_agg(format('public.%I', name), ', ')
+        from (
+            select name from _supportchat.declared_tables() as name
+            -- One of an earlier version is about to be dropped.
+            union select c.relname from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
+            where c.oid = to_regclass('public.ticket_events') and p.polname = 'server_only'
+        ) as ours
         where to_regclass(format('public.%I', name)) is not null
     );
     patience text := current_setting('lock_timeout');

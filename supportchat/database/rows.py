@@ -110,8 +110,8 @@ class Answer(TypedDict):
     image_key: str | None  # of a duplicate: under which key its picture is kept
 
 
-class Head(TypedDict):
-    """The counters of a conversation: they say whether there is something new."""
+class Conversation(TypedDict):
+    """The state of a conversation, for both sides."""
 
     session_id: str
     epoch: str
@@ -122,11 +122,6 @@ class Head(TypedDict):
     customer_read_seq: int
     agent_delivered_seq: int
     agent_read_seq: int
-
-
-class Conversation(Head):
-    """The state of a conversation, for both sides."""
-
     number: int
     status: str
     customer_name: str | None
@@ -229,7 +224,6 @@ class LastMessage(TypedDict):
     """The end of a conversation, as the queue shows it."""
 
     sender: str
-    mine: bool
     agent: Person | None
     message: str
     has_image: bool
@@ -237,32 +231,68 @@ class LastMessage(TypedDict):
 
 
 class QueueRow(TypedDict):
-    """A ticket in the queue."""
+    """A ticket in the queue, as anybody at the desk may see it."""
 
     number: int
     session_id: str
     status: str
     customer_name: str | None
     agent: Person | None
-    mine: bool
     awaiting_since: str | None
-    unread: int
+    updated_at: str
+    closed_at: str | None
+    customer_lines: int  # how many the customer has written
+    marks: dict[str, int]  # how many of them each agent who has read some has read, by their id; none when it is closed
     last: LastMessage | None
 
 
 class QueueCounts(TypedDict):
-    """How many tickets each view of the queue has, and how many messages the agent has not read."""
+    """How many tickets each view of the queue has."""
 
     mine: int
     unassigned: int
     all: int
-    unread: int
+
+
+class DeskCounts(TypedDict):
+    """The same for all agents at once, and why the unassigned tickets wait."""
+
+    unassigned: int
+    all: int
+    agents: dict[str, int]  # of each who has any, by their id
+    reason: Reason | None
+
+
+class Load(TypedDict):
+    """How busy an agent is, and whether new tickets may come."""
+
+    id: str
+    availability: str
+    max_tickets: int
+    load: int
+
+
+class QueueChanges(TypedDict):
+    """What has changed at the desk."""
+
+    rows: list[QueueRow]
+    agents: list[Load]  # those of the rows, and those who were asked for
+
+
+class Unread(TypedDict):
+    """An agent's own ticket in which the customer has written something that they have not read."""
+
+    number: int
+    session_id: str
+    customer_lines: int
+    read_lines: int
 
 
 class Queue(TypedDict):
     """One view of the queue."""
 
     counts: QueueCounts
+    unread: list[Unread]
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None
@@ -276,10 +306,12 @@ class ClosedTicket(TypedDict):
 
 
 class ProcessReport(TypedDict):
-    """What a server process learns when it reports: which logins are still good, and how many agents have come."""
+    """What a server process learns when it reports: which logins are still good, how many agents have come, and whether
+    the process was known."""
 
     good: list[str]
     came: int
+    known: bool
 
 
 class Sweep(TypedDict):
@@ -287,6 +319,32 @@ class Sweep(TypedDict):
 
     returned: int
     assigned: int
+
+
+class IdleReport(ProcessReport):
+    """The same while no page is open: with what the sweep has done, if no other process is at it, and the heartbeat."""
+
+    sweep: Sweep | None
+    beat: int
+
+
+class Event(TypedDict):
+    """What has happened, as the log has it. Its kind says what the detail holds."""
+
+    id: int
+    event: str
+    session_id: str | None
+    actor: str
+    agent_id: str | None
+    detail: Detail
+
+
+class LogPage(TypedDict):
+    """What the log has gained since a cursor, and the next one."""
+
+    cursor: str
+    epoch: str
+    events: list[Event]
 
 
 class DeskFigures(TypedDict):
@@ -303,7 +361,7 @@ class DeskFigures(TypedDict):
     swept_seconds_ago: int | None
 
 
-def read_marks(state: Head, side: str) -> tuple[int, int]:
+def read_marks(state: Conversation, side: str) -> tuple[int, int]:
     """Return up to which seq a side, 'customer' or 'agent', has received and read."""
     if side == "customer":
         return state["customer_delivered_seq"], state["customer_read_seq"]
