@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.browser.conftest import DESK, SECOND, Agent, Customer, Opener
 from tests.cast import agent_id
 from tests.server import Server
 
@@ -120,7 +120,7 @@ def test_a_reload_a_second_tab_and_a_restarted_browser_show_the_same_conversatio
     tab = vera.tab()
     tab.goto(f"{server.url}/chat")
     expect(tab.get_by_text("Remember me")).to_be_visible()
-    restarted: Customer = windows(Customer, storage_state=vera.context.storage_state()).visit()
+    restarted: Customer = windows(Customer, storage_state=vera.same_browser()).visit()
     restarted.sees("Remember me")
     victor: Customer = windows(Customer).visit()
     victor.sees("How can we help?")
@@ -180,7 +180,7 @@ def test_without_websockets_the_page_looks_by_itself(alice: Agent, windows: Open
 
 def test_without_websockets_states_and_the_end_are_seen_on_both_sides(vera: Customer, windows: Opener) -> None:
     vera.page.route_web_socket("**/chat/ws", lambda socket: socket.close(code=1006))
-    alice: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    alice: Agent = windows(Agent, **DESK)
     alice.page.route_web_socket("**/agent/ws", lambda socket: socket.close(code=1006))
     alice.log_in()
     vera.start("No sockets on either side")
@@ -220,8 +220,8 @@ def test_messages_of_one_person_stand_together_under_one_line_of_time(alice: Age
 def test_times_and_days_are_those_of_the_reader(vera: Customer, windows: Opener, rows: Any) -> None:
     vera.start("Late at night")
     rows("update chat_messages set created_at = '2026-01-31 23:30:00+00'")
-    here: Customer = windows(Customer, storage_state=vera.context.storage_state(), timezone_id="UTC").visit()
-    there: Customer = windows(Customer, storage_state=vera.context.storage_state(), timezone_id="Asia/Tokyo").visit()
+    here: Customer = windows(Customer, storage_state=vera.same_browser(), timezone_id="UTC").visit()
+    there: Customer = windows(Customer, storage_state=vera.same_browser(), timezone_id="Asia/Tokyo").visit()
     expect(here.page.locator("[data-day]").first).to_contain_text("31 January")
     expect(here.page.locator(".message--mine time").first).to_have_text("23:30")
     expect(there.page.locator("[data-day]").first).to_contain_text("1 February")
@@ -239,9 +239,7 @@ def test_times_are_in_the_language_of_the_page_on_the_clock_of_the_reader(
         ("en-GB", "31 January 2025", "23:30"),
         ("en-US", "January 31, 2025", "11:30 PM"),
     ):
-        here: Customer = windows(
-            Customer, storage_state=vera.context.storage_state(), timezone_id="UTC", locale=locale
-        ).visit()
+        here: Customer = windows(Customer, storage_state=vera.same_browser(), timezone_id="UTC", locale=locale).visit()
         expect(here.page.locator("[data-day]").first).to_have_text(day)
         expect(here.page.locator(".message--mine time").first).to_have_text(time_)
 
