@@ -2054,7 +2054,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select to_regnamespace('realtime') is not null and exists (
+    select exists (
         select from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where p.proname = 'send' and n.nspname = 'realtime'
@@ -2072,16 +2072,18 @@ set search_path = ''
 as $$
 declare
     body jsonb := jsonb_build_object('event', p_event) || p_payload;
+    payload text;
 begin
     -- The send is not even parsed where there is none.
-    if _supportchat.has_realtime() then
+    if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
         perform realtime.send(body, p_event, 'supportchat', true);
     end if;
+    payload := body::text;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
-    if octet_length(body::text) >= 7900 then
-        body := body - 'row';
+    if octet_length(payload) >= 7900 then
+        payload := (body - 'row')::text;
     end if;
-    perform pg_catalog.pg_notify('supportchat', body::text);
+    perform pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
 -- An event of the log as server processes know it, in the same shape as its hint.
@@ -2262,7 +2264,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'bf7b8f86afad');
+select _supportchat.record_script('functions/events.sql', 'b457dd8701ca');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -2276,30 +2278,33 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
 $$;
 
--- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes.
-create or replace function _supportchat.message_json(p_row public.chat_messages)
+-- A message as the web code knows it, of a customer who has this name. It continues the one before when the same person spoke
+-- within 5 minutes. Only what a message has is looked up: this is called for each new one.
+create or replace function _supportchat.message_json(p_row public.chat_messages, p_customer_name text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+declare
+    image jsonb;
+begin
+    if p_row.image_id is not null then
+        select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) into image
+        from public.chat_images i where i.id = p_row.image_id;
+    end if;
+    return jsonb_build_object(
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
         -- Of an agent's line by an older version it may be unknown whose it was.
-        'agent', coalesce(
+        'agent', case when p_row.sender = 'agent' or p_row.sender_agent_id is not null then coalesce(
             _supportchat.agent_json(p_row.sender_agent_id),
             case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
-        ),
-        'customer_name', (
-            select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
-        ),
+        ) end,
+        'customer_name', case p_row.sender when 'user' then p_customer_name end,
         'message', p_row.message,
-        'image', (
-            select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height)
-            from public.chat_images i where i.id = p_row.image_id
-        ),
+        'image', image,
         'event', p_row.event,
         'detail', p_row.detail,
         'client_message_id', p_row.client_message_id,
@@ -2312,7 +2317,19 @@ as $$
                 and earlier.sender_agent_id is not distinct from p_row.sender_agent_id
                 and p_row.created_at - earlier.created_at < interval '5 minutes'
         )
-    )
+    );
+end $$;
+
+-- The same, whatever the customer's name is.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.message_json(p_row, (
+        select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
+    ))
 $$;
 
 -- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
@@ -2332,6 +2349,7 @@ set search_path = ''
 as $$
 declare
     line public.chat_messages;
+    customer_name text;
     line_json jsonb;
 begin
     update public.user_sessions set
@@ -2339,7 +2357,7 @@ begin
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
-    returning last_seq into line.seq;
+    returning last_seq, user_sessions.customer_name into line.seq, customer_name;
 
     insert into public.chat_messages (
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
@@ -2349,7 +2367,7 @@ begin
     )
     returning * into line;
 
-    line_json := _supportchat.message_json(line);
+    line_json := _supportchat.message_json(line, customer_name);
     perform _supportchat.log_event(
         'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
@@ -2475,7 +2493,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '544da99bddc8');
+select _supportchat.record_script('functions/messages.sql', 'ce0b7c4e0fab');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -2734,8 +2752,9 @@ declare
 begin
     perform from public.user_sessions where session_id = p_session_id for no key update;
     if found then
+        -- The same that ticket_of_session finds: whoever changes it has locked the conversation before.
         select * into ticket from public.tickets
-        where id = (_supportchat.ticket_of_session(p_session_id)).id for no key update;
+        where session_id = p_session_id order by status = 'closed', number desc limit 1 for no key update;
     end if;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -3114,7 +3133,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '3c5e7130dd4e');
+select _supportchat.record_script('functions/assignment.sql', '27b08f2fce2f');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -3414,7 +3433,8 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+        p_session_id, 'user', p_message, p_client_message_id,
+        p_image_id => case when p_image is not null then _supportchat.add_image(p_session_id, p_image) end
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
@@ -3435,15 +3455,19 @@ begin
             perform _supportchat.seek_agent(ticket, preferred);
         end if;
     else
-        update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
-        if ticket.status = 'waiting' and p_may_assign then
+        if ticket.awaiting_since is null then
+            update public.tickets set awaiting_since = now() where id = ticket.id;
+        end if;
+        if ticket.status = 'open' then
+            return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+        elsif p_may_assign then
             perform _supportchat.drain_queue();
         end if;
     end if;
     return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
 end $$;
 
--- Stores a customer's message in the browser's conversation, and gives that as it is then. The session_id says which one
+-- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
 -- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
 -- client_message_id that was stored.
 create or replace function public.post_message(
@@ -3455,14 +3479,16 @@ set search_path = ''
 as $$
 declare
     chat uuid := _supportchat.session_of_visitor(p_visitor);
+    ticket public.tickets := _supportchat.ticket_of_session(chat);
     -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-    may_assign boolean := chat = coalesce(p_session_id, chat) and (_supportchat.ticket_of_session(chat)).status <> 'open';
+    may_assign boolean := chat = coalesce(p_session_id, chat) and ticket.status <> 'open';
     answer jsonb;
 begin
     if may_assign then
         perform _supportchat.lock_assignment();
         -- Another conversation may have begun while this one waited for the lock.
         chat := _supportchat.session_of_visitor(p_visitor);
+        ticket := _supportchat.ticket_of_session(chat);
     end if;
     if chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -3478,7 +3504,7 @@ begin
     else
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
-    return answer || jsonb_build_object('conversation', _supportchat.conversation_json(chat));
+    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', ticket.number));
 end $$;
 
 -- The browser of a chat that is about to start, locked to the end: two clicks on "Start Chat" make one conversation.
@@ -3697,7 +3723,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '369ae01ab076');
+select _supportchat.record_script('functions/chat.sql', '3679d1156509');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -4092,7 +4118,7 @@ begin
     );
 end $$;
 
--- Stores an agent's reply, and gives the ticket as it is then. Only the agent who has it may reply: PT409 says who has it.
+-- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it.
 create or replace function public.post_reply(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -4106,12 +4132,13 @@ declare
     line jsonb;
 begin
     if answer is not null then
-        return answer || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+        return answer;
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
-        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
+        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id,
+        case when p_image is not null then _supportchat.add_image(ticket.session_id, p_image) end
     );
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
@@ -4122,8 +4149,7 @@ begin
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
     );
-    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line))
-        || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
 -- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
@@ -4264,7 +4290,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'c4af75e89f69');
+select _supportchat.record_script('functions/tickets.sql', '82a37aa30e96');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 

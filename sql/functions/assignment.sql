@@ -86,8 +86,9 @@ declare
 begin
     perform from public.user_sessions where session_id = p_session_id for no key update;
     if found then
+        -- The same that ticket_of_session finds: whoever changes it has locked the conversation before.
         select * into ticket from public.tickets
-        where id = (_supportchat.ticket_of_session(p_session_id)).id for no key update;
+        where session_id = p_session_id order by status = 'closed', number desc limit 1 for no key update;
     end if;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -466,7 +467,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '3c5e7130dd4e');
+select _supportchat.record_script('functions/assignment.sql', '27b08f2fce2f');
 
 notify pgrst, 'reload schema';
 

@@ -36,7 +36,8 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+        p_session_id, 'user', p_message, p_client_message_id,
+        p_image_id => case when p_image is not null then _supportchat.add_image(p_session_id, p_image) end
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
@@ -57,15 +58,19 @@ begin
             perform _supportchat.seek_agent(ticket, preferred);
         end if;
     else
-        update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
-        if ticket.status = 'waiting' and p_may_assign then
+        if ticket.awaiting_since is null then
+            update public.tickets set awaiting_since = now() where id = ticket.id;
+        end if;
+        if ticket.status = 'open' then
+            return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+        elsif p_may_assign then
             perform _supportchat.drain_queue();
         end if;
     end if;
     return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
 end $$;
 
--- Stores a customer's message in the browser's conversation, and gives that as it is then. The session_id says which one
+-- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
 -- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
 -- client_message_id that was stored.
 create or replace function public.post_message(
@@ -77,14 +82,16 @@ set search_path = ''
 as $$
 declare
     chat uuid := _supportchat.session_of_visitor(p_visitor);
+    ticket public.tickets := _supportchat.ticket_of_session(chat);
     -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-    may_assign boolean := chat = coalesce(p_session_id, chat) and (_supportchat.ticket_of_session(chat)).status <> 'open';
+    may_assign boolean := chat = coalesce(p_session_id, chat) and ticket.status <> 'open';
     answer jsonb;
 begin
     if may_assign then
         perform _supportchat.lock_assignment();
         -- Another conversation may have begun while this one waited for the lock.
         chat := _supportchat.session_of_visitor(p_visitor);
+        ticket := _supportchat.ticket_of_session(chat);
     end if;
     if chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -100,7 +107,7 @@ begin
     else
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
-    return answer || jsonb_build_object('conversation', _supportchat.conversation_json(chat));
+    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', ticket.number));
 end $$;
 
 -- The browser of a chat that is about to start, locked to the end: two clicks on "Start Chat" make one conversation.
@@ -319,7 +326,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '369ae01ab076');
+select _supportchat.record_script('functions/chat.sql', '3679d1156509');
 
 notify pgrst, 'reload schema';
 

@@ -20,7 +20,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select to_regnamespace('realtime') is not null and exists (
+    select exists (
         select from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where p.proname = 'send' and n.nspname = 'realtime'
@@ -38,16 +38,18 @@ set search_path = ''
 as $$
 declare
     body jsonb := jsonb_build_object('event', p_event) || p_payload;
+    payload text;
 begin
     -- The send is not even parsed where there is none.
-    if _supportchat.has_realtime() then
+    if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
         perform realtime.send(body, p_event, 'supportchat', true);
     end if;
+    payload := body::text;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
-    if octet_length(body::text) >= 7900 then
-        body := body - 'row';
+    if octet_length(payload) >= 7900 then
+        payload := (body - 'row')::text;
     end if;
-    perform pg_catalog.pg_notify('supportchat', body::text);
+    perform pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
 -- An event of the log as server processes know it, in the same shape as its hint.
@@ -228,7 +230,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'bf7b8f86afad');
+select _supportchat.record_script('functions/events.sql', 'b457dd8701ca');
 
 notify pgrst, 'reload schema';
 

@@ -146,7 +146,7 @@ begin
     );
 end $$;
 
--- Stores an agent's reply, and gives the ticket as it is then. Only the agent who has it may reply: PT409 says who has it.
+-- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it.
 create or replace function public.post_reply(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -160,12 +160,13 @@ declare
     line jsonb;
 begin
     if answer is not null then
-        return answer || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+        return answer;
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
-        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
+        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id,
+        case when p_image is not null then _supportchat.add_image(ticket.session_id, p_image) end
     );
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
@@ -176,8 +177,7 @@ begin
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
     );
-    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line))
-        || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
 -- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
@@ -318,7 +318,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'c4af75e89f69');
+select _supportchat.record_script('functions/tickets.sql', '82a37aa30e96');
 
 notify pgrst, 'reload schema';
 

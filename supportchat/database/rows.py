@@ -133,10 +133,17 @@ class Conversation(TypedDict):
     somebody_here: bool
 
 
-class Posted(Answer):
-    """What became of a customer's message, and the conversation of the browser as it is then."""
+class Current(TypedDict):
+    """Which conversation a browser shows by now."""
 
-    conversation: Conversation
+    session_id: str
+    number: int
+
+
+class Posted(Answer):
+    """What became of a customer's message, and which conversation the browser shows by then."""
+
+    conversation: Current
 
 
 class Closed(TypedDict):
@@ -206,12 +213,6 @@ class TicketLines(TypedDict):
     ticket: Ticket
     messages: list[Message]
     notes: list[Note]
-
-
-class Reply(Answer):
-    """What became of an agent's reply, and the ticket as it is then."""
-
-    ticket: Ticket
 
 
 class AddedNote(TypedDict):

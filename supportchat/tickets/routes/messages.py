@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from ...database import call
 from ...database.batches import is_cut
-from ...database.rows import Reply, TicketLines
+from ...database.rows import Answer, TicketLines
 from ...realtime.hub import current_hub
 from ...rendering.fragments import current_fragments, joined, partial
 from ...web import limits, posting
@@ -49,7 +49,7 @@ def reply(number: int) -> ResponseReturnValue:
     """Send a reply to the customer."""
     agent_id = g.agent["id"]
     limits.check("messages", agent_id)
-    answer: Reply = posting.store_message("post_reply", message_text(), agent_id, agent_id=agent_id, number=number)
+    answer: Answer = posting.store_message("post_reply", message_text(), agent_id, agent_id=agent_id, number=number)
     current_hub().offer(answer)
     if not from_htmx():
         return to_desk(number)
