@@ -28,7 +28,11 @@ from tests.languages.pseudo import STANDS_FOR, write_pseudo
 def hub(app: Flask) -> Hub:
     """A hub that hears no events but those that a test hands to it."""
     made: Hub = app.extensions["hub"]
+    HUBS[:] = [made]
     return made
+
+
+HUBS: list[Hub] = []
 
 
 @pytest.fixture
@@ -40,8 +44,12 @@ def vera(cast: Cast, alice: Agent) -> Visitor:
 
 
 def taken(page: Connection) -> list[dict[str, Any]]:
+    """Take what a page is sent, once every conversation has read what it was told of."""
     gevent.get_hub().loop.update_now()  # else the time that the test took counts as slept
-    gevent.sleep(0.05)
+    gevent.sleep(0.01)
+    with gevent.Timeout(10):
+        while any(conversation._is_working for hub in HUBS for conversation in hub._conversations.values()):
+            gevent.sleep(0.01)
     frames = []
     while (frame := page.take()) is not None:
         frames.append(json.loads(frame))
