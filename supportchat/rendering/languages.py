@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from flask import Flask, Response, g, has_request_context, request
 from flask_babel import Babel, get_locale, get_translations
 from markupsafe import Markup
@@ -10,6 +14,8 @@ from werkzeug.http import parse_accept_header
 
 from ..web import security
 from ..web.cookies import KEPT_SECONDS, cookie_name, cookie_options
+
+R = TypeVar("R")
 
 # Each as its own speakers call it. The texts in the code are English; the others have a catalog in translations/.
 SHIPPED = {
@@ -97,6 +103,16 @@ def language() -> str:
     """Return the language in which this is being rendered."""
     locale = get_locale()
     return locale.language if locale else ENGLISH
+
+
+def once_per_language(make: Callable[..., R]) -> Callable[..., R]:
+    """Return a function that gives what `make` does, which depends on the language and the arguments alone."""
+
+    @functools.cache
+    def made(language: str, *arguments: Any) -> R:
+        return make(*arguments)
+
+    return lambda *arguments: made(language(), *arguments)
 
 
 def direction() -> str:
