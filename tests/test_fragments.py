@@ -23,7 +23,7 @@ def test_a_line_is_rendered_once_for_its_answer_and_the_pages_of_its_side(app: F
             fragments.message("customer", 1001, line.copy())
     with fragments.in_language("en"):
         assert fragments.message("customer", 1001, line) is not answer  # it is no longer one of the newest
-        assert fragments.message("customer", 1001, {**line, "message": "Another"}) != answer
+        assert fragments.message("customer", 1001, line | {"message": "Another"}) != answer
 
 
 def test_a_name_after_a_dot_is_a_key_of_a_row_first(app: Flask) -> None:
