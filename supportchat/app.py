@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 from jinja2 import ChainableUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -23,10 +26,18 @@ from .web import compression, cookies, errors, limits, security
 from .web.bodies import DeskRequest
 
 
+class Desk(Flask):
+    """Flask without its look, at every view and hook of every request, whether that is async: none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
+        return func
+
+
 def create_app(config: Config | None = None) -> Flask:
     """Make the app of one process. Nothing connects or listens yet: see `Hub.start`."""
     config = config or Config.from_environment()
-    app = Flask("supportchat", template_folder=str(ROOT / "templates"), static_folder=None)
+    app = Desk("supportchat", template_folder=str(ROOT / "templates"), static_folder=None)
     app.request_class = DeskRequest
     app.extensions["config"] = config
     app.config.update(

@@ -163,7 +163,7 @@ def test_a_part_without_a_name_is_answered_in_words(web: Web, part: str) -> None
 @pytest.mark.mode("postgres")
 def test_a_refused_request_is_not_parsed(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = web.customer()
-    monkeypatch.setattr("supportchat.web.bodies.FormParser.parse", lambda *a: 1 / 0)
+    monkeypatch.setattr("supportchat.web.bodies.DeskRequest._load_form_data", lambda *a: 1 / 0)
     foreign = {"Origin": "http://elsewhere.example"}
     strange = {"Origin": ORIGIN, "Host": "elsewhere.example"}
     for headers, status in ((foreign, 403), (strange, 400)):

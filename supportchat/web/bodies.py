@@ -10,8 +10,7 @@ from typing import IO, Any
 import gevent
 from flask import Request, abort, current_app, g, request
 from gunicorn.http.errors import ParseException
-from werkzeug.datastructures import ImmutableMultiDict, MultiDict
-from werkzeug.formparser import FormDataParser
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.sansio.http import parse_cookie
 from werkzeug.utils import cached_property
 
@@ -23,11 +22,11 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Pages send a long message as multipart: escaped as %F0%9F..., 8000 characters of 4 bytes would be 96 KB.
 FORM_BYTES = 64 * 1024
 FORM_FIELDS = 20
+URLENCODED = "application/x-www-form-urlencoded"
 MEMORY_BYTES = 256 * 1024  # more than this goes into a temporary file
 PIECE = 16 * 1024
 SPACES = re.compile(r"[ \t]+")
 ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
-Fields = MultiDict[str, Any]
 
 
 class Spool(tempfile.SpooledTemporaryFile[bytes]):
@@ -39,18 +38,18 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
         return super().read(*args)
 
 
-class FormParser(FormDataParser):
-    """werkzeug's, but for urlencoded forms: its way to unescape takes half a second for 128 KB of `%FF`."""
-
-    def _parse_urlencoded(self, stream: IO[bytes], *_: Any) -> tuple[IO[bytes], Fields, Fields]:
-        pairs = (pair.partition(b"=") for pair in stream.read().split(b"&") if pair)
-        return stream, self.cls([(unescaped(name), unescaped(value)) for name, _, value in pairs]), self.cls()
-
-
 class DeskRequest(Request):
     """A request whose form and cookies are read in a time that is linear in their length."""
 
-    form_data_parser_class = FormParser
+    def _load_form_data(self) -> None:
+        """Read a urlencoded form here: werkzeug takes half a second to unescape 128 KB of `%FF`, and long for any."""
+        if "form" in self.__dict__ or self.mimetype != URLENCODED:
+            super()._load_form_data()
+            return
+        pairs = (pair.partition(b"=") for pair in self.stream.read().split(b"&") if pair)
+        fields = [(unescaped(name), unescaped(value)) for name, _, value in pairs]
+        # As werkzeug does it: these are its cached properties.
+        self.__dict__.update(form=ImmutableMultiDict(fields), files=ImmutableMultiDict())
 
     @cached_property
     def cookies(self) -> ImmutableMultiDict[str, str]:
@@ -113,7 +112,7 @@ def _read_into(spool: IO[bytes], length: int | None, most: int) -> int:
     """Read a body, and one byte more than it may have at most; give how much there was."""
     stream, deadline, size = request.environ["wsgi.input"], Deadline(current_config().body_seconds), 0
     end = most + 1 if length is None else length
-    is_form = request.mimetype == "application/x-www-form-urlencoded"
+    is_form = request.mimetype == URLENCODED
     fields = 1
     while size < end and (piece := _read_some(stream, min(PIECE, end - size), deadline)):
         size += len(piece)

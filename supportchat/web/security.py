@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import logging
 import re
@@ -89,12 +90,8 @@ def check_host() -> None:
 
 def is_our_host() -> bool:
     """Whether the request names the desk as its host."""
-    try:
-        host = urlsplit(f"//{request.host}").hostname
-    except ValueError:  # [::::1], say, which werkzeug lets pass
-        return False
-    trusted = current_app.extensions["trusted_hosts"]
-    return trusted is None or host in trusted
+    host, trusted = _host_of(f"//{request.host}"), current_app.extensions["trusted_hosts"]
+    return host is not None and (trusted is None or host in trusted)
 
 
 def is_for_desk() -> bool:
@@ -138,10 +135,11 @@ def _why_foreign() -> tuple[str, str]:
     return "wrong_address" if is_ours else "foreign_origin", setting
 
 
+@functools.lru_cache(maxsize=64)
 def _host_of(origin: str) -> str | None:
     try:
-        return urlsplit(origin).hostname
-    except ValueError:
+        return urlsplit(origin).hostname or ""
+    except ValueError:  # [::::1], say, which werkzeug lets pass as a host
         return None
 
 
