@@ -1602,20 +1602,6 @@ select _supportchat.require_columns(name, case name when 'user_sessions' then ar
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
--- Indexes that an earlier version used.
-do $$
-declare
-    former regclass;
-begin
-    for former in
-        select i.indexrelid::regclass from pg_index i
-        join pg_class c on c.oid = i.indexrelid
-        where i.indrelid = 'public.tickets'::regclass and c.relname in ('tickets_not_closed_idx', 'tickets_updated_at_idx')
-    loop
-        execute format('drop index %s', former);
-    end loop;
-end $$;
-
 -- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
 do $$
 begin
@@ -1640,6 +1626,20 @@ alter table public.server_processes drop column if exists sessions;
 
 -- In another history than the one in which they were written (a dump that was read back), events are of the past.
 update public.events set transaction = '0' where transaction >= pg_snapshot_xmax(pg_current_snapshot());
+
+-- Indexes that an earlier version used.
+do $$
+declare
+    former regclass;
+begin
+    for former in
+        select i.indexrelid::regclass from pg_index i
+        join pg_class c on c.oid = i.indexrelid
+        where i.indrelid = 'public.tickets'::regclass and c.relname in ('tickets_not_closed_idx', 'tickets_updated_at_idx')
+    loop
+        execute format('drop index %s', former);
+    end loop;
+end $$;
 
 -- An index of an older version that does the same as one of these is only work.
 do $$
@@ -1893,7 +1893,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'cec844531390');
+select _supportchat.record_script('supabase_schema.sql', '2baf179fc4bc');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2733,8 +2733,7 @@ as $$
     ), '{}')
 $$;
 
--- Logs what was done to a ticket: its history, and what the desks show. p_ticket is the ticket as it was before; 'had' is the
--- agent who had it.
+-- Logs what was done to a ticket: its history.
 create or replace function _supportchat.record_event(
     p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
 )
@@ -2744,10 +2743,26 @@ set search_path = ''
 as $$
     select _supportchat.log_event(
         'ticket.' || p_event, p_ticket.session_id,
-        _supportchat.without_names(p_detail) || jsonb_strip_nulls(jsonb_build_object('had', p_ticket.assigned_agent_id)),
-        p_actor, p_agent_id, p_ticket.id
+        _supportchat.without_names(p_detail), p_actor, p_agent_id, p_ticket.id
     )
 $$;
+
+-- Logs that a ticket has another version, whatever statement has made it. 'had' is the agent who had it before.
+create or replace function _supportchat.log_version()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event(
+        'ticket.changed', new.session_id, jsonb_strip_nulls(jsonb_build_object('had', old.assigned_agent_id))
+    );
+    return null;
+end $$;
+
+create or replace trigger log_version
+after update on public.tickets
+for each row when (old.version <> new.version) execute function _supportchat.log_version();
 
 -- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
 -- history.
@@ -3003,7 +3018,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'fe14e9929e1b');
+select _supportchat.record_script('functions/assignment.sql', '97293bec1685');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -3224,13 +3239,13 @@ begin
         returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
     is_moved := found;
-    marks := coalesce(marks, '{}');
     if p_agent_id is not null then
         lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
     end if;
     if is_moved or lines is not null then
         perform _supportchat.log_event(
-            'receipt.recorded', p_session_id, marks || jsonb_strip_nulls(jsonb_build_object('read_lines', lines)),
+            'receipt.recorded', p_session_id,
+            coalesce(marks, '{}') || case when lines is null then '{}' else jsonb_build_object('read_lines', lines) end,
             case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
         );
     end if;
@@ -3273,7 +3288,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'a8e1b1177708');
+select _supportchat.record_script('functions/marks.sql', '18680b3d9ff9');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.

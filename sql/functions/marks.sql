@@ -74,13 +74,13 @@ begin
         returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
     is_moved := found;
-    marks := coalesce(marks, '{}');
     if p_agent_id is not null then
         lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
     end if;
     if is_moved or lines is not null then
         perform _supportchat.log_event(
-            'receipt.recorded', p_session_id, marks || jsonb_strip_nulls(jsonb_build_object('read_lines', lines)),
+            'receipt.recorded', p_session_id,
+            coalesce(marks, '{}') || case when lines is null then '{}' else jsonb_build_object('read_lines', lines) end,
             case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
         );
     end if;
@@ -123,7 +123,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'a8e1b1177708');
+select _supportchat.record_script('functions/marks.sql', '18680b3d9ff9');
 
 notify pgrst, 'reload schema';
 

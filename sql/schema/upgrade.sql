@@ -805,20 +805,6 @@ select _supportchat.require_columns(name, case name when 'user_sessions' then ar
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
--- Indexes that an earlier version used.
-do $$
-declare
-    former regclass;
-begin
-    for former in
-        select i.indexrelid::regclass from pg_index i
-        join pg_class c on c.oid = i.indexrelid
-        where i.indrelid = 'public.tickets'::regclass and c.relname in ('tickets_not_closed_idx', 'tickets_updated_at_idx')
-    loop
-        execute format('drop index %s', former);
-    end loop;
-end $$;
-
 -- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
 do $$
 begin
@@ -843,6 +829,20 @@ alter table public.server_processes drop column if exists sessions;
 
 -- In another history than the one in which they were written (a dump that was read back), events are of the past.
 update public.events set transaction = '0' where transaction >= pg_snapshot_xmax(pg_current_snapshot());
+
+-- Indexes that an earlier version used.
+do $$
+declare
+    former regclass;
+begin
+    for former in
+        select i.indexrelid::regclass from pg_index i
+        join pg_class c on c.oid = i.indexrelid
+        where i.indrelid = 'public.tickets'::regclass and c.relname in ('tickets_not_closed_idx', 'tickets_updated_at_idx')
+    loop
+        execute format('drop index %s', former);
+    end loop;
+end $$;
 
 -- An index of an older version that does the same as one of these is only work.
 do $$

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import gevent
 from flask import current_app
+from gevent.lock import RLock
 
 from ..database import Database, DatabaseError
 from ..database.rows import Answer, IdleReport, Sweep
@@ -21,7 +22,7 @@ from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
 from .desks import Desks
 from .events import Event, Events
-from .kinds import KINDS
+from .kinds import KINDS, Kind
 from .log import Log
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 
@@ -56,6 +57,7 @@ class Hub:
         self._polls: dict[tuple[str, str], float] = {}
         self._pings: dict[str, Callable[[], None]] = {}
         self._log = Log(database)
+        self._following = RLock()
         self._pulse = Pulse()
         self._chores = Chores()
         self.desks = Desks(database, fragments, self._chores.soon)
@@ -194,13 +196,7 @@ class Hub:
             self._doubtful |= self._conversations_of(event["agent_id"])
         if kind.touches_waiting or kind.touches_agent:
             self._chores.soon(self._refresh_seconds, self._refresh)
-        if kind.touches_row:
-            had = event["detail"].get("had")
-            self.desks.touch(event["session_id"] or "", [had] if had else [])
-        elif kind.touches_counts:
-            self.desks.agent_changed(event["agent_id"])
-        if kind.moves_mark and "read_lines" in event["detail"]:
-            self.desks.mark(event["agent_id"] or "", event["session_id"] or "", event["detail"]["read_lines"])
+        self._to_desks(kind, event)
 
     def _hear(self, event: Event) -> None:
         try:
@@ -229,6 +225,15 @@ class Hub:
             for session_id, state in states
             if state is not None and state["agent"] is not None and state["agent"]["id"] == agent_id
         }
+
+    def _to_desks(self, kind: Kind, event: Event) -> None:
+        session_id, detail = event.get("session_id") or "", event.get("detail", {})
+        if kind.touches_row:
+            self.desks.touch(session_id, [detail["had"]] if "had" in detail else ())
+        if kind.touches_agent:
+            self.desks.agent_changed(event["agent_id"])
+        if "read_lines" in detail:
+            self.desks.mark(event["agent_id"] or "", session_id, detail["read_lines"])
 
     def _refresh(self) -> None:
         """Look at everyone who waits, and may have moved up, and at what is in doubt. Once for a burst of changes."""
@@ -293,11 +298,12 @@ class Hub:
 
     def follow(self) -> None:
         """Apply what the log has gained, heard of or not; after a gap, look at everything."""
-        events = self._log.read()
-        if events is None:
-            self._look_at_everything()
-        for event in events or []:
-            self._apply(event)
+        with self._following:
+            events = self._log.read()
+            if events is None:
+                self._look_at_everything()
+            for event in events or []:
+                self._apply(event)
         for conversation in list(self._conversations.values()):
             conversation.wake()
 
