@@ -74,7 +74,6 @@ begin
         returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
     is_moved := found;
-    marks := coalesce(marks, '{}');
     if p_agent_id is not null then
         lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
     end if;
@@ -124,7 +123,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'cc4db6055fe9');
+select _supportchat.record_script('functions/marks.sql', '18680b3d9ff9');
 
 notify pgrst, 'reload schema';
 

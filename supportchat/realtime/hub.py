@@ -196,13 +196,7 @@ class Hub:
             self._doubtful |= self._conversations_of(event["agent_id"])
         if kind.touches_waiting or kind.touches_agent:
             self._chores.soon(self._refresh_seconds, self._refresh)
-        if kind.touches_row:
-            had = event["detail"].get("had")
-            self.desks.touch(event["session_id"] or "", [had] if had else [])
-        if kind.touches_agent:
-            self.desks.agent_changed(event["agent_id"])
-        if kind.moves_mark and "read_lines" in event["detail"]:
-            self.desks.mark(event["agent_id"] or "", event["session_id"] or "", event["detail"]["read_lines"])
+        self._to_desks(kind, event)
 
     def _hear(self, event: Event) -> None:
         try:
@@ -231,6 +225,15 @@ class Hub:
             for session_id, state in states
             if state is not None and state["agent"] is not None and state["agent"]["id"] == agent_id
         }
+
+    def _to_desks(self, kind: Kind, event: Event) -> None:
+        session_id, detail = event.get("session_id") or "", event.get("detail", {})
+        if kind.touches_row:
+            self.desks.touch(session_id, [detail["had"]] if "had" in detail else ())
+        if kind.touches_agent:
+            self.desks.agent_changed(event["agent_id"])
+        if "read_lines" in detail:
+            self.desks.mark(event["agent_id"] or "", session_id, detail["read_lines"])
 
     def _refresh(self) -> None:
         """Look at everyone who waits, and may have moved up, and at what is in doubt. Once for a burst of changes."""

@@ -19,8 +19,6 @@ class Kind:
     patches_state: bool = False
     # The row of its ticket, in the queues that can show it, and the counts above them.
     touches_row: bool = False
-    # How far the agent whom it names has read: what is unread in their queue.
-    moves_mark: bool = False
     # Those who wait: their places in line, and whether anybody is here.
     touches_waiting: bool = False
     # The conversations of the agent whom it names, what the agent's desks say of them, and why others wait.
@@ -34,7 +32,7 @@ _HISTORY = Kind()  # of a ticket: ticket.changed has the pages look at it
 
 KINDS = {
     "message.posted": Kind("messages", touches_row=True),
-    "receipt.recorded": Kind(patches_state=True, moves_mark=True),
+    "receipt.recorded": Kind(patches_state=True),
     "presence.changed": Kind(patches_state=True),
     "ticket.opened": _TICKET,
     "ticket.changed": _TICKET,
