@@ -14,7 +14,6 @@ from tests.cast import agent_id
 from tests.server import Server
 
 
-@pytest.mark.both_modes
 def test_a_started_chat_is_a_ticket_that_the_agent_has_at_once(alice: Agent, vera: Customer) -> None:
     vera.fill_in("My coffee machine shows error E4", name="Vera Lindt")
     vera.sees("You are now talking to Alice. Your ticket is #1001.")
@@ -59,7 +58,6 @@ def test_pictures_go_both_ways_and_open_large(alice: Agent, vera: Customer, phot
     expect(large).to_be_hidden()
 
 
-@pytest.mark.both_modes
 def test_typing_shows_on_the_other_side_and_goes_when_the_message_comes(alice: Agent, vera: Customer) -> None:
     vera.start("Hello", name="Vera Lindt")
     vera.is_live()
@@ -72,7 +70,6 @@ def test_typing_shows_on_the_other_side_and_goes_when_the_message_comes(alice: A
     expect(vera.page.locator(".typing")).to_have_count(0)
 
 
-@pytest.mark.both_modes
 def test_a_note_is_seen_by_colleagues_and_never_by_the_customer(alice: Agent, vera: Customer, windows: Opener) -> None:
     vera.start("Hello")
     vera.is_live()
@@ -91,7 +88,6 @@ def test_a_note_is_seen_by_colleagues_and_never_by_the_customer(alice: Agent, ve
     assert "good customer" not in vera.page.content()
 
 
-@pytest.mark.both_modes
 def test_either_side_ends_the_chat_and_a_message_opens_it_again(alice: Agent, vera: Customer) -> None:
     vera.start("Hello")
     vera.is_live()
@@ -140,7 +136,6 @@ def test_two_tabs_of_one_browser_show_each_message_once(alice: Agent, vera: Cust
         expect(page.get_by_text("Only once please")).to_have_count(1)
 
 
-@pytest.mark.both_modes
 def test_a_restarted_server_is_found_again_and_nothing_is_lost(
     alice: Agent, vera: Customer, server: Server, database: Any
 ) -> None:
