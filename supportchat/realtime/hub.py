@@ -22,7 +22,7 @@ from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
 from .desks import Desks
 from .events import Event, Events
-from .kinds import KINDS
+from .kinds import KINDS, Kind
 from .log import Log
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 
