@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.faults.desk import Desk as Server
 from tests.faults.desk import running
 from tests.postgres import open_folder
 
-from . import report
+from . import profile, report
 from .crowd import Crowd
 from .fanout import measure_fanout
 from .first_load import measure_first_load
@@ -38,14 +39,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=6.0, help="how long each part of a round takes (6)")
     parser.add_argument("--sockets", type=int, default=5000, help="how many sockets are opened (5000)")
     parser.add_argument("--listen", action="store_true", help="pages only read frames, and ask for nothing")
+    parser.add_argument(
+        "--profile", action="store_true", help="print where the server's CPU time goes, and nothing else"
+    )
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (bench.json)")
     return parser.parse_args()
 
 
 @contextlib.contextmanager
-def served() -> Iterator[tuple[Server, Meter]]:
+def served(**environ: str) -> Iterator[tuple[Server, Meter]]:
     """Start a desk of its own on an empty database."""
-    with open_folder() as folder, running(Server(folder / "data", WORKERS="1", CONNECTIONS_PER_ADDRESS="0")) as server:
+    environ = {"WORKERS": "1", "CONNECTIONS_PER_ADDRESS": "0", **environ}
+    with open_folder() as folder, running(Server(folder / "data", prefix=(), **environ)) as server:
         assert server.postmaster is not None
         yield server, Meter(server.supervisor.pid, server.postmaster.pid)
 
@@ -85,6 +90,20 @@ async def measure_many(server: Server, meter: Meter, asked: argparse.Namespace) 
     return await measure_sockets(crowd, meter, asked.sockets, 2 * asked.seconds)
 
 
+def print_profile(asked: argparse.Namespace) -> None:
+    """Print what a desk does that takes all messages that it can."""
+    with tempfile.TemporaryDirectory() as folder:
+        samples = Path(folder) / "samples"
+        with served(**profile.settings(samples)) as (server, meter):
+
+            async def run() -> str:
+                crowd = Crowd(server, reacts=not asked.listen)
+                await crowd.gather()
+                return await profile.profile(crowd, meter, samples, asked.seconds)
+
+            print(asyncio.run(run()))
+
+
 def say(text: str) -> None:
     """Say how far it is."""
     print(f"{time.monotonic() - STARTED:4.0f} s  {text}", file=sys.stderr, flush=True)
@@ -101,6 +120,9 @@ def main() -> None:
     chosen, about = set(asked.only or ROWS), report.machine()
     lines: list[Line] = []
     raw: dict[str, Any] = {}
+    if asked.profile:
+        print_profile(asked)
+        return
     if chosen - {"sockets"}:
         with served() as (server, meter):
             lines += asyncio.run(measure(server, meter, chosen - {"sockets"}, asked, raw))
