@@ -17,7 +17,7 @@ from flask import current_app
 from ..database import Database, DatabaseError
 from ..database.rows import Answer, Head, ProcessReport, Sweep
 from ..rendering.fragments import Fragments, event_frame
-from ..web.security import is_loopback
+from ..server.hosts import is_loopback
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
 from .events import Event, Events

@@ -49,7 +49,7 @@ def arguments() -> argparse.Namespace:
 @contextlib.contextmanager
 def served(**environ: str) -> Iterator[tuple[Server, Meter]]:
     """Start a desk of its own on an empty database."""
-    environ = {"WORKERS": "1", "CONNECTIONS_PER_ADDRESS": "0", **environ}
+    environ = {"WORKERS": "1", **environ}
     with open_folder() as folder, running(Server(folder / "data", prefix=(), **environ)) as server:
         assert server.postmaster is not None
         yield server, Meter(server.supervisor.pid, server.postmaster.pid)

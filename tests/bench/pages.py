@@ -19,6 +19,7 @@ from .wire import Answer, Browser, Failed, Socket
 REFRESH_SECONDS = 0.4
 RECEIPT_SECONDS = 0.25
 BACKOFF_SECONDS, ATTEMPTS = 0.5, 5
+OPEN_SECONDS = 30.0
 # How the page sends a message without a picture.
 SENDS_PARTS = True
 
@@ -134,13 +135,15 @@ class Page:
     async def open(self) -> None:
         """Open the socket, and wait until the page has caught up."""
         self.caught_up.clear()
-        self.socket = await self.browser.open_socket(self.socket_path, self._on_text)
-        self.socket.send(json.dumps(self.hello()))
-        waiting = {asyncio.ensure_future(self.caught_up.wait()), asyncio.ensure_future(self.socket.closed.wait())}
-        _, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in left:
-            task.cancel()
-        if not self.caught_up.is_set():
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                self.socket = await self.browser.open_socket(self.socket_path, self._on_text)
+                self.socket.on_lost = self.caught_up.set
+                self.socket.send(json.dumps(self.hello()))
+                await self.caught_up.wait()
+        except TimeoutError as error:
+            raise Failed(f"the page has not caught up; it was sent {dict(self.frames)}") from error
+        if not self.socket.is_open:
             raise Failed(f"closed with {self.socket.close_code} before it had caught up")
 
     async def close(self) -> None:
@@ -148,8 +151,7 @@ class Page:
         if self._receipt_timer is not None:
             self._receipt_timer.cancel()
         if self.socket is not None:
-            self.socket.close()
-            await self.socket.closed.wait()
+            await self.socket.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
         self.browser.close()

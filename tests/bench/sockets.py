@@ -22,28 +22,26 @@ BATCH = 250
 SETTLE_SECONDS = 12.0
 RATE = 20
 START = """
-select public.start_chat(
-    p_visitor => visitor, p_message => 'Hello', p_client_message_id => gen_random_uuid()
-) ->> 'session_id'
-from unnest(%s::text[]) with ordinality as made (visitor, place) order by place
+select public.start_chat(p_visitor => visitor, p_message => 'Hello', p_client_message_id => gen_random_uuid())
+from unnest(%s::text[]) as visitor
 """
-SEQS = "select session_id::text, last_seq from user_sessions where session_id = any (%s::uuid[])"
+LOAD = """
+select visitor, public.conversation_of_visitor(p_visitor => visitor) from unnest(%s::text[]) as visitor
+"""
 
 
 def made_customers(crowd: Crowd, count: int) -> list[Customer]:
     """Return customers whose chats are started by SQL, and who have loaded their pages."""
-    like = crowd.customers[0]
-    [cookie] = like.browser.cookies
+    [cookie] = crowd.customers[0].browser.cookies
     customers: list[Customer] = []
     for _ in range(0, count, BATCH):
-        tokens = [secrets.token_urlsafe(32) for _ in range(min(BATCH, count - len(customers)))]
-        found = crowd.server.run(START, [hashlib.sha256(token.encode()).hexdigest() for token in tokens])
-        sessions = [session for (session,) in found]
-        seqs = dict(crowd.server.run(SEQS, sessions))
-        for token, session in zip(tokens, sessions, strict=True):
+        made = (secrets.token_urlsafe(32) for _ in range(min(BATCH, count - len(customers))))
+        tokens = {hashlib.sha256(token.encode()).hexdigest(): token for token in made}
+        crowd.server.run(START, list(tokens))
+        for visitor, chat in crowd.server.run(LOAD, list(tokens)):
             customer = Customer(crowd.browser(), Book(), reacts=False)
-            customer.browser.cookies[cookie] = token
-            customer.session, customer.seq, customer.epoch = session, seqs[session], like.epoch
+            customer.browser.cookies[cookie] = tokens[visitor]
+            customer.session, customer.seq, customer.epoch = chat["session_id"], chat["last_seq"], chat["epoch"]
             customers.append(customer)
     return customers
 

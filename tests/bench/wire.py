@@ -267,7 +267,8 @@ class Socket(asyncio.Protocol):
         self.is_open = False
         self.close_code = 0
         self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.closed = asyncio.Event()
+        self.on_lost: Callable[[], None] | None = None
+        self._closed = asyncio.Event()
         self._request = request
         self._on_text = on_text
         self._received = bytearray()
@@ -337,11 +338,12 @@ class Socket(asyncio.Protocol):
         length = bytes([128 | size]) if size < 126 else b"\xfe" + struct.pack(">H", size)
         self._transport.write(bytes([128 | kind]) + length + b"\0\0\0\0" + payload)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Say goodbye, as a tab that is closed does."""
         if self.is_open:
             self._send(CLOSE, struct.pack(">H", 1001))
         self._transport.close()
+        await self._closed.wait()
 
     def abort(self) -> None:
         """Cut it without a word."""
@@ -351,7 +353,9 @@ class Socket(asyncio.Protocol):
         """Remember that it is gone."""
         self.is_open = False
         self._fail("closed")
-        self.closed.set()
+        self._closed.set()
+        if self.on_lost is not None:
+            self.on_lost()
 
     def _fail(self, reason: str) -> None:
         if not self.accepted.done():

@@ -32,8 +32,10 @@ def network() -> Iterator[Network]:
 @pytest.fixture(scope="module")
 def far_desk(network: Network) -> Iterator[Desk]:
     """A desk on the server's side, to which any address may come."""
-    with open_folder() as folder, running(Desk(folder / "data", prefix=network.at_server, host="0.0.0.0")) as desk:
-        yield desk
+    settings = {"LIMITS": "on", **NO_LIMITS}  # which is not for a desk that others reach
+    with open_folder() as folder:
+        with running(Desk(folder / "data", prefix=network.at_server, host="0.0.0.0", **settings)) as desk:
+            yield desk
 
 
 @pytest.fixture
