@@ -11,52 +11,55 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
-        heartbeat, throttle_buckets
+        agent_browsers, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
         tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
+        events_ticket_id_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
-        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        list_tickets(uuid, text, integer); desk_fingerprint(); session_of_ticket(bigint); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
+        database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
+        sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text); signal_typing(text, uuid, bigint);
+        record_receipt(integer, integer, text, uuid, bigint, text); post_message(text, uuid, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text, uuid); who_is_here();
+        image_of_session(uuid, text, bigint); orphan_images(text[]); list_tickets(uuid, text, integer);
+        session_of_ticket(bigint); ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer); create_agent(text, text, text, text, integer);
+        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        desk_fingerprint(); notes_after(uuid, integer, integer); open_agent_session(uuid, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        report_process(uuid, integer, uuid[], text[]); signal_typing(); signal_typing(text); signal_typing(text, uuid);
-        record_receipt(integer, integer); record_receipt(integer, integer, text);
-        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
-        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
-        image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint);
-        show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid);
-        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        orphan_rows(); events_after(); events_after(text); messages_after(uuid, integer); messages_before(uuid);
+        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); signal_typing();
+        signal_typing(text); signal_typing(text, uuid); record_receipt(integer, integer);
+        record_receipt(integer, integer, text); record_receipt(integer, integer, text, uuid);
+        record_receipt(integer, integer, text, uuid, bigint); post_message(text, uuid, uuid, text);
+        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        image_of_session(uuid); image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
@@ -185,27 +188,33 @@ begin
     end if;
 end $$;
 
-drop trigger if exists guard_ticket on public.tickets;
 do $$
 declare
+    own record;
     helper regprocedure;
 begin
+    for own in
+        select t.tgname, t.tgrelid::regclass as tgtable from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+        where p.pronamespace = '_supportchat'::regnamespace
+    loop
+        execute format('drop trigger %I on %s', own.tgname, own.tgtable);
+    end loop;
     for helper in select oid from pg_proc where pronamespace = '_supportchat'::regnamespace loop
         execute format('drop function %s', helper);
     end loop;
 end $$;
 drop function if exists
     public.orphan_rows(text),
+    public.events_after(text, integer),
     public.send_ping(text),
     public.send_heartbeat(double precision),
     public.database_epoch(),
     public.messages_after(uuid, integer, integer, integer),
     public.messages_before(uuid, integer, integer, integer),
-    public.report_process(uuid, integer, uuid[], text[], boolean),
+    public.report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean),
     public.forget_process(uuid),
     public.sweep_assignment(),
     public.conversations(uuid[]),
-    public.conversation_heads(uuid[]),
     public.conversation_of_visitor(text),
     public.signal_typing(text, uuid, bigint),
     public.record_receipt(integer, integer, text, uuid, bigint, text),
@@ -216,7 +225,6 @@ drop function if exists
     public.image_of_session(uuid, text, bigint),
     public.orphan_images(text[]),
     public.list_tickets(uuid, text, integer),
-    public.desk_fingerprint(),
     public.session_of_ticket(bigint),
     public.ticket_of_agent(uuid, bigint),
     public.show_ticket(uuid, bigint, integer, integer),
@@ -237,7 +245,6 @@ drop function if exists
     public.open_agent_session(uuid, text, text),
     public.agent_of_session(text),
     public.close_agent_session(text),
-    public.good_sessions(text[]),
     public.check_table(text),
     public.desk_figures(),
     public.stuck_tickets(),
@@ -246,13 +253,17 @@ drop function if exists
     public.applied_scripts(),
     public.messages_after(uuid, integer, integer),
     public.messages_before(uuid, integer, integer),
+    public.report_process(uuid, integer, uuid[], text[], boolean),
+    public.conversation_heads(uuid[]),
     public.signal_typing(uuid, text, uuid),
     public.record_receipt(uuid, text, integer, integer, uuid),
     public.start_chat(text, uuid, text, jsonb, text, text, text),
     public.close_chat(text),
     public.image_of_session(uuid, uuid),
+    public.desk_fingerprint(),
     public.notes_after(uuid, integer, integer),
-    public.open_agent_session(uuid, text);
+    public.open_agent_session(uuid, text),
+    public.good_sessions(text[]);
 drop table if exists
     public.schema_scripts,
     public.visitors,
@@ -265,10 +276,11 @@ drop table if exists
     public.agent_browsers,
     public.chat_images,
     public.ticket_transitions,
-    public.ticket_events,
+    public.events,
     public.ticket_notes,
     public.ticket_reads,
     public.server_processes,
+    public.customers_here,
     public.heartbeat,
     public.throttle_buckets;
 drop sequence if exists public.ticket_numbers;

@@ -9,52 +9,55 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
-        heartbeat, throttle_buckets
+        agent_browsers, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
         tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
+        events_ticket_id_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
-        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        list_tickets(uuid, text, integer); desk_fingerprint(); session_of_ticket(bigint); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
+        database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
+        sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text); signal_typing(text, uuid, bigint);
+        record_receipt(integer, integer, text, uuid, bigint, text); post_message(text, uuid, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text, uuid); who_is_here();
+        image_of_session(uuid, text, bigint); orphan_images(text[]); list_tickets(uuid, text, integer);
+        session_of_ticket(bigint); ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer); create_agent(text, text, text, text, integer);
+        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        desk_fingerprint(); notes_after(uuid, integer, integer); open_agent_session(uuid, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        report_process(uuid, integer, uuid[], text[]); signal_typing(); signal_typing(text); signal_typing(text, uuid);
-        record_receipt(integer, integer); record_receipt(integer, integer, text);
-        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
-        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
-        image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint);
-        show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid);
-        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        orphan_rows(); events_after(); events_after(text); messages_after(uuid, integer); messages_before(uuid);
+        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); signal_typing();
+        signal_typing(text); signal_typing(text, uuid); record_receipt(integer, integer);
+        record_receipt(integer, integer, text); record_receipt(integer, integer, text, uuid);
+        record_receipt(integer, integer, text, uuid, bigint); post_message(text, uuid, uuid, text);
+        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        image_of_session(uuid); image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
@@ -253,6 +256,7 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
+        agents             | is_here                | boolean     | required | false
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
@@ -336,14 +340,17 @@ begin
         ticket_transitions | from_status            | text        | key      |
         ticket_transitions | to_status              | text        | key      |
 
-        -- What happened to a ticket: who, what, when.
-        ticket_events      | id                     | bigint      | key      | identity
-        ticket_events      | ticket_id              | uuid        | required |                   | tickets       | cascade
-        ticket_events      | actor                  | text        | required |
-        ticket_events      | agent_id               | uuid        |          |                   | agents        | set null
-        ticket_events      | event                  | text        | required |
-        ticket_events      | detail                 | jsonb       | required | '{}'
-        ticket_events      | created_at             | timestamptz | required | clock_timestamp()
+        -- The log: what has happened, written by the transaction that did it, for whoever follows it. detail holds codes and
+        -- ids, never texts or names. What belongs to a ticket is its history and lives as long; the rest goes after a day.
+        events             | id                     | bigint      | key      | identity
+        events             | transaction            | xid8        | required | pg_current_xact_id()
+        events             | kind                   | text        | required |
+        events             | session_id             | uuid        |          |
+        events             | ticket_id              | uuid        |          |                   | tickets       | cascade
+        events             | actor                  | text        | required | 'system'
+        events             | agent_id               | uuid        |          |
+        events             | detail                 | jsonb       | required | '{}'
+        events             | created_at             | timestamptz | required | clock_timestamp()
 
         -- Private notes stand apart from the messages: nothing that reads for a customer reads this table.
         -- after_seq is the last message that was there when the note was written, and so its place between them.
@@ -361,13 +368,17 @@ begin
         ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_reads       | read_seq               | integer     | required | 0
 
-        -- The server processes that share this database, each reporting every few seconds.
+        -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
         server_processes   | seen_at                | timestamptz | required | now()
+        server_processes   | live_until             | timestamptz | required | now()
         server_processes   | sockets                | integer     | required | 0
-        server_processes   | sessions               | uuid[]      | required | '{}'
         server_processes   | swept_at               | timestamptz |          |
+
+        -- The conversations whose customer has the chat open, and in which process.
+        customers_here     | session_id             | uuid        | key      |
+        customers_here     | process_id             | uuid        | key      |                   | server_processes | cascade
 
         -- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
         heartbeat          | only_row               | boolean     | key      | true
@@ -410,8 +421,9 @@ begin
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
-        ticket_events_ticket_id_idx       |        | ticket_events    | (ticket_id, id)
-        ticket_events_agent_id_idx        |        | ticket_events    | (agent_id)
+        events_transaction_idx            |        | events           | (transaction, id)
+        events_ticket_id_idx              |        | events           | (ticket_id, id)
+        customers_here_process_id_idx     |        | customers_here   | (process_id)
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
@@ -499,7 +511,13 @@ set search_path = ''
 as $$
 declare
     present text := (
-        select string_agg(format('public.%I', name), ', ') from _supportchat.declared_tables() as name
+        select string_agg(format('public.%I', name), ', ')
+        from (
+            select name from _supportchat.declared_tables() as name
+            -- One of an earlier version is about to be dropped.
+            union select c.relname from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
+            where c.oid = to_regclass('public.ticket_events') and p.polname = 'server_only'
+        ) as ours
         where to_regclass(format('public.%I', name)) is not null
     );
     patience text := current_setting('lock_timeout');
@@ -1559,6 +1577,31 @@ select _supportchat.require_columns(name, case name when 'user_sessions' then ar
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
+-- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
+do $$
+begin
+    if not exists (
+        select from pg_policy where polrelid = to_regclass('public.ticket_events') and polname = 'server_only'
+    ) then
+        return;
+    end if;
+    insert into public.events (id, transaction, kind, session_id, ticket_id, actor, agent_id, detail, created_at)
+    overriding system value
+    select e.id, '0', 'ticket.' || e.event, t.session_id, e.ticket_id, e.actor, e.agent_id, e.detail || coalesce((
+        select jsonb_object_agg(key, value -> 'id') from jsonb_each(e.detail) where jsonb_typeof(value) = 'object'
+    ), '{}'), e.created_at
+    from public.ticket_events e join public.tickets t on t.id = e.ticket_id
+    on conflict do nothing;
+    perform setval(pg_get_serial_sequence('public.events', 'id'), last) from (select max(id) as last from public.events) as e
+    where last is not null;
+    drop table public.ticket_events;
+end $$;
+-- Which conversations are open in a process has a table of its own by now.
+alter table public.server_processes drop column if exists sessions;
+
+-- In another history than the one in which they were written (a dump that was read back), events are of the past.
+update public.events set transaction = '0' where transaction >= pg_snapshot_xmax(pg_current_snapshot());
+
 -- An index of an older version that does the same as one of these is only work.
 do $$
 declare
@@ -1811,7 +1854,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '4c99719954e6');
+select _supportchat.record_script('supabase_schema.sql', '29d6e48d3686');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -1958,8 +2001,25 @@ select _supportchat.record_script('functions/limits.sql', '4f50846e2cd3');
 
 -- events.sql: how the server processes hear of what has changed. Safe to run again.
 
--- Tells every server process that something changed. It is a hint: who misses it finds the change by seq and version.
--- Where Supabase Realtime is, it goes to the private topic 'supportchat' as well, and leaves with the same commit.
+-- Whether changes also go to Supabase Realtime. Looked up in the catalogue, because to_regprocedure fails on a schema that is
+-- closed to the caller.
+create or replace function _supportchat.has_realtime()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select to_regnamespace('realtime') is not null and exists (
+        select from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where p.proname = 'send' and n.nspname = 'realtime'
+            and pg_catalog.oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean'
+            and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute')
+    )
+$$;
+
+-- Tells every server process that something changed. It is a hint: whoever misses it finds the change in the log.
+-- With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
 create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
 returns void
 language plpgsql
@@ -1968,15 +2028,8 @@ as $$
 declare
     body jsonb := jsonb_build_object('event', p_event) || p_payload;
 begin
-    -- Looked up in the catalogue, because to_regprocedure fails on a schema that is closed to the caller. The send below
-    -- is not even parsed where there is none.
-    if exists (
-        select from pg_catalog.pg_proc p
-        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-        where p.proname = 'send' and n.nspname = 'realtime'
-            and pg_catalog.oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean'
-            and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute')
-    ) then
+    -- The send is not even parsed where there is none.
+    if _supportchat.has_realtime() then
         perform realtime.send(body, p_event, 'supportchat', true);
     end if;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
@@ -1985,6 +2038,105 @@ begin
     end if;
     perform pg_catalog.pg_notify('supportchat', body::text);
 end $$;
+
+-- An event of the log as server processes know it, in the same shape as its hint.
+create or replace function _supportchat.event_json(p_event public.events)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'id', p_event.id, 'event', p_event.kind, 'session_id', p_event.session_id, 'actor', p_event.actor,
+        'agent_id', p_event.agent_id, 'detail', p_event.detail
+    )
+$$;
+
+-- Writes into the log what this transaction has done, and tells every server process. p_row may spare them a read.
+create or replace function _supportchat.log_event(
+    p_kind text, p_session_id uuid, p_detail jsonb default '{}', p_actor text default 'system', p_agent_id uuid default null,
+    p_ticket_id uuid default null, p_row jsonb default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    logged public.events;
+begin
+    insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
+    values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
+    returning * into logged;
+    perform _supportchat.notify_change(
+        p_kind,
+        _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
+    );
+end $$;
+
+-- Logs the same of many conversations at once. A crowd (a restart) is one hint: look at the log.
+create or replace function _supportchat.log_events(p_kind text, p_session_ids uuid[], p_detail jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if cardinality(p_session_ids) <= 50 then
+        perform _supportchat.log_event(p_kind, id, p_detail) from unnest(p_session_ids) as id;
+    else
+        insert into public.events (kind, session_id, detail) select p_kind, id, p_detail from unnest(p_session_ids) as id;
+        perform _supportchat.notify_change('log.grew', '{}');
+    end if;
+end $$;
+
+-- What the log has gained since a reader's last look, oldest first, with the cursor for the next one. The cursor is the
+-- snapshot of the look: of what it saw nothing comes again, and what was being written at that moment comes as soon as it is
+-- committed, however long another transaction goes on. Without a cursor nothing comes but the first one. p_limit events
+-- or more mean that some are left out: the reader has to look at everything anew. So it has when the epoch is another.
+create or replace function public.events_after(p_cursor text default null, p_limit integer default 1000)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    seen pg_catalog.pg_snapshot := p_cursor;
+    running xid8[] := array(select pg_catalog.pg_snapshot_xip(seen));
+begin
+    return (
+        select jsonb_build_object(
+            'cursor', pg_catalog.pg_current_snapshot()::text,
+            'epoch', public.database_epoch(),
+            'events', coalesce(jsonb_agg(_supportchat.event_json(found.event) order by (found.event).id), '[]')
+        )
+        from (
+            (
+                select e as event from public.events e
+                where e.transaction >= pg_catalog.pg_snapshot_xmax(seen)
+                order by e.transaction, e.id limit p_limit
+            )
+            union all
+            (
+                select e from public.events e
+                where e.transaction = any (running)
+                order by e.transaction, e.id limit p_limit
+            )
+        ) as found
+    );
+end $$;
+
+-- Forgets the events that are a day old and belong to no ticket: by then everybody who follows the log has seen them.
+create or replace function _supportchat.prune_events()
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.events where id in (
+        select id from (
+            select id, created_at from public.events where ticket_id is null order by id limit 5000 for update skip locked
+        ) as oldest
+        where created_at < now() - interval '1 day'
+    )
+$$;
 
 -- Sends an event that means nothing, for whoever measures how long events take.
 create or replace function public.send_ping(p_nonce text)
@@ -2065,7 +2217,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '54aee0ce0662');
+select _supportchat.record_script('functions/events.sql', 'e4f0b605f08a');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -2150,8 +2302,9 @@ begin
     returning * into line;
 
     line_json := _supportchat.message_json(line);
-    perform _supportchat.notify_change(
-        'message.posted', jsonb_build_object('session_id', p_session_id, 'seq', line.seq, 'row', line_json)
+    perform _supportchat.log_event(
+        'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
+        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
     );
     return line_json;
 end $$;
@@ -2274,35 +2427,85 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', 'd6bc21132b22');
+select _supportchat.record_script('functions/messages.sql', '964c465f4988');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
--- Whether a server process has reported within 25 seconds: one that has not is gone.
+-- Whether a server process lives: one that has not reported in time is gone.
 create or replace function _supportchat.is_live(p_process public.server_processes)
 returns boolean
 language sql
 stable
 set search_path = ''
 as $$
-    select p_process.seen_at > now() - interval '25 seconds'
+    select p_process.live_until > now()
 $$;
 
--- Tells of the customers who came or went. When it is a crowd (a restart), the sweeps of the others find it.
-create or replace function _supportchat.tell_presence(p_before uuid[], p_now uuid[])
+-- Notes which customers have come to a process and which have left it, and logs those who are here now, or no longer. One who
+-- has the chat open in another process as well is here all along.
+create or replace function _supportchat.note_customers(p_process_id uuid, p_came uuid[], p_left uuid[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    changed uuid[] := array(
-        (select unnest(p_now) except select unnest(p_before)) union (select unnest(p_before) except select unnest(p_now))
-    );
+    moved uuid[];
 begin
-    if cardinality(changed) <= 50 then
-        perform _supportchat.notify_change('presence.changed', jsonb_build_object('session_id', id)) from unnest(changed) as id;
-    end if;
+    with added as (
+        insert into public.customers_here (session_id, process_id) select id, p_process_id from unnest(p_came) as id
+        on conflict do nothing
+        returning session_id
+    )
+    select array_agg(session_id) into moved from added;
+    perform _supportchat.log_events('presence.changed', _supportchat.only_in(p_process_id, moved), '{"customer_here": true}');
+    with removed as (
+        delete from public.customers_here where process_id = p_process_id and session_id = any (p_left) returning session_id
+    )
+    select array_agg(session_id) into moved from removed;
+    perform _supportchat.log_events('presence.changed', _supportchat.only_in(p_process_id, moved), '{"customer_here": false}');
 end $$;
+
+-- Of some conversations, those whose customer has the chat open in no other process than this one.
+create or replace function _supportchat.only_in(p_process_id uuid, p_session_ids uuid[])
+returns uuid[]
+language sql
+stable
+set search_path = ''
+as $$
+    select array(
+        select id from unnest(p_session_ids) as id where not exists (
+            select from public.customers_here c where c.session_id = id and c.process_id <> p_process_id
+        )
+    )
+$$;
+
+-- Forgets some server processes, and logs their customers, who are gone.
+create or replace function _supportchat.forget_processes(p_process_ids uuid[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    process uuid;
+begin
+    foreach process in array p_process_ids loop
+        perform _supportchat.note_customers(
+            process, '{}', array(select session_id from public.customers_here where process_id = process)
+        );
+    end loop;
+    delete from public.server_processes where process_id = any (p_process_ids);
+end $$;
+
+-- Forgets the server processes that have not reported in time, as far as nobody else is about to.
+create or replace function _supportchat.forget_dead_processes()
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.forget_processes(array(
+        select process_id from public.server_processes where live_until < now() for update skip locked
+    ))
+$$;
 
 -- Keeps the agents behind some login sessions here for another 45 seconds, and those sessions alive; gives how many of them
 -- had not been here. Rows are locked in one order, so that two processes which report the same logins do not wait for each
@@ -2314,6 +2517,7 @@ set search_path = ''
 as $$
 declare
     came bigint;
+    unannounced uuid[];
 begin
     perform from public.agent_sessions
     where token_hash = any (p_token_hashes) and last_seen_at < now() - interval '1 minute'
@@ -2322,59 +2526,89 @@ begin
     where token_hash = any (p_token_hashes) and last_seen_at < now() - interval '1 minute';
 
     with known as (
-        select id, lease_expires_at > now() is true as here from public.agents
+        select id, lease_expires_at > now() is true as here, is_here from public.agents
         where id in (select agent_id from public.agent_sessions where token_hash = any (p_token_hashes))
         order by id for no key update
     ), renewed as (
-        update public.agents a set lease_expires_at = now() + interval '45 seconds'
+        update public.agents a set lease_expires_at = now() + interval '45 seconds', is_here = true
         from known where known.id = a.id
-        returning known.here
+        returning a.id, known.here, known.is_here
     )
-    select count(*) filter (where not here) into came from renewed;
+    select count(*) filter (where not here), array_agg(id) filter (where not is_here) into came, unannounced from renewed;
+    perform _supportchat.log_event('agent.changed', null, p_agent_id => id) from unnest(unannounced) as id;
     return came;
 end $$;
 
--- A server process reports itself: its open sockets, the conversations and the agents behind them. Agents named here
--- keep their lease, and their login sessions. Gives which of those are good, and how many agents came, who take waiting
--- tickets.
+-- Logs the agents whose lease has run out, once.
+create or replace function _supportchat.note_absent_agents()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    absent uuid;
+begin
+    for absent in
+        update public.agents set is_here = false
+        where id in (
+            select id from public.agents where is_here and lease_expires_at > now() is not true for no key update skip locked
+        )
+        returning id
+    loop
+        perform _supportchat.log_event('agent.changed', null, p_agent_id => absent);
+    end loop;
+end $$;
+
+-- Of an earlier version, which named all its conversations in each report.
+drop function if exists public.report_process(uuid, integer, uuid[], text[], boolean);
+
+-- A server process reports itself: its open sockets, the customers who have opened a chat in it since its last report or
+-- have left, and the login sessions of the agents behind its pages, who keep their lease. It counts as live for p_seconds.
+-- 'good' are the login sessions that are good; 'came' is how many agents have come, who take waiting tickets; 'known' says
+-- whether the process was: if not, it is to name all its customers with the next report. While no page is open in it, this
+-- is all that it asks (p_is_idle): then it sweeps and sends a heartbeat as well.
 create or replace function public.report_process(
-    p_process_id uuid, p_sockets integer, p_sessions uuid[], p_token_hashes text[], p_swept boolean default false
+    p_process_id uuid, p_sockets integer, p_came uuid[], p_left uuid[], p_token_hashes text[],
+    p_seconds double precision default 25, p_swept boolean default false, p_is_idle boolean default false
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    good text[] := public.good_sessions(p_token_hashes);
+    good text[] := _supportchat.good_sessions(p_token_hashes);
+    is_known boolean;
     came bigint;
-    before uuid[] := (select sessions from public.server_processes where process_id = p_process_id);
 begin
-    insert into public.server_processes as process (process_id, sockets, sessions, swept_at)
-    values (p_process_id, p_sockets, p_sessions, case when p_swept then now() end)
-    on conflict (process_id) do update set
+    update public.server_processes as process set
         -- What has not reported for so long counts as started anew: see sweep_assignment.
         started_at = case when _supportchat.is_live(process) then process.started_at else now() end,
-        seen_at = now(), sockets = excluded.sockets, sessions = excluded.sessions,
-        swept_at = coalesce(excluded.swept_at, process.swept_at);
-    delete from public.server_processes where seen_at < now() - interval '1 day';
-    perform _supportchat.tell_presence(before, p_sessions);
-    came := _supportchat.renew_leases(good);
-    if came > 0 then
-        perform _supportchat.notify_change('agent.changed', '{}');
+        seen_at = now(), live_until = now() + make_interval(secs => p_seconds), sockets = p_sockets,
+        swept_at = case when p_swept then now() else swept_at end
+    where process_id = p_process_id;
+    is_known := found;
+    if not is_known then
+        insert into public.server_processes (process_id, live_until, sockets, swept_at)
+        values (p_process_id, now() + make_interval(secs => p_seconds), p_sockets, case when p_swept then now() end)
+        on conflict (process_id) do nothing;
     end if;
-    return jsonb_build_object('good', good, 'came', came);
+    perform _supportchat.note_customers(p_process_id, p_came, p_left);
+    came := _supportchat.renew_leases(good);
+    return jsonb_build_object('good', good, 'came', came, 'known', is_known) || case when p_is_idle then
+        jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4)
+    else '{}' end;
 end $$;
 
--- Forgets a server process that stops in order, so that /status does not count its sockets any longer.
+-- Forgets a server process that stops in order, and the customers who had the chat open in it.
 create or replace function public.forget_process(p_process_id uuid)
 returns void
 language sql
 set search_path = ''
 as $$
-    delete from public.server_processes where process_id = p_process_id
+    select _supportchat.forget_processes(array[p_process_id])
 $$;
 
-select _supportchat.record_script('functions/processes.sql', 'af0379218b5f');
+select _supportchat.record_script('functions/processes.sql', '18e43e847734');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -2432,21 +2666,46 @@ begin
     return ticket;
 end $$;
 
--- Writes who did what to a ticket, and tells the desks.
+-- The detail of an event, with the ids of the people in it for their names: in the log nobody has a name.
+create or replace function _supportchat.without_names(p_detail jsonb)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select p_detail || coalesce(
+        (select jsonb_object_agg(key, value -> 'id') from jsonb_each(p_detail) where jsonb_typeof(value) = 'object'), '{}'
+    )
+$$;
+
+-- The same the other way: the people whom a detail names by their ids.
+create or replace function _supportchat.with_names(p_detail jsonb)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select p_detail || coalesce((
+        select jsonb_object_agg(key, _supportchat.agent_json(value::uuid))
+        from jsonb_each_text(p_detail) where key in ('agent', 'by', 'from')
+    ), '{}')
+$$;
+
+-- Logs what was done to a ticket: its history, and what the desks show. p_ticket is the ticket as it was before; 'had' is the
+-- agent who had it.
 create or replace function _supportchat.record_event(
     p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
 )
 returns void
-language plpgsql
+language sql
 set search_path = ''
 as $$
-begin
-    insert into public.ticket_events (ticket_id, actor, agent_id, event, detail)
-    values (p_ticket.id, p_actor, p_agent_id, p_event, p_detail);
-    perform _supportchat.notify_change(
-        'ticket.changed', jsonb_build_object('session_id', p_ticket.session_id, 'number', p_ticket.number)
-    );
-end $$;
+    select _supportchat.log_event(
+        'ticket.' || p_event, p_ticket.session_id,
+        _supportchat.without_names(p_detail) || jsonb_strip_nulls(jsonb_build_object('had', p_ticket.assigned_agent_id)),
+        p_actor, p_agent_id, p_ticket.id
+    )
+$$;
 
 -- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
 -- history.
@@ -2550,8 +2809,8 @@ declare
         'number', p_ticket.number, 'reason', p_reason
     );
     last_one text := (
-        select e.detail -> 'agent' ->> 'id' from public.ticket_events e
-        where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
+        select e.detail ->> 'agent' from public.events e
+        where e.ticket_id = p_ticket.id and e.kind = 'ticket.assigned' order by e.id desc limit 1
     );
     previous jsonb := _supportchat.agent_json(p_ticket.assigned_agent_id);
 begin
@@ -2654,8 +2913,8 @@ begin
     );
 end $$;
 
--- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, then drains the
--- queue. Every server process calls it every few seconds; whoever finds it running already leaves it to the other. Gives
+-- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
+-- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running already leaves it to the other. Gives
 -- what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
@@ -2696,10 +2955,13 @@ begin
             returned := returned + 1;
         end if;
     end loop;
+    perform _supportchat.note_absent_agents();
+    perform _supportchat.forget_dead_processes();
+    perform _supportchat.prune_events();
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '9cf9b8414309');
+select _supportchat.record_script('functions/assignment.sql', 'fe14e9929e1b');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -2748,9 +3010,7 @@ set search_path = ''
 as $$
     select _supportchat.state_json(
         s, t,
-        exists (
-            select from public.server_processes p where _supportchat.is_live(p) and s.session_id = any (p.sessions)
-        ),
+        exists (select from public.customers_here c where c.session_id = s.session_id),
         case when t.status = 'waiting' then (
             select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
         ) end
@@ -2760,8 +3020,7 @@ as $$
     where s.session_id = p_session_id and t.id is not null
 $$;
 
--- The same for several conversations at once: the sweep of a server process. Who is here and the places in the queue are
--- read once for all of them.
+-- The same for several conversations at once. The places in the queue are read once for all of them.
 create or replace function public.conversations(p_session_ids uuid[])
 returns jsonb
 language sql
@@ -2773,42 +3032,20 @@ as $$
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
         where s.session_id = any (p_session_ids) and t.id is not null
-    ), here as materialized (
-        select distinct session_id from public.server_processes p
-        cross join unnest(p.sessions) as session_id
-        where _supportchat.is_live(p)
     ), places as materialized (
         select id, place from _supportchat.waiting_tickets()
         where exists (select from asked where asked.status = 'waiting')
     )
-    select coalesce(jsonb_agg(_supportchat.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
+    select coalesce(jsonb_agg(_supportchat.state_json(
+        asked.session, asked.ticket,
+        exists (select from public.customers_here c where c.session_id = (asked.session).session_id), places.place
+    )), '[]')
     from asked
-    left join here on here.session_id = (asked.session).session_id
     left join places on places.id = asked.id
 $$;
 
--- The counters of several conversations: the cheap part of the sweep.
-create or replace function public.conversation_heads(p_session_ids uuid[])
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(jsonb_build_object(
-        'session_id', s.session_id,
-        'epoch', _supportchat.epoch_of(s.session_id, (select public.database_epoch())),
-        'version', t.version,
-        'last_seq', s.last_seq,
-        'last_note_no', s.last_note_no,
-        'customer_delivered_seq', s.customer_delivered_seq,
-        'customer_read_seq', s.customer_read_seq,
-        'agent_delivered_seq', s.agent_delivered_seq,
-        'agent_read_seq', s.agent_read_seq
-    )), '[]')
-    from public.user_sessions s
-    cross join _supportchat.ticket_of_session(s.session_id) as t
-    where s.session_id = any (p_session_ids) and t.id is not null
-$$;
+-- Of an earlier version, which had no log.
+drop function if exists public.conversation_heads(uuid[]);
 
 -- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
 create or replace function _supportchat.newest_session(p_visitor_id uuid)
@@ -2864,7 +3101,22 @@ as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
-select _supportchat.record_script('functions/conversations.sql', 'b228c9386888');
+-- Logs that a conversation is gone, so that no page goes on showing it.
+create or replace function _supportchat.log_end_of_conversation()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event('conversation.deleted', old.session_id);
+    return null;
+end $$;
+
+create or replace trigger log_end_of_conversation
+after delete on public.user_sessions
+for each row execute function _supportchat.log_end_of_conversation();
+
+select _supportchat.record_script('functions/conversations.sql', '85f9afb7c4f2');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -2880,22 +3132,30 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+    marks jsonb;
 begin
     if p_agent_id is null then
         update public.user_sessions set
             customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
         where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq);
+            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq)
+        returning jsonb_build_object(
+            'customer_delivered_seq', customer_delivered_seq, 'customer_read_seq', customer_read_seq
+        ) into marks;
     else
         update public.user_sessions set
             agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
         where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
+            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq)
+        returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
     if found then
-        perform _supportchat.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
+        perform _supportchat.log_event(
+            'receipt.recorded', p_session_id, marks, case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
+        );
     end if;
 
     insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
@@ -2942,7 +3202,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '154e9624e0ce');
+select _supportchat.record_script('functions/marks.sql', 'ed399b65382e');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -2976,12 +3236,12 @@ begin
         preferred := ticket.assigned_agent_id;
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
         is_afterword := ticket.first_reply_at is not null and ticket.closed_at > now() - interval '10 minutes';
+        perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
             awaiting_since = now(), given_back_by = null
         where id = ticket.id
         returning * into ticket;
-        perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         perform _supportchat.drain_queue(p_except => ticket.id);
         if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
             perform _supportchat.give_ticket(ticket, preferred, 'knows_customer', 'system');
@@ -3234,7 +3494,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'd58a98f4c666');
+select _supportchat.record_script('functions/chat.sql', 'fc9a70231c9d');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -3402,22 +3662,10 @@ as $$
     )
 $$;
 
--- A number that changes whenever anything that the queue shows has changed: the sweep of the desks.
-create or replace function public.desk_fingerprint()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select to_jsonb(md5(concat_ws(',',
-        (select concat_ws(':', count(*), sum(t.version), sum(s.last_seq), sum(s.last_note_no))
-        from public.tickets t join public.user_sessions s on s.session_id = t.session_id
-        where t.status <> 'closed' or t.updated_at > now() - interval '1 minute'),
-        (select string_agg(concat_ws(':', a.id, a.availability, a.lease_expires_at > now()), ',' order by a.id) from public.agents a)
-    )))
-$$;
+-- Of an earlier version, which had no log.
+drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '4c0b742b07d6');
+select _supportchat.record_script('functions/queue.sql', '3009b95bdc4c');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -3485,10 +3733,10 @@ begin
             ), 0),
             'history', (
                 select coalesce(jsonb_agg(jsonb_build_object(
-                    'event', e.event, 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
-                    'detail', e.detail, 'created_at', e.created_at
+                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
+                    'detail', _supportchat.with_names(e.detail), 'created_at', e.created_at
                 ) order by e.id), '[]')
-                from (select * from public.ticket_events where ticket_id = t.id order by id desc limit 50) as e
+                from (select * from public.events where ticket_id = t.id order by id desc limit 50) as e
             ),
             'earlier', (
                 select coalesce(jsonb_agg(jsonb_build_object(
@@ -3722,7 +3970,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '6052218364c5');
+select _supportchat.record_script('functions/tickets.sql', '7b35916b7d16');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -3761,8 +4009,7 @@ begin
         insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
         values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
         returning * into line;
-        perform _supportchat.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
-        perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id);
+        perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id, jsonb_build_object('note_no', line.note_no));
     elsif line.note <> p_note or line.agent_id <> p_agent_id then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
@@ -3796,7 +4043,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '6dc46855838a');
+select _supportchat.record_script('functions/notes.sql', '09f479b2df4c');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -3868,7 +4115,7 @@ begin
         update public.tickets set given_back_by = null where status = 'waiting' and given_back_by = p_agent_id;
     end if;
     perform _supportchat.drain_queue();
-    perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
     return _supportchat.colleague_json(who);
 end $$;
 
@@ -3906,7 +4153,7 @@ as $$
     ) as listed
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'ca53aec52b87');
+select _supportchat.record_script('functions/agents.sql', '0767b1fc1285');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -3934,7 +4181,6 @@ set search_path = ''
 as $$
 declare
     who public.agents;
-    token text;
 begin
     select * into who from public.agents where lower(email) = lower(p_email);
     if not found then
@@ -3946,10 +4192,9 @@ begin
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = who.id order by token_hash for update;
-    for token in delete from public.agent_sessions where agent_id = who.id returning token_hash loop
-        perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', token));
-    end loop;
+    delete from public.agent_sessions where agent_id = who.id;
     update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
+    perform _supportchat.note_absent_agents();
     return _supportchat.colleague_json(who);
 end $$;
 
@@ -4046,11 +4291,14 @@ begin
     update public.agents set lease_expires_at = now()
     where id = who and lease_expires_at > now()
         and not exists (select from public.agent_sessions s where s.agent_id = who and s.last_seen_at > now() - interval '2 minutes');
-    perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
+    perform _supportchat.note_absent_agents();
 end $$;
 
+-- Of an earlier version: report_process says it, and the log.
+drop function if exists public.good_sessions(text[]);
+
 -- Gives which of these login sessions are still good.
-create or replace function public.good_sessions(p_token_hashes text[])
+create or replace function _supportchat.good_sessions(p_token_hashes text[])
 returns text[]
 language sql
 stable
@@ -4062,7 +4310,39 @@ as $$
     where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
 $$;
 
-select _supportchat.record_script('functions/logins.sql', '20976dc44c60');
+-- Logs the end of a login session, whatever has ended it, so that every server process closes its sockets.
+create or replace function _supportchat.log_end_of_session()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event(
+        'session.revoked', null, jsonb_build_object('token_hash', old.token_hash), p_agent_id => old.agent_id
+    );
+    return null;
+end $$;
+
+create or replace trigger log_end_of_session
+after delete on public.agent_sessions
+for each row execute function _supportchat.log_end_of_session();
+
+-- Ends the login sessions of an agent who is deactivated, by whatever statement.
+create or replace function _supportchat.end_sessions()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from public.agent_sessions where agent_id = new.id;
+    return null;
+end $$;
+
+create or replace trigger end_sessions
+after update of is_active on public.agents
+for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
+
+select _supportchat.record_script('functions/logins.sql', '06ee9acfce96');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

@@ -12,52 +12,55 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        agent_browsers, chat_images, ticket_transitions, ticket_events, ticket_notes, ticket_reads, server_processes,
-        heartbeat, throttle_buckets
+        agent_browsers, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
         tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        ticket_events_ticket_id_idx, ticket_events_agent_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
+        events_ticket_id_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); send_ping(text); send_heartbeat(double precision); database_epoch();
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); forget_process(uuid); sweep_assignment();
-        conversations(uuid[]); conversation_heads(uuid[]); conversation_of_visitor(text);
-        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        list_tickets(uuid, text, integer); desk_fingerprint(); session_of_ticket(bigint); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); good_sessions(text[]);
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
+        database_epoch(); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
+        sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text); signal_typing(text, uuid, bigint);
+        record_receipt(integer, integer, text, uuid, bigint, text); post_message(text, uuid, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text, uuid); who_is_here();
+        image_of_session(uuid, text, bigint); orphan_images(text[]); list_tickets(uuid, text, integer);
+        session_of_ticket(bigint); ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer); create_agent(text, text, text, text, integer);
+        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        notes_after(uuid, integer, integer); open_agent_session(uuid, text)
+        desk_fingerprint(); notes_after(uuid, integer, integer); open_agent_session(uuid, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        report_process(uuid, integer, uuid[], text[]); signal_typing(); signal_typing(text); signal_typing(text, uuid);
-        record_receipt(integer, integer); record_receipt(integer, integer, text);
-        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
-        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
-        image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text); show_ticket(uuid, bigint);
-        show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid);
-        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        orphan_rows(); events_after(); events_after(text); messages_after(uuid, integer); messages_before(uuid);
+        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); signal_typing();
+        signal_typing(text); signal_typing(text, uuid); record_receipt(integer, integer);
+        record_receipt(integer, integer, text); record_receipt(integer, integer, text, uuid);
+        record_receipt(integer, integer, text, uuid, bigint); post_message(text, uuid, uuid, text);
+        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        image_of_session(uuid); image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
@@ -249,6 +252,7 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
+        agents             | is_here                | boolean     | required | false
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
@@ -332,14 +336,17 @@ begin
         ticket_transitions | from_status            | text        | key      |
         ticket_transitions | to_status              | text        | key      |
 
-        -- What happened to a ticket: who, what, when.
-        ticket_events      | id                     | bigint      | key      | identity
-        ticket_events      | ticket_id              | uuid        | required |                   | tickets       | cascade
-        ticket_events      | actor                  | text        | required |
-        ticket_events      | agent_id               | uuid        |          |                   | agents        | set null
-        ticket_events      | event                  | text        | required |
-        ticket_events      | detail                 | jsonb       | required | '{}'
-        ticket_events      | created_at             | timestamptz | required | clock_timestamp()
+        -- The log: what has happened, written by the transaction that did it, for whoever follows it. detail holds codes and
+        -- ids, never texts or names. What belongs to a ticket is its history and lives as long; the rest goes after a day.
+        events             | id                     | bigint      | key      | identity
+        events             | transaction            | xid8        | required | pg_current_xact_id()
+        events             | kind                   | text        | required |
+        events             | session_id             | uuid        |          |
+        events             | ticket_id              | uuid        |          |                   | tickets       | cascade
+        events             | actor                  | text        | required | 'system'
+        events             | agent_id               | uuid        |          |
+        events             | detail                 | jsonb       | required | '{}'
+        events             | created_at             | timestamptz | required | clock_timestamp()
 
         -- Private notes stand apart from the messages: nothing that reads for a customer reads this table.
         -- after_seq is the last message that was there when the note was written, and so its place between them.
@@ -357,13 +364,17 @@ begin
         ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_reads       | read_seq               | integer     | required | 0
 
-        -- The server processes that share this database, each reporting every few seconds.
+        -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
         server_processes   | seen_at                | timestamptz | required | now()
+        server_processes   | live_until             | timestamptz | required | now()
         server_processes   | sockets                | integer     | required | 0
-        server_processes   | sessions               | uuid[]      | required | '{}'
         server_processes   | swept_at               | timestamptz |          |
+
+        -- The conversations whose customer has the chat open, and in which process.
+        customers_here     | session_id             | uuid        | key      |
+        customers_here     | process_id             | uuid        | key      |                   | server_processes | cascade
 
         -- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
         heartbeat          | only_row               | boolean     | key      | true
@@ -406,8 +417,9 @@ begin
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
-        ticket_events_ticket_id_idx       |        | ticket_events    | (ticket_id, id)
-        ticket_events_agent_id_idx        |        | ticket_events    | (agent_id)
+        events_transaction_idx            |        | events           | (transaction, id)
+        events_ticket_id_idx              |        | events           | (ticket_id, id)
+        customers_here_process_id_idx     |        | customers_here   | (process_id)
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
@@ -495,7 +507,13 @@ set search_path = ''
 as $$
 declare
     present text := (
-        select string_agg(format('public.%I', name), ', ') from _supportchat.declared_tables() as name
+        select string_agg(format('public.%I', name), ', ')
+        from (
+            select name from _supportchat.declared_tables() as name
+            -- One of an earlier version is about to be dropped.
+            union select c.relname from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
+            where c.oid = to_regclass('public.ticket_events') and p.polname = 'server_only'
+        ) as ours
         where to_regclass(format('public.%I', name)) is not null
     );
     patience text := current_setting('lock_timeout');
@@ -1555,6 +1573,31 @@ select _supportchat.require_columns(name, case name when 'user_sessions' then ar
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
+-- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
+do $$
+begin
+    if not exists (
+        select from pg_policy where polrelid = to_regclass('public.ticket_events') and polname = 'server_only'
+    ) then
+        return;
+    end if;
+    insert into public.events (id, transaction, kind, session_id, ticket_id, actor, agent_id, detail, created_at)
+    overriding system value
+    select e.id, '0', 'ticket.' || e.event, t.session_id, e.ticket_id, e.actor, e.agent_id, e.detail || coalesce((
+        select jsonb_object_agg(key, value -> 'id') from jsonb_each(e.detail) where jsonb_typeof(value) = 'object'
+    ), '{}'), e.created_at
+    from public.ticket_events e join public.tickets t on t.id = e.ticket_id
+    on conflict do nothing;
+    perform setval(pg_get_serial_sequence('public.events', 'id'), last) from (select max(id) as last from public.events) as e
+    where last is not null;
+    drop table public.ticket_events;
+end $$;
+-- Which conversations are open in a process has a table of its own by now.
+alter table public.server_processes drop column if exists sessions;
+
+-- In another history than the one in which they were written (a dump that was read back), events are of the past.
+update public.events set transaction = '0' where transaction >= pg_snapshot_xmax(pg_current_snapshot());
+
 -- An index of an older version that does the same as one of these is only work.
 do $$
 declare
@@ -1807,7 +1850,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '4c99719954e6');
+select _supportchat.record_script('supabase_schema.sql', '29d6e48d3686');
 
 notify pgrst, 'reload schema';
 

@@ -92,7 +92,7 @@ class Agent:
         if self._database.call("agent_of_session", token_hash=self.token_hash) is None:
             self._database.call("open_agent_session", agent_id=self.id, token_hash=self.token_hash)
         self._database.call(
-            "report_process", process_id=self._process, sockets=1, sessions=[], token_hashes=[self.token_hash]
+            "report_process", process_id=self._process, sockets=1, came=[], left=[], token_hashes=[self.token_hash]
         )
         return self
 

@@ -80,7 +80,7 @@ begin
         update public.tickets set given_back_by = null where status = 'waiting' and given_back_by = p_agent_id;
     end if;
     perform _supportchat.drain_queue();
-    perform _supportchat.notify_change('agent.changed', jsonb_build_object('agent_id', p_agent_id));
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
     return _supportchat.colleague_json(who);
 end $$;
 
@@ -118,7 +118,7 @@ as $$
     ) as listed
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'ca53aec52b87');
+select _supportchat.record_script('functions/agents.sql', '0767b1fc1285');
 
 notify pgrst, 'reload schema';
 

@@ -66,21 +66,46 @@ begin
     return ticket;
 end $$;
 
--- Writes who did what to a ticket, and tells the desks.
+-- The detail of an event, with the ids of the people in it for their names: in the log nobody has a name.
+create or replace function _supportchat.without_names(p_detail jsonb)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select p_detail || coalesce(
+        (select jsonb_object_agg(key, value -> 'id') from jsonb_each(p_detail) where jsonb_typeof(value) = 'object'), '{}'
+    )
+$$;
+
+-- The same the other way: the people whom a detail names by their ids.
+create or replace function _supportchat.with_names(p_detail jsonb)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select p_detail || coalesce((
+        select jsonb_object_agg(key, _supportchat.agent_json(value::uuid))
+        from jsonb_each_text(p_detail) where key in ('agent', 'by', 'from')
+    ), '{}')
+$$;
+
+-- Logs what was done to a ticket: its history, and what the desks show. p_ticket is the ticket as it was before; 'had' is the
+-- agent who had it.
 create or replace function _supportchat.record_event(
     p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
 )
 returns void
-language plpgsql
+language sql
 set search_path = ''
 as $$
-begin
-    insert into public.ticket_events (ticket_id, actor, agent_id, event, detail)
-    values (p_ticket.id, p_actor, p_agent_id, p_event, p_detail);
-    perform _supportchat.notify_change(
-        'ticket.changed', jsonb_build_object('session_id', p_ticket.session_id, 'number', p_ticket.number)
-    );
-end $$;
+    select _supportchat.log_event(
+        'ticket.' || p_event, p_ticket.session_id,
+        _supportchat.without_names(p_detail) || jsonb_strip_nulls(jsonb_build_object('had', p_ticket.assigned_agent_id)),
+        p_actor, p_agent_id, p_ticket.id
+    )
+$$;
 
 -- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
 -- history.
@@ -184,8 +209,8 @@ declare
         'number', p_ticket.number, 'reason', p_reason
     );
     last_one text := (
-        select e.detail -> 'agent' ->> 'id' from public.ticket_events e
-        where e.ticket_id = p_ticket.id and e.event = 'assigned' order by e.id desc limit 1
+        select e.detail ->> 'agent' from public.events e
+        where e.ticket_id = p_ticket.id and e.kind = 'ticket.assigned' order by e.id desc limit 1
     );
     previous jsonb := _supportchat.agent_json(p_ticket.assigned_agent_id);
 begin
@@ -288,8 +313,8 @@ begin
     );
 end $$;
 
--- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, then drains the
--- queue. Every server process calls it every few seconds; whoever finds it running already leaves it to the other. Gives
+-- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
+-- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running already leaves it to the other. Gives
 -- what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
@@ -330,10 +355,13 @@ begin
             returned := returned + 1;
         end if;
     end loop;
+    perform _supportchat.note_absent_agents();
+    perform _supportchat.forget_dead_processes();
+    perform _supportchat.prune_events();
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '9cf9b8414309');
+select _supportchat.record_script('functions/assignment.sql', 'fe14e9929e1b');
 
 notify pgrst, 'reload schema';
 

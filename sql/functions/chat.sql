@@ -42,12 +42,12 @@ begin
         preferred := ticket.assigned_agent_id;
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
         is_afterword := ticket.first_reply_at is not null and ticket.closed_at > now() - interval '10 minutes';
+        perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
             awaiting_since = now(), given_back_by = null
         where id = ticket.id
         returning * into ticket;
-        perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         perform _supportchat.drain_queue(p_except => ticket.id);
         if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
             perform _supportchat.give_ticket(ticket, preferred, 'knows_customer', 'system');
@@ -300,7 +300,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'd58a98f4c666');
+select _supportchat.record_script('functions/chat.sql', 'fc9a70231c9d');
 
 notify pgrst, 'reload schema';
 

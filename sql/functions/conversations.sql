@@ -57,9 +57,7 @@ set search_path = ''
 as $$
     select _supportchat.state_json(
         s, t,
-        exists (
-            select from public.server_processes p where _supportchat.is_live(p) and s.session_id = any (p.sessions)
-        ),
+        exists (select from public.customers_here c where c.session_id = s.session_id),
         case when t.status = 'waiting' then (
             select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
         ) end
@@ -69,8 +67,7 @@ as $$
     where s.session_id = p_session_id and t.id is not null
 $$;
 
--- The same for several conversations at once: the sweep of a server process. Who is here and the places in the queue are
--- read once for all of them.
+-- The same for several conversations at once. The places in the queue are read once for all of them.
 create or replace function public.conversations(p_session_ids uuid[])
 returns jsonb
 language sql
@@ -82,42 +79,20 @@ as $$
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
         where s.session_id = any (p_session_ids) and t.id is not null
-    ), here as materialized (
-        select distinct session_id from public.server_processes p
-        cross join unnest(p.sessions) as session_id
-        where _supportchat.is_live(p)
     ), places as materialized (
         select id, place from _supportchat.waiting_tickets()
         where exists (select from asked where asked.status = 'waiting')
     )
-    select coalesce(jsonb_agg(_supportchat.state_json(asked.session, asked.ticket, here.session_id is not null, places.place)), '[]')
+    select coalesce(jsonb_agg(_supportchat.state_json(
+        asked.session, asked.ticket,
+        exists (select from public.customers_here c where c.session_id = (asked.session).session_id), places.place
+    )), '[]')
     from asked
-    left join here on here.session_id = (asked.session).session_id
     left join places on places.id = asked.id
 $$;
 
--- The counters of several conversations: the cheap part of the sweep.
-create or replace function public.conversation_heads(p_session_ids uuid[])
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(jsonb_build_object(
-        'session_id', s.session_id,
-        'epoch', _supportchat.epoch_of(s.session_id, (select public.database_epoch())),
-        'version', t.version,
-        'last_seq', s.last_seq,
-        'last_note_no', s.last_note_no,
-        'customer_delivered_seq', s.customer_delivered_seq,
-        'customer_read_seq', s.customer_read_seq,
-        'agent_delivered_seq', s.agent_delivered_seq,
-        'agent_read_seq', s.agent_read_seq
-    )), '[]')
-    from public.user_sessions s
-    cross join _supportchat.ticket_of_session(s.session_id) as t
-    where s.session_id = any (p_session_ids) and t.id is not null
-$$;
+-- Of an earlier version, which had no log.
+drop function if exists public.conversation_heads(uuid[]);
 
 -- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
 create or replace function _supportchat.newest_session(p_visitor_id uuid)
@@ -173,7 +148,22 @@ as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
-select _supportchat.record_script('functions/conversations.sql', 'b228c9386888');
+-- Logs that a conversation is gone, so that no page goes on showing it.
+create or replace function _supportchat.log_end_of_conversation()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event('conversation.deleted', old.session_id);
+    return null;
+end $$;
+
+create or replace trigger log_end_of_conversation
+after delete on public.user_sessions
+for each row execute function _supportchat.log_end_of_conversation();
+
+select _supportchat.record_script('functions/conversations.sql', '85f9afb7c4f2');
 
 notify pgrst, 'reload schema';
 

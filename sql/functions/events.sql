@@ -12,8 +12,25 @@ begin
 end $look$;
 -- The check ends here.
 
--- Tells every server process that something changed. It is a hint: who misses it finds the change by seq and version.
--- Where Supabase Realtime is, it goes to the private topic 'supportchat' as well, and leaves with the same commit.
+-- Whether changes also go to Supabase Realtime. Looked up in the catalogue, because to_regprocedure fails on a schema that is
+-- closed to the caller.
+create or replace function _supportchat.has_realtime()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select to_regnamespace('realtime') is not null and exists (
+        select from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where p.proname = 'send' and n.nspname = 'realtime'
+            and pg_catalog.oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean'
+            and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute')
+    )
+$$;
+
+-- Tells every server process that something changed. It is a hint: whoever misses it finds the change in the log.
+-- With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
 create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
 returns void
 language plpgsql
@@ -22,15 +39,8 @@ as $$
 declare
     body jsonb := jsonb_build_object('event', p_event) || p_payload;
 begin
-    -- Looked up in the catalogue, because to_regprocedure fails on a schema that is closed to the caller. The send below
-    -- is not even parsed where there is none.
-    if exists (
-        select from pg_catalog.pg_proc p
-        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-        where p.proname = 'send' and n.nspname = 'realtime'
-            and pg_catalog.oidvectortypes(p.proargtypes) = 'jsonb, text, text, boolean'
-            and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute')
-    ) then
+    -- The send is not even parsed where there is none.
+    if _supportchat.has_realtime() then
         perform realtime.send(body, p_event, 'supportchat', true);
     end if;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
@@ -39,6 +49,105 @@ begin
     end if;
     perform pg_catalog.pg_notify('supportchat', body::text);
 end $$;
+
+-- An event of the log as server processes know it, in the same shape as its hint.
+create or replace function _supportchat.event_json(p_event public.events)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'id', p_event.id, 'event', p_event.kind, 'session_id', p_event.session_id, 'actor', p_event.actor,
+        'agent_id', p_event.agent_id, 'detail', p_event.detail
+    )
+$$;
+
+-- Writes into the log what this transaction has done, and tells every server process. p_row may spare them a read.
+create or replace function _supportchat.log_event(
+    p_kind text, p_session_id uuid, p_detail jsonb default '{}', p_actor text default 'system', p_agent_id uuid default null,
+    p_ticket_id uuid default null, p_row jsonb default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    logged public.events;
+begin
+    insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
+    values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
+    returning * into logged;
+    perform _supportchat.notify_change(
+        p_kind,
+        _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
+    );
+end $$;
+
+-- Logs the same of many conversations at once. A crowd (a restart) is one hint: look at the log.
+create or replace function _supportchat.log_events(p_kind text, p_session_ids uuid[], p_detail jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if cardinality(p_session_ids) <= 50 then
+        perform _supportchat.log_event(p_kind, id, p_detail) from unnest(p_session_ids) as id;
+    else
+        insert into public.events (kind, session_id, detail) select p_kind, id, p_detail from unnest(p_session_ids) as id;
+        perform _supportchat.notify_change('log.grew', '{}');
+    end if;
+end $$;
+
+-- What the log has gained since a reader's last look, oldest first, with the cursor for the next one. The cursor is the
+-- snapshot of the look: of what it saw nothing comes again, and what was being written at that moment comes as soon as it is
+-- committed, however long another transaction goes on. Without a cursor nothing comes but the first one. p_limit events
+-- or more mean that some are left out: the reader has to look at everything anew. So it has when the epoch is another.
+create or replace function public.events_after(p_cursor text default null, p_limit integer default 1000)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    seen pg_catalog.pg_snapshot := p_cursor;
+    running xid8[] := array(select pg_catalog.pg_snapshot_xip(seen));
+begin
+    return (
+        select jsonb_build_object(
+            'cursor', pg_catalog.pg_current_snapshot()::text,
+            'epoch', public.database_epoch(),
+            'events', coalesce(jsonb_agg(_supportchat.event_json(found.event) order by (found.event).id), '[]')
+        )
+        from (
+            (
+                select e as event from public.events e
+                where e.transaction >= pg_catalog.pg_snapshot_xmax(seen)
+                order by e.transaction, e.id limit p_limit
+            )
+            union all
+            (
+                select e from public.events e
+                where e.transaction = any (running)
+                order by e.transaction, e.id limit p_limit
+            )
+        ) as found
+    );
+end $$;
+
+-- Forgets the events that are a day old and belong to no ticket: by then everybody who follows the log has seen them.
+create or replace function _supportchat.prune_events()
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.events where id in (
+        select id from (
+            select id, created_at from public.events where ticket_id is null order by id limit 5000 for update skip locked
+        ) as oldest
+        where created_at < now() - interval '1 day'
+    )
+$$;
 
 -- Sends an event that means nothing, for whoever measures how long events take.
 create or replace function public.send_ping(p_nonce text)
@@ -119,7 +228,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '54aee0ce0662');
+select _supportchat.record_script('functions/events.sql', 'e4f0b605f08a');
 
 notify pgrst, 'reload schema';
 

@@ -36,7 +36,6 @@ set search_path = ''
 as $$
 declare
     who public.agents;
-    token text;
 begin
     select * into who from public.agents where lower(email) = lower(p_email);
     if not found then
@@ -48,10 +47,9 @@ begin
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = who.id order by token_hash for update;
-    for token in delete from public.agent_sessions where agent_id = who.id returning token_hash loop
-        perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', token));
-    end loop;
+    delete from public.agent_sessions where agent_id = who.id;
     update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
+    perform _supportchat.note_absent_agents();
     return _supportchat.colleague_json(who);
 end $$;
 
@@ -148,11 +146,14 @@ begin
     update public.agents set lease_expires_at = now()
     where id = who and lease_expires_at > now()
         and not exists (select from public.agent_sessions s where s.agent_id = who and s.last_seen_at > now() - interval '2 minutes');
-    perform _supportchat.notify_change('session.revoked', jsonb_build_object('token_hash', p_token_hash));
+    perform _supportchat.note_absent_agents();
 end $$;
 
+-- Of an earlier version: report_process says it, and the log.
+drop function if exists public.good_sessions(text[]);
+
 -- Gives which of these login sessions are still good.
-create or replace function public.good_sessions(p_token_hashes text[])
+create or replace function _supportchat.good_sessions(p_token_hashes text[])
 returns text[]
 language sql
 stable
@@ -164,7 +165,39 @@ as $$
     where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
 $$;
 
-select _supportchat.record_script('functions/logins.sql', '20976dc44c60');
+-- Logs the end of a login session, whatever has ended it, so that every server process closes its sockets.
+create or replace function _supportchat.log_end_of_session()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event(
+        'session.revoked', null, jsonb_build_object('token_hash', old.token_hash), p_agent_id => old.agent_id
+    );
+    return null;
+end $$;
+
+create or replace trigger log_end_of_session
+after delete on public.agent_sessions
+for each row execute function _supportchat.log_end_of_session();
+
+-- Ends the login sessions of an agent who is deactivated, by whatever statement.
+create or replace function _supportchat.end_sessions()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from public.agent_sessions where agent_id = new.id;
+    return null;
+end $$;
+
+create or replace trigger end_sessions
+after update of is_active on public.agents
+for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
+
+select _supportchat.record_script('functions/logins.sql', '06ee9acfce96');
 
 notify pgrst, 'reload schema';
 

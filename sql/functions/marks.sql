@@ -24,22 +24,30 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+    marks jsonb;
 begin
     if p_agent_id is null then
         update public.user_sessions set
             customer_delivered_seq = greatest(customer_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             customer_read_seq = greatest(customer_read_seq, least(p_read, last_seq))
         where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq);
+            and (least(greatest(p_delivered, p_read), last_seq) > customer_delivered_seq or least(p_read, last_seq) > customer_read_seq)
+        returning jsonb_build_object(
+            'customer_delivered_seq', customer_delivered_seq, 'customer_read_seq', customer_read_seq
+        ) into marks;
     else
         update public.user_sessions set
             agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
         where session_id = p_session_id
-            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq);
+            and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq)
+        returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
     if found then
-        perform _supportchat.notify_change('receipt.recorded', jsonb_build_object('session_id', p_session_id));
+        perform _supportchat.log_event(
+            'receipt.recorded', p_session_id, marks, case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
+        );
     end if;
 
     insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
@@ -86,7 +94,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '154e9624e0ce');
+select _supportchat.record_script('functions/marks.sql', 'ed399b65382e');
 
 notify pgrst, 'reload schema';
 

@@ -93,8 +93,9 @@ begin
     returning * into line;
 
     line_json := _supportchat.message_json(line);
-    perform _supportchat.notify_change(
-        'message.posted', jsonb_build_object('session_id', p_session_id, 'seq', line.seq, 'row', line_json)
+    perform _supportchat.log_event(
+        'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
+        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
     );
     return line_json;
 end $$;
@@ -217,7 +218,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', 'd6bc21132b22');
+select _supportchat.record_script('functions/messages.sql', '964c465f4988');
 
 notify pgrst, 'reload schema';
 

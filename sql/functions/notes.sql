@@ -47,8 +47,7 @@ begin
         insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
         values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
         returning * into line;
-        perform _supportchat.notify_change('note.added', jsonb_build_object('session_id', ticket.session_id));
-        perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id);
+        perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id, jsonb_build_object('note_no', line.note_no));
     elsif line.note <> p_note or line.agent_id <> p_agent_id then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
@@ -82,7 +81,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '6dc46855838a');
+select _supportchat.record_script('functions/notes.sql', '09f479b2df4c');
 
 notify pgrst, 'reload schema';
 

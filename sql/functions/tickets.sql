@@ -76,10 +76,10 @@ begin
             ), 0),
             'history', (
                 select coalesce(jsonb_agg(jsonb_build_object(
-                    'event', e.event, 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
-                    'detail', e.detail, 'created_at', e.created_at
+                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
+                    'detail', _supportchat.with_names(e.detail), 'created_at', e.created_at
                 ) order by e.id), '[]')
-                from (select * from public.ticket_events where ticket_id = t.id order by id desc limit 50) as e
+                from (select * from public.events where ticket_id = t.id order by id desc limit 50) as e
             ),
             'earlier', (
                 select coalesce(jsonb_agg(jsonb_build_object(
@@ -313,7 +313,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '6052218364c5');
+select _supportchat.record_script('functions/tickets.sql', '7b35916b7d16');
 
 notify pgrst, 'reload schema';
 

@@ -69,6 +69,7 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | lease_expires_at       | timestamptz |          |
+        agents             | is_here                | boolean     | required | false
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
@@ -152,14 +153,17 @@ begin
         ticket_transitions | from_status            | text        | key      |
         ticket_transitions | to_status              | text        | key      |
 
-        -- What happened to a ticket: who, what, when.
-        ticket_events      | id                     | bigint      | key      | identity
-        ticket_events      | ticket_id              | uuid        | required |                   | tickets       | cascade
-        ticket_events      | actor                  | text        | required |
-        ticket_events      | agent_id               | uuid        |          |                   | agents        | set null
-        ticket_events      | event                  | text        | required |
-        ticket_events      | detail                 | jsonb       | required | '{}'
-        ticket_events      | created_at             | timestamptz | required | clock_timestamp()
+        -- The log: what has happened, written by the transaction that did it, for whoever follows it. detail holds codes and
+        -- ids, never texts or names. What belongs to a ticket is its history and lives as long; the rest goes after a day.
+        events             | id                     | bigint      | key      | identity
+        events             | transaction            | xid8        | required | pg_current_xact_id()
+        events             | kind                   | text        | required |
+        events             | session_id             | uuid        |          |
+        events             | ticket_id              | uuid        |          |                   | tickets       | cascade
+        events             | actor                  | text        | required | 'system'
+        events             | agent_id               | uuid        |          |
+        events             | detail                 | jsonb       | required | '{}'
+        events             | created_at             | timestamptz | required | clock_timestamp()
 
         -- Private notes stand apart from the messages: nothing that reads for a customer reads this table.
         -- after_seq is the last message that was there when the note was written, and so its place between them.
@@ -177,13 +181,17 @@ begin
         ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_reads       | read_seq               | integer     | required | 0
 
-        -- The server processes that share this database, each reporting every few seconds.
+        -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
         server_processes   | seen_at                | timestamptz | required | now()
+        server_processes   | live_until             | timestamptz | required | now()
         server_processes   | sockets                | integer     | required | 0
-        server_processes   | sessions               | uuid[]      | required | '{}'
         server_processes   | swept_at               | timestamptz |          |
+
+        -- The conversations whose customer has the chat open, and in which process.
+        customers_here     | session_id             | uuid        | key      |
+        customers_here     | process_id             | uuid        | key      |                   | server_processes | cascade
 
         -- The last heartbeat: one row, one beat for all processes. See send_heartbeat.
         heartbeat          | only_row               | boolean     | key      | true
@@ -226,8 +234,9 @@ begin
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
-        ticket_events_ticket_id_idx       |        | ticket_events    | (ticket_id, id)
-        ticket_events_agent_id_idx        |        | ticket_events    | (agent_id)
+        events_transaction_idx            |        | events           | (transaction, id)
+        events_ticket_id_idx              |        | events           | (ticket_id, id)
+        customers_here_process_id_idx     |        | customers_here   | (process_id)
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
@@ -315,7 +324,13 @@ set search_path = ''
 as $$
 declare
     present text := (
-        select string_agg(format('public.%I', name), ', ') from _supportchat.declared_tables() as name
+        select string_agg(format('public.%I', name), ', ')
+        from (
+            select name from _supportchat.declared_tables() as name
+            -- One of an earlier version is about to be dropped.
+            union select c.relname from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
+            where c.oid = to_regclass('public.ticket_events') and p.polname = 'server_only'
+        ) as ours
         where to_regclass(format('public.%I', name)) is not null
     );
     patience text := current_setting('lock_timeout');

@@ -791,6 +791,31 @@ select _supportchat.require_columns(name, case name when 'user_sessions' then ar
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
 
+-- The history of the tickets, which had a table of its own before there was a log. Its people become ids.
+do $$
+begin
+    if not exists (
+        select from pg_policy where polrelid = to_regclass('public.ticket_events') and polname = 'server_only'
+    ) then
+        return;
+    end if;
+    insert into public.events (id, transaction, kind, session_id, ticket_id, actor, agent_id, detail, created_at)
+    overriding system value
+    select e.id, '0', 'ticket.' || e.event, t.session_id, e.ticket_id, e.actor, e.agent_id, e.detail || coalesce((
+        select jsonb_object_agg(key, value -> 'id') from jsonb_each(e.detail) where jsonb_typeof(value) = 'object'
+    ), '{}'), e.created_at
+    from public.ticket_events e join public.tickets t on t.id = e.ticket_id
+    on conflict do nothing;
+    perform setval(pg_get_serial_sequence('public.events', 'id'), last) from (select max(id) as last from public.events) as e
+    where last is not null;
+    drop table public.ticket_events;
+end $$;
+-- Which conversations are open in a process has a table of its own by now.
+alter table public.server_processes drop column if exists sessions;
+
+-- In another history than the one in which they were written (a dump that was read back), events are of the past.
+update public.events set transaction = '0' where transaction >= pg_snapshot_xmax(pg_current_snapshot());
+
 -- An index of an older version that does the same as one of these is only work.
 do $$
 declare

@@ -120,11 +120,17 @@ begin
     end if;
 end $$;
 
-drop trigger if exists guard_ticket on public.tickets;
 do $$
 declare
+    own record;
     helper regprocedure;
 begin
+    for own in
+        select t.tgname, t.tgrelid::regclass as tgtable from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+        where p.pronamespace = '_supportchat'::regnamespace
+    loop
+        execute format('drop trigger %I on %s', own.tgname, own.tgtable);
+    end loop;
     for helper in select oid from pg_proc where pronamespace = '_supportchat'::regnamespace loop
         execute format('drop function %s', helper);
     end loop;

@@ -110,8 +110,8 @@ class Answer(TypedDict):
     image_key: str | None  # of a duplicate: under which key its picture is kept
 
 
-class Head(TypedDict):
-    """The counters of a conversation: they say whether there is something new."""
+class Conversation(TypedDict):
+    """The state of a conversation, for both sides."""
 
     session_id: str
     epoch: str
@@ -122,11 +122,6 @@ class Head(TypedDict):
     customer_read_seq: int
     agent_delivered_seq: int
     agent_read_seq: int
-
-
-class Conversation(Head):
-    """The state of a conversation, for both sides."""
-
     number: int
     status: str
     customer_name: str | None
@@ -276,10 +271,12 @@ class ClosedTicket(TypedDict):
 
 
 class ProcessReport(TypedDict):
-    """What a server process learns when it reports: which logins are still good, and how many agents have come."""
+    """What a server process learns when it reports: which logins are still good, how many agents have come, and whether
+    the process was known."""
 
     good: list[str]
     came: int
+    known: bool
 
 
 class Sweep(TypedDict):
@@ -287,6 +284,32 @@ class Sweep(TypedDict):
 
     returned: int
     assigned: int
+
+
+class IdleReport(ProcessReport):
+    """The same while no page is open: with what the sweep has done, if no other process is at it, and the heartbeat."""
+
+    sweep: Sweep | None
+    beat: int
+
+
+class Event(TypedDict):
+    """What has happened, as the log has it. Its kind says what the detail holds."""
+
+    id: int
+    event: str
+    session_id: str | None
+    actor: str
+    agent_id: str | None
+    detail: Detail
+
+
+class LogPage(TypedDict):
+    """What the log has gained since a cursor, and the next one."""
+
+    cursor: str
+    epoch: str
+    events: list[Event]
 
 
 class DeskFigures(TypedDict):
@@ -303,7 +326,7 @@ class DeskFigures(TypedDict):
     swept_seconds_ago: int | None
 
 
-def read_marks(state: Head, side: str) -> tuple[int, int]:
+def read_marks(state: Conversation, side: str) -> tuple[int, int]:
     """Return up to which seq a side, 'customer' or 'agent', has received and read."""
     if side == "customer":
         return state["customer_delivered_seq"], state["customer_read_seq"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, cast
 
 import gevent
 from gevent.lock import RLock
@@ -12,16 +13,17 @@ from gevent.lock import RLock
 from ..database import Database, DatabaseError
 from ..database.batches import is_cut
 from ..database.rows import Conversation as State
-from ..database.rows import Head, Message, Note
+from ..database.rows import Detail, Message, Note
 from ..rendering.fragments import Fragments, event_frame
 from ..rendering.languages import ENGLISH
 from .connection import OVERLOAD, Connection, Shown
 from .events import Event
+from .kinds import KINDS
 
 CATCH_UP_LIMIT = 200
 AUDIENCES = ("customer", "agent")
 RESET = event_frame("reset")
-MARKS = ("customer_delivered_seq", "customer_read_seq", "agent_delivered_seq", "agent_read_seq")
+MARKS = frozenset({"customer_delivered_seq", "customer_read_seq", "agent_delivered_seq", "agent_read_seq"})
 
 
 class Conversation:
@@ -123,44 +125,42 @@ class Conversation:
 
     def hint(self, event: Event) -> None:
         """Handle an event of this conversation."""
-        kind = event["event"]
-        if kind == "typing":
+        if event["event"] == "typing":
             self._send_typing(event)
             return
-        if kind == "message.posted":
-            self._hints[event["seq"]] = event.get("row")
-            self._is_stale["messages"] = True
-        elif kind == "note.added":
-            self._is_stale["notes"] = True
-        else:
-            self._is_stale["state"] = True
-        self._wake()
+        kind = KINDS[event["event"]]
+        if kind.patches_state:
+            self._patch_state(event["detail"])
+        if kind.makes_stale == "messages":
+            self._hints[event["detail"]["seq"]] = event.get("row")
+        if kind.makes_stale is not None:
+            self._is_stale[kind.makes_stale] = True
+        self.wake()
 
-    def compare(self, head: Head | State) -> None:
-        """Find what no event has announced: `head` is the conversation's counters, or its whole state."""
+    def compare(self, state: State) -> None:
+        """Find what no event has told: `state` is the conversation as the database has it, or had it a moment ago."""
         if self.state is None:
             return  # its first page is about to join, and reads everything itself
-        if self._is_other_history(head):
+        if self._is_other_history(state):
             self.reset()
             return
-        if head["last_seq"] > self.last_seq:
+        if state["last_seq"] > self.last_seq:
             self._is_stale["messages"] = True
-        if self.pages["agent"] and head["last_note_no"] > self.last_note_no:
+        if self.pages["agent"] and state["last_note_no"] > self.last_note_no:
             self._is_stale["notes"] = True
         # Not shown directly: an event may have brought a newer state since.
-        old: Mapping[str, object] = self.state
-        new: Mapping[str, object] = head
-        if any(new[key] != old[key] for key in (new if "status" in new else ("version", *MARKS))):
+        if state != self.state:
             self._is_stale["state"] = True
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
-        # One greenlet at a time: a burst of hints becomes one read.
+    def wake(self) -> None:
+        """Read what is stale. One greenlet at a time, so that a burst becomes one read."""
         if not self._is_working and any(self._is_stale.values()):
             self._is_working = True
             gevent.spawn(self._work)
 
     def _work(self) -> None:
+        stale = self._is_stale
         try:
             with self._lock:
                 while any(self._is_stale.values()):
@@ -172,7 +172,8 @@ class Conversation:
                     if stale["state"]:
                         self._take_state(self._read_state())
         except DatabaseError:
-            pass  # the next sweep finds the same difference and tries again
+            # Stale still: the next sweep wakes it again.
+            self._is_stale = {what: stale[what] or self._is_stale[what] for what in stale}
         finally:
             self._is_working = False
 
@@ -259,14 +260,24 @@ class Conversation:
         self.last_seq = self.last_note_no = 0
         self._hints.clear()
 
-    def _is_other_history(self, state: Head) -> bool:
+    def _is_other_history(self, state: State) -> bool:
         return self.state is not None and self.state["epoch"] != state["epoch"]
 
     def _take_state(self, state: State | None) -> None:
         if state is None or self._is_other_history(state):
             self.reset()
         else:
-            self._show_state(state)
+            self._show_state(self._with_marks(state, self.state or {}))
+
+    def _patch_state(self, detail: Detail) -> None:
+        if self.state is not None:
+            self._show_state(self._with_marks({**self.state, **detail}, self.state))
+
+    @staticmethod
+    def _with_marks(state: Mapping[str, Any], known: Mapping[str, Any]) -> State:
+        # Marks only go forward: what brings an older one has been read before it moved.
+        marks = {name: max(state[name], known[name]) for name in MARKS if name in known}
+        return cast(State, {**state, **marks})
 
     def _show_state(self, state: State) -> None:
         before, self.state, self.number = self.state, state, state["number"]

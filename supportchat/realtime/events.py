@@ -15,23 +15,26 @@ import psycopg
 from flask_babel import lazy_gettext
 
 from ..database.postgres import CONNECTION
-from ..database.rows import Message, Person
+from ..database.rows import Detail, Message, Person
 
 log = logging.getLogger(__name__)
 
 
 class Event(TypedDict, total=False):
-    """A change. Its kind decides which of the other fields are set."""
+    """A hint. Its kind decides which of the other fields are set."""
 
-    event: Required[str]
-    session_id: str  # of every event in a conversation
-    number: int  # ticket.changed
-    seq: int  # message.posted; typing: after which line
+    event: Required[str]  # its kind
+    # Of an event of the log:
+    id: int
+    session_id: str | None
+    actor: str
+    agent_id: str | None
+    detail: Detail
     row: Message  # message.posted, unless too large
+    # Of what is not logged:
+    seq: int  # typing: after which line
     sender: str  # typing
     agent: Person | None  # typing
-    agent_id: str  # agent.changed
-    token_hash: str  # session.revoked
     nonce: str  # ping
     beat: int  # heartbeat
 

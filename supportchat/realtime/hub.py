@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import random
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import gevent
 from flask import current_app
 
 from ..database import Database, DatabaseError
-from ..database.rows import Answer, Head, ProcessReport, Sweep
+from ..database.rows import Answer, IdleReport, Sweep
+from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
 from ..server.hosts import is_loopback
+from .chores import Chores
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
 from .events import Event, Events
-from .pulse import ANSWER_SECONDS, BEAT_SECONDS, IDLE_LEAST_SECONDS, LEAST_SECONDS, Pulse
+from .kinds import KINDS
+from .log import Log
+from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
+IDLE_SECONDS = 30.0  # between the reports of a process in which no page is open: its only calls
 REPORT_SOON_SECONDS = 0.2
 REFRESH_SECONDS = 0.5
-FULL_SWEEP_EVERY = 5  # sweeps: presence and queue positions change without an event
+REFRESH_SHARE = 10  # no more than a tenth of the time is spent on telling those who wait of their places
+LIVE_SECONDS = 25.0  # for which a report counts: two more may be lost
+IDLE_LIVE_SECONDS = 75.0
 COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 PAGES_PER_VIEWER = 20
 PAGES_PER_ADDRESS = 500
 POLLER_SECONDS = 20.0
 QUEUE_CHANGED = event_frame("queue_changed")
-QUEUE_EVENTS = {"message.posted", "note.added", "ticket.changed", "agent.changed"}
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +56,14 @@ class Hub:
         self._desks: set[Connection] = set()
         self._polls: dict[tuple[str, str], float] = {}
         self._pings: dict[str, Callable[[], None]] = {}
-        self._desk_fingerprint: Any = None
+        self._log = Log(database)
         self._pulse = Pulse()
-        self._troubles: dict[str, str] = {}
-        self._due: set[str] = set()
+        self._chores = Chores()
+        self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
+        self._refresh_seconds = REFRESH_SECONDS
+        self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
+        self._reported_at = float("-inf")
         self._has_swept = False
-        self._tasks: list[gevent.Greenlet[..., Any]] = []
 
     # Pages
 
@@ -151,11 +156,16 @@ class Hub:
         """Deliver what this process has just written, without waiting for the event."""
         for row in answer["messages"]:
             self._to_conversation(
-                {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"], "row": row}
+                {
+                    "event": "message.posted",
+                    "session_id": answer["session_id"],
+                    "detail": {"seq": row["seq"]},
+                    "row": row,
+                }
             )
 
     def on_event(self, event: Event) -> None:
-        """Handle an event from the database."""
+        """Handle an event from the database, or the hint of one in the log."""
         kind = event["event"]
         if kind == "ping":
             answer = self._pings.pop(event["nonce"], None)
@@ -163,14 +173,27 @@ class Hub:
                 answer()
         elif kind == "heartbeat":
             self._pulse.hear(event["beat"])
-        elif kind == "session.revoked":
-            self._sign_out({event["token_hash"]})
-        else:
+        elif kind == "log.grew":
+            self._chores.soon(0, self.follow)
+        elif kind == "typing":
             self._to_conversation(event)
-            if kind in QUEUE_EVENTS:
-                self._queue_changed()
-            if kind == "ticket.changed":
-                self._refresh_waiting()
+        elif "id" not in event or self._log.is_new(event):
+            self._apply(event)
+
+    def _apply(self, event: Event) -> None:
+        kind = KINDS.get(event["event"])
+        if kind is None:
+            return  # of another version
+        if kind.ends_session:
+            self._sign_out({event["detail"]["token_hash"]})
+        if kind.makes_stale or kind.patches_state:
+            self._to_conversation(event)
+        if kind.touches_agent:
+            self._doubtful |= self._conversations_of(event["agent_id"])
+        if kind.touches_waiting or kind.touches_agent:
+            self._chores.soon(self._refresh_seconds, self._refresh)
+        if kind.touches_row or kind.touches_counts:
+            self._queue_changed()
 
     def _hear(self, event: Event) -> None:
         try:
@@ -188,36 +211,44 @@ class Hub:
         self._pings.pop(nonce, None)
 
     def _to_conversation(self, event: Event) -> None:
-        conversation = self._conversations.get(event.get("session_id", ""))
+        conversation = self._conversations.get(event.get("session_id") or "")
         if conversation is not None:
             conversation.hint(event)
+
+    def _conversations_of(self, agent_id: str | None) -> set[str]:
+        states = ((c.session_id, c.state) for c in self._conversations.values())
+        return {
+            session_id
+            for session_id, state in states
+            if state is not None and state["agent"] is not None and state["agent"]["id"] == agent_id
+        }
 
     def _queue_changed(self) -> None:
         for page in self._desks:
             page.push_once(QUEUE_CHANGED)
 
-    def _refresh_waiting(self) -> None:
-        # Everyone behind a served customer moves up. One query for all of them, and for a burst of changes.
-        self._soon(REFRESH_SECONDS, self._compare_waiting)
+    def _refresh(self) -> None:
+        """Look at everyone who waits, and may have moved up, and at what is in doubt. Once for a burst of changes."""
+        began = time.monotonic()
+        waiting = {c.session_id for c in self._conversations.values() if c.state and c.state["status"] == "waiting"}
+        doubtful, self._doubtful = self._doubtful, set()
+        try:
+            self._compare(waiting | doubtful)
+        except DatabaseError:
+            self._doubtful |= doubtful
+            raise
+        finally:
+            self._refresh_seconds = max(REFRESH_SECONDS, REFRESH_SHARE * (time.monotonic() - began))
 
-    def _compare_waiting(self) -> None:
-        self._compare(
-            "conversations",
-            [c for c in self._conversations.values() if c.state is not None and c.state["status"] == "waiting"],
-        )
-
-    def _compare(self, function: str, conversations: Iterable[Conversation]) -> None:
-        asked = {conversation.session_id for conversation in conversations}
-        if not asked:
-            return
-        ids = sorted(asked)
-        heads: dict[str, Head] = {}
+    def _compare(self, session_ids: set[str]) -> None:
+        ids = sorted(session_ids & self._conversations.keys())
+        states: dict[str, State] = {}
         for start in range(0, len(ids), COMPARED_AT_ONCE):
-            some = self._database.call(function, session_ids=ids[start : start + COMPARED_AT_ONCE])
-            heads |= {head["session_id"]: head for head in some}
-        for session_id in asked & self._conversations.keys():
-            if session_id in heads:
-                self._conversations[session_id].compare(heads[session_id])
+            some = self._database.call("conversations", session_ids=ids[start : start + COMPARED_AT_ONCE])
+            states |= {state["session_id"]: state for state in some}
+        for session_id in set(ids) & self._conversations.keys():
+            if session_id in states:
+                self._conversations[session_id].compare(states[session_id])
             else:
                 self._conversations[session_id].reset()
 
@@ -225,58 +256,74 @@ class Hub:
 
     def start(self) -> None:
         """Start listening, sweeping, and reporting this process."""
-        self._tasks = [
-            gevent.spawn(self.events.run, self._hear, self._after_gap),
-            gevent.spawn(self._every, SWEEP_SECONDS, self.sweep),
-            gevent.spawn(self._every, REPORT_SECONDS, self.report),
-            gevent.spawn(self._every, BEAT_SECONDS, self.beat),
-        ]
+        self._chores.spawn(self.events.run, self._hear, self._after_gap)
+        self._chores.every(SWEEP_SECONDS, self.sweep)
+        self._chores.every(REPORT_SECONDS, self.report)
+        self._chores.every(BEAT_SECONDS, self.beat)
 
     def stop(self) -> None:
         """Close every socket so that its page reconnects at once, and stop what `start` started."""
         self.is_stopping = True
         self.close_pages(RESTART)
         self.events.stop()
-        gevent.killall(self._tasks)
+        self._chores.stop()
         try:
             self._database.call("forget_process", process_id=self.process_id)
         except DatabaseError as error:
             log.warning("could not sign off: %s", error)
 
-    def sweep(self, count: int = 0) -> None:
-        """Find what no event has announced: missed lines, states, waiting tickets, ended logins, the queue.
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nobody looks at a page of this process."""
+        return not self._pages and not self._polling("session") and not self._polling("agent")
 
-        If one of them fails, the others still run.
+    def sweep(self) -> None:
+        """Follow the log, for what no event has announced, and give waiting tickets to who can take them.
+
+        If one of them fails, the other still runs.
         """
-        function = "conversations" if count % FULL_SWEEP_EVERY == 0 else "conversation_heads"
-        self._try(self._compare, function, list(self._conversations.values()))
-        self._try(self._sweep_assignment)
-        if self._desks:
-            self._try(self._sweep_desks)
+        if self._is_idle:
+            self._log.forget()  # the first page to come finds everything in the database
+            return
+        self._chores.attempt(self.follow)
+        self._chores.attempt(self._sweep_assignment)
+
+    def follow(self) -> None:
+        """Apply what the log has gained, heard of or not; after a gap, look at everything."""
+        events = self._log.read()
+        if events is None:
+            self._look_at_everything()
+        for event in events or []:
+            self._apply(event)
+        for conversation in list(self._conversations.values()):
+            conversation.wake()
+
+    def _look_at_everything(self) -> None:
+        try:
+            self._compare(set(self._conversations))
+        except DatabaseError:
+            self._log.forget()  # so that the next sweep does it
+            raise
+        self._queue_changed()
+        self.report_soon()  # which finds the logins that have ended
 
     def _sweep_assignment(self) -> None:
         had_swept, self._has_swept = self._has_swept, False
-        done: Sweep | None = self._database.call("sweep_assignment")
-        self._has_swept = True
+        self._note_sweep(self._database.call("sweep_assignment"))
         if not had_swept:
             self.report_soon()
+
+    def _note_sweep(self, done: Sweep | None) -> None:
+        self._has_swept = True
         if done and (done["returned"] or done["assigned"]):
             log.info("tickets returned to the queue: %(returned)d, assigned from it: %(assigned)d", done)
 
-    def _sweep_desks(self) -> None:
-        hashes = {page.token_hash for page in self._desks}
-        self._sign_out(hashes.difference(self._database.call("good_sessions", token_hashes=sorted(hashes))))
-        fingerprint = self._database.call("desk_fingerprint")
-        if fingerprint != self._desk_fingerprint:
-            self._desk_fingerprint = fingerprint
-            self._queue_changed()
-
-    def beat(self, count: int = 0) -> None:
+    def beat(self) -> None:
         """Send a heartbeat through the events, one for all processes, and reconnect if none arrives."""
-        if not self._pages and not self._pulse.is_due():
-            return
-        least = LEAST_SECONDS if self._pages else IDLE_LEAST_SECONDS
-        beat = self._database.call("send_heartbeat", seconds=least)["beat"]
+        if not self._is_idle:
+            self._expect_beat(self._database.call("send_heartbeat", seconds=LEAST_SECONDS)["beat"])
+
+    def _expect_beat(self, beat: int) -> None:
         if self._pulse.expect(beat):
             gevent.spawn_later(ANSWER_SECONDS, self._check_pulse, beat)
 
@@ -288,62 +335,46 @@ class Hub:
             log.warning("events have gone silent: listening anew")
             self.events.restart()
 
-    def report(self, count: int = 0) -> None:
-        """Tell the database which conversations and agents have sockets here, and close those it no longer knows."""
+    def report(self) -> None:
+        """Tell the database which customers and agents have pages here, and close those of logins that have ended.
+
+        While nobody looks, this is the only call that a process makes, and it makes it rarely.
+        """
+        is_idle = self._is_idle
+        if is_idle and not self._reported and time.monotonic() - self._reported_at < IDLE_SECONDS - REPORT_SECONDS / 2:
+            return
         agents = {page.token_hash for page in self._desks} | self._polling("agent")
         here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
-        answer: ProcessReport = self._database.call(
+        answer: IdleReport = self._database.call(
             "report_process",
             process_id=self.process_id,
             sockets=self.sockets,
-            sessions=sorted(here),
+            came=sorted(here - self._reported),
+            left=sorted(self._reported - here),
             token_hashes=sorted(agents),
+            seconds=IDLE_LIVE_SECONDS if is_idle else LIVE_SECONDS,
             swept=self._has_swept,
+            is_idle=is_idle,
         )
+        self._reported_at = time.monotonic()
+        is_complete = answer["known"] or not self._reported
+        self._reported = here if is_complete else set()
+        if not is_complete:
+            self.report_soon()
         self._sign_out(agents.difference(answer["good"]))
-        if answer["came"]:
+        if is_idle:
+            self._note_sweep(answer["sweep"])
+            self._expect_beat(answer["beat"])
+        elif answer["came"]:
             self._sweep_assignment()
 
     def report_soon(self) -> None:
         """Report soon: somebody has come online, who can get tickets or be seen, or has left."""
-        self._soon(REPORT_SOON_SECONDS, self.report)
-
-    def _soon(self, seconds: float, task: Callable[[], None]) -> None:
-        # Once for a burst of reasons.
-        if task.__name__ not in self._due and not self.is_stopping:
-            self._due.add(task.__name__)
-            gevent.spawn_later(seconds, self._run_due, task)
-
-    def _run_due(self, task: Callable[[], None]) -> None:
-        self._due.remove(task.__name__)
-        self._try(task)
+        self._chores.soon(REPORT_SOON_SECONDS, self.report)
 
     def _after_gap(self) -> None:
         self._pulse.forgive()
-        gevent.spawn(self._try, self.sweep, 0)
-
-    def _every(self, seconds: float, task: Callable[[int], None]) -> None:
-        for count in itertools.count():
-            worked = self._try(task, count)
-            # Soon after a failure: leases that were not renewed run out. With jitter, so that the processes do
-            # not all ask at the same moment.
-            gevent.sleep((seconds if worked else min(seconds, SWEEP_SECONDS)) * random.uniform(0.8, 1.2))  # noqa: S311
-
-    def _try(self, task: Callable[..., None], *arguments: Any) -> bool:
-        name, trouble, worked = task.__name__.lstrip("_"), "", False
-        try:
-            task(*arguments)
-            worked = True
-        except DatabaseError as error:
-            trouble = str(error)
-        except Exception:
-            # An exception would end it for good.
-            log.exception("%s failed", name)
-        if trouble != self._troubles.get(name, ""):
-            # Once, not every two seconds while it lasts.
-            log.warning(*("%s has to wait: %s", name, trouble) if trouble else ("%s works again", name))
-        self._troubles[name] = trouble
-        return worked
+        self._chores.soon(0, self.sweep)
 
     @property
     def overload_code(self) -> int:

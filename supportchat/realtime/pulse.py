@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 BEAT_SECONDS = 2.5
-# While no page is open here: Supabase counts each beat per process against the monthly quota.
-IDLE_SECONDS = 30.0
 # Processes ask for beats at different moments. One that is a little early still sends one, or the gap would double.
 LEAST_SECONDS = 1.8
-IDLE_LEAST_SECONDS = 22.0
 ANSWER_SECONDS = 4.0
 
 
@@ -25,18 +20,13 @@ class Pulse:
         self._sent = 0
         self._heard = 0
         self._awaited: int | None = None
-        self._asked = float("-inf")
-
-    def is_due(self) -> bool:
-        """Whether it is time for a beat although no page is open."""
-        return monotonic() - self._asked >= IDLE_SECONDS
 
     def expect(self, number: int) -> bool:
         """Note that the database has sent this beat.
 
         :return: whether to wait for it: it has not arrived, and none before it is missing.
         """
-        self._sent, self._asked = number, monotonic()
+        self._sent = number
         # Lower than the last one received: the database was restored, or two beats have crossed.
         if number == self._heard or self._awaited is not None:
             return False

@@ -81,7 +81,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "close_chat": (closed, shapes.Closed),
         "conversation_of_visitor": (vera.chat, shapes.Conversation),
         "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
-        "conversation_heads": (call("conversation_heads", session_ids=[session_id]), list[shapes.Head]),
+        "events_after": (call("events_after", cursor="1:1:"), shapes.LogPage),
         "ticket_of_agent": (owner.call("ticket_of_agent", number=number), shapes.Ticket),
         "show_ticket": (owner.call("show_ticket", number=number), shapes.TicketLines),
         "follow_ticket": (owner.call("follow_ticket", number=number, after=1, after_note=0), shapes.TicketLines),
@@ -89,8 +89,12 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "ticket_of_agent that waits": (bob.call("ticket_of_agent", number=waits), shapes.Ticket),
         "list_tickets": (alice.call("list_tickets", view="all"), shapes.Queue),
         "report_process": (
-            call("report_process", process_id=new_id(), sockets=0, sessions=[], token_hashes=[]),
+            call("report_process", process_id=new_id(), sockets=0, came=[], left=[], token_hashes=[]),
             shapes.ProcessReport,
+        ),
+        "report_process that is idle": (
+            call("report_process", process_id=new_id(), sockets=0, came=[], left=[], token_hashes=[], is_idle=True),
+            shapes.IdleReport,
         ),
         "sweep_assignment": (call("sweep_assignment"), shapes.Sweep),
         "desk_figures": (call("desk_figures"), shapes.DeskFigures),

@@ -113,7 +113,5 @@ def progress(desk: Desk) -> int:
 
 def sockets(desk: Desk) -> int:
     """How many sockets the server processes hold."""
-    ((count,),) = desk.run(
-        "select coalesce(sum(sockets), 0) from server_processes where seen_at > now() - interval '25 seconds'"
-    )
+    ((count,),) = desk.run("select coalesce(sum(sockets), 0) from server_processes where live_until > now()")
     return int(count)

@@ -54,9 +54,9 @@ def at_once(*acts: Callable[[], httpx.Response]) -> list[int]:
 def history(desk: Desk, number: int, event: str) -> list[tuple[Any, ...]]:
     """Who did something to a ticket."""
     return desk.run(
-        "select agent_id from ticket_events e join tickets t on t.id = e.ticket_id where number = %s and event = %s",
+        "select agent_id from events e join tickets t on t.id = e.ticket_id where number = %s and kind = %s",
         number,
-        event,
+        f"ticket.{event}",
     )
 
 

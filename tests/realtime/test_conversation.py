@@ -15,6 +15,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from supportchat.database import Database, Unavailable
+from supportchat.realtime.chores import Chores
 from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection, Shown
 from supportchat.realtime.events import Event
 from supportchat.realtime.hub import PAGES_PER_VIEWER, Hub
@@ -65,7 +66,7 @@ def shown(
 def posted(answer: Any, *, with_row: bool = True) -> list[Event]:
     events = []
     for row in answer["messages"]:
-        event: Event = {"event": "message.posted", "session_id": answer["session_id"], "seq": row["seq"]}
+        event: Event = {"event": "message.posted", "session_id": answer["session_id"], "detail": {"seq": row["seq"]}}
         if with_row:
             event["row"] = row
         events.append(event)
@@ -126,7 +127,7 @@ def test_an_event_too_large_to_carry_its_row_is_read(hub: Hub, vera: Visitor) ->
 def test_what_no_event_has_told_is_found_by_the_sweep(hub: Hub, vera: Visitor) -> None:
     page = shown(hub, vera)
     vera.post("Line 3")
-    hub.sweep(1)
+    hub.sweep()
     assert seqs(page) == [3]
 
 
@@ -257,7 +258,7 @@ def test_after_a_restore_every_open_page_is_told_to_load_anew_and_shows_what_is_
     rows("update user_sessions set last_seq = 2")
     rows(RESTORED)
     new = vera.post("It has happened")
-    hub.sweep(1)
+    hub.sweep()
     assert {"event": "reset"} in taken(page)
     again = Connection()
     hub.add(again)
@@ -286,7 +287,7 @@ def test_a_conversation_that_is_no_longer_there_is_loaded_anew(hub: Hub, vera: V
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
     rows("truncate user_sessions cascade")
-    hub.sweep(1)
+    hub.sweep()
     assert taken(page) == [{"event": "reset"}]
     late = Connection()
     hub.add(late)
@@ -297,8 +298,8 @@ def test_a_conversation_that_is_no_longer_there_is_loaded_anew(hub: Hub, vera: V
 def test_a_customer_is_sent_no_note(hub: Hub, vera: Visitor, alice: Agent) -> None:
     customer, agent = shown(hub, vera), shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
     alice.call("add_note", number=1001, client_message_id=new_id(), note="Between us")
-    hub.on_event({"event": "note.added", "session_id": vera.chat["session_id"]})
-    hub.sweep(0)
+    hub.on_event({"event": "ticket.noted", "session_id": vera.chat["session_id"], "detail": {}})
+    hub.sweep()
     assert "Between us" in json.dumps(taken(agent))
     assert "Between us" not in json.dumps(taken(customer))
 
@@ -380,7 +381,7 @@ def test_a_logout_closes_the_sockets_of_that_session_only(hub: Hub, alice: Agent
     his = Connection(agent_id=bob.id, token_hash=bob.token_hash)
     for page in (hers, his):
         hub.add(page)
-    hub.on_event({"event": "session.revoked", "token_hash": alice.token_hash})
+    hub.on_event({"event": "session.revoked", "detail": {"token_hash": alice.token_hash}})
     assert (hers.close_code, his.close_code) == (SIGNED_OUT, None)
 
 
@@ -407,12 +408,12 @@ def test_the_desk_hears_of_a_change_once_while_it_has_not_looked(hub: Hub, vera:
 def test_the_sweep_tells_the_desk_of_what_no_event_has_told(hub: Hub, vera: Visitor, alice: Agent) -> None:
     page = Connection(agent_id=alice.id, token_hash=alice.token_hash)
     hub.add(page)
-    hub.sweep(1)
+    hub.sweep()
     taken(page)
-    hub.sweep(1)
+    hub.sweep()
     assert taken(page) == []
     vera.post("Line 3")
-    hub.sweep(1)
+    hub.sweep()
     assert taken(page) == [{"event": "queue_changed"}]
 
 
@@ -429,7 +430,7 @@ def test_a_waiting_customer_moves_up_while_others_are_served(
     alice.call("assign_ticket", number=first.chat["number"], assignee_id=alice.id)
     calls.clear()
     for _ in range(3):
-        hub.on_event({"event": "ticket.changed", "session_id": first.chat["session_id"], "number": 1001})
+        hub.on_event({"event": "ticket.assigned", "session_id": first.chat["session_id"], "detail": {}})
     frames: list[Any] = []
     with gevent.Timeout(10):
         while "reply here" not in json.dumps(frames):
@@ -460,22 +461,27 @@ def test_a_part_of_the_sweep_that_fails_does_not_keep_the_others_from_it(
         return call(function, **arguments)
 
     monkeypatch.setattr(hub._database, "call", fail)
-    hub.sweep(1)
+    hub.sweep()
     assert seqs(page) == [3]
     assert {"event": "queue_changed"} in taken(desk)
     hub.report()
     assert rows("select swept_at from server_processes where process_id = %s", hub.process_id) == [(None,)]
     monkeypatch.undo()
-    hub.sweep(1)
+    hub.sweep()
     hub.report()
     assert rows("select swept_at is null from server_processes where process_id = %s", hub.process_id) == [(False,)]
+
+
+def receipt(session_id: str, delivered: int = 2, read: int = 1) -> Event:
+    marks = {"agent_delivered_seq": delivered, "agent_read_seq": read}
+    return {"event": "receipt.recorded", "session_id": session_id, "detail": marks}
 
 
 def test_receipts_reach_the_side_that_wrote(hub: Hub, vera: Visitor, alice: Agent, database: Database) -> None:
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
     alice.call("record_receipt", number=1001, delivered=2, read=1)
-    hub.on_event({"event": "receipt.recorded", "session_id": session_id})
+    hub.on_event(receipt(session_id))
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
 
 
@@ -486,7 +492,7 @@ def test_receipts_that_a_joining_page_finds_reach_the_pages_that_are_there(
     session_id = vera.chat["session_id"]
     alice.call("record_receipt", number=1001, delivered=2, read=1)
     shown(hub, vera, audience="agent", agent_id=alice.id, token_hash=alice.token_hash)
-    hub.on_event({"event": "receipt.recorded", "session_id": session_id})
+    hub.on_event(receipt(session_id))
     assert {"event": "receipts", "number": 1001, "delivered": 2, "read": 1} in taken(page)
 
 
@@ -504,7 +510,7 @@ def test_what_a_sweep_has_read_too_early_is_not_shown_over_what_is_newer(
     session_id = vera.chat["session_id"]
     (early,) = database.call("conversations", session_ids=[session_id])
     alice.call("record_receipt", number=1001, delivered=2, read=2)
-    hub.on_event({"event": "receipt.recorded", "session_id": session_id})
+    hub.on_event(receipt(session_id, 2, 2))
     taken(page)
     hub._conversations[session_id].compare(early)
     assert [frame for frame in taken(page) if frame.get("event") == "receipts"] == []
@@ -542,12 +548,12 @@ def test_two_hundred_lines_fit_into_a_page_that_catches_up(hub: Hub, vera: Visit
 
 @pytest.mark.parametrize(("problem", "seconds"), [(None, 10), (Unavailable("database_unavailable"), 2)])
 def test_a_report_that_has_failed_is_made_again_soon(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, problem: Exception | None, seconds: float
+    monkeypatch: pytest.MonkeyPatch, problem: Exception | None, seconds: float
 ) -> None:
     class Enough(Exception):
         """Ends what would go on for ever."""
 
-    def report(count: int) -> None:
+    def report() -> None:
         if problem:
             raise problem
 
@@ -555,9 +561,9 @@ def test_a_report_that_has_failed_is_made_again_soon(
         assert 0.8 * seconds <= waits <= 1.2 * seconds
         raise Enough
 
-    monkeypatch.setattr("supportchat.realtime.hub.gevent.sleep", sleep)
+    monkeypatch.setattr("supportchat.realtime.chores.gevent.sleep", sleep)
     with pytest.raises(Enough):
-        hub._every(10, report)
+        Chores()._repeat(10, report)
 
 
 def test_an_address_has_so_many_pages_and_no_more(hub: Hub) -> None:
@@ -612,7 +618,7 @@ def test_each_page_is_told_in_its_language(
     app.extensions["babel"].translation_directories = [str(tmp_path)]
     english, other = shown(hub, vera), shown(hub, vera, language=STANDS_FOR)
     bob.call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
-    hub.sweep(0)
+    hub.sweep()
     told, told_otherwise = (" ".join(frame.get("content", "") for frame in taken(page)) for page in (english, other))
     assert "Bob" in told
     assert "⟦" not in told

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 from unittest.mock import Mock
 
 import psycopg
 import pytest
+from flask import Flask
 
+from supportchat.realtime.connection import Connection
 from supportchat.realtime.events import Event, PostgresEvents
-from supportchat.realtime.hub import Hub
-from supportchat.realtime.pulse import BEAT_SECONDS, IDLE_LEAST_SECONDS, LEAST_SECONDS, Pulse
+from supportchat.realtime.hub import REPORT_SECONDS, SWEEP_SECONDS, Hub
+from supportchat.realtime.pulse import Pulse
 
 pytestmark = pytest.mark.mode("postgres")
 
@@ -81,43 +83,40 @@ def test_the_first_beat_that_does_not_come_is_the_one_that_is_missed() -> None:
     assert pulse.expect(3)
 
 
-class Beats:
-    """A database that counts the beats it is asked for, and the clock by which the hub asks."""
+class Clock:
+    """The clock of the hub, and what the hub asks of the database meanwhile."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        self.asked: list[tuple[float, float]] = []
-        monkeypatch.setattr("supportchat.realtime.pulse.monotonic", lambda: self.now)
+    def __init__(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.calls, self._hub, self._call = 1000.0, list[str](), hub, hub._database.call
+        monkeypatch.setattr("supportchat.realtime.hub.time", Mock(monotonic=lambda: self.now))
+        monkeypatch.setattr(hub._database, "call", self._remember)
 
-    def call(self, function: str, /, **arguments: Any) -> Any:
-        """Take down when a beat was asked for, and how long ago the last may have been sent."""
-        assert function == "send_heartbeat"
-        self.asked.append((self.now, arguments["seconds"]))
-        return {"beat": 1}
+    def _remember(self, function: str, /, **arguments: Any) -> Any:
+        self.calls.append(function)
+        return self._call(function, **arguments)
 
-    def pass_time(self, hub: Hub, seconds: float) -> list[tuple[float, float]]:
-        """Let a while pass, and give what was asked for in it."""
-        before = len(self.asked)
-        for _ in range(round(seconds / BEAT_SECONDS)):
-            self.now += BEAT_SECONDS
-            hub.beat()
-        return self.asked[before:]
+    def pass_time(self, seconds: int) -> list[str]:
+        """Let a while pass with all that happens by itself, and return the calls that were made in it."""
+        self.calls.clear()
+        chores = ((self._hub.sweep, SWEEP_SECONDS), (self._hub.beat, 2), (self._hub.report, REPORT_SECONDS))
+        for second in range(seconds):
+            self.now += 1
+            for task, every in chores:
+                if second % every == 0:
+                    task()
+        return self.calls
 
 
-def test_the_pulse_is_slow_while_nobody_looks_and_quick_as_soon_as_somebody_does(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_process_that_nobody_looks_at_makes_one_call_in_thirty_seconds(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beats = Beats(monkeypatch)
-    hub = Hub(cast(Any, beats), cast(Any, None), cast(Any, None))
-    page = Mock(viewer="v", address=None, agent_id=None)
-    idle = beats.pass_time(hub, 600)
-    assert 18 <= len(idle) <= 21
-    # Other processes that nobody looks at ask too: one beat is good for all.
-    assert {seconds for _, seconds in idle} == {IDLE_LEAST_SECONDS}
-    hub.add(page)
-    came = beats.now
-    watched = beats.pass_time(hub, 60)
-    assert watched[0] == (came + BEAT_SECONDS, LEAST_SECONDS)
-    assert len(watched) == 60 / BEAT_SECONDS
+    hub: Hub = app.extensions["hub"]
+    clock, page = Clock(hub, monkeypatch), Connection(token_hash="hers")
+    clock.pass_time(60)
+    assert clock.pass_time(300) == ["report_process"] * 10
+    assert hub.add(page)
+    watched = clock.pass_time(60)
+    assert watched.count("events_after") == watched.count("send_heartbeat") == 30
     hub.remove(page)
-    assert len(beats.pass_time(hub, 60)) <= 2
+    clock.pass_time(60)
+    assert clock.pass_time(300) == ["report_process"] * 10

@@ -161,7 +161,7 @@ def test_silence_is_noticed_within_ten_seconds(hub: Hub, database: Database, rea
 
 def test_an_exception_in_what_takes_events_does_not_end_reception(hub: Watched, database: Database) -> None:
     hears(hub, database)
-    database.call("report_process", process_id=new_id(), sockets=1, sessions=[new_id()], token_hashes=[])
+    database.call("report_process", process_id=new_id(), sockets=1, came=[new_id()], left=[], token_hashes=[])
     assert until(lambda: any(event["event"] == "presence.changed" for event in hub.seen))
     assert hears(hub, database) < 5
 

@@ -42,7 +42,7 @@ def test_a_session_ends_by_age_and_by_idleness(
 def test_an_open_page_keeps_a_session_from_idling_out(alice: Agent, database: Database, rows: Any) -> None:
     rows("update agent_sessions set last_seen_at = now() - interval '29 minutes'")
     report = database.call(
-        "report_process", process_id=new_id(), sockets=1, sessions=[], token_hashes=[alice.token_hash]
+        "report_process", process_id=new_id(), sockets=1, came=[], left=[], token_hashes=[alice.token_hash]
     )
     assert report["good"] == [alice.token_hash]
     assert rows("select now() - last_seen_at < interval '1 minute' from agent_sessions") == [(True,)]
@@ -53,14 +53,14 @@ def test_a_deactivated_agent_is_nobody(alice: Agent, database: Database, rows: A
     assert database.call("agent_of_session", token_hash=alice.token_hash) is None
     assert rows("select _supportchat.credentials_of('alice@example.com')") == [(None,)]
     report = database.call(
-        "report_process", process_id=new_id(), sockets=1, sessions=[], token_hashes=[alice.token_hash]
+        "report_process", process_id=new_id(), sockets=1, came=[], left=[], token_hashes=[alice.token_hash]
     )
-    assert report == {"good": [], "came": 0}
+    assert report == {"good": [], "came": 0, "known": False}
 
 
 def test_a_report_renews_the_lease_and_says_who_came(bob: Agent, database: Database, rows: Any) -> None:
     database.call("open_agent_session", agent_id=bob.id, token_hash=bob.token_hash)
-    report = {"process_id": new_id(), "sockets": 1, "sessions": [], "token_hashes": [bob.token_hash]}
+    report = {"process_id": new_id(), "sockets": 1, "came": [], "left": [], "token_hashes": [bob.token_hash]}
     assert database.call("report_process", **report)["came"] == 1
     assert database.call("report_process", **report)["came"] == 0
     assert rows("select lease_expires_at > now() + interval '40 seconds' from agents where id = %s", bob.id) == [
@@ -72,9 +72,10 @@ def test_a_customer_is_here_while_a_process_reports_the_socket(cast: Cast, datab
     vera = cast.visitor()
     session_id, process_id = vera.start()["session_id"], new_id()
     assert not vera.chat["customer_here"]
-    database.call("report_process", process_id=process_id, sockets=1, sessions=[session_id], token_hashes=[])
+    database.call("report_process", process_id=process_id, sockets=1, came=[session_id], left=[], token_hashes=[])
     assert vera.chat["customer_here"]
-    rows("update server_processes set seen_at = now() - interval '26 seconds'")
+    rows("update server_processes set live_until = now() - interval '1 second'")
+    database.call("sweep_assignment")
     assert not vera.chat["customer_here"]
 
 
@@ -94,7 +95,7 @@ def test_two_processes_that_report_the_same_logins_do_not_wait_in_a_circle(
     with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
         other.execute("select from agent_sessions where token_hash = 'a' for update")
         report = pool.submit(
-            database.call, "report_process", process_id=new_id(), sockets=1, sessions=[], token_hashes=["b", "a"]
+            database.call, "report_process", process_id=new_id(), sockets=1, came=[], left=[], token_hashes=["b", "a"]
         )
         while rows(
             "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
@@ -126,7 +127,7 @@ def test_a_new_password_ends_every_session_of_its_agent_and_no_other(
     assert answer["name"] == "Alice Kern"
     assert rows("select _supportchat.credentials_of('alice@example.com') ->> 'password_hash'") == [("new",)]
     hashes = [alice.token_hash, at_home.token_hash, bob.token_hash]
-    assert database.call("good_sessions", token_hashes=hashes) == [bob.token_hash]
+    assert [token for token in hashes if database.call("agent_of_session", token_hash=token)] == [bob.token_hash]
     assert rows("select lease_expires_at > now() from agents where name = 'Alice Kern'") == [(False,)]
 
 

@@ -23,7 +23,7 @@ def process(database: Database, rows: Any) -> str:
 
 
 def report(database: Database, process_id: str) -> None:
-    database.call("report_process", process_id=process_id, sockets=0, sessions=[], token_hashes=[])
+    database.call("report_process", process_id=process_id, sockets=0, came=[], left=[], token_hashes=[])
 
 
 def started(cast: Cast, count: int) -> list[Visitor]:
@@ -170,7 +170,7 @@ def test_an_outage_takes_no_ticket_from_agents_whose_pages_have_had_no_time_to_c
 ) -> None:
     started(cast, 1)
     leave(rows, alice)
-    rows("update server_processes set seen_at = now() - interval '40 seconds'")
+    rows("update server_processes set live_until = now() - interval '15 seconds'")
     assert database.call("sweep_assignment")["returned"] == 0  # before anybody has reported
     report(database, process)
     report(database, new_id())
@@ -180,7 +180,7 @@ def test_an_outage_takes_no_ticket_from_agents_whose_pages_have_had_no_time_to_c
 
 
 def test_a_process_that_reports_in_time_has_run_since_it_started(database: Database, rows: Any, process: str) -> None:
-    rows("update server_processes set seen_at = now() - interval '24 seconds'")
+    rows("update server_processes set live_until = now() + interval '1 second'")
     report(database, process)
     assert rows("select started_at < now() - interval '50 seconds' from server_processes") == [(True,)]
 
@@ -254,10 +254,10 @@ def test_starts_and_closes_at_once_do_not_deadlock_or_lose_anybody(
 def test_every_change_leaves_an_event_with_who_and_when(cast: Cast, alice: Agent, rows: Any) -> None:
     [vera] = started(cast, 1)
     alice.call("close_ticket", number=vera.chat["number"])
-    assert rows("select event, actor, agent_id::text from ticket_events order by id") == [
-        ("opened", "customer", None),
-        ("assigned", "system", None),
-        ("closed", "agent", alice.id),
+    assert rows("select kind, actor, agent_id::text from events where ticket_id is not null order by id") == [
+        ("ticket.opened", "customer", None),
+        ("ticket.assigned", "system", None),
+        ("ticket.closed", "agent", alice.id),
     ]
 
 

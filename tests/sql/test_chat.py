@@ -311,7 +311,7 @@ def test_many_conversations_at_once_are_told_as_each_of_them_is(
     rows("update tickets set awaiting_since = null where number = 1005")
     ids = [visitor.chat["session_id"] for visitor in visitors]
     for process in (ids[:2], ids[1:5]):
-        database.call("report_process", process_id=new_id(), sockets=1, sessions=process, token_hashes=[])
+        database.call("report_process", process_id=new_id(), sockets=1, came=process, left=[], token_hashes=[])
     told = {chat["session_id"]: chat for chat in database.call("conversations", session_ids=[*ids, new_id()])}
     assert told == {visitor.chat["session_id"]: visitor.chat for visitor in visitors}
     assert sorted(chat["queue_position"] or 0 for chat in told.values()) == [0, 0, 0, 1, 2, 3, 4]

@@ -34,7 +34,7 @@ __all__ = ["make", "plain"]
 APPS = Path(__file__).parent / "apps"
 TAKEN = {
     "seats": "table agents, table tickets, table visitors",
-    "crm": "view agents, materialized view heartbeat, table ticket_events, sequence ticket_numbers, index"
+    "crm": "view agents, table events, materialized view heartbeat, sequence ticket_numbers, index"
     " tickets_number_key, type visitors, function list_agents()",
     "ai_agents": "table agents, table chat_messages, table server_processes, table tickets, table user_sessions, type"
     " ticket_reads, function messages_after(uuid, integer, integer)",

@@ -62,13 +62,12 @@ def test_messages_leave_the_version_of_a_ticket_alone_and_other_changes_count_it
     vera: Visitor, alice: Agent, database: Database, rows: Any
 ) -> None:
     number, version = vera.chat["number"], vera.chat["version"]
-    seen, moments = set(), set()
+    moments = set()
     for say in (vera.post, lambda text: alice.reply(number, text), vera.post):
         say("And so on")
-        seen.add(database.call("desk_fingerprint"))
         moments.add(rows("select updated_at from tickets")[0])
     assert vera.chat["version"] == version
-    assert len(seen) == len(moments) == 3
+    assert len(moments) == 3
     alice.call("unassign_ticket", number=number)
     assert vera.chat["version"] == version + 1
     alice.call("assign_ticket", number=number, assignee_id=alice.id)

@@ -330,7 +330,7 @@ def test_what_is_left_over_breaks_no_function(door: PostgresDatabase, old_rows: 
             assert ann.call("ticket_of_agent", number=number)["session_id"] == session_id
     assert door.call("sweep_assignment")["assigned"] == 3
     assert door.call("stuck_tickets") == []
-    for function in ("desk_figures", "desk_fingerprint", "verify_chat", "who_is_here", "list_agents"):
+    for function in ("desk_figures", "verify_chat", "who_is_here", "list_agents"):
         assert door.call(function)
     for table in TABLES:
         found = door.call("check_table", table=table)
@@ -365,7 +365,9 @@ def test_the_old_policies_checks_and_triggers_do_not_stand_in_the_way(old_rows: 
             " where not tgisinternal and c.relnamespace = 'public'::regnamespace"
         )
     )
-    assert states == {"user_sessions.touch": "D", "tickets.touch": "O", "tickets.guard_ticket": "O"}
+    ours = ["tickets.guard_ticket", "agents.end_sessions", "agent_sessions.log_end_of_session"]
+    ours.append("user_sessions.log_end_of_conversation")
+    assert states == {"user_sessions.touch": "D", "tickets.touch": "O", **dict.fromkeys(ours, "O")}
 
 
 def test_numbers_and_texts_as_keys_lead_to_the_same_conversations(make: MakeDatabase) -> None:
@@ -550,8 +552,53 @@ def test_agents_who_were_users_elsewhere_are_adopted_only_when_that_is_said(plat
     assert [text for text in said if "auth.users" in text]
 
 
+BEFORE_THE_LOG = """
+drop table events cascade;
+create table ticket_events (
+    id bigint generated always as identity primary key, ticket_id uuid not null references tickets on delete cascade,
+    actor text not null, agent_id uuid references agents on delete set null, event text not null,
+    detail jsonb not null default '{}', created_at timestamptz not null default clock_timestamp()
+);
+alter table ticket_events enable row level security;
+create policy server_only on ticket_events as restrictive using (false) with check (false);
+insert into ticket_events (ticket_id, actor, agent_id, event, detail)
+select
+    t.id, 'agent', a.id, event,
+    jsonb_build_object('agent', jsonb_build_object('id', a.id, 'name', a.name), 'reason', 'claimed')
+from tickets t, agents a, unnest(array['opened', 'assigned']) as event where a.name = 'Alice Kern';
+alter table server_processes add column sessions uuid[] not null default '{}';
+delete from schema_scripts;
+"""
+
+
+def test_the_history_of_tickets_moves_into_the_log(cast: Cast, alice: Agent, database_url: str, rows: Any) -> None:
+    cast.visitor().start()
+    rows(BEFORE_THE_LOG)
+    migrate(database_url)
+    history = alice.call("ticket_of_agent", number=1001)["history"]
+    assert [(event["event"], event["agent"]["name"]) for event in history] == [
+        ("opened", "Alice Kern"),
+        ("assigned", "Alice Kern"),
+    ]
+    assert history[1]["detail"] == {"agent": {"id": alice.id, "name": "Alice Kern"}, "reason": "claimed"}
+    assert rows("select distinct transaction::text, detail ->> 'agent' from events") == [("0", alice.id)]
+    alice.call("close_ticket", number=1001)
+    assert rows("select to_regclass('public.ticket_events')") == [(None,)]
+    assert rows("select kind from events order by id desc limit 1") == [("ticket.closed",)]
+
+
 TO_PUBLIC = """
-drop trigger guard_ticket on tickets;
+do $$
+declare
+    own record;
+begin
+    for own in
+        select t.tgname, t.tgrelid::regclass as tgtable from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+        where p.pronamespace = '_supportchat'::regnamespace
+    loop
+        execute format('drop trigger %I on %s', own.tgname, own.tgtable);
+    end loop;
+end $$;
 do $$
 declare
     helper regprocedure;

@@ -218,7 +218,7 @@ def test_who_has_an_answer_does_not_wait_for_one(web: Web, cast: Cast, alice: Ag
 
 def test_a_processs_sockets_are_counted_until_it_goes(database: Database) -> None:
     process = new_id()
-    database.call("report_process", process_id=process, sockets=7, sessions=[], token_hashes=[])
+    database.call("report_process", process_id=process, sockets=7, came=[], left=[], token_hashes=[])
     assert database.call("desk_figures")["sockets"] == 7
     database.call("forget_process", process_id=process)
     assert database.call("desk_figures")["sockets"] == 0

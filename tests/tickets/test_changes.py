@@ -44,7 +44,7 @@ def test_handed_over_by_and_to_agents_whose_names_an_older_version_has_not_kept(
 ) -> None:
     bob.come()
     cast.agent("carol").call("assign_ticket", number=1001, assignee_id=bob.id, expected_id=alice.id)
-    rows("update ticket_events set detail = detail #- '{agent,name}', agent_id = null where event = 'assigned'")
+    rows("update events set detail = detail || '{\"agent\": null}', agent_id = null where kind = 'ticket.assigned'")
     assert said(desk) == "An agent handed this ticket over to an agent. Your text is saved. Take back"
 
 
@@ -52,7 +52,9 @@ def test_gone_back_to_the_queue_with_the_lease(
     desk: Browser, database: Database, alice: Agent, bob: Agent, rows: Any
 ) -> None:
     rows("update agents set lease_expires_at = null")
-    rows("update server_processes set started_at = now() - interval '1 minute', seen_at = now()")
+    rows(
+        "update server_processes set started_at = now() - interval '1 minute', live_until = now() + interval '1 minute'"
+    )
     rows("delete from agent_sessions where agent_id = %s and token_hash = %s", alice.id, alice.token_hash)
     rows("update agent_sessions set last_seen_at = now() - interval '11 minutes'")
     database.call("sweep_assignment")

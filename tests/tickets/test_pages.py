@@ -121,11 +121,11 @@ def test_what_an_older_version_has_not_written_down_stops_no_page(
     desk = web.agent("alice")
     rows("alter table tickets drop constraint tickets_assigned_check")
     rows("alter table tickets disable trigger guard_ticket")
-    rows(f"update ticket_events set detail = '{detail}', agent_id = null")
+    rows(f"update events set detail = '{detail}', agent_id = null")
     rows(f"update chat_messages set detail = '{detail}' where sender = 'system'")
     events = ("opened", "assigned", "returned", "closed", "queued", "reopened", "noted")
     for event, status in zip(events, itertools.cycle(("closed", "waiting", "open")), strict=False):
-        rows(f"update ticket_events set event = '{event}'")
+        rows(f"update events set kind = 'ticket.{event}'")
         rows(f"update chat_messages set event = '{event}' where sender = 'system'")
         rows(f"update tickets set status = '{status}', closed_at = null")
         for path in ("/agent?ticket=1001", "/agent?view=all"):

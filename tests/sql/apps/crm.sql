@@ -13,8 +13,8 @@ create table public.cases (
 create unique index tickets_number_key on public.cases (number);
 create sequence public.ticket_numbers start 500 increment 5;
 alter table public.cases alter column number set default nextval('public.ticket_numbers');
-create table public.ticket_events (case_id integer not null, at timestamptz not null, what text) partition by range (at);
-create table public.ticket_events_2024 partition of public.ticket_events for values from ('2024-01-01') to ('2025-01-01');
+create table public.events (case_id integer not null, at timestamptz not null, what text) partition by range (at);
+create table public.events_2024 partition of public.events for values from ('2024-01-01') to ('2025-01-01');
 create function public.guard_ticket() returns trigger language plpgsql set search_path = '' as $$
 begin
     if old.status = 'won' then
@@ -32,5 +32,5 @@ create function public.create_agent(email text) returns void language sql as $$ 
 comment on function public.create_agent(text) is 'Hires somebody.';
 insert into public.staff (email, name) values ('b@example.com', 'Bea'), ('c@example.com', 'Cem');
 insert into public.cases (staff_id, status) values (1, 'won'), (2, 'new');
-insert into public.ticket_events values (1, '2024-05-01Z', 'called');
+insert into public.events values (1, '2024-05-01Z', 'called');
 refresh materialized view public.heartbeat;

@@ -1,0 +1,47 @@
+"""What each kind of event means to the pages: one entry here, and the fragment that shows it.
+
+An event comes from the log of the database, or as the hint that announces it. Either way this table decides what is
+done with it: whom it concerns, what it makes stale, whether it touches the queue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What one kind of event makes of the pages."""
+
+    # What of its conversation has to be read: 'messages', 'notes' or 'state'.
+    makes_stale: str | None = None
+    # Its detail is part of the new state of the conversation, which need not be read.
+    patches_state: bool = False
+    # The row of its ticket, in the queues that can show it.
+    touches_row: bool = False
+    # The counts above the queue, and why nobody takes a ticket.
+    touches_counts: bool = False
+    # Those who wait: their places in line, and whether anybody is here.
+    touches_waiting: bool = False
+    # All conversations of the agent whom it names.
+    touches_agent: bool = False
+    # The sockets of the login session that it names are closed.
+    ends_session: bool = False
+
+
+_TICKET = Kind("state", touches_row=True, touches_counts=True, touches_waiting=True)
+
+KINDS = {
+    "message.posted": Kind("messages", touches_row=True),
+    "receipt.recorded": Kind(patches_state=True, touches_row=True),
+    "presence.changed": Kind(patches_state=True),
+    "ticket.opened": _TICKET,
+    "ticket.assigned": _TICKET,
+    "ticket.returned": _TICKET,
+    "ticket.closed": _TICKET,
+    "ticket.reopened": _TICKET,
+    "ticket.noted": Kind("notes", touches_row=True),
+    "conversation.deleted": _TICKET,
+    "agent.changed": Kind(touches_counts=True, touches_waiting=True, touches_agent=True),
+    "session.revoked": Kind(ends_session=True),
+}
