@@ -86,7 +86,8 @@ class Config:
         )
         if limits_are_off and (config.public_url or not is_loopback(config.host)):
             raise ConfigError(
-                "LIMITS=off is for measurements on this machine: remove it, or set HOST=127.0.0.1 and remove PUBLIC_URL."
+                "LIMITS=off is for measurements on this machine: remove it, or set HOST to 127.0.0.1 without a"
+                " PUBLIC_URL."
             )
         return config
 
