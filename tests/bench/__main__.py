@@ -86,10 +86,9 @@ async def measure(
 
 async def measure_many(server: Server, meter: Meter, asked: argparse.Namespace) -> list[Line]:
     """Measure thousands of sockets, on a desk that has served nobody before."""
-    say(f"{asked.sockets} sockets")
     crowd = Crowd(server, reacts=not asked.listen, max_tickets=1000)
     await crowd.gather()
-    return await measure_sockets(crowd, meter, asked.sockets, 2 * asked.seconds)
+    return await measure_sockets(crowd, meter, asked.sockets, 2 * asked.seconds, say)
 
 
 def print_profile(asked: argparse.Namespace) -> None:

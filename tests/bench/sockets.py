@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import itertools
 import random
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .crowd import Crowd, gathered, percentile
 from .messages import opened, paced
@@ -18,6 +20,7 @@ from .wire import Failed
 
 CONNECTING = 64
 COMING_BACK = 2000
+LONGEST_AWAY = 40.0
 BATCH = 250
 SETTLE_SECONDS = 12.0
 RATE = 20
@@ -51,14 +54,14 @@ async def come_back(customer: Customer) -> float:
     start = time.monotonic()
     assert customer.socket is not None
     customer.socket.abort()
-    for attempt in range(8):
-        await asyncio.sleep(min(8.0, 0.5 * 2**attempt) * random.uniform(0.75, 1.25))
-        try:
-            await customer.open()
-        except Failed:
-            continue
-        return time.monotonic() - start
-    return 60.0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_AWAY):
+            for attempt in itertools.count():
+                await asyncio.sleep(min(8.0, 0.5 * 2**attempt) * random.uniform(0.75, 1.25))
+                with contextlib.suppress(Failed):
+                    await customer.open()
+                    break
+    return time.monotonic() - start
 
 
 async def text_meanwhile(crowd: Crowd, seconds: float, customers: Sequence[Customer]) -> tuple[float, list[float], int]:
@@ -72,14 +75,18 @@ async def text_meanwhile(crowd: Crowd, seconds: float, customers: Sequence[Custo
     return 1000 * percentile(crowd.book.latencies(numbers), 0.95), list(away), len(numbers)
 
 
-async def measure_sockets(crowd: Crowd, meter: Meter, count: int, seconds: float) -> list[Line]:
+async def measure_sockets(
+    crowd: Crowd, meter: Meter, count: int, seconds: float, say: Callable[[str], None]
+) -> list[Line]:
     """Open them, leave them alone, let some come back, and close them."""
     worker = crowd.server.workers[0].pid
     # The agents stay, or their tickets would be given to others.
     async with opened(crowd):
+        say(f"{count:,} customers")
         customers = await asyncio.to_thread(made_customers, crowd, count)
         await asyncio.sleep(SETTLE_SECONDS / 2)
         empty = memory_of(worker)
+        say("their sockets")
         before, start = meter.read(), time.monotonic()
         await gathered(Customer.open, customers, CONNECTING)
         took, used = time.monotonic() - start, meter.read() - before
@@ -89,6 +96,7 @@ async def measure_sockets(crowd: Crowd, meter: Meter, count: int, seconds: float
         before, start = meter.read(), time.monotonic()
         await asyncio.sleep(seconds)
         idle, waited = meter.read() - before, time.monotonic() - start
+        say("some come back")
         p95, away, texts = await text_meanwhile(crowd, 8.0, customers[:COMING_BACK])
         still_open = sum(customer.socket is not None and customer.socket.is_open for customer in customers)
         assert still_open >= count * 0.99, f"{still_open} of {count} sockets are open"
