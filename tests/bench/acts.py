@@ -18,6 +18,7 @@ WAS_AWAY = "update public.agents set availability = 'away' where name = 'Agent 1
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
 LIMITS = {"address": [60, 60], "browser": [60, 60], "account": [60, 60]}
 NEW_ID = "00000000-0000-4000-8000-000000000000"
+ONE_PAGE = f"select public.report_process('{NEW_ID}', 1, array['{NEW_ID}']::uuid[], '{{}}', '{{}}')"
 
 
 @dataclass
@@ -49,6 +50,7 @@ class People:
     closed: Any
     image: str
     repeated: Any
+    cursor: str
     here: list[str]
 
     @classmethod
@@ -60,8 +62,9 @@ class People:
 
         def newest(visitor: str) -> Any:
             return one(
-                "select number, session_id::text from public.tickets join public.user_sessions using (session_id)"
-                f" join public.visitors using (visitor_id) where token_hash = '{visitor}' order by number desc limit 1"
+                "select number, session_id::text, last_seq from public.tickets"
+                " join public.user_sessions using (session_id) join public.visitors using (visitor_id)"
+                f" where token_hash = '{visitor}' order by number desc limit 1"
             )
 
         def text(query: str) -> str:
@@ -81,6 +84,7 @@ class People:
                 "select client_message_id::text as id, message from public.chat_messages"
                 f" where session_id = '{closed.session_id}' and seq = 1"
             ),
+            cursor=text("select public.events_after() ->> 'cursor'"),
             here=[
                 session
                 for (session,) in connection.execute(
@@ -151,7 +155,7 @@ class People:
             act("show_ticket", "open"),
             act("show_ticket", "in line", number=waiting),
             act("show_ticket", "earlier lines", before=4),
-            act("follow_ticket", after=3, after_note=0),
+            act("follow_ticket", after=self.open.last_seq - 2, after_note=0),
             act("post_reply", client_message_id=NEW_ID, message="How can I help?"),
             act("add_note", client_message_id=NEW_ID, note="Careful"),
             act("record_receipt", "of an agent", delivered=9, read=9, number=waiting),
@@ -167,6 +171,8 @@ class People:
                 for view in ("mine", "unassigned", "all")
             ),
             Act("list_agents"),
+            Act("queue_changes", {"session_ids": self.here[:2], "agent_ids": [self.agent]}),
+            Act("queue_counts"),
             Act("session_of_ticket", {"number": closed}),
         ]
 
@@ -181,7 +187,6 @@ class People:
             read("messages_before", "the first", before=4),
             read("notes_after", after=0),
             Act("conversations", {"session_ids": self.here[:2]}, "two in line"),
-            Act("conversation_heads", {"session_ids": self.here[:2]}),
         ]
 
     def _accounts(self) -> list[Act]:
@@ -193,7 +198,6 @@ class People:
             Act("begin_login", {**login, "browser": "grown-1-1"}, "in a known browser"),
             Act("open_agent_session", {"agent_id": self.agent, "token_hash": "new", "browser": "new"}),
             Act("agent_of_session", {"token_hash": "grown-1-1"}),
-            Act("good_sessions", {"token_hashes": ["grown-1-1", "grown-2-1", "none"]}),
             Act("close_agent_session", {"token_hash": "grown-1-1"}),
             Act("set_language", {"agent_id": self.agent, "language": "de"}),
             Act("set_availability", {"agent_id": self.agent, "availability": "away"}, "away"),
@@ -208,10 +212,17 @@ class People:
             Act("sweep_assignment", how="all have left", given=ALL_HAVE_LEFT),
             Act(
                 "report_process",
-                {"process_id": NEW_ID, "sockets": 1, "sessions": self.here[:1], "token_hashes": ["grown-1-1"]},
+                {
+                    "process_id": self.process,
+                    "sockets": 1,
+                    "came": [NEW_ID],
+                    "left": self.here[:1],
+                    "token_hashes": ["grown-1-1"],
+                },
             ),
-            Act("forget_process", {"process_id": self.process}),
-            Act("desk_fingerprint"),
+            Act("forget_process", {"process_id": NEW_ID}, "with one page", ONE_PAGE),
+            Act("events_after", {"cursor": None}, "the first time"),
+            Act("events_after", {"cursor": self.cursor}, "since the last look"),
             Act("send_heartbeat", {"seconds": 0.0}),
             Act("send_ping", {"nonce": "n"}),
             Act("database_epoch"),

@@ -13,7 +13,7 @@ FILLED = (
     "user_sessions",
     "tickets",
     "chat_messages",
-    "ticket_events",
+    "events",
     "ticket_notes",
     "ticket_reads",
     "chat_images",
@@ -37,6 +37,9 @@ with numbered as (
             else 'closed'
         end as status,
         %(tickets)s - n as younger,
+        -- Each agent has as many open tickets that wait for an answer as they may have; the other ones are quiet, and
+        -- all the last agent's.
+        %(tickets)s - n - %(waiting)s < %(agents)s * 5 as is_due,
         %(tickets)s - %(waiting)s - %(open)s as closed,
         case
             when n = %(tickets)s then 0
@@ -44,20 +47,21 @@ with numbered as (
             when n = %(tickets)s - %(waiting)s - %(open)s then 2
             when n %% 10 = 0 and n < %(tickets)s - %(waiting)s - %(open)s then (n / 10) %% %(busy)s
             else n / 3 + %(busy)s
-        end as visitor
+        end as visitor,
+        %(messages)s + case
+            when n in (%(tickets)s, %(tickets)s - %(waiting)s) or n %% (%(tickets)s / 8) = 0 then %(longest)s else 0
+        end as last_seq
     from generate_series(1, %(tickets)s) as n
 )
 select
     numbered.*,
     case status
-        when 'open' then 1 + (younger - %(waiting)s) %% %(agents)s
+        when 'open' then case when is_due then 1 + (younger - %(waiting)s) %% %(agents)s else %(agents)s end
         when 'closed' then 1 + floor(%(agents)s * power(random(), 3))::integer
     end as agent,
-    %(messages)s + case
-        when n in (%(tickets)s, %(tickets)s - %(waiting)s) or n %% (%(tickets)s / 8) = 0 then %(longest)s else 0
-    end as last_seq,
-    -- Each agent has as many open tickets that wait for an answer as they may have; the other ones are quiet.
-    status = 'waiting' or status = 'open' and younger - %(waiting)s < %(agents)s * 5 as awaits,
+    -- Those of the customer: see MESSAGES.
+    case status when 'waiting' then last_seq - 1 else (last_seq + 1) / 2 end as lines,
+    status = 'waiting' or status = 'open' and is_due as awaits,
     now() - case status
         when 'closed' then interval '4 hours' + interval '2 years' * (closed - n) / greatest(closed, 1)
         else interval '1 hour' + interval '2 hours' * younger / (%(waiting)s + %(open)s)
@@ -93,14 +97,15 @@ WRITTEN = (
     """,
     """
     insert into public.user_sessions (
-        session_id, visitor_id, customer_name, is_anonymous, status, last_seq, last_note_no, customer_delivered_seq,
-        customer_read_seq, agent_delivered_seq, agent_read_seq, created_at
+        session_id, visitor_id, customer_name, is_anonymous, status, last_seq, last_spoken_seq, customer_lines,
+        last_note_no, customer_delivered_seq, customer_read_seq, agent_delivered_seq, agent_read_seq, created_at
     )
     select
         g.session_id, b.visitor_id, case when n % 2 = 0 then 'Customer ' || visitor end, n % 2 = 1,
-        case g.status when 'closed' then 'ended' else 'active' end, last_seq, case when n % 10 = 0 then 1 else 0 end,
-        last_seq, last_seq, case g.status when 'waiting' then 0 else last_seq end,
-        case g.status when 'waiting' then 0 else last_seq end, g.created_at
+        case g.status when 'closed' then 'ended' else 'active' end, last_seq, last_seq, lines,
+        case when n % 10 = 0 then 1 else 0 end, last_seq, last_seq,
+        case g.status when 'waiting' then 0 else last_seq end, case g.status when 'waiting' then 0 else last_seq end,
+        g.created_at
     from grown g join browsers b using (visitor)
     """,
     """
@@ -131,8 +136,8 @@ WRITTEN = (
     from grown g join staff on staff.agent = coalesce(g.agent, 1) where n % 10 = 0
     """,
     """
-    insert into public.ticket_reads (agent_id, session_id, read_seq)
-    select staff.id, session_id, last_seq from grown g join staff using (agent)
+    insert into public.ticket_reads (agent_id, session_id, read_seq, read_lines)
+    select staff.id, session_id, last_seq, lines from grown g join staff using (agent)
     """,
     """
     insert into public.agent_sessions (token_hash, agent_id, last_seen_at, created_at)
@@ -168,13 +173,12 @@ cross join generate_series(1, last_seq) as seq
 where n > %(after)s and n <= %(after)s + %(batch)s
 order by n, seq
 """
-EVENTS = """
-insert into public.ticket_events (ticket_id, actor, agent_id, event, detail, created_at)
+HISTORY = """
+insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail, created_at)
 select
-    ticket_id, case event when 'closed' then 'agent' else 'customer' end, case event when 'closed' then staff.id end,
-    event,
-    case event when 'assigned' then jsonb_build_object('agent', jsonb_build_object('id', staff.id)) else '{}' end,
-    g.created_at
+    'ticket.' || event, session_id, ticket_id, case event when 'closed' then 'agent' else 'customer' end,
+    case event when 'closed' then staff.id end,
+    case event when 'assigned' then jsonb_build_object('agent', staff.id) else '{}' end, g.created_at
 from grown g
 left join staff using (agent)
 cross join unnest(case status
@@ -185,19 +189,27 @@ end) as event
 where n > %(after)s and n <= %(after)s + %(batch)s
 order by n
 """
+# What the log still has of the last day: the lines of the chats that have a page.
+LOGGED = """
+insert into public.events (kind, session_id, actor, detail, created_at)
+select 'message.posted', session_id, 'customer', jsonb_build_object('seq', seq), now() - interval '1 hour'
+from grown cross join generate_series(1, %(messages)s) as seq
+where younger < %(sockets)s
+"""
 
 # Two server processes with a page of each chat that waits or is open, and of those that were closed last.
 SOCKETS = """
 select public.report_process(
-    gen_random_uuid(), cardinality(sessions), sessions, array(select token_hash from public.agent_sessions), true
+    gen_random_uuid(), cardinality(sessions), sessions, '{}', array(select token_hash from public.agent_sessions),
+    p_seconds => 86400, p_swept => true
 )
 from (
     select array_agg(session_id) as sessions from grown where younger < %(sockets)s group by n %% 2
 ) as process
 """
-# They do not report again, and nobody renews the leases.
+# Nobody renews the leases.
 LASTING = (
-    "update public.server_processes set seen_at = now() + interval '1 day', started_at = now() - interval '1 hour'",
+    "update public.server_processes set started_at = now() - interval '1 hour'",
     "update public.agents set lease_expires_at = now() + interval '1 day' where email like 'agent%@grown.example'",
     "drop table grown, staff, browsers",
 )
@@ -227,7 +239,7 @@ def grow(
         "open": open,
         "sockets": sockets,
         "busy": max(tickets // 10_000, 3),
-        "longest": min(tickets // 4, 10_000),
+        "longest": min(tickets // 10, 10_000),
     }
     connection.execute("set session_replication_role = replica")
     connection.execute("set synchronous_commit = off")
@@ -237,8 +249,9 @@ def grow(
     for statement in WRITTEN:
         connection.execute(statement.encode())
     for after in range(0, tickets, BATCH):
-        for statement in (MESSAGES, EVENTS):
+        for statement in (MESSAGES, HISTORY):
             connection.execute(statement, {"after": after, "batch": BATCH})
+    connection.execute(LOGGED, values)
     connection.execute("select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes()")
     connection.execute("reset session_replication_role")
     connection.execute(SOCKETS, values)

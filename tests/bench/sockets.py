@@ -11,12 +11,14 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
+from tests.faults.desk import Desk as Server
+
 from .crowd import Crowd, gathered, percentile
 from .messages import opened, paced
 from .meter import Cpu, Meter, memory_of
 from .pages import Book, Customer
 from .report import Line
-from .wire import Failed
+from .wire import Browser, Failed
 
 CONNECTING = 64
 COMING_BACK = 2000
@@ -35,17 +37,23 @@ select visitor, public.conversation_of_visitor(p_visitor => visitor) from unnest
 
 def made_customers(crowd: Crowd, count: int) -> list[Customer]:
     """Return customers whose chats are started by SQL, and who have loaded their pages."""
-    [cookie] = crowd.customers[0].browser.cookies
     customers: list[Customer] = []
     for _ in range(0, count, BATCH):
         made = (secrets.token_urlsafe(32) for _ in range(min(BATCH, count - len(customers))))
         tokens = {hashlib.sha256(token.encode()).hexdigest(): token for token in made}
         crowd.server.run(START, list(tokens))
-        for visitor, chat in crowd.server.run(LOAD, list(tokens)):
-            customer = Customer(crowd.browser(), Book(), reacts=False)
-            customer.browser.cookies[cookie] = tokens[visitor]
-            customer.session, customer.seq, customer.epoch = chat["session_id"], chat["last_seq"], chat["epoch"]
-            customers.append(customer)
+        customers += loaded(crowd.server, tokens)
+    return customers
+
+
+def loaded(server: Server, tokens: dict[str, str]) -> list[Customer]:
+    """Return customers who have loaded the pages of their chats; `tokens` are the cookies by their hashes."""
+    customers = []
+    for visitor, chat in server.run(LOAD, list(tokens)):
+        customer = Customer(Browser("127.0.0.1", server.port), Book(), reacts=False)
+        customer.browser.cookies[f"c-{server.port}"] = tokens[visitor]
+        customer.session, customer.seq, customer.epoch = chat["session_id"], chat["last_seq"], chat["epoch"]
+        customers.append(customer)
     return customers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -11,23 +12,19 @@ import psycopg
 from tests.faults.desk import Desk as Server
 
 from .acts import ANSWERED, People
-from .pages import HTMX, Book, Customer
+from .pages import HTMX, Customer
+from .sockets import loaded
 from .wire import Answer, Browser
 
 Request = Callable[[], Awaitable[Answer]]
 AGENT = "grown-1-1"
 # A cookie has the name that grow() has given the hash, made long enough.
-KNOWN = """
-update {table} set token_hash = encode(sha256(convert_to(lpad(token_hash, 32, '-'), 'utf8')), 'hex')
-where token_hash = any (%s)
-"""
-PAGES = """
-select v.token_hash, s.last_seq from visitors v
-join lateral (
-    select last_seq, number from user_sessions join tickets using (session_id)
-    where visitor_id = v.visitor_id order by number desc limit 1
-) as s on true
-where v.token_hash like 'grown-%%' order by number desc limit %s
+KNOWN = "update {table} set token_hash = encode(sha256(convert_to(%s, 'utf8')), 'hex') where token_hash = %s"
+NEWEST = """
+select distinct v.token_hash from tickets t
+join user_sessions s using (session_id)
+join visitors v using (visitor_id)
+where t.number > (select max(number) from tickets) - %s and v.token_hash like 'grown-%%'
 """
 
 
@@ -36,22 +33,17 @@ def cookie_of(name: str) -> str:
     return name.rjust(32, "-")
 
 
-def make_known(server: Server, table: str, names: list[str]) -> None:
-    """Let browsers and logins be known by their cookies."""
-    server.run(KNOWN.format(table=table), names)
+def make_known(server: Server, table: str, names: list[str]) -> dict[str, str]:
+    """Let browsers or logins be known by their cookies, and return those by their hashes."""
+    with psycopg.connect(server.conninfo) as connection:
+        connection.cursor().executemany(KNOWN.format(table=table).encode(), [(cookie_of(name), name) for name in names])
+    return {hashlib.sha256(cookie_of(name).encode()).hexdigest(): cookie_of(name) for name in names}
 
 
-def grown_pages(server: Server, count: int) -> list[Customer]:
-    """Return pages of the newest chats."""
-    found = [(name, seq) for name, seq in server.run(PAGES, count) if name != ANSWERED]
-    make_known(server, "visitors", [name for name, _ in found])
-    pages = []
-    for name, seq in found:
-        page = Customer(Browser("127.0.0.1", server.port), Book(), reacts=False)
-        page.browser.cookies[f"c-{server.port}"] = cookie_of(name)
-        page.seq = seq
-        pages.append(page)
-    return pages
+def grown_customers(server: Server, count: int) -> list[Customer]:
+    """Return customers who have the pages of the newest chats open."""
+    names = [name for (name,) in server.run(NEWEST, count) if name != ANSWERED]
+    return loaded(server, make_known(server, "visitors", names))
 
 
 class Visits:
@@ -63,6 +55,8 @@ class Visits:
         make_known(server, "agent_sessions", [AGENT])
         make_known(server, "visitors", [ANSWERED])
         server.run("update agents set role = 'admin' where id = %s", self.people.agent)
+        # All have more than that to answer: what is closed and reopened here draws nothing from the queue.
+        server.run("update agents set max_tickets = 1")
         self.agent = Browser("127.0.0.1", server.port)
         self.agent.cookies[f"a-{server.port}"] = cookie_of(AGENT)
         self.customer = Browser("127.0.0.1", server.port)

@@ -267,6 +267,7 @@ class Socket(asyncio.Protocol):
         self.is_open = False
         self.close_code = 0
         self.accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.accepted.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait for it
         self.on_lost: Callable[[], None] | None = None
         self._closed = asyncio.Event()
         self._request = request
