@@ -19,7 +19,8 @@ declare
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
+        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_idx, tickets_unanswered_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_created_at_idx,
         agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
         events_ticket_id_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
@@ -32,18 +33,19 @@ declare
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text, uuid); who_is_here();
-        image_of_session(uuid, text, bigint); orphan_images(text[]); list_tickets(uuid, text, integer);
-        session_of_ticket(bigint); ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); create_agent(text, text, text, text, integer);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text);
-        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
-        close_agent_session(text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
-        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        image_of_session(uuid, text, bigint); orphan_images(text[]); queue_changes(uuid[], uuid[]); queue_counts();
+        list_tickets(uuid, text, integer); session_of_ticket(bigint); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); check_table(text);
+        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
+        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); notes_after(uuid, integer, integer); open_agent_session(uuid, text); good_sessions(text[])
     ', E' \n'), ';\s+');
@@ -58,11 +60,11 @@ declare
         record_receipt(integer, integer, text, uuid, bigint); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        image_of_session(uuid); image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
-        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text)
+        image_of_session(uuid); image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid);
+        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer);
+        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -256,7 +258,8 @@ begin
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
-        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
+        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
         user_sessions      | customer_name          | text        |          |
@@ -266,6 +269,8 @@ begin
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
         user_sessions      | last_seq               | integer     | required | 0
+        user_sessions      | last_spoken_seq        | integer     | computed | 0
+        user_sessions      | customer_lines         | integer     | computed | 0
         user_sessions      | last_note_no           | integer     | required | 0
         user_sessions      | customer_delivered_seq | integer     | required | 0
         user_sessions      | customer_read_seq      | integer     | required | 0
@@ -359,10 +364,12 @@ begin
         ticket_notes       | note                   | text        | required |
         ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
 
-        -- How far each agent has read each conversation: the unread counts of the queue.
+        -- How far each agent has read each conversation. read_lines is what customer_lines was there: what it has grown by since
+        -- is unread.
         ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
         ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_reads       | read_seq               | integer     | required | 0
+        ticket_reads       | read_lines             | integer     | computed | 0
 
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
@@ -411,8 +418,12 @@ begin
         tickets_number_key                | unique | tickets          | (number)
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
-        tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
-        tickets_updated_at_idx            |        | tickets          | (updated_at desc)
+        tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
+        tickets_open_idx                  |        | tickets          | (assigned_agent_id) where status = 'open'
+        tickets_unanswered_idx            |        | tickets          | (awaiting_since, number) where status <> 'closed' and awaiting_since is not null
+        tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
+        tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
+        tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
@@ -1479,6 +1490,16 @@ update public.user_sessions s set last_seq = counted.last
 from (select session_id, max(seq) as last from public.chat_messages group by session_id) as counted
 where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
 update public.user_sessions set last_seq = 0 where last_seq is null;
+update public.user_sessions s set customer_lines = counted.lines, last_spoken_seq = coalesce(counted.last, 0)
+from (
+    select session_id, count(*) filter (where sender = 'user') as lines, max(seq) filter (where sender <> 'system') as last
+    from public.chat_messages
+    where session_id in (select session_id from public.user_sessions where customer_lines is null or last_spoken_seq is null)
+    group by session_id
+) as counted
+where counted.session_id = s.session_id;
+update public.user_sessions set customer_lines = coalesce(customer_lines, 0), last_spoken_seq = coalesce(last_spoken_seq, 0)
+where customer_lines is null or last_spoken_seq is null;
 
 -- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time. Each table is read as a
 -- whole: what looks up the rows of one conversation has no index yet, or may not use one that is as new as this transaction.
@@ -1569,6 +1590,10 @@ select _supportchat.pause_triggers(name, false) from _supportchat.older_tables()
 -- Columns that are new in tables of this version; and then every demand. fix_user_sessions_columns.sql makes two of them.
 select _supportchat.ensure_columns(name) from _supportchat.declared_tables() as name
 where name not in (select _supportchat.older_tables());
+update public.ticket_reads r set read_lines = (
+    select count(*) from public.chat_messages m
+    where m.session_id = r.session_id and m.sender = 'user' and m.seq <= r.read_seq
+) where read_lines is null;
 select _supportchat.require_columns(name, case name when 'user_sessions' then array['channel', 'is_anonymous'] else '{}' end)
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
@@ -1597,6 +1622,20 @@ alter table public.server_processes drop column if exists sessions;
 
 -- In another history than the one in which they were written (a dump that was read back), events are of the past.
 update public.events set transaction = '0' where transaction >= pg_snapshot_xmax(pg_current_snapshot());
+
+-- Indexes that an earlier version used.
+do $$
+declare
+    former regclass;
+begin
+    for former in
+        select i.indexrelid::regclass from pg_index i
+        join pg_class c on c.oid = i.indexrelid
+        where i.indrelid = 'public.tickets'::regclass and c.relname in ('tickets_not_closed_idx', 'tickets_updated_at_idx')
+    loop
+        execute format('drop index %s', former);
+    end loop;
+end $$;
 
 -- An index of an older version that does the same as one of these is only work.
 do $$
@@ -1850,7 +1889,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '29d6e48d3686');
+select _supportchat.record_script('supabase_schema.sql', '2baf179fc4bc');
 
 notify pgrst, 'reload schema';
 

@@ -18,7 +18,7 @@ from .rendering import assets, filters, languages, words
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
-from .web import cookies, errors, limits, security
+from .web import compression, cookies, errors, limits, security
 from .web.bodies import DeskRequest
 
 
@@ -41,6 +41,7 @@ def create_app(config: Config | None = None) -> Flask:
     # What a row of an older version lacks (who closed it, who had it before) is left out, and stops no page.
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": ChainableUndefined}
 
+    compression.init_app(app)  # it comes last when a response goes out
     languages.init_app(app)
     database, events, images = backends.open_mode(config)
     app.extensions["database"] = database

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from psycopg.conninfo import make_conninfo
 
 from supportchat.app import create_app
 from supportchat.backends import open_mode
-from supportchat.config import Config
+from supportchat.config import ROOT, Config
 from supportchat.database import Database
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
@@ -83,6 +84,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         named, both = (metafunc.definition.get_closest_marker(mark) for mark in ("mode", "both_modes"))
         modes = named.args if named else MODES if both or os.environ.get("MODES") == "all" else MODES[:1]
         metafunc.parametrize("place", modes, indirect=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Bundle scripts and styles as they are now, once for all processes."""
+    if not hasattr(config, "workerinput"):
+        subprocess.run([ROOT / "bin" / "bundle"], check=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

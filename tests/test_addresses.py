@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from supportchat.app import create_app
 from supportchat.config import ROOT, Config
+from supportchat.rendering.assets import BUILT, newest_files
 from supportchat.status.proxy import check_proxy
 from supportchat.web import refusals
 from supportchat.web.refusals import LINES, Quota, shown
@@ -268,13 +269,23 @@ def test_no_proxy_may_rewrite_a_page(app: Flask, web: Web) -> None:
 
 def test_a_page_of_another_version_gets_the_files_of_this_one(web: Web) -> None:
     client = web.visitor().client
-    for path in ("css/app.css", "js/behaviours/live.js", "favicon.svg"):
+    for path, newest in newest_files().items():
         answer = client.get(f"/static/0123456789ab/{path}")
-        assert answer.get_data() == (ROOT / "static" / path).read_bytes()
+        assert answer.get_data() == (BUILT / newest).read_bytes()
         assert answer.headers["Cache-Control"] == "no-store"
         assert "nosniff" in answer.headers["X-Content-Type-Options"]
         answer.close()
-    for path in ("css/none.css", "css", "", "../wsgi.py", "%2e%2e/wsgi.py", "..%2fwsgi.py", "/etc/passwd", "%00"):
+    for path in (
+        "none.css",
+        "css",
+        "",
+        "for_agents.css.br",
+        "../wsgi.py",
+        "%2e%2e/wsgi.py",
+        "..%2fwsgi.py",
+        "/etc/passwd",
+        "%00",
+    ):
         assert client.get(f"/static/0123456789ab/{path}").status_code == 404, path
 
 

@@ -16,7 +16,34 @@ end $look$;
 drop function if exists public.signal_typing(uuid, text, uuid);
 drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
 
--- Moves the marks of one side, the agents' for an agent: they only go forward, and never past the last message.
+-- Moves an agent's own mark in a conversation, and gives how many of the customer's lines it has passed: none of the last 100
+-- or more that come after it. Null when it does not move.
+create or replace function _supportchat.move_mark_of_agent(p_session_id uuid, p_read integer, p_agent_id uuid)
+returns integer
+language sql
+set search_path = ''
+as $$
+    insert into public.ticket_reads as mine (agent_id, session_id, read_seq, read_lines)
+    select p_agent_id, s.session_id, least(p_read, s.last_seq), s.customer_lines - (
+        select count(*) from (
+            select from public.chat_messages m
+            where m.session_id = s.session_id and m.sender = 'user' and m.seq > least(p_read, s.last_seq)
+            limit 100
+        ) as unread
+    )
+    from public.user_sessions s
+    where s.session_id = p_session_id and not exists (
+        select from public.ticket_reads r
+        where r.agent_id = p_agent_id and r.session_id = s.session_id and r.read_seq >= least(p_read, s.last_seq)
+    )
+    on conflict (agent_id, session_id) do update set
+        read_seq = excluded.read_seq, read_lines = greatest(mine.read_lines, excluded.read_lines)
+    where mine.read_seq < excluded.read_seq
+    returning read_lines
+$$;
+
+-- Moves the marks of one side, the agents' for an agent, and that agent's own: they only go forward, and never past the last
+-- message.
 create or replace function _supportchat.move_marks(
     p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
 )
@@ -26,6 +53,8 @@ set search_path = ''
 as $$
 declare
     marks jsonb;
+    is_moved boolean;
+    lines integer;
 begin
     if p_agent_id is null then
         update public.user_sessions set
@@ -44,17 +73,17 @@ begin
             and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq)
         returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
-    if found then
+    is_moved := found;
+    if p_agent_id is not null then
+        lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
+    end if;
+    if is_moved or lines is not null then
         perform _supportchat.log_event(
-            'receipt.recorded', p_session_id, marks, case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
+            'receipt.recorded', p_session_id,
+            coalesce(marks, '{}') || case when lines is null then '{}' else jsonb_build_object('read_lines', lines) end,
+            case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
         );
     end if;
-
-    insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
-    select p_agent_id, s.session_id, least(p_read, s.last_seq) from public.user_sessions s
-    where s.session_id = p_session_id and p_agent_id is not null
-    on conflict (agent_id, session_id) do update set read_seq = excluded.read_seq
-    where mine.read_seq < excluded.read_seq;
 end $$;
 
 -- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
@@ -94,7 +123,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'ed399b65382e');
+select _supportchat.record_script('functions/marks.sql', '18680b3d9ff9');
 
 notify pgrst, 'reload schema';
 

@@ -80,7 +80,10 @@ declare
     line public.chat_messages;
     line_json jsonb;
 begin
-    update public.user_sessions set last_seq = last_seq + 1
+    update public.user_sessions set
+        last_seq = last_seq + 1,
+        last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
+        customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
     returning last_seq into line.seq;
 
@@ -218,7 +221,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '964c465f4988');
+select _supportchat.record_script('functions/messages.sql', '544da99bddc8');
 
 notify pgrst, 'reload schema';
 

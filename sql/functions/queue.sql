@@ -12,53 +12,173 @@ begin
 end $look$;
 -- The check ends here.
 
--- One row of the queue, as an agent sees it. Unread are the customer's messages after the agent's own mark; 100 stands
--- for as many or more.
-create or replace function _supportchat.queue_row_json(p_ticket public.tickets, p_agent_id uuid)
+-- Of an earlier version: a row that was counted and worded for one agent.
+drop function if exists _supportchat.queue_row_json(public.tickets, uuid);
+
+-- Rows of the queue, in the order of the tickets that are asked for; a ticket without a conversation, which an older version
+-- may have left, has none. Nothing in a row depends on who sees it: what an agent has not read is customer_lines less their
+-- own mark, which is missing when they have read nothing. Closed tickets come without marks.
+create or replace function _supportchat.queue_rows_json(p_tickets uuid[])
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
-        'number', p_ticket.number,
-        'session_id', p_ticket.session_id,
-        'status', p_ticket.status,
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'number', t.number,
+        'session_id', t.session_id,
+        'status', t.status,
         'customer_name', s.customer_name,
-        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
-        'mine', p_ticket.assigned_agent_id is not distinct from p_agent_id and p_ticket.status <> 'closed',
-        'awaiting_since', case when p_ticket.status <> 'closed' then p_ticket.awaiting_since end,
-        'unread', (
-            select count(*) from (
-                select from public.chat_messages m
-                where m.session_id = s.session_id and m.sender = 'user' and m.seq > coalesce((
-                    select r.read_seq from public.ticket_reads r
-                    where r.agent_id = p_agent_id and r.session_id = s.session_id
-                ), 0)
-                limit 100
-            ) as newer
-        ),
-        'last', (
-            select jsonb_build_object(
-                'sender', m.sender,
-                'mine', m.sender_agent_id is not distinct from p_agent_id,
-                'agent', _supportchat.agent_json(m.sender_agent_id),
-                'message', left(m.message, 200),
-                'has_image', m.image_id is not null,
-                'created_at', m.created_at
-            )
-            from public.chat_messages m
-            where m.session_id = s.session_id and m.sender <> 'system'
-            order by m.seq desc limit 1
-        )
-    )
-    from public.user_sessions s where s.session_id = p_ticket.session_id
+        'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name) end,
+        'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
+        'updated_at', t.updated_at,
+        'closed_at', case when t.status = 'closed' then t.closed_at end,
+        'customer_lines', s.customer_lines,
+        'marks', case when t.status = 'closed' then '{}' else (
+            select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
+            from public.ticket_reads r where r.session_id = s.session_id
+        ) end,
+        'last', case when m.seq is not null then jsonb_build_object(
+            'sender', m.sender,
+            'agent', case when writer.id is not null then jsonb_build_object('id', writer.id, 'name', writer.name) end,
+            'message', left(m.message, 200),
+            'has_image', m.image_id is not null,
+            'created_at', m.created_at
+        ) end
+    ) order by asked.place), '[]')
+    from unnest(p_tickets) with ordinality as asked (id, place)
+    join public.tickets t on t.id = asked.id
+    join public.user_sessions s on s.session_id = t.session_id
+    left join public.agents a on a.id = t.assigned_agent_id
+    left join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
+    left join public.agents writer on writer.id = m.sender_agent_id
 $$;
 
--- The queue of an agent: counts of each view and of unread messages in the agent's own tickets, the rows of one view
--- ('mine', 'unassigned' or 'all'), and the tickets closed last: for 'all' a third as many, for 'mine' the agent's last
--- five. Who has waited longest for an answer comes first, then the latest activity; unassigned rows stand as they are
--- handed out.
+-- What has changed at the desk: the rows of some conversations, and how busy their agents, and some others, are now.
+create or replace function public.queue_changes(p_session_ids uuid[], p_agent_ids uuid[] default '{}')
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with changed as materialized (
+        select _supportchat.queue_rows_json(array(
+            -- Of several tickets the one that ticket_of_session gives.
+            select distinct on (t.session_id) t.id from public.tickets t
+            where t.session_id = any (p_session_ids)
+            order by t.session_id, t.status = 'closed', t.number desc
+        )) as rows
+    )
+    select jsonb_build_object(
+        'rows', changed.rows,
+        'agents', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets,
+                'load', _supportchat.load_of_agent(a.id)
+            ) order by a.id), '[]')
+            from public.agents a
+            where a.id in (
+                select unnest(p_agent_ids)
+                union select (line -> 'agent' ->> 'id')::uuid from jsonb_array_elements(changed.rows) as line
+            )
+        )
+    )
+    from changed
+$$;
+
+-- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
+-- indexes without closed tickets.
+create or replace function _supportchat.open_tickets_json()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with taken as materialized (
+        select assigned_agent_id as agent_id, count(*) as tickets from public.tickets where status = 'open' group by assigned_agent_id
+    ), waiting as materialized (
+        select count(*) as tickets from public.tickets where status = 'waiting'
+    )
+    select jsonb_build_object(
+        'unassigned', waiting.tickets,
+        'all', waiting.tickets + (select coalesce(sum(tickets), 0) from taken),
+        'agents', (select coalesce(jsonb_object_agg(agent_id, tickets), '{}') from taken)
+    )
+    from waiting
+$$;
+
+-- The same, and why the tickets that nobody has wait, for all desks at once.
+create or replace function public.queue_counts()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select counts || jsonb_build_object(
+        'reason', case when counts ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
+    )
+    from _supportchat.open_tickets_json() as counts
+$$;
+
+-- The first tickets of a view of the queue. Who has waited longest for an answer comes first, then the latest activity;
+-- unassigned tickets stand as they are handed out. Each order is that of an index.
+create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_limit integer)
+returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if p_view = 'mine' then
+        return array(
+            select id from public.tickets
+            where status = 'open' and assigned_agent_id = p_agent_id
+            order by awaiting_since nulls last, case when awaiting_since is null then updated_at end desc, number
+            limit p_limit
+        );
+    elsif p_view = 'unassigned' then
+        return array(
+            select id from public.tickets where status = 'waiting' order by awaiting_since nulls last, number limit p_limit
+        );
+    end if;
+    return (array(
+        select id from public.tickets
+        where status <> 'closed' and awaiting_since is not null
+        order by awaiting_since, number
+        limit p_limit
+    ) || array(
+        select id from public.tickets
+        where status <> 'closed' and awaiting_since is null
+        order by updated_at desc, number
+        limit p_limit
+    ))[:p_limit];
+end $$;
+
+-- The tickets that were closed last, the latest first: for 'all' a third as many as there may be open ones, for 'mine' five.
+create or replace function _supportchat.tickets_closed_last(p_agent_id uuid, p_view text, p_limit integer)
+returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if p_view = 'mine' then
+        return array(
+            select id from public.tickets
+            where status = 'closed' and assigned_agent_id = p_agent_id
+            order by closed_at desc nulls last, number desc
+            limit 5
+        );
+    elsif p_view = 'all' then
+        return array(
+            select id from public.tickets where status = 'closed' order by closed_at desc nulls last, number desc limit p_limit / 3
+        );
+    end if;
+    return '{}';
+end $$;
+
+-- The queue of an agent: the counts of each view, the agent's own tickets with something unread, the first rows of one view
+-- ('mine', 'unassigned' or 'all'), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -66,64 +186,30 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'counts', (
-            select jsonb_build_object(
-                'mine', count(*) filter (where assigned_agent_id = p_agent_id),
-                'unassigned', count(*) filter (where status = 'waiting'),
-                'all', count(*),
-                -- Up to 100 in each ticket: the page says "many" long before.
-                'unread', coalesce(sum(
-                    (select count(*) from (
-                        select from public.chat_messages m
-                        where m.session_id = t.session_id and m.sender = 'user' and m.seq > coalesce((
-                            select r.read_seq from public.ticket_reads r
-                            where r.agent_id = p_agent_id and r.session_id = t.session_id
-                        ), 0)
-                        limit 100
-                    ) as unread)
-                ) filter (where assigned_agent_id = p_agent_id), 0)
-            )
-            from public.tickets t where status <> 'closed'
+        'counts', counts - 'agents' || jsonb_build_object(
+            'mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::bigint, 0)
         ),
-        'rows', (
-            select coalesce(jsonb_agg(_supportchat.queue_row_json(chosen.ticket, p_agent_id) order by chosen.place), '[]')
-            from (
-                select t as ticket, row_number() over (
-                    order by queue.place, t.awaiting_since nulls last, t.updated_at desc, t.number
-                ) as place
-                from public.tickets t
-                left join (select * from _supportchat.waiting_tickets() where p_view = 'unassigned') as queue on queue.id = t.id
-                -- An older version may have left tickets without a conversation: there is nothing to show of them.
-                join public.user_sessions s on s.session_id = t.session_id
-                where t.status <> 'closed' and case p_view
-                    when 'mine' then t.assigned_agent_id = p_agent_id
-                    when 'unassigned' then t.status = 'waiting'
-                    else true
-                end
-                order by place
-                limit p_limit
-            ) as chosen
+        'unread', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'number', t.number, 'session_id', s.session_id,
+                'customer_lines', s.customer_lines, 'read_lines', coalesce(r.read_lines, 0)
+            ) order by t.number), '[]')
+            from public.tickets t
+            join public.user_sessions s on s.session_id = t.session_id
+            left join public.ticket_reads r on r.agent_id = p_agent_id and r.session_id = s.session_id
+            where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
-        'closed', (
-            select coalesce(
-                jsonb_agg(_supportchat.queue_row_json(t, p_agent_id) order by t.closed_at desc nulls last, t.number desc), '[]'
-            )
-            from (
-                select c.* from public.tickets c
-                join public.user_sessions s on s.session_id = c.session_id
-                where c.status = 'closed' and (p_view = 'all' or p_view = 'mine' and c.assigned_agent_id = p_agent_id)
-                order by c.updated_at desc
-                limit case p_view when 'all' then p_limit / 3 else 5 end
-            ) as t
-        ),
-        'reason', case when p_view <> 'mine' then _supportchat.unassigned_reason() end
+        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
+        'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
+        'reason', case when p_view <> 'mine' and counts ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
     )
+    from _supportchat.open_tickets_json() as counts
 $$;
 
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '3009b95bdc4c');
+select _supportchat.record_script('functions/queue.sql', '5d99f260321f');
 
 notify pgrst, 'reload schema';
 

@@ -302,9 +302,9 @@ begin
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
-            select m.sender from public.chat_messages m
-            where m.session_id = ticket.session_id and m.sender <> 'system'
-            order by m.seq desc limit 1
+            select m.sender from public.user_sessions s
+            join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
+            where s.session_id = ticket.session_id
         ) = 'user' then now() end
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
@@ -313,7 +313,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '7b35916b7d16');
+select _supportchat.record_script('functions/tickets.sql', '4c66ea3787ec');
 
 notify pgrst, 'reload schema';
 

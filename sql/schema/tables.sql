@@ -73,7 +73,8 @@ begin
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
-        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
+        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
         user_sessions      | customer_name          | text        |          |
@@ -83,6 +84,8 @@ begin
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
         user_sessions      | last_seq               | integer     | required | 0
+        user_sessions      | last_spoken_seq        | integer     | computed | 0
+        user_sessions      | customer_lines         | integer     | computed | 0
         user_sessions      | last_note_no           | integer     | required | 0
         user_sessions      | customer_delivered_seq | integer     | required | 0
         user_sessions      | customer_read_seq      | integer     | required | 0
@@ -176,10 +179,12 @@ begin
         ticket_notes       | note                   | text        | required |
         ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
 
-        -- How far each agent has read each conversation: the unread counts of the queue.
+        -- How far each agent has read each conversation. read_lines is what customer_lines was there: what it has grown by since
+        -- is unread.
         ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
         ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_reads       | read_seq               | integer     | required | 0
+        ticket_reads       | read_lines             | integer     | computed | 0
 
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
@@ -228,8 +233,12 @@ begin
         tickets_number_key                | unique | tickets          | (number)
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
-        tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
-        tickets_updated_at_idx            |        | tickets          | (updated_at desc)
+        tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
+        tickets_open_idx                  |        | tickets          | (assigned_agent_id) where status = 'open'
+        tickets_unanswered_idx            |        | tickets          | (awaiting_since, number) where status <> 'closed' and awaiting_since is not null
+        tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
+        tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
+        tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)

@@ -697,6 +697,16 @@ update public.user_sessions s set last_seq = counted.last
 from (select session_id, max(seq) as last from public.chat_messages group by session_id) as counted
 where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
 update public.user_sessions set last_seq = 0 where last_seq is null;
+update public.user_sessions s set customer_lines = counted.lines, last_spoken_seq = coalesce(counted.last, 0)
+from (
+    select session_id, count(*) filter (where sender = 'user') as lines, max(seq) filter (where sender <> 'system') as last
+    from public.chat_messages
+    where session_id in (select session_id from public.user_sessions where customer_lines is null or last_spoken_seq is null)
+    group by session_id
+) as counted
+where counted.session_id = s.session_id;
+update public.user_sessions set customer_lines = coalesce(customer_lines, 0), last_spoken_seq = coalesce(last_spoken_seq, 0)
+where customer_lines is null or last_spoken_seq is null;
 
 -- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time. Each table is read as a
 -- whole: what looks up the rows of one conversation has no index yet, or may not use one that is as new as this transaction.
@@ -787,6 +797,10 @@ select _supportchat.pause_triggers(name, false) from _supportchat.older_tables()
 -- Columns that are new in tables of this version; and then every demand. fix_user_sessions_columns.sql makes two of them.
 select _supportchat.ensure_columns(name) from _supportchat.declared_tables() as name
 where name not in (select _supportchat.older_tables());
+update public.ticket_reads r set read_lines = (
+    select count(*) from public.chat_messages m
+    where m.session_id = r.session_id and m.sender = 'user' and m.seq <= r.read_seq
+) where read_lines is null;
 select _supportchat.require_columns(name, case name when 'user_sessions' then array['channel', 'is_anonymous'] else '{}' end)
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
@@ -815,6 +829,20 @@ alter table public.server_processes drop column if exists sessions;
 
 -- In another history than the one in which they were written (a dump that was read back), events are of the past.
 update public.events set transaction = '0' where transaction >= pg_snapshot_xmax(pg_current_snapshot());
+
+-- Indexes that an earlier version used.
+do $$
+declare
+    former regclass;
+begin
+    for former in
+        select i.indexrelid::regclass from pg_index i
+        join pg_class c on c.oid = i.indexrelid
+        where i.indrelid = 'public.tickets'::regclass and c.relname in ('tickets_not_closed_idx', 'tickets_updated_at_idx')
+    loop
+        execute format('drop index %s', former);
+    end loop;
+end $$;
 
 -- An index of an older version that does the same as one of these is only work.
 do $$

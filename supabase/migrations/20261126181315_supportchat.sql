@@ -16,7 +16,8 @@ declare
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_not_closed_idx, tickets_updated_at_idx, tickets_created_at_idx,
+        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_idx, tickets_unanswered_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_created_at_idx,
         agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
         events_ticket_id_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
@@ -29,18 +30,19 @@ declare
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text, uuid); who_is_here();
-        image_of_session(uuid, text, bigint); orphan_images(text[]); list_tickets(uuid, text, integer);
-        session_of_ticket(bigint); ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); create_agent(text, text, text, text, integer);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text);
-        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
-        close_agent_session(text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
-        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        image_of_session(uuid, text, bigint); orphan_images(text[]); queue_changes(uuid[], uuid[]); queue_counts();
+        list_tickets(uuid, text, integer); session_of_ticket(bigint); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); check_table(text);
+        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
+        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); notes_after(uuid, integer, integer); open_agent_session(uuid, text); good_sessions(text[])
     ', E' \n'), ';\s+');
@@ -55,11 +57,11 @@ declare
         record_receipt(integer, integer, text, uuid, bigint); post_message(text, uuid, uuid, text);
         start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
         start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        image_of_session(uuid); image_of_session(uuid, text); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
-        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text)
+        image_of_session(uuid); image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid);
+        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer);
+        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -260,7 +262,8 @@ begin
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
-        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock.
+        -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
         user_sessions      | customer_name          | text        |          |
@@ -270,6 +273,8 @@ begin
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
         user_sessions      | last_seq               | integer     | required | 0
+        user_sessions      | last_spoken_seq        | integer     | computed | 0
+        user_sessions      | customer_lines         | integer     | computed | 0
         user_sessions      | last_note_no           | integer     | required | 0
         user_sessions      | customer_delivered_seq | integer     | required | 0
         user_sessions      | customer_read_seq      | integer     | required | 0
@@ -363,10 +368,12 @@ begin
         ticket_notes       | note                   | text        | required |
         ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
 
-        -- How far each agent has read each conversation: the unread counts of the queue.
+        -- How far each agent has read each conversation. read_lines is what customer_lines was there: what it has grown by since
+        -- is unread.
         ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
         ticket_reads       | session_id             | uuid        | key      |                   | user_sessions | cascade
         ticket_reads       | read_seq               | integer     | required | 0
+        ticket_reads       | read_lines             | integer     | computed | 0
 
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
@@ -415,8 +422,12 @@ begin
         tickets_number_key                | unique | tickets          | (number)
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
-        tickets_not_closed_idx            |        | tickets          | (status, awaiting_since) where status <> 'closed'
-        tickets_updated_at_idx            |        | tickets          | (updated_at desc)
+        tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
+        tickets_open_idx                  |        | tickets          | (assigned_agent_id) where status = 'open'
+        tickets_unanswered_idx            |        | tickets          | (awaiting_since, number) where status <> 'closed' and awaiting_since is not null
+        tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
+        tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
+        tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
@@ -1483,6 +1494,16 @@ update public.user_sessions s set last_seq = counted.last
 from (select session_id, max(seq) as last from public.chat_messages group by session_id) as counted
 where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
 update public.user_sessions set last_seq = 0 where last_seq is null;
+update public.user_sessions s set customer_lines = counted.lines, last_spoken_seq = coalesce(counted.last, 0)
+from (
+    select session_id, count(*) filter (where sender = 'user') as lines, max(seq) filter (where sender <> 'system') as last
+    from public.chat_messages
+    where session_id in (select session_id from public.user_sessions where customer_lines is null or last_spoken_seq is null)
+    group by session_id
+) as counted
+where counted.session_id = s.session_id;
+update public.user_sessions set customer_lines = coalesce(customer_lines, 0), last_spoken_seq = coalesce(last_spoken_seq, 0)
+where customer_lines is null or last_spoken_seq is null;
 
 -- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time. Each table is read as a
 -- whole: what looks up the rows of one conversation has no index yet, or may not use one that is as new as this transaction.
@@ -1573,6 +1594,10 @@ select _supportchat.pause_triggers(name, false) from _supportchat.older_tables()
 -- Columns that are new in tables of this version; and then every demand. fix_user_sessions_columns.sql makes two of them.
 select _supportchat.ensure_columns(name) from _supportchat.declared_tables() as name
 where name not in (select _supportchat.older_tables());
+update public.ticket_reads r set read_lines = (
+    select count(*) from public.chat_messages m
+    where m.session_id = r.session_id and m.sender = 'user' and m.seq <= r.read_seq
+) where read_lines is null;
 select _supportchat.require_columns(name, case name when 'user_sessions' then array['channel', 'is_anonymous'] else '{}' end)
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
@@ -1601,6 +1626,20 @@ alter table public.server_processes drop column if exists sessions;
 
 -- In another history than the one in which they were written (a dump that was read back), events are of the past.
 update public.events set transaction = '0' where transaction >= pg_snapshot_xmax(pg_current_snapshot());
+
+-- Indexes that an earlier version used.
+do $$
+declare
+    former regclass;
+begin
+    for former in
+        select i.indexrelid::regclass from pg_index i
+        join pg_class c on c.oid = i.indexrelid
+        where i.indrelid = 'public.tickets'::regclass and c.relname in ('tickets_not_closed_idx', 'tickets_updated_at_idx')
+    loop
+        execute format('drop index %s', former);
+    end loop;
+end $$;
 
 -- An index of an older version that does the same as one of these is only work.
 do $$
@@ -1854,7 +1893,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '29d6e48d3686');
+select _supportchat.record_script('supabase_schema.sql', '2baf179fc4bc');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2289,7 +2328,10 @@ declare
     line public.chat_messages;
     line_json jsonb;
 begin
-    update public.user_sessions set last_seq = last_seq + 1
+    update public.user_sessions set
+        last_seq = last_seq + 1,
+        last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
+        customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
     returning last_seq into line.seq;
 
@@ -2427,7 +2469,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '964c465f4988');
+select _supportchat.record_script('functions/messages.sql', '544da99bddc8');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -2691,8 +2733,7 @@ as $$
     ), '{}')
 $$;
 
--- Logs what was done to a ticket: its history, and what the desks show. p_ticket is the ticket as it was before; 'had' is the
--- agent who had it.
+-- Logs what was done to a ticket: its history.
 create or replace function _supportchat.record_event(
     p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
 )
@@ -2702,10 +2743,26 @@ set search_path = ''
 as $$
     select _supportchat.log_event(
         'ticket.' || p_event, p_ticket.session_id,
-        _supportchat.without_names(p_detail) || jsonb_strip_nulls(jsonb_build_object('had', p_ticket.assigned_agent_id)),
-        p_actor, p_agent_id, p_ticket.id
+        _supportchat.without_names(p_detail), p_actor, p_agent_id, p_ticket.id
     )
 $$;
+
+-- Logs that a ticket has another version, whatever statement has made it. 'had' is the agent who had it before.
+create or replace function _supportchat.log_version()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event(
+        'ticket.changed', new.session_id, jsonb_strip_nulls(jsonb_build_object('had', old.assigned_agent_id))
+    );
+    return null;
+end $$;
+
+create or replace trigger log_version
+after update on public.tickets
+for each row when (old.version <> new.version) execute function _supportchat.log_version();
 
 -- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
 -- history.
@@ -2961,7 +3018,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'fe14e9929e1b');
+select _supportchat.record_script('functions/assignment.sql', '97293bec1685');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -3124,7 +3181,34 @@ select _supportchat.record_script('functions/conversations.sql', '85f9afb7c4f2')
 drop function if exists public.signal_typing(uuid, text, uuid);
 drop function if exists public.record_receipt(uuid, text, integer, integer, uuid);
 
--- Moves the marks of one side, the agents' for an agent: they only go forward, and never past the last message.
+-- Moves an agent's own mark in a conversation, and gives how many of the customer's lines it has passed: none of the last 100
+-- or more that come after it. Null when it does not move.
+create or replace function _supportchat.move_mark_of_agent(p_session_id uuid, p_read integer, p_agent_id uuid)
+returns integer
+language sql
+set search_path = ''
+as $$
+    insert into public.ticket_reads as mine (agent_id, session_id, read_seq, read_lines)
+    select p_agent_id, s.session_id, least(p_read, s.last_seq), s.customer_lines - (
+        select count(*) from (
+            select from public.chat_messages m
+            where m.session_id = s.session_id and m.sender = 'user' and m.seq > least(p_read, s.last_seq)
+            limit 100
+        ) as unread
+    )
+    from public.user_sessions s
+    where s.session_id = p_session_id and not exists (
+        select from public.ticket_reads r
+        where r.agent_id = p_agent_id and r.session_id = s.session_id and r.read_seq >= least(p_read, s.last_seq)
+    )
+    on conflict (agent_id, session_id) do update set
+        read_seq = excluded.read_seq, read_lines = greatest(mine.read_lines, excluded.read_lines)
+    where mine.read_seq < excluded.read_seq
+    returning read_lines
+$$;
+
+-- Moves the marks of one side, the agents' for an agent, and that agent's own: they only go forward, and never past the last
+-- message.
 create or replace function _supportchat.move_marks(
     p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
 )
@@ -3134,6 +3218,8 @@ set search_path = ''
 as $$
 declare
     marks jsonb;
+    is_moved boolean;
+    lines integer;
 begin
     if p_agent_id is null then
         update public.user_sessions set
@@ -3152,17 +3238,17 @@ begin
             and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq)
         returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
-    if found then
+    is_moved := found;
+    if p_agent_id is not null then
+        lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
+    end if;
+    if is_moved or lines is not null then
         perform _supportchat.log_event(
-            'receipt.recorded', p_session_id, marks, case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
+            'receipt.recorded', p_session_id,
+            coalesce(marks, '{}') || case when lines is null then '{}' else jsonb_build_object('read_lines', lines) end,
+            case when p_agent_id is null then 'customer' else 'agent' end, p_agent_id
         );
     end if;
-
-    insert into public.ticket_reads as mine (agent_id, session_id, read_seq)
-    select p_agent_id, s.session_id, least(p_read, s.last_seq) from public.user_sessions s
-    where s.session_id = p_session_id and p_agent_id is not null
-    on conflict (agent_id, session_id) do update set read_seq = excluded.read_seq
-    where mine.read_seq < excluded.read_seq;
 end $$;
 
 -- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
@@ -3202,7 +3288,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'ed399b65382e');
+select _supportchat.record_script('functions/marks.sql', '18680b3d9ff9');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -3554,53 +3640,173 @@ select _supportchat.record_script('functions/pictures.sql', 'd992ba54c058');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
--- One row of the queue, as an agent sees it. Unread are the customer's messages after the agent's own mark; 100 stands
--- for as many or more.
-create or replace function _supportchat.queue_row_json(p_ticket public.tickets, p_agent_id uuid)
+-- Of an earlier version: a row that was counted and worded for one agent.
+drop function if exists _supportchat.queue_row_json(public.tickets, uuid);
+
+-- Rows of the queue, in the order of the tickets that are asked for; a ticket without a conversation, which an older version
+-- may have left, has none. Nothing in a row depends on who sees it: what an agent has not read is customer_lines less their
+-- own mark, which is missing when they have read nothing. Closed tickets come without marks.
+create or replace function _supportchat.queue_rows_json(p_tickets uuid[])
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
-        'number', p_ticket.number,
-        'session_id', p_ticket.session_id,
-        'status', p_ticket.status,
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'number', t.number,
+        'session_id', t.session_id,
+        'status', t.status,
         'customer_name', s.customer_name,
-        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
-        'mine', p_ticket.assigned_agent_id is not distinct from p_agent_id and p_ticket.status <> 'closed',
-        'awaiting_since', case when p_ticket.status <> 'closed' then p_ticket.awaiting_since end,
-        'unread', (
-            select count(*) from (
-                select from public.chat_messages m
-                where m.session_id = s.session_id and m.sender = 'user' and m.seq > coalesce((
-                    select r.read_seq from public.ticket_reads r
-                    where r.agent_id = p_agent_id and r.session_id = s.session_id
-                ), 0)
-                limit 100
-            ) as newer
-        ),
-        'last', (
-            select jsonb_build_object(
-                'sender', m.sender,
-                'mine', m.sender_agent_id is not distinct from p_agent_id,
-                'agent', _supportchat.agent_json(m.sender_agent_id),
-                'message', left(m.message, 200),
-                'has_image', m.image_id is not null,
-                'created_at', m.created_at
-            )
-            from public.chat_messages m
-            where m.session_id = s.session_id and m.sender <> 'system'
-            order by m.seq desc limit 1
-        )
-    )
-    from public.user_sessions s where s.session_id = p_ticket.session_id
+        'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name) end,
+        'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
+        'updated_at', t.updated_at,
+        'closed_at', case when t.status = 'closed' then t.closed_at end,
+        'customer_lines', s.customer_lines,
+        'marks', case when t.status = 'closed' then '{}' else (
+            select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
+            from public.ticket_reads r where r.session_id = s.session_id
+        ) end,
+        'last', case when m.seq is not null then jsonb_build_object(
+            'sender', m.sender,
+            'agent', case when writer.id is not null then jsonb_build_object('id', writer.id, 'name', writer.name) end,
+            'message', left(m.message, 200),
+            'has_image', m.image_id is not null,
+            'created_at', m.created_at
+        ) end
+    ) order by asked.place), '[]')
+    from unnest(p_tickets) with ordinality as asked (id, place)
+    join public.tickets t on t.id = asked.id
+    join public.user_sessions s on s.session_id = t.session_id
+    left join public.agents a on a.id = t.assigned_agent_id
+    left join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
+    left join public.agents writer on writer.id = m.sender_agent_id
 $$;
 
--- The queue of an agent: counts of each view and of unread messages in the agent's own tickets, the rows of one view
--- ('mine', 'unassigned' or 'all'), and the tickets closed last: for 'all' a third as many, for 'mine' the agent's last
--- five. Who has waited longest for an answer comes first, then the latest activity; unassigned rows stand as they are
--- handed out.
+-- What has changed at the desk: the rows of some conversations, and how busy their agents, and some others, are now.
+create or replace function public.queue_changes(p_session_ids uuid[], p_agent_ids uuid[] default '{}')
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with changed as materialized (
+        select _supportchat.queue_rows_json(array(
+            -- Of several tickets the one that ticket_of_session gives.
+            select distinct on (t.session_id) t.id from public.tickets t
+            where t.session_id = any (p_session_ids)
+            order by t.session_id, t.status = 'closed', t.number desc
+        )) as rows
+    )
+    select jsonb_build_object(
+        'rows', changed.rows,
+        'agents', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets,
+                'load', _supportchat.load_of_agent(a.id)
+            ) order by a.id), '[]')
+            from public.agents a
+            where a.id in (
+                select unnest(p_agent_ids)
+                union select (line -> 'agent' ->> 'id')::uuid from jsonb_array_elements(changed.rows) as line
+            )
+        )
+    )
+    from changed
+$$;
+
+-- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
+-- indexes without closed tickets.
+create or replace function _supportchat.open_tickets_json()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with taken as materialized (
+        select assigned_agent_id as agent_id, count(*) as tickets from public.tickets where status = 'open' group by assigned_agent_id
+    ), waiting as materialized (
+        select count(*) as tickets from public.tickets where status = 'waiting'
+    )
+    select jsonb_build_object(
+        'unassigned', waiting.tickets,
+        'all', waiting.tickets + (select coalesce(sum(tickets), 0) from taken),
+        'agents', (select coalesce(jsonb_object_agg(agent_id, tickets), '{}') from taken)
+    )
+    from waiting
+$$;
+
+-- The same, and why the tickets that nobody has wait, for all desks at once.
+create or replace function public.queue_counts()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select counts || jsonb_build_object(
+        'reason', case when counts ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
+    )
+    from _supportchat.open_tickets_json() as counts
+$$;
+
+-- The first tickets of a view of the queue. Who has waited longest for an answer comes first, then the latest activity;
+-- unassigned tickets stand as they are handed out. Each order is that of an index.
+create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_limit integer)
+returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if p_view = 'mine' then
+        return array(
+            select id from public.tickets
+            where status = 'open' and assigned_agent_id = p_agent_id
+            order by awaiting_since nulls last, case when awaiting_since is null then updated_at end desc, number
+            limit p_limit
+        );
+    elsif p_view = 'unassigned' then
+        return array(
+            select id from public.tickets where status = 'waiting' order by awaiting_since nulls last, number limit p_limit
+        );
+    end if;
+    return (array(
+        select id from public.tickets
+        where status <> 'closed' and awaiting_since is not null
+        order by awaiting_since, number
+        limit p_limit
+    ) || array(
+        select id from public.tickets
+        where status <> 'closed' and awaiting_since is null
+        order by updated_at desc, number
+        limit p_limit
+    ))[:p_limit];
+end $$;
+
+-- The tickets that were closed last, the latest first: for 'all' a third as many as there may be open ones, for 'mine' five.
+create or replace function _supportchat.tickets_closed_last(p_agent_id uuid, p_view text, p_limit integer)
+returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if p_view = 'mine' then
+        return array(
+            select id from public.tickets
+            where status = 'closed' and assigned_agent_id = p_agent_id
+            order by closed_at desc nulls last, number desc
+            limit 5
+        );
+    elsif p_view = 'all' then
+        return array(
+            select id from public.tickets where status = 'closed' order by closed_at desc nulls last, number desc limit p_limit / 3
+        );
+    end if;
+    return '{}';
+end $$;
+
+-- The queue of an agent: the counts of each view, the agent's own tickets with something unread, the first rows of one view
+-- ('mine', 'unassigned' or 'all'), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -3608,64 +3814,30 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'counts', (
-            select jsonb_build_object(
-                'mine', count(*) filter (where assigned_agent_id = p_agent_id),
-                'unassigned', count(*) filter (where status = 'waiting'),
-                'all', count(*),
-                -- Up to 100 in each ticket: the page says "many" long before.
-                'unread', coalesce(sum(
-                    (select count(*) from (
-                        select from public.chat_messages m
-                        where m.session_id = t.session_id and m.sender = 'user' and m.seq > coalesce((
-                            select r.read_seq from public.ticket_reads r
-                            where r.agent_id = p_agent_id and r.session_id = t.session_id
-                        ), 0)
-                        limit 100
-                    ) as unread)
-                ) filter (where assigned_agent_id = p_agent_id), 0)
-            )
-            from public.tickets t where status <> 'closed'
+        'counts', counts - 'agents' || jsonb_build_object(
+            'mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::bigint, 0)
         ),
-        'rows', (
-            select coalesce(jsonb_agg(_supportchat.queue_row_json(chosen.ticket, p_agent_id) order by chosen.place), '[]')
-            from (
-                select t as ticket, row_number() over (
-                    order by queue.place, t.awaiting_since nulls last, t.updated_at desc, t.number
-                ) as place
-                from public.tickets t
-                left join (select * from _supportchat.waiting_tickets() where p_view = 'unassigned') as queue on queue.id = t.id
-                -- An older version may have left tickets without a conversation: there is nothing to show of them.
-                join public.user_sessions s on s.session_id = t.session_id
-                where t.status <> 'closed' and case p_view
-                    when 'mine' then t.assigned_agent_id = p_agent_id
-                    when 'unassigned' then t.status = 'waiting'
-                    else true
-                end
-                order by place
-                limit p_limit
-            ) as chosen
+        'unread', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'number', t.number, 'session_id', s.session_id,
+                'customer_lines', s.customer_lines, 'read_lines', coalesce(r.read_lines, 0)
+            ) order by t.number), '[]')
+            from public.tickets t
+            join public.user_sessions s on s.session_id = t.session_id
+            left join public.ticket_reads r on r.agent_id = p_agent_id and r.session_id = s.session_id
+            where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
-        'closed', (
-            select coalesce(
-                jsonb_agg(_supportchat.queue_row_json(t, p_agent_id) order by t.closed_at desc nulls last, t.number desc), '[]'
-            )
-            from (
-                select c.* from public.tickets c
-                join public.user_sessions s on s.session_id = c.session_id
-                where c.status = 'closed' and (p_view = 'all' or p_view = 'mine' and c.assigned_agent_id = p_agent_id)
-                order by c.updated_at desc
-                limit case p_view when 'all' then p_limit / 3 else 5 end
-            ) as t
-        ),
-        'reason', case when p_view <> 'mine' then _supportchat.unassigned_reason() end
+        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
+        'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
+        'reason', case when p_view <> 'mine' and counts ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
     )
+    from _supportchat.open_tickets_json() as counts
 $$;
 
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '3009b95bdc4c');
+select _supportchat.record_script('functions/queue.sql', '5d99f260321f');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -3959,9 +4131,9 @@ begin
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
-            select m.sender from public.chat_messages m
-            where m.session_id = ticket.session_id and m.sender <> 'system'
-            order by m.seq desc limit 1
+            select m.sender from public.user_sessions s
+            join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
+            where s.session_id = ticket.session_id
         ) = 'user' then now() end
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
@@ -3970,7 +4142,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '7b35916b7d16');
+select _supportchat.record_script('functions/tickets.sql', '4c66ea3787ec');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 

@@ -10,7 +10,7 @@ from flask_sock import Sock
 from simple_websocket import Server
 
 from ..database import DatabaseError, Invalid, NotFound, call
-from ..realtime.connection import SIGNED_OUT, Connection, Shown
+from ..realtime.connection import SIGNED_OUT, Connection, Shown, view_of
 from ..realtime.hub import current_hub
 from ..realtime.sockets import prepare_handshake, serve_page
 from ..rendering.languages import shipped_language
@@ -139,6 +139,8 @@ def socket(websocket: Server) -> ResponseReturnValue:
                 hub.show(page, None, "agent", shown)
             except DatabaseError:
                 page.close(hub.overload_code)
+        elif "view" in message:
+            hub.desks.turn(page, view_of(message))
 
     serve_page(hub, websocket, page, on_message)
     return ""

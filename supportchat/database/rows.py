@@ -224,7 +224,6 @@ class LastMessage(TypedDict):
     """The end of a conversation, as the queue shows it."""
 
     sender: str
-    mine: bool
     agent: Person | None
     message: str
     has_image: bool
@@ -232,32 +231,68 @@ class LastMessage(TypedDict):
 
 
 class QueueRow(TypedDict):
-    """A ticket in the queue."""
+    """A ticket in the queue, as anybody at the desk may see it."""
 
     number: int
     session_id: str
     status: str
     customer_name: str | None
     agent: Person | None
-    mine: bool
     awaiting_since: str | None
-    unread: int
+    updated_at: str
+    closed_at: str | None
+    customer_lines: int  # how many the customer has written
+    marks: dict[str, int]  # how many of them each agent who has read some has read, by their id; none when it is closed
     last: LastMessage | None
 
 
 class QueueCounts(TypedDict):
-    """How many tickets each view of the queue has, and how many messages the agent has not read."""
+    """How many tickets each view of the queue has."""
 
     mine: int
     unassigned: int
     all: int
-    unread: int
+
+
+class DeskCounts(TypedDict):
+    """The same for all agents at once, and why the unassigned tickets wait."""
+
+    unassigned: int
+    all: int
+    agents: dict[str, int]  # of each who has any, by their id
+    reason: Reason | None
+
+
+class Load(TypedDict):
+    """How busy an agent is, and whether new tickets may come."""
+
+    id: str
+    availability: str
+    max_tickets: int
+    load: int
+
+
+class QueueChanges(TypedDict):
+    """What has changed at the desk."""
+
+    rows: list[QueueRow]
+    agents: list[Load]  # those of the rows, and those who were asked for
+
+
+class Unread(TypedDict):
+    """An agent's own ticket in which the customer has written something that they have not read."""
+
+    number: int
+    session_id: str
+    customer_lines: int
+    read_lines: int
 
 
 class Queue(TypedDict):
     """One view of the queue."""
 
     counts: QueueCounts
+    unread: list[Unread]
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None

@@ -13,6 +13,7 @@ from ..rendering.languages import ENGLISH, shipped_language
 
 OUTBOX_LIMIT = 100
 TEXT_LIMIT = 64  # characters of what a page says about itself
+VIEWS = ("mine", "unassigned", "all")
 
 # RFC 6455 close codes; the page reconnects after the first two, not after the last.
 RESTART = 1012
@@ -31,13 +32,21 @@ class Shown:
     at: str | None = None  # when its last line was written: an older copy of the database has the same epoch
     agent: str | None = None  # whose page it is
     language: str | None = None
+    view: str = ""  # of the queue, at a desk; '' of a page that an earlier version has made
 
     @classmethod
     def parse(cls, hello: dict[str, Any]) -> Shown:
         """Parse a page's hello. Missing or invalid fields are ignored."""
         ticket, seq, note_no = (_as_count(hello.get(name)) for name in ("ticket", "after", "after_note"))
         epoch, at, agent = (_as_text(hello.get(name)) for name in ("epoch", "at", "agent"))
-        return cls(ticket, seq, note_no, epoch, at, agent, shipped_language(_as_text(hello.get("lang"))))
+        language = shipped_language(_as_text(hello.get("lang")))
+        return cls(ticket, seq, note_no, epoch, at, agent, language, view_of(hello))
+
+
+def view_of(message: dict[str, Any]) -> str:
+    """Return the view of the queue that a page's message names; '' for none that there is."""
+    view = message.get("view")
+    return view if isinstance(view, str) and view in VIEWS else ""
 
 
 def _as_count(value: Any) -> int:
@@ -61,6 +70,7 @@ class Connection:
         self.address = address
         self.close_code: int | None = None
         self.language = ENGLISH
+        self.view = ""
         # How much of its conversation this page has been sent.
         self.last_seq = 0
         self.last_note_no = 0

@@ -271,7 +271,8 @@ class Conversation:
 
     def _patch_state(self, detail: Detail) -> None:
         if self.state is not None:
-            self._show_state(self._with_marks({**self.state, **detail}, self.state))
+            news = {name: value for name, value in detail.items() if name in self.state}
+            self._show_state(self._with_marks({**self.state, **news}, self.state))
 
     @staticmethod
     def _with_marks(state: Mapping[str, Any], known: Mapping[str, Any]) -> State:

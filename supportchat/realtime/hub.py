@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import gevent
 from flask import current_app
+from gevent.lock import RLock
 
 from ..database import Database, DatabaseError
 from ..database.rows import Answer, IdleReport, Sweep
@@ -19,8 +20,9 @@ from ..server.hosts import is_loopback
 from .chores import Chores
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
+from .desks import Desks
 from .events import Event, Events
-from .kinds import KINDS
+from .kinds import KINDS, Kind
 from .log import Log
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 
@@ -36,7 +38,6 @@ COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 PAGES_PER_VIEWER = 20
 PAGES_PER_ADDRESS = 500
 POLLER_SECONDS = 20.0
-QUEUE_CHANGED = event_frame("queue_changed")
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +54,13 @@ class Hub:
         self._conversations: dict[str, Conversation] = {}
         self._pages: dict[Connection, Conversation | None] = {}
         self._counts: Counter[str] = Counter()
-        self._desks: set[Connection] = set()
         self._polls: dict[tuple[str, str], float] = {}
         self._pings: dict[str, Callable[[], None]] = {}
         self._log = Log(database)
+        self._following = RLock()
         self._pulse = Pulse()
         self._chores = Chores()
+        self.desks = Desks(database, fragments, self._chores.soon)
         self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
         self._refresh_seconds = REFRESH_SECONDS
         self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
@@ -82,7 +84,7 @@ class Hub:
         self._counts.update(limits.keys())
         self._pages[page] = None
         if page.agent_id:
-            self._desks.add(page)
+            self.desks.add(page)
         return True
 
     @staticmethod
@@ -101,11 +103,13 @@ class Hub:
                 self._counts[key] -= 1
                 if not self._counts[key]:
                     del self._counts[key]
-        self._desks.discard(page)
+        self.desks.discard(page)
 
     def show(self, page: Connection, session_id: str | None, audience: str, shown: Shown) -> None:
         """Subscribe a page to one conversation, after sending what it lacks. None: to no conversation."""
         self._leave(page)
+        if page.agent_id:
+            self.desks.show(page, shown)
         if session_id is None:
             page.push(event_frame("caught_up", seq=0))
             return
@@ -192,8 +196,7 @@ class Hub:
             self._doubtful |= self._conversations_of(event["agent_id"])
         if kind.touches_waiting or kind.touches_agent:
             self._chores.soon(self._refresh_seconds, self._refresh)
-        if kind.touches_row or kind.touches_counts:
-            self._queue_changed()
+        self._to_desks(kind, event)
 
     def _hear(self, event: Event) -> None:
         try:
@@ -223,9 +226,14 @@ class Hub:
             if state is not None and state["agent"] is not None and state["agent"]["id"] == agent_id
         }
 
-    def _queue_changed(self) -> None:
-        for page in self._desks:
-            page.push_once(QUEUE_CHANGED)
+    def _to_desks(self, kind: Kind, event: Event) -> None:
+        session_id, detail = event.get("session_id") or "", event.get("detail", {})
+        if kind.touches_row:
+            self.desks.touch(session_id, [detail["had"]] if "had" in detail else ())
+        if kind.touches_agent:
+            self.desks.agent_changed(event["agent_id"])
+        if "read_lines" in detail:
+            self.desks.mark(event["agent_id"] or "", session_id, detail["read_lines"])
 
     def _refresh(self) -> None:
         """Look at everyone who waits, and may have moved up, and at what is in doubt. Once for a burst of changes."""
@@ -290,11 +298,12 @@ class Hub:
 
     def follow(self) -> None:
         """Apply what the log has gained, heard of or not; after a gap, look at everything."""
-        events = self._log.read()
-        if events is None:
-            self._look_at_everything()
-        for event in events or []:
-            self._apply(event)
+        with self._following:
+            events = self._log.read()
+            if events is None:
+                self._look_at_everything()
+            for event in events or []:
+                self._apply(event)
         for conversation in list(self._conversations.values()):
             conversation.wake()
 
@@ -304,7 +313,7 @@ class Hub:
         except DatabaseError:
             self._log.forget()  # so that the next sweep does it
             raise
-        self._queue_changed()
+        self.desks.refresh_all()
         self.report_soon()  # which finds the logins that have ended
 
     def _sweep_assignment(self) -> None:
@@ -343,7 +352,7 @@ class Hub:
         is_idle = self._is_idle
         if is_idle and not self._reported and time.monotonic() - self._reported_at < IDLE_SECONDS - REPORT_SECONDS / 2:
             return
-        agents = {page.token_hash for page in self._desks} | self._polling("agent")
+        agents = {page.token_hash for page in self.desks.pages} | self._polling("agent")
         here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
         answer: IdleReport = self._database.call(
             "report_process",

@@ -17,31 +17,31 @@ class Kind:
     makes_stale: str | None = None
     # Its detail is part of the new state of the conversation, which need not be read.
     patches_state: bool = False
-    # The row of its ticket, in the queues that can show it.
+    # The row of its ticket, in the queues that can show it, and the counts above them.
     touches_row: bool = False
-    # The counts above the queue, and why nobody takes a ticket.
-    touches_counts: bool = False
     # Those who wait: their places in line, and whether anybody is here.
     touches_waiting: bool = False
-    # All conversations of the agent whom it names.
+    # The conversations of the agent whom it names, what the agent's desks say of them, and why others wait.
     touches_agent: bool = False
     # The sockets of the login session that it names are closed.
     ends_session: bool = False
 
 
-_TICKET = Kind("state", touches_row=True, touches_counts=True, touches_waiting=True)
+_TICKET = Kind("state", touches_row=True, touches_waiting=True)
+_HISTORY = Kind()  # of a ticket: ticket.changed has the pages look at it
 
 KINDS = {
     "message.posted": Kind("messages", touches_row=True),
-    "receipt.recorded": Kind(patches_state=True, touches_row=True),
+    "receipt.recorded": Kind(patches_state=True),
     "presence.changed": Kind(patches_state=True),
     "ticket.opened": _TICKET,
-    "ticket.assigned": _TICKET,
-    "ticket.returned": _TICKET,
-    "ticket.closed": _TICKET,
-    "ticket.reopened": _TICKET,
-    "ticket.noted": Kind("notes", touches_row=True),
+    "ticket.changed": _TICKET,
+    "ticket.assigned": _HISTORY,
+    "ticket.returned": _HISTORY,
+    "ticket.closed": _HISTORY,
+    "ticket.reopened": _HISTORY,
+    "ticket.noted": Kind("notes"),
     "conversation.deleted": _TICKET,
-    "agent.changed": Kind(touches_counts=True, touches_waiting=True, touches_agent=True),
+    "agent.changed": Kind(touches_waiting=True, touches_agent=True),
     "session.revoked": Kind(ends_session=True),
 }

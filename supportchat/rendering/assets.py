@@ -1,40 +1,41 @@
-"""CSS, scripts and icons: served by WhiteNoise under an address that changes with them, so browsers may keep them."""
+"""Styles, scripts and icons. `bin/bundle` has made the files; WhiteNoise serves them, and browsers may keep them."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
+import json
 from pathlib import Path
 from wsgiref.headers import Headers
 
-from flask import Flask, Response, send_from_directory
+from flask import Flask, Response, abort, send_from_directory
 from lucide.jinja import lucide
 from markupsafe import Markup
 from whitenoise import WhiteNoise
 
 from ..config import ROOT
 from ..web.policies import open_to_all
+from ..web.security import is_for_desk
 
 # Icons that point along the line of the text: mirrored where that runs from right to left.
 DIRECTED = ("arrow-left", "chevron-right", "log-out", "undo-2")
-STATIC: Path = ROOT / "static"
+BUILT: Path = ROOT / "static" / "built"
 # A page in a sandbox has no origin, and needs styles and scripts to say that the chat cannot work there.
 PUBLIC = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 def init_app(app: Flask) -> None:
-    """Serve `static/` and give templates `asset()` and `icon()`."""
-    prefix = f"/static/{version_of(STATIC)}"
+    """Serve `static/built/` and give templates `asset()`, `audience()` and `icon()`."""
     app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
         app.wsgi_app,
-        root=STATIC,
-        prefix=prefix,
+        root=BUILT,
+        prefix="/static",
         allow_all_origins=False,
         immutable_file_test=lambda path, url: True,
         add_headers_function=_add_headers,
     )
     app.add_url_rule("/static/<version>/<path:file>", "asset_of_another_version", asset_of_another_version)
-    app.jinja_env.globals["asset"] = lambda path: f"{prefix}/{path}"
+    app.jinja_env.globals["asset"] = lambda file: f"/static/{newest_files()[file]}"
+    app.jinja_env.globals["audience"] = audience
     app.jinja_env.globals["icon"] = icon
 
 
@@ -44,18 +45,22 @@ def asset_of_another_version(version: str, file: str) -> Response:
 
     Not by a redirect: while processes of two versions run, each would send browsers on to the other.
     """
-    response = send_from_directory(STATIC, file, conditional=False)
+    path = newest_files().get(file) or abort(404)
+    response = send_from_directory(BUILT, path, conditional=False)
     response.headers.update({"Cache-Control": "no-store", **PUBLIC})
     return response
 
 
-def version_of(root: Path) -> str:
-    """Return a hash of every file under `root`."""
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.is_file():
-            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:12]
+@functools.cache
+def newest_files() -> dict[str, str]:
+    """Return where each file is that `bin/bundle` had made when this process started, below `static/built/`."""
+    paths: dict[str, str] = json.loads(BUILT.with_suffix(".json").read_text())
+    return paths
+
+
+def audience() -> str:
+    """Return whose styles and scripts the page has."""
+    return "agents" if is_for_desk() else "customers"
 
 
 def _add_headers(headers: Headers, path: str, url: str) -> None:

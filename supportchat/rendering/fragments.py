@@ -16,7 +16,7 @@ from flask import Flask, current_app
 from flask_babel import force_locale
 from markupsafe import Markup
 
-from ..database.rows import Conversation, Line, Message, Note, Person, read_marks
+from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, read_marks
 
 L = TypeVar("L", bound=Line)
 
@@ -105,6 +105,22 @@ class Fragments:
         """Return the frame that shows to one side that the other is typing; the page takes it away by itself."""
         html = self._render("shared/_typing.html", audience=audience, agent=agent, state=state)
         return content_frame(html, f"#typing-{state['number']}", "innerHTML")
+
+    def queue_row(self, row: QueueRow) -> Markup:
+        """Render a row of the queue for whichever agent: the page derives what depends on who looks at it."""
+        return self._render("tickets/_row.html", row=row)
+
+    def queue_counts(self, counts: DeskCounts) -> Markup:
+        """Render the counts of the queue for the scripts of a desk, with the reason why tickets wait in words."""
+        return self._render("tickets/_queue_counts.html", counts=counts)
+
+    def queue_frame(self, *parts: Markup) -> str:
+        """Return the frame that brings rows and counts to a desk, whose script puts each in its place."""
+        return content_frame(joined(*parts), "#queue-tray", "innerHTML")
+
+    def load_frame(self, load: Load) -> str:
+        """Return the frame that shows an agent how many of their places are taken."""
+        return content_frame(self._render("agents/_load.html", agent=load), "#load", "innerHTML")
 
     def state_header(self, audience: str, state: Conversation, epoch: str | None, has_more: bool = False) -> str:
         """Return the HX-Trigger that tells a page without a socket what its socket would: receipts, and the state.

@@ -61,6 +61,11 @@ def words_of_desk() -> Words:
         # Translators: how long a customer has been waiting, as in "waiting 5 min".
         "waiting": _("waiting %(duration)s"),
         "notSentYet": _("not sent yet"),
+        "you": _("You:"),
+        "new": _forms(lambda n: ungettext("%(count)s new", "%(count)s new", n)),
+        "showUnassigned": _("Show unassigned (%(count)s)"),
+        "shownOpen": _("%(shown)s of %(open)s open"),
+        "shownOpenClosed": _("%(shown)s of %(open)s open, %(closed)s closed"),
         # Translators: read out when more of them come.
         "unread": _forms(lambda n: ungettext("%(num)s unread message", "%(num)s unread messages", n)),
         # Translators: read out when more of them come.

@@ -10,10 +10,10 @@ from flask_babel import gettext as _
 from ..database import call
 from ..database.batches import is_cut
 from ..database.rows import Line, Message, Note, Queue, QueueRow, Ticket, TicketLines
+from ..realtime.connection import VIEWS
 from ..web.forms import new_message_id, whole_number
 from .changes import said_of
 
-VIEWS = ("mine", "unassigned", "all")
 PAGE = 50
 ROWS = 100
 MOST_ROWS = 2000
@@ -37,13 +37,12 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
 
 
 def groups_of(queue: Queue) -> list[tuple[str, str, list[QueueRow]]]:
-    """Return the rows of a queue as the page shows them: groups of name, heading and rows, without empty ones."""
-    groups = [
+    """Return the rows of a queue as the page shows them: groups of name, heading and rows, also those without rows."""
+    return [
         ("reply", _("Needs a reply"), [row for row in queue["rows"] if row["awaiting_since"]]),
         ("customer", _("Waiting for the customer"), [row for row in queue["rows"] if not row["awaiting_since"]]),
         ("closed", _("Recently closed"), queue["closed"]),
     ]
-    return [group for group in groups if group[2]]
 
 
 def waiting_ticket(queue: Queue) -> int | None:

@@ -138,7 +138,7 @@ def pipelined_static(browser: Browser, seconds: float) -> None:
 def script_of(browser: Browser) -> str:
     """Return the address of a file that every page loads."""
     page = browser.request("GET", "/chat")[1]
-    return str(re.findall(r'"(/static/[^"]+htmx[^"]*\.js)"', page)[0])
+    return str(re.findall(r'"(/static/[^"]+\.js)"', page)[0])
 
 
 @attack

@@ -93,7 +93,7 @@ class Window:
 
     def sees(self, text: str, seconds: float = 15) -> None:
         """Assert that a text is on the page, or comes to be."""
-        expect(self.page.get_by_text(text).first).to_be_visible(timeout=seconds * SECOND)
+        expect(self.page.get_by_text(text).filter(visible=True).first).to_be_visible(timeout=seconds * SECOND)
 
     def does_not_see(self, text: str) -> None:
         """Assert that a text is nowhere on the page."""

@@ -12,8 +12,12 @@ import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Route, WebSocketRoute, expect
 
+from supportchat.database import Database
 from tests.browser.conftest import SECOND, Agent, Customer, Opener
 from tests.browser.test_stream import Stream
+from tests.cast import Cast
+
+READ = "() => document.dispatchEvent(new CustomEvent('live:queue_changed'))"
 
 
 @pytest.fixture
@@ -89,7 +93,8 @@ def test_a_claim_that_comes_too_late_is_answered_with_who_was_faster(
     bob.sees("Alice Kern already took this ticket.")
     bob.sees("Take over")
     with bob.page.expect_response("**/tickets?*"):
-        vera.write("Thank you")  # the queue is asked for anew, by the page itself
+        bob.page.evaluate(READ)  # the queue is asked for anew, by the page itself
+    vera.write("Thank you")
     bob.sees("Thank you")
     expect(bob.page.locator("#notice")).to_contain_text("Alice Kern already took this ticket")
     bob.page.locator("#view-all").click()
@@ -352,12 +357,13 @@ def test_a_view_that_was_chosen_is_not_replaced_by_an_answer_for_the_one_before(
 ) -> None:
     rows("update agents set availability = 'away'")
     alice.is_live()
+    vera.start("Hello")
     held: list[Route] = []
     alice.page.route(
         "**/tickets?*", lambda route: held.append(route) if "view=mine" in route.request.url else route.continue_()
     )
     with alice.page.expect_request("**/tickets?*"):
-        vera.start("Hello")
+        alice.page.evaluate(READ)
     alice.page.locator("#view-unassigned").click()
     expect(alice.row()).to_be_visible()
     assert all(route.request.failure for route in held)  # given up, or it would come now
@@ -377,19 +383,112 @@ def test_a_desk_whose_socket_comes_back_reads_its_queue_again(windows: Opener) -
 
 
 @pytest.mark.mode("postgres")
-def test_a_busy_desk_shows_its_queue_also_when_answers_take_longer_than_events(
+def test_what_comes_while_the_queue_is_being_read_is_not_lost_with_the_older_answer(
     alice: Agent, vera: Customer, windows: Opener
 ) -> None:
     alice.is_live()
-    held: list[Route] = []
-    alice.page.route("**/tickets?*", lambda route: held.append(route), times=1)
+    late: list[tuple[Route, Any]] = []
+    alice.page.route("**/tickets?*", lambda route: late.append((route, route.fetch())), times=1)
     with alice.page.expect_request("**/tickets?*"):
-        vera.start("One")
-    windows(Customer).start("Two")
-    assert not held[0].request.failure  # given up again and again, it would never be shown
-    held[0].continue_()
+        alice.page.evaluate(READ)
+    while not late:
+        alice.page.evaluate("0")  # lets Playwright go on
+    vera.start("One")
     expect(alice.row(1001)).to_be_visible()
+    route, answer = late[0]
+    with alice.page.expect_response("**/tickets?*"):
+        route.fulfill(response=answer)
+    windows(Customer).start("Two")
     expect(alice.row(1002)).to_be_visible()
+    expect(alice.row(1001)).to_be_visible()
+    expect(alice.page.locator("#view-mine")).to_contain_text("2")
+
+
+@pytest.mark.mode("postgres")
+def test_a_hundred_changes_are_told_and_not_asked_for(
+    alice: Agent, bob: Agent, vera: Customer, database: Database, rows: Any
+) -> None:
+    rows("update agents set availability = 'away', max_tickets = 20 where name = 'Bob Ortiz'")
+    vera.start("Hello", name="Vera Lindt")
+    alice.row(1001).wait_for()
+    bob.page.locator("#view-all").click()
+    expect(bob.row(1001)).to_be_visible()
+    for agent in (alice, bob):
+        agent.is_live()
+    asked: list[str] = []
+    for agent in (alice, bob):
+        agent.page.wait_for_load_state("networkidle")
+        agent.page.on("request", lambda request: asked.append(request.url) if "/tickets?" in request.url else None)
+    cast = Cast(database)
+    for number in range(2, 12):
+        visitor = cast.visitor()
+        visitor.start(f"I am {number}")
+        for n in range(8):
+            visitor.post(f"Line {n} of {number}")
+        database.call("close_chat", visitor=visitor.key)
+    cast.visitor().start("The last one")
+    for agent in (alice, bob):
+        expect(agent.page.locator("[data-row]", has_text="The last one")).to_be_visible()
+    expect(bob.page.locator("#queue-closed-rows > li")).to_have_count(10)
+    expect(alice.page.locator("#view-all")).to_contain_text("2")
+    assert asked == []
+
+
+@pytest.mark.mode("postgres")
+def test_a_row_finds_its_place_and_keeps_the_focus(alice: Agent, vera: Customer, database: Database) -> None:
+    vera.start("First", name="Vera Lindt")
+    cast = Cast(database)
+    visitors = [cast.visitor() for _ in range(2)]
+    for visitor in visitors:
+        visitor.start("Next")
+    numbers = alice.page.locator("#queue [data-group='reply'] .row__number, #queue [data-group='reply'] .row__name")
+    expect(alice.page.locator("#queue-reply-rows > li")).to_have_count(3)
+    link = alice.row(1001).get_by_role("link")
+    link.focus()
+    link.evaluate("link => (window.before = link)")
+    cast.agent("alice").reply(1001, "One moment")
+    expect(alice.page.locator("#queue-customer-rows > li")).to_have_count(1)
+    expect(alice.row(1001)).to_contain_text("You: One moment")
+    expect(numbers.first).to_have_text("Visitor 1002")
+    expect(link).to_be_focused()
+    assert link.evaluate("link => link === window.before")
+    visitors[0].post("Are you there?")
+    vera.write("And another thing")
+    expect(alice.page.locator("#queue-reply-rows > li").last).to_contain_text("And another thing")
+    expect(alice.page.locator("#queue-customer")).to_be_hidden()
+    expect(link).to_be_focused()
+
+
+@pytest.mark.mode("postgres")
+def test_what_is_read_in_one_tab_is_read_in_the_other(alice: Agent, vera: Customer) -> None:
+    vera.start("First")
+    tab = alice.tab()
+    tab.goto(f"{alice.url}/agent?view=all")
+    vera.write("Second")
+    expect(tab.locator("[data-row='1001']")).to_contain_text("2 new")
+    expect(tab).to_have_title(re.compile(r"^\(2\) "))
+    alice.open()
+    expect(tab.locator("[data-row='1001'] .pill--count")).to_be_hidden()
+    expect(tab).to_have_title("Support desk")
+
+
+@pytest.mark.mode("postgres")
+def test_a_row_that_came_by_itself_opens_its_ticket_and_in_another_tab_its_view(
+    alice: Agent, vera: Customer, rows: Any
+) -> None:
+    rows("update agents set availability = 'away'")
+    alice.page.locator("#view-unassigned").click()
+    alice.is_live()
+    vera.start("Hello")
+    link = alice.row().get_by_role("link")
+    expect(link).to_have_attribute("href", "/agent?view=unassigned&ticket=1001")
+    with alice.context.expect_page() as opened:
+        link.click(modifiers=["ControlOrMeta"])
+    expect(opened.value.locator("#messages-1001")).to_be_visible()
+    expect(alice.page.locator("#messages-1001")).to_have_count(0)
+    link.click()
+    expect(alice.page.locator("#messages-1001")).to_be_visible()
+    expect(alice.page).to_have_url(re.compile(r"/agent\?view=unassigned&ticket=1001$"))
 
 
 @pytest.mark.mode("postgres")
@@ -468,6 +567,11 @@ def test_a_picture_that_was_chosen_waits_at_its_ticket(
     expect(alice.page.locator("[data-preview]").first).to_be_hidden()
 
 
+CAME = """() => document.addEventListener("htmx:before:swap", ({ detail: { tasks } }) => {
+    const row = tasks[0]?.fragment.querySelector("[data-marks]");
+    if (row) document.documentElement.dataset.came = row.dataset.row;
+}, true)"""
+LOSE = "() => document.addEventListener('htmx:ws:before:message:incoming', (event) => event.preventDefault(), true)"
 HELD = """(name) => document.addEventListener(name, (event) => {
     if (event.target.id === "queue") document.documentElement.dataset.held = event.defaultPrevented;
 })"""
@@ -486,10 +590,10 @@ def test_a_new_chat_does_not_move_the_ticket_that_somebody_points_at(
 ) -> None:
     vera.start("One")
     alice.row(1001).wait_for()
-    alice.page.evaluate(HELD, "htmx:before:request")
+    alice.page.evaluate(CAME)
     point_at(alice, 1001)
     windows(Customer).start("Two")
-    expect(alice.page.locator("html")).to_have_attribute("data-held", "true")
+    expect(alice.page.locator("html")).to_have_attribute("data-came", "1002")
     expect(alice.row(1002)).to_have_count(0)
     alice.page.mouse.down()
     alice.page.mouse.up()
@@ -503,16 +607,15 @@ def test_a_queue_that_was_asked_for_before_comes_when_the_pointer_has_left(
 ) -> None:
     vera.start("One")
     alice.row(1001).wait_for()
+    alice.page.evaluate(LOSE)
+    windows(Customer).start("Two")
     alice.page.evaluate(HELD, "htmx:before:swap")
     held: list[Route] = []
-    alice.page.route("**/tickets?*", lambda route: held.append(route))
+    alice.page.route("**/tickets?*", lambda route: held.append(route), times=1)
     with alice.page.expect_request("**/tickets?*"):
-        windows(Customer).start("Two")
+        alice.page.evaluate(READ)
     point_at(alice, 1001)
-    alice.page.route("**/tickets?*", lambda route: route.continue_())
-    for route in held:
-        with contextlib.suppress(PlaywrightError):  # a later one may have taken its place
-            route.continue_()
+    held[0].continue_()
     expect(alice.page.locator("html")).to_have_attribute("data-held", "true")
     expect(alice.row(1002)).to_have_count(0)
     alice.page.mouse.move(900, 400)

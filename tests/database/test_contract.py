@@ -145,7 +145,14 @@ def have_a_day(door: Heard) -> None:
 
 def look_after(door: Heard, alice: Agent) -> None:
     """Do what the server and the page of the status do by themselves."""
-    for function in ("database_epoch", "events_after", "sweep_assignment", "applied_scripts", "stuck_tickets"):
+    for function in (
+        "database_epoch",
+        "events_after",
+        "queue_counts",
+        "sweep_assignment",
+        "applied_scripts",
+        "stuck_tickets",
+    ):
         door.call(function)
     door.call("missing_functions", names=["start_chat", "no_such_function"])
     door.call("check_table", table="tickets")
@@ -174,6 +181,7 @@ def chat(door: Heard, cast: Cast, alice: Agent) -> None:
     door.call("messages_before", session_id=session_id)
     door.call("notes_after", session_id=session_id, after=0)
     door.call("conversations", session_ids=[session_id, new_id()])
+    door.call("queue_changes", session_ids=[session_id, new_id()])
     for function in ("who_is_here", "verify_chat", "desk_figures"):
         door.call(function)
     for _ in range(2):  # the second is one too many

@@ -88,6 +88,8 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "close_ticket": (owner.call("close_ticket", number=number), shapes.ClosedTicket),
         "ticket_of_agent that waits": (bob.call("ticket_of_agent", number=waits), shapes.Ticket),
         "list_tickets": (alice.call("list_tickets", view="all"), shapes.Queue),
+        "queue_changes": (call("queue_changes", session_ids=[session_id], agent_ids=[bob.id]), shapes.QueueChanges),
+        "queue_counts": (call("queue_counts"), shapes.DeskCounts),
         "report_process": (
             call("report_process", process_id=new_id(), sockets=0, came=[], left=[], token_hashes=[]),
             shapes.ProcessReport,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from supportchat.database import Conflict, Database, Invalid, NotFound
 from tests.cast import Agent, Cast, Visitor, new_id
+from tests.conftest import Place
 
 
 @pytest.fixture
@@ -150,7 +154,7 @@ def test_the_queue_counts_and_lists_by_view(vera: Visitor, cast: Cast, alice: Ag
     alice.call("set_availability", availability="away")
     cast.visitor().start("I wait")
     mine = alice.call("list_tickets", view="mine")
-    assert mine["counts"] == {"mine": 1, "unassigned": 1, "all": 2, "unread": 1}
+    assert mine["counts"] == {"mine": 1, "unassigned": 1, "all": 2}
     assert [row["customer_name"] for row in mine["rows"]] == ["Vera Lindt"]
     assert len(alice.call("list_tickets", view="unassigned")["rows"]) == 1
     assert len(alice.call("list_tickets", view="all")["rows"]) == 2
@@ -174,13 +178,14 @@ def test_who_has_waited_longest_stands_first_then_the_latest_activity(
     assert [row["number"] for row in alice.call("list_tickets", view=view, limit=3)["rows"]] == expected[:3]
 
 
-def test_the_counts_know_the_unread_of_ones_own_tickets_in_every_view(vera: Visitor, cast: Cast, alice: Agent) -> None:
+def test_what_is_unread_in_ones_own_tickets_is_known_in_every_view(vera: Visitor, cast: Cast, alice: Agent) -> None:
     vera.post("Second")
     alice.call("set_availability", availability="away")
     cast.visitor().start("I wait")
     for view in ("mine", "unassigned", "all"):
-        counts = alice.call("list_tickets", view=view)["counts"]
-        assert (counts["unread"], counts["unassigned"]) == (2, 1)
+        queue = alice.call("list_tickets", view=view)
+        assert [(own["number"], own["customer_lines"], own["read_lines"]) for own in queue["unread"]] == [(1001, 2, 0)]
+        assert queue["counts"]["unassigned"] == 1
 
 
 def test_the_tickets_that_an_agent_closed_last_are_found_under_mine(vera: Visitor, alice: Agent, bob: Agent) -> None:
@@ -189,21 +194,105 @@ def test_the_tickets_that_an_agent_closed_last_are_found_under_mine(vera: Visito
     assert bob.call("list_tickets", view="mine")["closed"] == []
 
 
-def test_unread_are_the_customers_messages_after_ones_own_mark(
-    vera: Visitor, alice: Agent, bob: Agent, database: Database
-) -> None:
-    def unread(agent: Agent) -> int:
-        count: int = agent.call("list_tickets", view="all")["rows"][0]["unread"]
-        return count
+def unread(agent: Agent, number: int) -> int:
+    """Return what the page of an agent makes of a row."""
+    [row] = [row for row in agent.call("list_tickets", view="all")["rows"] if row["number"] == number]
+    count: int = row["customer_lines"] - row["marks"].get(agent.id, 0)
+    return count
 
+
+def test_unread_are_the_customers_messages_after_ones_own_mark(vera: Visitor, alice: Agent, bob: Agent) -> None:
+    number = vera.chat["number"]
     vera.post("Second")
-    assert (unread(alice), unread(bob)) == (2, 2)
-    alice.reply(vera.chat["number"])
-    note(bob, vera.chat["number"])
-    assert (unread(alice), unread(bob)) == (0, 2)
+    assert (unread(alice, number), unread(bob, number)) == (2, 2)
+    alice.reply(number)
+    note(bob, number)
+    assert (unread(alice, number), unread(bob, number)) == (0, 2)
     vera.post("Third")
-    bob.call("record_receipt", number=vera.chat["number"], delivered=9, read=9)
-    assert (unread(alice), unread(bob)) == (1, 0)
+    bob.call("record_receipt", number=number, delivered=9, read=9)
+    assert (unread(alice, number), unread(bob, number)) == (1, 0)
+
+
+def test_a_mark_in_the_middle_leaves_the_customers_messages_behind_it_unread(vera: Visitor, alice: Agent) -> None:
+    number = vera.chat["number"]
+    for text in ("Second", "Third"):
+        vera.post(text)
+    alice.call("record_receipt", number=number, delivered=4, read=3)
+    assert unread(alice, number) == 1
+    alice.call("record_receipt", number=number, delivered=4, read=1)
+    assert unread(alice, number) == 1
+
+
+@pytest.mark.mode("postgres")
+def test_a_mark_that_moves_tells_whose_it_is_and_where_it_stands(
+    vera: Visitor, alice: Agent, bob: Agent, place: Place
+) -> None:
+    number = vera.chat["number"]
+    listener = psycopg.connect(place.conninfo, autocommit=True)
+    listener.execute("listen supportchat")
+    alice.call("record_receipt", number=number, delivered=2, read=2)
+    bob.call("record_receipt", number=number, delivered=2, read=2)  # the agents' side has read it already
+    bob.call("record_receipt", number=number, delivered=2, read=1)
+    with listener:
+        told = [json.loads(notification.payload) for notification in listener.notifies(timeout=5, stop_after=2)]
+    marks = [
+        (event["agent_id"], event["detail"]["read_lines"]) for event in told if event["event"] == "receipt.recorded"
+    ]
+    assert marks == [(alice.id, 1), (bob.id, 1)]
+
+
+def test_the_row_of_a_conversation_is_that_of_the_list(vera: Visitor, cast: Cast, alice: Agent, bob: Agent) -> None:
+    alice.reply(vera.chat["number"], "One moment")
+    closed = cast.visitor()
+    closed.start("And I?", customer_name="Victor")
+    alice.call("close_ticket", number=closed.chat["number"])
+    queue = bob.call("list_tickets", view="all")
+    changes = bob._database.call("queue_changes", session_ids=[vera.chat["session_id"], closed.chat["session_id"]])
+    assert [(agent["id"], agent["load"]) for agent in changes["agents"]] == [(alice.id, 1)]
+    assert sorted(changes["rows"], key=lambda row: row["number"]) == queue["rows"] + queue["closed"]
+    assert [row["last"]["message"] for row in queue["rows"] + queue["closed"]] == ["One moment", "And I?"]
+
+
+def test_the_counts_of_all_desks_are_those_of_each(vera: Visitor, cast: Cast, alice: Agent, bob: Agent) -> None:
+    cast.visitor().start("Two")
+    cast.visitor().start("Three")
+    bob.call("set_availability", availability="away")
+    alice.call("set_availability", availability="away")
+    cast.visitor().start("I wait")
+    counts = alice._database.call("queue_counts")
+    for agent in (alice, bob):
+        own = {"mine": counts["agents"].get(agent.id, 0), "unassigned": counts["unassigned"], "all": counts["all"]}
+        assert agent.call("list_tickets")["counts"] == own
+    assert counts["reason"] == alice.call("list_tickets", view="all")["reason"]
+    assert (counts["unassigned"], counts["all"], counts["reason"]["code"]) == (1, 4, "everybody_away")
+
+
+@pytest.mark.mode("postgres")
+@pytest.mark.parametrize("view", ["mine", "unassigned", "all"])
+def test_a_view_and_the_closed_ones_are_read_in_the_order_of_an_index(
+    alice: Agent, rows: Any, view: str, place: Place
+) -> None:
+    """A million closed tickets would be too slow to make: no plan may sort, or read what is not shown."""
+    rows(
+        "with new as (insert into user_sessions (customer_name) select 'c' || n from generate_series(1, 6000) n"
+        " returning session_id), numbered as (select session_id, row_number() over () as n from new)"
+        " insert into tickets (session_id, status, assigned_agent_id, awaiting_since, closed_at)"
+        " select session_id, case when n <= 5000 then 'closed' when n <= 5500 then 'open' else 'waiting' end,"
+        f" case when n <= 5500 then case when n %% 100 = 0 then '{alice.id}' else"
+        " (select id from agents where email = 'bob@example.com') end::uuid end,"
+        " case when n > 5000 and n %% 2 = 0 then now() - n * interval '1 second' end,"
+        " case when n <= 5000 then now() end from numbered"
+    )
+    with psycopg.connect(make_conninfo(place.conninfo, user="postgres"), autocommit=True) as connection:
+        connection.execute("vacuum analyze")
+        connection.execute("select pg_stat_reset_single_table_counters('public.tickets'::regclass)")
+        connection.execute("select public.list_tickets(%s, %s, 20)", [alice.id, view])
+        connection.execute("select pg_stat_force_next_flush()")
+        [(scans, read)] = connection.execute(
+            "select seq_scan, idx_tup_fetch from pg_stat_user_tables where relname = 'tickets'"
+        ).fetchall()
+    assert scans == 0
+    assert read < 200
 
 
 def test_closed_tickets_are_found_under_all(vera: Visitor, alice: Agent) -> None:
@@ -231,11 +320,14 @@ def test_a_number_without_a_ticket_is_not_found(alice: Agent) -> None:
         alice.call("ticket_of_agent", number=999)
 
 
-def test_unread_messages_are_counted_up_to_a_hundred(cast: Cast, alice: Agent, rows: Any) -> None:
-    cast.visitor().start()
+def test_a_mark_looks_no_further_than_a_hundred_unread_messages(vera: Visitor, alice: Agent, rows: Any) -> None:
     rows(
         "insert into chat_messages (session_id, seq, sender, message)"
         " select session_id, n, 'user', 'x' from user_sessions, generate_series(3, 150) n"
     )
-    [row] = alice.call("list_tickets", view="mine")["rows"]
-    assert row["unread"] == 100
+    rows("update user_sessions set last_seq = 150, last_spoken_seq = 150, customer_lines = 149")
+    assert unread(alice, 1001) == 149
+    alice.call("record_receipt", number=1001, delivered=150, read=10)
+    assert unread(alice, 1001) == 100
+    alice.call("record_receipt", number=1001, delivered=150, read=149)
+    assert unread(alice, 1001) == 1

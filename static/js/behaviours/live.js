@@ -34,6 +34,10 @@ export function sayHello() {
   connection.socket.send(JSON.stringify(root.hasAttribute("data-desk") ? { ...hello(), ...deskHello() } : hello()));
 }
 
+export function tellView(view) {
+  if (isOpen()) connection.socket.send(JSON.stringify({ view }));
+}
+
 function hello() {
   const list = messageList();
   const after = list ? shownSeq(list) : 0;
@@ -44,7 +48,7 @@ function hello() {
 function deskHello() {
   const list = messageList();
   const ticket = list ? Number(list.dataset.number) : 0;
-  return { agent: root.dataset.agent, ticket, after_note: list ? shownNote(list) : 0 };
+  return { agent: root.dataset.agent, view: root.dataset.queueView, ticket, after_note: list ? shownNote(list) : 0 };
 }
 
 function onCaughtUp() {

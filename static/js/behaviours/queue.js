@@ -1,9 +1,12 @@
 import { hasDraft } from "../lib/drafts.js";
 import { openTicket } from "../lib/messages.js";
 import { watchPointer } from "../lib/pointer.js";
+import { allUnread, state } from "../lib/queue_state.js";
 import { recall, remember } from "../lib/storage.js";
 import { throttle } from "../lib/timing.js";
 import { countWord, listed, word } from "../lib/words.js";
+import { tellView } from "./live.js";
+import { showNews } from "./queue_news.js";
 
 const desk = document.querySelector("[data-desk]");
 const queue = document.getElementById("queue");
@@ -14,7 +17,8 @@ const refresh = throttle(() => htmx.trigger(queue, "refresh"), 400);
 function markAll() {
   const number = openTicket();
   for (const row of desk.querySelectorAll("[data-row]")) markRow(row, row.dataset.row === number);
-  const { unread, unassigned } = counts();
+  const unread = allUnread();
+  const { unassigned } = state.counts;
   sayMore(unread, unassigned);
   markCount(unread + unassigned);
   document.title = [unread + unassigned && `(${unread + unassigned})`, number && `#${number} ·`, title]
@@ -34,11 +38,6 @@ function markDraft(row, isOpen) {
   const mark = row.querySelector("[data-draft-mark]");
   mark.hidden = isOpen || !key;
   if (key) mark.querySelector("[data-draft-text]").textContent = recall("draft", key) || word("notSentYet");
-}
-
-function counts() {
-  const { unread, unassigned } = desk.querySelector("[data-unread]").dataset;
-  return { unread: Number(unread), unassigned: Number(unassigned) };
 }
 
 function markCount(count) {
@@ -78,6 +77,8 @@ function askForView({ target, detail: { ctx } }) {
 function chooseView(chosen, tab) {
   view = chosen;
   rows = rowsIn(tab);
+  desk.dataset.queueView = view;
+  tellView(view);
   const address = new URL(window.location); // a reload shows the queue in the same view
   address.search = searchFor(view, address.searchParams.get("ticket"));
   window.history.replaceState(window.history.state, "", address);
@@ -106,9 +107,11 @@ function keepScroll() {
 function holdWhilePointedAt() {
   let isDue = false;
   const isPointedAt = watchPointer(queue, "[data-row]", () => {
+    showWaiting();
     if (isDue) refresh();
     isDue = false;
   });
+  const showWaiting = showNews(desk, isPointedAt, markAll);
   const hold = (event) => {
     if (event.target !== queue || !isPointedAt()) return;
     isDue = true;
@@ -118,6 +121,25 @@ function holdWhilePointedAt() {
   queue.addEventListener("htmx:before:swap", hold); // asked for before somebody pointed
 }
 
+// Events may be missing: since the page was rendered, or since its socket closed.
+function readAfterGap() {
+  let isGap = true;
+  desk.addEventListener("htmx:ws:after:connection", () => (isGap = true));
+  document.addEventListener("live:caught_up", () => {
+    if (isGap) refresh();
+    isGap = false;
+  });
+}
+
+// Not all desks at once.
+const refreshWithin = ({ detail }) => setTimeout(refresh, Math.random() * (detail?.within ?? 0));
+
+// The agent may have switched on another device.
+function compareSwitch({ detail: { availability } }) {
+  const isOn = desk.querySelector("#availability-switch").getAttribute("aria-checked") === "true";
+  if (isOn !== (availability === "available")) refresh();
+}
+
 if (desk) {
   view = currentView() ?? view;
   rows = rowsIn(window.location);
@@ -125,8 +147,9 @@ if (desk) {
   desk.addEventListener("htmx:after:swap", markAll);
   desk.addEventListener("click", aimBackLink);
   document.addEventListener("sending:changed", markAll);
-  for (const name of ["live:queue_changed", "live:caught_up", "receipts:sent"])
-    document.addEventListener(name, refresh);
+  document.addEventListener("live:queue_changed", refreshWithin);
+  document.addEventListener("live:availability", compareSwitch);
+  readAfterGap();
   keepScroll();
   holdWhilePointedAt();
   markAll();

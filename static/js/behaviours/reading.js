@@ -13,11 +13,8 @@ const sendReceipts = debounce(async () => {
   const now = receiptsOf(list, before);
   if (now.delivered === before.delivered && now.read === before.read) return;
   said.set(list, now);
-  if (await tell(list.dataset.receipts, { ...now, epoch: list.dataset.epoch })) {
-    document.dispatchEvent(new CustomEvent("receipts:sent"));
-  } else {
-    said.delete(list); // sent again with the next message, or once the socket is back
-  }
+  const isSaid = await tell(list.dataset.receipts, { ...now, epoch: list.dataset.epoch });
+  if (!isSaid) said.delete(list); // sent again with the next message, or once the socket is back
 }, 250);
 
 function receiptsOf(list, before) {

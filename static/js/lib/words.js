@@ -17,9 +17,9 @@ export const formatNumber = (value) => number.format(value);
 export const word = (name, values = {}) => fill(words[name], values);
 
 // In the form that goes with the number.
-export function countWord(name, count) {
+export function countWord(name, count, values = {}) {
   const forms = words[name];
-  return fill(forms[plurals.select(count)] ?? forms.other, { num: formatNumber(count) });
+  return fill(forms[plurals.select(count)] ?? forms.other, { num: formatNumber(count), ...values });
 }
 
 const fill = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);

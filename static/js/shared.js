@@ -1,4 +1,8 @@
-// Each behaviour attaches itself by data-* attributes. Pages work without any of them, more plainly.
+// What every page has. Each behaviour attaches itself by data-* attributes; pages work without any of them, more plainly.
+import "htmx.org";
+import "htmx.org/dist/ext/hx-csp.js";
+import "htmx.org/dist/ext/hx-ws.js";
+import "htmx.org/dist/ext/hx-upsert.js";
 import "./behaviours/times.js";
 import "./behaviours/timeline.js";
 import "./behaviours/earlier.js";
@@ -6,7 +10,6 @@ import "./behaviours/live.js";
 import "./behaviours/reading.js";
 import "./behaviours/composer.js";
 import "./behaviours/counter.js";
-import "./behaviours/start.js";
 import "./behaviours/pictures.js";
 import "./behaviours/dropping.js";
 import "./behaviours/unsent.js";
@@ -16,14 +19,8 @@ import "./behaviours/sending.js";
 import "./behaviours/retrying.js";
 import "./behaviours/pending.js";
 import "./behaviours/notices.js";
-import "./behaviours/framed.js";
-import "./behaviours/forget.js";
 import "./behaviours/typing.js";
 import "./behaviours/lightbox.js";
 import "./behaviours/copy.js";
 import "./behaviours/menus.js";
 import "./behaviours/questions.js";
-import "./behaviours/kept.js"; // before the ticket, which gives it the focus
-import "./behaviours/queue.js";
-import "./behaviours/ticket.js";
-import "./behaviours/drawer.js";

@@ -1,0 +1,6 @@
+import "./shared.js";
+import "./behaviours/kept.js"; // before the ticket, which gives it the focus
+import "./behaviours/queue.js";
+import "./behaviours/opening.js";
+import "./behaviours/ticket.js";
+import "./behaviours/drawer.js";

@@ -1,0 +1,4 @@
+import "./shared.js";
+import "./behaviours/start.js";
+import "./behaviours/framed.js";
+import "./behaviours/forget.js";

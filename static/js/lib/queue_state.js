@@ -1,0 +1,39 @@
+// What the page knows of the queue besides its rows: the view, the counts, and what is unread in the agent's own tickets.
+import { isMine, unreadOf } from "./rows.js";
+
+const agent = document.querySelector("[data-agent]")?.dataset.agent;
+const unread = new Map(); // by the number of the ticket
+
+export const state = { view: "mine", limit: 0, closedLimit: 0, counts: {}, isCut: false };
+
+// The server says it with each whole queue.
+export function readState(queue) {
+  const { unread: own, ...said } = JSON.parse(queue.querySelector("[data-queue-state]").dataset.queueState);
+  Object.assign(state, said, { isCut: openRows(queue).length >= said.limit });
+  unread.clear();
+  for (const { number, session_id, customer_lines, read_lines } of own) {
+    unread.set(number, { session: session_id, lines: customer_lines, read: read_lines });
+  }
+}
+
+export const openRows = (queue) => [...queue.querySelectorAll("[data-row]:not([data-status='closed'])")];
+
+export function countAnew({ unassigned, all, agents }) {
+  Object.assign(state.counts, { unassigned, all });
+  if (agent in agents) state.counts.mine = agents[agent];
+}
+
+export function noteUnread(row) {
+  const { row: number, session, lines, read } = row.dataset;
+  if (isMine(row) && unreadOf(row)) unread.set(Number(number), { session, lines: Number(lines), read: Number(read) });
+  else unread.delete(Number(number));
+}
+
+export function noteRead(session, lines) {
+  for (const own of unread.values()) {
+    if (own.session === session) own.read = Math.max(own.read, lines);
+  }
+}
+
+export const allUnread = () =>
+  [...unread.values()].reduce((sum, { lines, read }) => sum + Math.max(0, lines - read), 0);

@@ -1,0 +1,58 @@
+// A row of the queue: whose it is, where it stands, and what is unread in it.
+import { countWord, formatNumber, word } from "./words.js";
+
+const agent = document.querySelector("[data-agent]")?.dataset.agent;
+
+export const isMine = ({ dataset }) => dataset.status !== "closed" && dataset.owner === agent;
+export const unreadOf = ({ dataset }) => Math.max(0, Number(dataset.lines) - Number(dataset.read));
+
+const isOthers = (row) => row.dataset.status === "open" && !isMine(row);
+
+// A frame says the same to every agent.
+export function makeOwn(row) {
+  row.id = `row-${row.dataset.row}`;
+  row.dataset.read = JSON.parse(row.dataset.marks)[agent] ?? 0;
+  const writer = row.querySelector("[data-writer]");
+  if (writer?.dataset.writer === agent) writer.textContent = word("you");
+  if (isMine(row)) row.querySelector("[data-chip]")?.remove();
+  markUnread(row);
+}
+
+export function markUnread(row) {
+  const mark = row.querySelector("[data-unread-mark]");
+  if (!mark) return; // closed
+  const unread = unreadOf(row);
+  const count = unread < 100 ? formatNumber(unread) : "99+";
+  mark.hidden = !unread || isOthers(row);
+  mark.textContent = mark.hidden ? "" : countWord("new", unread, { count });
+  row.classList.toggle("row--unread", unread > 0 && isMine(row));
+}
+
+// Null in a view that does not show the row.
+export function groupOf(row, view) {
+  const { status, owner, awaiting } = row.dataset;
+  if (view === "mine" && owner !== agent) return null;
+  if (view === "unassigned" && status !== "waiting") return null;
+  if (status === "closed") return "closed";
+  return awaiting ? "reply" : "customer";
+}
+
+const by = (name) => (one, other) => Number(one.dataset[name]) - Number(other.dataset[name]);
+const latestFirst = (name) => (one, other) => by(name)(other, one);
+const inOrder =
+  (...orders) =>
+  (one, other) =>
+    orders.map((order) => order(one, other)).find(Boolean) ?? 0;
+
+// As `tickets_in_view` and `tickets_closed_last` in sql/functions/queue.sql.
+export function orderOf(group, view) {
+  if (group === "closed") return inOrder(latestFirst("closed"), latestFirst("row"));
+  if (group === "reply") return inOrder(by("awaiting"), by("row"));
+  return view === "unassigned" ? by("row") : inOrder(latestFirst("updated"), by("row"));
+}
+
+// In place, so that neither the focus nor what is pointed at goes with it.
+export function renew(row, newer) {
+  for (const { name, value } of newer.attributes) row.setAttribute(name, value);
+  row.querySelector("a").replaceChildren(...newer.querySelector("a").childNodes);
+}
