@@ -190,12 +190,7 @@ class Page:
         self.soon(self._tell(f"{self.base}/receipts", values))
 
     async def _tell(self, path: str, values: dict[str, str]) -> None:
-        answer = await self.ask("receipts", self.browser.post(path, values, HTMX))
-        if answer is not None and answer.status == 204:
-            self.on_receipt_said()
-
-    def on_receipt_said(self) -> None:
-        """Hear that the desk has a receipt."""
+        await self.ask("receipts", self.browser.post(path, values, HTMX))
 
     async def ask(self, what: str, request: Coroutine[Any, Any, Answer]) -> Answer | None:
         """Ask the desk, and count it."""
@@ -275,6 +270,7 @@ class Desk(Page):
         self._refresh = Throttle(self._ask_for_queue, REFRESH_SECONDS)
         self._is_asking = False
         self._is_asked_again = False
+        self._is_gap = True
 
     @property
     def base(self) -> str:  # type: ignore[override]
@@ -292,20 +288,21 @@ class Desk(Page):
 
     def hello(self) -> dict[str, Any]:
         """What the desk says on each open."""
-        return {**super().hello(), "agent": self.agent, "ticket": self.number, "after_note": 0}
+        return {**super().hello(), "agent": self.agent, "view": self.view, "ticket": self.number, "after_note": 0}
 
     def show(self, content: str, now: float) -> None:
         """Show lines, which the book waits for."""
         super().show(content, now)
         self.book.arrive(content, now)
 
-    def on_receipt_said(self) -> None:
-        """Ask for the queue: the ticket may be read now."""
-        self.refresh_queue()
+    async def open(self) -> None:
+        """Open the socket; what has come meanwhile is to be read."""
+        self._is_gap = True
+        await super().open()
 
-    def refresh_queue(self, frame: dict[str, Any] | None = None) -> None:
-        """Ask for the queue, now or soon."""
-        self._refresh()
+    def refresh_queue(self, frame: dict[str, Any]) -> None:
+        """Ask for the queue, not at the same moment as all the others."""
+        asyncio.get_running_loop().call_later(random.random() * frame.get("within", 0) / 1000, self._refresh)
 
     def _ask_for_queue(self) -> None:
         if self._is_asking:
@@ -331,8 +328,10 @@ class Desk(Page):
         await self.ask("changes", self.browser.get(f"{self.base}/changes", f"{HTMX}X-Agent: {self.agent}\r\n"))
 
     def on_caught_up(self, frame: dict[str, Any]) -> None:
-        """Ask for the queue, and say a receipt."""
-        self.refresh_queue()
+        """Ask for the queue after a gap, and say a receipt."""
+        if self._is_gap:
+            self._refresh()
+        self._is_gap = False
         self.say_receipt()
 
     # To change with static/js/behaviours/queue.js and ticket.js.
