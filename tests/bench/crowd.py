@@ -9,9 +9,14 @@ from typing import TypeVar
 from tests.cast import PASSWORD
 from tests.faults.desk import Desk as Server
 
+from .floors import CONNECTIONS, visitor_of
 from .pages import Book, Customer, Desk
 from .wire import Browser
 
+START = """
+select public.start_chat(p_visitor => visitor, p_message => 'Hello', p_client_message_id => gen_random_uuid())
+from unnest(%s::text[]) as visitor
+"""
 T = TypeVar("T")
 AGENTS, TABS = 10, 10
 AT_ONCE = 16
@@ -42,10 +47,16 @@ class Crowd:
             await desk.open()
         self.customers = [Customer(self.browser(), self.book, reacts=self.reacts) for _ in range(agents * tabs)]
         await gathered(Customer.start, self.customers, AT_ONCE)
+        # Those of the floors, which agents have to have too.
+        self.start_chats([visitor_of(place) for place in range(CONNECTIONS)])
         owners = {desk.agent: desk.browser for desk in waiting}
         self.desks = await gathered(lambda given: self._tab(owners[given[1]], given[0]), self._given(), AT_ONCE)
         for desk in waiting:
             await desk.close()
+
+    def start_chats(self, visitors: list[str]) -> None:
+        """Start chats by SQL."""
+        self.server.run(START, visitors)
 
     def _given(self) -> list[tuple[int, str]]:
         numbers = [customer.number for customer in self.customers]

@@ -21,7 +21,6 @@ from .meter import cpu_of, tree
 CONNECTIONS = 8
 TEXT = "The machine shows error E4 and the water stays cold."
 FIND = "select public.conversation_of_visitor(p_visitor => %s)"
-START = "select public.start_chat(p_visitor => %s, p_message => %s, p_client_message_id => %s)"
 POST = "select public.post_message(p_visitor => %s, p_session_id => %s, p_message => %s, p_client_message_id => %s)"
 TABLE = """
 create schema if not exists bench;
@@ -36,13 +35,22 @@ with line as (insert into bench.lines (body) values (%s) returning id) select pg
 """
 
 
+def visitor_of(place: int) -> str:
+    """Return the key of the browser whose chat a connection posts into."""
+    return hashlib.sha256(f"floor {place}".encode()).hexdigest()
+
+
 class Poster:
-    """A connection that posts into a chat of its own, the same one in every round."""
+    """A connection that posts into a chat of its own, the same one in every round.
+
+    An agent has it: posting into one that waits also tries to find somebody, one transaction at a time.
+    """
 
     def __init__(self, conninfo: str, place: int = 0) -> None:
         self._connection = psycopg.connect(conninfo, autocommit=True)
-        self._visitor = hashlib.sha256(f"floor {place}".encode()).hexdigest()
-        chat = self._run(FIND, self._visitor) or self._run(START, self._visitor, "Hello", str(uuid.uuid4()))
+        self._visitor = visitor_of(place)
+        chat = self._run(FIND, self._visitor)
+        assert chat["status"] == "open", chat["status"]
         self._session = chat["session_id"]
 
     def __call__(self) -> None:

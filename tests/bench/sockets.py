@@ -26,10 +26,6 @@ LONGEST_AWAY = 40.0
 BATCH = 250
 SETTLE_SECONDS = 12.0
 RATE = 20
-START = """
-select public.start_chat(p_visitor => visitor, p_message => 'Hello', p_client_message_id => gen_random_uuid())
-from unnest(%s::text[]) as visitor
-"""
 LOAD = """
 select visitor, public.conversation_of_visitor(p_visitor => visitor) from unnest(%s::text[]) as visitor
 """
@@ -41,7 +37,7 @@ def made_customers(crowd: Crowd, count: int) -> list[Customer]:
     for _ in range(0, count, BATCH):
         made = (secrets.token_urlsafe(32) for _ in range(min(BATCH, count - len(customers))))
         tokens = {hashlib.sha256(token.encode()).hexdigest(): token for token in made}
-        crowd.server.run(START, list(tokens))
+        crowd.start_chats(list(tokens))
         customers += loaded(crowd.server, tokens)
     return customers
 
