@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import logging
 import re
 import secrets
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, current_app, g, request
 
 from ..config import Config, current_config
+from ..server.hosts import is_loopback
 from . import bodies
 from .bodies import SAFE_METHODS
 from .refusals import log_refusal
@@ -68,14 +68,6 @@ def trusted_hosts(config: Config) -> set[str] | None:
     if config.public_url:
         return {urlsplit(config.public_url).hostname or "", *ours}
     return ours if is_loopback(config.host) else None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_host() -> None:
