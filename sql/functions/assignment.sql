@@ -131,7 +131,9 @@ set search_path = ''
 as $$
     select _supportchat.log_event(
         'ticket.' || p_event, p_ticket.session_id,
-        _supportchat.without_names(p_detail), p_actor, p_agent_id, p_ticket.id
+        _supportchat.without_names(p_detail), p_actor, p_agent_id, p_ticket.id,
+        -- Of the others log_version tells.
+        p_hint => p_event in ('opened', 'noted')
     )
 $$;
 
@@ -467,7 +469,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '27b08f2fce2f');
+select _supportchat.record_script('functions/assignment.sql', '50f3b4d77aa9');
 
 notify pgrst, 'reload schema';
 

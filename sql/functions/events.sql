@@ -65,10 +65,11 @@ as $$
     )
 $$;
 
--- Writes into the log what this transaction has done, and tells every server process. p_row may spare them a read.
+-- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
+-- p_row may spare them a read.
 create or replace function _supportchat.log_event(
     p_kind text, p_session_id uuid, p_detail jsonb default '{}', p_actor text default 'system', p_agent_id uuid default null,
-    p_ticket_id uuid default null, p_row jsonb default null
+    p_ticket_id uuid default null, p_row jsonb default null, p_hint boolean default true
 )
 returns void
 language plpgsql
@@ -80,10 +81,12 @@ begin
     insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
     returning * into logged;
-    perform _supportchat.notify_change(
-        p_kind,
-        _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
-    );
+    if p_hint then
+        perform _supportchat.notify_change(
+            p_kind,
+            _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
+        );
+    end if;
 end $$;
 
 -- Logs the same of many conversations at once. A crowd (a restart) is one hint: look at the log.
@@ -230,7 +233,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'b457dd8701ca');
+select _supportchat.record_script('functions/events.sql', '1bdec1cf21fd');
 
 notify pgrst, 'reload schema';
 
