@@ -24,7 +24,7 @@ $$;
 
 -- A message as the web code knows it, of a customer who has this name. It continues the one before when the same person spoke
 -- within 5 minutes. Only what a message has is looked up: this is called for each new one.
-create or replace function _supportchat.message_json(p_row public.chat_messages, p_customer_name text)
+create or replace function _supportchat.message_of_customer_json(p_row public.chat_messages, p_customer_name text)
 returns jsonb
 language plpgsql
 stable
@@ -71,7 +71,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.message_json(p_row, (
+    select _supportchat.message_of_customer_json(p_row, (
         select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
     ))
 $$;
@@ -111,7 +111,7 @@ begin
     )
     returning * into line;
 
-    line_json := _supportchat.message_json(line, customer_name);
+    line_json := _supportchat.message_of_customer_json(line, customer_name);
     perform _supportchat.log_event(
         'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
@@ -237,7 +237,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', 'ce0b7c4e0fab');
+select _supportchat.record_script('functions/messages.sql', '5b2c93041801');
 
 notify pgrst, 'reload schema';
 
