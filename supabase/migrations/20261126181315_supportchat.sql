@@ -2768,8 +2768,7 @@ as $$
     ), '{}')
 $$;
 
--- Logs what was done to a ticket: its history, and what the desks show. p_ticket is the ticket as it was before; 'had' is the
--- agent who had it.
+-- Logs what was done to a ticket: its history.
 create or replace function _supportchat.record_event(
     p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
 )
@@ -2779,10 +2778,26 @@ set search_path = ''
 as $$
     select _supportchat.log_event(
         'ticket.' || p_event, p_ticket.session_id,
-        _supportchat.without_names(p_detail) || jsonb_strip_nulls(jsonb_build_object('had', p_ticket.assigned_agent_id)),
-        p_actor, p_agent_id, p_ticket.id
+        _supportchat.without_names(p_detail), p_actor, p_agent_id, p_ticket.id
     )
 $$;
+
+-- Logs that a ticket has another version, whatever statement has made it. 'had' is the agent who had it before.
+create or replace function _supportchat.log_version()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event(
+        'ticket.changed', new.session_id, jsonb_strip_nulls(jsonb_build_object('had', old.assigned_agent_id))
+    );
+    return null;
+end $$;
+
+create or replace trigger log_version
+after update on public.tickets
+for each row when (old.version <> new.version) execute function _supportchat.log_version();
 
 -- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
 -- history.
@@ -3099,7 +3114,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '2ef711a39cf6');
+select _supportchat.record_script('functions/assignment.sql', '3c5e7130dd4e');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 

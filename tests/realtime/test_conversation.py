@@ -424,7 +424,7 @@ def test_a_waiting_customer_moves_up_while_others_are_served(
     alice.call("assign_ticket", number=first.chat["number"], assignee_id=alice.id)
     calls.clear()
     for _ in range(3):
-        hub.on_event({"event": "ticket.assigned", "session_id": first.chat["session_id"], "detail": {}})
+        hub.on_event({"event": "ticket.changed", "session_id": first.chat["session_id"], "detail": {}})
     frames: list[Any] = []
     with gevent.Timeout(10):
         while "reply here" not in json.dumps(frames):

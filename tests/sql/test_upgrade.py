@@ -368,7 +368,7 @@ def test_the_old_policies_checks_and_triggers_do_not_stand_in_the_way(old_rows: 
         )
     )
     ours = ["tickets.guard_ticket", "agents.end_sessions", "agent_sessions.log_end_of_session"]
-    ours.append("user_sessions.log_end_of_conversation")
+    ours += ["user_sessions.log_end_of_conversation", "tickets.log_version"]
     assert states == {"user_sessions.touch": "D", "tickets.touch": "O", **dict.fromkeys(ours, "O")}
 
 
