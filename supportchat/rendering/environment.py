@@ -18,5 +18,5 @@ class DeskEnvironment(Environment):
         return super().getattr(obj, attribute)
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
-        """Return the globals of a template. Each rendering copies them, and copying a ChainMap takes ten times as long."""
+        """Return the globals of a template. Each rendering copies them, and a ChainMap takes ten times as long."""
         return super().make_globals(d) if d else self.globals
