@@ -1,0 +1,48 @@
+"""Pings for all sockets of a process, a few at a time: a timer for each would be as many rounds of the event loop."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import gevent
+
+PING_SECONDS = 20.0
+SLOTS = 200
+
+
+class Pinged(Protocol):
+    """Who wants to be pinged."""
+
+    def ping(self) -> None:
+        """Ask whether the other side is still there."""
+
+
+class Pings:
+    """A wheel: each socket has a slot, and each slot its turn every `PING_SECONDS`."""
+
+    def __init__(self) -> None:
+        self._slots: list[set[Pinged]] = [set() for _ in range(SLOTS)]
+        self._slot_of: dict[Pinged, int] = {}
+        self._at = 0
+        self._is_turning = False
+
+    def add(self, pinged: Pinged) -> None:
+        """Ping it from now on, for the first time when a whole turn has passed."""
+        slot = (self._at - 1) % SLOTS
+        self._slots[slot].add(pinged)
+        self._slot_of[pinged] = slot
+        if not self._is_turning:
+            self._is_turning = True
+            gevent.spawn(self._turn)
+
+    def remove(self, pinged: Pinged) -> None:
+        """Stop."""
+        self._slots[self._slot_of.pop(pinged)].discard(pinged)
+
+    def _turn(self) -> None:
+        while self._slot_of:
+            gevent.sleep(PING_SECONDS / SLOTS)
+            for pinged in list(self._slots[self._at]):
+                pinged.ping()
+            self._at = (self._at + 1) % SLOTS
+        self._is_turning = False
