@@ -24,15 +24,15 @@ class Pings:
         self._slots: list[set[Pinged]] = [set() for _ in range(SLOTS)]
         self._slot_of: dict[Pinged, int] = {}
         self._at = 0
-        self._is_turning = False
+        self.is_turning = False
 
     def add(self, pinged: Pinged) -> None:
         """Ping it from now on, for the first time when a whole turn has passed."""
         slot = (self._at - 1) % SLOTS
         self._slots[slot].add(pinged)
         self._slot_of[pinged] = slot
-        if not self._is_turning:
-            self._is_turning = True
+        if not self.is_turning:
+            self.is_turning = True
             gevent.spawn(self._turn)
 
     def remove(self, pinged: Pinged) -> None:
@@ -45,4 +45,4 @@ class Pings:
             for pinged in list(self._slots[self._at]):
                 pinged.ping()
             self._at = (self._at + 1) % SLOTS
-        self._is_turning = False
+        self.is_turning = False
