@@ -6,8 +6,11 @@ from typing import Protocol
 
 import gevent
 
+from ..server.memory import give_memory_back
+
 PING_SECONDS = 20.0
 SLOTS = 200
+MANY = 100
 
 
 class Pinged(Protocol):
@@ -25,6 +28,7 @@ class Pings:
         self._slot_of: dict[Pinged, int] = {}
         self._at = 0
         self.is_turning = False
+        self._most = 0
 
     def add(self, pinged: Pinged) -> None:
         """Ping it from now on, for the first time when a whole turn has passed."""
@@ -45,4 +49,12 @@ class Pings:
             for pinged in list(self._slots[self._at]):
                 pinged.ping()
             self._at = (self._at + 1) % SLOTS
+            self._look_who_has_left()
         self.is_turning = False
+
+    def _look_who_has_left(self) -> None:
+        count = len(self._slot_of)
+        self._most = max(self._most, count)
+        if self._most > MANY and count < self._most / 2:
+            self._most = count
+            give_memory_back()
