@@ -16,10 +16,11 @@ declare
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_idx, tickets_unanswered_idx,
-        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_created_at_idx,
-        agent_sessions_agent_id_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
-        events_ticket_id_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx,
+        tickets_first_reply_idx, tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx, events_ticket_id_idx,
+        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
         ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
@@ -423,17 +424,21 @@ begin
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
-        tickets_open_idx                  |        | tickets          | (assigned_agent_id) where status = 'open'
+        tickets_open_of_agent_idx         |        | tickets          | (assigned_agent_id, awaiting_since, updated_at) where status = 'open'
         tickets_unanswered_idx            |        | tickets          | (awaiting_since, number) where status <> 'closed' and awaiting_since is not null
         tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
         tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
+        tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
+        tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
+        agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
         events_ticket_id_idx              |        | events           | (ticket_id, id)
+        events_created_at_idx             |        | events           | (created_at) where ticket_id is null
         customers_here_process_id_idx     |        | customers_here   | (process_id)
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
@@ -1893,7 +1898,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '2baf179fc4bc');
+select _supportchat.record_script('supabase_schema.sql', '91c1f818763e');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2030,13 +2035,14 @@ begin
     end if;
     -- Last, and one transaction at a time: two that hold what the other one is about to take would wait in a circle.
     if pg_catalog.pg_try_advisory_xact_lock(7308332046) then
-        delete from public.throttle_buckets where key in (
-            select key from public.throttle_buckets where full_at < right_now limit 10 for update skip locked
-        );
+        -- By their places: a join would read the whole table.
+        delete from public.throttle_buckets where ctid = any (array(
+            select ctid from public.throttle_buckets where full_at < right_now limit 10 for update skip locked
+        ));
     end if;
 end $$;
 
-select _supportchat.record_script('functions/limits.sql', '4f50846e2cd3');
+select _supportchat.record_script('functions/limits.sql', '8247177ceb12');
 
 -- events.sql: how the server processes hear of what has changed. Safe to run again.
 
@@ -2048,7 +2054,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select to_regnamespace('realtime') is not null and exists (
+    select exists (
         select from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where p.proname = 'send' and n.nspname = 'realtime'
@@ -2066,16 +2072,18 @@ set search_path = ''
 as $$
 declare
     body jsonb := jsonb_build_object('event', p_event) || p_payload;
+    payload text;
 begin
     -- The send is not even parsed where there is none.
-    if _supportchat.has_realtime() then
+    if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
         perform realtime.send(body, p_event, 'supportchat', true);
     end if;
+    payload := body::text;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
-    if octet_length(body::text) >= 7900 then
-        body := body - 'row';
+    if octet_length(payload) >= 7900 then
+        payload := (body - 'row')::text;
     end if;
-    perform pg_catalog.pg_notify('supportchat', body::text);
+    perform pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
 -- An event of the log as server processes know it, in the same shape as its hint.
@@ -2091,10 +2099,11 @@ as $$
     )
 $$;
 
--- Writes into the log what this transaction has done, and tells every server process. p_row may spare them a read.
+-- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
+-- p_row may spare them a read.
 create or replace function _supportchat.log_event(
     p_kind text, p_session_id uuid, p_detail jsonb default '{}', p_actor text default 'system', p_agent_id uuid default null,
-    p_ticket_id uuid default null, p_row jsonb default null
+    p_ticket_id uuid default null, p_row jsonb default null, p_hint boolean default true
 )
 returns void
 language plpgsql
@@ -2106,10 +2115,12 @@ begin
     insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
     returning * into logged;
-    perform _supportchat.notify_change(
-        p_kind,
-        _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
-    );
+    if p_hint then
+        perform _supportchat.notify_change(
+            p_kind,
+            _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
+        );
+    end if;
 end $$;
 
 -- Logs the same of many conversations at once. A crowd (a restart) is one hint: look at the log.
@@ -2169,12 +2180,12 @@ returns void
 language sql
 set search_path = ''
 as $$
-    delete from public.events where id in (
-        select id from (
-            select id, created_at from public.events where ticket_id is null order by id limit 5000 for update skip locked
-        ) as oldest
-        where created_at < now() - interval '1 day'
-    )
+    -- By their places: a join would read the whole log.
+    delete from public.events where ctid = any (array(
+        select ctid from public.events
+        where ticket_id is null and created_at < now() - interval '1 day'
+        order by created_at limit 5000 for update skip locked
+    ))
 $$;
 
 -- Sends an event that means nothing, for whoever measures how long events take.
@@ -2256,7 +2267,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'e4f0b605f08a');
+select _supportchat.record_script('functions/events.sql', '1bdec1cf21fd');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -2270,30 +2281,33 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
 $$;
 
--- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes.
-create or replace function _supportchat.message_json(p_row public.chat_messages)
+-- A message as the web code knows it, of a customer who has this name. It continues the one before when the same person spoke
+-- within 5 minutes. Only what a message has is looked up: this is called for each new one.
+create or replace function _supportchat.message_of_customer_json(p_row public.chat_messages, p_customer_name text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+declare
+    image jsonb;
+begin
+    if p_row.image_id is not null then
+        select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) into image
+        from public.chat_images i where i.id = p_row.image_id;
+    end if;
+    return jsonb_build_object(
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
         -- Of an agent's line by an older version it may be unknown whose it was.
-        'agent', coalesce(
+        'agent', case when p_row.sender = 'agent' or p_row.sender_agent_id is not null then coalesce(
             _supportchat.agent_json(p_row.sender_agent_id),
             case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
-        ),
-        'customer_name', (
-            select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
-        ),
+        ) end,
+        'customer_name', case p_row.sender when 'user' then p_customer_name end,
         'message', p_row.message,
-        'image', (
-            select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height)
-            from public.chat_images i where i.id = p_row.image_id
-        ),
+        'image', image,
         'event', p_row.event,
         'detail', p_row.detail,
         'client_message_id', p_row.client_message_id,
@@ -2306,7 +2320,19 @@ as $$
                 and earlier.sender_agent_id is not distinct from p_row.sender_agent_id
                 and p_row.created_at - earlier.created_at < interval '5 minutes'
         )
-    )
+    );
+end $$;
+
+-- The same, whatever the customer's name is.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.message_of_customer_json(p_row, (
+        select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
+    ))
 $$;
 
 -- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
@@ -2326,6 +2352,7 @@ set search_path = ''
 as $$
 declare
     line public.chat_messages;
+    customer_name text;
     line_json jsonb;
 begin
     update public.user_sessions set
@@ -2333,7 +2360,7 @@ begin
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
-    returning last_seq into line.seq;
+    returning last_seq, user_sessions.customer_name into line.seq, customer_name;
 
     insert into public.chat_messages (
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
@@ -2343,7 +2370,7 @@ begin
     )
     returning * into line;
 
-    line_json := _supportchat.message_json(line);
+    line_json := _supportchat.message_of_customer_json(line, customer_name);
     perform _supportchat.log_event(
         'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
@@ -2469,7 +2496,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '544da99bddc8');
+select _supportchat.record_script('functions/messages.sql', '5b2c93041801');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -2688,6 +2715,35 @@ as $$
     from public.tickets where status = 'waiting'
 $$;
 
+-- How far the places in the queue are counted: whoever stands behind has this one.
+create or replace function _supportchat.last_place()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 101
+$$;
+
+-- The place of a waiting ticket in the queue, of the tickets that waiting_tickets gives: last_place() at most, or a long
+-- queue would be counted each time somebody looks.
+create or replace function _supportchat.place_of_ticket(p_ticket public.tickets)
+returns bigint
+language sql
+stable
+set search_path = ''
+as $$
+    select 1 + count(*)
+    from (
+        select from public.tickets
+        where status = 'waiting' and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        union all
+        select from public.tickets
+        where p_ticket.awaiting_since is null and status = 'waiting' and (awaiting_since is not null or number < p_ticket.number)
+        limit _supportchat.last_place() - 1
+    ) as ahead
+$$;
+
 -- Locks a conversation and gives its ticket, locked as well. PT404 when there is none.
 create or replace function _supportchat.lock_ticket(p_session_id uuid)
 returns public.tickets
@@ -2699,8 +2755,9 @@ declare
 begin
     perform from public.user_sessions where session_id = p_session_id for no key update;
     if found then
+        -- The same that ticket_of_session finds: whoever changes it has locked the conversation before.
         select * into ticket from public.tickets
-        where id = (_supportchat.ticket_of_session(p_session_id)).id for no key update;
+        where session_id = p_session_id order by status = 'closed', number desc limit 1 for no key update;
     end if;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -2733,8 +2790,7 @@ as $$
     ), '{}')
 $$;
 
--- Logs what was done to a ticket: its history, and what the desks show. p_ticket is the ticket as it was before; 'had' is the
--- agent who had it.
+-- Logs what was done to a ticket: its history.
 create or replace function _supportchat.record_event(
     p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
 )
@@ -2744,10 +2800,28 @@ set search_path = ''
 as $$
     select _supportchat.log_event(
         'ticket.' || p_event, p_ticket.session_id,
-        _supportchat.without_names(p_detail) || jsonb_strip_nulls(jsonb_build_object('had', p_ticket.assigned_agent_id)),
-        p_actor, p_agent_id, p_ticket.id
+        _supportchat.without_names(p_detail), p_actor, p_agent_id, p_ticket.id,
+        -- Of the others log_version tells.
+        p_hint => p_event in ('opened', 'noted')
     )
 $$;
+
+-- Logs that a ticket has another version, whatever statement has made it. 'had' is the agent who had it before.
+create or replace function _supportchat.log_version()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event(
+        'ticket.changed', new.session_id, jsonb_strip_nulls(jsonb_build_object('had', old.assigned_agent_id))
+    );
+    return null;
+end $$;
+
+create or replace trigger log_version
+after update on public.tickets
+for each row when (old.version <> new.version) execute function _supportchat.log_version();
 
 -- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
 -- history.
@@ -2763,35 +2837,65 @@ begin
     perform _supportchat.record_event(p_ticket, p_event, p_actor, p_agent_id, p_detail);
 end $$;
 
--- How many places of an agent's limit are taken. Neither a ticket that was answered, and has been quiet for five minutes,
--- takes one, or customers who have gone would keep the next ones waiting; nor one that was taken up again within ten
--- minutes of its end, which most do to say thanks.
+-- How many places of the limits of some agents are taken; nothing of who has none taken. Neither a ticket that was answered,
+-- and has been quiet for five minutes, takes one, or customers who have gone would keep the next ones waiting; nor one that
+-- was taken up again within ten minutes of its end, which most do to say thanks.
+create or replace function _supportchat.loads_of_agents(p_agent_ids uuid[])
+returns table (agent_id uuid, load bigint)
+language sql
+stable
+set search_path = ''
+as $$
+    -- Two parts, each in one stretch of the index: an agent has any number of closed and of quiet tickets.
+    select taken.assigned_agent_id, count(*)
+    from (
+        select assigned_agent_id from public.tickets
+        where assigned_agent_id = any (p_agent_ids) and status = 'open' and awaiting_since is not null
+            and (closed_at is null or awaiting_since > closed_at + interval '10 minutes')
+        union all
+        select assigned_agent_id from public.tickets
+        where assigned_agent_id = any (p_agent_ids) and status = 'open' and awaiting_since is null
+            and updated_at > now() - interval '5 minutes'
+    ) as taken
+    group by taken.assigned_agent_id
+$$;
+
+-- The same of one agent.
 create or replace function _supportchat.load_of_agent(p_agent_id uuid)
 returns bigint
 language sql
 stable
 set search_path = ''
 as $$
-    select count(*) from public.tickets
-    where assigned_agent_id = p_agent_id and status = 'open' and case
-        when awaiting_since is null then updated_at > now() - interval '5 minutes'
-        else closed_at is null or awaiting_since > closed_at + interval '10 minutes'
-    end
+    select coalesce(sum(load), 0)::bigint from _supportchat.loads_of_agents(array[p_agent_id])
 $$;
 
+-- Of an earlier version, which counted for each by itself.
+drop function if exists _supportchat.agents_here();
+
 -- The agents who are here, with their load: only they are considered for a ticket.
-create or replace function _supportchat.agents_here()
-returns table (agent_id uuid, availability text, load bigint, max_tickets integer, last_assigned_at timestamptz)
+create or replace function _supportchat.agents_with_load()
+returns table (agent_id uuid, availability text, load bigint, max_tickets integer)
 language sql
 stable
 set search_path = ''
 as $$
-    -- Each by an index of its own: an agent has few open tickets, and any number of closed ones.
-    select
-        a.id, a.availability, _supportchat.load_of_agent(a.id), a.max_tickets,
-        (select max(t.assigned_at) from public.tickets t where t.assigned_agent_id = a.id)
-    from public.agents a
-    where a.is_active and a.lease_expires_at > now()
+    with here as materialized (
+        select id, availability, max_tickets from public.agents where is_active and lease_expires_at > now()
+    )
+    select here.id, here.availability, coalesce(taken.load, 0), here.max_tickets
+    from here
+    left join _supportchat.loads_of_agents((select array_agg(id) from here)) as taken on taken.agent_id = here.id
+$$;
+
+-- When an agent was last given a ticket.
+create or replace function _supportchat.last_assigned_at(p_agent_id uuid)
+returns timestamptz
+language sql
+stable
+set search_path = ''
+as $$
+    select max(assigned_at) from public.tickets where assigned_agent_id = p_agent_id
 $$;
 
 -- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
@@ -2802,10 +2906,34 @@ language sql
 stable
 set search_path = ''
 as $$
-    select agent_id from _supportchat.agents_here()
-    where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
-    order by (agent_id = p_preferred) desc nulls last, load, last_assigned_at nulls first, agent_id
+    with able as materialized (
+        select agent_id, case when agent_id = p_preferred then -1 else load end as load from _supportchat.agents_with_load()
+        where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
+    )
+    select agent_id from able
+    where load = (select min(load) from able)
+    order by _supportchat.last_assigned_at(agent_id) nulls first, agent_id
     limit 1
+$$;
+
+-- The free places of the agents who are here, so many at most, in the order in which next_agent would fill them.
+create or replace function _supportchat.free_places(p_limit integer)
+returns setof uuid
+language sql
+stable
+set search_path = ''
+as $$
+    with able as materialized (
+        select agent_id, load, max_tickets,
+            -- Whoever comes to a load by a ticket of now stands behind those who had it before.
+            row_number() over (order by load desc, _supportchat.last_assigned_at(agent_id) nulls first, agent_id) as turn
+        from _supportchat.agents_with_load()
+        where availability = 'available' and load < max_tickets
+    )
+    select agent_id
+    from able cross join generate_series(load, least(max_tickets, load + p_limit) - 1) as taken
+    order by taken, turn
+    limit p_limit
 $$;
 
 -- Why a waiting ticket has nobody: a code, and the figures behind it. p_given_back_by gave it back, and is not asked again.
@@ -2821,16 +2949,19 @@ as $$
             count(*) as here,
             count(*) filter (where availability = 'available') as available,
             count(*) filter (where availability = 'available' and load < max_tickets) as with_room,
+            count(*) filter (
+                where availability = 'available' and load < max_tickets and agent_id is distinct from p_given_back_by
+            ) as others,
             coalesce(sum(load) filter (where availability = 'available'), 0) as load,
             coalesce(sum(max_tickets) filter (where availability = 'available'), 0) as places
-        from _supportchat.agents_here()
+        from _supportchat.agents_with_load()
     )
-    select to_jsonb(figures) || jsonb_build_object('code', case
+    select to_jsonb(figures) - 'others' || jsonb_build_object('code', case
         when agents = 0 then 'no_agents'
         when here = 0 then 'nobody_here'
         when available = 0 then 'everybody_away'
         when with_room = 0 then 'everybody_full'
-        when p_given_back_by is not null and _supportchat.next_agent(null, p_given_back_by) is null then 'nobody_else'
+        when others = 0 then 'nobody_else'
         else 'about_to_be_assigned'
     end)
     from figures
@@ -2869,34 +3000,6 @@ begin
     );
 end $$;
 
--- Assigns a waiting ticket if somebody can take it, else tells the customer so when p_tell says to.
--- The caller holds the assignment lock and the conversation. True when it was assigned.
-create or replace function _supportchat.offer_ticket(p_ticket_id uuid, p_tell boolean, p_preferred uuid default null)
-returns boolean
-language plpgsql
-set search_path = ''
-as $$
-declare
-    ticket public.tickets;
-    chosen uuid;
-begin
-    select * into ticket from public.tickets where id = p_ticket_id;
-    chosen := _supportchat.next_agent(p_preferred, ticket.given_back_by);
-    if chosen is not null then
-        perform _supportchat.give_ticket(
-            ticket, chosen, case when chosen = p_preferred then 'knows_customer' else 'least_loaded' end, 'system'
-        );
-        return true;
-    end if;
-    if p_tell then
-        perform _supportchat.append_message(
-            ticket.session_id, 'system', 'Nobody is free right now. The message is kept and will be answered here.',
-            p_event => 'queued', p_detail => _supportchat.unassigned_reason()
-        );
-    end if;
-    return false;
-end $$;
-
 -- Hands waiting tickets, in the order of the queue, to agents with room: all but p_except, and no more than a transaction
 -- has time for; the next sweep goes on. The caller holds the assignment lock.
 create or replace function _supportchat.drain_queue(p_except uuid default null)
@@ -2905,30 +3008,62 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    places uuid[] := array(select _supportchat.free_places(25));
     candidate record;
     ticket public.tickets;
+    place integer;
     given integer := 0;
-    -- Who has given a ticket back, and is the only one with room: their other ones need not be tried.
-    unhelpful uuid[] := '{}';
 begin
     for candidate in
-        select t.session_id, t.given_back_by from _supportchat.waiting_tickets() as queue
-        join public.tickets t on t.id = queue.id
-        where t.id is distinct from p_except
-        order by queue.place
+        -- Whoever gave a ticket back does not get it again. With a limit, the index is read, and no further.
+        select session_id, given_back_by from public.tickets
+        where status = 'waiting' and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
+        order by awaiting_since nulls last, number
+        limit cardinality(places)
     loop
-        continue when candidate.given_back_by = any (unhelpful);
-        exit when given = 50 or _supportchat.next_agent() is null;
+        place := (
+            select min(turn) from unnest(places) with ordinality as free (agent_id, turn)
+            where agent_id is distinct from candidate.given_back_by
+        );
+        continue when place is null;
         ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'waiting' then
-            if _supportchat.offer_ticket(ticket.id, p_tell => false) then
-                given := given + 1;
-            else
-                unhelpful := unhelpful || ticket.given_back_by;
-            end if;
+            perform _supportchat.give_ticket(ticket, places[place], 'least_loaded', 'system');
+            places := places[:place - 1] || places[place + 1:];
+            given := given + 1;
         end if;
     end loop;
     return given;
+end $$;
+
+-- Of an earlier version, which drained no queue.
+drop function if exists _supportchat.offer_ticket(uuid, boolean, uuid);
+
+-- Seeks an agent for a ticket that has begun to wait, after the ones that waited before it: one who knows the customer comes
+-- first. Tells the customer when nobody is free. The caller holds the assignment lock and the conversation.
+create or replace function _supportchat.seek_agent(p_ticket public.tickets, p_preferred uuid default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reason jsonb := _supportchat.unassigned_reason();
+    chosen uuid;
+begin
+    if reason ->> 'with_room' <> '0' then
+        perform _supportchat.drain_queue(case when p_preferred is not null then p_ticket.id end);
+        chosen := case when p_preferred is not null then _supportchat.next_agent(p_preferred) end;
+    end if;
+    if chosen is not null then
+        perform _supportchat.give_ticket(
+            p_ticket, chosen, case when chosen = p_preferred then 'knows_customer' else 'least_loaded' end, 'system'
+        );
+    elsif exists (select from public.tickets where id = p_ticket.id and status = 'waiting') then
+        perform _supportchat.append_message(
+            p_ticket.session_id, 'system', 'Nobody is free right now. The message is kept and will be answered here.',
+            p_event => 'queued', p_detail => reason
+        );
+    end if;
 end $$;
 
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
@@ -2989,7 +3124,7 @@ begin
             )
         order by t.awaiting_since, t.number
     loop
-        exit when returned = 50;
+        exit when returned = 25;
         ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
@@ -3003,7 +3138,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'fe14e9929e1b');
+select _supportchat.record_script('functions/assignment.sql', '50f3b4d77aa9');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -3053,9 +3188,7 @@ as $$
     select _supportchat.state_json(
         s, t,
         exists (select from public.customers_here c where c.session_id = s.session_id),
-        case when t.status = 'waiting' then (
-            select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
-        ) end
+        case when t.status = 'waiting' then _supportchat.place_of_ticket(t) end
     )
     from public.user_sessions s
     cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -3075,12 +3208,19 @@ as $$
         cross join _supportchat.ticket_of_session(s.session_id) as t
         where s.session_id = any (p_session_ids) and t.id is not null
     ), places as materialized (
-        select id, place from _supportchat.waiting_tickets()
-        where exists (select from asked where asked.status = 'waiting')
+        -- As waiting_tickets, and none of it where nobody waits.
+        select id, row_number() over () as place
+        from (
+            select id from public.tickets
+            where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
+            order by awaiting_since nulls last, number
+            limit _supportchat.last_place() - 1
+        ) as ahead
     )
     select coalesce(jsonb_agg(_supportchat.state_json(
         asked.session, asked.ticket,
-        exists (select from public.customers_here c where c.session_id = (asked.session).session_id), places.place
+        exists (select from public.customers_here c where c.session_id = (asked.session).session_id),
+        case when asked.status = 'waiting' then coalesce(places.place, _supportchat.last_place()) end
     )), '[]')
     from asked
     left join places on places.id = asked.id
@@ -3089,18 +3229,14 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.conversation_heads(uuid[]);
 
--- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
+-- The newest conversation of a browser. Each is dated after the ones before it, whatever the clock says: see open_chat.
 create or replace function _supportchat.newest_session(p_visitor_id uuid)
 returns uuid
 language sql
 stable
 set search_path = ''
 as $$
-    select s.session_id from public.user_sessions s
-    left join public.tickets t on t.session_id = s.session_id
-    where s.visitor_id = p_visitor_id
-    order by t.number desc nulls last
-    limit 1
+    select session_id from public.user_sessions where visitor_id = p_visitor_id order by created_at desc limit 1
 $$;
 
 -- The same, by the key of the browser; null when it has none.
@@ -3158,7 +3294,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '85f9afb7c4f2');
+select _supportchat.record_script('functions/conversations.sql', '40356dec44fb');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -3301,7 +3437,8 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+        p_session_id, 'user', p_message, p_client_message_id,
+        p_image_id => case when p_image is not null then _supportchat.add_image(p_session_id, p_image) end
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
@@ -3313,22 +3450,28 @@ begin
             awaiting_since = now(), given_back_by = null
         where id = ticket.id
         returning * into ticket;
-        perform _supportchat.drain_queue(p_except => ticket.id);
-        if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
+        if is_afterword and exists (
+            select from public.agents
+            where id = preferred and is_active and availability = 'available' and lease_expires_at > now()
+        ) then
             perform _supportchat.give_ticket(ticket, preferred, 'knows_customer', 'system');
         else
-            perform _supportchat.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
+            perform _supportchat.seek_agent(ticket, preferred);
         end if;
     else
-        update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
-        if ticket.status = 'waiting' and p_may_assign then
+        if ticket.awaiting_since is null then
+            update public.tickets set awaiting_since = now() where id = ticket.id;
+        end if;
+        if ticket.status = 'open' then
+            return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+        elsif p_may_assign then
             perform _supportchat.drain_queue();
         end if;
     end if;
     return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
 end $$;
 
--- Stores a customer's message in the browser's conversation, and gives that as it is then. The session_id says which one
+-- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
 -- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
 -- client_message_id that was stored.
 create or replace function public.post_message(
@@ -3340,14 +3483,16 @@ set search_path = ''
 as $$
 declare
     chat uuid := _supportchat.session_of_visitor(p_visitor);
+    ticket public.tickets := _supportchat.ticket_of_session(chat);
     -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-    may_assign boolean := chat = coalesce(p_session_id, chat) and (_supportchat.ticket_of_session(chat)).status <> 'open';
+    may_assign boolean := chat = coalesce(p_session_id, chat) and ticket.status <> 'open';
     answer jsonb;
 begin
     if may_assign then
         perform _supportchat.lock_assignment();
         -- Another conversation may have begun while this one waited for the lock.
         chat := _supportchat.session_of_visitor(p_visitor);
+        ticket := _supportchat.ticket_of_session(chat);
     end if;
     if chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -3363,7 +3508,7 @@ begin
     else
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
-    return answer || jsonb_build_object('conversation', _supportchat.conversation_json(chat));
+    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', ticket.number));
 end $$;
 
 -- The browser of a chat that is about to start, locked to the end: two clicks on "Start Chat" make one conversation.
@@ -3380,17 +3525,22 @@ begin
     return visitor;
 end $$;
 
--- The conversation in which a browser has stored a message before, by its client_message_id.
+-- The conversation in which a browser has stored a message before, by its client_message_id: of its last 20, as the same
+-- message comes again soon or never.
 create or replace function _supportchat.session_of_message(p_visitor_id uuid, p_client_message_id uuid)
 returns uuid
 language sql
 stable
 set search_path = ''
 as $$
-    select s.session_id from public.user_sessions s
+    select s.session_id
+    from (
+        select session_id, created_at from public.user_sessions
+        where visitor_id = p_visitor_id order by created_at desc limit 20
+    ) as s
     join public.chat_messages m on m.session_id = s.session_id
-    where s.visitor_id = p_visitor_id and m.sender = 'user' and m.client_message_id = p_client_message_id
-    order by s.created_at desc, s.session_id limit 1
+    where m.sender = 'user' and m.client_message_id = p_client_message_id
+    order by s.created_at desc limit 1
 $$;
 
 -- Opens a conversation with its ticket and first message, and seeks an agent. The caller holds the assignment lock.
@@ -3405,10 +3555,14 @@ declare
     chat uuid;
     ticket public.tickets;
 begin
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous)
+    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous, created_at)
     values (
         p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone,
-        p_session.customer_name is null and p_session.customer_phone is null
+        p_session.customer_name is null and p_session.customer_phone is null,
+        -- After the browser's last one, which a wrong clock may have dated into the future: the newest is found by it.
+        greatest(now(), (
+            select max(created_at) from public.user_sessions where visitor_id = p_session.visitor_id
+        ) + interval '1 microsecond')
     )
     returning session_id into chat;
     insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
@@ -3416,8 +3570,7 @@ begin
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
     );
     perform _supportchat.record_event(ticket, 'opened', 'customer');
-    perform _supportchat.drain_queue(p_except => ticket.id);
-    perform _supportchat.offer_ticket(ticket.id, p_tell => true);
+    perform _supportchat.seek_agent(ticket);
     return chat;
 end $$;
 
@@ -3478,13 +3631,12 @@ set search_path = ''
 as $$
     select exists (
         select from public.visitors v
-        join public.user_sessions s on s.visitor_id = v.visitor_id
         where v.token_hash = p_visitor and (
-            exists (select from public.tickets t where t.session_id = s.session_id and t.status <> 'closed')
-            or exists (
-                select from public.chat_messages m
-                where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+            exists (
+                select from public.tickets t
+                where t.session_id = _supportchat.newest_session(v.visitor_id) and t.status <> 'closed'
             )
+            or _supportchat.session_of_message(v.visitor_id, p_client_message_id) is not null
         )
     )
 $$;
@@ -3536,7 +3688,7 @@ begin
     );
 end $$;
 
--- The median time to the first reply in seconds, of tickets since a moment; null below 3 of them.
+-- The median time to the first reply in seconds, of the last 100 tickets that have one since a moment; null below 3 of them.
 create or replace function _supportchat.median_first_reply(p_since timestamptz)
 returns integer
 language sql
@@ -3546,26 +3698,36 @@ as $$
     select case when count(*) >= 3 then
         round(percentile_cont(0.5) within group (order by extract(epoch from first_reply_at - created_at)))::integer
     end
-    from public.tickets where created_at >= p_since and first_reply_at is not null
+    from (
+        select first_reply_at, created_at from public.tickets
+        where created_at >= p_since and first_reply_at is not null
+        order by created_at desc limit 100
+    ) as latest
 $$;
 
--- What the start page may say about who is here. The answer time is left out below 3 answers in the last 7 days.
+-- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
+-- left out below 3 answers in the last 7 days.
 create or replace function public.who_is_here()
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
+    with available as materialized (
+        select id, name, row_number() over (order by id) as place from public.agents
+        where is_active and availability = 'available' and lease_expires_at > now()
+    )
     select jsonb_build_object(
         'agents', (
-            select coalesce(jsonb_agg(_supportchat.agent_json(agent_id) order by load, agent_id), '[]')
-            from _supportchat.agents_here() where availability = 'available'
+            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name) order by place), '[]')
+            from available where place <= 3
         ),
+        'others', (select count(*) from available where place > 3),
         'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days')
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'fc9a70231c9d');
+select _supportchat.record_script('functions/chat.sql', '3679d1156509');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -3865,7 +4027,7 @@ begin
 end $$;
 
 -- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
--- one's own who could take it over.
+-- one's own the first 20 who could take it over.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -3900,13 +4062,19 @@ begin
                     'number', other.number, 'status', other.status, 'created_at', other.created_at
                 ) order by other.number desc), '[]')
                 from (
-                    select o.* from public.tickets o
-                    join public.user_sessions os on os.session_id = o.session_id
-                    where os.visitor_id = s.visitor_id and o.number < t.number
+                    select o.*
+                    from (
+                        -- With its own.
+                        select session_id from public.user_sessions
+                        where visitor_id = s.visitor_id and created_at <= s.created_at
+                        order by created_at desc limit 11
+                    ) as chats
+                    join public.tickets o on o.session_id = chats.session_id
+                    where o.number < t.number
                     order by o.number desc limit 10
                 ) as other
             ),
-            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents() end
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then _supportchat.colleagues_of_desk(20) end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -3954,7 +4122,7 @@ begin
     );
 end $$;
 
--- Stores an agent's reply, and gives the ticket as it is then. Only the agent who has it may reply: PT409 says who has it.
+-- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it.
 create or replace function public.post_reply(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -3968,12 +4136,13 @@ declare
     line jsonb;
 begin
     if answer is not null then
-        return answer || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+        return answer;
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
-        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
+        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id,
+        case when p_image is not null then _supportchat.add_image(ticket.session_id, p_image) end
     );
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
@@ -3984,8 +4153,7 @@ begin
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
     );
-    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line))
-        || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
 -- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
@@ -4106,8 +4274,7 @@ begin
     end if;
     -- A browser shows its newest conversation: what is written in this one would reach nobody.
     select t.number into newer from public.user_sessions mine
-    join public.user_sessions other on other.visitor_id = mine.visitor_id
-    join public.tickets t on t.session_id = other.session_id
+    join public.tickets t on t.session_id = _supportchat.newest_session(mine.visitor_id)
     where mine.session_id = ticket.session_id and t.number > ticket.number
     order by t.number desc limit 1;
     if found then
@@ -4127,7 +4294,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4c66ea3787ec');
+select _supportchat.record_script('functions/tickets.sql', '82a37aa30e96');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -4204,6 +4371,23 @@ select _supportchat.record_script('functions/notes.sql', '09f479b2df4c');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
+-- Some agents as colleagues know them: all at once, as each one's load alone would take as long.
+create or replace function _supportchat.colleagues_json(p_agent_ids uuid[])
+returns table (agent_id uuid, agent jsonb)
+language sql
+stable
+set search_path = ''
+as $$
+    select a.id, jsonb_build_object(
+        'id', a.id, 'name', a.name, 'email', a.email, 'role', a.role,
+        'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
+        'load', coalesce(taken.load, 0)
+    )
+    from public.agents a
+    left join _supportchat.loads_of_agents(p_agent_ids) as taken on taken.agent_id = a.id
+    where a.id = any (p_agent_ids)
+$$;
+
 -- An agent as colleagues know one, and each knows themself.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
@@ -4211,11 +4395,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
-        'id', p_row.id, 'name', p_row.name, 'email', p_row.email, 'role', p_row.role,
-        'availability', p_row.availability, 'max_tickets', p_row.max_tickets, 'language', p_row.language,
-        'load', _supportchat.load_of_agent(p_row.id)
-    )
+    select agent from _supportchat.colleagues_json(array[p_row.id])
 $$;
 
 -- Makes an agent, or an admin. An agent whom an older version left here without a password, who so can not log in, gets
@@ -4295,22 +4475,33 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
--- The agents who could take over a ticket, the ones who are here first, with their load.
+-- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
+create or replace function _supportchat.colleagues_of_desk(p_limit integer)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with listed as materialized (
+        select id, name, lease_expires_at > now() is true as here from public.agents
+        where is_active order by here desc, name limit p_limit
+    )
+    select coalesce(jsonb_agg(known.agent || jsonb_build_object('here', listed.here) order by listed.here desc, listed.name), '[]')
+    from listed
+    join _supportchat.colleagues_json((select array_agg(id) from listed)) as known on known.agent_id = listed.id
+$$;
+
+-- All of them.
 create or replace function public.list_agents()
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
-    from (
-        select a.lease_expires_at > now() is true as here,
-            _supportchat.colleague_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
-        from public.agents a where a.is_active
-    ) as listed
+    select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '0767b1fc1285');
+select _supportchat.record_script('functions/agents.sql', '630b5d4d86fc');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -4533,7 +4724,7 @@ as $$
     )
 $$;
 
--- How many rows a table has: exact up to 100,000, then Postgres' own estimate.
+-- How many rows a table has: exact up to 1,000, then Postgres' own estimate.
 create or replace function _supportchat.count_rows(p_table regclass)
 returns bigint
 language plpgsql
@@ -4541,12 +4732,13 @@ stable
 set search_path = ''
 as $$
 declare
+    estimated bigint := (select reltuples from pg_catalog.pg_class where oid = p_table);
     counted bigint;
 begin
-    execute format('select count(*) from (select from %s limit 100001) as counted', p_table) into counted;
-    if counted > 100000 then
-        counted := (select greatest(reltuples::bigint, 100001) from pg_catalog.pg_class where oid = p_table);
+    if estimated > 1000 then
+        return estimated;
     end if;
+    execute format('select count(*) from (select from %s limit 1001) as counted', p_table) into counted;
     return counted;
 end $$;
 
@@ -4590,9 +4782,11 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'waiting', count(*) filter (where status = 'waiting'),
-        'open', count(*) filter (where status = 'open'),
-        'longest_wait_seconds', extract(epoch from now() - min(awaiting_since) filter (where status = 'waiting'))::integer,
+        'waiting', (select count(*) from public.tickets where status = 'waiting'),
+        'open', (select count(*) from public.tickets where status = 'open'),
+        'longest_wait_seconds', (
+            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
+        ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'agents', public.list_agents(),
         'reason', _supportchat.unassigned_reason(),
@@ -4600,26 +4794,28 @@ as $$
         'sockets', (select coalesce(sum(sockets), 0) from public.server_processes as p where _supportchat.is_live(p)),
         'swept_seconds_ago', (select extract(epoch from now() - max(swept_at))::integer from public.server_processes)
     )
-    from public.tickets where status <> 'closed'
 $$;
 
--- Tickets that wait although somebody could take them for longer than the sweep needs. There should be none.
+-- The first 100 tickets that wait although somebody could take them for longer than the sweep needs. There should be none.
 create or replace function public.stuck_tickets()
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    with waiting as materialized (
-        select number, given_back_by from public.tickets
-        where status = 'waiting' and updated_at < now() - interval '15 seconds'
-    ), asked as materialized (
-        -- Once for all that nobody gave back: a long queue would ask for seconds.
-        select given_back_by, _supportchat.next_agent(null, given_back_by) is not null as is_wanted
-        from (select distinct given_back_by from waiting) as given
+    with free as materialized (
+        -- Whoever gave a ticket back is not asked again: a second one can take it.
+        select agent_id from _supportchat.agents_with_load() where availability = 'available' and load < max_tickets limit 2
     )
-    select coalesce(jsonb_agg(waiting.number order by waiting.number), '[]')
-    from waiting join asked on asked.is_wanted and asked.given_back_by is not distinct from waiting.given_back_by
+    select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
+    from (
+        select number from public.tickets
+        where status = 'waiting' and updated_at < now() - interval '15 seconds'
+            and exists (select from free) -- at first, and then the queue is not read
+            and exists (select from free where free.agent_id is distinct from given_back_by)
+        order by awaiting_since nulls last, number
+        limit 100
+    ) as stuck
 $$;
 
 -- The three queries that show a started chat, with their rows.
@@ -4672,7 +4868,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '965545b34441');
+select _supportchat.record_script('functions/status.sql', '2821682983eb');
 
 notify pgrst, 'reload schema';
 

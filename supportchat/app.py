@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 from jinja2 import ChainableUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -15,6 +18,7 @@ from .images import notices
 from .realtime.hub import Hub
 from .realtime.sockets import SERVER_OPTIONS
 from .rendering import assets, filters, languages, words
+from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
@@ -22,10 +26,18 @@ from .web import compression, cookies, errors, limits, security
 from .web.bodies import DeskRequest
 
 
+class Desk(Flask):
+    """Flask without its look, at every view and hook of every request, whether that is async: none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as it is."""
+        return func
+
+
 def create_app(config: Config | None = None) -> Flask:
     """Make the app of one process. Nothing connects or listens yet: see `Hub.start`."""
     config = config or Config.from_environment()
-    app = Flask("supportchat", template_folder=str(ROOT / "templates"), static_folder=None)
+    app = Desk("supportchat", template_folder=str(ROOT / "templates"), static_folder=None)
     app.request_class = DeskRequest
     app.extensions["config"] = config
     app.config.update(
@@ -39,6 +51,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.url_map.merge_slashes = False  # it redirects to an address made from the request's Host
 
     # What a row of an older version lacks (who closed it, who had it before) is left out, and stops no page.
+    app.jinja_environment = DeskEnvironment
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": ChainableUndefined}
 
     compression.init_app(app)  # it comes last when a response goes out

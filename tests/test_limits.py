@@ -272,6 +272,27 @@ def test_a_limit_is_set_as_how_many_in_how_many_seconds() -> None:
             Config.from_environment({"LIMIT_MESSAGES": bad})
 
 
+def test_limits_can_be_off_on_a_desk_that_only_this_machine_reaches() -> None:
+    for host in ("", "127.0.0.1", "::1", "localhost"):
+        config = Config.from_environment({"LIMITS": "off", "HOST": host, "LIMIT_TYPING": "5/10"})
+        assert (config.connections_per_address, config.limit_logins.most, config.limit_messages.most) == (0, 0, 0)
+        assert config.limit_typing == Limit(5, 10)
+    assert Config.from_environment({"LIMITS": "on"}) == Config()
+
+
+@pytest.mark.parametrize(
+    "environ", [{"HOST": "0.0.0.0"}, {"HOST": "192.0.2.1"}, {"PUBLIC_URL": "https://chat.example.com"}]
+)
+def test_limits_stay_on_where_others_reach_the_desk(environ: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="LIMITS=off is for measurements on this machine"):
+        Config.from_environment({"LIMITS": "off", **environ})
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_refused() -> None:
+    with pytest.raises(ConfigError, match="LIMITS is 'false': set it to on or off"):
+        Config.from_environment({"LIMITS": "false"})
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(1, "1 second"), (5, "5 seconds"), (89, "89 seconds"), (90, "2 minutes")]
 )

@@ -109,6 +109,12 @@ def test_each_answer_has_a_nonce_of_its_own(web: Web) -> None:
     assert len(nonces) == 5
 
 
+def test_an_answer_without_scripts_allows_none(web: Web) -> None:
+    answer = web.customer().post("/chat/messages", htmx=True, message="Hi", client_message_id=new_id())
+    assert "nonce" not in answer.get_data(as_text=True)
+    assert "script-src 'none';" in answer.headers["Content-Security-Policy"]
+
+
 def test_no_page_has_a_script_or_a_style_inline(app: Flask, web: Web, hers: str) -> None:
     browser = web.agent("carol")
     for _, method, path in calls(app, hers):
@@ -157,7 +163,7 @@ def test_a_part_without_a_name_is_answered_in_words(web: Web, part: str) -> None
 @pytest.mark.mode("postgres")
 def test_a_refused_request_is_not_parsed(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = web.customer()
-    monkeypatch.setattr("supportchat.web.bodies.FormParser.parse", lambda *a: 1 / 0)
+    monkeypatch.setattr("supportchat.web.bodies.DeskRequest._load_form_data", lambda *a: 1 / 0)
     foreign = {"Origin": "http://elsewhere.example"}
     strange = {"Origin": ORIGIN, "Host": "elsewhere.example"}
     for headers, status in ((foreign, 403), (strange, 400)):

@@ -12,6 +12,23 @@ begin
 end $look$;
 -- The check ends here.
 
+-- Some agents as colleagues know them: all at once, as each one's load alone would take as long.
+create or replace function _supportchat.colleagues_json(p_agent_ids uuid[])
+returns table (agent_id uuid, agent jsonb)
+language sql
+stable
+set search_path = ''
+as $$
+    select a.id, jsonb_build_object(
+        'id', a.id, 'name', a.name, 'email', a.email, 'role', a.role,
+        'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
+        'load', coalesce(taken.load, 0)
+    )
+    from public.agents a
+    left join _supportchat.loads_of_agents(p_agent_ids) as taken on taken.agent_id = a.id
+    where a.id = any (p_agent_ids)
+$$;
+
 -- An agent as colleagues know one, and each knows themself.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
@@ -19,11 +36,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
-        'id', p_row.id, 'name', p_row.name, 'email', p_row.email, 'role', p_row.role,
-        'availability', p_row.availability, 'max_tickets', p_row.max_tickets, 'language', p_row.language,
-        'load', _supportchat.load_of_agent(p_row.id)
-    )
+    select agent from _supportchat.colleagues_json(array[p_row.id])
 $$;
 
 -- Makes an agent, or an admin. An agent whom an older version left here without a password, who so can not log in, gets
@@ -103,22 +116,33 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
--- The agents who could take over a ticket, the ones who are here first, with their load.
+-- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
+create or replace function _supportchat.colleagues_of_desk(p_limit integer)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    with listed as materialized (
+        select id, name, lease_expires_at > now() is true as here from public.agents
+        where is_active order by here desc, name limit p_limit
+    )
+    select coalesce(jsonb_agg(known.agent || jsonb_build_object('here', listed.here) order by listed.here desc, listed.name), '[]')
+    from listed
+    join _supportchat.colleagues_json((select array_agg(id) from listed)) as known on known.agent_id = listed.id
+$$;
+
+-- All of them.
 create or replace function public.list_agents()
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(agent order by here desc, agent ->> 'name'), '[]')
-    from (
-        select a.lease_expires_at > now() is true as here,
-            _supportchat.colleague_json(a) || jsonb_build_object('here', a.lease_expires_at > now() is true) as agent
-        from public.agents a where a.is_active
-    ) as listed
+    select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '0767b1fc1285');
+select _supportchat.record_script('functions/agents.sql', '630b5d4d86fc');
 
 notify pgrst, 'reload schema';
 

@@ -46,6 +46,35 @@ as $$
     from public.tickets where status = 'waiting'
 $$;
 
+-- How far the places in the queue are counted: whoever stands behind has this one.
+create or replace function _supportchat.last_place()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 101
+$$;
+
+-- The place of a waiting ticket in the queue, of the tickets that waiting_tickets gives: last_place() at most, or a long
+-- queue would be counted each time somebody looks.
+create or replace function _supportchat.place_of_ticket(p_ticket public.tickets)
+returns bigint
+language sql
+stable
+set search_path = ''
+as $$
+    select 1 + count(*)
+    from (
+        select from public.tickets
+        where status = 'waiting' and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        union all
+        select from public.tickets
+        where p_ticket.awaiting_since is null and status = 'waiting' and (awaiting_since is not null or number < p_ticket.number)
+        limit _supportchat.last_place() - 1
+    ) as ahead
+$$;
+
 -- Locks a conversation and gives its ticket, locked as well. PT404 when there is none.
 create or replace function _supportchat.lock_ticket(p_session_id uuid)
 returns public.tickets
@@ -57,8 +86,9 @@ declare
 begin
     perform from public.user_sessions where session_id = p_session_id for no key update;
     if found then
+        -- The same that ticket_of_session finds: whoever changes it has locked the conversation before.
         select * into ticket from public.tickets
-        where id = (_supportchat.ticket_of_session(p_session_id)).id for no key update;
+        where session_id = p_session_id order by status = 'closed', number desc limit 1 for no key update;
     end if;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -91,8 +121,7 @@ as $$
     ), '{}')
 $$;
 
--- Logs what was done to a ticket: its history, and what the desks show. p_ticket is the ticket as it was before; 'had' is the
--- agent who had it.
+-- Logs what was done to a ticket: its history.
 create or replace function _supportchat.record_event(
     p_ticket public.tickets, p_event text, p_actor text, p_agent_id uuid default null, p_detail jsonb default '{}'
 )
@@ -102,10 +131,28 @@ set search_path = ''
 as $$
     select _supportchat.log_event(
         'ticket.' || p_event, p_ticket.session_id,
-        _supportchat.without_names(p_detail) || jsonb_strip_nulls(jsonb_build_object('had', p_ticket.assigned_agent_id)),
-        p_actor, p_agent_id, p_ticket.id
+        _supportchat.without_names(p_detail), p_actor, p_agent_id, p_ticket.id,
+        -- Of the others log_version tells.
+        p_hint => p_event in ('opened', 'noted')
     )
 $$;
+
+-- Logs that a ticket has another version, whatever statement has made it. 'had' is the agent who had it before.
+create or replace function _supportchat.log_version()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.log_event(
+        'ticket.changed', new.session_id, jsonb_strip_nulls(jsonb_build_object('had', old.assigned_agent_id))
+    );
+    return null;
+end $$;
+
+create or replace trigger log_version
+after update on public.tickets
+for each row when (old.version <> new.version) execute function _supportchat.log_version();
 
 -- Writes what has happened to a ticket where people see it: a line of the system in its conversation, and the same in its
 -- history.
@@ -121,35 +168,65 @@ begin
     perform _supportchat.record_event(p_ticket, p_event, p_actor, p_agent_id, p_detail);
 end $$;
 
--- How many places of an agent's limit are taken. Neither a ticket that was answered, and has been quiet for five minutes,
--- takes one, or customers who have gone would keep the next ones waiting; nor one that was taken up again within ten
--- minutes of its end, which most do to say thanks.
+-- How many places of the limits of some agents are taken; nothing of who has none taken. Neither a ticket that was answered,
+-- and has been quiet for five minutes, takes one, or customers who have gone would keep the next ones waiting; nor one that
+-- was taken up again within ten minutes of its end, which most do to say thanks.
+create or replace function _supportchat.loads_of_agents(p_agent_ids uuid[])
+returns table (agent_id uuid, load bigint)
+language sql
+stable
+set search_path = ''
+as $$
+    -- Two parts, each in one stretch of the index: an agent has any number of closed and of quiet tickets.
+    select taken.assigned_agent_id, count(*)
+    from (
+        select assigned_agent_id from public.tickets
+        where assigned_agent_id = any (p_agent_ids) and status = 'open' and awaiting_since is not null
+            and (closed_at is null or awaiting_since > closed_at + interval '10 minutes')
+        union all
+        select assigned_agent_id from public.tickets
+        where assigned_agent_id = any (p_agent_ids) and status = 'open' and awaiting_since is null
+            and updated_at > now() - interval '5 minutes'
+    ) as taken
+    group by taken.assigned_agent_id
+$$;
+
+-- The same of one agent.
 create or replace function _supportchat.load_of_agent(p_agent_id uuid)
 returns bigint
 language sql
 stable
 set search_path = ''
 as $$
-    select count(*) from public.tickets
-    where assigned_agent_id = p_agent_id and status = 'open' and case
-        when awaiting_since is null then updated_at > now() - interval '5 minutes'
-        else closed_at is null or awaiting_since > closed_at + interval '10 minutes'
-    end
+    select coalesce(sum(load), 0)::bigint from _supportchat.loads_of_agents(array[p_agent_id])
 $$;
 
+-- Of an earlier version, which counted for each by itself.
+drop function if exists _supportchat.agents_here();
+
 -- The agents who are here, with their load: only they are considered for a ticket.
-create or replace function _supportchat.agents_here()
-returns table (agent_id uuid, availability text, load bigint, max_tickets integer, last_assigned_at timestamptz)
+create or replace function _supportchat.agents_with_load()
+returns table (agent_id uuid, availability text, load bigint, max_tickets integer)
 language sql
 stable
 set search_path = ''
 as $$
-    -- Each by an index of its own: an agent has few open tickets, and any number of closed ones.
-    select
-        a.id, a.availability, _supportchat.load_of_agent(a.id), a.max_tickets,
-        (select max(t.assigned_at) from public.tickets t where t.assigned_agent_id = a.id)
-    from public.agents a
-    where a.is_active and a.lease_expires_at > now()
+    with here as materialized (
+        select id, availability, max_tickets from public.agents where is_active and lease_expires_at > now()
+    )
+    select here.id, here.availability, coalesce(taken.load, 0), here.max_tickets
+    from here
+    left join _supportchat.loads_of_agents((select array_agg(id) from here)) as taken on taken.agent_id = here.id
+$$;
+
+-- When an agent was last given a ticket.
+create or replace function _supportchat.last_assigned_at(p_agent_id uuid)
+returns timestamptz
+language sql
+stable
+set search_path = ''
+as $$
+    select max(assigned_at) from public.tickets where assigned_agent_id = p_agent_id
 $$;
 
 -- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
@@ -160,10 +237,34 @@ language sql
 stable
 set search_path = ''
 as $$
-    select agent_id from _supportchat.agents_here()
-    where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
-    order by (agent_id = p_preferred) desc nulls last, load, last_assigned_at nulls first, agent_id
+    with able as materialized (
+        select agent_id, case when agent_id = p_preferred then -1 else load end as load from _supportchat.agents_with_load()
+        where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
+    )
+    select agent_id from able
+    where load = (select min(load) from able)
+    order by _supportchat.last_assigned_at(agent_id) nulls first, agent_id
     limit 1
+$$;
+
+-- The free places of the agents who are here, so many at most, in the order in which next_agent would fill them.
+create or replace function _supportchat.free_places(p_limit integer)
+returns setof uuid
+language sql
+stable
+set search_path = ''
+as $$
+    with able as materialized (
+        select agent_id, load, max_tickets,
+            -- Whoever comes to a load by a ticket of now stands behind those who had it before.
+            row_number() over (order by load desc, _supportchat.last_assigned_at(agent_id) nulls first, agent_id) as turn
+        from _supportchat.agents_with_load()
+        where availability = 'available' and load < max_tickets
+    )
+    select agent_id
+    from able cross join generate_series(load, least(max_tickets, load + p_limit) - 1) as taken
+    order by taken, turn
+    limit p_limit
 $$;
 
 -- Why a waiting ticket has nobody: a code, and the figures behind it. p_given_back_by gave it back, and is not asked again.
@@ -179,16 +280,19 @@ as $$
             count(*) as here,
             count(*) filter (where availability = 'available') as available,
             count(*) filter (where availability = 'available' and load < max_tickets) as with_room,
+            count(*) filter (
+                where availability = 'available' and load < max_tickets and agent_id is distinct from p_given_back_by
+            ) as others,
             coalesce(sum(load) filter (where availability = 'available'), 0) as load,
             coalesce(sum(max_tickets) filter (where availability = 'available'), 0) as places
-        from _supportchat.agents_here()
+        from _supportchat.agents_with_load()
     )
-    select to_jsonb(figures) || jsonb_build_object('code', case
+    select to_jsonb(figures) - 'others' || jsonb_build_object('code', case
         when agents = 0 then 'no_agents'
         when here = 0 then 'nobody_here'
         when available = 0 then 'everybody_away'
         when with_room = 0 then 'everybody_full'
-        when p_given_back_by is not null and _supportchat.next_agent(null, p_given_back_by) is null then 'nobody_else'
+        when others = 0 then 'nobody_else'
         else 'about_to_be_assigned'
     end)
     from figures
@@ -227,34 +331,6 @@ begin
     );
 end $$;
 
--- Assigns a waiting ticket if somebody can take it, else tells the customer so when p_tell says to.
--- The caller holds the assignment lock and the conversation. True when it was assigned.
-create or replace function _supportchat.offer_ticket(p_ticket_id uuid, p_tell boolean, p_preferred uuid default null)
-returns boolean
-language plpgsql
-set search_path = ''
-as $$
-declare
-    ticket public.tickets;
-    chosen uuid;
-begin
-    select * into ticket from public.tickets where id = p_ticket_id;
-    chosen := _supportchat.next_agent(p_preferred, ticket.given_back_by);
-    if chosen is not null then
-        perform _supportchat.give_ticket(
-            ticket, chosen, case when chosen = p_preferred then 'knows_customer' else 'least_loaded' end, 'system'
-        );
-        return true;
-    end if;
-    if p_tell then
-        perform _supportchat.append_message(
-            ticket.session_id, 'system', 'Nobody is free right now. The message is kept and will be answered here.',
-            p_event => 'queued', p_detail => _supportchat.unassigned_reason()
-        );
-    end if;
-    return false;
-end $$;
-
 -- Hands waiting tickets, in the order of the queue, to agents with room: all but p_except, and no more than a transaction
 -- has time for; the next sweep goes on. The caller holds the assignment lock.
 create or replace function _supportchat.drain_queue(p_except uuid default null)
@@ -263,30 +339,62 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    places uuid[] := array(select _supportchat.free_places(25));
     candidate record;
     ticket public.tickets;
+    place integer;
     given integer := 0;
-    -- Who has given a ticket back, and is the only one with room: their other ones need not be tried.
-    unhelpful uuid[] := '{}';
 begin
     for candidate in
-        select t.session_id, t.given_back_by from _supportchat.waiting_tickets() as queue
-        join public.tickets t on t.id = queue.id
-        where t.id is distinct from p_except
-        order by queue.place
+        -- Whoever gave a ticket back does not get it again. With a limit, the index is read, and no further.
+        select session_id, given_back_by from public.tickets
+        where status = 'waiting' and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
+        order by awaiting_since nulls last, number
+        limit cardinality(places)
     loop
-        continue when candidate.given_back_by = any (unhelpful);
-        exit when given = 50 or _supportchat.next_agent() is null;
+        place := (
+            select min(turn) from unnest(places) with ordinality as free (agent_id, turn)
+            where agent_id is distinct from candidate.given_back_by
+        );
+        continue when place is null;
         ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'waiting' then
-            if _supportchat.offer_ticket(ticket.id, p_tell => false) then
-                given := given + 1;
-            else
-                unhelpful := unhelpful || ticket.given_back_by;
-            end if;
+            perform _supportchat.give_ticket(ticket, places[place], 'least_loaded', 'system');
+            places := places[:place - 1] || places[place + 1:];
+            given := given + 1;
         end if;
     end loop;
     return given;
+end $$;
+
+-- Of an earlier version, which drained no queue.
+drop function if exists _supportchat.offer_ticket(uuid, boolean, uuid);
+
+-- Seeks an agent for a ticket that has begun to wait, after the ones that waited before it: one who knows the customer comes
+-- first. Tells the customer when nobody is free. The caller holds the assignment lock and the conversation.
+create or replace function _supportchat.seek_agent(p_ticket public.tickets, p_preferred uuid default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reason jsonb := _supportchat.unassigned_reason();
+    chosen uuid;
+begin
+    if reason ->> 'with_room' <> '0' then
+        perform _supportchat.drain_queue(case when p_preferred is not null then p_ticket.id end);
+        chosen := case when p_preferred is not null then _supportchat.next_agent(p_preferred) end;
+    end if;
+    if chosen is not null then
+        perform _supportchat.give_ticket(
+            p_ticket, chosen, case when chosen = p_preferred then 'knows_customer' else 'least_loaded' end, 'system'
+        );
+    elsif exists (select from public.tickets where id = p_ticket.id and status = 'waiting') then
+        perform _supportchat.append_message(
+            p_ticket.session_id, 'system', 'Nobody is free right now. The message is kept and will be answered here.',
+            p_event => 'queued', p_detail => reason
+        );
+    end if;
 end $$;
 
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
@@ -347,7 +455,7 @@ begin
             )
         order by t.awaiting_since, t.number
     loop
-        exit when returned = 50;
+        exit when returned = 25;
         ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
@@ -361,7 +469,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'fe14e9929e1b');
+select _supportchat.record_script('functions/assignment.sql', '50f3b4d77aa9');
 
 notify pgrst, 'reload schema';
 

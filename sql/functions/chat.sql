@@ -36,7 +36,8 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+        p_session_id, 'user', p_message, p_client_message_id,
+        p_image_id => case when p_image is not null then _supportchat.add_image(p_session_id, p_image) end
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
@@ -48,22 +49,28 @@ begin
             awaiting_since = now(), given_back_by = null
         where id = ticket.id
         returning * into ticket;
-        perform _supportchat.drain_queue(p_except => ticket.id);
-        if is_afterword and exists (select from _supportchat.agents_here() where agent_id = preferred and availability = 'available') then
+        if is_afterword and exists (
+            select from public.agents
+            where id = preferred and is_active and availability = 'available' and lease_expires_at > now()
+        ) then
             perform _supportchat.give_ticket(ticket, preferred, 'knows_customer', 'system');
         else
-            perform _supportchat.offer_ticket(ticket.id, p_tell => true, p_preferred => preferred);
+            perform _supportchat.seek_agent(ticket, preferred);
         end if;
     else
-        update public.tickets set awaiting_since = now() where id = ticket.id and awaiting_since is null;
-        if ticket.status = 'waiting' and p_may_assign then
+        if ticket.awaiting_since is null then
+            update public.tickets set awaiting_since = now() where id = ticket.id;
+        end if;
+        if ticket.status = 'open' then
+            return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+        elsif p_may_assign then
             perform _supportchat.drain_queue();
         end if;
     end if;
     return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
 end $$;
 
--- Stores a customer's message in the browser's conversation, and gives that as it is then. The session_id says which one
+-- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
 -- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
 -- client_message_id that was stored.
 create or replace function public.post_message(
@@ -75,14 +82,16 @@ set search_path = ''
 as $$
 declare
     chat uuid := _supportchat.session_of_visitor(p_visitor);
+    ticket public.tickets := _supportchat.ticket_of_session(chat);
     -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-    may_assign boolean := chat = coalesce(p_session_id, chat) and (_supportchat.ticket_of_session(chat)).status <> 'open';
+    may_assign boolean := chat = coalesce(p_session_id, chat) and ticket.status <> 'open';
     answer jsonb;
 begin
     if may_assign then
         perform _supportchat.lock_assignment();
         -- Another conversation may have begun while this one waited for the lock.
         chat := _supportchat.session_of_visitor(p_visitor);
+        ticket := _supportchat.ticket_of_session(chat);
     end if;
     if chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -98,7 +107,7 @@ begin
     else
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
-    return answer || jsonb_build_object('conversation', _supportchat.conversation_json(chat));
+    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', ticket.number));
 end $$;
 
 -- The browser of a chat that is about to start, locked to the end: two clicks on "Start Chat" make one conversation.
@@ -115,17 +124,22 @@ begin
     return visitor;
 end $$;
 
--- The conversation in which a browser has stored a message before, by its client_message_id.
+-- The conversation in which a browser has stored a message before, by its client_message_id: of its last 20, as the same
+-- message comes again soon or never.
 create or replace function _supportchat.session_of_message(p_visitor_id uuid, p_client_message_id uuid)
 returns uuid
 language sql
 stable
 set search_path = ''
 as $$
-    select s.session_id from public.user_sessions s
+    select s.session_id
+    from (
+        select session_id, created_at from public.user_sessions
+        where visitor_id = p_visitor_id order by created_at desc limit 20
+    ) as s
     join public.chat_messages m on m.session_id = s.session_id
-    where s.visitor_id = p_visitor_id and m.sender = 'user' and m.client_message_id = p_client_message_id
-    order by s.created_at desc, s.session_id limit 1
+    where m.sender = 'user' and m.client_message_id = p_client_message_id
+    order by s.created_at desc limit 1
 $$;
 
 -- Opens a conversation with its ticket and first message, and seeks an agent. The caller holds the assignment lock.
@@ -140,10 +154,14 @@ declare
     chat uuid;
     ticket public.tickets;
 begin
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous)
+    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous, created_at)
     values (
         p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone,
-        p_session.customer_name is null and p_session.customer_phone is null
+        p_session.customer_name is null and p_session.customer_phone is null,
+        -- After the browser's last one, which a wrong clock may have dated into the future: the newest is found by it.
+        greatest(now(), (
+            select max(created_at) from public.user_sessions where visitor_id = p_session.visitor_id
+        ) + interval '1 microsecond')
     )
     returning session_id into chat;
     insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
@@ -151,8 +169,7 @@ begin
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
     );
     perform _supportchat.record_event(ticket, 'opened', 'customer');
-    perform _supportchat.drain_queue(p_except => ticket.id);
-    perform _supportchat.offer_ticket(ticket.id, p_tell => true);
+    perform _supportchat.seek_agent(ticket);
     return chat;
 end $$;
 
@@ -213,13 +230,12 @@ set search_path = ''
 as $$
     select exists (
         select from public.visitors v
-        join public.user_sessions s on s.visitor_id = v.visitor_id
         where v.token_hash = p_visitor and (
-            exists (select from public.tickets t where t.session_id = s.session_id and t.status <> 'closed')
-            or exists (
-                select from public.chat_messages m
-                where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+            exists (
+                select from public.tickets t
+                where t.session_id = _supportchat.newest_session(v.visitor_id) and t.status <> 'closed'
             )
+            or _supportchat.session_of_message(v.visitor_id, p_client_message_id) is not null
         )
     )
 $$;
@@ -271,7 +287,7 @@ begin
     );
 end $$;
 
--- The median time to the first reply in seconds, of tickets since a moment; null below 3 of them.
+-- The median time to the first reply in seconds, of the last 100 tickets that have one since a moment; null below 3 of them.
 create or replace function _supportchat.median_first_reply(p_since timestamptz)
 returns integer
 language sql
@@ -281,26 +297,36 @@ as $$
     select case when count(*) >= 3 then
         round(percentile_cont(0.5) within group (order by extract(epoch from first_reply_at - created_at)))::integer
     end
-    from public.tickets where created_at >= p_since and first_reply_at is not null
+    from (
+        select first_reply_at, created_at from public.tickets
+        where created_at >= p_since and first_reply_at is not null
+        order by created_at desc limit 100
+    ) as latest
 $$;
 
--- What the start page may say about who is here. The answer time is left out below 3 answers in the last 7 days.
+-- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
+-- left out below 3 answers in the last 7 days.
 create or replace function public.who_is_here()
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
+    with available as materialized (
+        select id, name, row_number() over (order by id) as place from public.agents
+        where is_active and availability = 'available' and lease_expires_at > now()
+    )
     select jsonb_build_object(
         'agents', (
-            select coalesce(jsonb_agg(_supportchat.agent_json(agent_id) order by load, agent_id), '[]')
-            from _supportchat.agents_here() where availability = 'available'
+            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name) order by place), '[]')
+            from available where place <= 3
         ),
+        'others', (select count(*) from available where place > 3),
         'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days')
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'fc9a70231c9d');
+select _supportchat.record_script('functions/chat.sql', '3679d1156509');
 
 notify pgrst, 'reload schema';
 

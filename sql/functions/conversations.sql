@@ -58,9 +58,7 @@ as $$
     select _supportchat.state_json(
         s, t,
         exists (select from public.customers_here c where c.session_id = s.session_id),
-        case when t.status = 'waiting' then (
-            select queue.place from _supportchat.waiting_tickets() as queue where queue.id = t.id
-        ) end
+        case when t.status = 'waiting' then _supportchat.place_of_ticket(t) end
     )
     from public.user_sessions s
     cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -80,12 +78,19 @@ as $$
         cross join _supportchat.ticket_of_session(s.session_id) as t
         where s.session_id = any (p_session_ids) and t.id is not null
     ), places as materialized (
-        select id, place from _supportchat.waiting_tickets()
-        where exists (select from asked where asked.status = 'waiting')
+        -- As waiting_tickets, and none of it where nobody waits.
+        select id, row_number() over () as place
+        from (
+            select id from public.tickets
+            where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
+            order by awaiting_since nulls last, number
+            limit _supportchat.last_place() - 1
+        ) as ahead
     )
     select coalesce(jsonb_agg(_supportchat.state_json(
         asked.session, asked.ticket,
-        exists (select from public.customers_here c where c.session_id = (asked.session).session_id), places.place
+        exists (select from public.customers_here c where c.session_id = (asked.session).session_id),
+        case when asked.status = 'waiting' then coalesce(places.place, _supportchat.last_place()) end
     )), '[]')
     from asked
     left join places on places.id = asked.id
@@ -94,18 +99,14 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.conversation_heads(uuid[]);
 
--- The newest conversation of a browser: by the number of its ticket, as a clock may have been wrong.
+-- The newest conversation of a browser. Each is dated after the ones before it, whatever the clock says: see open_chat.
 create or replace function _supportchat.newest_session(p_visitor_id uuid)
 returns uuid
 language sql
 stable
 set search_path = ''
 as $$
-    select s.session_id from public.user_sessions s
-    left join public.tickets t on t.session_id = s.session_id
-    where s.visitor_id = p_visitor_id
-    order by t.number desc nulls last
-    limit 1
+    select session_id from public.user_sessions where visitor_id = p_visitor_id order by created_at desc limit 1
 $$;
 
 -- The same, by the key of the browser; null when it has none.
@@ -163,7 +164,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '85f9afb7c4f2');
+select _supportchat.record_script('functions/conversations.sql', '40356dec44fb');
 
 notify pgrst, 'reload schema';
 

@@ -20,7 +20,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select to_regnamespace('realtime') is not null and exists (
+    select exists (
         select from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where p.proname = 'send' and n.nspname = 'realtime'
@@ -38,16 +38,18 @@ set search_path = ''
 as $$
 declare
     body jsonb := jsonb_build_object('event', p_event) || p_payload;
+    payload text;
 begin
     -- The send is not even parsed where there is none.
-    if _supportchat.has_realtime() then
+    if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
         perform realtime.send(body, p_event, 'supportchat', true);
     end if;
+    payload := body::text;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
-    if octet_length(body::text) >= 7900 then
-        body := body - 'row';
+    if octet_length(payload) >= 7900 then
+        payload := (body - 'row')::text;
     end if;
-    perform pg_catalog.pg_notify('supportchat', body::text);
+    perform pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
 -- An event of the log as server processes know it, in the same shape as its hint.
@@ -63,10 +65,11 @@ as $$
     )
 $$;
 
--- Writes into the log what this transaction has done, and tells every server process. p_row may spare them a read.
+-- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
+-- p_row may spare them a read.
 create or replace function _supportchat.log_event(
     p_kind text, p_session_id uuid, p_detail jsonb default '{}', p_actor text default 'system', p_agent_id uuid default null,
-    p_ticket_id uuid default null, p_row jsonb default null
+    p_ticket_id uuid default null, p_row jsonb default null, p_hint boolean default true
 )
 returns void
 language plpgsql
@@ -78,10 +81,12 @@ begin
     insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
     returning * into logged;
-    perform _supportchat.notify_change(
-        p_kind,
-        _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
-    );
+    if p_hint then
+        perform _supportchat.notify_change(
+            p_kind,
+            _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
+        );
+    end if;
 end $$;
 
 -- Logs the same of many conversations at once. A crowd (a restart) is one hint: look at the log.
@@ -141,12 +146,12 @@ returns void
 language sql
 set search_path = ''
 as $$
-    delete from public.events where id in (
-        select id from (
-            select id, created_at from public.events where ticket_id is null order by id limit 5000 for update skip locked
-        ) as oldest
-        where created_at < now() - interval '1 day'
-    )
+    -- By their places: a join would read the whole log.
+    delete from public.events where ctid = any (array(
+        select ctid from public.events
+        where ticket_id is null and created_at < now() - interval '1 day'
+        order by created_at limit 5000 for update skip locked
+    ))
 $$;
 
 -- Sends an event that means nothing, for whoever measures how long events take.
@@ -228,7 +233,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'e4f0b605f08a');
+select _supportchat.record_script('functions/events.sql', '1bdec1cf21fd');
 
 notify pgrst, 'reload schema';
 

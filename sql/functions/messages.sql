@@ -22,30 +22,33 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
 $$;
 
--- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes.
-create or replace function _supportchat.message_json(p_row public.chat_messages)
+-- A message as the web code knows it, of a customer who has this name. It continues the one before when the same person spoke
+-- within 5 minutes. Only what a message has is looked up: this is called for each new one.
+create or replace function _supportchat.message_of_customer_json(p_row public.chat_messages, p_customer_name text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+declare
+    image jsonb;
+begin
+    if p_row.image_id is not null then
+        select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) into image
+        from public.chat_images i where i.id = p_row.image_id;
+    end if;
+    return jsonb_build_object(
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
         -- Of an agent's line by an older version it may be unknown whose it was.
-        'agent', coalesce(
+        'agent', case when p_row.sender = 'agent' or p_row.sender_agent_id is not null then coalesce(
             _supportchat.agent_json(p_row.sender_agent_id),
             case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
-        ),
-        'customer_name', (
-            select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
-        ),
+        ) end,
+        'customer_name', case p_row.sender when 'user' then p_customer_name end,
         'message', p_row.message,
-        'image', (
-            select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height)
-            from public.chat_images i where i.id = p_row.image_id
-        ),
+        'image', image,
         'event', p_row.event,
         'detail', p_row.detail,
         'client_message_id', p_row.client_message_id,
@@ -58,7 +61,19 @@ as $$
                 and earlier.sender_agent_id is not distinct from p_row.sender_agent_id
                 and p_row.created_at - earlier.created_at < interval '5 minutes'
         )
-    )
+    );
+end $$;
+
+-- The same, whatever the customer's name is.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.message_of_customer_json(p_row, (
+        select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
+    ))
 $$;
 
 -- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
@@ -78,6 +93,7 @@ set search_path = ''
 as $$
 declare
     line public.chat_messages;
+    customer_name text;
     line_json jsonb;
 begin
     update public.user_sessions set
@@ -85,7 +101,7 @@ begin
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
-    returning last_seq into line.seq;
+    returning last_seq, user_sessions.customer_name into line.seq, customer_name;
 
     insert into public.chat_messages (
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
@@ -95,7 +111,7 @@ begin
     )
     returning * into line;
 
-    line_json := _supportchat.message_json(line);
+    line_json := _supportchat.message_of_customer_json(line, customer_name);
     perform _supportchat.log_event(
         'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
@@ -221,7 +237,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '544da99bddc8');
+select _supportchat.record_script('functions/messages.sql', '5b2c93041801');
 
 notify pgrst, 'reload schema';
 

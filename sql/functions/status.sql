@@ -42,7 +42,7 @@ as $$
     )
 $$;
 
--- How many rows a table has: exact up to 100,000, then Postgres' own estimate.
+-- How many rows a table has: exact up to 1,000, then Postgres' own estimate.
 create or replace function _supportchat.count_rows(p_table regclass)
 returns bigint
 language plpgsql
@@ -50,12 +50,13 @@ stable
 set search_path = ''
 as $$
 declare
+    estimated bigint := (select reltuples from pg_catalog.pg_class where oid = p_table);
     counted bigint;
 begin
-    execute format('select count(*) from (select from %s limit 100001) as counted', p_table) into counted;
-    if counted > 100000 then
-        counted := (select greatest(reltuples::bigint, 100001) from pg_catalog.pg_class where oid = p_table);
+    if estimated > 1000 then
+        return estimated;
     end if;
+    execute format('select count(*) from (select from %s limit 1001) as counted', p_table) into counted;
     return counted;
 end $$;
 
@@ -99,9 +100,11 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'waiting', count(*) filter (where status = 'waiting'),
-        'open', count(*) filter (where status = 'open'),
-        'longest_wait_seconds', extract(epoch from now() - min(awaiting_since) filter (where status = 'waiting'))::integer,
+        'waiting', (select count(*) from public.tickets where status = 'waiting'),
+        'open', (select count(*) from public.tickets where status = 'open'),
+        'longest_wait_seconds', (
+            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
+        ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'agents', public.list_agents(),
         'reason', _supportchat.unassigned_reason(),
@@ -109,26 +112,28 @@ as $$
         'sockets', (select coalesce(sum(sockets), 0) from public.server_processes as p where _supportchat.is_live(p)),
         'swept_seconds_ago', (select extract(epoch from now() - max(swept_at))::integer from public.server_processes)
     )
-    from public.tickets where status <> 'closed'
 $$;
 
--- Tickets that wait although somebody could take them for longer than the sweep needs. There should be none.
+-- The first 100 tickets that wait although somebody could take them for longer than the sweep needs. There should be none.
 create or replace function public.stuck_tickets()
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    with waiting as materialized (
-        select number, given_back_by from public.tickets
-        where status = 'waiting' and updated_at < now() - interval '15 seconds'
-    ), asked as materialized (
-        -- Once for all that nobody gave back: a long queue would ask for seconds.
-        select given_back_by, _supportchat.next_agent(null, given_back_by) is not null as is_wanted
-        from (select distinct given_back_by from waiting) as given
+    with free as materialized (
+        -- Whoever gave a ticket back is not asked again: a second one can take it.
+        select agent_id from _supportchat.agents_with_load() where availability = 'available' and load < max_tickets limit 2
     )
-    select coalesce(jsonb_agg(waiting.number order by waiting.number), '[]')
-    from waiting join asked on asked.is_wanted and asked.given_back_by is not distinct from waiting.given_back_by
+    select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
+    from (
+        select number from public.tickets
+        where status = 'waiting' and updated_at < now() - interval '15 seconds'
+            and exists (select from free) -- at first, and then the queue is not read
+            and exists (select from free where free.agent_id is distinct from given_back_by)
+        order by awaiting_since nulls last, number
+        limit 100
+    ) as stuck
 $$;
 
 -- The three queries that show a started chat, with their rows.
@@ -181,7 +186,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '965545b34441');
+select _supportchat.record_script('functions/status.sql', '2821682983eb');
 
 notify pgrst, 'reload schema';
 

@@ -51,7 +51,7 @@ begin
 end $$;
 
 -- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
--- one's own who could take it over.
+-- one's own the first 20 who could take it over.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -86,13 +86,19 @@ begin
                     'number', other.number, 'status', other.status, 'created_at', other.created_at
                 ) order by other.number desc), '[]')
                 from (
-                    select o.* from public.tickets o
-                    join public.user_sessions os on os.session_id = o.session_id
-                    where os.visitor_id = s.visitor_id and o.number < t.number
+                    select o.*
+                    from (
+                        -- With its own.
+                        select session_id from public.user_sessions
+                        where visitor_id = s.visitor_id and created_at <= s.created_at
+                        order by created_at desc limit 11
+                    ) as chats
+                    join public.tickets o on o.session_id = chats.session_id
+                    where o.number < t.number
                     order by o.number desc limit 10
                 ) as other
             ),
-            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then public.list_agents() end
+            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then _supportchat.colleagues_of_desk(20) end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -140,7 +146,7 @@ begin
     );
 end $$;
 
--- Stores an agent's reply, and gives the ticket as it is then. Only the agent who has it may reply: PT409 says who has it.
+-- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it.
 create or replace function public.post_reply(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -154,12 +160,13 @@ declare
     line jsonb;
 begin
     if answer is not null then
-        return answer || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+        return answer;
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
-        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
+        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id,
+        case when p_image is not null then _supportchat.add_image(ticket.session_id, p_image) end
     );
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
@@ -170,8 +177,7 @@ begin
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
     );
-    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line))
-        || jsonb_build_object('ticket', public.ticket_of_agent(p_agent_id, p_number));
+    return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
 -- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
@@ -292,8 +298,7 @@ begin
     end if;
     -- A browser shows its newest conversation: what is written in this one would reach nobody.
     select t.number into newer from public.user_sessions mine
-    join public.user_sessions other on other.visitor_id = mine.visitor_id
-    join public.tickets t on t.session_id = other.session_id
+    join public.tickets t on t.session_id = _supportchat.newest_session(mine.visitor_id)
     where mine.session_id = ticket.session_id and t.number > ticket.number
     order by t.number desc limit 1;
     if found then
@@ -313,7 +318,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4c66ea3787ec');
+select _supportchat.record_script('functions/tickets.sql', '82a37aa30e96');
 
 notify pgrst, 'reload schema';
 

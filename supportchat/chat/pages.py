@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from ..database import NotFound, call
 from ..database.batches import is_cut
-from ..database.rows import Conversation, Message
+from ..database.rows import Conversation, Current, Message
 from ..rendering.fragments import current_fragments, joined, partial
 from ..web.forms import new_message_id, typed_text, whole_number
 from ..web.htmx import from_htmx
@@ -70,6 +70,6 @@ def news(chat: Conversation, rows: list[Message]) -> ResponseReturnValue:
     return html, {"HX-Trigger": fragments.state_header("customer", chat, request.args.get("epoch"), is_cut(rows))}
 
 
-def lines(chat: Conversation, rows: list[Message]) -> str:
+def lines(chat: Conversation | Current, rows: list[Message]) -> str:
     """Render lines as the customer sees them."""
     return current_fragments().messages("customer", chat["number"], rows)

@@ -17,7 +17,10 @@ def init_app(app: Flask) -> None:
 
 def visitor() -> str:
     """Return the hash of this browser's key; '' for a browser that has none."""
-    return token_hash(cookie("c"))
+    if "visitor" not in g:
+        g.visitor = token_hash(cookie("c"))
+    key: str = g.visitor
+    return key
 
 
 def known_visitor() -> str:
@@ -25,9 +28,10 @@ def known_visitor() -> str:
 
     :raise NotFound: when it has none, and so no conversation.
     """
-    if not visitor():
+    key = visitor()
+    if not key:
         raise NotFound("conversation_not_found")
-    return visitor()
+    return key
 
 
 def ensure_visitor() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flask import current_app
 
-from ..server.hosts import host_and_port
+from ..server.hosts import host_and_port, is_loopback
 from ..web.limits import Limit
 from . import values
 from .values import ConfigError
@@ -22,6 +22,8 @@ LIMITS = (
     *("limit_logins", "limit_logins_per_address", "limit_starts", "limit_starts_per_address"),
     *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures"),
 )
+# What LIMITS=off sets, unless it is set itself.
+NO_LIMITS = dict.fromkeys(("CONNECTIONS_PER_ADDRESS", *(name.upper() for name in LIMITS)), "0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +61,11 @@ class Config:
         """
         if environ is None:
             environ = {**values.settings_in(ROOT / ".env"), **os.environ}
+        limits_are_off = values.is_off("LIMITS", environ.get("LIMITS", ""))
+        if limits_are_off:
+            environ = {**NO_LIMITS, **environ}
         supabase_url = values.origin_of("SUPABASE_URL", environ.get("SUPABASE_URL", "").rstrip("/"))
-        return cls(
+        config = cls(
             host=environ.get("HOST") or cls.host,
             port=values.whole_number(environ, "PORT", cls.port, 1, 65535),
             workers=values.whole_number(environ, "WORKERS", cls.workers, 1, 64),
@@ -79,6 +84,12 @@ class Config:
             ),
             **{name: values.limit(environ, name.upper(), getattr(cls, name)) for name in LIMITS},
         )
+        if limits_are_off and (config.public_url or not is_loopback(config.host)):
+            raise ConfigError(
+                "LIMITS=off is for measurements on this machine: remove it, or set HOST to 127.0.0.1 without a"
+                " PUBLIC_URL."
+            )
+        return config
 
     @property
     def mode(self) -> str:

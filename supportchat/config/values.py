@@ -84,6 +84,13 @@ def limit(environ: Mapping[str, str], name: str, default: Limit) -> Limit:
     return Limit(int(found[1]), int(found[2]))
 
 
+def is_off(name: str, value: str) -> bool:
+    """Return whether a switch that is on by default is off."""
+    if value not in ("", "on", "off"):
+        raise ConfigError(f"{name} is {value!r}: set it to on or off.")
+    return value == "off"
+
+
 def supabase_key(url: str, key: str) -> str:
     """Return the key of the project, if it is one that the server may work with."""
     where = "It is in the project's dashboard under Settings, API Keys."

@@ -10,6 +10,8 @@ import gevent
 import psycopg
 from flask_babel import lazy_gettext
 from psycopg import sql
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from psycopg.types.json import Jsonb
 from psycopg.types.string import TextLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
@@ -34,6 +36,22 @@ CONNECTION = {
 }
 
 
+class NothingLoader(Loader):
+    """Reads what a function without a result gives: an empty text."""
+
+    def load(self, data: Buffer) -> None:
+        """Return None."""
+
+
+class CallConnection(psycopg.Connection[Any]):
+    """A connection with one cursor for every call: a new one looks up how to read each type again."""
+
+    @functools.cached_property
+    def calls(self) -> psycopg.RawCursor[Any]:
+        """The cursor."""
+        return psycopg.RawCursor(self)
+
+
 class PostgresDatabase:
     """Calls functions by named arguments: `select public.f(p_a => ...)`, one statement and so one transaction."""
 
@@ -43,6 +61,7 @@ class PostgresDatabase:
         """:param size: connections at most. :param wait: seconds that a call waits for a free one."""
         self._pool = ConnectionPool(
             conninfo,
+            connection_class=CallConnection,
             min_size=1,
             max_size=size,
             timeout=wait,
@@ -98,20 +117,25 @@ class PostgresDatabase:
             return self._run(function, arguments)
 
     def _run(self, function: str, arguments: dict[str, Any]) -> Any:
-        with self._pool.connection() as connection:
-            cursor = connection.execute(
-                _statement(function, tuple(arguments)), [_adapted(v) for v in arguments.values()]
-            )
-            row = cursor.fetchone()
-            if row is None or cursor.description is None or cursor.description[0].type_code == VOID:
-                return None
-            return row[0]
+        # Without the transaction block of `connection()`: the statement is one by itself.
+        connection = self._pool.getconn()
+        try:
+            values = [_adapted(value) for value in arguments.values()]
+            row = connection.calls.execute(_statement(function, tuple(arguments)), values).fetchone()
+            return None if row is None else row[0]
+        finally:
+            self._pool.putconn(connection)
 
 
 @functools.cache
-def _statement(function: str, names: tuple[str, ...]) -> sql.Composed:
-    arguments = (sql.SQL("{} => %s").format(sql.Identifier(f"p_{name}")) for name in names)
-    return sql.SQL("select public.{}({})").format(sql.Identifier(function), sql.SQL(", ").join(arguments))
+def _statement(function: str, names: tuple[str, ...]) -> bytes:
+    """Return the bytes that are sent, which psycopg would else compose anew for each call."""
+    arguments = ", ".join(f"{_quoted(f'p_{name}')} => ${number}" for number, name in enumerate(names, 1))
+    return f"select public.{_quoted(function)}({arguments})".encode()
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string()
 
 
 def _adapted(value: Any) -> Any:
@@ -124,8 +148,9 @@ def _adapted(value: Any) -> Any:
     return value
 
 
-def _configure(connection: psycopg.Connection[Any]) -> None:
+def _configure(connection: CallConnection) -> None:
     connection.adapters.register_loader("uuid", TextLoader)  # as PostgREST gives it
+    connection.adapters.register_loader(VOID, NothingLoader)
     connection.execute(
         "select set_config('statement_timeout', '3s', false), set_config('lock_timeout', '2s', false),"
         " set_config('idle_in_transaction_session_timeout', '10s', false), set_config('timezone', 'UTC', false)"

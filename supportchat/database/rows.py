@@ -47,7 +47,8 @@ class Credentials(TypedDict):
 class PeopleHere(TypedDict):
     """Who is here, for the page that starts a chat."""
 
-    agents: list[Person]
+    agents: list[Person]  # three at most
+    others: int
     answers_in_seconds: int | None
 
 
@@ -128,14 +129,21 @@ class Conversation(TypedDict):
     agent: Person | None
     agent_here: bool
     customer_here: bool
-    queue_position: int | None
+    queue_position: int | None  # 101 stands for that or any later one
     somebody_here: bool
 
 
-class Posted(Answer):
-    """What became of a customer's message, and the conversation of the browser as it is then."""
+class Current(TypedDict):
+    """Which conversation a browser shows by now."""
 
-    conversation: Conversation
+    session_id: str
+    number: int
+
+
+class Posted(Answer):
+    """What became of a customer's message, and which conversation the browser shows by then."""
+
+    conversation: Current
 
 
 class Closed(TypedDict):
@@ -196,7 +204,7 @@ class Ticket(Conversation):
     read_seq: int
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
-    colleagues: list[Colleague] | None  # who could take it over, of one's own
+    colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
 
 
 class TicketLines(TypedDict):
@@ -205,12 +213,6 @@ class TicketLines(TypedDict):
     ticket: Ticket
     messages: list[Message]
     notes: list[Note]
-
-
-class Reply(Answer):
-    """What became of an agent's reply, and the ticket as it is then."""
-
-    ticket: Ticket
 
 
 class AddedNote(TypedDict):

@@ -114,6 +114,9 @@ class Desks:
         """Have every page read its whole queue: events are missing, or there are too many."""
         self._forget()
         self._told_at = monotonic()
+        self._tell_changed()
+
+    def _tell_changed(self) -> None:
         frame = self._changed()
         for page in self.pages:
             page.push_once(frame)
@@ -156,6 +159,8 @@ class Desks:
                 self._are_counts_due = True
                 self._soon(RETRY_SECONDS, self.tell_desks)
                 raise
+            if len(changes["rows"]) < len(rows_due):
+                self._tell_changed()  # what has been deleted has no row
             self._tell_queue(changes["rows"], rows_due, counts)
             self._tell_loads(changes["agents"])
             self._told_at = monotonic()

@@ -16,7 +16,7 @@ from ..database import Database, DatabaseError
 from ..database.rows import Answer, IdleReport, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
-from ..web.security import is_loopback
+from ..server.hosts import is_loopback
 from .chores import Chores
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation

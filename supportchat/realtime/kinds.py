@@ -28,16 +28,18 @@ class Kind:
 
 
 _TICKET = Kind("state", touches_row=True, touches_waiting=True)
+_HISTORY = Kind()  # of a ticket: ticket.changed has the pages look at it
 
 KINDS = {
     "message.posted": Kind("messages", touches_row=True),
     "receipt.recorded": Kind(patches_state=True),
     "presence.changed": Kind(patches_state=True),
     "ticket.opened": _TICKET,
-    "ticket.assigned": _TICKET,
-    "ticket.returned": _TICKET,
-    "ticket.closed": _TICKET,
-    "ticket.reopened": _TICKET,
+    "ticket.changed": _TICKET,
+    "ticket.assigned": _HISTORY,
+    "ticket.returned": _HISTORY,
+    "ticket.closed": _HISTORY,
+    "ticket.reopened": _HISTORY,
     "ticket.noted": Kind("notes"),
     "conversation.deleted": _TICKET,
     "agent.changed": Kind(touches_waiting=True, touches_agent=True),

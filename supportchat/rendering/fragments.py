@@ -17,10 +17,12 @@ from markupsafe import Markup
 
 from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, read_marks
 from ..server.turns import give_way
+from .languages import language
 
 L = TypeVar("L", bound=Line)
 
 SORTED = "upsert key:data-seq"
+MOST_NEWEST = 16  # rendered lines
 SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position", "somebody_here")
 SHOWN_TO_AGENT = ("status", "agent", "version")
 
@@ -60,6 +62,8 @@ class Fragments:
 
     def __init__(self, app: Flask) -> None:
         self._app = app
+        # Each with its row, so that no other one gets its id meanwhile.
+        self._newest: dict[tuple[str, str, int], tuple[Message, Markup]] = {}
 
     @contextlib.contextmanager
     def in_language(self, language: str) -> Iterator[None]:
@@ -68,8 +72,15 @@ class Fragments:
             yield
 
     def message(self, audience: str, number: int, row: Message) -> Markup:
-        """Render a line of a conversation."""
-        return self._render("shared/_message.html", audience=audience, number=number, message=row)
+        """Render a line of a conversation: one that was just written once for its answer and the pages of its side."""
+        key = audience, language(), id(row)
+        known = self._newest.get(key)
+        if known is None:
+            known = row, self._render("shared/_message.html", audience=audience, number=number, message=row)
+            self._newest[key] = known
+            if len(self._newest) > MOST_NEWEST:
+                del self._newest[next(iter(self._newest))]
+        return known[1]
 
     def messages(self, audience: str, number: int, rows: Sequence[Message]) -> Markup:
         """Render the lines of a conversation one after the other, and let others go on in between."""

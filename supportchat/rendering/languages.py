@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from flask import Flask, Response, g, has_request_context, request
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, get_locale, get_translations
+from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from ..web import security
 from ..web.cookies import KEPT_SECONDS, cookie_name, cookie_options
+
+R = TypeVar("R")
 
 # Each as its own speakers call it. The texts in the code are English; the others have a catalog in translations/.
 SHIPPED = {
@@ -28,6 +35,7 @@ def init_app(app: Flask) -> None:
     """Have every text of a request come in its language."""
     Babel(app, default_locale=ENGLISH, locale_selector=choose_language)
     app.after_request(remember_language)
+    app.jinja_env.globals["_"] = translated
     app.jinja_env.globals["language"] = language
     app.jinja_env.globals["direction"] = direction
     app.jinja_env.globals["languages"] = SHIPPED
@@ -83,10 +91,28 @@ def remember_language(response: Response) -> Response:
     return response
 
 
+def translated(text: str, /, **variables: object) -> Markup:
+    """Translate a text of a template: what `_` is there. Jinja's own looks up language and catalog for each text."""
+    locale = get_locale()
+    if "catalog" not in g or g.catalog[0] is not locale:
+        g.catalog = locale, get_translations()
+    return Markup(g.catalog[1].ugettext(text)) % variables  # noqa: S704
+
+
 def language() -> str:
     """Return the language in which this is being rendered."""
     locale = get_locale()
     return locale.language if locale else ENGLISH
+
+
+def once_per_language(make: Callable[..., R]) -> Callable[..., R]:
+    """Return a function that gives what `make` does, which depends on the language and the arguments alone."""
+
+    @functools.cache
+    def made(language: str, *arguments: Any) -> R:
+        return make(*arguments)
+
+    return lambda *arguments: made(language(), *arguments)
 
 
 def direction() -> str:

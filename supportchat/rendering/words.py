@@ -11,6 +11,8 @@ from flask import Flask
 from flask_babel import get_locale, get_translations
 from flask_babel import gettext as _
 
+from .languages import once_per_language
+
 # Of each plural category that a language has, one of these numbers is an example.
 EXAMPLES = (*range(1, 200), 0, 1_000_000)
 
@@ -19,7 +21,7 @@ Words = dict[str, str | dict[str, str]]
 
 def init_app(app: Flask) -> None:
     """Give templates `script_words()`."""
-    app.jinja_env.globals["script_words"] = script_words
+    app.jinja_env.globals["script_words"] = once_per_language(script_words)
 
 
 def script_words(is_desk: bool) -> Words:

@@ -7,7 +7,7 @@ from flask_babel import ngettext
 from werkzeug.datastructures import Headers
 
 from ..config import Config
-from ..web.security import is_loopback
+from ..server.hosts import is_loopback
 from .checks import Check
 
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded")

@@ -17,6 +17,7 @@ from .changes import said_of
 PAGE = 50
 ROWS = 100
 MOST_ROWS = 2000
+FIRST_COLLEAGUES = 20  # those that ticket_of_agent() gives
 
 # Of notes, between earlier lines that somebody has asked for: no socket brings the rest.
 EARLIER_BATCHES = 5
@@ -54,12 +55,19 @@ def state_values(ticket: Ticket) -> dict[str, Any]:
     """Return a ticket for its head, its composer and the pane of the customer: what a change of its state changes."""
     return {
         "ticket": ticket,
-        "colleagues": ticket["colleagues"],
+        **_colleagues(ticket),
         "reply_id": new_message_id(),
         "note_id": new_message_id(),
         "agent": g.agent,
         "said": said_of(ticket, g.agent),
     }
+
+
+def _colleagues(ticket: Ticket) -> dict[str, Any]:
+    """Return who could take a ticket over: the first of them, or all where the address says so."""
+    if ticket["colleagues"] is not None and request.args.get("colleagues") == "all":
+        return {"colleagues": call("list_agents")}
+    return {"colleagues": ticket["colleagues"], "has_more": len(ticket["colleagues"] or ()) == FIRST_COLLEAGUES}
 
 
 def ticket_values(number: int) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from typing import IO, Any
 import gevent
 from flask import Request, abort, current_app, g, request
 from gunicorn.http.errors import ParseException
-from werkzeug.datastructures import ImmutableMultiDict, MultiDict
-from werkzeug.formparser import FormDataParser
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.sansio.http import parse_cookie
 from werkzeug.utils import cached_property
 
@@ -20,14 +19,14 @@ from ..server.deadline import Deadline
 from ..server.turns import give_way
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-# Forms with a message are multipart: escaped as %F0%9F..., 8000 characters of 4 bytes would be 96 KB.
+# Pages send a long message as multipart: escaped as %F0%9F..., 8000 characters of 4 bytes would be 96 KB.
 FORM_BYTES = 64 * 1024
 FORM_FIELDS = 20
+URLENCODED = "application/x-www-form-urlencoded"
 MEMORY_BYTES = 256 * 1024  # more than this goes into a temporary file
 PIECE = 16 * 1024
 SPACES = re.compile(r"[ \t]+")
 ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
-Fields = MultiDict[str, Any]
 
 
 class Spool(tempfile.SpooledTemporaryFile[bytes]):
@@ -39,24 +38,24 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
         return super().read(*args)
 
 
-class FormParser(FormDataParser):
-    """werkzeug's, but for urlencoded forms: its way to unescape takes half a second for 128 KB of `%FF`."""
-
-    def _parse_urlencoded(self, stream: IO[bytes], *_: Any) -> tuple[IO[bytes], Fields, Fields]:
-        pairs = (pair.partition(b"=") for pair in stream.read().split(b"&") if pair)
-        return stream, self.cls([(unescaped(name), unescaped(value)) for name, _, value in pairs]), self.cls()
-
-
 class DeskRequest(Request):
     """A request whose form and cookies are read in a time that is linear in their length."""
 
-    form_data_parser_class = FormParser
+    def _load_form_data(self) -> None:
+        """Read a urlencoded form here: werkzeug takes half a second to unescape 128 KB of `%FF`, and long for any."""
+        if "form" in self.__dict__ or self.mimetype != URLENCODED:
+            super()._load_form_data()
+            return
+        pairs = (pair.partition(b"=") for pair in self.stream.read().split(b"&") if pair)
+        fields = [(unescaped(name), unescaped(value)) for name, _, value in pairs]
+        # As werkzeug does it: these are its cached properties.
+        self.__dict__.update(form=ImmutableMultiDict(fields), files=ImmutableMultiDict())
 
     @cached_property
     def cookies(self) -> ImmutableMultiDict[str, str]:
         """The cookies. werkzeug (3.1.9) takes the square of each run of spaces: 8 KB of them half a second."""
-        sent = ";".join(self.headers.getlist("Cookie"))
-        return parse_cookie(SPACES.sub(" ", sent), cls=self.dict_storage_class)  # type: ignore[return-value]
+        sent = SPACES.sub(" ", self.environ.get("HTTP_COOKIE", ""))
+        return parse_cookie(sent, cls=self.dict_storage_class)  # type: ignore[return-value]
 
 
 def unescaped(value: bytes) -> str:
@@ -74,11 +73,13 @@ def receive() -> None:
     if request.method in SAFE_METHODS or request.routing_exception is not None:
         _replace_body(io.BytesIO(), 0)
         return
+    environ = request.environ
     most, too_large = _bounds()
-    length = None if "HTTP_TRANSFER_ENCODING" in request.environ else int(request.environ.get("CONTENT_LENGTH") or 0)
+    length = None if "HTTP_TRANSFER_ENCODING" in environ else int(environ.get("CONTENT_LENGTH") or 0)
     if length is not None and length > most:
         abort(413, too_large)
-    spool = Spool(MEMORY_BYTES)
+    # A short one needs no file, and whoever reads it holds nobody up.
+    spool: IO[bytes] = io.BytesIO() if length is not None and length <= PIECE else Spool(MEMORY_BYTES)
     g.body = spool
     size = _read_into(spool, length, most)
     if size > most:
@@ -111,7 +112,7 @@ def _read_into(spool: IO[bytes], length: int | None, most: int) -> int:
     """Read a body, and one byte more than it may have at most; give how much there was."""
     stream, deadline, size = request.environ["wsgi.input"], Deadline(current_config().body_seconds), 0
     end = most + 1 if length is None else length
-    is_form = request.mimetype == "application/x-www-form-urlencoded"
+    is_form = request.mimetype == URLENCODED
     fields = 1
     while size < end and (piece := _read_some(stream, min(PIECE, end - size), deadline)):
         size += len(piece)
@@ -138,8 +139,9 @@ def _read_some(stream: IO[bytes], size: int, deadline: Deadline) -> bytes:
 
 def _replace_body(stream: IO[bytes], size: int) -> None:
     # Of a request whose body nobody has asked for yet.
-    request.environ.update({"wsgi.input": stream, "CONTENT_LENGTH": str(size), "wsgi.input_terminated": True})
-    request.environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ = request.environ
+    environ.update({"wsgi.input": stream, "CONTENT_LENGTH": str(size), "wsgi.input_terminated": True})
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
 
 
 def _check_form() -> None:

@@ -21,9 +21,11 @@ def compress(response: Response) -> Response:
     """Compress a text, if the browser takes that."""
     if not (response.mimetype or "").startswith("text/") or response.direct_passthrough or response.is_streamed:
         return response
-    response.vary.add("Accept-Encoding")
     data = response.get_data()
-    if len(data) >= LEAST and request.accept_encodings["gzip"] > 0 and not is_worded_elsewhere():
+    if len(data) < LEAST:
+        return response
+    response.vary.add("Accept-Encoding")
+    if request.accept_encodings["gzip"] > 0 and not is_worded_elsewhere():
         response.set_data(gzip.compress(data, LEVEL, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
     return response

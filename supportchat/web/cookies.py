@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from typing import Any
@@ -31,7 +32,8 @@ def cookie(name: str) -> str:
     One that was set before names knew the port counts where there is no other: a customer's is kept for
     `KEPT_SECONDS`.
     """
-    return request.cookies.get(cookie_name(name)) or request.cookies.get(old_cookie_name(name), "")
+    cookies = request.cookies
+    return cookies.get(cookie_name(name)) or cookies.get(old_cookie_name(name), "")
 
 
 def cookie_name(name: str) -> str:
@@ -41,8 +43,13 @@ def cookie_name(name: str) -> str:
     port of it: by the port in its name, two desks on one host keep out of each other's way.
     """
     # Not PORT: a container may be reached by another one. The one that browsers leave out needs no saying.
-    port = re.search(r":([0-9]{1,5})$", current_config().public_url or request.host)
-    return f"{old_cookie_name(name)}-{port[1]}" if port else old_cookie_name(name)
+    return old_cookie_name(name) + _port(current_config().public_url or request.host)
+
+
+@functools.lru_cache(maxsize=64)
+def _port(address: str) -> str:
+    port = re.search(r":([0-9]{1,5})$", address)
+    return f"-{port[1]}" if port else ""
 
 
 def old_cookie_name(name: str) -> str:
@@ -67,6 +74,8 @@ def cookie_options(*, in_frames: bool = False) -> dict[str, Any]:
 
 
 def _delete_former_session(response: Response) -> Response:
+    if FORMER_SESSION not in request.environ.get("HTTP_COOKIE", ""):
+        return response
     for name in {cookie_name("s"), old_cookie_name("s")}:
         if response.status_code < 400 and request.cookies.get(name, "").startswith(FORMER_SESSION):
             response.delete_cookie(name, **cookie_options(in_frames=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import functools
 import logging
 import re
 import secrets
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, current_app, g, request
 
 from ..config import Config, current_config
+from ..server.hosts import is_loopback
 from . import bodies
 from .bodies import SAFE_METHODS
 from .refusals import log_refusal
@@ -26,6 +27,7 @@ EMBEDDABLE = ("chat",)
 DESK = ("/agent", "/tickets", "/status")
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
+VARIES = "Cookie, HX-Request"
 
 
 def init_app(app: Flask, config: Config) -> None:
@@ -37,6 +39,7 @@ def init_app(app: Flask, config: Config) -> None:
     app.after_request(add_headers)
     app.teardown_request(bodies.forget)
     app.wsgi_app = NamelessProbes(app.wsgi_app)  # type: ignore[method-assign]
+    app.extensions["page_headers"] = page_headers(config)
     app.jinja_env.globals["csp_nonce"] = csp_nonce
     app.jinja_env.globals["public_url"] = config.public_url
     # Not Flask's TRUSTED_HOSTS: werkzeug cuts what is listed there at the first colon (3.1.9), which IPv6 begins with.
@@ -67,14 +70,6 @@ def trusted_hosts(config: Config) -> set[str] | None:
     return ours if is_loopback(config.host) else None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def check_host() -> None:
     """Refuse a request that has reached us under a name which is not ours."""
     if is_our_host():
@@ -87,12 +82,8 @@ def check_host() -> None:
 
 def is_our_host() -> bool:
     """Whether the request names the desk as its host."""
-    try:
-        host = urlsplit(f"//{request.host}").hostname
-    except ValueError:  # [::::1], say, which werkzeug lets pass
-        return False
-    trusted = current_app.extensions["trusted_hosts"]
-    return trusted is None or host in trusted
+    host, trusted = _host_of(f"//{request.host}"), current_app.extensions["trusted_hosts"]
+    return host is not None and (trusted is None or host in trusted)
 
 
 def is_for_desk() -> bool:
@@ -136,10 +127,11 @@ def _why_foreign() -> tuple[str, str]:
     return "wrong_address" if is_ours else "foreign_origin", setting
 
 
+@functools.lru_cache(maxsize=64)
 def _host_of(origin: str) -> str | None:
     try:
-        return urlsplit(origin).hostname
-    except ValueError:
+        return urlsplit(origin).hostname or ""
+    except ValueError:  # [::::1], say, which werkzeug lets pass as a host
         return None
 
 
@@ -166,30 +158,43 @@ def csp_nonce() -> str:
 def add_headers(response: Response) -> Response:
     """Add the headers that keep a page to itself. A route that has set one of them knows better."""
     headers = response.headers
+    given = {name.lower() for name, _ in headers}
+    # By this the page knows that it was the desk that answered, and no proxy or hotel's login page in between.
+    added = {"Content-Security-Policy": _policy(), "X-Supportchat": "1", **current_app.extensions["page_headers"]}
+    headers.extend({name: value for name, value in added.items() if name.lower() not in given})
+    if "vary" in given:
+        response.vary.update(VARIES.split(", "))
+    return response
+
+
+def _policy() -> str:
     config = current_config()
-    frames = "'none'"
-    if request.blueprint in EMBEDDABLE and config.embed_origins:
-        frames = " ".join(config.embed_origins)
+    # What asks for no nonce has neither scripts nor htmx attributes.
+    scripts = f"'nonce-{g.csp_nonce}'" if "csp_nonce" in g else "'none'"
+    is_framed = config.embed_origins and request.blueprint in EMBEDDABLE
+    frames = " ".join(config.embed_origins) if is_framed else "'none'"
     # 'self' includes websockets but in Safari before 16. What the request names as its host may be a proxy's matter.
     websocket = config.public_url.replace("http", " ws", 1)
-    headers.setdefault(
-        "Content-Security-Policy",
-        "default-src 'none'; "
-        f"script-src 'nonce-{csp_nonce()}'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
         f"connect-src 'self'{websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
-        f"frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx",
+        f"frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx"
     )
-    # By this the page knows that it was the desk that answered, and no proxy or hotel's login page in between.
-    headers["X-Supportchat"] = "1"
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
-    # Proxies that rewrite pages break them: Cloudflare writes "[email protected]" over addresses.
-    headers.setdefault("Cache-Control", "no-store, no-transform")
-    response.vary.update(("Cookie", "HX-Request"))
+
+
+def page_headers(config: Config) -> dict[str, str]:
+    """Return the headers that are the same for every answer."""
+    headers = {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+        # Proxies that rewrite pages break them: Cloudflare writes "[email protected]" over addresses.
+        "Cache-Control": "no-store, no-transform",
+        "Vary": VARIES,
+    }
     # It would hold for every port of the host: only who has the whole of it may say so.
     if config.is_https and urlsplit(config.public_url).port is None:
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-    return response
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers

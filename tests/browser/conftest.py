@@ -17,9 +17,17 @@ from supportchat.database import Database
 from tests.cast import PASSWORD, email_of, new_id
 from tests.server import Server
 
-# A sandbox does not start as root, and the rest would ask the network for things that no test needs.
-ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+# A sandbox does not start as root, and the network is asked for nothing that no test needs. All tabs of a context share
+# one process: a page in one that has been used before takes half the CPU time.
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--renderer-process-limit=1",
+]
 SECOND = 1000
+LANGUAGE = {"locale": "en-GB"}
+DESK = {"viewport": {"width": 1440, "height": 860}}
+# Whether a test has set up a clock, which pages of a context share and none can take away.
+FAKE_CLOCK = "!String(Date).includes('native code')"
 # How long to wait for what should come at once: the machine may be busy, and who waits in vain is the exception.
 expect.set_options(timeout=15 * SECOND)
 
@@ -49,18 +57,68 @@ def browser() -> Iterator[Browser]:
         made.close()
 
 
+@pytest.fixture(scope="session")
+def contexts(browser: Browser) -> Contexts:
+    """The contexts of that Chromium which are used again."""
+    return Contexts(browser)
+
+
+class Contexts:
+    """Contexts of a browser that tests use one after the other, each with a new page and nothing stored."""
+
+    # What most windows ask for; others are not kept.
+    KEPT: tuple[dict[str, Any], ...] = ({}, DESK)
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._idle: list[tuple[dict[str, Any], BrowserContext]] = []
+
+    def take(self, options: dict[str, Any]) -> BrowserContext:
+        """Return a context with these options that nobody uses."""
+        found = next((index for index, (has, _) in enumerate(self._idle) if has == options), None)
+        return self._idle.pop(found)[1] if found is not None else self._browser.new_context(**LANGUAGE | options)
+
+    def give_back(self, context: BrowserContext, options: dict[str, Any], url: str) -> None:
+        """Keep a context for another test, with nothing of the site at `url` in it."""
+        used = context.pages
+        page = context.new_page()  # before the others are closed, or their process ends
+        if options not in self.KEPT or page.evaluate(FAKE_CLOCK):
+            context.close()
+            return
+        for each in used:
+            each.close()
+        client = context.new_cdp_session(page)
+        client.send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": "all"})
+        client.detach()
+        context.clear_cookies()
+        self._idle.append((options, context))
+
+
 class Window:
     """A window with cookies of its own. What its console complains about is kept."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
-        self.context = context
+        self._context = context
+        self.is_as_new = True
         self.url = url
         self.complaints: list[str] = []
-        self.page = self.tab()
+        self.page = self._listen(context.pages[0] if context.pages else context.new_page())
+
+    @property
+    def context(self) -> BrowserContext:
+        """The window's browser, with which a test may do anything: no other test gets it."""
+        self.is_as_new = False
+        return self._context
+
+    def same_browser(self) -> Any:
+        """Return the cookies, for a window of the same person."""
+        return self._context.storage_state()
 
     def tab(self) -> Page:
         """Open another tab of this window's browser."""
-        page = self.context.new_page()
+        return self._listen(self._context.new_page())
+
+    def _listen(self, page: Page) -> Page:
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("console", self._on_console)
         return page
@@ -76,7 +134,7 @@ class Window:
 
     def send_unseen(self, path: str, fields: dict[str, Any]) -> None:
         """Send a form with the cookies of this window, but from none of its pages."""
-        answer = self.context.request.post(
+        answer = self._context.request.post(
             f"{self.url}{path}", form=fields, headers={"Origin": self.url}, max_redirects=0
         )
         assert answer.status == 303, answer.text()
@@ -116,7 +174,7 @@ class Customer(Window):
         """Open a chat that has just been started: the form is sent, but not by its page, which takes twice as long."""
         if picture:
             return self.fill_in(message, name, phone, picture)
-        self.context.request.get(f"{self.url}/chat")  # for its cookie
+        self._context.request.get(f"{self.url}/chat")  # for its cookie
         fields: dict[str, Any] = {"message": message, "customer_name": name, "customer_phone": phone}
         self.send_unseen("/chat", fields | {"client_message_id": new_id()})
         self.visit()
@@ -215,19 +273,22 @@ Opener = Callable[..., Any]
 
 
 @pytest.fixture
-def windows(browser: Browser, server: Server) -> Iterator[Opener]:
+def windows(contexts: Contexts, server: Server) -> Iterator[Opener]:
     """A function that opens a window. When the test ends, no console may have complained."""
-    opened: list[Window] = []
+    opened: list[tuple[Window, dict[str, Any]]] = []
 
     def open_window(kind: type[Window], **options: Any) -> Window:
-        window = kind(browser.new_context(**{"locale": "en-GB", **options}), server.url)
-        opened.append(window)
+        window = kind(contexts.take(options), server.url)
+        opened.append((window, options))
         return window
 
     yield open_window
-    complaints = [complaint for window in opened for complaint in window.complaints]
-    for window in opened:
-        window.context.close()
+    complaints = [complaint for window, _ in opened for complaint in window.complaints]
+    for window, options in opened:
+        if window.is_as_new:
+            contexts.give_back(window._context, options, server.url)
+        else:
+            window.context.close()
     assert complaints == []
 
 
@@ -241,7 +302,7 @@ def vera(windows: Opener) -> Customer:
 @pytest.fixture
 def alice(windows: Opener, database: Database) -> Agent:
     """The agent's window, at the desk; the database knows that she is there."""
-    window: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    window: Agent = windows(Agent, **DESK)
     window.come()
     deadline = time.monotonic() + 30
     while not database.call("who_is_here")["agents"]:

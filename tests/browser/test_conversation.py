@@ -9,12 +9,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.browser.conftest import DESK, SECOND, Agent, Customer, Opener
 from tests.cast import agent_id
 from tests.server import Server
 
 
-@pytest.mark.both_modes
 def test_a_started_chat_is_a_ticket_that_the_agent_has_at_once(alice: Agent, vera: Customer) -> None:
     vera.fill_in("My coffee machine shows error E4", name="Vera Lindt")
     vera.sees("You are now talking to Alice. Your ticket is #1001.")
@@ -59,7 +58,6 @@ def test_pictures_go_both_ways_and_open_large(alice: Agent, vera: Customer, phot
     expect(large).to_be_hidden()
 
 
-@pytest.mark.both_modes
 def test_typing_shows_on_the_other_side_and_goes_when_the_message_comes(alice: Agent, vera: Customer) -> None:
     vera.start("Hello", name="Vera Lindt")
     vera.is_live()
@@ -72,7 +70,6 @@ def test_typing_shows_on_the_other_side_and_goes_when_the_message_comes(alice: A
     expect(vera.page.locator(".typing")).to_have_count(0)
 
 
-@pytest.mark.both_modes
 def test_a_note_is_seen_by_colleagues_and_never_by_the_customer(alice: Agent, vera: Customer, windows: Opener) -> None:
     vera.start("Hello")
     vera.is_live()
@@ -91,7 +88,6 @@ def test_a_note_is_seen_by_colleagues_and_never_by_the_customer(alice: Agent, ve
     assert "good customer" not in vera.page.content()
 
 
-@pytest.mark.both_modes
 def test_either_side_ends_the_chat_and_a_message_opens_it_again(alice: Agent, vera: Customer) -> None:
     vera.start("Hello")
     vera.is_live()
@@ -120,7 +116,7 @@ def test_a_reload_a_second_tab_and_a_restarted_browser_show_the_same_conversatio
     tab = vera.tab()
     tab.goto(f"{server.url}/chat")
     expect(tab.get_by_text("Remember me")).to_be_visible()
-    restarted: Customer = windows(Customer, storage_state=vera.context.storage_state()).visit()
+    restarted: Customer = windows(Customer, storage_state=vera.same_browser()).visit()
     restarted.sees("Remember me")
     victor: Customer = windows(Customer).visit()
     victor.sees("How can we help?")
@@ -140,7 +136,6 @@ def test_two_tabs_of_one_browser_show_each_message_once(alice: Agent, vera: Cust
         expect(page.get_by_text("Only once please")).to_have_count(1)
 
 
-@pytest.mark.both_modes
 def test_a_restarted_server_is_found_again_and_nothing_is_lost(
     alice: Agent, vera: Customer, server: Server, database: Any
 ) -> None:
@@ -180,7 +175,7 @@ def test_without_websockets_the_page_looks_by_itself(alice: Agent, windows: Open
 
 def test_without_websockets_states_and_the_end_are_seen_on_both_sides(vera: Customer, windows: Opener) -> None:
     vera.page.route_web_socket("**/chat/ws", lambda socket: socket.close(code=1006))
-    alice: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    alice: Agent = windows(Agent, **DESK)
     alice.page.route_web_socket("**/agent/ws", lambda socket: socket.close(code=1006))
     alice.log_in()
     vera.start("No sockets on either side")
@@ -220,8 +215,8 @@ def test_messages_of_one_person_stand_together_under_one_line_of_time(alice: Age
 def test_times_and_days_are_those_of_the_reader(vera: Customer, windows: Opener, rows: Any) -> None:
     vera.start("Late at night")
     rows("update chat_messages set created_at = '2026-01-31 23:30:00+00'")
-    here: Customer = windows(Customer, storage_state=vera.context.storage_state(), timezone_id="UTC").visit()
-    there: Customer = windows(Customer, storage_state=vera.context.storage_state(), timezone_id="Asia/Tokyo").visit()
+    here: Customer = windows(Customer, storage_state=vera.same_browser(), timezone_id="UTC").visit()
+    there: Customer = windows(Customer, storage_state=vera.same_browser(), timezone_id="Asia/Tokyo").visit()
     expect(here.page.locator("[data-day]").first).to_contain_text("31 January")
     expect(here.page.locator(".message--mine time").first).to_have_text("23:30")
     expect(there.page.locator("[data-day]").first).to_contain_text("1 February")
@@ -239,9 +234,7 @@ def test_times_are_in_the_language_of_the_page_on_the_clock_of_the_reader(
         ("en-GB", "31 January 2025", "23:30"),
         ("en-US", "January 31, 2025", "11:30 PM"),
     ):
-        here: Customer = windows(
-            Customer, storage_state=vera.context.storage_state(), timezone_id="UTC", locale=locale
-        ).visit()
+        here: Customer = windows(Customer, storage_state=vera.same_browser(), timezone_id="UTC", locale=locale).visit()
         expect(here.page.locator("[data-day]").first).to_have_text(day)
         expect(here.page.locator(".message--mine time").first).to_have_text(time_)
 

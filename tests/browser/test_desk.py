@@ -13,7 +13,7 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Route, WebSocketRoute, expect
 
 from supportchat.database import Database
-from tests.browser.conftest import SECOND, Agent, Customer, Opener
+from tests.browser.conftest import DESK, SECOND, Agent, Customer, Opener
 from tests.browser.test_stream import Stream
 from tests.cast import Cast
 
@@ -23,7 +23,7 @@ READ = "() => document.dispatchEvent(new CustomEvent('live:queue_changed'))"
 @pytest.fixture
 def bob(windows: Opener) -> Agent:
     """A colleague at the desk."""
-    window: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    window: Agent = windows(Agent, **DESK)
     return window.come("bob")
 
 
@@ -309,8 +309,11 @@ def test_the_way_back_on_a_phone_leads_to_the_view_that_one_came_from(
 @pytest.mark.mode("postgres")
 def test_a_long_name_never_hides_the_number_of_the_ticket(windows: Opener, vera: Customer) -> None:
     vera.start("Hello", name="Vera Alexandra Lindt-Montgomery of Lower Saxony")
+    alice: Agent = windows(Agent)
+    alice.log_in_unseen("alice")
     for width in (360, 768, 1280):
-        alice: Agent = windows(Agent, viewport={"width": width, "height": 800}).come(path="/agent?ticket=1001")
+        alice.page.set_viewport_size({"width": width, "height": 800})
+        alice.page.goto(f"{alice.url}/agent?ticket=1001")
         alice.is_live()
         alice.sees("Assigned to you")  # the head of the ticket is drawn anew for that
         expect(alice.page.locator("[data-ticket-title] .muted")).to_have_text("#1001")
@@ -692,7 +695,7 @@ def test_on_a_narrow_desk_the_customer_comes_with_the_focus_and_goes_with_a_clic
 @pytest.mark.mode("postgres")
 def test_a_frame_for_a_ticket_that_is_not_open_any_more_is_let_go(windows: Opener, vera: Customer) -> None:
     vera.start("Hello")
-    alice: Agent = windows(Agent, viewport={"width": 1440, "height": 860})
+    alice: Agent = windows(Agent, **DESK)
     sockets: list[WebSocketRoute] = []
 
     def late(socket: WebSocketRoute) -> None:

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
@@ -435,13 +436,15 @@ def test_a_page_that_is_looked_at_again_does_not_wait_for_its_next_attempt(start
     expect(started.page.locator("html")).to_have_attribute("data-live", "yes", timeout=3 * SECOND)
 
 
-def test_an_old_page_that_is_too_far_behind_goes_to_the_newest_one(alice: Agent, vera: Customer, database: Any) -> None:
+def test_an_old_page_that_is_too_far_behind_goes_to_the_newest_one(vera: Customer, rows: Any) -> None:
     vera.start("Hello")
-    alice.open()
-    for number in range(260):
-        reply(database, f"Line {number}")
+    rows(
+        "insert into chat_messages (session_id, seq, sender, message)"
+        " select session_id, last_seq + n, 'user', 'Line ' || n from user_sessions, generate_series(1, 260) n"
+    )
+    rows("update user_sessions set last_seq = last_seq + 260")
     vera.page.goto(f"{vera.url}/chat?before=40")
-    expect(vera.messages.last).to_have_text("Line 259", timeout=15 * SECOND)
+    expect(vera.messages.last).to_have_text("Line 260", timeout=15 * SECOND)
     vera.page.wait_for_url("**/chat")
     vera.is_live()
 
@@ -471,6 +474,19 @@ def test_a_receipt_that_got_lost_is_said_again(started: Customer, alice: Agent) 
     set_visible(alice.page, "hidden")
     set_visible(alice.page, "visible")
     expect(state).to_have_text("Read")
+
+
+def test_only_what_the_other_side_has_written_has_a_receipt(started: Customer, alice: Agent, database: Any) -> None:
+    alice.open()
+    said: list[str] = []
+    for number, line in enumerate(("First", "Second"), 1):
+        with started.page.expect_request("**/receipts") as asked:
+            reply(database, line)
+        said.append(parse_qs(asked.value.post_data)["delivered"][0])
+        started.write(f"Mine {number}")
+        alice.sees(f"Mine {number}")
+    theirs = started.page.locator(".message--theirs")
+    assert said == [theirs.nth(number).get_attribute("data-seq") for number in (0, 1)]
 
 
 def set_visible(page: Page, state: str) -> None:

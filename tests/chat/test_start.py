@@ -56,6 +56,15 @@ def test_who_waits_for_somebody_who_is_here_has_a_place_in_line(web: Web, alice:
     assert "No one is online" not in page
 
 
+def test_far_behind_in_line_the_place_is_not_counted(web: Web, alice: Agent, rows: Any) -> None:
+    rows("update agents set max_tickets = 0")
+    rows(
+        "with chats as (insert into user_sessions (is_anonymous) select true from generate_series(1, 100) returning *)"
+        " insert into tickets (session_id, awaiting_since) select session_id, now() from chats"
+    )
+    assert "Number 100+ in line" in web.customer("Last").get("/chat").get_data(as_text=True)
+
+
 def test_nobody_here_means_no_place_in_line(web: Web) -> None:
     web.customer("First")
     page = web.customer("Second").get("/chat").get_data(as_text=True)

@@ -72,7 +72,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
             vera.post("Still here?", client_message_id=once, image=IMAGE),
             shapes.Posted,
         ),
-        "post_reply": (owner.call("reopen_ticket", number=number) and owner.reply(number), shapes.Reply),
+        "post_reply": (owner.call("reopen_ticket", number=number) and owner.reply(number), shapes.Answer),
         "add_note": (note, shapes.AddedNote),
         "notes_after": (call("notes_after", session_id=session_id, after=0), list[shapes.Note]),
         "messages_after": (call("messages_after", session_id=session_id, after=0), lines),

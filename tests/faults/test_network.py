@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from supportchat.config import ROOT
+from supportchat.config import NO_LIMITS, ROOT
 from tests.postgres import open_folder
 
 from .checker import check, stored_rows
@@ -32,7 +32,11 @@ def network() -> Iterator[Network]:
 @pytest.fixture(scope="module")
 def far_desk(network: Network) -> Iterator[Desk]:
     """A desk on the server's side, to which any address may come."""
-    with open_folder() as folder, running(Desk(folder / "data", prefix=network.at_server, host="0.0.0.0")) as desk:
+    settings = {"LIMITS": "on", **NO_LIMITS}  # others reach it, so that they cannot just be off
+    with (
+        open_folder() as folder,
+        running(Desk(folder / "data", prefix=network.at_server, host="0.0.0.0", **settings)) as desk,
+    ):
         yield desk
 
 

@@ -11,7 +11,7 @@ import pytest
 from supportchat.config import Config
 from tests.server import Server
 
-from .desk import UNLIMITED, Desk
+from .desk import Desk
 from .run import MESSAGES, RATE, under_load
 
 Contract = Callable[..., None]
@@ -24,7 +24,7 @@ def second_server(desk: Desk, folder: Path, **environ: str) -> Iterator[Server]:
         database_url=desk.conninfo,
         data_dir=folder,
     )
-    server = Server(config, **UNLIMITED, **environ)
+    server = Server(config, LIMITS="off", **environ)
     server.start()
     try:
         yield server

@@ -25,7 +25,7 @@ TECHNICAL = re.compile(
     r"--|^[A-Z][A-Za-z]*(-[A-Z][A-Za-z]*)+$|[<>{}]|^(SELECT|listen) |-src '|; |no-store|no-cache|upsert key"
 )
 NO_TEXTS = {
-    *("Upgrade", "Forwarded", "Connection", "Cookie", "None", "Lax", "Origin"),
+    *("Upgrade", "Forwarded", "Connection", "Cookie", "None", "Lax", "Origin", "Vary", "Cookie, HX-Request"),
     *("Photoshop", "Factory", "temporary directory"),
     *SHIPPED.values(),
     # Into the log

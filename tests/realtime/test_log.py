@@ -34,7 +34,7 @@ def test_each_event_is_read_once_and_in_the_order_in_which_it_happened(log: Log,
     vera.post("One")
     alice.call("record_receipt", number=vera.chat["number"], delivered=3, read=3)
     alice.call("close_ticket", number=vera.chat["number"])
-    assert kinds(log) == ["message.posted", "receipt.recorded", "message.posted", "ticket.closed"]
+    assert kinds(log) == ["message.posted", "receipt.recorded", "ticket.changed", "message.posted", "ticket.closed"]
     assert kinds(log) == []
 
 

@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from supportchat.database import Database
 from supportchat.web.cookies import token_hash
 from tests.attacks.browser import frame
-from tests.cast import Agent, Cast, Visitor
+from tests.cast import Agent, Cast, Visitor, new_id
 from tests.server import Server
 
 pytestmark = pytest.mark.both_modes
@@ -70,9 +70,14 @@ def until(websocket: ClientConnection, event: str, seconds: float = 5) -> list[d
 
 def next_line(websocket: ClientConnection, seconds: float = 5) -> str:
     """Read frames up to one with a line of the conversation, and give its HTML."""
+    return next_content(websocket, "#messages", seconds)
+
+
+def next_content(websocket: ClientConnection, target: str, seconds: float = 5) -> str:
+    """Read frames up to one for this part of the page, and give its HTML."""
     while True:
         frame = json.loads(websocket.recv(timeout=seconds))
-        if frame.get("target", "").startswith("#messages"):
+        if frame.get("target", "").startswith(target):
             return str(frame["content"])
 
 
@@ -156,6 +161,23 @@ def test_an_agent_sees_the_queue_change_and_the_ticket_that_is_open(
     frames = until(desk, "queue_changed")
     if not any("Are you there?" in frame.get("content", "") for frame in frames):
         assert "Are you there?" in next_line(desk)
+
+
+def test_typing_a_note_and_the_end_of_a_chat_reach_the_other_side(
+    vera: Visitor, alice: Agent, opened: Opener, database: Database
+) -> None:
+    database.call("open_agent_session", agent_id=alice.id, token_hash=token_hash(KEY))
+    page, desk = opened(hello={"after": 2}), opened("/agent/ws", f"a={KEY}", {"ticket": 1001, "after": 2})
+    for each in (page, desk):
+        until(each, "caught_up")
+    alice.call("signal_typing", number=1001)
+    assert "Alice</bdi> is typing" in next_content(page, "#typing")
+    database.call("signal_typing", visitor=vera.key)
+    assert "Visitor 1001</bdi> is typing" in next_content(desk, "#typing")
+    alice.call("add_note", number=1001, client_message_id=new_id(), note="Between us")
+    assert "Between us" in next_line(desk)
+    alice.call("close_ticket", number=1001)
+    assert "Alice</bdi> ended the chat" in next_line(page)
 
 
 def test_a_desk_that_was_made_for_another_agent_is_closed_for_good(

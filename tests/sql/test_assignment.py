@@ -307,11 +307,59 @@ def test_who_says_that_they_are_available_again_is_given_what_they_gave_back(
     assert owners([vera]) == ["Alice Kern"]
 
 
+def test_what_waits_although_somebody_else_could_take_it_is_stuck(
+    cast: Cast, database: Database, alice: Agent, bob: Agent, rows: Any
+) -> None:
+    waiting, given_back = (visitor.chat["number"] for visitor in started(cast, 2))
+    for number in (waiting, given_back):
+        alice.call("unassign_ticket", number=number)
+    rows("alter table tickets disable trigger user")
+    rows("update tickets set updated_at = now() - interval '1 minute'")
+    rows("update tickets set given_back_by = null where number = %s", waiting)
+    assert database.call("stuck_tickets") == [waiting]
+    bob.come()
+    assert database.call("stuck_tickets") == [waiting, given_back]
+    rows("update agents set max_tickets = 0")
+    assert database.call("stuck_tickets") == []
+
+
+def test_places_are_counted_up_to_101(cast: Cast, database: Database, rows: Any) -> None:
+    [vera] = started(cast, 1)
+    rows(
+        "with chats as (insert into user_sessions (is_anonymous) select true from generate_series(1, 100) returning *)"
+        " insert into tickets (session_id, awaiting_since) select session_id, now() - interval '1 hour' from chats"
+    )
+    others = started(cast, 2)
+    assert [visitor.chat["queue_position"] for visitor in (vera, *others)] == [101, 101, 101]
+    told = database.call("conversations", session_ids=[visitor.chat["session_id"] for visitor in others])
+    assert [chat["queue_position"] for chat in told] == [101, 101]
+    rows("delete from tickets where number = 1002")
+    assert vera.chat["queue_position"] == 100
+    rows("update tickets set awaiting_since = null where number = 1001")  # who has an answer comes last
+    assert vera.chat["queue_position"] == 101
+
+
+def test_many_tickets_go_to_the_agents_that_would_get_them_one_by_one(
+    cast: Cast, alice: Agent, bob: Agent, carol: Agent, database: Database, rows: Any
+) -> None:
+    started(cast, 2)
+    bob.come()
+    carol.come()
+    rows("update agents set max_tickets = 4 where id = %s", carol.id)
+    rows(
+        "update tickets set assigned_at = now() - interval '1 day', assigned_agent_id = %s where number = 1001", bob.id
+    )
+    places = [agent_id for (agent_id,) in rows("select _supportchat.free_places(9)::text")]
+    assert len(places) == 8
+    assert places == [visitor.chat["agent"]["id"] for visitor in started(cast, 8)]
+    assert rows("select _supportchat.free_places(9)") == []
+
+
 def test_a_long_queue_is_handed_out_in_portions(cast: Cast, database: Database, alice: Agent, rows: Any) -> None:
     rows("update agents set max_tickets = 0")
     started(cast, 52)
     rows("update agents set max_tickets = 100")
-    assert [database.call("sweep_assignment")["assigned"] for _ in range(3)] == [50, 2, 0]
+    assert [database.call("sweep_assignment")["assigned"] for _ in range(4)] == [25, 25, 2, 0]
 
 
 def test_many_tickets_of_who_leaves_go_back_in_portions(
@@ -320,7 +368,7 @@ def test_many_tickets_of_who_leaves_go_back_in_portions(
     rows("update agents set max_tickets = 100")
     started(cast, 52)
     leave(rows, alice)
-    assert [database.call("sweep_assignment")["returned"] for _ in range(3)] == [50, 2, 0]
+    assert [database.call("sweep_assignment")["returned"] for _ in range(4)] == [25, 25, 2, 0]
 
 
 def test_who_came_first_is_served_first_also_before_the_next_sweep(cast: Cast, alice: Agent, rows: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from supportchat.database import FUNCTIONS
 from supportchat.database.bundle import PASTE
@@ -22,6 +24,7 @@ from supportchat.database.postgres import PostgresDatabase
 from supportchat.database.scripts import SCRIPTS, own_names, script_text
 from supportchat.status.checks import Checks
 from tests.cast import Agent, Cast, new_id
+from tests.postgres import COPY
 
 from .conftest import MakeDatabase, superuser_of_project
 
@@ -29,6 +32,7 @@ HERE = Path(__file__).parent
 TABLES = ("agents", "user_sessions", "chat_messages", "tickets")
 Row = dict[str, Any]
 Rows = dict[str, dict[str, Row]]
+Upgrades = Callable[[str, str], tuple[Rows, str]]
 
 
 def read(conninfo: str) -> Rows:
@@ -65,26 +69,50 @@ def old_database(make: MakeDatabase, name: str) -> Iterator[str]:
         yield conninfo
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plain(cluster: str) -> MakeDatabase:
-    """Makes databases without anything of Supabase's, of an ordinary owner."""
+    """Makes databases without anything of Supabase's, of an ordinary owner; `template` names one to copy."""
 
     @contextlib.contextmanager
-    def make() -> Iterator[str]:
+    def make(template: str = "template1") -> Iterator[str]:
         name = f"old_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(f"{cluster} dbname=postgres", autocommit=True) as connection:
-            connection.execute(sql.SQL("create database {} owner supportchat").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("create database {} template {} owner supportchat {}").format(
+                    sql.Identifier(name), sql.Identifier(template), sql.SQL(COPY)
+                )
+            )
             yield f"{cluster.replace('user=postgres', 'user=supportchat')} dbname={name}"
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
     return make
 
 
-@pytest.fixture(params=["platform", "plain"])
+@pytest.fixture(scope="session", params=["platform", "plain"])
 def make(request: pytest.FixtureRequest) -> MakeDatabase:
     """Makes databases: with the roles of Supabase, and without."""
     made: MakeDatabase = request.getfixturevalue(request.param)
     return made
+
+
+@pytest.fixture(scope="session")
+def upgrades(make: MakeDatabase) -> Iterator[Upgrades]:
+    """A function that gives what an old version held, and the upgraded database, which no test may change."""
+    with contextlib.ExitStack() as databases:
+
+        @functools.cache
+        def upgraded_once(version: str, way: str) -> tuple[Rows, str]:
+            conninfo = databases.enter_context(old_database(make, version))
+            before = read(conninfo)
+            WAYS[way](conninfo)
+            return before, conninfo
+
+        yield upgraded_once
+
+
+def copy_of(make: MakeDatabase, conninfo: str) -> contextlib.AbstractContextManager[str]:
+    """Return what makes a copy of a database that is not in use."""
+    return make(conninfo_to_dict(conninfo)["dbname"])
 
 
 both_versions = pytest.mark.parametrize("version", ["legacy", "legacy_keys"])
@@ -106,26 +134,22 @@ def same(old: Any, new: Any) -> bool:
 
 @both_versions
 @both_ways
-def test_no_row_and_no_value_is_lost(make: MakeDatabase, version: str, way: str) -> None:
-    with old_database(make, version) as conninfo:
-        before = read(conninfo)
-        WAYS[way](conninfo)
-        after = read(conninfo)
-        for table in TABLES:
-            assert after[table].keys() == before[table].keys()
-            for key, row in before[table].items():
-                for column, value in row.items():
-                    if value is not None:
-                        assert any(same(value, now) for now in kept(after[table][key], column)), (table, key, column)
+def test_no_row_and_no_value_is_lost(upgrades: Upgrades, version: str, way: str) -> None:
+    before, conninfo = upgrades(version, way)
+    after = read(conninfo)
+    for table in TABLES:
+        assert after[table].keys() == before[table].keys()
+        for key, row in before[table].items():
+            for column, value in row.items():
+                if value is not None:
+                    assert any(same(value, now) for now in kept(after[table][key], column)), (table, key, column)
 
 
 @both_versions
-def test_both_ways_give_the_same(make: MakeDatabase, version: str) -> None:
-    with old_database(make, version) as one, old_database(make, version) as other:
-        paste(one)
-        migrate(other)
-        assert comparable(one) == comparable(other)
-        assert applied(one) == applied(other)
+def test_both_ways_give_the_same(upgrades: Upgrades, version: str) -> None:
+    one, other = (upgrades(version, way)[1] for way in WAYS)
+    assert comparable(one) == comparable(other)
+    assert applied(one) == applied(other)
 
 
 def comparable(conninfo: str) -> Rows:
@@ -146,9 +170,8 @@ def applied(conninfo: str) -> dict[str, str]:
 
 @both_versions
 @both_ways
-def test_a_second_run_changes_no_row(make: MakeDatabase, version: str, way: str) -> None:
-    with old_database(make, version) as conninfo:
-        WAYS[way](conninfo)
+def test_a_second_run_changes_no_row(make: MakeDatabase, upgrades: Upgrades, version: str, way: str) -> None:
+    with copy_of(make, upgrades(version, way)[1]) as conninfo:
         places = physical(conninfo)
         paste(conninfo)
         assert physical(conninfo) == places
@@ -173,10 +196,9 @@ def physical(conninfo: str) -> dict[str, list[Any]]:
 
 
 @pytest.fixture
-def upgraded(make: MakeDatabase) -> Iterator[str]:
+def upgraded(make: MakeDatabase, upgrades: Upgrades) -> Iterator[str]:
     """The conninfo of an upgraded database of the first old version."""
-    with old_database(make, "legacy") as conninfo:
-        paste(conninfo)
+    with copy_of(make, upgrades("legacy", "pasted")[1]) as conninfo:
         yield conninfo
 
 
@@ -368,13 +390,12 @@ def test_the_old_policies_checks_and_triggers_do_not_stand_in_the_way(old_rows: 
         )
     )
     ours = ["tickets.guard_ticket", "agents.end_sessions", "agent_sessions.log_end_of_session"]
-    ours.append("user_sessions.log_end_of_conversation")
+    ours += ["user_sessions.log_end_of_conversation", "tickets.log_version"]
     assert states == {"user_sessions.touch": "D", "tickets.touch": "O", **dict.fromkeys(ours, "O")}
 
 
-def test_numbers_and_texts_as_keys_lead_to_the_same_conversations(make: MakeDatabase) -> None:
-    with old_database(make, "legacy_keys") as conninfo:
-        migrate(conninfo)
+def test_numbers_and_texts_as_keys_lead_to_the_same_conversations(make: MakeDatabase, upgrades: Upgrades) -> None:
+    with copy_of(make, upgrades("legacy_keys", "migrated")[1]) as conninfo:
         with psycopg.connect(conninfo) as connection:
             lines = connection.execute(
                 "select t.title, a.name, s.customer_name, string_agg(m.message, ',' order by m.seq) from tickets t"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -46,10 +47,10 @@ def test_a_ticket_that_is_not_there(desk: Browser) -> None:
     assert desk.get("/tickets/999999999999", headers={"HX-Request": "true"}).status_code == 404
 
 
-def test_a_reply_is_answered_with_itself_and_a_fresh_form(desk: Browser) -> None:
+def test_a_reply_is_answered_with_itself(desk: Browser) -> None:
     html = desk.post("/tickets/1001/messages", htmx=True, message="Of course").get_data(as_text=True)
-    assert 'class="message message--mine"' in html
-    assert '<hx-partial hx-target="#reply"' in html
+    assert re.match(r'<li id="message-1001-3"\s+class="message message--mine"', html.strip())
+    assert html.strip().endswith("</li>")
 
 
 def test_a_note_is_marked_as_one(desk: Browser) -> None:
@@ -141,6 +142,17 @@ def test_hand_over_to_a_colleague(web: Web, desk: Browser, alice: Agent, bob: Ag
     bob.come()
     desk.post("/tickets/1001/assignment", htmx=True, agent=bob.id, expected=alice.id)
     assert rows("select assigned_agent_id::text from tickets") == [(bob.id,)]
+
+
+def test_a_large_desk_shows_the_first_colleagues_and_a_way_to_all_of_them(desk: Browser, rows: Any) -> None:
+    rows("insert into agents (name, email) select 'Zoe ' || n, n || '@example.com' from generate_series(1, 30) as n")
+    page = desk.get("/agent?ticket=1001").get_data(as_text=True)
+    assert page.count('id="hand-to-') == 19
+    [link] = re.findall(r'href="([^"]*colleagues=all)"', page)
+    everybody = desk.get(link.replace("&amp;", "&")).get_data(as_text=True)
+    assert everybody.count('id="hand-to-') == 32
+    assert "colleagues=all" not in everybody
+    assert fragment(desk, "/tickets/1001/assignment").count('id="hand-to-') == 32
 
 
 def test_a_closed_ticket_that_does_not_know_when_is_shown(desk: Browser, rows: Any) -> None:

@@ -41,6 +41,11 @@ for (const name of ["composer:sent", "composer:filled"]) {
   document.addEventListener(name, ({ target }) => fit(textOf(target)));
 }
 
+document.addEventListener("composer:sent", ({ target }) => {
+  const hint = target.querySelector("[data-touch-hint]");
+  if (hint) hint.hidden = true;
+});
+
 function restoreNew() {
   for (const form of document.querySelectorAll("form[data-draft]")) {
     if (form.restoredDraft === form.dataset.draft) continue;

@@ -1,6 +1,6 @@
 // Read receipts, and the number of unread messages in the title of a chat; the desk has its own.
 import { tell } from "../lib/http.js";
-import { messageList, shownSeq } from "../lib/messages.js";
+import { messageList, seqOf, shownSeq } from "../lib/messages.js";
 import { hearTabs, tellTabs } from "../lib/tabs.js";
 import { debounce } from "../lib/timing.js";
 
@@ -17,8 +17,11 @@ const sendReceipts = debounce(async () => {
   if (!isSaid) said.delete(list); // sent again with the next message, or once the socket is back
 }, 250);
 
+// Only what the other side has written has ticks there.
 function receiptsOf(list, before) {
-  const delivered = shownSeq(list);
+  const shown = shownSeq(list);
+  const theirs = [...list.querySelectorAll(".message--theirs")].map(seqOf);
+  const delivered = theirs.findLast((seq) => seq <= shown) ?? 0;
   const isRead = document.visibilityState === "visible" && list.closest("[data-timeline]").hasAttribute("data-at-end");
   return { delivered, read: isRead ? delivered : before.read };
 }

@@ -8,6 +8,8 @@ import { word } from "./words.js";
 
 export const SIGNED_OUT = 401;
 const UNPROCESSABLE = [413, 422]; // if the desk says so
+// The desk reads a urlencoded form in a fraction of the time, but takes 64 KB of one: nine bytes for each あ.
+const SHORT = 4000;
 
 export async function deliver(outbox, message) {
   const file = message.hasPicture ? await keptPicture(message.id) : undefined;
@@ -25,25 +27,25 @@ export async function deliver(outbox, message) {
 
 // By now the page shows another ticket, or the chat that the form has started.
 async function deliverWithoutForm(outgoing) {
-  const body = new FormData();
-  fillIn(outgoing, body);
+  const body = encoded(outgoing, new FormData());
   const response = await post(outgoing.message.path, body, outgoing.file ? 300 : 20);
   readAnswer(outgoing, response, await response.text());
   if (outgoing.status === SIGNED_OUT) window.location.assign(response.headers.get("HX-Redirect"));
 }
 
-function fillIn({ message, file }, body) {
+function encoded({ message, file }, body) {
   for (const [name, value] of Object.entries(message.fields)) body.set(name, value);
   body.set("client_message_id", message.id);
   body.set("message", message.text);
   body.delete("image");
   if (file) body.set("image", file, file.name);
+  return file || message.text.length > SHORT ? body : new URLSearchParams(body);
 }
 
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
   const { outgoing } = ctx;
   if (!outgoing) return;
-  fillIn(outgoing, ctx.request.body);
+  ctx.request.body = encoded(outgoing, ctx.request.body);
   ctx.request.timeout = outgoing.file ? "5m" : "20s";
   if (outgoing.file) ctx.fetch = (path, request) => upload(path, request, (part) => showProgress(outgoing, part));
 });

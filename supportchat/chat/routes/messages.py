@@ -11,7 +11,7 @@ from ...realtime.hub import current_hub
 from ...rendering.fragments import joined, partial
 from ...web import limits, posting
 from ...web.errors import REFUSALS, described
-from ...web.forms import message_text, new_message_id, shown_session, whole_number
+from ...web.forms import message_text, shown_session, whole_number
 from ...web.htmx import from_htmx
 from ...web.policies import for_visitors
 from ...web.sentences import sentence
@@ -41,8 +41,7 @@ def post_message() -> ResponseReturnValue:
     chat = posted["conversation"]
     if posted["session_id"] != chat["session_id"]:  # this page shows a conversation that another tab has left behind
         return "", {"HX-Redirect": url_for("chat.show")}
-    composer = render_template("chat/_composer.html", chat=chat, client_message_id=new_message_id())
-    return joined(lines(chat, posted["messages"]), partial(composer, "#composer", "outerMorph"))
+    return lines(chat, posted["messages"])
 
 
 @bp.get("/chat/messages")

@@ -7,11 +7,11 @@ from flask.typing import ResponseReturnValue
 
 from ...database import call
 from ...database.batches import is_cut
-from ...database.rows import Reply, TicketLines
+from ...database.rows import Answer, TicketLines
 from ...realtime.hub import current_hub
 from ...rendering.fragments import current_fragments, joined, partial
 from ...web import limits, posting
-from ...web.forms import message_text, new_message_id, whole_number
+from ...web.forms import message_text, whole_number
 from ...web.htmx import from_htmx
 from ...web.policies import for_agents
 from ..pages import earlier_lines, earlier_links
@@ -49,9 +49,8 @@ def reply(number: int) -> ResponseReturnValue:
     """Send a reply to the customer."""
     agent_id = g.agent["id"]
     limits.check("messages", agent_id)
-    answer: Reply = posting.store_message("post_reply", message_text(), agent_id, agent_id=agent_id, number=number)
+    answer: Answer = posting.store_message("post_reply", message_text(), agent_id, agent_id=agent_id, number=number)
     current_hub().offer(answer)
     if not from_htmx():
         return to_desk(number)
-    form = render_template("tickets/_reply_form.html", ticket=answer["ticket"], reply_id=new_message_id())
-    return joined(current_fragments().lines(number, answer["messages"]), partial(form, "#reply", "outerMorph"))
+    return current_fragments().lines(number, answer["messages"])

@@ -9,7 +9,7 @@ from ...database import call
 from ...database.rows import AddedNote
 from ...rendering.fragments import current_fragments, joined, partial
 from ...web import limits
-from ...web.forms import message_id, message_text, new_message_id
+from ...web.forms import message_id, message_text
 from ...web.htmx import from_htmx
 from ...web.policies import for_agents
 from .blueprint import TICKET, bp, to_desk
@@ -26,9 +26,7 @@ def add_note(number: int) -> ResponseReturnValue:
     if not from_htmx():
         return to_desk(number)
     ticket = added["ticket"]
-    form = render_template("tickets/_note_form.html", ticket=ticket, note_id=new_message_id())
     return joined(
         current_fragments().note(number, added["note"]),
-        partial(form, "#note", "outerMorph"),
         partial(render_template("tickets/_customer.html", ticket=ticket), f"#customer-{number}", "outerHTML"),
     )

@@ -1,0 +1,17 @@
+"""How templates read what they are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.templating import Environment
+
+
+class DeskEnvironment(Environment):
+    """Jinja's, but nearly everything that templates read is a row, so a name after a dot is the key of a dict first."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return the key, or else the attribute."""
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)

@@ -1,0 +1,256 @@
+"""Every function of the database as people and servers call it, on a desk that grow() has filled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.rows import namedtuple_row
+from psycopg.types.json import Jsonb
+
+# Of the visitors whom grow() makes.
+LAST_IN_LINE, ANSWERED, RETURNING = "grown-0", "grown-1", "grown-2"
+ONE_HAS_ROOM = "update public.agents set max_tickets = max_tickets + 1 where name = 'Agent 2'"
+ALL_HAVE_ROOM = "update public.agents set max_tickets = 1000"
+ALL_HAVE_LEFT = "update public.agents set lease_expires_at = now() - interval '1 minute'"
+WAS_AWAY = "update public.agents set availability = 'away' where name = 'Agent 1'"
+PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
+LIMITS = {"address": [60, 60], "browser": [60, 60], "account": [60, 60]}
+NEW_ID = "00000000-0000-4000-8000-000000000000"
+ONE_PAGE = f"select public.report_process('{NEW_ID}', 1, array['{NEW_ID}']::uuid[], '{{}}', '{{}}')"
+
+
+@dataclass
+class Act:
+    """One call, and how things stand before it."""
+
+    function: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    how: str = ""
+    given: str = "select"
+
+    @property
+    def name(self) -> str:
+        """What the call is, for people who read a table."""
+        return f"{self.function}, {self.how}" if self.how else self.function
+
+
+@dataclass
+class People:
+    """Those of a grown desk who act: the agent with the longest history, and three browsers with many chats each."""
+
+    agent: str
+    colleague: str
+    process: str
+    functions: list[str]
+    # Of the last in line, of an open one, and of a closed one: number and conversation. The first two are very long.
+    waiting: Any
+    open: Any
+    closed: Any
+    image: str
+    repeated: Any
+    cursor: str
+    here: list[str]
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection[Any]) -> People:
+        """Find them."""
+
+        def one(query: str) -> Any:
+            return connection.cursor(row_factory=namedtuple_row).execute(query.encode()).fetchone()
+
+        def newest(visitor: str) -> Any:
+            return one(
+                "select number, session_id::text, last_seq from public.tickets"
+                " join public.user_sessions using (session_id) join public.visitors using (visitor_id)"
+                f" where token_hash = '{visitor}' order by number desc limit 1"
+            )
+
+        def text(query: str) -> str:
+            return str(one(query)[0])
+
+        opened, closed = newest(ANSWERED), newest(RETURNING)
+        return cls(
+            agent=text("select id from public.agents where name = 'Agent 1'"),
+            colleague=text("select id from public.agents where name = 'Agent 2'"),
+            process=text("select process_id from public.server_processes order by sockets desc limit 1"),
+            functions=[name for (name,) in connection.execute("select proname from pg_proc limit 50").fetchall()],
+            waiting=newest(LAST_IN_LINE),
+            open=opened,
+            closed=closed,
+            image=text(f"select id from public.chat_images where session_id = '{opened.session_id}'"),
+            repeated=one(
+                "select client_message_id::text as id, message from public.chat_messages"
+                f" where session_id = '{closed.session_id}' and seq = 1"
+            ),
+            cursor=text("select public.events_after() ->> 'cursor'"),
+            here=[
+                session
+                for (session,) in connection.execute(
+                    "select session_id::text from public.tickets where status <> 'closed' order by number desc limit 50"
+                ).fetchall()
+            ],
+        )
+
+    def acts(self) -> list[Act]:
+        """Return everything that can be done."""
+        return [*self._customers(), *self._agents(), *self._reading(), *self._accounts(), *self._server()]
+
+    def _customers(self) -> list[Act]:
+        def start(visitor: str, how: str, given: str = "select", **repeated: str) -> Act:
+            arguments = {
+                "visitor": visitor,
+                "client_message_id": NEW_ID,
+                "message": "Hello",
+                "address": "192.0.2.1",
+                "limits": LIMITS,
+                **repeated,
+            }
+            return Act("start_chat", arguments, how, given)
+
+        def post(visitor: str, session: str, how: str, given: str = "select", image: Any = None) -> Act:
+            arguments = {"visitor": visitor, "session_id": session, "client_message_id": NEW_ID, "message": "One"}
+            return Act("post_message", {**arguments, "image": image}, how, given)
+
+        return [
+            start("new", "all full"),
+            start("new", "one has room", ONE_HAS_ROOM),
+            start(RETURNING, "with 1,000 earlier chats"),
+            start(RETURNING, "a second time", client_message_id=self.repeated.id, message=self.repeated.message),
+            start(LAST_IN_LINE, "while one waits"),
+            post(ANSWERED, self.open.session_id, "to the agent"),
+            post(ANSWERED, self.open.session_id, "with a picture", image=PICTURE),
+            post(LAST_IN_LINE, self.waiting.session_id, "in line"),
+            post(RETURNING, self.closed.session_id, "opens again"),
+            post(RETURNING, self.closed.session_id, "opens again, one has room", ONE_HAS_ROOM),
+            *(
+                Act("conversation_of_visitor", {"visitor": visitor}, how)
+                for visitor, how in (
+                    (LAST_IN_LINE, "in line"),
+                    (ANSWERED, "answered"),
+                    (RETURNING, "closed"),
+                    ("new", "none"),
+                )
+            ),
+            Act("close_chat", {"visitor": ANSWERED, "session_id": self.open.session_id}, "answered"),
+            Act("close_chat", {"visitor": LAST_IN_LINE}, "in line"),
+            Act("image_of_session", {"image_id": self.image, "visitor": ANSWERED}),
+            Act("signal_typing", {"visitor": ANSWERED}),
+            Act("record_receipt", {"delivered": 9, "read": 9, "visitor": LAST_IN_LINE}, "of a customer"),
+            Act("who_is_here"),
+        ]
+
+    def _agents(self) -> list[Act]:
+        def act(
+            function: str, how: str = "", given: str = "select", number: int = self.open.number, **more: Any
+        ) -> Act:
+            return Act(function, {"agent_id": self.agent, "number": number, **more}, how, given)
+
+        waiting, closed = self.waiting.number, self.closed.number
+        return [
+            act("ticket_of_agent", "open"),
+            act("ticket_of_agent", "in line", number=waiting),
+            act("ticket_of_agent", "closed", number=closed),
+            act("show_ticket", "open"),
+            act("show_ticket", "in line", number=waiting),
+            act("show_ticket", "earlier lines", before=4),
+            act("follow_ticket", after=self.open.last_seq - 2, after_note=0),
+            act("post_reply", client_message_id=NEW_ID, message="How can I help?"),
+            act("add_note", client_message_id=NEW_ID, note="Careful"),
+            act("record_receipt", "of an agent", delivered=9, read=9, number=waiting),
+            act("assign_ticket", "claim", number=waiting, assignee_id=self.agent),
+            act("assign_ticket", "hand over", assignee_id=self.colleague, expected_id=self.agent),
+            act("unassign_ticket", "all full"),
+            act("unassign_ticket", "one has room", ONE_HAS_ROOM),
+            act("close_ticket", "all full"),
+            act("close_ticket", "one has room", ONE_HAS_ROOM),
+            act("reopen_ticket", number=closed),
+            *(
+                Act("list_tickets", {"agent_id": self.agent, "view": view}, view)
+                for view in ("mine", "unassigned", "all")
+            ),
+            Act("list_agents"),
+            Act("queue_changes", {"session_ids": self.here[:2], "agent_ids": [self.agent]}),
+            Act("queue_counts"),
+            Act("session_of_ticket", {"number": closed}),
+        ]
+
+    def _reading(self) -> list[Act]:
+        def read(function: str, how: str = "", **more: Any) -> Act:
+            return Act(function, {"session_id": self.open.session_id, **more}, how)
+
+        return [
+            read("messages_after", "the first", after=0, limit=4),
+            read("messages_after", "the last", after=(1 << 30)),
+            read("messages_before", "the last", limit=4),
+            read("messages_before", "the first", before=4),
+            read("notes_after", after=0),
+            Act("conversations", {"session_ids": self.here[:2]}, "two in line"),
+        ]
+
+    def _accounts(self) -> list[Act]:
+        login = {"email": "agent1@grown.example", "address": "192.0.2.1", "limits": LIMITS}
+        return [
+            Act("create_agent", {"name": "Dora", "email": "dora@example.com", "password_hash": "x"}),
+            Act("reset_password", {"email": "agent1@grown.example", "password_hash": "y"}),
+            Act("begin_login", {**login, "browser": "none"}, "anywhere"),
+            Act("begin_login", {**login, "browser": "grown-1-1"}, "in a known browser"),
+            Act("open_agent_session", {"agent_id": self.agent, "token_hash": "new", "browser": "new"}),
+            Act("agent_of_session", {"token_hash": "grown-1-1"}),
+            Act("close_agent_session", {"token_hash": "grown-1-1"}),
+            Act("set_language", {"agent_id": self.agent, "language": "de"}),
+            Act("set_availability", {"agent_id": self.agent, "availability": "away"}, "away"),
+            Act("set_availability", {"agent_id": self.agent, "availability": "available"}, "back", WAS_AWAY),
+        ]
+
+    def _server(self) -> list[Act]:
+        return [
+            Act("sweep_assignment", how="all full"),
+            Act("sweep_assignment", how="one has room", given=ONE_HAS_ROOM),
+            Act("sweep_assignment", how="all have room", given=ALL_HAVE_ROOM),
+            Act("sweep_assignment", how="all have left", given=ALL_HAVE_LEFT),
+            Act(
+                "report_process",
+                {
+                    "process_id": self.process,
+                    "sockets": 1,
+                    "came": [NEW_ID],
+                    "left": self.here[:1],
+                    "token_hashes": ["grown-1-1"],
+                },
+            ),
+            Act("forget_process", {"process_id": NEW_ID}, "with one page", ONE_PAGE),
+            Act("events_after", {"cursor": None}, "the first time"),
+            Act("events_after", {"cursor": self.cursor}, "since the last look"),
+            Act("send_heartbeat", {"seconds": 0.0}),
+            Act("send_ping", {"nonce": "n"}),
+            Act("database_epoch"),
+            Act("orphan_images", {"keys": [self.image, "b" * 64]}),
+            Act("desk_figures"),
+            Act("stuck_tickets", how="all full"),
+            Act("stuck_tickets", how="one has room", given=ONE_HAS_ROOM),
+            *(
+                Act("check_table", {"table": table}, table)
+                for table in ("user_sessions", "chat_messages", "tickets", "agents")
+            ),
+            Act("orphan_rows"),
+            Act("verify_chat"),
+            Act("applied_scripts"),
+            Act("missing_functions", {"names": self.functions}),
+        ]
+
+
+def run_act(connection: psycopg.Connection[Any], act: Act, prefix: str = "") -> Any:
+    """Make the call within the transaction of the connection, and give the one value that comes."""
+    names = ", ".join(f"p_{name} => %s" for name in act.arguments)
+    values = [_adapted(value) for value in act.arguments.values()]
+    row = connection.execute(f"{prefix} select public.{act.function}({names})".encode(), values).fetchone()
+    return row and row[0]
+
+
+def _adapted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Jsonb(value)
+    # As a literal, so that Postgres gives it the type of the parameter: text[] or uuid[].
+    return "{" + ",".join(value) + "}" if isinstance(value, list) else value
