@@ -5,6 +5,7 @@ Nothing of the app is imported here: a worker patches the standard library first
 
 from __future__ import annotations
 
+import gc
 from os import environ
 from typing import Any
 
@@ -44,6 +45,9 @@ def post_worker_init(worker: Any) -> None:
         hub.stop()
 
     gevent.spawn(stop_with_worker)
+    # What is there by now stays. To look at it each time would make the garbage collector slow, and so rare.
+    gc.collect()
+    gc.freeze()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

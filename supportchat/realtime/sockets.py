@@ -1,24 +1,23 @@
-"""A websocket from handshake to close: one writer, a bounded inbox, pings, and close codes that guide the page."""
+"""A websocket from handshake to close: one writer at a time, a bounded inbox, and close codes that guide the page."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import contextvars
 import json
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
 import h11
 from flask import Request, Response, abort
-from gevent.event import Event
-from gevent.lock import RLock
 from simple_websocket import ConnectionClosed, Server
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import Connection as WSProtocol
 from wsproto.events import Event as Received
-from wsproto.events import Message, Ping, RejectConnection
+from wsproto.events import Message, RejectConnection
 from wsproto.utilities import RemoteProtocolError
 
 from ..rendering.fragments import event_frame
@@ -26,9 +25,9 @@ from ..server.client_socket import ClientSocket
 from ..web.limits import Bucket, Limit
 from .connection import OVERLOAD, Connection
 from .hub import Hub
+from .pings import Pings
+from .safe_socket import PING, SafeSocket, text_frame
 
-PING_SECONDS = 20.0
-SEND_SECONDS = 5.0
 INBOX_LIMIT = 20
 # What a page may send: a hello when its socket opens or it switches to another ticket, and pongs.
 MESSAGES = Limit(10, 5)  # more of them wait in the inbox
@@ -40,46 +39,12 @@ KEY_BYTES = 16
 ALIVE = event_frame("alive")
 
 
-class SafeSocket:
-    """A socket whose `send` sends everything.
-
-    simple_websocket 1.1.0 ignores how much `send` has sent, so under gevent a slow reader would get corrupt frames. A
-    reader that takes nothing for `SEND_SECONDS` is disconnected, since half a frame cannot be taken back.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._lock = RLock()
-
-    def send(self, data: bytes) -> int:
-        """Send all of `data`, after other senders.
-
-        :raise OSError: if the client does not read.
-        """
-        with self._lock:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._send_some(rest) :]
-        return len(data)
-
-    def _send_some(self, rest: memoryview) -> int:
-        try:
-            with gevent.Timeout(SEND_SECONDS, TimeoutError("the page does not read")):
-                return self._socket.send(rest)
-        except TimeoutError:
-            self._socket.shutdown(socket.SHUT_RDWR)
-            raise
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._socket, name)
-
-
 class Inbox(list[str]):
     """What a page has sent and we have not read yet. A page that floods it is disconnected."""
 
     def __init__(self, websocket: Server) -> None:
         super().__init__()
-        self.wake = Event()
+        self.wake = Work(websocket)
         self._websocket = websocket
 
     def append(self, message: str) -> None:
@@ -90,6 +55,110 @@ class Inbox(list[str]):
         self.wake.set()
 
 
+class Work:
+    """What is to be done for a page: its messages, and the frames for it.
+
+    A frame is sent at once by whoever has it. What may take time has a greenlet for as long as it takes: one that waits
+    for work all the time would cost each open page 20 KB.
+    """
+
+    def __init__(self, websocket: Server) -> None:
+        self._websocket = websocket
+        self._page: Connection | None = None
+        self._handle: Callable[[str], None] | None = None
+        self._messages = Bucket(MESSAGES)
+        self._running: gevent.Greenlet[[Connection], None] | None = None
+        self._failure: Exception | None = None
+
+    def begin(self, page: Connection, on_message: Callable[[dict[str, Any]], None]) -> None:
+        """Begin to work, also on what has come before. Messages are handled in this context, of the page's request."""
+        context = contextvars.copy_context()
+        self._page = page
+        self._handle = lambda message: context.run(on_message, _parsed(message))
+        self.set()
+
+    def end(self) -> None:
+        """Finish what is being done: whoever takes leave of a page has it to themselves from then on.
+
+        :raise Exception: the error of ours that ended the work.
+        """
+        self._page = None
+        if self._running is not None:
+            self._running.join()
+        self._handle = None
+        if self._failure is not None:
+            raise self._failure
+
+    def set(self) -> None:
+        """Do what there is to be done: to be called whenever there may be something."""
+        page = self._page
+        if page is not None and self._running is None and (self._takes_time(page) or not self._has_sent(page)):
+            self._running = gevent.spawn(self._run, page)
+
+    def ping(self) -> None:
+        """Ask whether the page is still there, and tell it that its connection is alive: scripts do not see pings."""
+        websocket = self._websocket
+        if self._page is None:
+            return
+        if not websocket.pong_received:
+            self._page.close(OVERLOAD)  # most likely half-open: nobody will read this
+            return
+        websocket.pong_received = False
+        if not self._has_taken(PING + text_frame(ALIVE)):
+            self.set()
+
+    def _takes_time(self, page: Connection) -> bool:
+        websocket = self._websocket
+        is_asked = websocket.input_buffer or page.refill is not None or page.close_code is not None
+        return bool(is_asked or websocket.sock.has_unsent)
+
+    def _has_sent(self, page: Connection) -> bool:
+        while (frame := page.take()) is not None:
+            if not self._has_taken(text_frame(frame)):
+                return False
+        return True
+
+    def _has_taken(self, data: bytes) -> bool:
+        try:
+            return bool(self._websocket.sock.send_now(data))
+        except OSError:
+            return False  # gone: that is for the greenlet to find, not for who only had a frame for the page
+
+    def _run(self, page: Connection) -> None:
+        websocket = self._websocket
+        try:
+            self._do(page)
+            while websocket.connected and self._takes_time(page):
+                self._do(page)
+        except (ConnectionClosed, OSError):
+            self._stop()
+        except Exception as error:
+            self._failure = error
+            self._stop()
+        finally:
+            self._running = None
+
+    def _do(self, page: Connection) -> None:
+        websocket, handle = self._websocket, self._handle
+        websocket.sock.flush()
+        while handle and websocket.input_buffer and page.close_code is None and self._messages.take():
+            handle(websocket.input_buffer.pop(0))
+        while page.close_code is None and (frame := page.take()) is not None:
+            websocket.sock.send(text_frame(frame))
+        if page.close_code is not None:
+            websocket.close(page.close_code)
+            self._stop()
+        elif websocket.input_buffer:
+            gevent.sleep(self._messages.wait)
+
+    def _stop(self) -> None:
+        # Who reads learns that this is the end.
+        self._page = None
+        self._websocket.connected = False
+        with contextlib.suppress(OSError):
+            self._websocket.sock.shutdown(socket.SHUT_RD)
+
+
 class Meter:
     """wsproto's view of a connection, with every frame counted: empty ones, fragments, pings and pongs too.
 
@@ -98,7 +167,8 @@ class Meter:
 
     def __init__(self, websocket: Server) -> None:
         self._websocket = websocket
-        self._connection: WSConnection = websocket.ws
+        # Its own keeps the whole handshake for as long as it lasts.
+        self._connection = WSProtocol(ConnectionType.SERVER)
         self._bytes = Bucket(BYTES)
         self._frames = Bucket(FRAMES)
         self._parts = 0
@@ -137,22 +207,22 @@ def refuse(websocket: Server, reason: str) -> None:
     raise OSError(reason)
 
 
-class Reader(threading.Thread):
-    """simple_websocket's reader thread, with our inbox and meter in place before its first read."""
+class Reader:
+    """What simple_websocket takes for a thread. It reads in the greenlet of the request, with our inbox and meter."""
+
+    name = ""
 
     def __init__(self, target: Callable[[], None]) -> None:
-        super().__init__(target=target, daemon=True)
+        self.run = target
         websocket: Server = target.__self__  # type: ignore[attr-defined]
-        self._inbox = websocket.input_buffer = Inbox(websocket)
+        websocket.input_buffer = Inbox(websocket)
         websocket.ws = Meter(websocket)
 
-    def run(self) -> None:
-        """Read until the connection ends, then wake the writer."""
-        try:
-            super().run()
-        finally:
-            self._inbox.wake.set()
+    def start(self) -> None:
+        """Do nothing yet: see `run_socket`."""
 
+
+pings = Pings()
 
 # For simple_websocket, by way of flask-sock. The defaults accept any number of messages of any size.
 SERVER_OPTIONS: dict[str, Any] = {"max_message_size": 16384, "thread_class": Reader}
@@ -200,34 +270,21 @@ def serve_page(hub: Hub, websocket: Server, page: Connection, on_message: Callab
 
 
 def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[str, Any]], None]) -> None:
-    """Write the frames of a page until it leaves or is closed, and handle its messages.
+    """Serve a page until it leaves or is closed.
 
-    `page.wake` is the inbox's event. Messages are JSON objects; anything else is ignored.
+    `page.wake` is the inbox's work. Messages are JSON objects; anything else is ignored.
     """
-    next_ping = time.monotonic() + PING_SECONDS
-    messages = Bucket(MESSAGES)
+    work: Work = websocket.input_buffer.wake
+    work.begin(page, on_message)
+    pings.add(work)
     try:
-        while websocket.connected and page.close_code is None:
-            next_message = messages.wait if websocket.input_buffer else PING_SECONDS
-            page.wake.wait(timeout=max(0.0, min(next_message, next_ping - time.monotonic())))
-            page.wake.clear()
-            while websocket.input_buffer and page.close_code is None and messages.take():
-                on_message(_parsed(websocket.input_buffer.pop(0)))
-            while page.close_code is None and (frame := page.take()) is not None:
-                websocket.send(frame)
-            if time.monotonic() >= next_ping:
-                if not websocket.pong_received:
-                    page.close(OVERLOAD)  # most likely half-open: nobody will read this
-                    break
-                websocket.pong_received = False
-                websocket.sock.send(websocket.ws.send(Ping()))
-                # Scripts do not see pings: this tells a page that its connection is alive.
-                websocket.send(ALIVE)
-                next_ping = time.monotonic() + PING_SECONDS
-        if websocket.connected:
-            websocket.close(page.close_code)
-    except (ConnectionClosed, OSError):
-        pass
+        websocket.thread.run()
+    finally:
+        pings.remove(work)
+        work.end()
+        # They know each other: without this, all that a request consists of would wait for the garbage collector.
+        websocket.thread = websocket.ws = websocket.sock = websocket.environ = None
+        websocket.input_buffer = []
 
 
 def _parsed(message: str) -> dict[str, Any]:

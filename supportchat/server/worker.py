@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import resource
 import socket
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -99,8 +101,8 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
     def handle_request(self, listener_name: Any, req: Any, sock: ClientSocket, addr: Any) -> Any:
         """Answer one request. If part of its body stays unread, the response says that the connection closes."""
         sock.begin_request()
-        ends = req.should_close
-        req.should_close = lambda: has_unread_body(req) or ends()
+        # By a weak reference: whatever refers to itself waits for the garbage collector, with all that it holds.
+        req.should_close = functools.partial(closes_connection, weakref.ref(req))
         try:
             return super().handle_request(listener_name, req, sock, addr)
         finally:
@@ -112,6 +114,12 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         super().handle_error(req, client, addr, exc)
         if isinstance(client, ClientSocket):
             client.leave_unread()
+
+
+def closes_connection(reference: weakref.ref[Any]) -> bool:
+    """Whether the connection ends with this request."""
+    request = reference()
+    return request is None or has_unread_body(request) or bool(type(request).should_close(request))
 
 
 def has_unread_body(request: Any) -> bool:

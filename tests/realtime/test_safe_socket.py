@@ -9,7 +9,7 @@ import gevent
 import pytest
 from gevent.socket import socketpair
 
-from supportchat.realtime.sockets import SafeSocket
+from supportchat.realtime.safe_socket import SafeSocket
 
 FRAME = bytes(range(256)) * 200
 Pair = tuple[SafeSocket, socket.socket]
@@ -18,7 +18,7 @@ Pair = tuple[SafeSocket, socket.socket]
 @pytest.fixture
 def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
     """A socket to send by, whose patience is short, and who reads at its other end; with small buffers between."""
-    monkeypatch.setattr("supportchat.realtime.sockets.SEND_SECONDS", 0.1)
+    monkeypatch.setattr("supportchat.realtime.safe_socket.SEND_SECONDS", 0.1)
     ours, theirs = socketpair()
     for each in (ours, theirs):
         for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):

@@ -1,0 +1,60 @@
+"""Pings for all sockets of a process, a few at a time: a timer for each would be as many rounds of the event loop."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import gevent
+
+from ..server.memory import give_memory_back
+
+PING_SECONDS = 20.0
+SLOTS = 200
+MANY = 100
+
+
+class Pinged(Protocol):
+    """Who wants to be pinged."""
+
+    def ping(self) -> None:
+        """Ask whether the other side is still there."""
+
+
+class Pings:
+    """A wheel: each socket has a slot, and each slot its turn every `PING_SECONDS`."""
+
+    def __init__(self) -> None:
+        self._slots: list[set[Pinged]] = [set() for _ in range(SLOTS)]
+        self._slot_of: dict[Pinged, int] = {}
+        self._at = 0
+        self.is_turning = False
+        self._most = 0
+
+    def add(self, pinged: Pinged) -> None:
+        """Ping it from now on, for the first time when a whole turn has passed."""
+        slot = (self._at - 1) % SLOTS
+        self._slots[slot].add(pinged)
+        self._slot_of[pinged] = slot
+        if not self.is_turning:
+            self.is_turning = True
+            gevent.spawn(self._turn)
+
+    def remove(self, pinged: Pinged) -> None:
+        """Stop."""
+        self._slots[self._slot_of.pop(pinged)].discard(pinged)
+
+    def _turn(self) -> None:
+        while self._slot_of:
+            gevent.sleep(PING_SECONDS / SLOTS)
+            for pinged in list(self._slots[self._at]):
+                pinged.ping()
+            self._at = (self._at + 1) % SLOTS
+            self._look_who_has_left()
+        self.is_turning = False
+
+    def _look_who_has_left(self) -> None:
+        count = len(self._slot_of)
+        self._most = max(self._most, count)
+        if self._most > MANY and count < self._most / 2:
+            self._most = count
+            give_memory_back()
