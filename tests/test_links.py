@@ -17,7 +17,7 @@ SITE = "https://example.com"
 
 def found(text: str) -> list[tuple[str, str]]:
     """Return address and text of each link, as a browser would read them."""
-    return [(unescape(address), unescape(shown)) for address, shown in LINK.findall(str(render(text)))]
+    return [(unescape(address), unescape(shown)) for address, shown in LINK.findall(str(linkified(text)))]
 
 
 AFTER = [

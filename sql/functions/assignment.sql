@@ -422,8 +422,8 @@ begin
 end $$;
 
 -- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
--- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running already leaves it to the other. Gives
--- what was done, or null then.
+-- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running
+-- already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
 language plpgsql
@@ -469,7 +469,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '50f3b4d77aa9');
+select _supportchat.record_script('functions/assignment.sql', '7f881ce3bf76');
 
 notify pgrst, 'reload schema';
 

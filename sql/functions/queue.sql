@@ -47,7 +47,8 @@ as $$
         ) end
     ) order by asked.place), '[]')
     from unnest(p_tickets) with ordinality as asked (id, place)
-    join public.tickets t on t.id = asked.id
+    -- One by one: the planner would rather read a table of some thousand rows as a whole.
+    cross join lateral (select * from public.tickets where id = asked.id limit 1) as t
     join public.user_sessions s on s.session_id = t.session_id
     left join public.agents a on a.id = t.assigned_agent_id
     left join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
@@ -209,7 +210,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '5d99f260321f');
+select _supportchat.record_script('functions/queue.sql', '2145974a46d5');
 
 notify pgrst, 'reload schema';
 

@@ -3091,8 +3091,8 @@ begin
 end $$;
 
 -- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
--- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running already leaves it to the other. Gives
--- what was done, or null then.
+-- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running
+-- already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
 language plpgsql
@@ -3138,7 +3138,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '50f3b4d77aa9');
+select _supportchat.record_script('functions/assignment.sql', '7f881ce3bf76');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -3822,7 +3822,8 @@ as $$
         ) end
     ) order by asked.place), '[]')
     from unnest(p_tickets) with ordinality as asked (id, place)
-    join public.tickets t on t.id = asked.id
+    -- One by one: the planner would rather read a table of some thousand rows as a whole.
+    cross join lateral (select * from public.tickets where id = asked.id limit 1) as t
     join public.user_sessions s on s.session_id = t.session_id
     left join public.agents a on a.id = t.assigned_agent_id
     left join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
@@ -3984,7 +3985,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '5d99f260321f');
+select _supportchat.record_script('functions/queue.sql', '2145974a46d5');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.

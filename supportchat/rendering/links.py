@@ -38,6 +38,8 @@ _START = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+# Nothing begins without one of these, and most texts have none.
+_HINT = re.compile(r"://|@|mailto:|www\.|\.(?:com|net|org|edu|gov|рф)", re.IGNORECASE)
 # What ends a link wherever it stands: punctuation of other scripts, quotes, what frames a text, what nobody sees.
 _END = re.compile(
     '[。，、；：？！「」『』（）【】《》〈〉〔〕［］｛｝｜．｡｢｣､〝〞〟“”„‟«»‹›❝❞❛❜…—<>"|`\\\\^\u00ad\u061c\u200b-\u200f\u2028-\u202e'
@@ -55,7 +57,7 @@ _UNDERSCORE = re.compile(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])")
 
 def linkified(text: str) -> Markup:
     """Return a text as HTML in which web and e-mail addresses are links."""
-    if not any(mark in text for mark in ".:@"):
+    if not _HINT.search(text):
         return escape(text)
     return _cache.html_of(text)
 

@@ -44,6 +44,7 @@ def arguments() -> argparse.Namespace:
         "--profile", action="store_true", help="print where the server's CPU time goes, and nothing else"
     )
     parser.add_argument("--grow", action="store_true", help="also measure a desk with a million tickets (15 minutes)")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (bench.json)")
     return parser.parse_args()
 
@@ -134,7 +135,10 @@ def main() -> None:
         with open_folder() as folder:
             found, raw["grow"] = measure_grow(folder, say)
             lines += found
-    print(f"\n{about}\n\n{report.table(lines)}")
+    text = f"\n{about}\n\n{report.table(lines)}\n"
+    print(text)
+    if asked.write:
+        report.write(text)
     report.keep(asked.json if asked.json.is_absolute() else ROOT / asked.json, about, lines, raw)
     if raw.get("failed"):
         print(f"Refused or broken: {raw['failed']}")

@@ -15,6 +15,9 @@ from typing import Any
 
 from supportchat.config import ROOT
 
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN = "<!-- Written by bin/bench --write. -->\n"
+END = "<!-- End of what bin/bench writes. -->\n"
 HEAD = ("figure", "measured", "floor", "ratio", "must", "aim")
 
 
@@ -66,6 +69,13 @@ def machine() -> str:
         f"{commit or 'unknown version'}, {now:%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores of"
         f" {model}, load of the machine before: {load}"
     )
+
+
+def write(text: str) -> None:
+    """Put the figures of this run into docs/performance.md, in place of those of the last one."""
+    page = PAGE.read_text()
+    start, end = page.index(BEGIN) + len(BEGIN), page.index(END)
+    PAGE.write_text(page[:start] + text + page[end:])
 
 
 def keep(path: Path, about: str, lines: list[Line], raw: dict[str, Any]) -> None:

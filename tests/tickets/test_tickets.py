@@ -49,8 +49,8 @@ def test_a_ticket_that_is_not_there(desk: Browser) -> None:
 
 def test_a_reply_is_answered_with_itself(desk: Browser) -> None:
     html = desk.post("/tickets/1001/messages", htmx=True, message="Of course").get_data(as_text=True)
-    assert re.match(r'<li id="message-1001-3"\s+class="message message--mine"', html.strip())
-    assert html.strip().endswith("</li>")
+    assert 'class="message message--mine"' in html
+    assert "<form" not in html
 
 
 def test_a_note_is_marked_as_one(desk: Browser) -> None:
