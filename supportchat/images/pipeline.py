@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from werkzeug.datastructures import FileStorage
 
+from ..server.turns import give_way
 from .decoders import Decoders
 from .headers import check_header, unreadable
 from .kinds import HEAD_BYTES, kind_of
@@ -84,6 +85,7 @@ def _received(upload: FileStorage, source: IO[bytes]) -> tuple[str, str]:
                 raise ImageRefused("image_too_large")
             digest.update(chunk)
             file.write(chunk)
+            give_way()
     return kind, digest.hexdigest()
 
 
