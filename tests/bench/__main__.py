@@ -87,7 +87,7 @@ async def measure(
 
 async def measure_many(server: Server, meter: Meter, asked: argparse.Namespace) -> list[Line]:
     """Measure thousands of sockets, on a desk that has served nobody before."""
-    crowd = Crowd(server, reacts=not asked.listen, max_tickets=1000)
+    crowd = Crowd(server, reacts=not asked.listen)
     await crowd.gather()
     return await measure_sockets(crowd, meter, asked.sockets, 2 * asked.seconds, say)
 

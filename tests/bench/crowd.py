@@ -25,9 +25,8 @@ AT_ONCE = 16
 class Crowd:
     """Customers with a chat each, and for each of them a tab of an agent that shows it."""
 
-    def __init__(self, server: Server, *, reacts: bool = True, max_tickets: int = 100) -> None:
+    def __init__(self, server: Server, *, reacts: bool = True) -> None:
         self.server = server
-        self.max_tickets = max_tickets
         self.book = Book()
         self.reacts = reacts
         self.agents: list[Browser] = []
@@ -40,7 +39,7 @@ class Crowd:
 
     async def gather(self, agents: int = AGENTS, tabs: int = TABS) -> None:
         """Let agents log in and customers start chats, which the agents are given, and load all their pages."""
-        self.agents = await gathered(self.log_in, self.server.new_agents(agents, self.max_tickets), AT_ONCE)
+        self.agents = await gathered(self.log_in, self.server.new_agents(agents), AT_ONCE)
         waiting = [Desk(browser, self.book, reacts=False) for browser in self.agents]
         for desk in waiting:
             await desk.load()

@@ -26,6 +26,14 @@ LONGEST_AWAY = 40.0
 BATCH = 250
 SETTLE_SECONDS = 12.0
 RATE = 20
+# To find an agent for each that starts would count all tickets of all agents, each time.
+GIVE = """
+update tickets set status = 'open', assigned_agent_id = here.id, assigned_at = now()
+from (
+    select id, row_number() over () - 1 as place, count(*) over () as staff from agents where lease_expires_at > now()
+) as here
+where status = 'waiting' and number %% here.staff = here.place
+"""
 LOAD = """
 select visitor, public.conversation_of_visitor(p_visitor => visitor) from unnest(%s::text[]) as visitor
 """
@@ -33,13 +41,14 @@ select visitor, public.conversation_of_visitor(p_visitor => visitor) from unnest
 
 def made_customers(crowd: Crowd, count: int) -> list[Customer]:
     """Return customers whose chats are started by SQL, and who have loaded their pages."""
-    customers: list[Customer] = []
-    for _ in range(0, count, BATCH):
-        made = (secrets.token_urlsafe(32) for _ in range(min(BATCH, count - len(customers))))
-        tokens = {hashlib.sha256(token.encode()).hexdigest(): token for token in made}
-        crowd.start_chats(list(tokens))
-        customers += loaded(crowd.server, tokens)
-    return customers
+    made = [secrets.token_urlsafe(32) for _ in range(count)]
+    tokens = {hashlib.sha256(token.encode()).hexdigest(): token for token in made}
+    visitors = list(tokens)
+    crowd.server.run("update agents set max_tickets = 1")
+    for start in range(0, count, BATCH):
+        crowd.start_chats(visitors[start : start + BATCH])
+    crowd.server.run(GIVE)
+    return loaded(crowd.server, tokens)
 
 
 def loaded(server: Server, tokens: dict[str, str]) -> list[Customer]:

@@ -81,8 +81,8 @@ class Visits:
             get("GET a ticket, waiting", waiting),
             get("GET a ticket, closed", f"/tickets/{self.people.closed.number}"),
             get("GET a ticket's changes", f"{opened}/changes"),
-            get("GET a ticket's latest lines", f"{opened}/messages?after=3"),
-            get("GET a ticket's earlier lines", f"{opened}/messages?before=9000"),
+            get("GET a ticket's latest lines", f"{opened}/messages?after={self.people.open.last_seq - 2}"),
+            get("GET a ticket's earlier lines", f"{opened}/messages?before={self.people.open.last_seq}"),
             get("GET who could take it", f"{opened}/assignment"),
             get("GET /status", "/status", ""),
         ]
@@ -120,7 +120,7 @@ class Visits:
         return [
             get("GET /chat, first visit", self.stranger, "/chat"),
             get("GET /chat", self.customer, "/chat"),
-            get("GET the latest lines", self.customer, "/chat/messages?after=10000", HTMX),
+            get("GET the latest lines", self.customer, f"/chat/messages?after={self.people.open.last_seq - 2}", HTMX),
             parts("POST a message", self.customer, "/chat/messages", message="It is.", session=session),
             parts("POST a start", self.stranger, "/chat", message="Hello"),
             ("POST the end of a chat", functools.partial(self.stranger.post, "/chat/closure", {}, HTMX)),
