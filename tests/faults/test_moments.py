@@ -28,8 +28,8 @@ def test_a_sweep_may_come_before_the_first_page_of_a_conversation_has_joined(
 ) -> None:
     session_id = cast.visitor().start()["session_id"]
     conversation = Conversation(session_id, database, app.extensions["fragments"])
-    (head,) = database.call("conversation_heads", session_ids=[session_id])
-    conversation.compare(head)
+    (state,) = database.call("conversations", session_ids=[session_id])
+    conversation.compare(state)
     assert conversation.state is None
 
 
