@@ -1,6 +1,6 @@
 // From the box into the outbox.
 import { keep } from "../lib/drafts.js";
-import { formWith, hasConversation, isForm, keyOf, placeOfError, textOf } from "../lib/forms.js";
+import { formWith, hasConversation, isForm, keyOf, textOf } from "../lib/forms.js";
 import { findMessage, outboxOf } from "../lib/outbox.js";
 import { keepPicture } from "../lib/pictures.js";
 import { randomId } from "../lib/browser.js";
@@ -52,7 +52,6 @@ function fieldsOf(form) {
 
 function emptyBox(form, id) {
   textOf(form).value = "";
-  placeOfError(form).replaceChildren();
   keep(form);
   form.dispatchEvent(new CustomEvent("composer:sent", { bubbles: true, detail: { id } }));
 }

@@ -7,8 +7,8 @@ function show(form) {
   if (!hasConversation(outbox.key)) showStart(form, outbox);
   // Once per state, not per attempt: screen readers say it.
   const place = placeOfState(form);
-  if ((place.dataset.state ?? "idle") === outbox.state) return;
-  place.dataset.state = outbox.state;
+  if ((place.dataset.unsent || "idle") === outbox.state) return;
+  place.dataset.unsent = outbox.state;
   place.replaceChildren();
   const isSaidHere = outbox.state !== "stopped" || hasConversation(outbox.key);
   if (isSaidHere && form.querySelector(`[data-when=${outbox.state}]`)) place.append(copyOf(form, outbox.state));
