@@ -82,6 +82,9 @@ class Hub:
         if any(self._counts[key] >= limit for key, limit in limits.items()):
             return False
         self._counts.update(limits.keys())
+        if not self._pages:
+            # From here on nothing is missed: what the page is about to read is at least as new.
+            self._chores.attempt(self._begin_to_follow)
         self._pages[page] = None
         if page.agent_id:
             self.desks.add(page)
@@ -295,6 +298,9 @@ class Hub:
             return
         self._chores.attempt(self.follow)
         self._chores.attempt(self._sweep_assignment)
+
+    def _begin_to_follow(self) -> None:
+        self._log.read()
 
     def follow(self) -> None:
         """Apply what the log has gained, heard of or not; after a gap, look at everything."""

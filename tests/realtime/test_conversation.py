@@ -294,7 +294,7 @@ def test_a_page_whose_last_line_is_another_one_is_told_to_load_anew(hub: Hub, ve
 def test_a_conversation_that_is_no_longer_there_is_loaded_anew(hub: Hub, vera: Visitor, rows: Any) -> None:
     page = shown(hub, vera)
     session_id = vera.chat["session_id"]
-    rows("truncate user_sessions cascade")
+    rows("delete from user_sessions")
     hub.sweep()
     assert taken(page) == [{"event": "reset"}]
     late = Connection()
