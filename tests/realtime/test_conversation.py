@@ -489,6 +489,7 @@ def test_a_part_of_the_sweep_that_fails_does_not_keep_the_others_from_it(
     monkeypatch.setattr(hub._database, "call", fail)
     hub.sweep()
     assert seqs(page) == [3]
+    hub.desks.tell_desks()
     assert "queue_changed" in [frame.get("event") for frame in taken(desk)]
     hub.report()
     assert rows("select swept_at from server_processes where process_id = %s", hub.process_id) == [(None,)]
