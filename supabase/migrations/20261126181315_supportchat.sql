@@ -2648,6 +2648,7 @@ declare
     good text[] := _supportchat.good_sessions(p_token_hashes);
     is_known boolean;
     came bigint;
+    answer jsonb;
 begin
     update public.server_processes as process set
         -- What has not reported for so long counts as started anew: see sweep_assignment.
@@ -2663,9 +2664,12 @@ begin
     end if;
     perform _supportchat.note_customers(p_process_id, p_came, p_left);
     came := _supportchat.renew_leases(good);
-    return jsonb_build_object('good', good, 'came', came, 'known', is_known) || case when p_is_idle then
-        jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4)
-    else '{}' end;
+    answer := jsonb_build_object('good', good, 'came', came, 'known', is_known);
+    if p_is_idle then
+        answer := answer || jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4);
+        update public.server_processes set swept_at = now() where process_id = p_process_id;
+    end if;
+    return answer;
 end $$;
 
 -- Forgets a server process that stops in order, and the customers who had the chat open in it.
@@ -2677,7 +2681,7 @@ as $$
     select _supportchat.forget_processes(array[p_process_id])
 $$;
 
-select _supportchat.record_script('functions/processes.sql', '18e43e847734');
+select _supportchat.record_script('functions/processes.sql', 'd4a6f70238d7');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --

@@ -234,11 +234,12 @@ def prepare_handshake(request: Request) -> None:
     An invalid handshake gets a 400, or a 426 for an unsupported version (RFC 6455, 4.2).
     """
     _refuse_bad_handshake(request)
-    if "gunicorn.socket" in request.environ:
-        client = request.environ["gunicorn.socket"]
-        if isinstance(client, ClientSocket):
-            client.become_websocket()
-        request.environ["gunicorn.socket"] = SafeSocket(client)
+    for name in ("gunicorn.socket", "werkzeug.socket"):
+        if name in request.environ:
+            client = request.environ[name]
+            if isinstance(client, ClientSocket):
+                client.become_websocket()
+            request.environ[name] = SafeSocket(client)
     # No deflate: 292 KB can inflate to 300 MB, and it costs 90 KB of memory per socket.
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
