@@ -173,7 +173,7 @@ class Fragments:
         if before is None:  # has it changed since the page was rendered?
             frames.append(event_frame("ticket_version", number=state["number"], version=state["version"]))
         elif changed(SHOWN_TO_AGENT):
-            frames.append(event_frame("ticket_changed", number=state["number"]))
+            frames.append(event_frame("ticket_changed", number=state["number"], version=state["version"]))
         if changed(("customer_here",)):
             html = self._render("tickets/_customer_here.html", ticket=state)
             frames.append(content_frame(html, f"#customer-here-{state['number']}", "innerHTML"))

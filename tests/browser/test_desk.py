@@ -551,6 +551,23 @@ def test_an_answer_that_was_overtaken_does_not_take_the_reply_box_away(alice: Ag
 
 
 @pytest.mark.mode("postgres")
+def test_an_action_that_the_page_hears_of_before_its_answer_is_answered_all_the_same(
+    alice: Agent, vera: Customer
+) -> None:
+    vera.start("Hello")
+    alice.open()
+    late: list[tuple[Route, Any]] = []
+    alice.page.route("**/closure", lambda route: late.append((route, route.fetch())), times=1)
+    alice.press("Close")
+    while not late:
+        alice.page.evaluate("0")  # lets Playwright go on
+    expect(alice.page.locator("#queue-closed-rows > li")).to_have_count(1)
+    route, answer = late[0]
+    route.fulfill(response=answer)
+    expect(alice.page.locator("[data-caught-up]")).to_be_focused()
+
+
+@pytest.mark.mode("postgres")
 def test_a_picture_that_was_chosen_waits_at_its_ticket(
     alice: Agent, vera: Customer, windows: Opener, photo: Path
 ) -> None:

@@ -17,9 +17,10 @@ function onTicketShown() {
   moveFocus();
 }
 
-function fetchChanges({ detail: { number } }) {
+// An action's own answer has shown the new version by now: fetched again, it would only put new buttons under the finger.
+function fetchChanges({ detail: { number, version } }) {
   const list = messageList();
-  if (openTicket() === String(number)) {
+  if (openTicket() === String(number) && shownVersion(number) !== version) {
     htmx.ajax("GET", `/tickets/${number}/changes`, { source: list, target: list, swap: "none" });
   }
 }
@@ -62,9 +63,11 @@ function keepChoice({ detail: { ctx, tasks } }) {
 }
 
 // An answer that a claim has overtaken would remove the reply box. Its messages are still good.
-function dropOvertaken({ detail: { tasks } }) {
+function dropOvertaken({ detail: { ctx, tasks } }) {
   const header = tasks.map(({ fragment }) => fragment?.querySelector("[data-version]")).find(Boolean);
-  if (!header || Number(header.dataset.version) >= shownVersion(header.dataset.ticket)) return;
+  if (!header) return;
+  const difference = Number(header.dataset.version) - shownVersion(header.dataset.ticket);
+  if (difference > 0 || (difference === 0 && !ctx.request?.action.endsWith("/changes"))) return;
   const overtaken = ["ticket-header", "ticket-composer", "customer"].map((name) => `${name}-${header.dataset.ticket}`);
   dropTasks(tasks, ({ target }) => overtaken.includes(target?.id));
 }
