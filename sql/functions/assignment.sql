@@ -35,16 +35,8 @@ as $$
     select * from public.tickets where session_id = p_session_id order by status = 'closed', number desc limit 1
 $$;
 
--- The tickets that wait, by their place in the queue: the longest waiting first, and those that have their answer last.
-create or replace function _supportchat.waiting_tickets()
-returns table (id uuid, place bigint)
-language sql
-stable
-set search_path = ''
-as $$
-    select id, row_number() over (order by awaiting_since nulls last, number)
-    from public.tickets where status = 'waiting'
-$$;
+-- Of an earlier version, which numbered everybody who waits.
+drop function if exists _supportchat.waiting_tickets();
 
 -- How far the places in the queue are counted: whoever stands behind has this one.
 create or replace function _supportchat.last_place()
@@ -56,8 +48,8 @@ as $$
     select 101
 $$;
 
--- The place of a waiting ticket in the queue, of the tickets that waiting_tickets gives: last_place() at most, or a long
--- queue would be counted each time somebody looks.
+-- The place of a waiting ticket in the queue: the longest waiting first, and those that have their answer last. It is
+-- last_place() at most, or a long queue would be counted each time somebody looks.
 create or replace function _supportchat.place_of_ticket(p_ticket public.tickets)
 returns bigint
 language sql
@@ -469,7 +461,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '7f881ce3bf76');
+select _supportchat.record_script('functions/assignment.sql', '7933c3250f31');
 
 notify pgrst, 'reload schema';
 

@@ -36,8 +36,7 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id,
-        p_image_id => case when p_image is not null then _supportchat.add_image(p_session_id, p_image) end
+        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
@@ -326,7 +325,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '3679d1156509');
+select _supportchat.record_script('functions/chat.sql', '2b097ccc7840');
 
 notify pgrst, 'reload schema';
 

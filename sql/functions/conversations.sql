@@ -78,7 +78,7 @@ as $$
         cross join _supportchat.ticket_of_session(s.session_id) as t
         where s.session_id = any (p_session_ids) and t.id is not null
     ), places as materialized (
-        -- As waiting_tickets, and none of it where nobody waits.
+        -- As place_of_ticket counts, and none of it where nobody waits.
         select id, row_number() over () as place
         from (
             select id from public.tickets
@@ -164,7 +164,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '40356dec44fb');
+select _supportchat.record_script('functions/conversations.sql', '69650396bf9b');
 
 notify pgrst, 'reload schema';
 

@@ -184,12 +184,12 @@ $$;
 create or replace function _supportchat.add_image(p_session_id uuid, p_image jsonb)
 returns uuid
 language sql
+strict
 set search_path = ''
 as $$
     insert into public.chat_images (session_id, storage_key, content_type, width, height, bytes, digest)
     select p_session_id, i.key, i.content_type, i.width, i.height, i.bytes, i.digest
     from jsonb_to_record(p_image) as i (key text, content_type text, width integer, height integer, bytes integer, digest text)
-    where p_image is not null
     returning id
 $$;
 
@@ -237,7 +237,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '5b2c93041801');
+select _supportchat.record_script('functions/messages.sql', '0335b694d591');
 
 notify pgrst, 'reload schema';
 

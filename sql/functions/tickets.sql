@@ -165,8 +165,7 @@ begin
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
-        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id,
-        case when p_image is not null then _supportchat.add_image(ticket.session_id, p_image) end
+        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
@@ -318,7 +317,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '82a37aa30e96');
+select _supportchat.record_script('functions/tickets.sql', 'd86444caf8c4');
 
 notify pgrst, 'reload schema';
 

@@ -2443,12 +2443,12 @@ $$;
 create or replace function _supportchat.add_image(p_session_id uuid, p_image jsonb)
 returns uuid
 language sql
+strict
 set search_path = ''
 as $$
     insert into public.chat_images (session_id, storage_key, content_type, width, height, bytes, digest)
     select p_session_id, i.key, i.content_type, i.width, i.height, i.bytes, i.digest
     from jsonb_to_record(p_image) as i (key text, content_type text, width integer, height integer, bytes integer, digest text)
-    where p_image is not null
     returning id
 $$;
 
@@ -2496,7 +2496,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '5b2c93041801');
+select _supportchat.record_script('functions/messages.sql', '0335b694d591');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -2708,16 +2708,8 @@ as $$
     select * from public.tickets where session_id = p_session_id order by status = 'closed', number desc limit 1
 $$;
 
--- The tickets that wait, by their place in the queue: the longest waiting first, and those that have their answer last.
-create or replace function _supportchat.waiting_tickets()
-returns table (id uuid, place bigint)
-language sql
-stable
-set search_path = ''
-as $$
-    select id, row_number() over (order by awaiting_since nulls last, number)
-    from public.tickets where status = 'waiting'
-$$;
+-- Of an earlier version, which numbered everybody who waits.
+drop function if exists _supportchat.waiting_tickets();
 
 -- How far the places in the queue are counted: whoever stands behind has this one.
 create or replace function _supportchat.last_place()
@@ -2729,8 +2721,8 @@ as $$
     select 101
 $$;
 
--- The place of a waiting ticket in the queue, of the tickets that waiting_tickets gives: last_place() at most, or a long
--- queue would be counted each time somebody looks.
+-- The place of a waiting ticket in the queue: the longest waiting first, and those that have their answer last. It is
+-- last_place() at most, or a long queue would be counted each time somebody looks.
 create or replace function _supportchat.place_of_ticket(p_ticket public.tickets)
 returns bigint
 language sql
@@ -3142,7 +3134,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '7f881ce3bf76');
+select _supportchat.record_script('functions/assignment.sql', '7933c3250f31');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -3212,7 +3204,7 @@ as $$
         cross join _supportchat.ticket_of_session(s.session_id) as t
         where s.session_id = any (p_session_ids) and t.id is not null
     ), places as materialized (
-        -- As waiting_tickets, and none of it where nobody waits.
+        -- As place_of_ticket counts, and none of it where nobody waits.
         select id, row_number() over () as place
         from (
             select id from public.tickets
@@ -3298,7 +3290,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '40356dec44fb');
+select _supportchat.record_script('functions/conversations.sql', '69650396bf9b');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -3441,8 +3433,7 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id,
-        p_image_id => case when p_image is not null then _supportchat.add_image(p_session_id, p_image) end
+        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
     );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
@@ -3731,7 +3722,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '3679d1156509');
+select _supportchat.record_script('functions/chat.sql', '2b097ccc7840');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -4146,8 +4137,7 @@ begin
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
-        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id,
-        case when p_image is not null then _supportchat.add_image(ticket.session_id, p_image) end
+        ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
@@ -4299,7 +4289,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '82a37aa30e96');
+select _supportchat.record_script('functions/tickets.sql', 'd86444caf8c4');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
