@@ -89,8 +89,9 @@ as $$
 $$;
 
 -- Keeps the agents behind some login sessions here for another 45 seconds, and those sessions alive; gives how many of them
--- had not been here. Rows are locked in one order, so that two processes which report the same logins do not wait for each
--- other in a circle.
+-- had not been here. A row that another transaction holds waits for the next report, so that what somebody changes by hand,
+-- in whatever order, neither holds a report up nor fails because of one. Only agents who come are waited for, in one order,
+-- so that two processes which report the same logins do not wait for each other in a circle.
 create or replace function _supportchat.renew_leases(p_token_hashes text[])
 returns bigint
 language plpgsql
@@ -99,17 +100,23 @@ as $$
 declare
     came bigint;
     unannounced uuid[];
+    behind uuid[];
 begin
-    perform from public.agent_sessions
-    where token_hash = any (p_token_hashes) and last_seen_at < now() - interval '1 minute'
-    order by token_hash for no key update;
     update public.agent_sessions set last_seen_at = now()
-    where token_hash = any (p_token_hashes) and last_seen_at < now() - interval '1 minute';
+    where token_hash in (
+        select token_hash from public.agent_sessions
+        where token_hash = any (p_token_hashes) and last_seen_at < now() - interval '1 minute'
+        for no key update skip locked
+    );
+
+    behind := array(select agent_id from public.agent_sessions where token_hash = any (p_token_hashes));
+    perform from public.agents
+    where id = any (behind) and lease_expires_at > now() is not true
+    order by id for no key update;
 
     with known as (
         select id, lease_expires_at > now() is true as here, is_here from public.agents
-        where id in (select agent_id from public.agent_sessions where token_hash = any (p_token_hashes))
-        order by id for no key update
+        where id = any (behind) for no key update skip locked
     ), renewed as (
         update public.agents a set lease_expires_at = now() + interval '45 seconds', is_here = true
         from known where known.id = a.id
@@ -193,7 +200,7 @@ as $$
     select _supportchat.forget_processes(array[p_process_id])
 $$;
 
-select _supportchat.record_script('functions/processes.sql', 'd4a6f70238d7');
+select _supportchat.record_script('functions/processes.sql', '0e494c3fe0ca');
 
 notify pgrst, 'reload schema';
 

@@ -85,25 +85,45 @@ def test_availability_takes_two_values(alice: Agent) -> None:
 
 
 def test_two_processes_that_report_the_same_logins_do_not_wait_in_a_circle(
-    bob: Agent, database: Database, database_url: str, rows: Any
+    alice: Agent, bob: Agent, database: Database, database_url: str, rows: Any
 ) -> None:
+    rows("update agents set lease_expires_at = null")
+    first, second = sorted([alice.id, bob.id])
     # The later one stands first in the table, so that a scan would come to it first.
-    for token_hash in ("b", "a"):
-        database.call("open_agent_session", agent_id=bob.id, token_hash=token_hash)
-    rows("update agent_sessions set last_seen_at = now() - interval '2 minutes' where token_hash = 'b'")
-    rows("update agent_sessions set last_seen_at = now() - interval '2 minutes' where token_hash = 'a'")
+    rows("update agents set name = name where id = %s", second)
+    rows("update agents set name = name where id = %s", first)
+    database.call("open_agent_session", agent_id=bob.id, token_hash=bob.token_hash)
+    hashes = [alice.token_hash, bob.token_hash]
     with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
-        other.execute("select from agent_sessions where token_hash = 'a' for update")
+        other.execute("select from agents where id = %s for update", [first])
         report = pool.submit(
-            database.call, "report_process", process_id=new_id(), sockets=1, came=[], left=[], token_hashes=["b", "a"]
+            database.call, "report_process", process_id=new_id(), sockets=1, came=[], left=[], token_hashes=hashes
         )
         while rows(
             "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
         ) != [(1,)]:
             assert not report.done()
-        other.execute("select from agent_sessions where token_hash = 'b' for update nowait")
+        other.execute("select from agents where id = %s for update nowait", [second])
         other.rollback()
-        assert sorted(report.result()["good"]) == ["a", "b"]
+        assert report.result()["came"] == 2
+
+
+@pytest.mark.parametrize("table", ["agents", "agent_sessions"])
+def test_what_somebody_changes_by_hand_does_not_hold_a_report_up(
+    alice: Agent, bob: Agent, database: Database, database_url: str, rows: Any, table: str
+) -> None:
+    rows("update agents set lease_expires_at = now() + interval '20 seconds'")
+    database.call("open_agent_session", agent_id=bob.id, token_hash=bob.token_hash)
+    rows("update agent_sessions set last_seen_at = now() - interval '2 minutes'")
+    hashes = [alice.token_hash, bob.token_hash]
+    report = {"process_id": new_id(), "sockets": 1, "came": [], "left": [], "token_hashes": hashes}
+    column, value = ("id", alice.id) if table == "agents" else ("token_hash", alice.token_hash)
+    with psycopg.connect(database_url) as other:
+        other.execute(f"select from {table} where {column} = %s for update".encode(), [value])
+        assert sorted(database.call("report_process", **report)["good"]) == sorted(hashes)
+    assert database.call("report_process", **report)["came"] == 0
+    assert rows("select count(*) from agents where lease_expires_at > now() + interval '40 seconds'") == [(2,)]
+    assert rows("select count(*) from agent_sessions where last_seen_at < now() - interval '1 minute'") == [(0,)]
 
 
 def test_a_login_does_not_wait_for_an_ended_session_that_somebody_looks_at(
