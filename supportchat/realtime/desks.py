@@ -66,8 +66,14 @@ class Desks:
             self._forget()
 
     def show(self, page: Connection, shown: Shown) -> None:
-        """Remember which view a page shows, and in which language. It reads its queue once it has caught up."""
+        """Remember which view a page shows, and in which language. It reads its queue once it has caught up.
+
+        A page that says no view was made by an earlier version, whose scripts and styles do not fit this one's queue:
+        it loads anew, with what its agent has typed.
+        """
         page.view = shown.view
+        if not page.view:
+            page.push(event_frame("reset"))
         page.language = shown.language or ENGLISH
         self._loads.pop(page.agent_id, None)  # what it reads then may be newer
 

@@ -285,7 +285,7 @@ class Page:
             elif frame.get("event") == "reset":
                 await self._load_anew()
                 return
-            elif frame.get("event") == "queue_changed":
+            elif frame.get("event") == "queue_changed" or frame.get("target") == "#queue-tray":
                 self.on_queue_changed()
             elif frame.get("target", "").startswith("#messages-"):
                 for kind, seq, _ in LINE.findall(frame["content"]):
@@ -397,7 +397,7 @@ class TicketPage(Page):
 
     def hello(self) -> dict[str, Any]:
         """What the desk says on each open."""
-        return {**super().hello(), "ticket": self.number, "after_note": self.last_note}
+        return {**super().hello(), "view": "mine", "ticket": self.number, "after_note": self.last_note}
 
     async def recover(self) -> bool:
         """Claim a ticket that was returned to the queue meanwhile."""
@@ -484,7 +484,7 @@ class QueuePage(Page):
 
     def hello(self) -> dict[str, Any]:
         """Ask for no conversation."""
-        return {"hello": True, "ticket": 0}
+        return {"hello": True, "view": "mine", "ticket": 0}
 
     def on_queue_changed(self) -> None:
         """Have the queue read."""

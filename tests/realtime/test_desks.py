@@ -185,8 +185,11 @@ def test_a_row_in_a_frame_names_nobody_as_you_and_has_nothing_for_htmx(
     assert "hx-" not in content
 
 
-def test_a_page_that_says_no_view_is_told_that_the_queue_has_changed(desks: Desks, vera: Visitor, alice: Agent) -> None:
+def test_a_desk_that_an_earlier_version_has_made_is_told_to_load_anew(
+    desks: Desks, vera: Visitor, alice: Agent
+) -> None:
     page = opened(desks, alice, view="")
+    assert [frame["event"] for frame in frames(page)] == ["reset"]
     told(desks, session_of(vera))
     told(desks, session_of(vera))
     assert [frame["event"] for frame in frames(page)] == ["queue_changed"]
