@@ -23,13 +23,16 @@ from .crowd import Crowd
 from .fanout import measure_fanout
 from .first_load import measure_first_load
 from .grow import measure_grow
+from .log import measure_log
 from .messages import lines_of, measure_round
 from .meter import Meter
 from .photo import measure_photo
+from .processes import measure_processes
 from .report import Line
 from .sockets import measure_sockets
 
-ROWS = ("latency", "fanout", "page", "photo", "sockets", "grow")
+USUAL = ("latency", "fanout", "page", "photo", "sockets")
+ROWS = (*USUAL, "grow", "processes", "log")
 
 
 def arguments() -> argparse.Namespace:
@@ -44,6 +47,7 @@ def arguments() -> argparse.Namespace:
         "--profile", action="store_true", help="print where the server's CPU time goes, and nothing else"
     )
     parser.add_argument("--grow", action="store_true", help="also measure a desk with a million tickets (15 minutes)")
+    parser.add_argument("--rows", type=int, default=100_000_000, help="how long the log is (100 million)")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (bench.json)")
     return parser.parse_args()
@@ -92,6 +96,15 @@ async def measure_many(server: Server, meter: Meter, asked: argparse.Namespace) 
     return await measure_sockets(crowd, meter, asked.sockets, 2 * asked.seconds, say)
 
 
+async def measure_several(
+    server: Server, meter: Meter, folder: Path, asked: argparse.Namespace
+) -> tuple[list[Line], dict[str, Any]]:
+    """Measure further processes on the database of a desk."""
+    crowd = Crowd(server, reacts=not asked.listen)
+    await crowd.gather()
+    return await measure_processes(crowd, meter, folder, asked.seconds, say)
+
+
 def print_profile(asked: argparse.Namespace) -> None:
     """Print what a desk does that takes all messages that it can."""
     with tempfile.TemporaryDirectory() as folder:
@@ -119,13 +132,13 @@ def main() -> None:
     asked = arguments()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    chosen, about = set(asked.only or ROWS[:-1]) | ({"grow"} if asked.grow else set()), report.machine()
+    chosen, about = set(asked.only or USUAL) | ({"grow"} if asked.grow else set()), report.machine()
     lines: list[Line] = []
     raw: dict[str, Any] = {}
     if asked.profile:
         print_profile(asked)
         return
-    if together := chosen - {"sockets", "grow"}:
+    if together := chosen & {"latency", "fanout", "page", "photo"}:
         with served() as (server, meter):
             lines += asyncio.run(measure(server, meter, together, asked, raw))
     if "sockets" in chosen:
@@ -134,6 +147,14 @@ def main() -> None:
     if "grow" in chosen:
         with open_folder() as folder:
             found, raw["grow"] = measure_grow(folder, say)
+            lines += found
+    if "processes" in chosen:
+        with served() as (server, meter), open_folder() as folder:
+            found, raw["processes"] = asyncio.run(measure_several(server, meter, folder, asked))
+            lines += found
+    if "log" in chosen:
+        with open_folder() as folder:
+            found, raw["log"] = measure_log(folder, asked.rows, say)
             lines += found
     text = f"\n{about}\n\n{report.table(lines)}\n"
     print(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg
@@ -243,7 +244,7 @@ def grow(
     }
     connection.execute("set session_replication_role = replica")
     connection.execute("set synchronous_commit = off")
-    _drop_indexes(connection)
+    drop_indexes(connection, FILLED)
     for statement in (TICKETS, AGENTS, STAFF, BROWSERS):
         connection.execute(statement, values)
     for statement in WRITTEN:
@@ -261,9 +262,10 @@ def grow(
     connection.execute("reset synchronous_commit")
 
 
-def _drop_indexes(connection: psycopg.Connection[Any]) -> None:
+def drop_indexes(connection: psycopg.Connection[Any], tables: Iterable[str]) -> None:
+    """Drop the indexes of tables that are about to be filled; `ensure_index` makes them anew."""
     found = connection.execute(
-        "select index_name from _supportchat.declared_indexes() where table_name = any (%s)", [list(FILLED)]
+        "select index_name from _supportchat.declared_indexes() where table_name = any (%s)", [list(tables)]
     )
     for (name,) in found.fetchall():
         connection.execute(sql.SQL("drop index if exists public.{}").format(sql.Identifier(name)))
