@@ -28,7 +28,9 @@ from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
-IDLE_SECONDS = 30.0  # between the reports of a process in which no page is open: its only calls
+IDLE_SECONDS = 30.0  # between the reports of a process that nobody looks at: its only calls
+# A process goes on for so long after its last page: by then the leases of those who have left have ended.
+LINGER_SECONDS = 60.0
 REPORT_SOON_SECONDS = 0.2
 REFRESH_SECONDS = 0.5
 REFRESH_SHARE = 10  # no more than a tenth of the time is spent on telling those who wait of their places
@@ -66,6 +68,7 @@ class Hub:
         self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
         self._reported_at = float("-inf")
         self._has_swept = False
+        self._left_at = float("-inf")  # when the last page left
 
     # Pages
 
@@ -102,6 +105,7 @@ class Hub:
         self._leave(page)
         if page in self._pages:
             del self._pages[page]
+            self._left_at = time.monotonic()
             for key in self._counted(page):
                 self._counts[key] -= 1
                 if not self._counts[key]:
@@ -285,8 +289,10 @@ class Hub:
 
     @property
     def _is_idle(self) -> bool:
-        """Whether nobody looks at a page of this process."""
-        return not self._pages and not self._polling("session") and not self._polling("agent")
+        """Whether nobody looks at a page of this process, or has just done so."""
+        if self._pages or self._polling("session") or self._polling("agent"):
+            return False
+        return time.monotonic() - self._left_at > LINGER_SECONDS
 
     def sweep(self) -> None:
         """Follow the log, for what no event has announced, and give waiting tickets to who can take them.
