@@ -12,7 +12,8 @@ from flask import Flask
 
 from supportchat.realtime import hub as module
 from supportchat.realtime.connection import Connection, Shown
-from supportchat.realtime.hub import BEAT_SECONDS, REPORT_SECONDS, SWEEP_SECONDS, Hub
+from supportchat.realtime.hub import REPORT_SECONDS, SWEEP_SECONDS, Hub
+from supportchat.realtime.pulse import BEAT_SECONDS
 from tests.cast import Agent
 
 
