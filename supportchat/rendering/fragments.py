@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from flask import Flask, current_app
-from flask_babel import force_locale
 from markupsafe import Markup
 
 from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, read_marks
@@ -64,11 +63,15 @@ class Fragments:
         self._app = app
         # Each with its row, so that no other one gets its id meanwhile.
         self._newest: dict[tuple[str, str, int], tuple[Message, Markup]] = {}
+        self._globals: dict[str, Any] = {}  # Flask's `g`, by language
 
     @contextlib.contextmanager
     def in_language(self, language: str) -> Iterator[None]:
         """Render in a language, whoever's request this is, or nobody's. Others may render meanwhile."""
-        with self._app.app_context(), force_locale(language):
+        with self._app.app_context() as context:
+            # Kept with what has been looked up for it: locale and catalog. Nothing else is written there.
+            context.g = self._globals.setdefault(language, context.g)
+            context.g.language = language
             yield
 
     def message(self, audience: str, number: int, row: Message) -> Markup:
@@ -153,7 +156,9 @@ class Fragments:
         """Render who answers, or the place in the queue, for the customer."""
         return self._render("chat/_presence.html", chat=state)
 
-    def state_frames(self, audience: str, state: Conversation, before: Conversation | None = None) -> list[str]:
+    def state_frames(
+        self, audience: str, language: str, state: Conversation, before: Conversation | None = None
+    ) -> list[str]:
         """Return the frames that bring a page from the state `before`, or from any, to another."""
 
         def changed(keys: tuple[str, ...]) -> bool:
@@ -167,7 +172,8 @@ class Fragments:
             frames.append(event_frame("receipts", **receipts))
         if audience == "customer":
             if changed(SHOWN_TO_CUSTOMER):
-                frames.append(content_frame(self.presence(state), "#presence", "innerMorph"))
+                with self.in_language(language):
+                    frames.append(content_frame(self.presence(state), "#presence", "innerMorph"))
                 frames.append(event_frame("chat_state", status=state["status"]))
             return frames
         if before is None:  # has it changed since the page was rendered?
@@ -175,7 +181,8 @@ class Fragments:
         elif changed(SHOWN_TO_AGENT):
             frames.append(event_frame("ticket_changed", number=state["number"], version=state["version"]))
         if changed(("customer_here",)):
-            html = self._render("tickets/_customer_here.html", ticket=state)
+            with self.in_language(language):
+                html = self._render("tickets/_customer_here.html", ticket=state)
             frames.append(content_frame(html, f"#customer-here-{state['number']}", "innerHTML"))
         return frames
 

@@ -42,10 +42,12 @@ def init_app(app: Flask) -> None:
 
 
 def choose_language() -> str:
-    """Return the language of this request.
+    """Return the language of this request, or the one that `Fragments.in_language` has chosen.
 
     That of the page which its scripts answer for, then the agent's or the customer's choice, then the browser's.
     """
+    if "language" in g:
+        return str(g.language)
     if not has_request_context():
         return ENGLISH  # a command in a terminal
     of_page = shipped_language(request.headers.get("X-Language"))
