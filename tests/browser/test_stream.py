@@ -485,7 +485,7 @@ def test_without_a_socket_receipts_are_posted_and_one_that_got_lost_is_said_agai
     Stream(alice.page, "**/agent/ws").is_blocked = True
     alice.page.route("**/receipts", lambda route: route.abort(), times=1)
     with alice.page.expect_request("**/receipts"):
-        alice.open()
+        alice.page.goto(f"{alice.url}/agent?ticket=1001")
     state = started.page.locator("[data-state]").last
     expect(state).to_have_text("Sent")
     set_visible(alice.page, "hidden")
@@ -496,7 +496,7 @@ def test_without_a_socket_receipts_are_posted_and_one_that_got_lost_is_said_agai
 def test_a_receipt_that_its_process_has_lost_is_said_again_by_the_next_socket(started: Customer, alice: Agent) -> None:
     stream = Stream(alice.page, "**/agent/ws")
     stream.is_deaf = True
-    alice.open()
+    alice.page.goto(f"{alice.url}/agent?ticket=1001")
     has_said(stream, alice.page, 1)
     state = started.page.locator("[data-state]").last
     expect(state).to_have_text("Sent")
