@@ -284,6 +284,8 @@ class Conversation:
 
     def _show_state(self, state: State) -> None:
         before, self.state, self.number = self.state, state, state["number"]
+        if before == state:
+            return
         for audience in AUDIENCES:
             for language, pages in self._by_language(audience).items():
                 frames = self._fragments.state_frames(audience, language, state, before)

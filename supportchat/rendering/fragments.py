@@ -36,9 +36,9 @@ def events_header(events: dict[str, dict[str, Any]]) -> str:
     return json.dumps(events)
 
 
-def content_frame(content: str, target: str, swap: str) -> str:
-    """Return a frame that htmx swaps in: HTML, where, and how."""
-    return json.dumps({"content": content, "target": target, "swap": swap})
+def content_frame(content: str, target: str, swap: str, **more: Any) -> str:
+    """Return a frame that htmx swaps in: HTML, where, and how; and more for the scripts of the page."""
+    return json.dumps({"content": content, "target": target, "swap": swap, **more})
 
 
 def partial(content: str, target: str, swap: str = "innerHTML") -> Markup:
@@ -127,9 +127,14 @@ class Fragments:
         """Render the counts of the queue for the scripts of a desk, with the reason why tickets wait in words."""
         return self._render("tickets/_queue_counts.html", counts=counts)
 
-    def queue_frame(self, *parts: Markup) -> str:
-        """Return the frame that brings rows and counts to a desk, whose script puts each in its place."""
-        return content_frame(joined(*parts), "#queue-tray", "innerHTML")
+    def queue_frame(self, *parts: Markup, marks: dict[str, int] | None = None) -> str:
+        """Return the frame that brings rows and counts to a desk, whose script puts each in its place.
+
+        :param marks: how many of the customer's lines this agent has read, by session.
+        """
+        if not parts:
+            return event_frame("queue_marks", marks=marks)
+        return content_frame(joined(*parts), "#queue-tray", "innerHTML", **({"marks": marks} if marks else {}))
 
     def load_frame(self, load: Load) -> str:
         """Return the frame that shows an agent how many of their places are taken."""

@@ -76,10 +76,12 @@ function onFrame(event) {
   heardAt = now();
   if (typeof event.detail.message.data !== "string") return;
   const frame = JSON.parse(event.detail.message.data);
-  if (!frame.event) return;
-  event.preventDefault(); // nothing for htmx to swap in
-  document.dispatchEvent(new CustomEvent(`live:${frame.event}`, { detail: frame }));
+  if (frame.marks) announce("queue_marks", frame);
+  else if (frame.event) announce(frame.event, frame);
+  if (frame.event) event.preventDefault(); // nothing for htmx to swap in
 }
+
+const announce = (name, detail) => document.dispatchEvent(new CustomEvent(`live:${name}`, { detail }));
 
 // Too much is missing to catch up.
 function loadNewest() {
