@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 import flask_babel
 from babel import Locale
 from babel.support import NullTranslations
-from flask import Flask, Response, g, has_request_context, request
-from flask_babel import Babel, get_locale, get_translations
+from flask import Flask, Response, current_app, g, has_request_context, request
+from flask_babel import Babel, get_translations
 from markupsafe import Markup
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -37,6 +37,7 @@ HEADER_CHARACTERS = 256
 def init_app(app: Flask) -> None:
     """Have every text of a request come in its language."""
     Babel(app, default_locale=ENGLISH, locale_selector=choose_language)
+    app.extensions["languages"] = {}
     app.after_request(remember_language)
     app.jinja_env.globals["_"] = translated
     app.jinja_env.globals["language"] = language
@@ -111,8 +112,10 @@ def spoken() -> Spoken:
     except RuntimeError:  # outside of the app
         return Spoken(ENGLISH, "ltr", NullTranslations())
     if known is None:
-        locale = get_locale() or Locale(ENGLISH)
-        known = g.spoken = Spoken(locale.language, locale.text_direction, get_translations())
+        code, languages = choose_language(), current_app.extensions["languages"]
+        known = g.spoken = languages.get(code)
+        if known is None:
+            known = g.spoken = languages[code] = Spoken(code, Locale(code).text_direction, get_translations())
     return known
 
 
