@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import contextvars
+import functools
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from .pings import Pings
 from .safe_socket import PING, SafeSocket, text_frame
 
 INBOX_LIMIT = 20
-# What a page may send: a hello when its socket opens or it switches to another ticket, and pongs.
+# What a page may send: a hello when its socket opens or it switches to another ticket, typing, receipts, and pongs.
 MESSAGES = Limit(10, 5)  # more of them wait in the inbox
 FRAMES = Limit(50, 5)
 BYTES = Limit(65536, 4)
@@ -39,19 +40,23 @@ KEY_BYTES = 16
 ALIVE = event_frame("alive")
 
 
-class Inbox(list[str]):
-    """What a page has sent and we have not read yet. A page that floods it is disconnected."""
+class Inbox(list[dict[str, Any]]):
+    """What a page has said and we have not heard yet. A page that floods it is disconnected."""
 
     def __init__(self, websocket: Server) -> None:
         super().__init__()
         self.wake = Work(websocket)
         self._websocket = websocket
 
-    def append(self, message: str) -> None:
-        """Add a message; simple_websocket's reader calls this."""
+    def append(self, message: str) -> None:  # type: ignore[override]
+        """Add a message; simple_websocket's reader calls this. A receipt is noted at once: that takes no time."""
+        said = _parsed(message)
+        if "receipt" in said and self.wake.on_receipt is not None:
+            self.wake.on_receipt(said["receipt"])
+            return
         if len(self) >= INBOX_LIMIT:
             refuse(self._websocket, "Too many messages")
-        super().append(message)
+        super().append(said)
         self.wake.set()
 
 
@@ -65,7 +70,8 @@ class Work:
     def __init__(self, websocket: Server) -> None:
         self._websocket = websocket
         self._page: Connection | None = None
-        self._handle: Callable[[str], None] | None = None
+        self.on_receipt: Callable[[Any], None] | None = None
+        self._handle: Callable[[dict[str, Any]], None] | None = None
         self._messages = Bucket(MESSAGES)
         self._running: gevent.Greenlet[[Connection], None] | None = None
         self._failure: Exception | None = None
@@ -74,7 +80,7 @@ class Work:
         """Begin to work, also on what has come before. Messages are handled in this context, of the page's request."""
         context = contextvars.copy_context()
         self._page = page
-        self._handle = lambda message: context.run(on_message, _parsed(message))
+        self._handle = lambda message: context.run(on_message, message)
         self.set()
 
     def end(self) -> None:
@@ -85,7 +91,7 @@ class Work:
         self._page = None
         if self._running is not None:
             self._running.join()
-        self._handle = None
+        self._handle = self.on_receipt = None
         if self._failure is not None:
             raise self._failure
 
@@ -265,17 +271,25 @@ def serve_page(hub: Hub, websocket: Server, page: Connection, on_message: Callab
     if not hub.add(page):
         page.close(OVERLOAD)
     try:
-        run_socket(websocket, page, on_message)
+        run_socket(websocket, page, on_message, functools.partial(hub.acknowledge, page))
     finally:
         hub.remove(page)
 
 
-def run_socket(websocket: Server, page: Connection, on_message: Callable[[dict[str, Any]], None]) -> None:
+def run_socket(
+    websocket: Server,
+    page: Connection,
+    on_message: Callable[[dict[str, Any]], None],
+    on_receipt: Callable[[Any], None] | None = None,
+) -> None:
     """Serve a page until it leaves or is closed.
 
     `page.wake` is the inbox's work. Messages are JSON objects; anything else is ignored.
+
+    :param on_receipt: called with what a page says it has received and read; it must not wait for anything.
     """
     work: Work = websocket.input_buffer.wake
+    work.on_receipt = on_receipt
     work.begin(page, on_message)
     pings.add(work)
     try:
