@@ -23,6 +23,7 @@ L = TypeVar("L", bound=Line)
 
 SORTED = "upsert key:data-seq"
 MOST_NEWEST = 16  # rendered lines
+MOST_SHARED = 500
 SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position", "somebody_here")
 SHOWN_TO_AGENT = ("status", "agent", "version")
 
@@ -64,6 +65,7 @@ class Fragments:
         self._app = app
         # Each with its row, so that no other one gets its id meanwhile.
         self._newest: dict[tuple[str, str, int], tuple[Message, Markup]] = {}
+        self._shared: dict[tuple[str, str, str], Markup] = {}
 
     @contextlib.contextmanager
     def in_language(self, language: str) -> Iterator[None]:
@@ -149,12 +151,17 @@ class Fragments:
             events["live:more"] = {}
         return events_header(events)
 
-    def presence(self, state: Conversation) -> Markup:
+    def presence(self, state: Conversation, lang: str | None = None) -> Markup:
         """Render who answers, or the place in the queue, for the customer."""
-        return self._render("chat/_presence.html", chat=state)
+        return self._share("chat/_presence.html", lang, chat={name: state[name] for name in SHOWN_TO_CUSTOMER})
 
-    def state_frames(self, audience: str, state: Conversation, before: Conversation | None = None) -> list[str]:
-        """Return the frames that bring a page from the state `before`, or from any, to another."""
+    def state_frames(
+        self, audience: str, state: Conversation, before: Conversation | None = None, lang: str | None = None
+    ) -> list[str]:
+        """Return the frames that bring a page from the state `before`, or from any, to another.
+
+        :param lang: the language of the page, where it is not that of the request or `in_language`.
+        """
 
         def changed(keys: tuple[str, ...]) -> bool:
             old: Mapping[str, object] | None = before
@@ -167,7 +174,7 @@ class Fragments:
             frames.append(event_frame("receipts", **receipts))
         if audience == "customer":
             if changed(SHOWN_TO_CUSTOMER):
-                frames.append(content_frame(self.presence(state), "#presence", "innerMorph"))
+                frames.append(content_frame(self.presence(state, lang), "#presence", "innerMorph"))
                 frames.append(event_frame("chat_state", status=state["status"]))
             return frames
         if before is None:  # has it changed since the page was rendered?
@@ -175,9 +182,21 @@ class Fragments:
         elif changed(SHOWN_TO_AGENT):
             frames.append(event_frame("ticket_changed", number=state["number"], version=state["version"]))
         if changed(("customer_here",)):
-            html = self._render("tickets/_customer_here.html", ticket=state)
+            here = {"customer_here": state["customer_here"]}
+            html = self._share("tickets/_customer_here.html", lang, ticket=here)
             frames.append(content_frame(html, f"#customer-here-{state['number']}", "innerHTML"))
         return frames
+
+    def _share(self, name: str, lang: str | None, **values: Any) -> Markup:
+        # What depends on few values is the same for many pages: when thousands come back, say.
+        lang = lang or language()
+        key = name, lang, repr(values)
+        if key not in self._shared:
+            if len(self._shared) >= MOST_SHARED:
+                self._shared.clear()
+            with self.in_language(lang):
+                self._shared[key] = self._render(name, **values)
+        return self._shared[key]
 
     def _render(self, name: str, **values: Any) -> Markup:
         return Markup(self._app.jinja_env.get_template(name).render(values))  # noqa: S704
