@@ -1,4 +1,4 @@
-"""Whether anything has come of a conversation since it was read: a page that opens is read before the hub knows of it."""
+"""Whether anything has come of a conversation since it was read: of a page that opens, before the hub knows of it."""
 
 from __future__ import annotations
 

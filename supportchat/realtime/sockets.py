@@ -227,7 +227,7 @@ class Reader:
         """Do nothing yet: see `run_socket`."""
 
 
-class DeskServer(Server):
+class DeskServer(Server):  # type: ignore[misc]
     """Accepts a handshake that has been checked already. Its own has each header parsed once more, and costs more than
     all else that a page which opens asks for.
 

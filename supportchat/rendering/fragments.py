@@ -153,7 +153,8 @@ class Fragments:
 
     def presence(self, state: Conversation, lang: str | None = None) -> Markup:
         """Render who answers, or the place in the queue, for the customer."""
-        return self._share("chat/_presence.html", lang, chat={name: state[name] for name in SHOWN_TO_CUSTOMER})
+        shown = {name: value for name, value in state.items() if name in SHOWN_TO_CUSTOMER}
+        return self._share("chat/_presence.html", lang, chat=shown)
 
     def state_frames(
         self, audience: str, state: Conversation, before: Conversation | None = None, lang: str | None = None
