@@ -28,41 +28,45 @@ declare
         database_epoch(); messages_after(uuid, integer, integer, integer);
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
-        sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text); signal_typing(text, uuid, bigint);
+        sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
+        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); session_of_ticket(bigint);
-        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer); create_agent(text, text, text, text, integer);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text);
-        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
-        close_agent_session(text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
-        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); check_table(text);
+        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
+        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        desk_fingerprint(); notes_after(uuid, integer, integer); open_agent_session(uuid, text); good_sessions(text[])
+        desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
+        open_agent_session(uuid, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); events_after(); events_after(text); messages_after(uuid, integer); messages_before(uuid);
         messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
-        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); signal_typing();
-        signal_typing(text); signal_typing(text, uuid); record_receipt(integer, integer);
-        record_receipt(integer, integer, text); record_receipt(integer, integer, text, uuid);
-        record_receipt(integer, integer, text, uuid, bigint); post_message(text, uuid, uuid, text);
-        start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
-        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
-        image_of_session(uuid); image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid);
-        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
-        post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer);
-        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
-        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text)
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); join_conversation();
+        join_conversation(text); join_conversation(text, bigint); join_conversation(text, bigint, uuid);
+        join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
+        record_receipt(integer, integer); record_receipt(integer, integer, text);
+        record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
+        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
+        image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
+        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
+        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -2226,6 +2230,37 @@ begin
     return jsonb_build_object('beat', beat);
 end $$;
 
+-- Which server this is, and which history of it. It is kept for the session, since to ask takes longer than all else that a page
+-- needs when it opens; not by a replica, which may take over while a session lasts. Empty where a plain owner is told nothing.
+create or replace function _supportchat.history_of_server()
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    history text;
+    is_replica boolean := false;
+begin
+    begin
+        is_replica := pg_catalog.pg_is_in_recovery();
+        history := concat_ws('/',
+            (select system_identifier from pg_catalog.pg_control_system()),
+            case when not is_replica then left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) end
+        );
+    exception when insufficient_privilege or feature_not_supported or undefined_function then
+        history := '';
+    end;
+    if history = '' and has_function_privilege('pg_catalog.pg_postmaster_start_time()', 'execute') then
+        -- A replica that takes over and a server that was restored have one of their own. Not text: that has a time zone.
+        history := extract(epoch from pg_catalog.pg_postmaster_start_time());
+    end if;
+    if not is_replica then
+        perform set_config('supportchat.history', history, false);
+    end if;
+    return history;
+end $$;
+
 -- Which history the database has. It is another one after a failover to a replica, a restore to a moment in the past and
 -- a dump that was read back: what a page or a process knows of its conversations may never have happened then. Where the
 -- server tells a plain owner neither its identity nor its timeline, each start of the server counts as another history.
@@ -2236,19 +2271,10 @@ stable
 set search_path = ''
 as $$
 declare
-    history text;
+    history text := current_setting('supportchat.history', true);
 begin
-    begin
-        history := concat_ws('/',
-            (select system_identifier from pg_catalog.pg_control_system()),
-            case when not pg_catalog.pg_is_in_recovery() then left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) end
-        );
-    exception when insufficient_privilege or feature_not_supported or undefined_function then
-        history := '';
-    end;
-    if history = '' and has_function_privilege('pg_catalog.pg_postmaster_start_time()', 'execute') then
-        -- A replica that takes over and a server that was restored have one of their own. Not text: that has a time zone.
-        history := extract(epoch from pg_catalog.pg_postmaster_start_time());
+    if coalesce(history, '') = '' then
+        history := _supportchat.history_of_server();
     end if;
     return left(md5(concat_ws('/',
         history,
@@ -2267,7 +2293,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '1bdec1cf21fd');
+select _supportchat.record_script('functions/events.sql', '744e3810bd7b');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -3263,7 +3289,7 @@ declare
     found_id uuid;
 begin
     if p_number is not null then
-        return public.session_of_ticket(p_number);
+        return _supportchat.session_of_ticket(p_number);
     end if;
     found_id := _supportchat.session_of_visitor(p_visitor);
     if found_id is null then
@@ -3282,6 +3308,38 @@ as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
+-- What a page needs that is about to show a conversation: its state, the lines after a seq with that one itself (null: the last
+-- line alone), and the notes after a number (null: none, for a customer's page). Which conversation is said in one of three ways:
+-- the newest one of a browser, that of a ticket, or by its id. Null when there is none.
+create or replace function public.join_conversation(
+    p_visitor text default null, p_number bigint default null, p_session_id uuid default null,
+    p_after integer default null, p_after_note integer default null
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := p_session_id;
+    state jsonb;
+begin
+    if p_visitor is not null then
+        chat := _supportchat.session_of_visitor(p_visitor);
+    elsif p_number is not null then
+        select session_id into chat from public.tickets where number = p_number;
+    end if;
+    state := _supportchat.conversation_json(chat);
+    if state is null then
+        return null;
+    end if;
+    return jsonb_build_object(
+        'conversation', state,
+        'messages', public.messages_after(chat, coalesce(p_after, (state ->> 'last_seq')::integer) - 1),
+        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end
+    );
+end $$;
+
 -- Logs that a conversation is gone, so that no page goes on showing it.
 create or replace function _supportchat.log_end_of_conversation()
 returns trigger
@@ -3297,7 +3355,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '69650396bf9b');
+select _supportchat.record_script('functions/conversations.sql', 'e222d84ba201');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -4029,8 +4087,11 @@ select _supportchat.record_script('functions/queue.sql', '2145974a46d5');
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
 
+-- Of an earlier version, in which server processes called it.
+drop function if exists public.session_of_ticket(bigint);
+
 -- Finds the conversation of a ticket. PT404 when there is none.
-create or replace function public.session_of_ticket(p_number bigint)
+create or replace function _supportchat.session_of_ticket(p_number bigint)
 returns uuid
 language plpgsql
 stable
@@ -4075,7 +4136,7 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := public.session_of_ticket(p_number);
+    chat uuid := _supportchat.session_of_ticket(p_number);
 begin
     return (
         select _supportchat.conversation_json(chat) || jsonb_build_object(
@@ -4132,7 +4193,7 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := public.session_of_ticket(p_number);
+    chat uuid := _supportchat.session_of_ticket(p_number);
     messages jsonb := public.messages_before(chat, p_before, p_limit);
     first_seq integer := messages -> 0 ->> 'seq';
 begin
@@ -4153,7 +4214,7 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := public.session_of_ticket(p_number);
+    chat uuid := _supportchat.session_of_ticket(p_number);
 begin
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
@@ -4171,7 +4232,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
     line jsonb;
 begin
@@ -4207,7 +4268,7 @@ declare
     assignee public.agents;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
         raise sqlstate 'PT422' using message = 'agent_not_found';
@@ -4241,7 +4302,7 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id);
     perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
@@ -4278,7 +4339,7 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
             perform _supportchat.check_owner(ticket, p_agent_id);
@@ -4302,7 +4363,7 @@ declare
     newer bigint;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is distinct from p_agent_id then
             raise sqlstate 'PT409' using
@@ -4333,7 +4394,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd86444caf8c4');
+select _supportchat.record_script('functions/tickets.sql', '4a40ff3872ea');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -4359,7 +4420,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     line public.ticket_notes;
 begin
     select * into line from public.ticket_notes
@@ -4406,7 +4467,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '09f479b2df4c');
+select _supportchat.record_script('functions/notes.sql', '66782816b3e9');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 

@@ -142,7 +142,9 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /chat/receipts", vera, status=204, delivered=2, read=2, epoch=chat["epoch"])
     act("GET /chat/people", vera)
     act("GET /chat/images/<id>", vera, f"/chat/images/{picture}", status=404)
-    day.open_socket("GET /chat/ws, and hello", vera)
+    shown = database.call("conversation_of_visitor", visitor=visitor)["last_seq"]
+    day.open_socket("GET /chat/ws, and hello", vera, after=shown)
+    day.open_socket("GET /chat/ws, and hello after others have written", vera, after=shown - 1)
 
     act("GET /agent/login", web.visitor())
     act("POST /agent/login", web.visitor(), status=303, email=email_of("bob"), password=PASSWORD)

@@ -130,7 +130,7 @@ declare
     found_id uuid;
 begin
     if p_number is not null then
-        return public.session_of_ticket(p_number);
+        return _supportchat.session_of_ticket(p_number);
     end if;
     found_id := _supportchat.session_of_visitor(p_visitor);
     if found_id is null then
@@ -149,6 +149,38 @@ as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
+-- What a page needs that is about to show a conversation: its state, the lines after a seq with that one itself (null: the last
+-- line alone), and the notes after a number (null: none, for a customer's page). Which conversation is said in one of three ways:
+-- the newest one of a browser, that of a ticket, or by its id. Null when there is none.
+create or replace function public.join_conversation(
+    p_visitor text default null, p_number bigint default null, p_session_id uuid default null,
+    p_after integer default null, p_after_note integer default null
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := p_session_id;
+    state jsonb;
+begin
+    if p_visitor is not null then
+        chat := _supportchat.session_of_visitor(p_visitor);
+    elsif p_number is not null then
+        select session_id into chat from public.tickets where number = p_number;
+    end if;
+    state := _supportchat.conversation_json(chat);
+    if state is null then
+        return null;
+    end if;
+    return jsonb_build_object(
+        'conversation', state,
+        'messages', public.messages_after(chat, coalesce(p_after, (state ->> 'last_seq')::integer) - 1),
+        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end
+    );
+end $$;
+
 -- Logs that a conversation is gone, so that no page goes on showing it.
 create or replace function _supportchat.log_end_of_conversation()
 returns trigger
@@ -164,7 +196,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '69650396bf9b');
+select _supportchat.record_script('functions/conversations.sql', 'e222d84ba201');
 
 notify pgrst, 'reload schema';
 

@@ -192,6 +192,37 @@ begin
     return jsonb_build_object('beat', beat);
 end $$;
 
+-- Which server this is, and which history of it. It is kept for the session, since to ask takes longer than all else that a page
+-- needs when it opens; not by a replica, which may take over while a session lasts. Empty where a plain owner is told nothing.
+create or replace function _supportchat.history_of_server()
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    history text;
+    is_replica boolean := false;
+begin
+    begin
+        is_replica := pg_catalog.pg_is_in_recovery();
+        history := concat_ws('/',
+            (select system_identifier from pg_catalog.pg_control_system()),
+            case when not is_replica then left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) end
+        );
+    exception when insufficient_privilege or feature_not_supported or undefined_function then
+        history := '';
+    end;
+    if history = '' and has_function_privilege('pg_catalog.pg_postmaster_start_time()', 'execute') then
+        -- A replica that takes over and a server that was restored have one of their own. Not text: that has a time zone.
+        history := extract(epoch from pg_catalog.pg_postmaster_start_time());
+    end if;
+    if not is_replica then
+        perform set_config('supportchat.history', history, false);
+    end if;
+    return history;
+end $$;
+
 -- Which history the database has. It is another one after a failover to a replica, a restore to a moment in the past and
 -- a dump that was read back: what a page or a process knows of its conversations may never have happened then. Where the
 -- server tells a plain owner neither its identity nor its timeline, each start of the server counts as another history.
@@ -202,19 +233,10 @@ stable
 set search_path = ''
 as $$
 declare
-    history text;
+    history text := current_setting('supportchat.history', true);
 begin
-    begin
-        history := concat_ws('/',
-            (select system_identifier from pg_catalog.pg_control_system()),
-            case when not pg_catalog.pg_is_in_recovery() then left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) end
-        );
-    exception when insufficient_privilege or feature_not_supported or undefined_function then
-        history := '';
-    end;
-    if history = '' and has_function_privilege('pg_catalog.pg_postmaster_start_time()', 'execute') then
-        -- A replica that takes over and a server that was restored have one of their own. Not text: that has a time zone.
-        history := extract(epoch from pg_catalog.pg_postmaster_start_time());
+    if coalesce(history, '') = '' then
+        history := _supportchat.history_of_server();
     end if;
     return left(md5(concat_ws('/',
         history,
@@ -233,7 +255,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '1bdec1cf21fd');
+select _supportchat.record_script('functions/events.sql', '744e3810bd7b');
 
 notify pgrst, 'reload schema';
 

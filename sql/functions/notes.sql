@@ -34,7 +34,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     line public.ticket_notes;
 begin
     select * into line from public.ticket_notes
@@ -81,7 +81,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '09f479b2df4c');
+select _supportchat.record_script('functions/notes.sql', '66782816b3e9');
 
 notify pgrst, 'reload schema';
 

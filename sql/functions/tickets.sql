@@ -13,8 +13,11 @@ begin
 end $look$;
 -- The check ends here.
 
+-- Of an earlier version, in which server processes called it.
+drop function if exists public.session_of_ticket(bigint);
+
 -- Finds the conversation of a ticket. PT404 when there is none.
-create or replace function public.session_of_ticket(p_number bigint)
+create or replace function _supportchat.session_of_ticket(p_number bigint)
 returns uuid
 language plpgsql
 stable
@@ -59,7 +62,7 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := public.session_of_ticket(p_number);
+    chat uuid := _supportchat.session_of_ticket(p_number);
 begin
     return (
         select _supportchat.conversation_json(chat) || jsonb_build_object(
@@ -116,7 +119,7 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := public.session_of_ticket(p_number);
+    chat uuid := _supportchat.session_of_ticket(p_number);
     messages jsonb := public.messages_before(chat, p_before, p_limit);
     first_seq integer := messages -> 0 ->> 'seq';
 begin
@@ -137,7 +140,7 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := public.session_of_ticket(p_number);
+    chat uuid := _supportchat.session_of_ticket(p_number);
 begin
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
@@ -155,7 +158,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
     line jsonb;
 begin
@@ -191,7 +194,7 @@ declare
     assignee public.agents;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
         raise sqlstate 'PT422' using message = 'agent_not_found';
@@ -225,7 +228,7 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id);
     perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
@@ -262,7 +265,7 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
             perform _supportchat.check_owner(ticket, p_agent_id);
@@ -286,7 +289,7 @@ declare
     newer bigint;
 begin
     perform _supportchat.lock_assignment();
-    ticket := _supportchat.lock_ticket(public.session_of_ticket(p_number));
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is distinct from p_agent_id then
             raise sqlstate 'PT409' using
@@ -317,7 +320,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd86444caf8c4');
+select _supportchat.record_script('functions/tickets.sql', '4a40ff3872ea');
 
 notify pgrst, 'reload schema';
 

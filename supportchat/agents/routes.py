@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_sock import Sock
 from simple_websocket import Server
 
-from ..database import DatabaseError, Invalid, NotFound, call
+from ..database import DatabaseError, Invalid, call
 from ..realtime.connection import SIGNED_OUT, Connection, Shown, view_of
 from ..realtime.hub import current_hub
 from ..realtime.sockets import prepare_handshake, serve_page
@@ -133,10 +133,7 @@ def socket(websocket: Server) -> ResponseReturnValue:
                 page.close(SIGNED_OUT)
                 return
             try:
-                session_id = call("session_of_ticket", number=shown.ticket) if shown.ticket else None
-                hub.show(page, session_id, "agent", shown)
-            except NotFound:
-                hub.show(page, None, "agent", shown)
+                hub.show_ticket(page, shown)
             except DatabaseError:
                 page.close(hub.overload_code)
         elif "view" in message:

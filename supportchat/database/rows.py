@@ -133,6 +133,14 @@ class Conversation(TypedDict):
     somebody_here: bool
 
 
+class Joined(TypedDict):
+    """What a page needs that is about to show a conversation."""
+
+    conversation: Conversation
+    messages: list[Message]
+    notes: list[Note]
+
+
 class Current(TypedDict):
     """Which conversation a browser shows by now."""
 

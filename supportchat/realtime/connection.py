@@ -10,6 +10,7 @@ from typing import Any
 from gevent.event import Event
 
 from ..rendering.languages import ENGLISH, shipped_language
+from .news import Found
 
 OUTBOX_LIMIT = 100
 TEXT_LIMIT = 64  # characters of what a page says about itself
@@ -72,6 +73,7 @@ class Connection:
         self.close_code: int | None = None
         self.language = ENGLISH
         self.view = ""
+        self.found: Found | None = None  # of the conversation that it is about to show
         # How much of its conversation this page has been sent.
         self.last_seq = 0
         self.last_note_no = 0
@@ -102,6 +104,15 @@ class Connection:
         while not self._frames and self.refill is not None:
             self.refill()
         return self._frames.popleft() if self._frames else None
+
+    def take_waiting(self) -> list[str]:
+        """Return all frames that wait, at least the next one if there is any."""
+        first = self.take()
+        if first is None:
+            return []
+        frames = [first, *self._frames]
+        self._frames.clear()
+        return frames
 
     def close(self, code: int) -> None:
         """Make the writer close the socket, with the first code given."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from datetime import datetime
+from time import monotonic
 from typing import Any, cast
 
 import gevent
@@ -13,12 +14,13 @@ from gevent.lock import RLock
 from ..database import Database, DatabaseError
 from ..database.batches import is_cut
 from ..database.rows import Conversation as State
-from ..database.rows import Detail, Message, Note
+from ..database.rows import Detail, Joined, Message, Note
 from ..rendering.fragments import Fragments, event_frame
 from ..rendering.languages import ENGLISH
 from .connection import OVERLOAD, Connection, Shown
 from .events import Event
 from .kinds import KINDS
+from .news import Found
 
 CATCH_UP_LIMIT = 200
 AUDIENCES = ("customer", "agent")
@@ -47,28 +49,32 @@ class Conversation:
         self._is_stale = {"messages": False, "notes": False, "state": False}
         self._lock = RLock()
         self._is_working = False
+        self._read_at = float("-inf")
 
     @property
     def is_shown(self) -> bool:
         """Whether any page shows it."""
         return any(self.pages.values())
 
-    def join(self, page: Connection, audience: str, shown: Shown) -> None:
+    def join(self, page: Connection, audience: str, shown: Shown, found: Found | None = None) -> None:
         """Send a page what it does not show yet, then everything new.
 
         A page that is too far behind, or whose history differs from the database's, is told to reload.
 
+        :param found: what was read of it before; it is read again if anything has come since.
         :raise DatabaseError: if the rest cannot be read; then the page has not joined.
         """
         with self._lock:
-            state = self._read_state()
-            if state is None or shown.epoch not in (None, state["epoch"]):
+            joined = found.joined if found and self._is_current(found) else self._read_for(audience, shown)
+            if joined is None or shown.epoch not in (None, joined["conversation"]["epoch"]):
                 page.push(RESET)
                 return
+            state, lines, notes = joined["conversation"], joined["messages"], joined["notes"]
             if self._is_other_history(state):
                 self.reset()
             # Including the page's last line, which shows whether its history is ours.
-            lines = self._read_after(shown.seq - 1)
+            if not lines or lines[0]["seq"] > max(shown.seq, 1):
+                lines = self._read_after(shown.seq - 1)
             last = next((line for line in lines if line["seq"] == shown.seq), None)
             is_another = shown.seq and (last is None or not _is_when(shown.at, last["created_at"]))
             if is_another or state["last_seq"] - shown.seq > CATCH_UP_LIMIT:
@@ -83,7 +89,7 @@ class Conversation:
             # Its other pages may lack what this query found.
             self.compare(state)
             page.refill = functools.partial(self._go_on, page, audience)
-            self._catch_up(page, audience, lines)
+            self._catch_up(page, audience, lines, notes)
 
     def _go_on(self, page: Connection, audience: str) -> None:
         try:
@@ -92,22 +98,23 @@ class Conversation:
         except DatabaseError:
             page.close(OVERLOAD)
 
-    def _catch_up(self, page: Connection, audience: str, lines: list[Message]) -> None:
-        """Send a page the next batch. It asks for more itself once it has taken it."""
-        with self._fragments.in_language(page.language):
-            self._catch_up_in_its_language(page, audience, lines)
+    def _catch_up(self, page: Connection, audience: str, lines: list[Message], notes: list[Note] | None = None) -> None:
+        """Send a page the next batch. It asks for more itself once it has taken it.
 
-    def _catch_up_in_its_language(self, page: Connection, audience: str, lines: list[Message]) -> None:
+        :param notes: the next ones, if they have been read already.
+        """
         new = [line for line in lines if line["seq"] > page.last_seq]
         if new:
-            page.push(self._fragments.messages_frame(audience, self.number, new))
+            with self._fragments.in_language(page.language):
+                page.push(self._fragments.messages_frame(audience, self.number, new))
             page.last_seq = new[-1]["seq"]
         if is_cut(lines):
             return
         if audience == "agent":
-            notes = self._read_notes(page.last_note_no)
+            notes = self._read_notes(page.last_note_no) if notes is None else notes
             if notes:
-                page.push(self._fragments.notes_frame(self.number, notes))
+                with self._fragments.in_language(page.language):
+                    page.push(self._fragments.notes_frame(self.number, notes))
                 page.last_note_no = notes[-1]["note_no"]
             if is_cut(notes):
                 return
@@ -266,6 +273,7 @@ class Conversation:
         return self.state is not None and self.state["epoch"] != state["epoch"]
 
     def _take_state(self, state: State | None) -> None:
+        self._read_at = monotonic()
         if state is None or self._is_other_history(state):
             self.reset()
         else:
@@ -296,6 +304,16 @@ class Conversation:
     def _read_state(self) -> State | None:
         states: list[State] = self._database.call("conversations", session_ids=[self.session_id])
         return states[0] if states else None
+
+    def _is_current(self, found: Found) -> bool:
+        return found.is_current and found.asked_at > self._read_at
+
+    def _read_for(self, audience: str, shown: Shown) -> Joined | None:
+        after_note = shown.note_no if audience == "agent" else None
+        joined: Joined | None = self._database.call(
+            "join_conversation", session_id=self.session_id, after=shown.seq, after_note=after_note
+        )
+        return joined
 
     def _read_after(self, seq: int) -> list[Message]:
         lines: list[Message] = self._database.call("messages_after", session_id=self.session_id, after=seq)

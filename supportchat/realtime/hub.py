@@ -15,7 +15,7 @@ from flask import current_app
 from gevent.lock import RLock
 
 from ..database import Database, DatabaseError
-from ..database.rows import Answer, IdleReport, Sweep
+from ..database.rows import Answer, IdleReport, Joined, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
 from ..server.hosts import is_loopback
@@ -27,6 +27,7 @@ from .desks import Desks
 from .events import Event, Events
 from .kinds import KINDS, Kind
 from .log import Log
+from .news import Found, News
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 from .receipts import Receipts
 
@@ -79,6 +80,8 @@ class Hub:
         self.desks = Desks(database, fragments, self._chores.soon)
         self.receipts = Receipts(database, self._chores.soon, receipts)
         self._typing, self._typing_limit = Buckets(), typing
+        self._news = News()
+        self._shifted_at = float("-inf")  # when those who wait, or an agent, have changed last
         self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
         self._refresh_seconds = REFRESH_SECONDS
         self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
@@ -101,9 +104,7 @@ class Hub:
         if any(self._counts[key] >= limit for key, limit in limits.items()):
             return False
         self._counts.update(limits.keys())
-        if not self._pages:
-            # From here on nothing is missed: what the page is about to read is at least as new.
-            self._chores.attempt(self._begin_to_follow)
+        self._follow_from_now()
         self._pages[page] = None
         if page.agent_id:
             self.desks.add(page)
@@ -128,8 +129,25 @@ class Hub:
                     del self._counts[key]
         self.desks.discard(page)
 
+    def find(self, **whose: Any) -> Found | None:
+        """Return what a page needs that is about to show a conversation, with one call; None when there is none.
+
+        :param whose: the arguments of `join_conversation`.
+        """
+        self._follow_from_now()
+        asked_at = time.monotonic()
+        joined: Joined | None = self._database.call("join_conversation", **whose)
+        return Found(joined, asked_at, self._news) if joined else None
+
+    def show_ticket(self, page: Connection, shown: Shown) -> None:
+        """Subscribe an agent's page to the conversation of the ticket that it shows, if it shows one."""
+        asked = {"number": shown.ticket, "after": shown.seq, "after_note": shown.note_no}
+        page.found = self.find(**asked) if shown.ticket else None
+        self.show(page, page.found.session_id if page.found else None, "agent", shown)
+
     def show(self, page: Connection, session_id: str | None, audience: str, shown: Shown) -> None:
         """Subscribe a page to one conversation, after sending what it lacks. None: to no conversation."""
+        found, page.found = page.found, None
         self._leave(page)
         if page.agent_id:
             self.desks.show(page, shown)
@@ -141,7 +159,10 @@ class Hub:
             conversation = self._conversations[session_id] = Conversation(session_id, self._database, self._fragments)
         self._pages[page] = conversation
         conversation.holders += 1
-        conversation.join(page, audience, shown)
+        conversation.join(page, audience, shown, found)
+        if found and found.asked_at <= self._shifted_at:
+            self._doubtful.add(session_id)
+            self._chores.soon(self._refresh_seconds, self._refresh)
         if audience == "customer":
             self.report_soon()
 
@@ -235,6 +256,7 @@ class Hub:
         if kind.touches_agent:
             self._doubtful |= self._conversations_of(event["agent_id"])
         if kind.touches_waiting or kind.touches_agent:
+            self._shifted_at = time.monotonic()
             self._chores.soon(self._refresh_seconds, self._refresh)
         self._to_desks(kind, event)
 
@@ -254,7 +276,9 @@ class Hub:
         self._pings.pop(nonce, None)
 
     def _to_conversation(self, event: Event) -> None:
-        conversation = self._conversations.get(event.get("session_id") or "")
+        session_id = event.get("session_id") or ""
+        self._news.hear(session_id)
+        conversation = self._conversations.get(session_id)
         if conversation is not None:
             conversation.hint(event)
 
@@ -338,8 +362,14 @@ class Hub:
         self._chores.attempt(self.follow)
         self._chores.attempt(self._sweep_assignment)
 
+    def _follow_from_now(self) -> None:
+        # From here on nothing is missed: what a page is about to read is at least as new.
+        if not self._pages and not self._log.is_followed:
+            self._chores.attempt(self._begin_to_follow)
+
     def _begin_to_follow(self) -> None:
         self._log.read()
+        self._news.miss()
 
     def follow(self) -> None:
         """Apply what the log has gained, heard of or not; after a gap, look at everything."""
@@ -353,6 +383,7 @@ class Hub:
             conversation.wake()
 
     def _look_at_everything(self) -> None:
+        self._news.miss()
         try:
             self._compare(set(self._conversations))
         except DatabaseError:

@@ -21,6 +21,11 @@ class Log:
         self._epoch: str | None = None
         self._heard: set[int] = set()  # the hints of events that the log has not given yet
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether the next look gives everything that comes from now on."""
+        return self._cursor is not None
+
     def is_new(self, event: Event) -> bool:
         """Return whether a hint is the first news of its event, and remember it."""
         if len(self._heard) > MOST_HEARD:

@@ -23,6 +23,7 @@ L = TypeVar("L", bound=Line)
 
 SORTED = "upsert key:data-seq"
 MOST_NEWEST = 16  # rendered lines
+MOST_SHARED = 500
 SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position", "somebody_here")
 SHOWN_TO_AGENT = ("status", "agent", "version")
 
@@ -66,6 +67,7 @@ class Fragments:
         self._newest: dict[tuple[str, str, int], tuple[Message, Markup]] = {}
         self._templates: dict[str, Template] = {}
         self._globals: dict[str, Any] = {}  # Flask's `g`, by language
+        self._shared: dict[tuple[str, str, str], Markup] = {}
 
     @contextlib.contextmanager
     def in_language(self, language: str) -> Iterator[None]:
@@ -159,9 +161,10 @@ class Fragments:
             events["live:more"] = {}
         return events_header(events)
 
-    def presence(self, state: Conversation) -> Markup:
+    def presence(self, state: Conversation, lang: str | None = None) -> Markup:
         """Render who answers, or the place in the queue, for the customer."""
-        return self._render("chat/_presence.html", chat=state)
+        shown = {name: value for name, value in state.items() if name in SHOWN_TO_CUSTOMER}
+        return self._share("chat/_presence.html", lang, chat=shown)
 
     def state_frames(
         self, audience: str, language: str, state: Conversation, before: Conversation | None = None
@@ -179,8 +182,7 @@ class Fragments:
             frames.append(event_frame("receipts", **receipts))
         if audience == "customer":
             if changed(SHOWN_TO_CUSTOMER):
-                with self.in_language(language):
-                    frames.append(content_frame(self.presence(state), "#presence", "innerMorph"))
+                frames.append(content_frame(self.presence(state, language), "#presence", "innerMorph"))
                 frames.append(event_frame("chat_state", status=state["status"]))
             return frames
         if before is None:  # has it changed since the page was rendered?
@@ -188,10 +190,21 @@ class Fragments:
         elif changed(SHOWN_TO_AGENT):
             frames.append(event_frame("ticket_changed", number=state["number"], version=state["version"]))
         if changed(("customer_here",)):
-            with self.in_language(language):
-                html = self._render("tickets/_customer_here.html", ticket=state)
+            here = {"customer_here": state["customer_here"]}
+            html = self._share("tickets/_customer_here.html", language, ticket=here)
             frames.append(content_frame(html, f"#customer-here-{state['number']}", "innerHTML"))
         return frames
+
+    def _share(self, name: str, lang: str | None, **values: Any) -> Markup:
+        # What depends on few values is the same for many pages: when thousands come back, say.
+        lang = lang or language()
+        key = name, lang, repr(values)
+        if key not in self._shared:
+            if len(self._shared) >= MOST_SHARED:
+                self._shared.clear()
+            with self.in_language(lang):
+                self._shared[key] = self._render(name, **values)
+        return self._shared[key]
 
     def _render(self, name: str, **values: Any) -> Markup:
         # Kept here: Jinja's own cache has a lock, which takes a fifth of the time of a line.

@@ -26,6 +26,11 @@ DROP = struct.pack("ii", 1, 0)  # for SO_LINGER: discard unsent data
 _poll = monkey.get_original("select", "poll")
 
 
+def is_handshake(data: bytes) -> bool:
+    """Whether this is the whole head of a request for a websocket. What is not whole could keep others waiting."""
+    return data.startswith(b"GET ") and data.endswith(b"\r\n\r\n") and b"upgrade: websocket" in data.lower()
+
+
 class ClientSocket:
     """The socket of a connection, from open to close.
 
@@ -42,6 +47,8 @@ class ClientSocket:
         self._is_new = True
         self._has_waited = True
         self._has_unread = False
+        self._is_opening = False
+        self._is_websocket = False
 
     def begin_request(self) -> None:
         """Begin to answer a request: at once if we waited for the client, otherwise after a turn."""
@@ -51,13 +58,29 @@ class ClientSocket:
         self._deadline = None
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive available data after a turn, or wait for data."""
+        """Receive available data after a turn, or wait for data. A handshake is received when its turn has come."""
         if self._is_new or not self._is_readable():
             self._has_waited = True
         else:
             self._turns.take_for_reading()
         self._is_new = False
-        return self._socket.recv(size, flags)
+        if self._is_websocket:
+            return self._recv_of_page(size, flags)
+        data = self._socket.recv(size, flags)
+        if not self._is_opening and is_handshake(data):
+            self._turns.begin_to_open()
+            self._is_opening = True
+        return data
+
+    def _recv_of_page(self, size: int, flags: int) -> bytes:
+        try:
+            data = self._socket.recv(size, flags)
+        except OSError:
+            self._turns.take_to_leave()
+            raise
+        if not data:
+            self._turns.take_to_leave()
+        return data
 
     def _is_readable(self) -> bool:
         poll = _poll()
@@ -100,7 +123,15 @@ class ClientSocket:
 
     def become_websocket(self) -> None:
         """Stop counting towards the connections of its address: from now on the hub counts it."""
+        self._is_websocket = True
+        self.end_opening()
         self._slot.count_elsewhere()
+
+    def end_opening(self) -> None:
+        """Let the next handshake be answered, if this one was received here."""
+        if self._is_opening:
+            self._is_opening = False
+            self._turns.end_opening()
 
     def leave_unread(self) -> None:
         """Remember that the client may still be sending data that nobody will read."""

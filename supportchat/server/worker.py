@@ -78,9 +78,11 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         if slot is None:
             self._turn_away(client, address)
             return
+        connection = ClientSocket(client, slot, self._turns, self._answer_seconds)
         try:
-            super().handle(listener, ClientSocket(client, slot, self._turns, self._answer_seconds), addr)
+            super().handle(listener, connection, addr)
         finally:
+            connection.end_opening()
             slot.leave()
 
     def _turn_away(self, client: socket.socket, address: str) -> None:
@@ -106,6 +108,7 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         try:
             return super().handle_request(listener_name, req, sock, addr)
         finally:
+            sock.end_opening()
             if has_unread_body(req):
                 sock.leave_unread()
 

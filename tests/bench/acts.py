@@ -173,7 +173,12 @@ class People:
             Act("list_agents"),
             Act("queue_changes", {"session_ids": self.here[:2], "agent_ids": [self.agent]}),
             Act("queue_counts"),
-            Act("session_of_ticket", {"number": closed}),
+            Act(
+                "join_conversation",
+                {"number": self.open.number, "after": self.open.last_seq, "after_note": 0},
+                "an agent",
+            ),
+            Act("join_conversation", {"visitor": LAST_IN_LINE}, "a customer"),
         ]
 
     def _reading(self) -> list[Act]:

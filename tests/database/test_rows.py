@@ -80,6 +80,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "image_of_session": (call("image_of_session", visitor=vera.key, image_id=picture), shapes.StoredPicture),
         "close_chat": (closed, shapes.Closed),
         "conversation_of_visitor": (vera.chat, shapes.Conversation),
+        "join_conversation": (call("join_conversation", number=number, after=1, after_note=0), shapes.Joined),
         "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
         "events_after": (call("events_after", cursor="1:1:"), shapes.LogPage),
         "record_receipts": (

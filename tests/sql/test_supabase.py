@@ -81,7 +81,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert alice.call("ticket_of_agent", number=number)["mine"]
     assert alice.call("show_ticket", number=number)["notes"]
     assert alice.call("follow_ticket", number=number, after=0, after_note=0)["messages"]
-    assert door.call("session_of_ticket", number=number) == session_id
+    assert door.call("join_conversation", number=number)["conversation"]["session_id"] == session_id
     alice.call("set_availability", availability="away")
     alice.call("set_language", language="de")
     door.call("close_chat", visitor=vera.key)

@@ -7,14 +7,14 @@ from typing import Any
 from flask import g, request
 from simple_websocket import Server
 
-from ...database import DatabaseError
+from ...database import DatabaseError, NotFound
 from ...realtime.connection import Connection, Shown
 from ...realtime.hub import current_hub
+from ...realtime.news import Found
 from ...realtime.sockets import prepare_handshake, serve_page
 from ...web import security
 from ...web.policies import for_visitors
 from .. import visitors
-from ..pages import conversation_of_browser
 from .blueprint import bp, sock
 
 
@@ -22,16 +22,21 @@ from .blueprint import bp, sock
 def admit_socket() -> None:
     """Check who opens a socket before the handshake: flask-sock asks nobody afterwards."""
     if security.is_websocket():
-        g.session_id = conversation_of_browser()["session_id"]
+        g.found = current_hub().find(visitor=visitors.known_visitor())
+        if g.found is None:
+            raise NotFound("conversation_not_found")
         prepare_handshake(request)
 
 
 @for_visitors
 def socket(websocket: Server) -> None:
     """Push what happens in the conversation of this browser."""
-    session_id = g.session_id
+    found: Found = g.pop("found")
+    session_id = found.session_id
     hub = current_hub()
     page = Connection(websocket.input_buffer.wake, token_hash=visitors.visitor(), address=request.remote_addr or "")
+    page.found = found
+    del found  # the page has shown it long before its socket closes
 
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
