@@ -10,6 +10,7 @@ import struct
 from typing import IO, Any
 
 import gevent
+import gevent.socket
 from gevent import monkey
 
 from .connections import Slot
@@ -33,9 +34,11 @@ class ClientSocket:
     Here such a connection waits for its turn.
     """
 
+    __slots__ = ("_answer_seconds", "_deadline", "_has_unread", "_has_waited", "_is_new", "_slot", "_socket", "_turns")
+
     def __init__(self, sock: socket.socket, slot: Slot, turns: Turns, answer_seconds: float) -> None:
         self._socket = sock
-        self._slot = slot
+        self._slot: Slot | None = slot
         self._turns = turns
         self._answer_seconds = answer_seconds
         self._deadline: Deadline | None = None
@@ -100,18 +103,38 @@ class ClientSocket:
 
     def become_websocket(self) -> None:
         """Stop counting towards the connections of its address: from now on the hub counts it."""
-        self._slot.count_elsewhere()
+        if self._slot is not None:
+            self._slot.count_elsewhere()
+
+    def taken_over(self) -> ClientSocket:
+        """Return the connection for who keeps it beyond the request; for gunicorn, which has this one, it is closed."""
+        slot, self._slot = self._slot, None
+        if slot is None:
+            raise OSError(errno.EBADF, "the connection is closed")
+        kind = self._socket.family, self._socket.type, self._socket.proto
+        own = gevent.socket.socket(*kind, fileno=self._socket.detach())
+        return ClientSocket(own, slot, self._turns, self._answer_seconds)
 
     def leave_unread(self) -> None:
         """Remember that the client may still be sending data that nobody will read."""
         self._has_unread = True
 
     def close(self) -> None:
-        """Close the connection so that the last response still arrives."""
+        """Close the connection so that the last response still arrives, and free its slot."""
         if self._has_unread:
             self._has_unread = False
             self._linger()
         self._socket.close()
+        if self._slot is not None:
+            self._slot.leave()
+            self._slot = None
+
+    def close_soon(self) -> None:
+        """Close the connection without waiting for it: to be called where nothing may wait."""
+        if self._has_unread:
+            gevent.spawn(self.close)
+        else:
+            self.close()
 
     def _linger(self) -> None:
         # Half-closed: the client knows that the response is complete.

@@ -22,6 +22,7 @@ from .turns import Turns
 
 SPARE_FILES = 200  # for Postgres, pictures, request bodies, and connections that are rejected
 SPARE_CONNECTIONS = 50
+CLOSING_SECONDS = 6.0  # more than a page that does not read is waited for
 LOG_SECONDS = 60.0
 LONGEST_LINE = 160
 FULL = (
@@ -52,6 +53,8 @@ class Brief(logging.Filter):
 class DeskWorker(GeventWorker):  # type: ignore[misc]
     """Serves connections, which take turns and have deadlines."""
 
+    farewell: gevent.Greenlet[..., Any] | None = None  # says goodbye to the pages when the worker ends
+
     def load_wsgi(self) -> None:
         """Load the app, and read the limits from its settings."""
         super().load_wsgi()
@@ -71,6 +74,15 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         # gunicorn's pool would make new connections wait. They are rejected with a message instead.
         self.worker_connections: int = most + SPARE_CONNECTIONS
 
+    def run(self) -> None:
+        """Serve until the worker is to end, and then until the pages know it: gunicorn only waits for requests."""
+        super().run()
+        with gevent.Timeout(CLOSING_SECONDS, False):  # type: ignore[arg-type]
+            if self.farewell is not None:
+                self.farewell.join()
+            while not self._connections.are_closed:
+                gevent.sleep(0.01)
+
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
         """Serve one connection, or reject it."""
         address = addr[0] if isinstance(addr, tuple) else ""
@@ -78,10 +90,11 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         if slot is None:
             self._turn_away(client, address)
             return
+        connection = ClientSocket(client, slot, self._turns, self._answer_seconds)
         try:
-            super().handle(listener, ClientSocket(client, slot, self._turns, self._answer_seconds), addr)
+            super().handle(listener, connection, addr)
         finally:
-            slot.leave()
+            connection.close()
 
     def _turn_away(self, client: socket.socket, address: str) -> None:
         if time.monotonic() >= self._next_log:

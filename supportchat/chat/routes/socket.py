@@ -31,7 +31,7 @@ def socket(websocket: Server) -> None:
     """Push what happens in the conversation of this browser."""
     session_id = g.session_id
     hub = current_hub()
-    page = Connection(websocket.input_buffer.wake, token_hash=visitors.visitor(), address=request.remote_addr or "")
+    page = Connection(token_hash=visitors.visitor(), address=request.remote_addr or "")
 
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:

@@ -9,17 +9,19 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 from gevent.socket import socketpair
-from simple_websocket import Server
 from wsproto import ConnectionType
 from wsproto.connection import Connection as WSProtocol
 from wsproto.events import TextMessage
 
 from supportchat.realtime.connection import OVERLOAD, RESTART, Connection
+from supportchat.realtime.page_socket import ALIVE, PageSocket
 from supportchat.realtime.pings import Pings
-from supportchat.realtime.safe_socket import PING, SafeSocket, text_frame
-from supportchat.realtime.sockets import ALIVE, SERVER_OPTIONS, run_socket
+from supportchat.realtime.safe_socket import text_frame
+from supportchat.server.client_socket import ClientSocket
+from supportchat.server.connections import Connections
+from supportchat.server.turns import Turns
 from tests.attacks.browser import frame
 
 PONG = frame(10)
@@ -30,29 +32,18 @@ class Page:
 
     def __init__(self) -> None:
         ours, self.end = socketpair()
-        self._websocket = Server(
-            {
-                "gunicorn.socket": SafeSocket(ours),
-                "REQUEST_METHOD": "GET",
-                "PATH_INFO": "/",
-                "QUERY_STRING": "",
-                "HTTP_HOST": "localhost",
-                "HTTP_CONNECTION": "Upgrade",
-                "HTTP_UPGRADE": "websocket",
-                "HTTP_SEC_WEBSOCKET_VERSION": "13",
-                "HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ==",
-            },
-            **SERVER_OPTIONS,
-        )
-        self.work = self._websocket.input_buffer.wake
-        self.desk = Connection(self.work)
-        self.end.recv(4096)
+        self.connections = Connections(1, 0)
+        slot = self.connections.enter("")
+        assert slot is not None
+        self._client = ClientSocket(ours, slot, Turns(), 5.0)
+        self.desk = Connection()
+        self.ended = Event()
 
-    def serve(self, on_message: Callable[[dict[str, Any]], None] = lambda message: None) -> gevent.Greenlet[Any, None]:
+    def serve(self, on_message: Callable[[dict[str, Any]], None] = lambda message: None) -> PageSocket:
         """Serve it as the desk does."""
-        serving = gevent.spawn(run_socket, self._websocket, self.desk, on_message)
-        gevent.sleep(0)
-        return serving
+        served = PageSocket(self._client, self.desk, on_message, lambda page: self.ended.set())
+        served.begin()
+        return served
 
     def has(self) -> bytes:
         """What has arrived without anybody else having run since."""
@@ -96,22 +87,22 @@ def test_a_page_that_does_not_read_gets_the_rest_later_and_nothing_twice(page: P
 
 
 def test_who_answers_no_ping_is_disconnected(page: Page) -> None:
-    serving = page.serve()
-    page.work.ping()
-    assert page.has() == PING + text_frame(ALIVE)
+    served = page.serve()
+    served.ping()
+    assert page.has() == ALIVE
     page.end.sendall(PONG)
     gevent.sleep(0.01)
-    page.work.ping()
-    assert page.has() == PING + text_frame(ALIVE)
-    page.work.ping()
-    serving.join(10)
+    served.ping()
+    assert page.has() == ALIVE
+    served.ping()
+    assert page.ended.wait(10)
     assert page.has() == b"\x88\x02" + OVERLOAD.to_bytes(2, "big")
 
 
 def test_a_page_is_closed_with_the_code_that_it_was_given(page: Page) -> None:
-    serving = page.serve()
+    page.serve()
     page.desk.close(RESTART)
-    serving.join(10)
+    assert page.ended.wait(10)
     assert page.has() == b"\x88\x02" + RESTART.to_bytes(2, "big")
 
 
@@ -123,25 +114,67 @@ def test_who_leaves_is_gone_only_once_its_message_is_handled(page: Page) -> None
         answered.wait(10)
         done.append(message)
 
-    serving = page.serve(on_message)
+    page.serve(on_message)
     page.end.sendall(frame(1, b'{"hello": true}'))
     asked.wait(10)
     page.end.close()
     gevent.sleep(0.01)
-    assert not serving.ready()
+    assert not page.ended.is_set()
     answered.set()
-    serving.join(10)
+    assert page.ended.wait(10)
     assert done == [{"hello": True}]
 
 
-def test_an_error_of_ours_ends_the_socket_and_is_not_swallowed(page: Page) -> None:
+def test_an_error_of_ours_ends_the_socket_and_is_logged(page: Page, caplog: pytest.LogCaptureFixture) -> None:
     def on_message(message: dict[str, Any]) -> None:
         raise KeyError("ours")
 
-    serving = page.serve(on_message)
+    page.serve(on_message)
     page.end.sendall(frame(1, b"{}"))
-    with pytest.raises(KeyError, match="ours"):
-        serving.get(timeout=10)
+    assert page.ended.wait(10)
+    assert "KeyError: 'ours'" in caplog.text
+
+
+def test_who_has_left_frees_its_slot(page: Page) -> None:
+    page.serve()
+    page.end.close()
+    assert page.ended.wait(10)
+    assert page.connections.are_closed
+
+
+def test_a_close_is_answered(page: Page) -> None:
+    page.serve()
+    page.end.sendall(frame(8, b"\x03\xe9"))
+    assert page.ended.wait(10)
+    assert page.has() == b"\x88\x02\x03\xe9"
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (frame(1, b"x") * 21, 1008),  # more messages than the inbox holds
+        (frame(9) * 51, 1008),
+        (frame(1, b"", is_last=False) + frame(0, b"", is_last=False) * 64, 1008),
+        (frame(1, b"x" * 16_385), 1009),
+        (frame(1, b"\xff"), 1007),
+        (b"\x81\x00", 1002),  # without a mask
+    ],
+)
+def test_what_no_page_of_ours_sends_closes_its_socket_and_the_code_arrives(page: Page, sent: bytes, code: int) -> None:
+    page.serve()
+    page.end.sendall(sent)
+    received = b""
+    with gevent.Timeout(10):
+        while b"\x88" not in received:
+            received += page.end.recv(4096)
+    assert received.partition(b"\x88")[2][1:3] == code.to_bytes(2, "big")
+
+
+def test_parts_of_a_message_are_put_together(page: Page) -> None:
+    said: AsyncResult[dict[str, Any]] = AsyncResult()
+    page.serve(said.set)
+    page.end.sendall(frame(1, b'{"he', is_last=False) + frame(9) + frame(0, b'llo": 1}'))
+    assert said.get(timeout=10) == {"hello": 1}
 
 
 def test_pings_come_in_turn_for_as_long_as_somebody_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
