@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent.lock import BoundedSemaphore
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -22,6 +23,7 @@ from .turns import Turns
 
 SPARE_FILES = 200  # for Postgres, pictures, request bodies, and connections that are rejected
 SPARE_CONNECTIONS = 50
+MOST_OPENING = 64
 CLOSING_SECONDS = 6.0  # more than a page that does not read is waited for
 LOG_SECONDS = 60.0
 LONGEST_LINE = 160
@@ -68,6 +70,9 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         # Behind a proxy all connections come from its address.
         self._connections = Connections(most, 0 if config.trusted_proxies else config.connections_per_address)
         self._turns = Turns()
+        # When thousands of pages come back at once, those that wait here have no environment and no contexts yet. Their
+        # memory would hardly be given back: it would be all over the place.
+        self._opening = BoundedSemaphore(MOST_OPENING)
         self._header_seconds = config.header_seconds
         self._answer_seconds = config.answer_seconds
         self._next_log = 0.0
@@ -117,7 +122,8 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         # By a weak reference: whatever refers to itself waits for the garbage collector, with all that it holds.
         req.should_close = functools.partial(closes_connection, weakref.ref(req))
         try:
-            return super().handle_request(listener_name, req, sock, addr)
+            with self._opening if is_handshake(req) else contextlib.nullcontext():
+                return super().handle_request(listener_name, req, sock, addr)
         finally:
             if has_unread_body(req):
                 sock.leave_unread()
@@ -127,6 +133,11 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         super().handle_error(req, client, addr, exc)
         if isinstance(client, ClientSocket):
             client.leave_unread()
+
+
+def is_handshake(request: Any) -> bool:
+    """Whether a request opens a websocket; it ends with the handshake."""
+    return any(name == "UPGRADE" for name, _ in request.headers)
 
 
 def closes_connection(reference: weakref.ref[Any]) -> bool:
