@@ -60,7 +60,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["database"] = database
     app.extensions["images"] = images
     app.extensions["fragments"] = Fragments(app)
-    app.extensions["hub"] = Hub(database, events, app.extensions["fragments"])
+    app.extensions["hub"] = Hub(
+        database, events, app.extensions["fragments"], receipts=config.limit_receipts, typing=config.limit_typing
+    )
 
     security.init_app(app, config)
     cookies.init_app(app)

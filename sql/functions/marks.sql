@@ -123,7 +123,44 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '18680b3d9ff9');
+-- Remembers what many pages say at once, each as record_receipt does: a customer's by p_receipts' visitor, an agent's by
+-- agent_id and the token_hash of a login session that has not ended. What a page may not say is left out. Waits for nobody:
+-- gives the conversations into which others are writing at this moment, whose receipts are to be said again.
+create or replace function public.record_receipts(p_receipts jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    asked uuid[] := array(select distinct session_id from jsonb_to_recordset(p_receipts) as r (session_id uuid));
+    free uuid[] := array(
+        select session_id from public.user_sessions where session_id = any (asked) for no key update skip locked
+    );
+    history text := public.database_epoch();
+    said record;
+begin
+    for said in
+        select r.* from jsonb_to_recordset(p_receipts) as r (
+            session_id uuid, epoch text, delivered integer, read integer, visitor text, agent_id uuid, token_hash text
+        )
+        where r.session_id = any (free) and r.epoch = _supportchat.epoch_of(r.session_id, history)
+            and case when r.agent_id is null then exists (
+                select from public.user_sessions s
+                join public.visitors v on v.visitor_id = s.visitor_id
+                where s.session_id = r.session_id and v.token_hash = r.visitor
+            ) else exists (
+                select from public.agent_sessions a
+                where a.agent_id = r.agent_id and a.token_hash = any (_supportchat.good_sessions(array[r.token_hash]))
+            ) end
+    loop
+        perform _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
+    end loop;
+    return jsonb_build_object('busy', array(
+        select session_id from public.user_sessions where session_id = any (asked) and session_id <> all (free)
+    ));
+end $$;
+
+select _supportchat.record_script('functions/marks.sql', '779ca3ac2ce9');
 
 notify pgrst, 'reload schema';
 

@@ -29,21 +29,21 @@ declare
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text); signal_typing(text, uuid, bigint);
-        record_receipt(integer, integer, text, uuid, bigint, text); post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text, uuid); who_is_here();
-        image_of_session(uuid, text, bigint); orphan_images(text[]); queue_changes(uuid[], uuid[]); queue_counts();
-        list_tickets(uuid, text, integer); session_of_ticket(bigint); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); check_table(text);
-        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); session_of_ticket(bigint);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer); create_agent(text, text, text, text, integer);
+        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text);
+        begin_login(text, text, text, jsonb); open_agent_session(uuid, text, text); agent_of_session(text);
+        close_agent_session(text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); notes_after(uuid, integer, integer); open_agent_session(uuid, text); good_sessions(text[])
     ', E' \n'), ';\s+');
@@ -3412,7 +3412,44 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '18680b3d9ff9');
+-- Remembers what many pages say at once, each as record_receipt does: a customer's by p_receipts' visitor, an agent's by
+-- agent_id and the token_hash of a login session that has not ended. What a page may not say is left out. Waits for nobody:
+-- gives the conversations into which others are writing at this moment, whose receipts are to be said again.
+create or replace function public.record_receipts(p_receipts jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    asked uuid[] := array(select distinct session_id from jsonb_to_recordset(p_receipts) as r (session_id uuid));
+    free uuid[] := array(
+        select session_id from public.user_sessions where session_id = any (asked) for no key update skip locked
+    );
+    history text := public.database_epoch();
+    said record;
+begin
+    for said in
+        select r.* from jsonb_to_recordset(p_receipts) as r (
+            session_id uuid, epoch text, delivered integer, read integer, visitor text, agent_id uuid, token_hash text
+        )
+        where r.session_id = any (free) and r.epoch = _supportchat.epoch_of(r.session_id, history)
+            and case when r.agent_id is null then exists (
+                select from public.user_sessions s
+                join public.visitors v on v.visitor_id = s.visitor_id
+                where s.session_id = r.session_id and v.token_hash = r.visitor
+            ) else exists (
+                select from public.agent_sessions a
+                where a.agent_id = r.agent_id and a.token_hash = any (_supportchat.good_sessions(array[r.token_hash]))
+            ) end
+    loop
+        perform _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
+    end loop;
+    return jsonb_build_object('busy', array(
+        select session_id from public.user_sessions where session_id = any (asked) and session_id <> all (free)
+    ));
+end $$;
+
+select _supportchat.record_script('functions/marks.sql', '779ca3ac2ce9');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 
-import flask_babel
 from flask import Response, g, request
 
 from ..config import current_config
 from ..database import call
 from ..database.rows import Agent, Credentials
+from ..rendering.languages import choose_anew
 from ..web import limits
 from ..web.cookies import KEPT_SECONDS, cookie, cookie_name, cookie_options, old_cookie_name, token_hash
 from .passwords import is_right_password
@@ -22,7 +22,7 @@ def current_agent() -> Agent | None:
     if "agent" not in g:
         token = agent_token_hash()
         g.agent = call("agent_of_session", token_hash=token) if token else None
-        flask_babel.refresh()  # the rest of the answer is in their language
+        choose_anew()  # the rest of the answer is in their language
     agent: Agent | None = g.agent
     return agent
 

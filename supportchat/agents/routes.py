@@ -140,6 +140,8 @@ def socket(websocket: Server) -> ResponseReturnValue:
                 page.close(hub.overload_code)
         elif "view" in message:
             hub.desks.turn(page, view_of(message))
+        elif "typing" in message:
+            hub.say_typing(page, message["typing"])
 
     serve_page(hub, websocket, page, on_message)
     return ""

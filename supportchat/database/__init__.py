@@ -29,6 +29,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "post_message",
     "post_reply",
     "record_receipt",
+    "record_receipts",
     "report_process",
     "send_heartbeat",
     "send_ping",

@@ -146,7 +146,7 @@ def _quoted(name: str) -> str:
 
 
 def _adapted(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
         return Jsonb(value)
     if isinstance(value, list):
         # As a literal, so that Postgres gives it the type of the parameter: text[] or uuid[].

@@ -341,6 +341,12 @@ class Event(TypedDict):
     detail: Detail
 
 
+class ReceiptsRecorded(TypedDict):
+    """What came of the receipts of many pages: `busy` are the conversations whose receipts are to be written again."""
+
+    busy: list[str]
+
+
 class LogPage(TypedDict):
     """What the log has gained since a cursor, and the next one."""
 

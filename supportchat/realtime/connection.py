@@ -35,7 +35,7 @@ class Shown:
     @classmethod
     def parse(cls, hello: dict[str, Any]) -> Shown:
         """Parse a page's hello. Missing or invalid fields are ignored."""
-        ticket, seq, note_no = (_as_count(hello.get(name)) for name in ("ticket", "after", "after_note"))
+        ticket, seq, note_no = (as_count(hello.get(name)) for name in ("ticket", "after", "after_note"))
         epoch, at, agent = (_as_text(hello.get(name)) for name in ("epoch", "at", "agent"))
         language = shipped_language(_as_text(hello.get("lang")))
         return cls(ticket, seq, note_no, epoch, at, agent, language, view_of(hello))
@@ -47,7 +47,8 @@ def view_of(message: dict[str, Any]) -> str:
     return view if isinstance(view, str) and view in VIEWS else ""
 
 
-def _as_count(value: Any) -> int:
+def as_count(value: Any) -> int:
+    """Return what a page has said of a counter; 0 for what is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else 0
 
 

@@ -113,7 +113,7 @@ class Conversation:
                 return
         page.refill = None
         if self.state is not None:
-            for frame in self._fragments.state_frames(audience, self.state):
+            for frame in self._fragments.state_frames(audience, page.language, self.state):
                 page.push(frame)
         page.push(event_frame("caught_up", seq=page.last_seq))
 
@@ -132,6 +132,8 @@ class Conversation:
         if kind.patches_state:
             self._patch_state(event["detail"])
         if kind.makes_stale == "messages":
+            if self.state is not None and event["detail"]["seq"] <= self.last_seq:
+                return  # delivered: this process has written it
             self._hints[event["detail"]["seq"]] = event.get("row")
         if kind.makes_stale is not None:
             self._is_stale[kind.makes_stale] = True
@@ -282,10 +284,11 @@ class Conversation:
 
     def _show_state(self, state: State) -> None:
         before, self.state, self.number = self.state, state, state["number"]
+        if before == state:
+            return
         for audience in AUDIENCES:
             for language, pages in self._by_language(audience).items():
-                with self._fragments.in_language(language):
-                    frames = self._fragments.state_frames(audience, state, before)
+                frames = self._fragments.state_frames(audience, language, state, before)
                 for page in pages:
                     for frame in frames:
                         page.push(frame)

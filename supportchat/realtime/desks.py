@@ -26,6 +26,7 @@ SPREAD_MILLISECONDS = 20  # for each open desk: they must not all read at the sa
 LOOK_BACK_SECONDS = 3.0
 
 Owner = tuple[str, str | None]  # of a ticket: its status, and the id of its agent
+Marks = dict[str, int]  # of an agent: how many lines of the customer they have read, by session
 
 
 class Desks:
@@ -45,6 +46,7 @@ class Desks:
         self._soon = soon
         self._rows_due: dict[str, set[str]] = {}  # by session, with the agents who had it before
         self._agents_due: set[str] = set()
+        self._marks_due: dict[str, Marks] = {}  # by agent
         self._are_counts_due = False
         # What was told last. Of a conversation that is missing nobody knows who shows it.
         self._owners: dict[str, Owner] = {}
@@ -104,11 +106,12 @@ class Desks:
         self._soon(TELL_SECONDS, self.tell_desks)
 
     def mark(self, agent_id: str, session_id: str, read_lines: int) -> None:
-        """Tell an agent's own desks how many of a customer's lines they have read."""
-        frame = event_frame("queue_mark", session_id=session_id, read_lines=read_lines)
-        for page in self.pages:
-            if page.agent_id == agent_id:
-                page.push(frame if page.view else self._changed())
+        """Note how many of a customer's lines an agent has read, for their own desks."""
+        if not self.pages:
+            return
+        marks = self._marks_due.setdefault(agent_id, {})
+        marks[session_id] = max(read_lines, marks.get(session_id, 0))
+        self._soon(TELL_SECONDS, self.tell_desks)
 
     def refresh_all(self) -> None:
         """Have every page read its whole queue: events are missing, or there are too many."""
@@ -127,6 +130,7 @@ class Desks:
     def _forget(self) -> None:
         self._rows_due.clear()
         self._agents_due.clear()
+        self._marks_due.clear()
         self._are_counts_due = False
         self._owners.clear()
         self._counts = None
@@ -146,6 +150,7 @@ class Desks:
             agents_due, are_counts_due = self._agents_due, self._are_counts_due
             self._rows_due = dict(itertools.islice(self._rows_due.items(), AT_ONCE, None))
             self._agents_due, self._are_counts_due = set(), False
+            marks, self._marks_due = self._marks_due, {}
             if self._rows_due:
                 self._soon(TELL_SECONDS, self.tell_desks)
             try:
@@ -157,13 +162,16 @@ class Desks:
                     self._rows_due.setdefault(session_id, set()).update(agents)
                 self._agents_due |= agents_due
                 self._are_counts_due = True
+                for agent, own in marks.items():
+                    self._marks_due[agent] = own | self._marks_due.get(agent, {})
                 self._soon(RETRY_SECONDS, self.tell_desks)
                 raise
             if len(changes["rows"]) < len(rows_due):
                 self._tell_changed()  # what has been deleted has no row
-            self._tell_queue(changes["rows"], rows_due, counts)
+            self._tell_queue(changes["rows"], rows_due, counts, marks)
             self._tell_loads(changes["agents"])
-            self._told_at = monotonic()
+            if rows_due or counts:
+                self._told_at = monotonic()
 
     def _read_changes(self, rows_due: dict[str, set[str]], agents_due: set[str]) -> QueueChanges:
         if not rows_due and not agents_due:
@@ -189,7 +197,13 @@ class Desks:
         }
         return {**now, "agents": agents}
 
-    def _tell_queue(self, rows: list[QueueRow], former: dict[str, set[str]], counts: DeskCounts | None) -> None:
+    def _tell_queue(
+        self,
+        rows: list[QueueRow],
+        former: dict[str, set[str]],
+        counts: DeskCounts | None,
+        marks: dict[str, Marks],
+    ) -> None:
         audience = Audience()
         for place, row in enumerate(rows):
             before, now = self._owners.get(row["session_id"]), _owner(row)
@@ -197,12 +211,13 @@ class Desks:
             self._owners[row["session_id"]] = now
         if len(self._owners) > MOST_REMEMBERED:
             self._owners.clear()
-        sheet = Sheet(self._fragments, rows, counts)
+        sheet = Sheet(self._fragments, rows, counts, marks)
         for page in list(self.pages):
-            if not page.view:
-                page.push_once(self._changed())
-            elif frame := sheet.frame(page.language, audience.places(page)):
-                page.push(frame)
+            if frame := sheet.frame(page.language, audience.places(page), page.agent_id):
+                if page.view:
+                    page.push(frame)
+                else:
+                    page.push_once(self._changed())
 
     def _tell_loads(self, loads: list[Load]) -> None:
         changed = {load["id"]: load for load in loads if self._loads.get(load["id"]) != load}
@@ -239,30 +254,37 @@ class Audience:
 
     def places(self, page: Connection) -> tuple[int, ...]:
         """Return the rows that a page is told, in order."""
-        places = self._by_view[page.view]
+        places = self._by_view[page.view or "all"]
         own = self._by_agent.get(page.agent_id)
         return tuple(sorted(own.union(places)) if own else places)
 
 
 class Sheet:
-    """Rows and counts, each rendered once per language in use; desks that are told the same get the same frame."""
+    """Rows and counts, each rendered once per language in use; desks that are told the same get the same frame.
 
-    def __init__(self, fragments: Fragments, rows: list[QueueRow], counts: DeskCounts | None) -> None:
+    An agent's own marks travel with them.
+    """
+
+    def __init__(
+        self, fragments: Fragments, rows: list[QueueRow], counts: DeskCounts | None, marks: dict[str, Marks]
+    ) -> None:
         self._fragments = fragments
         self._rows = rows
         self._counts = counts
+        self._marks = marks
         self._parts: dict[tuple[str, int], Markup] = {}
-        self._frames: dict[tuple[str, tuple[int, ...]], str | None] = {}
+        self._frames: dict[tuple[str, tuple[int, ...], str], str | None] = {}
 
-    def frame(self, language: str, places: tuple[int, ...]) -> str | None:
+    def frame(self, language: str, places: tuple[int, ...], agent_id: str) -> str | None:
         """Return the frame with some of the rows, and the counts if they have changed; None when there is nothing."""
-        key = language, places
+        marks = self._marks.get(agent_id)
+        key = language, places, agent_id if marks else ""
         if key not in self._frames:
             parts = [self._row(language, place) for place in places]
             if self._counts:
                 with self._fragments.in_language(language):
                     parts.append(self._fragments.queue_counts(self._counts))
-            self._frames[key] = self._fragments.queue_frame(*parts) if parts else None
+            self._frames[key] = self._fragments.queue_frame(*parts, marks=marks) if parts or marks else None
         return self._frames[key]
 
     def _row(self, language: str, place: int) -> Markup:

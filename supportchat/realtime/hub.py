@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import gevent
 from flask import current_app
@@ -17,6 +19,7 @@ from ..database.rows import Answer, IdleReport, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
 from ..server.hosts import is_loopback
+from ..web.limits import Buckets, Limit
 from .chores import Chores
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
@@ -25,6 +28,7 @@ from .events import Event, Events
 from .kinds import KINDS, Kind
 from .log import Log
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
+from .receipts import Receipts
 
 SWEEP_SECONDS = 2.0
 REPORT_SECONDS = 10.0
@@ -38,6 +42,7 @@ COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 PAGES_PER_VIEWER = 20
 PAGES_PER_ADDRESS = 500
 POLLER_SECONDS = 20.0
+NO_LIMIT = Limit(0, 0)
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +50,16 @@ log = logging.getLogger(__name__)
 class Hub:
     """Keyed by conversation; the agents' desks are one more topic. Holds no state that matters."""
 
-    def __init__(self, database: Database, events: Events, fragments: Fragments) -> None:
+    def __init__(
+        self,
+        database: Database,
+        events: Events,
+        fragments: Fragments,
+        *,
+        receipts: Limit = NO_LIMIT,
+        typing: Limit = NO_LIMIT,
+    ) -> None:
+        """:param receipts: how many a viewer may send by their sockets. :param typing: the same."""
         self.process_id = str(uuid.uuid4())
         self.events = events
         self.is_stopping = False
@@ -61,6 +75,8 @@ class Hub:
         self._pulse = Pulse()
         self._chores = Chores()
         self.desks = Desks(database, fragments, self._chores.soon)
+        self.receipts = Receipts(database, self._chores.soon, receipts)
+        self._typing, self._typing_limit = Buckets(), typing
         self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
         self._refresh_seconds = REFRESH_SECONDS
         self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
@@ -134,6 +150,23 @@ class Hub:
             if not conversation.holders:
                 del self._conversations[conversation.session_id]
             self.report_soon()
+
+    def acknowledge(self, page: Connection, said: Any) -> None:
+        """Note how far a page says that it has received and read the conversation that it shows."""
+        conversation = self._pages.get(page)
+        if conversation is not None and conversation.state is not None:
+            self.receipts.say(page, conversation.state, said)
+
+    def say_typing(self, page: Connection, epoch: Any) -> None:
+        """Tell the other side that somebody is typing at a page; `epoch` says in which conversation."""
+        conversation = self._pages.get(page)
+        if conversation is None or conversation.state is None or conversation.state["epoch"] != epoch:
+            return
+        if self._typing.take(page.viewer, self._typing_limit):
+            return
+        who = {"agent_id": page.agent_id, "number": conversation.number}
+        with contextlib.suppress(DatabaseError):  # it is said again in two seconds
+            self._database.call("signal_typing", **(who if page.agent_id else {"visitor": page.token_hash}))
 
     def saw_poll(self, kind: str, viewer: str) -> None:
         """Count a viewer without a socket as online: kind 'session' with its id, or 'agent' with the token hash."""

@@ -22,7 +22,7 @@ from .safe_socket import PING, SafeSocket, close_frame, text_frame
 READ = 1
 PIECE = 4096
 INBOX_LIMIT = 20
-# What a page may send: a hello when its socket opens or it switches to another ticket, and pongs.
+# What a page may send: a hello when its socket opens or it switches to another ticket, typing, receipts, and pongs.
 MESSAGES = Limit(10, 5)  # more of them wait in the inbox
 ALIVE = PING + text_frame(event_frame("alive"))  # scripts do not see pings
 
@@ -38,8 +38,8 @@ class PageSocket:
     """
 
     __slots__ = (
-        *("_client", "_inbox", "_incoming", "_is_alive", "_messages", "_on_end", "_on_message", "_out", "_page"),
-        *("_running", "_watcher"),
+        *("_client", "_inbox", "_incoming", "_is_alive", "_messages", "_on_end", "_on_message", "_on_receipt"),
+        *("_out", "_page", "_running", "_watcher"),
     )
 
     def __init__(
@@ -47,18 +47,21 @@ class PageSocket:
         client: ClientSocket,
         page: Connection,
         on_message: Callable[[dict[str, Any]], None],
+        on_receipt: Callable[[Any], None],
         on_end: Callable[[Connection], None],
     ) -> None:
         """:param on_message: takes each JSON object that the page sends; anything else is ignored. It may wait.
+        :param on_receipt: takes what the page says it has received and read; it must not wait.
         :param on_end: called once, when the page has gone; it must not wait.
         """
         self._client = client
         self._page: Connection | None = page
         self._on_message = on_message
+        self._on_receipt = on_receipt
         self._on_end = on_end
         self._out = SafeSocket(client)
         self._incoming = Incoming()
-        self._inbox: list[str] = []
+        self._inbox: list[dict[str, Any]] = []
         self._messages = Bucket(MESSAGES)
         self._is_alive = True
         self._running: gevent.Greenlet[[Connection], None] | None = None
@@ -125,7 +128,7 @@ class PageSocket:
     def _do(self, page: Connection) -> None:
         self._out.flush()
         while self._inbox and self._is_open and self._messages.take():
-            self._on_message(_parsed(self._inbox.pop(0)))
+            self._on_message(self._inbox.pop(0))
         while self._is_open and (frame := page.take()) is not None:
             self._out.send(text_frame(frame))
         if self._page is None:
@@ -165,10 +168,7 @@ class PageSocket:
     def _is_open_after(self, data: bytes) -> bool:
         for event in self._incoming.events(data):
             if isinstance(event, str):
-                self._inbox.append(event)
-                if len(self._inbox) > INBOX_LIMIT:
-                    raise Refused(POLICY_VIOLATION, "Too many messages")
-                self.set()
+                self._hear(_parsed(event))
             elif isinstance(event, Pong):
                 self._is_alive = True
             else:
@@ -176,6 +176,15 @@ class PageSocket:
                 if isinstance(event, CloseConnection):
                     return False
         return True
+
+    def _hear(self, said: dict[str, Any]) -> None:
+        if "receipt" in said:
+            self._on_receipt(said["receipt"])
+            return
+        self._inbox.append(said)
+        if len(self._inbox) > INBOX_LIMIT:
+            raise Refused(POLICY_VIOLATION, "Too many messages")
+        self.set()
 
     # The end
 

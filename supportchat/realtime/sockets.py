@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -81,7 +82,7 @@ def serve_page(hub: Hub, websocket: Server, page: Connection, on_message: Callab
         with app.app_context():
             on_message(message)
 
-    served = PageSocket(_taken_over(websocket), page, handle, hub.remove)
+    served = PageSocket(_taken_over(websocket), page, handle, functools.partial(hub.acknowledge, page), hub.remove)
     if not hub.add(page):
         page.close(OVERLOAD)
     served.begin()

@@ -11,13 +11,13 @@ from babel.lists import format_list
 from babel.numbers import format_decimal
 from babel.units import format_unit
 from flask import Flask
-from flask_babel import gettext, lazy_gettext, lazy_pgettext
+from flask_babel import lazy_gettext, lazy_pgettext
 from markupsafe import Markup, escape
 
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
 from ..web.forms import MESSAGE_CHARACTERS
-from .languages import language, once_per_language
+from .languages import gettext, language, once_per_language
 from .links import linkified
 from .names import called
 from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_unassigned

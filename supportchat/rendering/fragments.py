@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from flask import Flask, current_app
-from flask_babel import force_locale
+from jinja2 import Template
 from markupsafe import Markup
 
 from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, read_marks
@@ -37,9 +37,9 @@ def events_header(events: dict[str, dict[str, Any]]) -> str:
     return json.dumps(events)
 
 
-def content_frame(content: str, target: str, swap: str) -> str:
-    """Return a frame that htmx swaps in: HTML, where, and how."""
-    return json.dumps({"content": content, "target": target, "swap": swap})
+def content_frame(content: str, target: str, swap: str, **more: Any) -> str:
+    """Return a frame that htmx swaps in: HTML, where, and how; and more for the scripts of the page."""
+    return json.dumps({"content": content, "target": target, "swap": swap, **more})
 
 
 def partial(content: str, target: str, swap: str = "innerHTML") -> Markup:
@@ -64,11 +64,16 @@ class Fragments:
         self._app = app
         # Each with its row, so that no other one gets its id meanwhile.
         self._newest: dict[tuple[str, str, int], tuple[Message, Markup]] = {}
+        self._templates: dict[str, Template] = {}
+        self._globals: dict[str, Any] = {}  # Flask's `g`, by language
 
     @contextlib.contextmanager
     def in_language(self, language: str) -> Iterator[None]:
         """Render in a language, whoever's request this is, or nobody's. Others may render meanwhile."""
-        with self._app.app_context(), force_locale(language):
+        with self._app.app_context() as context:
+            # Kept with what has been looked up for it: locale and catalog. Nothing else is written there.
+            context.g = self._globals.setdefault(language, context.g)
+            context.g.language = language
             yield
 
     def message(self, audience: str, number: int, row: Message) -> Markup:
@@ -124,9 +129,14 @@ class Fragments:
         """Render the counts of the queue for the scripts of a desk, with the reason why tickets wait in words."""
         return self._render("tickets/_queue_counts.html", counts=counts)
 
-    def queue_frame(self, *parts: Markup) -> str:
-        """Return the frame that brings rows and counts to a desk, whose script puts each in its place."""
-        return content_frame(joined(*parts), "#queue-tray", "innerHTML")
+    def queue_frame(self, *parts: Markup, marks: dict[str, int] | None = None) -> str:
+        """Return the frame that brings rows and counts to a desk, whose script puts each in its place.
+
+        :param marks: how many of the customer's lines this agent has read, by session.
+        """
+        if not parts:
+            return event_frame("queue_marks", marks=marks)
+        return content_frame(joined(*parts), "#queue-tray", "innerHTML", **({"marks": marks} if marks else {}))
 
     def load_frame(self, load: Load) -> str:
         """Return the frame that shows an agent how many of their places are taken."""
@@ -153,7 +163,9 @@ class Fragments:
         """Render who answers, or the place in the queue, for the customer."""
         return self._render("chat/_presence.html", chat=state)
 
-    def state_frames(self, audience: str, state: Conversation, before: Conversation | None = None) -> list[str]:
+    def state_frames(
+        self, audience: str, language: str, state: Conversation, before: Conversation | None = None
+    ) -> list[str]:
         """Return the frames that bring a page from the state `before`, or from any, to another."""
 
         def changed(keys: tuple[str, ...]) -> bool:
@@ -167,7 +179,8 @@ class Fragments:
             frames.append(event_frame("receipts", **receipts))
         if audience == "customer":
             if changed(SHOWN_TO_CUSTOMER):
-                frames.append(content_frame(self.presence(state), "#presence", "innerMorph"))
+                with self.in_language(language):
+                    frames.append(content_frame(self.presence(state), "#presence", "innerMorph"))
                 frames.append(event_frame("chat_state", status=state["status"]))
             return frames
         if before is None:  # has it changed since the page was rendered?
@@ -175,12 +188,17 @@ class Fragments:
         elif changed(SHOWN_TO_AGENT):
             frames.append(event_frame("ticket_changed", number=state["number"], version=state["version"]))
         if changed(("customer_here",)):
-            html = self._render("tickets/_customer_here.html", ticket=state)
+            with self.in_language(language):
+                html = self._render("tickets/_customer_here.html", ticket=state)
             frames.append(content_frame(html, f"#customer-here-{state['number']}", "innerHTML"))
         return frames
 
     def _render(self, name: str, **values: Any) -> Markup:
-        return Markup(self._app.jinja_env.get_template(name).render(values))  # noqa: S704
+        # Kept here: Jinja's own cache has a lock, which takes a fifth of the time of a line.
+        template = self._templates.get(name)
+        if template is None:
+            template = self._templates[name] = self._app.jinja_env.get_template(name)
+        return Markup(template.render(values))  # noqa: S704
 
 
 def _receipts(audience: str, state: Conversation) -> dict[str, Any]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import flask_babel
+from babel import Locale
+from babel.support import NullTranslations
 from flask import Flask, Response, g, has_request_context, request
 from flask_babel import Babel, get_locale, get_translations
 from markupsafe import Markup
@@ -42,10 +45,12 @@ def init_app(app: Flask) -> None:
 
 
 def choose_language() -> str:
-    """Return the language of this request.
+    """Return the language of this request, or the one that `Fragments.in_language` has chosen.
 
     That of the page which its scripts answer for, then the agent's or the customer's choice, then the browser's.
     """
+    if "language" in g:
+        return str(g.language)
     if not has_request_context():
         return ENGLISH  # a command in a terminal
     of_page = shipped_language(request.headers.get("X-Language"))
@@ -91,18 +96,46 @@ def remember_language(response: Response) -> Response:
     return response
 
 
+class Spoken(NamedTuple):
+    """A language with its texts."""
+
+    code: str
+    direction: str
+    catalog: NullTranslations
+
+
+def spoken() -> Spoken:
+    """Return the language in which this is being rendered, chosen once. Flask-Babel looks it up for each text."""
+    try:
+        known: Spoken | None = g.get("spoken")
+    except RuntimeError:  # outside of the app
+        return Spoken(ENGLISH, "ltr", NullTranslations())
+    if known is None:
+        locale = get_locale() or Locale(ENGLISH)
+        known = g.spoken = Spoken(locale.language, locale.text_direction, get_translations())
+    return known
+
+
+def choose_anew() -> None:
+    """Choose the language of the rest of this request: somebody has turned out to have asked for it."""
+    flask_babel.refresh()
+    g.pop("spoken", None)
+
+
 def translated(text: str, /, **variables: object) -> Markup:
-    """Translate a text of a template: what `_` is there. Jinja's own looks up language and catalog for each text."""
-    locale = get_locale()
-    if "catalog" not in g or g.catalog[0] is not locale:
-        g.catalog = locale, get_translations()
-    return Markup(g.catalog[1].ugettext(text)) % variables  # noqa: S704
+    """Translate a text of a template: what `_` is there."""
+    return Markup(spoken().catalog.ugettext(text)) % variables  # noqa: S704
+
+
+def gettext(text: str, /, **variables: object) -> str:
+    """Translate a text."""
+    found: str = spoken().catalog.ugettext(text)
+    return found % variables if variables else found
 
 
 def language() -> str:
     """Return the language in which this is being rendered."""
-    locale = get_locale()
-    return locale.language if locale else ENGLISH
+    return spoken().code
 
 
 def once_per_language(make: Callable[..., R]) -> Callable[..., R]:
@@ -117,5 +150,4 @@ def once_per_language(make: Callable[..., R]) -> Callable[..., R]:
 
 def direction() -> str:
     """Return in which direction that language is written: 'ltr' or 'rtl'."""
-    locale = get_locale()
-    return locale.text_direction if locale else "ltr"
+    return spoken().direction

@@ -136,8 +136,8 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
 
 
 def is_handshake(request: Any) -> bool:
-    """Whether a request opens a websocket; it ends with the handshake."""
-    return any(name == "UPGRADE" for name, _ in request.headers)
+    """Whether a request can only open a websocket or be refused: nobody can make it last."""
+    return request.method == "GET" and request.path.endswith("/ws") and not has_unread_body(request)
 
 
 def closes_connection(reference: weakref.ref[Any]) -> bool:

@@ -93,6 +93,7 @@ async def measure_paced(crowd: Crowd, meter: Meter, rate: float, seconds: float)
     """Return latencies in ms, and how busy the server is."""
     before, start = meter.read(), time.monotonic()
     crowd.book.asked.clear()
+    crowd.book.said.clear()
     numbers = await paced(crowd, rate, seconds)
     took, used = time.monotonic() - start, meter.read() - before
     latencies = [1000 * latency for latency in crowd.book.latencies(numbers)]
@@ -102,8 +103,9 @@ async def measure_paced(crowd: Crowd, meter: Meter, rate: float, seconds: float)
         **costs(used, len(numbers)),
         "busy": 100 * used.server / took,
         "client busy": 100 * used.client / took,
-        # Beside the message itself: receipts, and whatever they still fetch.
+        # Beside the message itself: whatever pages fetch.
         "requests": (sum(crowd.book.asked.values()) - crowd.book.asked["messages"]) / len(numbers),
+        "receipts": crowd.book.said["receipts"] / len(numbers),
     }
 
 
@@ -210,5 +212,9 @@ def lines_of(rounds: list[Round]) -> list[Line]:
         Line(
             "requests of pages for each message, at 20/s; 100/s",
             f"{spread(of('20/s requests'), 2)}; {spread(of('100/s requests'), 2)}",
+        ),
+        Line(
+            "receipts by sockets for each message, at 20/s; 100/s",
+            f"{spread(of('20/s receipts'), 2)}; {spread(of('100/s receipts'), 2)}",
         ),
     ]

@@ -20,11 +20,10 @@ REFRESH_SECONDS = 0.4
 RECEIPT_SECONDS = 0.25
 BACKOFF_SECONDS, ATTEMPTS = 0.5, 5
 OPEN_SECONDS = 30.0
-# How the page sends a message without a picture.
-SENDS_PARTS = True
 
 EVENT = b'{"event": "'
 SEQ = re.compile(r'data-seq="(\d+)"')
+THEIRS = re.compile(r'message--theirs"\s+data-seq="(\d+)"')
 TOKEN = re.compile(r"bench-(\d+)-")
 NUMBER = re.compile(r'id="messages-(\d+)"')
 SESSION = re.compile(r'name="session" value="([^"]+)"')
@@ -35,13 +34,14 @@ HTMX = "HX-Request: true\r\nX-Language: en\r\n"
 
 
 class Book:
-    """When each message was due, when it was at the agent, and how often pages asked for what."""
+    """When each message was due, when it was at the agent, and how often pages asked for what and said what."""
 
     def __init__(self) -> None:
         self.due: dict[int, float] = {}
         self.arrived: dict[int, float] = {}
         self.pictures: dict[int, str] = {}
         self.asked: Counter[str] = Counter()
+        self.said: Counter[str] = Counter()  # by the socket
         self.failed: Counter[str] = Counter()
         self._changed = asyncio.Event()
 
@@ -114,6 +114,7 @@ class Page:
         self.frames: Counter[str] = Counter()
         self.caught_up = asyncio.Event()
         self.socket: Socket | None = None
+        self._theirs = 0  # the last line of the other side
         self._receipt = 0
         self._receipt_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,6 +128,7 @@ class Page:
         if found := EPOCH.search(html):
             self.epoch = found[1]
         self.seq = max(map(int, SEQ.findall(html)), default=0)
+        self._theirs = max(map(int, THEIRS.findall(html)), default=0)
 
     def hello(self) -> dict[str, Any]:
         """What the page says on each open."""
@@ -173,6 +175,7 @@ class Page:
     def show(self, content: str, now: float) -> None:
         """Show lines."""
         self.seq = max(self.seq, *map(int, SEQ.findall(content)), 0)
+        self._theirs = max(self._theirs, *map(int, THEIRS.findall(content)), 0)
         if self.reacts:
             self.say_receipt()
 
@@ -180,17 +183,20 @@ class Page:
         """Say how far the page has come, once nothing has come for a moment."""
         if self._receipt_timer is not None:
             self._receipt_timer.cancel()
-        self._receipt_timer = asyncio.get_running_loop().call_later(RECEIPT_SECONDS, self._post_receipt)
+        self._receipt_timer = asyncio.get_running_loop().call_later(RECEIPT_SECONDS, self._say_receipt)
 
-    def _post_receipt(self) -> None:
-        if self.seq == self._receipt:
+    def on_caught_up(self, frame: dict[str, Any]) -> None:
+        """Say again how far the page has come."""
+        self._receipt = 0
+        self.say_receipt()
+
+    def _say_receipt(self) -> None:
+        if self._theirs == self._receipt or self.socket is None or not self.socket.is_open:
             return
-        self._receipt = self.seq
-        values = {"delivered": str(self.seq), "read": str(self.seq), "epoch": self.epoch}
-        self.soon(self._tell(f"{self.base}/receipts", values))
-
-    async def _tell(self, path: str, values: dict[str, str]) -> None:
-        await self.ask("receipts", self.browser.post(path, values, HTMX))
+        self._receipt = self._theirs
+        self.book.said["receipts"] += 1
+        receipt = {"delivered": self._theirs, "read": self._theirs, "epoch": self.epoch}
+        self.socket.send(json.dumps({"receipt": receipt}))
 
     async def ask(self, what: str, request: Coroutine[Any, Any, Answer]) -> Answer | None:
         """Ask the desk, and count it."""
@@ -243,7 +249,7 @@ class Customer(Page):
         }
 
         def send() -> Coroutine[Any, Any, Answer]:
-            if SENDS_PARTS or picture is not None:
+            if picture is not None:
                 return self.browser.post_parts("/chat/messages", values, picture, HTMX)
             return self.browser.post("/chat/messages", values, HTMX)
 
@@ -255,7 +261,7 @@ class Customer(Page):
             await asyncio.sleep(BACKOFF_SECONDS * 2**attempt * random.uniform(0.75, 1.25))
         return number
 
-    reactions: ClassVar = {"caught_up": Page.say_receipt}
+    reactions: ClassVar = {"caught_up": Page.on_caught_up}
 
 
 class Desk(Page):
@@ -332,7 +338,7 @@ class Desk(Page):
         if self._is_gap:
             self._refresh()
         self._is_gap = False
-        self.say_receipt()
+        super().on_caught_up(frame)
 
     # To change with static/js/behaviours/queue.js and ticket.js.
     reactions: ClassVar = {

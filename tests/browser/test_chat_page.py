@@ -151,13 +151,21 @@ def test_typing_is_shown_for_at_most_four_seconds_after_the_last_key(alice: Agen
     vera.start("Hello")
     vera.is_live()
     alice.open()
-    said: list[str] = []
-    vera.page.on("request", lambda request: said.append(request.url) if "/typing" in request.url else None)
+    vera.page.evaluate(
+        """() => {
+            const send = WebSocket.prototype.send;
+            window.typed = [];
+            WebSocket.prototype.send = function (text) {
+                if (text.includes("typing")) window.typed.push(text);
+                send.call(this, text);
+            };
+        }"""
+    )
     vera.box.press_sequentially("I am typing", delay=20)
     shown = alice.page.locator(".typing")
     expect(shown).to_be_visible()
     expect(shown).to_be_hidden(timeout=4.5 * SECOND)
-    assert len(said) == 1  # nothing is said after the last key
+    assert vera.page.evaluate("window.typed.length") == 1  # nothing is said after the last key
 
 
 def test_a_chat_is_ended_and_forgotten_by_dialogs_of_the_page(vera: Customer) -> None:

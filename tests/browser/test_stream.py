@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from playwright.sync_api import Page, Route, WebSocketRoute, expect
@@ -27,7 +26,9 @@ class Stream:
     def __init__(self, page: Page, pattern: str = "**/chat/ws") -> None:
         self.sockets: list[WebSocketRoute] = []
         self.hellos: list[dict[str, Any]] = []
+        self.receipts: list[dict[str, Any]] = []
         self.held: list[str] = []  # what has not reached the page
+        self.is_deaf = False  # loses receipts
         self.on_line: Callable[[str], list[str]] = lambda frame: [frame]
         self.is_blocked = False
         page.route_web_socket(pattern, self._on_socket)
@@ -40,8 +41,13 @@ class Stream:
         self.sockets.append(socket)
 
         def from_page(message: str | bytes) -> None:
-            self.hellos.append(json.loads(message))
-            server.send(message)
+            said = json.loads(message)
+            if "hello" in said:
+                self.hellos.append(said)
+            elif "receipt" in said:
+                self.receipts.append(said["receipt"])
+            if "receipt" not in said or not self.is_deaf:
+                server.send(message)
 
         def from_server(message: str | bytes) -> None:
             frame = str(message)
@@ -106,6 +112,14 @@ def has_opened(stream: Stream, page: Page, count: int) -> None:
         page.evaluate("0")  # lets Playwright hand over what has come
 
 
+def has_said(stream: Stream, page: Page, seq: int) -> None:
+    """Wait until the page has said by its socket that it has received this line."""
+    deadline = time.monotonic() + 10
+    while not any(receipt["delivered"] == seq for receipt in stream.receipts):
+        assert time.monotonic() < deadline, stream.receipts
+        page.evaluate("0")  # lets Playwright hand over what has come
+
+
 def reply_unseen(stream: Stream, page: Page, database: Any, *texts: str) -> None:
     """Have Alice answer while the lines are kept back: one after the other, or they would come in one frame."""
     for text in texts:
@@ -155,10 +169,10 @@ def test_a_lost_frame_is_fetched_as_soon_as_the_next_one_comes(
     asked = gets(started.page)
     stream.drop()
     reply_unseen(stream, started.page, database, "Lost", "Lost as well")
-    with started.page.expect_request("**/receipts"):
-        stream.passes()
-        reply(database, "Here")
+    stream.passes()
+    reply(database, "Here")
     expect(started.messages).to_have_text(["Hello", "Lost", "Lost as well", "Here"])
+    has_said(stream, started.page, 5)
     assert len(asked) == 1
 
 
@@ -465,10 +479,13 @@ def test_states_are_true_with_a_socket_and_after_a_reload(started: Customer, ali
     expect(state).to_have_text("Read")
 
 
-def test_a_receipt_that_got_lost_is_said_again(started: Customer, alice: Agent) -> None:
+def test_without_a_socket_receipts_are_posted_and_one_that_got_lost_is_said_again(
+    started: Customer, alice: Agent
+) -> None:
+    Stream(alice.page, "**/agent/ws").is_blocked = True
     alice.page.route("**/receipts", lambda route: route.abort(), times=1)
     with alice.page.expect_request("**/receipts"):
-        alice.open()
+        alice.page.goto(f"{alice.url}/agent?ticket=1001")
     state = started.page.locator("[data-state]").last
     expect(state).to_have_text("Sent")
     set_visible(alice.page, "hidden")
@@ -476,17 +493,34 @@ def test_a_receipt_that_got_lost_is_said_again(started: Customer, alice: Agent) 
     expect(state).to_have_text("Read")
 
 
-def test_only_what_the_other_side_has_written_has_a_receipt(started: Customer, alice: Agent, database: Any) -> None:
+def test_a_receipt_that_its_process_has_lost_is_said_again_by_the_next_socket(started: Customer, alice: Agent) -> None:
+    stream = Stream(alice.page, "**/agent/ws")
+    stream.is_deaf = True
+    alice.page.goto(f"{alice.url}/agent?ticket=1001")
+    has_said(stream, alice.page, 1)
+    state = started.page.locator("[data-state]").last
+    expect(state).to_have_text("Sent")
+    stream.is_deaf = False
+    stream.sockets[-1].close(code=1012)
+    expect(state).to_have_text("Read")
+
+
+def test_only_what_the_other_side_has_written_has_a_receipt_and_it_needs_no_request(
+    started: Customer, alice: Agent, stream: Stream, database: Any
+) -> None:
     alice.open()
-    said: list[str] = []
+    posted: list[str] = []
+    started.page.on("request", lambda request: posted.append(request.url) if "/receipts" in request.url else None)
     for number, line in enumerate(("First", "Second"), 1):
-        with started.page.expect_request("**/receipts") as asked:
-            reply(database, line)
-        said.append(parse_qs(asked.value.post_data)["delivered"][0])
+        reply(database, line)
+        theirs = started.page.locator(".message--theirs", has_text=line)
+        has_said(stream, started.page, int(theirs.get_attribute("data-seq") or 0))
         started.write(f"Mine {number}")
         alice.sees(f"Mine {number}")
-    theirs = started.page.locator(".message--theirs")
-    assert said == [theirs.nth(number).get_attribute("data-seq") for number in (0, 1)]
+    shown = started.page.locator(".message--theirs")
+    own = {str(receipt["delivered"]) for receipt in stream.receipts} - {"0"}
+    assert own == {shown.nth(number).get_attribute("data-seq") for number in (0, 1)}
+    assert posted == []
 
 
 def set_visible(page: Page, state: str) -> None:

@@ -178,6 +178,8 @@ def chat(door: Heard, cast: Cast, alice: Agent) -> None:
     door.call("orphan_images", keys=["a" * 64, "b" * 64])
     door.call("signal_typing", visitor=vera.key)
     door.call("record_receipt", delivered=2, read=2, visitor=vera.key)
+    receipt = {"session_id": session_id, "epoch": vera.chat["epoch"], "delivered": 3, "read": 3, "visitor": vera.key}
+    door.call("record_receipts", receipts=[receipt])
     door.call("messages_before", session_id=session_id)
     door.call("notes_after", session_id=session_id, after=0)
     door.call("conversations", session_ids=[session_id, new_id()])

@@ -82,6 +82,10 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "conversation_of_visitor": (vera.chat, shapes.Conversation),
         "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
         "events_after": (call("events_after", cursor="1:1:"), shapes.LogPage),
+        "record_receipts": (
+            call("record_receipts", receipts=[{"session_id": session_id, "delivered": 1, "read": 1}]),
+            shapes.ReceiptsRecorded,
+        ),
         "ticket_of_agent": (owner.call("ticket_of_agent", number=number), shapes.Ticket),
         "show_ticket": (owner.call("show_ticket", number=number), shapes.TicketLines),
         "follow_ticket": (owner.call("follow_ticket", number=number, after=1, after_note=0), shapes.TicketLines),

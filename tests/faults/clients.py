@@ -152,6 +152,7 @@ class Page:
         self._lost_since: float | None = time.monotonic()
         self._is_fetching = False
         self._receipt = 0
+        self._websocket: ClientConnection | None = None
         self._has_news = asyncio.Event()
         self.load.ledger.screens.append(self.screen)
         self.load.pages.append(self)
@@ -256,6 +257,7 @@ class Page:
         """Say hello and read until the socket is closed; give its close code."""
         try:
             await websocket.send(json.dumps(self.hello()))
+            self._websocket = websocket
             await self._read(websocket)
         except (OSError, WebSocketException):
             pass
@@ -319,8 +321,14 @@ class Page:
             self._has_news.clear()
             if self._receipt < self.contiguous:
                 self._receipt = self.contiguous
-                values = {"delivered": self._receipt, "read": self._receipt}
-                await self.browser.ask("POST", f"{self.base}/receipts", data=values)
+                await self._say_receipt({"delivered": self._receipt, "read": self._receipt, "epoch": self.epoch})
+
+    async def _say_receipt(self, receipt: dict[str, Any]) -> None:
+        if self.is_live and self._websocket is not None:
+            with contextlib.suppress(OSError, WebSocketException):
+                await self._websocket.send(json.dumps({"receipt": receipt}))
+        else:
+            await self.browser.ask("POST", f"{self.base}/receipts", data=receipt)
 
     # Writing
 

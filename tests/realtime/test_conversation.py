@@ -440,7 +440,8 @@ def test_what_an_agent_has_read_is_told_to_their_desks(hub: Hub, vera: Visitor, 
     taken(page)
     alice.call("record_receipt", number=1001, delivered=2, read=2)
     hub.sweep()
-    assert {"event": "queue_mark", "session_id": vera.chat["session_id"], "read_lines": 1} in taken(page)
+    hub.desks.tell_desks()
+    assert {"event": "queue_marks", "marks": {vera.chat["session_id"]: 1}} in taken(page)
 
 
 def test_a_waiting_customer_moves_up_while_others_are_served(

@@ -250,11 +250,31 @@ def test_a_page_that_turns_to_another_view_just_after_a_change_reads_it_again(
     assert [frame["event"] for frame in frames(page)] == ["queue_changed"]
 
 
-def test_a_mark_is_told_to_the_agents_own_desks_only(desks: Desks, vera: Visitor, alice: Agent, bob: Agent) -> None:
+def test_marks_are_told_to_the_agents_own_desks_only_and_without_a_read(
+    desks: Desks, door: Recorder, vera: Visitor, alice: Agent, bob: Agent
+) -> None:
     page, tab, other = opened(desks, alice), opened(desks, alice, "all"), opened(desks, bob, "all")
+    for session, lines in (("s", 3), ("t", 1), ("s", 2)):
+        desks.mark(alice.id, session, lines)
+    desks.tell_desks()
+    marks = {"event": "queue_marks", "marks": {"s": 3, "t": 1}}
+    assert [frames(desk) for desk in (page, tab, other)] == [[marks], [marks], []]
+    assert door.calls == []
+
+
+def test_marks_go_with_the_rows_and_are_told_again_when_these_could_not_be_read(
+    desks: Desks, door: Recorder, vera: Visitor, alice: Agent, bob: Agent
+) -> None:
+    page, other = opened(desks, alice), opened(desks, bob)
     desks.mark(alice.id, "s", 3)
-    mark = {"event": "queue_mark", "session_id": "s", "read_lines": 3}
-    assert [frames(desk) for desk in (page, tab, other)] == [[mark], [mark], []]
+    door.failures = 1
+    with pytest.raises(Unavailable):
+        told(desks, session_of(vera))
+    desks.mark(alice.id, "t", 1)
+    desks.tell_desks()
+    own, theirs = frames(page)[0], frames(other)[0]
+    assert own.pop("marks") == {"s": 3, "t": 1}
+    assert own == theirs
 
 
 def test_an_agent_is_told_how_many_places_are_taken(desks: Desks, vera: Visitor, alice: Agent, bob: Agent) -> None:

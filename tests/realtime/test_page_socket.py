@@ -37,11 +37,12 @@ class Page:
         assert slot is not None
         self._client = ClientSocket(ours, slot, Turns(), 5.0)
         self.desk = Connection()
+        self.receipts: list[Any] = []
         self.ended = Event()
 
     def serve(self, on_message: Callable[[dict[str, Any]], None] = lambda message: None) -> PageSocket:
         """Serve it as the desk does."""
-        served = PageSocket(self._client, self.desk, on_message, lambda page: self.ended.set())
+        served = PageSocket(self._client, self.desk, on_message, self.receipts.append, lambda page: self.ended.set())
         served.begin()
         return served
 
@@ -168,6 +169,36 @@ def test_what_no_page_of_ours_sends_closes_its_socket_and_the_code_arrives(page:
         while b"\x88" not in received:
             received += page.end.recv(4096)
     assert received.partition(b"\x88")[2][1:3] == code.to_bytes(2, "big")
+
+
+def test_nothing_follows_the_frame_that_ends_the_connection(page: Page) -> None:
+    refused = Event()
+
+    def answer(message: dict[str, Any]) -> None:
+        refused.wait(10)
+        page.desk.push("too late")
+
+    page.serve(answer)
+    page.end.sendall(frame(1, b"{}"))
+    gevent.sleep(0.01)
+    page.end.sendall(frame(9) * 51)
+    gevent.sleep(0.01)
+    refused.set()
+    assert page.ended.wait(10)
+    assert page.has().endswith(b"\x03\xf0Too many frames")
+
+
+def test_a_receipt_is_heard_at_once_whatever_else_is_being_done(page: Page) -> None:
+    answered = Event()
+
+    def wait(message: dict[str, Any]) -> None:
+        answered.wait(10)
+
+    page.serve(wait)
+    page.end.sendall(frame(1, b"{}") + frame(1, b'{"receipt": {"read": 2}}'))
+    gevent.sleep(0.01)
+    assert page.receipts == [{"read": 2}]
+    answered.set()
 
 
 def test_parts_of_a_message_are_put_together(page: Page) -> None:

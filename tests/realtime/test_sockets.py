@@ -188,6 +188,31 @@ def test_typing_a_note_and_the_end_of_a_chat_reach_the_other_side(
     assert "Alice</bdi> ended the chat" in next_line(page)
 
 
+def test_receipts_and_typing_by_the_socket_reach_the_other_side(
+    vera: Visitor, alice: Agent, opened: Opener, database: Database
+) -> None:
+    database.call("open_agent_session", agent_id=alice.id, token_hash=token_hash(KEY))
+    page, desk = opened(hello={"after": 2}), opened("/agent/ws", f"a={KEY}", {"ticket": 1001, "after": 2})
+    for each in (page, desk):
+        until(each, "caught_up")
+    epoch = vera.chat["epoch"]
+    page.send(json.dumps({"receipt": {"delivered": 2, "read": 1, "epoch": epoch}}))
+    assert until(desk, "receipts")[-1] == {"event": "receipts", "number": 1001, "delivered": 2, "read": 1}
+    desk.send(json.dumps({"receipt": {"delivered": 2, "read": 2, "epoch": epoch}}))
+    assert until(page, "receipts")[-1] == {"event": "receipts", "number": 1001, "delivered": 2, "read": 2}
+    assert "Alice</bdi> is typing" in repeated(page, lambda: desk.send(json.dumps({"typing": epoch})))
+    assert "Visitor 1001</bdi> is typing" in repeated(desk, lambda: page.send(json.dumps({"typing": epoch})))
+
+
+def test_many_receipts_are_no_flood(vera: Visitor, alice: Agent, opened: Opener) -> None:
+    page, epoch = opened(hello={"after": 2}), vera.chat["epoch"]
+    until(page, "caught_up")
+    for _ in range(40):
+        page.send(json.dumps({"receipt": {"delivered": 2, "read": 2, "epoch": epoch}}))
+    page.send(json.dumps({"hello": True, "after": 2}))
+    until(page, "caught_up")
+
+
 def test_a_desk_that_was_made_for_another_agent_is_closed_for_good(
     cast: Cast, opened: Opener, database: Database
 ) -> None:

@@ -1,4 +1,5 @@
 // The socket of the page. Says what is shown whenever it opens, and polls while it is closed.
+// What other behaviours have to say goes the same way, and over HTTP while there is no socket.
 import { fetchMissing, messageList, shownNote, shownSeq, timeOf } from "../lib/messages.js";
 
 const SHOW_AFTER = 2000; // nobody need know about a short gap
@@ -20,7 +21,9 @@ let heardAt = now();
 let lostSince = now();
 let isPolling = false;
 
-const isOpen = () => connection?.socket?.readyState === OPEN;
+export const isOpen = () => connection?.socket?.readyState === OPEN;
+// Open, and the desk knows what the page shows.
+export const isLive = () => isOpen() && document.documentElement.dataset.live === "yes";
 
 function onOpen(event) {
   heardAt = now();
@@ -31,12 +34,14 @@ function onOpen(event) {
 export function sayHello() {
   if (!isOpen()) return;
   mark(false);
-  connection.socket.send(JSON.stringify(root.hasAttribute("data-desk") ? { ...hello(), ...deskHello() } : hello()));
+  say(root.hasAttribute("data-desk") ? { ...hello(), ...deskHello() } : hello());
 }
 
 export function tellView(view) {
-  if (isOpen()) connection.socket.send(JSON.stringify({ view }));
+  if (isOpen()) say({ view });
 }
+
+export const say = (message) => connection.socket.send(JSON.stringify(message));
 
 function hello() {
   const list = messageList();
@@ -71,10 +76,12 @@ function onFrame(event) {
   heardAt = now();
   if (typeof event.detail.message.data !== "string") return;
   const frame = JSON.parse(event.detail.message.data);
-  if (!frame.event) return;
-  event.preventDefault(); // nothing for htmx to swap in
-  document.dispatchEvent(new CustomEvent(`live:${frame.event}`, { detail: frame }));
+  if (frame.marks) announce("queue_marks", frame);
+  else if (frame.event) announce(frame.event, frame);
+  if (frame.event) event.preventDefault(); // nothing for htmx to swap in
 }
+
+const announce = (name, detail) => document.dispatchEvent(new CustomEvent(`live:${name}`, { detail }));
 
 // Too much is missing to catch up.
 function loadNewest() {

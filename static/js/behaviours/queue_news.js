@@ -36,7 +36,7 @@ export function showNews(desk, isHeld, onShown) {
     dropTasks(tasks, (other) => other === task);
     hear(...task.fragment.children);
   });
-  document.addEventListener("live:queue_mark", ({ detail }) => hear(detail));
+  document.addEventListener("live:queue_marks", ({ detail: { marks } }) => hear(...Object.entries(marks)));
   desk.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
     if (ctx.target !== queue) return;
     reading = ctx;
@@ -62,7 +62,7 @@ function take(change) {
   else takeCounts(change);
 }
 
-function markRead({ session_id: session, read_lines: lines }) {
+function markRead([session, lines]) {
   noteRead(session, lines);
   for (const row of queue.querySelectorAll(`[data-session="${session}"]`)) {
     row.dataset.read = Math.max(lines, Number(row.dataset.read));

@@ -3,19 +3,28 @@ import { tell } from "../lib/http.js";
 import { messageList, seqOf, shownSeq } from "../lib/messages.js";
 import { hearTabs, tellTabs } from "../lib/tabs.js";
 import { debounce } from "../lib/timing.js";
+import { isLive, isOpen, say } from "./live.js";
 
 const said = new WeakMap();
 
 const sendReceipts = debounce(async () => {
   const list = messageList();
-  if (!list) return;
+  if (!list || (isOpen() && !isLive())) return; // it will have caught up in a moment
   const before = said.get(list) ?? { delivered: 0, read: 0 };
   const now = receiptsOf(list, before);
   if (now.delivered === before.delivered && now.read === before.read) return;
   said.set(list, now);
-  const isSaid = await tell(list.dataset.receipts, { ...now, epoch: list.dataset.epoch });
-  if (!isSaid) said.delete(list); // sent again with the next message, or once the socket is back
+  const receipt = { ...now, epoch: list.dataset.epoch };
+  if (isLive()) say({ receipt });
+  else if (!(await tell(list.dataset.receipts, receipt))) said.delete(list); // sent again with the next message
 }, 250);
+
+// The process that was told last may have had no time to write it.
+function sayAgain() {
+  const list = messageList();
+  if (list) said.delete(list);
+  sendReceipts();
+}
 
 // Only what the other side has written has ticks there.
 function receiptsOf(list, before) {
@@ -26,7 +35,8 @@ function receiptsOf(list, before) {
   return { delivered, read: isRead ? delivered : before.read };
 }
 
-for (const name of ["timeline:added", "live:caught_up", "htmx:after:swap", "visibilitychange"]) {
+document.addEventListener("live:caught_up", sayAgain);
+for (const name of ["timeline:added", "htmx:after:swap", "visibilitychange"]) {
   document.addEventListener(name, sendReceipts);
 }
 document.addEventListener("scroll", sendReceipts, { capture: true, passive: true });

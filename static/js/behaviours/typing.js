@@ -1,5 +1,7 @@
 // The other side hides it 3.5 s after it was last told.
 import { tell } from "../lib/http.js";
+import { messageList } from "../lib/messages.js";
+import { isLive, say } from "./live.js";
 
 const SAY_EVERY = 2000;
 let saidAt = -SAY_EVERY;
@@ -9,5 +11,6 @@ document.addEventListener("input", (event) => {
   const now = performance.now();
   if (!form || !event.target.value.trim() || now - saidAt < SAY_EVERY) return;
   saidAt = now;
-  tell(form.dataset.typing);
+  if (isLive()) say({ typing: messageList().dataset.epoch });
+  else tell(form.dataset.typing);
 });

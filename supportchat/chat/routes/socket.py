@@ -39,6 +39,8 @@ def socket(websocket: Server) -> None:
                 hub.show(page, session_id, "customer", Shown.parse(message))
             except DatabaseError:
                 page.close(hub.overload_code)
+        elif "typing" in message:
+            hub.say_typing(page, message["typing"])
 
     serve_page(hub, websocket, page, on_message)
 
