@@ -44,7 +44,7 @@ def post_worker_init(worker: Any) -> None:
             gevent.sleep(WATCH_SECONDS)
         hub.stop()
 
-    gevent.spawn(stop_with_worker)
+    worker.farewell = gevent.spawn(stop_with_worker)
     # What is there by now stays. To look at it each time would make the garbage collector slow, and so rare.
     gc.collect()
     gc.freeze()

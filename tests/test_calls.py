@@ -14,6 +14,9 @@ from flask import Flask
 
 from supportchat.config import ROOT
 from supportchat.database import Database
+from supportchat.server.client_socket import ClientSocket
+from supportchat.server.connections import Connections
+from supportchat.server.turns import Turns
 from supportchat.web.cookies import token_hash
 from tests.cast import PASSWORD, Agent, email_of, new_id
 from tests.routes import rules
@@ -89,13 +92,16 @@ class Day:
         page = threading.Thread(target=_hello, args=(theirs, {"hello": True, "after": 0, **hello}))
         page.start()
         self._calls.clear()
+        slot = Connections(1, 0).enter("")
+        assert slot is not None
         # One that lets greenlets run while it waits, as it is in a worker.
-        with gevent.socket.socket(ours.family, ours.type, fileno=ours.detach()) as client:
-            environ = {"werkzeug.socket": client}
-            self._is_socket = True
-            browser.client.get(name.split()[1].rstrip(","), headers=SOCKET, environ_overrides=environ)
-            self._is_socket = False
-        page.join()
+        client = gevent.socket.socket(ours.family, ours.type, fileno=ours.detach())
+        environ = {"werkzeug.socket": ClientSocket(client, slot, Turns(), 5.0)}
+        self._is_socket = True
+        browser.client.get(name.split()[1].rstrip(","), headers=SOCKET, environ_overrides=environ)
+        while page.is_alive():
+            gevent.sleep(0.001)
+        self._is_socket = False
         self.seen[name] = list(self._calls)
 
 

@@ -119,7 +119,6 @@ def socket(websocket: Server) -> ResponseReturnValue:
     agent = g.agent
     agent_id = agent["id"]
     page = Connection(
-        websocket.input_buffer.wake,
         agent_id=agent_id,
         token_hash=logins.agent_token_hash(),
         address=request.remote_addr or "",

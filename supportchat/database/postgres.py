@@ -118,13 +118,20 @@ class PostgresDatabase:
 
     def _run(self, function: str, arguments: dict[str, Any]) -> Any:
         # Without the transaction block of `connection()`: the statement is one by itself.
-        connection = self._pool.getconn()
+        connection = self._connection()
         try:
             values = [_adapted(value) for value in arguments.values()]
             row = connection.calls.execute(_statement(function, tuple(arguments)), values).fetchone()
             return None if row is None else row[0]
         finally:
             self._pool.putconn(connection)
+
+    def _connection(self) -> CallConnection:
+        try:
+            return self._pool.getconn()
+        except PoolTimeout as error:
+            # The pool's waiter keeps its error, and the error by its traceback the waiter and all of the request.
+            raise error.with_traceback(None) from None
 
 
 @functools.cache

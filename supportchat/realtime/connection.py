@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from gevent.event import Event
+from typing import Any, Protocol
 
 from ..rendering.languages import ENGLISH, shipped_language
 from .news import Found
@@ -59,14 +57,19 @@ def _as_text(value: Any) -> str | None:
     return value if isinstance(value, str) and len(value) <= TEXT_LIMIT else None
 
 
+class Writer(Protocol):
+    """Who sends what a page is to get."""
+
+    def set(self) -> None:
+        """Do what there is to be done."""
+
+
 class Connection:
     """Queues frames until the socket takes them. A page that cannot keep up is disconnected; it catches up by seq."""
 
-    def __init__(
-        self, wake: Event | None = None, *, agent_id: str = "", token_hash: str = "", address: str = ""
-    ) -> None:
-        """:param wake: set whenever the writer has something to do. :param address: the IP address of the page."""
-        self.wake = wake or Event()
+    def __init__(self, *, agent_id: str = "", token_hash: str = "", address: str = "") -> None:
+        """:param address: the IP address of the page."""
+        self.writer: Writer | None = None  # until its socket is served
         self.agent_id = agent_id
         self.token_hash = token_hash
         self.address = address
@@ -92,7 +95,7 @@ class Connection:
             self.close(OVERLOAD)
         elif self.close_code is None:
             self._frames.append(frame)
-            self.wake.set()
+            self._wake()
 
     def push_once(self, frame: str) -> None:
         """Queue a frame unless the same one is already waiting."""
@@ -120,4 +123,8 @@ class Connection:
             self.close_code = code
             self.refill = None
             self._frames.clear()
-            self.wake.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        if self.writer is not None:
+            self.writer.set()

@@ -11,6 +11,7 @@ from ..server.memory import give_memory_back
 PING_SECONDS = 20.0
 SLOTS = 200
 MANY = 100
+SETTLE_SECONDS = 2.0  # until whatever has to do with those who have left is over
 
 
 class Pinged(Protocol):
@@ -57,4 +58,4 @@ class Pings:
         self._most = max(self._most, count)
         if self._most > MANY and count < self._most / 2:
             self._most = count
-            give_memory_back()
+            gevent.spawn_later(SETTLE_SECONDS, give_memory_back)

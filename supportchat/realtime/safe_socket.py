@@ -10,6 +10,8 @@ from typing import Any
 import gevent
 from gevent.lock import RLock
 
+from ..server.client_socket import ClientSocket
+
 SEND_SECONDS = 5.0
 PING = b"\x89\x00"
 
@@ -21,8 +23,9 @@ class SafeSocket:
     reader that takes nothing for `SEND_SECONDS` is disconnected, since half a frame cannot be taken back.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket | ClientSocket) -> None:
         self._socket = sock
+        self._fileno = sock.fileno
         self._lock: RLock | None = None  # of who waits, which hardly anybody does
         self._unsent = b""
 
@@ -48,12 +51,14 @@ class SafeSocket:
         if not self._unsent:
             try:
                 # Asked for each time: the number of a closed file may belong to another connection.
-                sent = os.write(self._socket.fileno(), data)
+                sent = os.write(self._fileno(), data)
             except BlockingIOError:
                 sent = 0
+            if sent == len(data):
+                return True
             data = data[sent:]
         self._unsent += data
-        return not self._unsent
+        return False
 
     def flush(self) -> None:
         """Send what is left, and wait for the client to read it.
@@ -89,3 +94,9 @@ def text_frame(text: str) -> bytes:
     if len(data) < 65536:
         return b"\x81\x7e" + len(data).to_bytes(2, "big") + data
     return b"\x81\x7f" + len(data).to_bytes(8, "big") + data
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    """Return the frame that ends a connection; the reason is ASCII and short."""
+    data = code.to_bytes(2, "big") + reason.encode()
+    return bytes((0x88, len(data))) + data

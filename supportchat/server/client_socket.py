@@ -10,6 +10,7 @@ import struct
 from typing import IO, Any
 
 import gevent
+import gevent.socket
 from gevent import monkey
 
 from .connections import Slot
@@ -26,11 +27,6 @@ DROP = struct.pack("ii", 1, 0)  # for SO_LINGER: discard unsent data
 _poll = monkey.get_original("select", "poll")
 
 
-def is_handshake(data: bytes) -> bool:
-    """Whether this is the whole head of a request for a websocket. What is not whole could keep others waiting."""
-    return data.startswith(b"GET ") and data.endswith(b"\r\n\r\n") and b"upgrade: websocket" in data.lower()
-
-
 class ClientSocket:
     """The socket of a connection, from open to close.
 
@@ -38,17 +34,17 @@ class ClientSocket:
     Here such a connection waits for its turn.
     """
 
+    __slots__ = ("_answer_seconds", "_deadline", "_has_unread", "_has_waited", "_is_new", "_slot", "_socket", "_turns")
+
     def __init__(self, sock: socket.socket, slot: Slot, turns: Turns, answer_seconds: float) -> None:
         self._socket = sock
-        self._slot = slot
+        self._slot: Slot | None = slot
         self._turns = turns
         self._answer_seconds = answer_seconds
         self._deadline: Deadline | None = None
         self._is_new = True
         self._has_waited = True
         self._has_unread = False
-        self._is_opening = False
-        self._is_websocket = False
 
     def begin_request(self) -> None:
         """Begin to answer a request: at once if we waited for the client, otherwise after a turn."""
@@ -58,29 +54,13 @@ class ClientSocket:
         self._deadline = None
 
     def recv(self, size: int, flags: int = 0) -> bytes:
-        """Receive available data after a turn, or wait for data. A handshake is received when its turn has come."""
+        """Receive available data after a turn, or wait for data."""
         if self._is_new or not self._is_readable():
             self._has_waited = True
         else:
             self._turns.take_for_reading()
         self._is_new = False
-        if self._is_websocket:
-            return self._recv_of_page(size, flags)
-        data = self._socket.recv(size, flags)
-        if not self._is_opening and is_handshake(data):
-            self._turns.begin_to_open()
-            self._is_opening = True
-        return data
-
-    def _recv_of_page(self, size: int, flags: int) -> bytes:
-        try:
-            data = self._socket.recv(size, flags)
-        except OSError:
-            self._turns.take_to_leave()
-            raise
-        if not data:
-            self._turns.take_to_leave()
-        return data
+        return self._socket.recv(size, flags)
 
     def _is_readable(self) -> bool:
         poll = _poll()
@@ -123,26 +103,38 @@ class ClientSocket:
 
     def become_websocket(self) -> None:
         """Stop counting towards the connections of its address: from now on the hub counts it."""
-        self._is_websocket = True
-        self.end_opening()
-        self._slot.count_elsewhere()
+        if self._slot is not None:
+            self._slot.count_elsewhere()
 
-    def end_opening(self) -> None:
-        """Let the next handshake be answered, if this one was received here."""
-        if self._is_opening:
-            self._is_opening = False
-            self._turns.end_opening()
+    def taken_over(self) -> ClientSocket:
+        """Return the connection for who keeps it beyond the request; for gunicorn, which has this one, it is closed."""
+        slot, self._slot = self._slot, None
+        if slot is None:
+            raise OSError(errno.EBADF, "the connection is closed")
+        kind = self._socket.family, self._socket.type, self._socket.proto
+        own = gevent.socket.socket(*kind, fileno=self._socket.detach())
+        return ClientSocket(own, slot, self._turns, self._answer_seconds)
 
     def leave_unread(self) -> None:
         """Remember that the client may still be sending data that nobody will read."""
         self._has_unread = True
 
     def close(self) -> None:
-        """Close the connection so that the last response still arrives."""
+        """Close the connection so that the last response still arrives, and free its slot."""
         if self._has_unread:
             self._has_unread = False
             self._linger()
         self._socket.close()
+        if self._slot is not None:
+            self._slot.leave()
+            self._slot = None
+
+    def close_soon(self) -> None:
+        """Close the connection without waiting for it: to be called where nothing may wait."""
+        if self._has_unread:
+            gevent.spawn(self.close)
+        else:
+            self.close()
 
     def _linger(self) -> None:
         # Half-closed: the client knows that the response is complete.

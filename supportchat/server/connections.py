@@ -28,6 +28,11 @@ class Connections:
             self._of[home] += 1
         return Slot(self, home)
 
+    @property
+    def are_closed(self) -> bool:
+        """Whether every slot is free."""
+        return not self._taken
+
     def leave(self) -> None:
         """Free a slot."""
         self._taken -= 1
@@ -41,6 +46,8 @@ class Connections:
 
 class Slot:
     """The slot of one connection, until it closes."""
+
+    __slots__ = ("_connections", "_home")
 
     def __init__(self, connections: Connections, home: str) -> None:
         self._connections = connections

@@ -13,8 +13,6 @@ from gevent.lock import Semaphore
 # fifty others who sleep so too go on before.
 TURN_SECONDS = 0.0001
 LONG_ROUND_SECONDS = 0.005
-# Websockets that are being opened at once: thousands that come back leave the rest of the pool to those who write.
-MOST_OPENING = 8
 
 
 def give_way() -> None:
@@ -54,8 +52,6 @@ class Turns:
     def __init__(self) -> None:
         self._requests = Semaphore()
         self._reading = Semaphore()
-        self._opening = Semaphore(MOST_OPENING)
-        self._leaving = Semaphore()
 
     def take_for_request(self) -> None:
         """Wait for the turn to answer another request."""
@@ -64,19 +60,6 @@ class Turns:
     def take_for_reading(self) -> None:
         """Wait for the turn to read more."""
         self._take(self._reading)
-
-    def begin_to_open(self) -> None:
-        """Wait until another websocket may be opened. Each has to be followed by `end_opening`."""
-        self._opening.acquire()
-
-    def end_opening(self) -> None:
-        """Let the next one be opened."""
-        self._opening.release()
-
-    def take_to_leave(self) -> None:
-        """Wait for the turn to do what there is to do after a page has gone: a thousand may go at once."""
-        with self._leaving:
-            give_way()
 
     def _take(self, gate: Semaphore) -> None:
         with gate:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent.lock import BoundedSemaphore
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -22,6 +23,8 @@ from .turns import Turns
 
 SPARE_FILES = 200  # for Postgres, pictures, request bodies, and connections that are rejected
 SPARE_CONNECTIONS = 50
+MOST_OPENING = 8
+CLOSING_SECONDS = 6.0  # more than a page that does not read is waited for
 LOG_SECONDS = 60.0
 LONGEST_LINE = 160
 FULL = (
@@ -52,6 +55,8 @@ class Brief(logging.Filter):
 class DeskWorker(GeventWorker):  # type: ignore[misc]
     """Serves connections, which take turns and have deadlines."""
 
+    farewell: gevent.Greenlet[..., Any] | None = None  # says goodbye to the pages when the worker ends
+
     def load_wsgi(self) -> None:
         """Load the app, and read the limits from its settings."""
         super().load_wsgi()
@@ -65,11 +70,23 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         # Behind a proxy all connections come from its address.
         self._connections = Connections(most, 0 if config.trusted_proxies else config.connections_per_address)
         self._turns = Turns()
+        # Thousands of pages that come back at once leave the rest of the pool to those who write. What waits here has no
+        # environment and no contexts yet, whose memory would hardly be given back: it would be all over the place.
+        self._opening = BoundedSemaphore(MOST_OPENING)
         self._header_seconds = config.header_seconds
         self._answer_seconds = config.answer_seconds
         self._next_log = 0.0
         # gunicorn's pool would make new connections wait. They are rejected with a message instead.
         self.worker_connections: int = most + SPARE_CONNECTIONS
+
+    def run(self) -> None:
+        """Serve until the worker is to end, and then until the pages know it: gunicorn only waits for requests."""
+        super().run()
+        with gevent.Timeout(CLOSING_SECONDS, False):  # type: ignore[arg-type]
+            if self.farewell is not None:
+                self.farewell.join()
+            while not self._connections.are_closed:
+                gevent.sleep(0.01)
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
         """Serve one connection, or reject it."""
@@ -82,8 +99,7 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         try:
             super().handle(listener, connection, addr)
         finally:
-            connection.end_opening()
-            slot.leave()
+            connection.close()
 
     def _turn_away(self, client: socket.socket, address: str) -> None:
         if time.monotonic() >= self._next_log:
@@ -106,9 +122,9 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         # By a weak reference: whatever refers to itself waits for the garbage collector, with all that it holds.
         req.should_close = functools.partial(closes_connection, weakref.ref(req))
         try:
-            return super().handle_request(listener_name, req, sock, addr)
+            with self._opening if is_handshake(req) else contextlib.nullcontext():
+                return super().handle_request(listener_name, req, sock, addr)
         finally:
-            sock.end_opening()
             if has_unread_body(req):
                 sock.leave_unread()
 
@@ -117,6 +133,11 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         super().handle_error(req, client, addr, exc)
         if isinstance(client, ClientSocket):
             client.leave_unread()
+
+
+def is_handshake(request: Any) -> bool:
+    """Whether a request can only open a websocket or be refused: nobody can make it last."""
+    return request.method == "GET" and request.path.endswith("/ws") and not has_unread_body(request)
 
 
 def closes_connection(reference: weakref.ref[Any]) -> bool:

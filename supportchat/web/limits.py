@@ -37,6 +37,8 @@ def spend(full_at: float, limit: Limit, count: float = 1) -> tuple[float, float]
 class Bucket:
     """One bucket: a burst passes, and then a steady rate."""
 
+    __slots__ = ("_full_at", "_limit")
+
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
         self._full_at = 0.0

@@ -34,9 +34,8 @@ def socket(websocket: Server) -> None:
     found: Found = g.pop("found")
     session_id = found.session_id
     hub = current_hub()
-    page = Connection(websocket.input_buffer.wake, token_hash=visitors.visitor(), address=request.remote_addr or "")
+    page = Connection(token_hash=visitors.visitor(), address=request.remote_addr or "")
     page.found = found
-    del found  # the page has shown it long before its socket closes
 
     def on_message(message: dict[str, Any]) -> None:
         if message.get("hello") is True:
