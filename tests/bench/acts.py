@@ -52,6 +52,7 @@ class People:
     repeated: Any
     cursor: str
     here: list[str]
+    epoch: str  # of the open one
 
     @classmethod
     def of(cls, connection: psycopg.Connection[Any]) -> People:
@@ -85,6 +86,7 @@ class People:
                 f" where session_id = '{closed.session_id}' and seq = 1"
             ),
             cursor=text("select public.events_after() ->> 'cursor'"),
+            epoch=text(f"select _supportchat.epoch_of('{opened.session_id}', public.database_epoch())"),
             here=[
                 session
                 for (session,) in connection.execute(
@@ -210,7 +212,10 @@ class People:
         ]
 
     def _server(self) -> list[Act]:
+        said = {"session_id": self.open.session_id, "epoch": self.epoch, "delivered": 9, "read": 9}
+        agent = {"agent_id": self.agent, "token_hash": "grown-1-1"}
         return [
+            Act("record_receipts", {"receipts": [{**said, "visitor": ANSWERED}, {**said, **agent}]}),
             Act("sweep_assignment", how="all full"),
             Act("sweep_assignment", how="one has room", given=ONE_HAS_ROOM),
             Act("sweep_assignment", how="all have room", given=ALL_HAVE_ROOM),
@@ -255,7 +260,7 @@ def run_act(connection: psycopg.Connection[Any], act: Act, prefix: str = "") -> 
 
 
 def _adapted(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
         return Jsonb(value)
     # As a literal, so that Postgres gives it the type of the parameter: text[] or uuid[].
     return "{" + ",".join(value) + "}" if isinstance(value, list) else value
