@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 
 
 def give_memory_back() -> None:
     """Have the C library return what is free in the middle of its heap, too. Only glibc keeps that by itself."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = _trim()
     if trim is not None:
         trim(0)
+
+
+def memory_settings() -> dict[str, str]:
+    """Return the environment of a process that is to give its memory back.
+
+    Python's own allocator keeps a megabyte for whatever is left in it: after 5,000 sockets nothing came back. The C
+    library gives back page by page; it is nearly as fast when a thread may keep more free pieces at hand.
+    """
+    if _trim() is None:
+        return {}
+    return {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000"}
+
+
+def _trim() -> Callable[[int], int] | None:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -34,6 +34,7 @@ from ..database.scripts import SCRIPTS
 from ..demo import create_demo_agents
 from .embedded import EmbeddedPostgres, die_with_parent, private_file
 from .hosts import host_and_port
+from .memory import memory_settings
 from .progress import progress
 
 STOP_TIMEOUT = 20.0
@@ -122,6 +123,7 @@ class Server:
             [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"],
             cwd=ROOT,
             env={
+                **memory_settings(),
                 **os.environ,
                 "HOST": self._config.host,
                 "PORT": str(self._config.port),

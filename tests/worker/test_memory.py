@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import psutil
 import pytest
 
-from supportchat.server.memory import give_memory_back
+from supportchat.config import ROOT
+from supportchat.server.memory import give_memory_back, memory_settings
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps it")
@@ -20,3 +23,22 @@ def test_memory_that_is_free_goes_back() -> None:
     give_memory_back()
     assert process.memory_info().rss < most - 50_000_000
     assert len(kept) == 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps it")
+def test_memory_of_small_objects_goes_back_although_others_stay_between_them() -> None:
+    script = """
+import psutil
+from supportchat.server.memory import give_memory_back
+taken = [str(n) * 20 for n in range(600_000)]
+kept = taken[::2_000]
+most = psutil.Process().memory_info().rss
+del taken
+give_memory_back()
+print(psutil.Process().memory_info().rss < 0.6 * most, len(kept))
+"""
+    environ = {**os.environ, **memory_settings()}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True 300\n"
