@@ -3308,9 +3308,10 @@ as $$
     select _supportchat.conversation_json(_supportchat.session_of_visitor(p_visitor))
 $$;
 
--- What a page needs that is about to show a conversation: its state, the lines after a seq with that one itself (null: the last
--- line alone), and the notes after a number (null: none, for a customer's page). Which conversation is said in one of three ways:
--- the newest one of a browser, that of a ticket, or by its id. Null when there is none.
+-- What a page needs that is about to show a conversation: its state, when its last line was written, the lines after a seq with
+-- that one itself (null: none, most pages that come back lack nothing), and the notes after a number (null: none, for a customer's
+-- page). Which conversation is said in one of three ways: the newest one of a browser, that of a ticket, or by its id. Null when
+-- there is none.
 create or replace function public.join_conversation(
     p_visitor text default null, p_number bigint default null, p_session_id uuid default null,
     p_after integer default null, p_after_note integer default null
@@ -3335,7 +3336,10 @@ begin
     end if;
     return jsonb_build_object(
         'conversation', state,
-        'messages', public.messages_after(chat, coalesce(p_after, (state ->> 'last_seq')::integer) - 1),
+        'last_at', (
+            select created_at from public.chat_messages where session_id = chat and seq = (state ->> 'last_seq')::integer
+        ),
+        'messages', case when p_after is null then '[]' else public.messages_after(chat, p_after - 1) end,
         'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end
     );
 end $$;
@@ -3355,7 +3359,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', 'e222d84ba201');
+select _supportchat.record_script('functions/conversations.sql', '2c54c48c810e');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 

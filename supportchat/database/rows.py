@@ -137,6 +137,7 @@ class Joined(TypedDict):
     """What a page needs that is about to show a conversation."""
 
     conversation: Conversation
+    last_at: str | None  # when its last line was written
     messages: list[Message]
     notes: list[Note]
 

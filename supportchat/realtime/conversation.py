@@ -72,11 +72,11 @@ class Conversation:
             state, lines, notes = joined["conversation"], joined["messages"], joined["notes"]
             if self._is_other_history(state):
                 self.reset()
-            # Including the page's last line, which shows whether its history is ours.
-            if not lines or lines[0]["seq"] > max(shown.seq, 1):
+            if shown.seq < state["last_seq"] and (not lines or lines[0]["seq"] > max(shown.seq, 1)):
                 lines = self._read_after(shown.seq - 1)
-            last = next((line for line in lines if line["seq"] == shown.seq), None)
-            is_another = shown.seq and (last is None or not _is_when(shown.at, last["created_at"]))
+            # The page's last line shows whether its history is ours.
+            moments = {line["seq"]: line["created_at"] for line in lines} | {state["last_seq"]: joined["last_at"]}
+            is_another = shown.seq and not _is_when(shown.at, moments.get(shown.seq))
             if is_another or state["last_seq"] - shown.seq > CATCH_UP_LIMIT:
                 page.push(RESET)
                 return
@@ -324,7 +324,9 @@ class Conversation:
         return notes
 
 
-def _is_when(said: str | None, stored: str) -> bool:
+def _is_when(said: str | None, stored: str | None) -> bool:
+    if stored is None:
+        return False  # there is no such line
     # Two database sessions may format the same moment in different time zones.
     try:
         return said is None or datetime.fromisoformat(said) == datetime.fromisoformat(stored)

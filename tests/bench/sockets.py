@@ -70,7 +70,8 @@ async def come_back(customer: Customer) -> float:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LONGEST_AWAY):
             for attempt in itertools.count():
-                await asyncio.sleep(min(8.0, 0.5 * 2**attempt) * random.uniform(0.75, 1.25))
+                # As templates/base.html tells hx-ws.
+                await asyncio.sleep(min(5.0, 0.8 * 2**attempt) * random.uniform(0.1, 1.9))
                 with contextlib.suppress(Failed):
                     await customer.open()
                     break

@@ -41,6 +41,7 @@ def doors(web: Web) -> list[tuple[Browser, str]]:
         {"Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==,dGhlIHNhbXBsZSBub25jZQ=="},
         {"Sec_WebSocket_Key": "ä" * 24},
         {"Connection": "close"},
+        {"Connection": "upgraded"},
         {"X_Odd": "a\x0bb"},
     ],
 )

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from supportchat.database import Database
+from supportchat.server.turns import MOST_OPENING
 from supportchat.web.cookies import token_hash
 from tests.attacks.browser import frame
 from tests.cast import Agent, Cast, Visitor, new_id
@@ -120,6 +121,14 @@ def test_a_handshake_needs_a_session(vera: Visitor, opened: Opener, path: str, c
     with pytest.raises(InvalidStatus) as refused:
         opened(path, cookie)
     assert refused.value.response.status_code == status
+
+
+@pytest.mark.mode("postgres")
+def test_refused_handshakes_keep_nobody_out(vera: Visitor, opened: Opener) -> None:
+    for _ in range(2 * MOST_OPENING):
+        with pytest.raises(InvalidStatus):
+            opened(cookie="")
+    until(opened(hello={"after": 2}), "caught_up")
 
 
 def test_a_message_reaches_an_open_page_within_a_second(vera: Visitor, alice: Agent, opened: Opener) -> None:
