@@ -2072,32 +2072,34 @@ set search_path = ''
 as $$
 declare
     body jsonb := jsonb_build_object('event', p_event) || p_payload;
-    payload text;
+    payload text := body;
+    nothing text;
 begin
     -- The send is not even parsed where there is none.
     if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
         perform realtime.send(body, p_event, 'supportchat', true);
     end if;
-    payload := body::text;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
     if octet_length(payload) >= 7900 then
         payload := (body - 'row')::text;
     end if;
-    perform pg_catalog.pg_notify('supportchat', payload);
+    -- An assignment takes a fraction of the time of a statement.
+    nothing := pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
 -- An event of the log as server processes know it, in the same shape as its hint.
 create or replace function _supportchat.event_json(p_event public.events)
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+begin
+    return jsonb_build_object(
         'id', p_event.id, 'event', p_event.kind, 'session_id', p_event.session_id, 'actor', p_event.actor,
         'agent_id', p_event.agent_id, 'detail', p_event.detail
-    )
-$$;
+    );
+end $$;
 
 -- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
 -- p_row may spare them a read.
@@ -2110,16 +2112,17 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    logged public.events;
+    logged bigint;
+    nothing text;
 begin
     insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
-    returning * into logged;
+    returning id into logged;
     if p_hint then
-        perform _supportchat.notify_change(
-            p_kind,
-            _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
-        );
+        -- As event_json has it, which would take a while to be called.
+        nothing := _supportchat.notify_change(p_kind, jsonb_build_object(
+            'id', logged, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id, 'detail', p_detail
+        ) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end);
     end if;
 end $$;
 
@@ -2267,7 +2270,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '1bdec1cf21fd');
+select _supportchat.record_script('functions/events.sql', '68eb6182f541');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -2281,9 +2284,12 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
 $$;
 
--- A message as the web code knows it, of a customer who has this name. It continues the one before when the same person spoke
--- within 5 minutes. Only what a message has is looked up: this is called for each new one.
-create or replace function _supportchat.message_of_customer_json(p_row public.chat_messages, p_customer_name text)
+-- Of an earlier version, which looked at the line before.
+drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
+
+-- A message as the web code knows it. The caller knows the customer's name, and whether the message continues the one before.
+-- Only what a message has is looked up: this is called for each new one.
+create or replace function _supportchat.known_message_json(p_row public.chat_messages, p_customer_name text, p_continues boolean)
 returns jsonb
 language plpgsql
 stable
@@ -2291,20 +2297,24 @@ set search_path = ''
 as $$
 declare
     image jsonb;
+    agent jsonb;
 begin
     if p_row.image_id is not null then
         select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) into image
         from public.chat_images i where i.id = p_row.image_id;
     end if;
+    if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
+        -- Of an agent's line by an older version it may be unknown whose it was.
+        agent := coalesce(
+            _supportchat.agent_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
+        );
+    end if;
     return jsonb_build_object(
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
-        -- Of an agent's line by an older version it may be unknown whose it was.
-        'agent', case when p_row.sender = 'agent' or p_row.sender_agent_id is not null then coalesce(
-            _supportchat.agent_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
-        ) end,
+        'agent', agent,
         'customer_name', case p_row.sender when 'user' then p_customer_name end,
         'message', p_row.message,
         'image', image,
@@ -2312,7 +2322,21 @@ begin
         'detail', p_row.detail,
         'client_message_id', p_row.client_message_id,
         'created_at', p_row.created_at,
-        'continues', p_row.sender <> 'system' and exists (
+        'continues', p_continues
+    );
+end $$;
+
+-- The same of any message. It continues the one before when the same person spoke within 5 minutes.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.known_message_json(
+        p_row,
+        (select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'),
+        p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
                 and earlier.seq = p_row.seq - 1
@@ -2320,19 +2344,7 @@ begin
                 and earlier.sender_agent_id is not distinct from p_row.sender_agent_id
                 and p_row.created_at - earlier.created_at < interval '5 minutes'
         )
-    );
-end $$;
-
--- The same, whatever the customer's name is.
-create or replace function _supportchat.message_json(p_row public.chat_messages)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select _supportchat.message_of_customer_json(p_row, (
-        select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
-    ))
+    )
 $$;
 
 -- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
@@ -2353,7 +2365,9 @@ as $$
 declare
     line public.chat_messages;
     customer_name text;
+    continues boolean;
     line_json jsonb;
+    nothing text;
 begin
     update public.user_sessions set
         last_seq = last_seq + 1,
@@ -2361,17 +2375,43 @@ begin
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
     returning last_seq, user_sessions.customer_name into line.seq, customer_name;
+    if not found then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
 
-    insert into public.chat_messages (
+    insert into public.chat_messages as written (
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
     )
     values (
         p_session_id, line.seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
     )
-    returning * into line;
+    on conflict (session_id, sender, client_message_id) do nothing
+    -- As message_json has it, and here, because a statement of its own takes longer. In order: without statistics the planner
+    -- would take another index, and read all that was said.
+    returning created_at, written.sender <> 'system' and exists (
+        select from (
+            select sender, sender_agent_id, created_at from public.chat_messages
+            where session_id = written.session_id and seq < written.seq order by seq desc limit 1
+        ) as earlier
+        where earlier.sender = written.sender
+            and earlier.sender_agent_id is not distinct from written.sender_agent_id
+            and written.created_at - earlier.created_at < interval '5 minutes'
+    ) into line.created_at, continues;
+    if not found then
+        -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
+        raise sqlstate '40001' using message = 'stored_meanwhile';
+    end if;
 
-    line_json := _supportchat.message_of_customer_json(line, customer_name);
-    perform _supportchat.log_event(
+    line.session_id := p_session_id;
+    line.sender := p_sender;
+    line.sender_agent_id := p_sender_agent_id;
+    line.client_message_id := p_client_message_id;
+    line.message := p_message;
+    line.image_id := p_image_id;
+    line.event := p_event;
+    line.detail := p_detail;
+    line_json := _supportchat.known_message_json(line, customer_name, continues);
+    nothing := _supportchat.log_event(
         'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
     );
@@ -2458,14 +2498,15 @@ create or replace function _supportchat.answer_json(
     p_session_id uuid, p_messages jsonb, p_duplicate boolean default false, p_image_key text default null
 )
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+begin
+    return jsonb_build_object(
         'duplicate', p_duplicate, 'session_id', p_session_id, 'messages', p_messages, 'image_key', p_image_key
-    )
-$$;
+    );
+end $$;
 
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
 -- The same id with another text or another picture is an error.
@@ -2496,7 +2537,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '0335b694d591');
+select _supportchat.record_script('functions/messages.sql', '3e3eef5bb41a');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -3417,7 +3458,8 @@ select _supportchat.record_script('functions/marks.sql', '18680b3d9ff9');
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
 
--- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
+-- Puts a customer's message into a conversation: stores it, reopens a closed ticket, seeks an agent. The message comes first,
+-- because it takes the lock under which the ticket is looked at.
 create or replace function _supportchat.post_as_customer(
     p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
 )
@@ -3426,22 +3468,24 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(p_session_id);
-    answer jsonb := _supportchat.repeated_message(p_session_id, 'user', p_client_message_id, p_message, p_image);
+    ticket public.tickets;
     line jsonb;
     preferred uuid;
     is_afterword boolean;
+    nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
-    if answer is not null then
-        return answer;
+    line := _supportchat.append_message(
+        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+    );
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
+    select * into ticket from public.tickets
+    where session_id = p_session_id order by status = 'closed', number desc limit 1;
+    if not found then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
     elsif ticket.status = 'closed' and not p_may_assign then
         -- Ended a moment ago: the call is made again, and what it stands on is looked at anew.
         raise sqlstate '40001' using message = 'ended_meanwhile';
     end if;
-    perform _supportchat.check_message(p_message, p_image is not null);
-    line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
-    );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
@@ -3484,18 +3528,33 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_visitor(p_visitor);
-    ticket public.tickets := _supportchat.ticket_of_session(chat);
-    -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-    may_assign boolean := chat = coalesce(p_session_id, chat) and ticket.status <> 'open';
+    chat uuid;
+    number bigint;
+    status text;
+    is_stored boolean;
+    may_assign boolean := false;
     answer jsonb;
 begin
-    if may_assign then
+    -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
+    loop
+        select s.session_id, t.number, t.status, exists (
+            select from public.chat_messages m
+            where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+        ) into chat, number, status, is_stored
+        from public.visitors v
+        cross join lateral (
+            select session_id from public.user_sessions where visitor_id = v.visitor_id order by created_at desc limit 1
+        ) as s
+        left join lateral (
+            select * from public.tickets where session_id = s.session_id
+            order by tickets.status = 'closed', tickets.number desc limit 1
+        ) as t on true
+        where v.token_hash = p_visitor;
+        -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
+        exit when may_assign or is_stored or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
         perform _supportchat.lock_assignment();
-        -- Another conversation may have begun while this one waited for the lock.
-        chat := _supportchat.session_of_visitor(p_visitor);
-        ticket := _supportchat.ticket_of_session(chat);
-    end if;
+        may_assign := true;
+    end loop;
     if chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     elsif p_session_id <> chat then
@@ -3507,10 +3566,12 @@ begin
         if answer is null then
             raise sqlstate 'PT409' using message = 'conversation_moved_on';
         end if;
+    elsif is_stored then
+        answer := _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
     else
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
-    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', ticket.number));
+    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', number));
 end $$;
 
 -- The browser of a chat that is about to start, locked to the end: two clicks on "Start Chat" make one conversation.
@@ -3729,7 +3790,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '2b097ccc7840');
+select _supportchat.record_script('functions/chat.sql', '64374040e173');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
