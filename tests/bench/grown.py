@@ -155,8 +155,8 @@ WRITTEN = (
     """,
 )
 
-# Of the tickets of one batch: what was said in turns, and what happened to them. Ids in order: random ones are drawn one
-# by one from the system, and each goes to another page of the primary key, which took two thirds of the whole time.
+# Of the tickets of one batch: what was said in turns, and what happened to them. Ids in order: random ones are drawn
+# one by one from the system, and each goes to another page of the primary key, which took two thirds of the whole time.
 MESSAGES = """
 insert into public.chat_messages (
     id, client_message_id, session_id, seq, sender, sender_agent_id, message, image_id, event, detail, created_at
