@@ -19,17 +19,28 @@ set constraints all immediate;
 
 select _supportchat.ensure_columns('user_sessions');
 
-select _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
-update public.user_sessions set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
-where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.user_sessions set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
-where char_length(channel) > 32;
-update public.user_sessions set is_anonymous = (customer_name is null and customer_phone is null) where is_anonymous is null;
-update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
-where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
-where char_length(channel) > 32;
-select _supportchat.pause_triggers(name, false) from unnest(array['user_sessions', 'tickets']) as name;
+-- Where every row is as it has to be, and the checks at the end are there, this script has been here before: no row is looked at.
+do $$
+begin
+    if _supportchat.is_in_shape('user_sessions') and _supportchat.is_in_shape('tickets') and 2 = (
+        select count(*) from pg_catalog.pg_constraint
+        where conrelid in ('public.user_sessions'::regclass, 'public.tickets'::regclass) and convalidated
+            and conname in ('user_sessions_channel_check', 'tickets_channel_check')
+    ) then
+        return;
+    end if;
+    perform _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
+    update public.user_sessions set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
+    where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+    update public.user_sessions set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
+    where char_length(channel) > 32;
+    update public.user_sessions set is_anonymous = (customer_name is null and customer_phone is null) where is_anonymous is null;
+    update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
+    where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+    update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
+    where char_length(channel) > 32;
+    perform _supportchat.pause_triggers(name, false) from unnest(array['user_sessions', 'tickets']) as name;
+end $$;
 
 select _supportchat.require_columns('user_sessions'), _supportchat.require_columns('tickets');
 
@@ -38,7 +49,7 @@ select _supportchat.ensure_constraint(
 );
 select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select _supportchat.record_script('fix_user_sessions_columns.sql', '59716e59a3ac');
+select _supportchat.record_script('fix_user_sessions_columns.sql', '0b6b8224d1a7');
 
 notify pgrst, 'reload schema';
 

@@ -14,14 +14,14 @@ declare
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
-        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx,
-        tickets_first_reply_idx, tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx, events_ticket_id_idx,
-        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
+        chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
+        tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
+        tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
+        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
+        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
+        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
@@ -422,8 +422,8 @@ begin
         chat_messages_seq_key             | unique | chat_messages    | (session_id, seq)
         chat_messages_client_key          | unique | chat_messages    | (session_id, sender, client_message_id)
         chat_messages_created_at_idx      |        | chat_messages    | (created_at desc)
-        chat_messages_sender_agent_id_idx |        | chat_messages    | (sender_agent_id)
-        chat_messages_image_id_idx        |        | chat_messages    | (image_id)
+        chat_messages_of_agent_idx        |        | chat_messages    | (sender_agent_id) where sender_agent_id is not null
+        chat_messages_with_image_idx      |        | chat_messages    | (image_id) where image_id is not null
         tickets_number_key                | unique | tickets          | (number)
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
@@ -441,7 +441,7 @@ begin
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
-        events_ticket_id_idx              |        | events           | (ticket_id, id)
+        events_of_ticket_idx              |        | events           | (ticket_id, id) where ticket_id is not null
         events_created_at_idx             |        | events           | (created_at) where ticket_id is null
         customers_here_process_id_idx     |        | customers_here   | (process_id)
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
@@ -471,6 +471,44 @@ set search_path = ''
 as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
+
+-- What is checked of each row.
+create or replace function _supportchat.declared_checks()
+returns table (place bigint, table_name text, constraint_name text, definition text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
+    from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
+        agents        | name           | char_length(name) between 1 and 80
+        agents        | email          | char_length(email) between 3 and 254
+        agents        | role           | role in ('agent', 'admin')
+        agents        | availability   | availability in ('available', 'away')
+        agents        | max_tickets    | max_tickets between 0 and 1000
+        agents        | language       | language ~ '^[a-z]{2,3}$'
+        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
+        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
+        user_sessions | time_zone      | char_length(time_zone) <= 64
+        user_sessions | status         | status in ('active', 'ended')
+        chat_messages | sender         | sender in ('user', 'agent', 'system')
+        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
+        chat_messages | seq            | seq > 0
+        tickets       | status         | status in ('waiting', 'open', 'closed')
+        tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
+        chat_images   | content_type   | content_type in (%2$s)
+        chat_images   | bytes          | bytes between 1 and %3$s
+        chat_images   | size           | width > 0 and height > 0
+        ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
+        heartbeat     | only_row       | only_row
+    $checks$,
+        _supportchat.longest_message(),
+        (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
+        picture.bytes
+    )) as written;
+end $$;
 
 -- The tables, in the order in which they are declared.
 create or replace function _supportchat.declared_tables()
@@ -701,6 +739,59 @@ begin
         execute format('alter table %s alter column %I set not null', here, name);
     end loop;
 end $$;
+
+-- Whether what this version demands of a table's rows holds for all of them already, as Postgres says itself: columns that have
+-- a value, but for some; checks that are validated; indexes and keys that are there. Then there is no row to mend, and none is
+-- looked at: to read a large table takes minutes, in which the desk waits.
+create or replace function _supportchat.is_in_shape(p_table text, p_but text[] default '{}')
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    with own as (
+        select to_regclass(format('public.%I', p_table)) as here
+    ), constraints as (
+        select k.conname, k.convalidated, obj_description(k.oid, 'pg_constraint') as definition
+        from pg_catalog.pg_constraint k join own on k.conrelid = own.here
+    )
+    select exists (select from pg_catalog.pg_policy p join own on p.polrelid = own.here where p.polname = 'server_only')
+        and not exists (
+            select from _supportchat.declared_columns() as declared cross join own
+            left join pg_catalog.pg_attribute a on a.attrelid = own.here and a.attname = declared.column_name and not a.attisdropped
+            where declared.table_name = p_table and declared.column_name <> all (p_but)
+                and (a.attname is null or (declared.demand is not null and not a.attnotnull and declared.is_free is not true))
+        )
+        and not exists (
+            select from _supportchat.declared_checks() as declared
+            left join constraints on constraints.conname = declared.constraint_name
+            where declared.table_name = p_table
+                and (constraints.convalidated and constraints.definition = declared.definition) is not true
+        )
+        and not exists (
+            select from _supportchat.declared_columns() as declared
+            left join constraints on constraints.conname = format('%s_%s_fkey', p_table, declared.column_name)
+            where declared.table_name = p_table and declared.refers_to is not null and constraints.conname is null
+        )
+        and not exists (
+            select from _supportchat.declared_indexes() as declared
+            where declared.table_name = p_table and declared.is_unique
+                and to_regclass(format('public.%I', declared.index_name)) is null
+        )
+$$;
+
+-- Whether a column may be empty, so that there may be rows to fill.
+create or replace function _supportchat.may_be_empty(p_table text, p_column text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from pg_catalog.pg_attribute
+        where attrelid = format('public.%I', p_table)::regclass and attname = p_column and not attnotnull
+    )
+$$;
 
 -- Notes in a row what a column held before: the first value counts, and nothing is noted where nothing was.
 create or replace function _supportchat.noted(p_legacy jsonb, p_column text, p_value text)
@@ -1334,6 +1425,9 @@ select _supportchat.ensure_columns('user_sessions'), _supportchat.release_column
 -- same, the oldest keeps it, and with it the messages and tickets that name it.
 do $$
 begin
+    if _supportchat.is_in_shape('user_sessions', array['last_spoken_seq', 'customer_lines', 'is_anonymous']) then
+        return;
+    end if;
     if exists (
         select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
     ) then
@@ -1363,8 +1457,6 @@ select _supportchat.ensure_column(name, 'legacy'), _supportchat.follow_sessions(
 from unnest(array['chat_messages', 'tickets']) as name;
 
 select _supportchat.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
-select _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
-select _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
 
 -- Agents of older versions: what a name, an address, a role and a limit may be.
 update public.agents set
@@ -1407,12 +1499,23 @@ where is_active and current_setting('supportchat.adopt', true) = 'yes'
     );
 update public.agents set created_at = now() where created_at is null;
 
--- References that name a conversation by its id, without a key that says so.
-do $$
+-- Rows of older versions. Where every row is as it has to be, none is looked at.
+do $mend$
 declare
     name text;
     old_name text;
 begin
+    if (
+        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous']))
+        from unnest(array['user_sessions', 'chat_messages', 'tickets']) as older
+    ) then
+        return;
+    end if;
+
+    perform _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
+    perform _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
+
+    -- References that name a conversation by its id, without a key that says so.
     if exists (
         select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
     ) then
@@ -1428,185 +1531,201 @@ begin
             );
         end loop;
     end if;
-end $$;
 
--- Conversations of older versions. A text that no column may hold is cut; the whole is in legacy.
-update public.user_sessions s set created_at = began.at
-from (select session_id, min(created_at) as at from public.chat_messages group by session_id) as began
-where began.session_id = s.session_id and s.created_at is null;
-update public.user_sessions set created_at = now() where created_at is null;
-update public.user_sessions set
-    customer_name = left(substring(trim(customer_name) from '\S.*'), 80),
-    legacy = _supportchat.noted(legacy, 'customer_name', customer_name)
-where customer_name !~ '\S' or char_length(customer_name) > 80;
-update public.user_sessions set
-    customer_phone = left(substring(trim(customer_phone) from '\S.*'), 32),
-    legacy = _supportchat.noted(legacy, 'customer_phone', customer_phone)
-where customer_phone !~ '\S' or char_length(customer_phone) > 32;
-update public.user_sessions set time_zone = null, legacy = _supportchat.noted(legacy, 'time_zone', time_zone)
-where char_length(time_zone) > 64;
-update public.user_sessions set
-    status = case
-        when lower(trim(status)) in (
-            'ended', 'closed', 'resolved', 'solved', 'completed', 'complete', 'done', 'finished', 'inactive', 'archived',
-            'expired', 'cancelled', 'canceled', 'disconnected'
-        ) then 'ended' else 'active'
-    end,
-    legacy = _supportchat.noted(legacy, 'status', status)
-where status is null or status not in ('active', 'ended');
+    -- Conversations of older versions. A text that no column may hold is cut; the whole is in legacy.
+    update public.user_sessions s set created_at = began.at
+    from (select session_id, min(created_at) as at from public.chat_messages group by session_id) as began
+    where began.session_id = s.session_id and s.created_at is null;
+    update public.user_sessions set created_at = now() where created_at is null;
+    update public.user_sessions set
+        customer_name = left(substring(trim(customer_name) from '\S.*'), 80),
+        legacy = _supportchat.noted(legacy, 'customer_name', customer_name)
+    where customer_name !~ '\S' or char_length(customer_name) > 80;
+    update public.user_sessions set
+        customer_phone = left(substring(trim(customer_phone) from '\S.*'), 32),
+        legacy = _supportchat.noted(legacy, 'customer_phone', customer_phone)
+    where customer_phone !~ '\S' or char_length(customer_phone) > 32;
+    update public.user_sessions set time_zone = null, legacy = _supportchat.noted(legacy, 'time_zone', time_zone)
+    where char_length(time_zone) > 64;
+    update public.user_sessions set
+        status = case
+            when lower(trim(status)) in (
+                'ended', 'closed', 'resolved', 'solved', 'completed', 'complete', 'done', 'finished', 'inactive', 'archived',
+                'expired', 'cancelled', 'canceled', 'disconnected'
+            ) then 'ended' else 'active'
+        end,
+        legacy = _supportchat.noted(legacy, 'status', status)
+    where status is null or status not in ('active', 'ended');
 
--- Messages of older versions: seq counts them by time, and goes on after what is counted already.
-update public.chat_messages m set created_at = coalesce(
-    (select s.created_at from public.user_sessions s where s.session_id = m.session_id), now()
-) where created_at is null;
-update public.chat_messages set
-    sender = case
-        when lower(trim(sender)) in ('agent', 'admin', 'support', 'staff', 'operator', 'human', 'employee', 'representative')
-            then 'agent'
-        when lower(trim(sender)) in ('bot', 'chatbot', 'ai', 'assistant', 'auto', 'automation', 'system', 'info')
-            then 'system'
-        when sender_agent_id is not null or exists (
-            select from public.agents a where sender in (a.id::text, a.name, a.email)
-        ) then 'agent'
-        else 'user'
-    end,
-    legacy = _supportchat.noted(legacy, 'sender', sender)
-where sender is null or sender not in ('user', 'agent', 'system');
--- A message that no check would let in stays as it was said. legacy is what exempts it.
-update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
-where legacy is null and (
-    message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null)
-);
-update public.chat_messages set message = '' where message is null;
-update public.chat_messages set detail = '{}' where detail is null;
-with twins as (
-    select ctid as place, row_number() over (partition by session_id, sender, client_message_id order by created_at, ctid) as number
-    from public.chat_messages
-    where client_message_id is not null and to_regclass('public.chat_messages_client_key') is null
-)
-update public.chat_messages m set
-    client_message_id = gen_random_uuid(), legacy = _supportchat.noted(legacy, 'client_message_id', client_message_id::text)
-from twins where twins.place = m.ctid and twins.number > 1;
-update public.chat_messages set client_message_id = gen_random_uuid() where client_message_id is null;
-with counted as (
-    select m.ctid as place, coalesce(known.last, 0) + row_number() over (
-        partition by m.session_id order by m.created_at, m.id, m.ctid
-    ) as seq
-    from public.chat_messages m
-    left join (
-        select session_id, max(seq) as last from public.chat_messages where seq is not null group by session_id
-    ) as known on known.session_id = m.session_id
-    where m.seq is null and m.session_id is not null
-)
-update public.chat_messages m set seq = counted.seq from counted where counted.place = m.ctid;
-update public.user_sessions s set last_seq = counted.last
-from (select session_id, max(seq) as last from public.chat_messages group by session_id) as counted
-where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
-update public.user_sessions set last_seq = 0 where last_seq is null;
-update public.user_sessions s set customer_lines = counted.lines, last_spoken_seq = coalesce(counted.last, 0)
-from (
-    select session_id, count(*) filter (where sender = 'user') as lines, max(seq) filter (where sender <> 'system') as last
-    from public.chat_messages
-    where session_id in (select session_id from public.user_sessions where customer_lines is null or last_spoken_seq is null)
-    group by session_id
-) as counted
-where counted.session_id = s.session_id;
-update public.user_sessions set customer_lines = coalesce(customer_lines, 0), last_spoken_seq = coalesce(last_spoken_seq, 0)
-where customer_lines is null or last_spoken_seq is null;
-
--- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time. Each table is read as a
--- whole: what looks up the rows of one conversation has no index yet, or may not use one that is as new as this transaction.
-update public.tickets t set created_at = coalesce(
-    (select s.created_at from public.user_sessions s where s.session_id = t.session_id), now()
-) where created_at is null;
-update public.tickets set updated_at = coalesce(closed_at, created_at) where updated_at is null;
-update public.tickets set version = 1 where version is null;
--- Here and not only in fix_user_sessions_columns.sql: a row that this transaction has written already is held against its
--- foreign keys when it is written again, and those come in between.
-update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
-where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
-where char_length(channel) > 32;
-update public.tickets set
-    status = case
-        when lower(translate(trim(status), ' -', '__')) in (
-            'closed', 'resolved', 'solved', 'done', 'completed', 'complete', 'ended', 'finished', 'archived', 'cancelled',
-            'canceled', 'expired', 'inactive', 'spam', 'deleted', 'rejected'
-        ) then 'closed'
-        when assigned_agent_id is null then 'waiting'
-        else 'open'
-    end,
-    legacy = _supportchat.noted(legacy, 'status', status)
-where status is null or status not in ('waiting', 'open', 'closed')
-    or (status = 'open' and assigned_agent_id is null) or (status = 'waiting' and assigned_agent_id is not null);
--- What is open for an agent who is not there waits for another one.
-update public.tickets t set
-    status = 'waiting', assigned_agent_id = null,
-    legacy = _supportchat.noted(_supportchat.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
-where status = 'open' and not exists (select from public.agents a where a.id = t.assigned_agent_id);
-with twins as (
-    select ctid as place, row_number() over (partition by number order by created_at, ctid) as number
-    from public.tickets where number is not null and to_regclass('public.tickets_number_key') is null
-)
-update public.tickets t set number = null, legacy = _supportchat.noted(legacy, 'number', t.number::text)
-from twins where twins.place = t.ctid and twins.number > 1;
-with counted as (
-    select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
-        order by t.created_at, to_jsonb(t) -> 'legacy_id', t.id, t.ctid
-    ) as number
-    from public.tickets t where t.number is null
-)
-update public.tickets t set number = counted.number from counted where counted.place = t.ctid;
--- Since when a customer waits: since the first message after the last answer. And when a ticket was closed.
-with unknown as (
-    select session_id from public.tickets where status <> 'closed' and awaiting_since is null and session_id is not null
-), spoken as (
-    select m.session_id, min(m.created_at) as since
-    from (
-        select session_id, sender, seq, created_at,
-            max(seq) filter (where sender = 'agent') over (partition by session_id) as answered
-        from public.chat_messages
-        where session_id in (select session_id from unknown)
-    ) as m
-    where m.sender = 'user' and m.seq > coalesce(m.answered, 0)
-    group by m.session_id
-)
-update public.tickets t set awaiting_since = spoken.since from spoken
-where spoken.session_id = t.session_id and t.status <> 'closed' and t.awaiting_since is null;
-update public.tickets set awaiting_since = null, legacy = _supportchat.noted(legacy, 'awaiting_since', awaiting_since::text)
-where status = 'closed' and awaiting_since is not null;
-update public.tickets set closed_at = updated_at where status = 'closed' and closed_at is null;
--- Of an older version only: a ticket that is open again for an afterword keeps its closed_at. See load_of_agent.
-update public.tickets set closed_at = null, legacy = _supportchat.noted(legacy, 'closed_at', closed_at::text)
-where status <> 'closed' and closed_at is not null
-    and not exists (
-        select from pg_policy where polrelid = 'public.tickets'::regclass and polname = 'server_only'
+    -- Messages of older versions: seq counts them by time, and goes on after what is counted already.
+    update public.chat_messages m set created_at = coalesce(
+        (select s.created_at from public.user_sessions s where s.session_id = m.session_id), now()
+    ) where created_at is null;
+    update public.chat_messages set
+        sender = case
+            when lower(trim(sender)) in ('agent', 'admin', 'support', 'staff', 'operator', 'human', 'employee', 'representative')
+                then 'agent'
+            when lower(trim(sender)) in ('bot', 'chatbot', 'ai', 'assistant', 'auto', 'automation', 'system', 'info')
+                then 'system'
+            when sender_agent_id is not null or exists (
+                select from public.agents a where sender in (a.id::text, a.name, a.email)
+            ) then 'agent'
+            else 'user'
+        end,
+        legacy = _supportchat.noted(legacy, 'sender', sender)
+    where sender is null or sender not in ('user', 'agent', 'system');
+    -- A message that no check would let in stays as it was said. legacy is what exempts it.
+    update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
+    where legacy is null and (
+        message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null)
     );
-select setval('public.ticket_numbers', numbered.last)
-from (select max(number) as last from public.tickets) as numbered, public.ticket_numbers as counter
-where numbered.last > counter.last_value or (numbered.last = counter.last_value and not counter.is_called);
--- One ticket at a time can be worked on in a conversation, and none without one.
-with older as (
-    select t.place
+    update public.chat_messages set message = '' where message is null;
+    update public.chat_messages set detail = '{}' where detail is null;
+    with twins as (
+        select ctid as place, row_number() over (partition by session_id, sender, client_message_id order by created_at, ctid) as number
+        from public.chat_messages
+        where client_message_id is not null and to_regclass('public.chat_messages_client_key') is null
+    )
+    update public.chat_messages m set
+        client_message_id = gen_random_uuid(), legacy = _supportchat.noted(legacy, 'client_message_id', client_message_id::text)
+    from twins where twins.place = m.ctid and twins.number > 1;
+    update public.chat_messages set client_message_id = gen_random_uuid() where client_message_id is null;
+    with counted as (
+        select m.ctid as place, coalesce(known.last, 0) + row_number() over (
+            partition by m.session_id order by m.created_at, m.id, m.ctid
+        ) as seq
+        from public.chat_messages m
+        left join (
+            select session_id, max(seq) as last from public.chat_messages where seq is not null group by session_id
+        ) as known on known.session_id = m.session_id
+        where m.seq is null and m.session_id is not null
+    )
+    update public.chat_messages m set seq = counted.seq from counted where counted.place = m.ctid;
+    update public.user_sessions s set last_seq = counted.last
+    from (select session_id, max(seq) as last from public.chat_messages group by session_id) as counted
+    where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
+    update public.user_sessions set last_seq = 0 where last_seq is null;
+
+    -- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time. Each table is read as a
+    -- whole: what looks up the rows of one conversation has no index yet, or may not use one that is as new as this transaction.
+    update public.tickets t set created_at = coalesce(
+        (select s.created_at from public.user_sessions s where s.session_id = t.session_id), now()
+    ) where created_at is null;
+    update public.tickets set updated_at = coalesce(closed_at, created_at) where updated_at is null;
+    update public.tickets set version = 1 where version is null;
+    -- Here and not only in fix_user_sessions_columns.sql: a row that this transaction has written already is held against its
+    -- foreign keys when it is written again, and those come in between.
+    update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
+    where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+    update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
+    where char_length(channel) > 32;
+    update public.tickets set
+        status = case
+            when lower(translate(trim(status), ' -', '__')) in (
+                'closed', 'resolved', 'solved', 'done', 'completed', 'complete', 'ended', 'finished', 'archived', 'cancelled',
+                'canceled', 'expired', 'inactive', 'spam', 'deleted', 'rejected'
+            ) then 'closed'
+            when assigned_agent_id is null then 'waiting'
+            else 'open'
+        end,
+        legacy = _supportchat.noted(legacy, 'status', status)
+    where status is null or status not in ('waiting', 'open', 'closed')
+        or (status = 'open' and assigned_agent_id is null) or (status = 'waiting' and assigned_agent_id is not null);
+    -- What is open for an agent who is not there waits for another one.
+    update public.tickets t set
+        status = 'waiting', assigned_agent_id = null,
+        legacy = _supportchat.noted(_supportchat.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
+    where status = 'open' and not exists (select from public.agents a where a.id = t.assigned_agent_id);
+    with twins as (
+        select ctid as place, row_number() over (partition by number order by created_at, ctid) as number
+        from public.tickets where number is not null and to_regclass('public.tickets_number_key') is null
+    )
+    update public.tickets t set number = null, legacy = _supportchat.noted(legacy, 'number', t.number::text)
+    from twins where twins.place = t.ctid and twins.number > 1;
+    with counted as (
+        select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
+            order by t.created_at, to_jsonb(t) -> 'legacy_id', t.id, t.ctid
+        ) as number
+        from public.tickets t where t.number is null
+    )
+    update public.tickets t set number = counted.number from counted where counted.place = t.ctid;
+    -- Since when a customer waits: since the first message after the last answer. And when a ticket was closed.
+    with unknown as (
+        select session_id from public.tickets where status <> 'closed' and awaiting_since is null and session_id is not null
+    ), spoken as (
+        select m.session_id, min(m.created_at) as since
+        from (
+            select session_id, sender, seq, created_at,
+                max(seq) filter (where sender = 'agent') over (partition by session_id) as answered
+            from public.chat_messages
+            where session_id in (select session_id from unknown)
+        ) as m
+        where m.sender = 'user' and m.seq > coalesce(m.answered, 0)
+        group by m.session_id
+    )
+    update public.tickets t set awaiting_since = spoken.since from spoken
+    where spoken.session_id = t.session_id and t.status <> 'closed' and t.awaiting_since is null;
+    update public.tickets set awaiting_since = null, legacy = _supportchat.noted(legacy, 'awaiting_since', awaiting_since::text)
+    where status = 'closed' and awaiting_since is not null;
+    update public.tickets set closed_at = updated_at where status = 'closed' and closed_at is null;
+    -- Of an older version only: a ticket that is open again for an afterword keeps its closed_at. See load_of_agent.
+    update public.tickets set closed_at = null, legacy = _supportchat.noted(legacy, 'closed_at', closed_at::text)
+    where status <> 'closed' and closed_at is not null
+        and not exists (
+            select from pg_policy where polrelid = 'public.tickets'::regclass and polname = 'server_only'
+        );
+    perform setval('public.ticket_numbers', numbered.last)
+    from (select max(number) as last from public.tickets) as numbered, public.ticket_numbers as counter
+    where numbered.last > counter.last_value or (numbered.last = counter.last_value and not counter.is_called);
+    -- One ticket at a time can be worked on in a conversation, and none without one.
+    with older as (
+        select t.place
+        from (
+            select ctid as place, session_id, number, max(number) over (partition by session_id) as newest
+            from public.tickets where status <> 'closed'
+        ) as t
+        where t.number < t.newest or not exists (select from public.user_sessions s where s.session_id = t.session_id)
+    )
+    update public.tickets t set
+        status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
+    from older where older.place = t.ctid;
+end $mend$;
+
+-- Counters that are newer than their rows.
+do $$
+begin
+    if not _supportchat.may_be_empty('user_sessions', 'customer_lines')
+        and not _supportchat.may_be_empty('user_sessions', 'last_spoken_seq') then
+        return;
+    end if;
+    update public.user_sessions s set customer_lines = counted.lines, last_spoken_seq = coalesce(counted.last, 0)
     from (
-        select ctid as place, session_id, number, max(number) over (partition by session_id) as newest
-        from public.tickets where status <> 'closed'
-    ) as t
-    where t.number < t.newest or not exists (select from public.user_sessions s where s.session_id = t.session_id)
-)
-update public.tickets t set
-    status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
-from older where older.place = t.ctid;
+        select session_id, count(*) filter (where sender = 'user') as lines, max(seq) filter (where sender <> 'system') as last
+        from public.chat_messages
+        where session_id in (select session_id from public.user_sessions where customer_lines is null or last_spoken_seq is null)
+        group by session_id
+    ) as counted
+    where counted.session_id = s.session_id;
+    update public.user_sessions set customer_lines = coalesce(customer_lines, 0), last_spoken_seq = coalesce(last_spoken_seq, 0)
+    where customer_lines is null or last_spoken_seq is null;
+end $$;
 
 select _supportchat.pause_triggers(name, false) from _supportchat.older_tables() as name;
 
 -- Columns that are new in tables of this version; and then every demand. fix_user_sessions_columns.sql makes two of them.
 select _supportchat.ensure_columns(name) from _supportchat.declared_tables() as name
 where name not in (select _supportchat.older_tables());
-update public.ticket_reads r set read_lines = (
-    select count(*) from public.chat_messages m
-    where m.session_id = r.session_id and m.sender = 'user' and m.seq <= r.read_seq
-) where read_lines is null;
+do $$
+begin
+    if _supportchat.may_be_empty('ticket_reads', 'read_lines') then
+        -- Who has read everything has read all lines: most have, and nothing is counted for them.
+        update public.ticket_reads r set read_lines = case when r.read_seq >= s.last_seq then s.customer_lines else (
+            select count(*) from public.chat_messages m
+            where m.session_id = r.session_id and m.sender = 'user' and m.seq <= r.read_seq
+        ) end
+        from public.user_sessions s where s.session_id = r.session_id and r.read_lines is null;
+    end if;
+end $$;
 select _supportchat.require_columns(name, case name when 'user_sessions' then array['channel', 'is_anonymous'] else '{}' end)
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
@@ -1644,7 +1763,12 @@ begin
     for former in
         select i.indexrelid::regclass from pg_index i
         join pg_class c on c.oid = i.indexrelid
-        where i.indrelid = 'public.tickets'::regclass and c.relname in ('tickets_not_closed_idx', 'tickets_updated_at_idx')
+        where (i.indrelid, c.relname) in (
+            ('public.tickets'::regclass, 'tickets_not_closed_idx'), ('public.tickets'::regclass, 'tickets_updated_at_idx'),
+            ('public.chat_messages'::regclass, 'chat_messages_sender_agent_id_idx'),
+            ('public.chat_messages'::regclass, 'chat_messages_image_id_idx'),
+            ('public.events'::regclass, 'events_ticket_id_idx')
+        )
     loop
         execute format('drop index %s', former);
     end loop;
@@ -1709,44 +1833,6 @@ begin
 end $$;
 
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
-
--- What is checked of each row.
-create or replace function _supportchat.declared_checks()
-returns table (place bigint, table_name text, constraint_name text, definition text)
-language plpgsql
-immutable
-set search_path = ''
-as $$
-begin
-    return query
-    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
-    from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
-        agents        | name           | char_length(name) between 1 and 80
-        agents        | email          | char_length(email) between 3 and 254
-        agents        | role           | role in ('agent', 'admin')
-        agents        | availability   | availability in ('available', 'away')
-        agents        | max_tickets    | max_tickets between 0 and 1000
-        agents        | language       | language ~ '^[a-z]{2,3}$'
-        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
-        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
-        user_sessions | time_zone      | char_length(time_zone) <= 64
-        user_sessions | status         | status in ('active', 'ended')
-        chat_messages | sender         | sender in ('user', 'agent', 'system')
-        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
-        chat_messages | seq            | seq > 0
-        tickets       | status         | status in ('waiting', 'open', 'closed')
-        tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
-        chat_images   | content_type   | content_type in (%2$s)
-        chat_images   | bytes          | bytes between 1 and %3$s
-        chat_images   | size           | width > 0 and height > 0
-        ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
-        heartbeat     | only_row       | only_row
-    $checks$,
-        _supportchat.longest_message(),
-        (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
-        picture.bytes
-    )) as written;
-end $$;
 
 select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, definition)
 from _supportchat.declared_checks() order by place;
@@ -1902,7 +1988,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '91c1f818763e');
+select _supportchat.record_script('supabase_schema.sql', 'a482d783d25d');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -1983,17 +2069,28 @@ set constraints all immediate;
 
 select _supportchat.ensure_columns('user_sessions');
 
-select _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
-update public.user_sessions set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
-where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.user_sessions set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
-where char_length(channel) > 32;
-update public.user_sessions set is_anonymous = (customer_name is null and customer_phone is null) where is_anonymous is null;
-update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
-where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
-where char_length(channel) > 32;
-select _supportchat.pause_triggers(name, false) from unnest(array['user_sessions', 'tickets']) as name;
+-- Where every row is as it has to be, and the checks at the end are there, this script has been here before: no row is looked at.
+do $$
+begin
+    if _supportchat.is_in_shape('user_sessions') and _supportchat.is_in_shape('tickets') and 2 = (
+        select count(*) from pg_catalog.pg_constraint
+        where conrelid in ('public.user_sessions'::regclass, 'public.tickets'::regclass) and convalidated
+            and conname in ('user_sessions_channel_check', 'tickets_channel_check')
+    ) then
+        return;
+    end if;
+    perform _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
+    update public.user_sessions set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
+    where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+    update public.user_sessions set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
+    where char_length(channel) > 32;
+    update public.user_sessions set is_anonymous = (customer_name is null and customer_phone is null) where is_anonymous is null;
+    update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
+    where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+    update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
+    where char_length(channel) > 32;
+    perform _supportchat.pause_triggers(name, false) from unnest(array['user_sessions', 'tickets']) as name;
+end $$;
 
 select _supportchat.require_columns('user_sessions'), _supportchat.require_columns('tickets');
 
@@ -2002,7 +2099,7 @@ select _supportchat.ensure_constraint(
 );
 select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select _supportchat.record_script('fix_user_sessions_columns.sql', '59716e59a3ac');
+select _supportchat.record_script('fix_user_sessions_columns.sql', '0b6b8224d1a7');
 
 -- limits.sql: how often somebody may do something, exact across all server processes. Safe to run again.
 -- A limit is [how many, in how many seconds], as JSON: so many at once, then one more whenever that share of the time has
@@ -2076,32 +2173,34 @@ set search_path = ''
 as $$
 declare
     body jsonb := jsonb_build_object('event', p_event) || p_payload;
-    payload text;
+    payload text := body;
+    nothing text;
 begin
     -- The send is not even parsed where there is none.
     if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
         perform realtime.send(body, p_event, 'supportchat', true);
     end if;
-    payload := body::text;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
     if octet_length(payload) >= 7900 then
         payload := (body - 'row')::text;
     end if;
-    perform pg_catalog.pg_notify('supportchat', payload);
+    -- An assignment takes a fraction of the time of a statement.
+    nothing := pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
 -- An event of the log as server processes know it, in the same shape as its hint.
 create or replace function _supportchat.event_json(p_event public.events)
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+begin
+    return jsonb_build_object(
         'id', p_event.id, 'event', p_event.kind, 'session_id', p_event.session_id, 'actor', p_event.actor,
         'agent_id', p_event.agent_id, 'detail', p_event.detail
-    )
-$$;
+    );
+end $$;
 
 -- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
 -- p_row may spare them a read.
@@ -2114,16 +2213,17 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    logged public.events;
+    logged bigint;
+    nothing text;
 begin
     insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
-    returning * into logged;
+    returning id into logged;
     if p_hint then
-        perform _supportchat.notify_change(
-            p_kind,
-            _supportchat.event_json(logged) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end
-        );
+        -- As event_json has it, which would take a while to be called.
+        nothing := _supportchat.notify_change(p_kind, jsonb_build_object(
+            'id', logged, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id, 'detail', p_detail
+        ) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end);
     end if;
 end $$;
 
@@ -2293,7 +2393,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '744e3810bd7b');
+select _supportchat.record_script('functions/events.sql', 'f543d737993e');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -2307,9 +2407,12 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
 $$;
 
--- A message as the web code knows it, of a customer who has this name. It continues the one before when the same person spoke
--- within 5 minutes. Only what a message has is looked up: this is called for each new one.
-create or replace function _supportchat.message_of_customer_json(p_row public.chat_messages, p_customer_name text)
+-- Of an earlier version, which looked at the line before.
+drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
+
+-- A message as the web code knows it. The caller knows the customer's name, and whether the message continues the one before.
+-- Only what a message has is looked up: this is called for each new one.
+create or replace function _supportchat.known_message_json(p_row public.chat_messages, p_customer_name text, p_continues boolean)
 returns jsonb
 language plpgsql
 stable
@@ -2317,20 +2420,24 @@ set search_path = ''
 as $$
 declare
     image jsonb;
+    agent jsonb;
 begin
     if p_row.image_id is not null then
         select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) into image
         from public.chat_images i where i.id = p_row.image_id;
     end if;
+    if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
+        -- Of an agent's line by an older version it may be unknown whose it was.
+        agent := coalesce(
+            _supportchat.agent_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
+        );
+    end if;
     return jsonb_build_object(
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
-        -- Of an agent's line by an older version it may be unknown whose it was.
-        'agent', case when p_row.sender = 'agent' or p_row.sender_agent_id is not null then coalesce(
-            _supportchat.agent_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
-        ) end,
+        'agent', agent,
         'customer_name', case p_row.sender when 'user' then p_customer_name end,
         'message', p_row.message,
         'image', image,
@@ -2338,7 +2445,21 @@ begin
         'detail', p_row.detail,
         'client_message_id', p_row.client_message_id,
         'created_at', p_row.created_at,
-        'continues', p_row.sender <> 'system' and exists (
+        'continues', p_continues
+    );
+end $$;
+
+-- The same of any message. It continues the one before when the same person spoke within 5 minutes.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.known_message_json(
+        p_row,
+        (select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'),
+        p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
                 and earlier.seq = p_row.seq - 1
@@ -2346,19 +2467,7 @@ begin
                 and earlier.sender_agent_id is not distinct from p_row.sender_agent_id
                 and p_row.created_at - earlier.created_at < interval '5 minutes'
         )
-    );
-end $$;
-
--- The same, whatever the customer's name is.
-create or replace function _supportchat.message_json(p_row public.chat_messages)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select _supportchat.message_of_customer_json(p_row, (
-        select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
-    ))
+    )
 $$;
 
 -- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
@@ -2379,7 +2488,9 @@ as $$
 declare
     line public.chat_messages;
     customer_name text;
+    continues boolean;
     line_json jsonb;
+    nothing text;
 begin
     update public.user_sessions set
         last_seq = last_seq + 1,
@@ -2387,17 +2498,43 @@ begin
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
     returning last_seq, user_sessions.customer_name into line.seq, customer_name;
+    if not found then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
 
-    insert into public.chat_messages (
+    insert into public.chat_messages as written (
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
     )
     values (
         p_session_id, line.seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
     )
-    returning * into line;
+    on conflict (session_id, sender, client_message_id) do nothing
+    -- As message_json has it, and here, because a statement of its own takes longer. In order: without statistics the planner
+    -- would take another index, and read all that was said.
+    returning created_at, written.sender <> 'system' and exists (
+        select from (
+            select sender, sender_agent_id, created_at from public.chat_messages
+            where session_id = written.session_id and seq < written.seq order by seq desc limit 1
+        ) as earlier
+        where earlier.sender = written.sender
+            and earlier.sender_agent_id is not distinct from written.sender_agent_id
+            and written.created_at - earlier.created_at < interval '5 minutes'
+    ) into line.created_at, continues;
+    if not found then
+        -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
+        raise sqlstate '40001' using message = 'stored_meanwhile';
+    end if;
 
-    line_json := _supportchat.message_of_customer_json(line, customer_name);
-    perform _supportchat.log_event(
+    line.session_id := p_session_id;
+    line.sender := p_sender;
+    line.sender_agent_id := p_sender_agent_id;
+    line.client_message_id := p_client_message_id;
+    line.message := p_message;
+    line.image_id := p_image_id;
+    line.event := p_event;
+    line.detail := p_detail;
+    line_json := _supportchat.known_message_json(line, customer_name, continues);
+    nothing := _supportchat.log_event(
         'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
     );
@@ -2484,14 +2621,15 @@ create or replace function _supportchat.answer_json(
     p_session_id uuid, p_messages jsonb, p_duplicate boolean default false, p_image_key text default null
 )
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+begin
+    return jsonb_build_object(
         'duplicate', p_duplicate, 'session_id', p_session_id, 'messages', p_messages, 'image_key', p_image_key
-    )
-$$;
+    );
+end $$;
 
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
 -- The same id with another text or another picture is an error.
@@ -2522,7 +2660,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '0335b694d591');
+select _supportchat.record_script('functions/messages.sql', '3e3eef5bb41a');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -3224,12 +3362,14 @@ as $$
     where s.session_id = p_session_id and t.id is not null
 $$;
 
--- The same for several conversations at once. The places in the queue are read once for all of them.
+-- The same for several conversations at once. The places in the queue are read once for all of them. Planned once,
+-- because that takes as long as one of them.
 create or replace function public.conversations(p_session_ids uuid[])
 returns jsonb
 language sql
 stable
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
     with asked as materialized (
         select s as session, t as ticket, t.id, t.status
@@ -3359,7 +3499,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '2c54c48c810e');
+select _supportchat.record_script('functions/conversations.sql', '07d5e0cf2d07');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -3516,7 +3656,8 @@ select _supportchat.record_script('functions/marks.sql', '779ca3ac2ce9');
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
 
--- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
+-- Puts a customer's message into a conversation: stores it, reopens a closed ticket, seeks an agent. The message comes first,
+-- because it takes the lock under which the ticket is looked at.
 create or replace function _supportchat.post_as_customer(
     p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
 )
@@ -3525,22 +3666,24 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(p_session_id);
-    answer jsonb := _supportchat.repeated_message(p_session_id, 'user', p_client_message_id, p_message, p_image);
+    ticket public.tickets;
     line jsonb;
     preferred uuid;
     is_afterword boolean;
+    nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
-    if answer is not null then
-        return answer;
+    line := _supportchat.append_message(
+        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+    );
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
+    select * into ticket from public.tickets
+    where session_id = p_session_id order by status = 'closed', number desc limit 1;
+    if not found then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
     elsif ticket.status = 'closed' and not p_may_assign then
         -- Ended a moment ago: the call is made again, and what it stands on is looked at anew.
         raise sqlstate '40001' using message = 'ended_meanwhile';
     end if;
-    perform _supportchat.check_message(p_message, p_image is not null);
-    line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
-    );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
@@ -3583,18 +3726,33 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_visitor(p_visitor);
-    ticket public.tickets := _supportchat.ticket_of_session(chat);
-    -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-    may_assign boolean := chat = coalesce(p_session_id, chat) and ticket.status <> 'open';
+    chat uuid;
+    number bigint;
+    status text;
+    is_stored boolean;
+    may_assign boolean := false;
     answer jsonb;
 begin
-    if may_assign then
+    -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
+    loop
+        select s.session_id, t.number, t.status, exists (
+            select from public.chat_messages m
+            where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+        ) into chat, number, status, is_stored
+        from public.visitors v
+        cross join lateral (
+            select session_id from public.user_sessions where visitor_id = v.visitor_id order by created_at desc limit 1
+        ) as s
+        left join lateral (
+            select * from public.tickets where session_id = s.session_id
+            order by tickets.status = 'closed', tickets.number desc limit 1
+        ) as t on true
+        where v.token_hash = p_visitor;
+        -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
+        exit when may_assign or is_stored or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
         perform _supportchat.lock_assignment();
-        -- Another conversation may have begun while this one waited for the lock.
-        chat := _supportchat.session_of_visitor(p_visitor);
-        ticket := _supportchat.ticket_of_session(chat);
-    end if;
+        may_assign := true;
+    end loop;
     if chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     elsif p_session_id <> chat then
@@ -3606,10 +3764,12 @@ begin
         if answer is null then
             raise sqlstate 'PT409' using message = 'conversation_moved_on';
         end if;
+    elsif is_stored then
+        answer := _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
     else
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
-    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', ticket.number));
+    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', number));
 end $$;
 
 -- The browser of a chat that is about to start, locked to the end: two clicks on "Start Chat" make one conversation.
@@ -3828,7 +3988,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '2b097ccc7840');
+select _supportchat.record_script('functions/chat.sql', '64374040e173');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -3932,11 +4092,13 @@ as $$
 $$;
 
 -- What has changed at the desk: the rows of some conversations, and how busy their agents, and some others, are now.
+-- Planned once, because that takes twice as long as a few rows do; the plan is the same for every list.
 create or replace function public.queue_changes(p_session_ids uuid[], p_agent_ids uuid[] default '{}')
 returns jsonb
 language sql
 stable
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
     with changed as materialized (
         select _supportchat.queue_rows_json(array(
@@ -4086,7 +4248,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '2145974a46d5');
+select _supportchat.record_script('functions/queue.sql', '0b91f5c6abf0');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.

@@ -17,14 +17,14 @@ declare
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_sender_agent_id_idx, chat_messages_image_id_idx, tickets_number_key, tickets_session_id_idx,
-        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
-        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx,
-        tickets_first_reply_idx, tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx, events_ticket_id_idx,
-        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
+        chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
+        tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
+        tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
+        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
+        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
+        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
@@ -418,8 +418,8 @@ begin
         chat_messages_seq_key             | unique | chat_messages    | (session_id, seq)
         chat_messages_client_key          | unique | chat_messages    | (session_id, sender, client_message_id)
         chat_messages_created_at_idx      |        | chat_messages    | (created_at desc)
-        chat_messages_sender_agent_id_idx |        | chat_messages    | (sender_agent_id)
-        chat_messages_image_id_idx        |        | chat_messages    | (image_id)
+        chat_messages_of_agent_idx        |        | chat_messages    | (sender_agent_id) where sender_agent_id is not null
+        chat_messages_with_image_idx      |        | chat_messages    | (image_id) where image_id is not null
         tickets_number_key                | unique | tickets          | (number)
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
@@ -437,7 +437,7 @@ begin
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
-        events_ticket_id_idx              |        | events           | (ticket_id, id)
+        events_of_ticket_idx              |        | events           | (ticket_id, id) where ticket_id is not null
         events_created_at_idx             |        | events           | (created_at) where ticket_id is null
         customers_here_process_id_idx     |        | customers_here   | (process_id)
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
@@ -467,6 +467,44 @@ set search_path = ''
 as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
+
+-- What is checked of each row.
+create or replace function _supportchat.declared_checks()
+returns table (place bigint, table_name text, constraint_name text, definition text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
+    from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
+        agents        | name           | char_length(name) between 1 and 80
+        agents        | email          | char_length(email) between 3 and 254
+        agents        | role           | role in ('agent', 'admin')
+        agents        | availability   | availability in ('available', 'away')
+        agents        | max_tickets    | max_tickets between 0 and 1000
+        agents        | language       | language ~ '^[a-z]{2,3}$'
+        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
+        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
+        user_sessions | time_zone      | char_length(time_zone) <= 64
+        user_sessions | status         | status in ('active', 'ended')
+        chat_messages | sender         | sender in ('user', 'agent', 'system')
+        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
+        chat_messages | seq            | seq > 0
+        tickets       | status         | status in ('waiting', 'open', 'closed')
+        tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
+        chat_images   | content_type   | content_type in (%2$s)
+        chat_images   | bytes          | bytes between 1 and %3$s
+        chat_images   | size           | width > 0 and height > 0
+        ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
+        heartbeat     | only_row       | only_row
+    $checks$,
+        _supportchat.longest_message(),
+        (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
+        picture.bytes
+    )) as written;
+end $$;
 
 -- The tables, in the order in which they are declared.
 create or replace function _supportchat.declared_tables()
@@ -697,6 +735,59 @@ begin
         execute format('alter table %s alter column %I set not null', here, name);
     end loop;
 end $$;
+
+-- Whether what this version demands of a table's rows holds for all of them already, as Postgres says itself: columns that have
+-- a value, but for some; checks that are validated; indexes and keys that are there. Then there is no row to mend, and none is
+-- looked at: to read a large table takes minutes, in which the desk waits.
+create or replace function _supportchat.is_in_shape(p_table text, p_but text[] default '{}')
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    with own as (
+        select to_regclass(format('public.%I', p_table)) as here
+    ), constraints as (
+        select k.conname, k.convalidated, obj_description(k.oid, 'pg_constraint') as definition
+        from pg_catalog.pg_constraint k join own on k.conrelid = own.here
+    )
+    select exists (select from pg_catalog.pg_policy p join own on p.polrelid = own.here where p.polname = 'server_only')
+        and not exists (
+            select from _supportchat.declared_columns() as declared cross join own
+            left join pg_catalog.pg_attribute a on a.attrelid = own.here and a.attname = declared.column_name and not a.attisdropped
+            where declared.table_name = p_table and declared.column_name <> all (p_but)
+                and (a.attname is null or (declared.demand is not null and not a.attnotnull and declared.is_free is not true))
+        )
+        and not exists (
+            select from _supportchat.declared_checks() as declared
+            left join constraints on constraints.conname = declared.constraint_name
+            where declared.table_name = p_table
+                and (constraints.convalidated and constraints.definition = declared.definition) is not true
+        )
+        and not exists (
+            select from _supportchat.declared_columns() as declared
+            left join constraints on constraints.conname = format('%s_%s_fkey', p_table, declared.column_name)
+            where declared.table_name = p_table and declared.refers_to is not null and constraints.conname is null
+        )
+        and not exists (
+            select from _supportchat.declared_indexes() as declared
+            where declared.table_name = p_table and declared.is_unique
+                and to_regclass(format('public.%I', declared.index_name)) is null
+        )
+$$;
+
+-- Whether a column may be empty, so that there may be rows to fill.
+create or replace function _supportchat.may_be_empty(p_table text, p_column text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from pg_catalog.pg_attribute
+        where attrelid = format('public.%I', p_table)::regclass and attname = p_column and not attnotnull
+    )
+$$;
 
 -- Notes in a row what a column held before: the first value counts, and nothing is noted where nothing was.
 create or replace function _supportchat.noted(p_legacy jsonb, p_column text, p_value text)
@@ -1330,6 +1421,9 @@ select _supportchat.ensure_columns('user_sessions'), _supportchat.release_column
 -- same, the oldest keeps it, and with it the messages and tickets that name it.
 do $$
 begin
+    if _supportchat.is_in_shape('user_sessions', array['last_spoken_seq', 'customer_lines', 'is_anonymous']) then
+        return;
+    end if;
     if exists (
         select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
     ) then
@@ -1359,8 +1453,6 @@ select _supportchat.ensure_column(name, 'legacy'), _supportchat.follow_sessions(
 from unnest(array['chat_messages', 'tickets']) as name;
 
 select _supportchat.fill_column('agents', 'name', array['full_name', 'display_name', 'username']);
-select _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
-select _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
 
 -- Agents of older versions: what a name, an address, a role and a limit may be.
 update public.agents set
@@ -1403,12 +1495,23 @@ where is_active and current_setting('supportchat.adopt', true) = 'yes'
     );
 update public.agents set created_at = now() where created_at is null;
 
--- References that name a conversation by its id, without a key that says so.
-do $$
+-- Rows of older versions. Where every row is as it has to be, none is looked at.
+do $mend$
 declare
     name text;
     old_name text;
 begin
+    if (
+        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous']))
+        from unnest(array['user_sessions', 'chat_messages', 'tickets']) as older
+    ) then
+        return;
+    end if;
+
+    perform _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
+    perform _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
+
+    -- References that name a conversation by its id, without a key that says so.
     if exists (
         select from pg_attribute where attrelid = 'public.user_sessions'::regclass and attname = 'id' and not attisdropped
     ) then
@@ -1424,185 +1527,201 @@ begin
             );
         end loop;
     end if;
-end $$;
 
--- Conversations of older versions. A text that no column may hold is cut; the whole is in legacy.
-update public.user_sessions s set created_at = began.at
-from (select session_id, min(created_at) as at from public.chat_messages group by session_id) as began
-where began.session_id = s.session_id and s.created_at is null;
-update public.user_sessions set created_at = now() where created_at is null;
-update public.user_sessions set
-    customer_name = left(substring(trim(customer_name) from '\S.*'), 80),
-    legacy = _supportchat.noted(legacy, 'customer_name', customer_name)
-where customer_name !~ '\S' or char_length(customer_name) > 80;
-update public.user_sessions set
-    customer_phone = left(substring(trim(customer_phone) from '\S.*'), 32),
-    legacy = _supportchat.noted(legacy, 'customer_phone', customer_phone)
-where customer_phone !~ '\S' or char_length(customer_phone) > 32;
-update public.user_sessions set time_zone = null, legacy = _supportchat.noted(legacy, 'time_zone', time_zone)
-where char_length(time_zone) > 64;
-update public.user_sessions set
-    status = case
-        when lower(trim(status)) in (
-            'ended', 'closed', 'resolved', 'solved', 'completed', 'complete', 'done', 'finished', 'inactive', 'archived',
-            'expired', 'cancelled', 'canceled', 'disconnected'
-        ) then 'ended' else 'active'
-    end,
-    legacy = _supportchat.noted(legacy, 'status', status)
-where status is null or status not in ('active', 'ended');
+    -- Conversations of older versions. A text that no column may hold is cut; the whole is in legacy.
+    update public.user_sessions s set created_at = began.at
+    from (select session_id, min(created_at) as at from public.chat_messages group by session_id) as began
+    where began.session_id = s.session_id and s.created_at is null;
+    update public.user_sessions set created_at = now() where created_at is null;
+    update public.user_sessions set
+        customer_name = left(substring(trim(customer_name) from '\S.*'), 80),
+        legacy = _supportchat.noted(legacy, 'customer_name', customer_name)
+    where customer_name !~ '\S' or char_length(customer_name) > 80;
+    update public.user_sessions set
+        customer_phone = left(substring(trim(customer_phone) from '\S.*'), 32),
+        legacy = _supportchat.noted(legacy, 'customer_phone', customer_phone)
+    where customer_phone !~ '\S' or char_length(customer_phone) > 32;
+    update public.user_sessions set time_zone = null, legacy = _supportchat.noted(legacy, 'time_zone', time_zone)
+    where char_length(time_zone) > 64;
+    update public.user_sessions set
+        status = case
+            when lower(trim(status)) in (
+                'ended', 'closed', 'resolved', 'solved', 'completed', 'complete', 'done', 'finished', 'inactive', 'archived',
+                'expired', 'cancelled', 'canceled', 'disconnected'
+            ) then 'ended' else 'active'
+        end,
+        legacy = _supportchat.noted(legacy, 'status', status)
+    where status is null or status not in ('active', 'ended');
 
--- Messages of older versions: seq counts them by time, and goes on after what is counted already.
-update public.chat_messages m set created_at = coalesce(
-    (select s.created_at from public.user_sessions s where s.session_id = m.session_id), now()
-) where created_at is null;
-update public.chat_messages set
-    sender = case
-        when lower(trim(sender)) in ('agent', 'admin', 'support', 'staff', 'operator', 'human', 'employee', 'representative')
-            then 'agent'
-        when lower(trim(sender)) in ('bot', 'chatbot', 'ai', 'assistant', 'auto', 'automation', 'system', 'info')
-            then 'system'
-        when sender_agent_id is not null or exists (
-            select from public.agents a where sender in (a.id::text, a.name, a.email)
-        ) then 'agent'
-        else 'user'
-    end,
-    legacy = _supportchat.noted(legacy, 'sender', sender)
-where sender is null or sender not in ('user', 'agent', 'system');
--- A message that no check would let in stays as it was said. legacy is what exempts it.
-update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
-where legacy is null and (
-    message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null)
-);
-update public.chat_messages set message = '' where message is null;
-update public.chat_messages set detail = '{}' where detail is null;
-with twins as (
-    select ctid as place, row_number() over (partition by session_id, sender, client_message_id order by created_at, ctid) as number
-    from public.chat_messages
-    where client_message_id is not null and to_regclass('public.chat_messages_client_key') is null
-)
-update public.chat_messages m set
-    client_message_id = gen_random_uuid(), legacy = _supportchat.noted(legacy, 'client_message_id', client_message_id::text)
-from twins where twins.place = m.ctid and twins.number > 1;
-update public.chat_messages set client_message_id = gen_random_uuid() where client_message_id is null;
-with counted as (
-    select m.ctid as place, coalesce(known.last, 0) + row_number() over (
-        partition by m.session_id order by m.created_at, m.id, m.ctid
-    ) as seq
-    from public.chat_messages m
-    left join (
-        select session_id, max(seq) as last from public.chat_messages where seq is not null group by session_id
-    ) as known on known.session_id = m.session_id
-    where m.seq is null and m.session_id is not null
-)
-update public.chat_messages m set seq = counted.seq from counted where counted.place = m.ctid;
-update public.user_sessions s set last_seq = counted.last
-from (select session_id, max(seq) as last from public.chat_messages group by session_id) as counted
-where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
-update public.user_sessions set last_seq = 0 where last_seq is null;
-update public.user_sessions s set customer_lines = counted.lines, last_spoken_seq = coalesce(counted.last, 0)
-from (
-    select session_id, count(*) filter (where sender = 'user') as lines, max(seq) filter (where sender <> 'system') as last
-    from public.chat_messages
-    where session_id in (select session_id from public.user_sessions where customer_lines is null or last_spoken_seq is null)
-    group by session_id
-) as counted
-where counted.session_id = s.session_id;
-update public.user_sessions set customer_lines = coalesce(customer_lines, 0), last_spoken_seq = coalesce(last_spoken_seq, 0)
-where customer_lines is null or last_spoken_seq is null;
-
--- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time. Each table is read as a
--- whole: what looks up the rows of one conversation has no index yet, or may not use one that is as new as this transaction.
-update public.tickets t set created_at = coalesce(
-    (select s.created_at from public.user_sessions s where s.session_id = t.session_id), now()
-) where created_at is null;
-update public.tickets set updated_at = coalesce(closed_at, created_at) where updated_at is null;
-update public.tickets set version = 1 where version is null;
--- Here and not only in fix_user_sessions_columns.sql: a row that this transaction has written already is held against its
--- foreign keys when it is written again, and those come in between.
-update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
-where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
-update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
-where char_length(channel) > 32;
-update public.tickets set
-    status = case
-        when lower(translate(trim(status), ' -', '__')) in (
-            'closed', 'resolved', 'solved', 'done', 'completed', 'complete', 'ended', 'finished', 'archived', 'cancelled',
-            'canceled', 'expired', 'inactive', 'spam', 'deleted', 'rejected'
-        ) then 'closed'
-        when assigned_agent_id is null then 'waiting'
-        else 'open'
-    end,
-    legacy = _supportchat.noted(legacy, 'status', status)
-where status is null or status not in ('waiting', 'open', 'closed')
-    or (status = 'open' and assigned_agent_id is null) or (status = 'waiting' and assigned_agent_id is not null);
--- What is open for an agent who is not there waits for another one.
-update public.tickets t set
-    status = 'waiting', assigned_agent_id = null,
-    legacy = _supportchat.noted(_supportchat.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
-where status = 'open' and not exists (select from public.agents a where a.id = t.assigned_agent_id);
-with twins as (
-    select ctid as place, row_number() over (partition by number order by created_at, ctid) as number
-    from public.tickets where number is not null and to_regclass('public.tickets_number_key') is null
-)
-update public.tickets t set number = null, legacy = _supportchat.noted(legacy, 'number', t.number::text)
-from twins where twins.place = t.ctid and twins.number > 1;
-with counted as (
-    select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
-        order by t.created_at, to_jsonb(t) -> 'legacy_id', t.id, t.ctid
-    ) as number
-    from public.tickets t where t.number is null
-)
-update public.tickets t set number = counted.number from counted where counted.place = t.ctid;
--- Since when a customer waits: since the first message after the last answer. And when a ticket was closed.
-with unknown as (
-    select session_id from public.tickets where status <> 'closed' and awaiting_since is null and session_id is not null
-), spoken as (
-    select m.session_id, min(m.created_at) as since
-    from (
-        select session_id, sender, seq, created_at,
-            max(seq) filter (where sender = 'agent') over (partition by session_id) as answered
-        from public.chat_messages
-        where session_id in (select session_id from unknown)
-    ) as m
-    where m.sender = 'user' and m.seq > coalesce(m.answered, 0)
-    group by m.session_id
-)
-update public.tickets t set awaiting_since = spoken.since from spoken
-where spoken.session_id = t.session_id and t.status <> 'closed' and t.awaiting_since is null;
-update public.tickets set awaiting_since = null, legacy = _supportchat.noted(legacy, 'awaiting_since', awaiting_since::text)
-where status = 'closed' and awaiting_since is not null;
-update public.tickets set closed_at = updated_at where status = 'closed' and closed_at is null;
--- Of an older version only: a ticket that is open again for an afterword keeps its closed_at. See load_of_agent.
-update public.tickets set closed_at = null, legacy = _supportchat.noted(legacy, 'closed_at', closed_at::text)
-where status <> 'closed' and closed_at is not null
-    and not exists (
-        select from pg_policy where polrelid = 'public.tickets'::regclass and polname = 'server_only'
+    -- Messages of older versions: seq counts them by time, and goes on after what is counted already.
+    update public.chat_messages m set created_at = coalesce(
+        (select s.created_at from public.user_sessions s where s.session_id = m.session_id), now()
+    ) where created_at is null;
+    update public.chat_messages set
+        sender = case
+            when lower(trim(sender)) in ('agent', 'admin', 'support', 'staff', 'operator', 'human', 'employee', 'representative')
+                then 'agent'
+            when lower(trim(sender)) in ('bot', 'chatbot', 'ai', 'assistant', 'auto', 'automation', 'system', 'info')
+                then 'system'
+            when sender_agent_id is not null or exists (
+                select from public.agents a where sender in (a.id::text, a.name, a.email)
+            ) then 'agent'
+            else 'user'
+        end,
+        legacy = _supportchat.noted(legacy, 'sender', sender)
+    where sender is null or sender not in ('user', 'agent', 'system');
+    -- A message that no check would let in stays as it was said. legacy is what exempts it.
+    update public.chat_messages set message = coalesce(message, ''), legacy = coalesce(legacy, '{}')
+    where legacy is null and (
+        message is null or char_length(message) > _supportchat.longest_message() or (message !~ '\S' and image_id is null)
     );
-select setval('public.ticket_numbers', numbered.last)
-from (select max(number) as last from public.tickets) as numbered, public.ticket_numbers as counter
-where numbered.last > counter.last_value or (numbered.last = counter.last_value and not counter.is_called);
--- One ticket at a time can be worked on in a conversation, and none without one.
-with older as (
-    select t.place
+    update public.chat_messages set message = '' where message is null;
+    update public.chat_messages set detail = '{}' where detail is null;
+    with twins as (
+        select ctid as place, row_number() over (partition by session_id, sender, client_message_id order by created_at, ctid) as number
+        from public.chat_messages
+        where client_message_id is not null and to_regclass('public.chat_messages_client_key') is null
+    )
+    update public.chat_messages m set
+        client_message_id = gen_random_uuid(), legacy = _supportchat.noted(legacy, 'client_message_id', client_message_id::text)
+    from twins where twins.place = m.ctid and twins.number > 1;
+    update public.chat_messages set client_message_id = gen_random_uuid() where client_message_id is null;
+    with counted as (
+        select m.ctid as place, coalesce(known.last, 0) + row_number() over (
+            partition by m.session_id order by m.created_at, m.id, m.ctid
+        ) as seq
+        from public.chat_messages m
+        left join (
+            select session_id, max(seq) as last from public.chat_messages where seq is not null group by session_id
+        ) as known on known.session_id = m.session_id
+        where m.seq is null and m.session_id is not null
+    )
+    update public.chat_messages m set seq = counted.seq from counted where counted.place = m.ctid;
+    update public.user_sessions s set last_seq = counted.last
+    from (select session_id, max(seq) as last from public.chat_messages group by session_id) as counted
+    where counted.session_id = s.session_id and s.last_seq is distinct from counted.last and counted.last > coalesce(s.last_seq, 0);
+    update public.user_sessions set last_seq = 0 where last_seq is null;
+
+    -- Tickets of older versions. A ticket that has no number yet is one; numbers are given by time. Each table is read as a
+    -- whole: what looks up the rows of one conversation has no index yet, or may not use one that is as new as this transaction.
+    update public.tickets t set created_at = coalesce(
+        (select s.created_at from public.user_sessions s where s.session_id = t.session_id), now()
+    ) where created_at is null;
+    update public.tickets set updated_at = coalesce(closed_at, created_at) where updated_at is null;
+    update public.tickets set version = 1 where version is null;
+    -- Here and not only in fix_user_sessions_columns.sql: a row that this transaction has written already is held against its
+    -- foreign keys when it is written again, and those come in between.
+    update public.tickets set channel = 'web-chat', legacy = _supportchat.noted(legacy, 'channel', channel)
+    where channel is null or channel !~ '\S' or lower(trim(channel)) = 'web';
+    update public.tickets set channel = left(channel, 32), legacy = _supportchat.noted(legacy, 'channel', channel)
+    where char_length(channel) > 32;
+    update public.tickets set
+        status = case
+            when lower(translate(trim(status), ' -', '__')) in (
+                'closed', 'resolved', 'solved', 'done', 'completed', 'complete', 'ended', 'finished', 'archived', 'cancelled',
+                'canceled', 'expired', 'inactive', 'spam', 'deleted', 'rejected'
+            ) then 'closed'
+            when assigned_agent_id is null then 'waiting'
+            else 'open'
+        end,
+        legacy = _supportchat.noted(legacy, 'status', status)
+    where status is null or status not in ('waiting', 'open', 'closed')
+        or (status = 'open' and assigned_agent_id is null) or (status = 'waiting' and assigned_agent_id is not null);
+    -- What is open for an agent who is not there waits for another one.
+    update public.tickets t set
+        status = 'waiting', assigned_agent_id = null,
+        legacy = _supportchat.noted(_supportchat.noted(legacy, 'status', status), 'assigned_agent_id', assigned_agent_id::text)
+    where status = 'open' and not exists (select from public.agents a where a.id = t.assigned_agent_id);
+    with twins as (
+        select ctid as place, row_number() over (partition by number order by created_at, ctid) as number
+        from public.tickets where number is not null and to_regclass('public.tickets_number_key') is null
+    )
+    update public.tickets t set number = null, legacy = _supportchat.noted(legacy, 'number', t.number::text)
+    from twins where twins.place = t.ctid and twins.number > 1;
+    with counted as (
+        select t.ctid as place, greatest(1000, (select max(number) from public.tickets)) + row_number() over (
+            order by t.created_at, to_jsonb(t) -> 'legacy_id', t.id, t.ctid
+        ) as number
+        from public.tickets t where t.number is null
+    )
+    update public.tickets t set number = counted.number from counted where counted.place = t.ctid;
+    -- Since when a customer waits: since the first message after the last answer. And when a ticket was closed.
+    with unknown as (
+        select session_id from public.tickets where status <> 'closed' and awaiting_since is null and session_id is not null
+    ), spoken as (
+        select m.session_id, min(m.created_at) as since
+        from (
+            select session_id, sender, seq, created_at,
+                max(seq) filter (where sender = 'agent') over (partition by session_id) as answered
+            from public.chat_messages
+            where session_id in (select session_id from unknown)
+        ) as m
+        where m.sender = 'user' and m.seq > coalesce(m.answered, 0)
+        group by m.session_id
+    )
+    update public.tickets t set awaiting_since = spoken.since from spoken
+    where spoken.session_id = t.session_id and t.status <> 'closed' and t.awaiting_since is null;
+    update public.tickets set awaiting_since = null, legacy = _supportchat.noted(legacy, 'awaiting_since', awaiting_since::text)
+    where status = 'closed' and awaiting_since is not null;
+    update public.tickets set closed_at = updated_at where status = 'closed' and closed_at is null;
+    -- Of an older version only: a ticket that is open again for an afterword keeps its closed_at. See load_of_agent.
+    update public.tickets set closed_at = null, legacy = _supportchat.noted(legacy, 'closed_at', closed_at::text)
+    where status <> 'closed' and closed_at is not null
+        and not exists (
+            select from pg_policy where polrelid = 'public.tickets'::regclass and polname = 'server_only'
+        );
+    perform setval('public.ticket_numbers', numbered.last)
+    from (select max(number) as last from public.tickets) as numbered, public.ticket_numbers as counter
+    where numbered.last > counter.last_value or (numbered.last = counter.last_value and not counter.is_called);
+    -- One ticket at a time can be worked on in a conversation, and none without one.
+    with older as (
+        select t.place
+        from (
+            select ctid as place, session_id, number, max(number) over (partition by session_id) as newest
+            from public.tickets where status <> 'closed'
+        ) as t
+        where t.number < t.newest or not exists (select from public.user_sessions s where s.session_id = t.session_id)
+    )
+    update public.tickets t set
+        status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
+    from older where older.place = t.ctid;
+end $mend$;
+
+-- Counters that are newer than their rows.
+do $$
+begin
+    if not _supportchat.may_be_empty('user_sessions', 'customer_lines')
+        and not _supportchat.may_be_empty('user_sessions', 'last_spoken_seq') then
+        return;
+    end if;
+    update public.user_sessions s set customer_lines = counted.lines, last_spoken_seq = coalesce(counted.last, 0)
     from (
-        select ctid as place, session_id, number, max(number) over (partition by session_id) as newest
-        from public.tickets where status <> 'closed'
-    ) as t
-    where t.number < t.newest or not exists (select from public.user_sessions s where s.session_id = t.session_id)
-)
-update public.tickets t set
-    status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
-from older where older.place = t.ctid;
+        select session_id, count(*) filter (where sender = 'user') as lines, max(seq) filter (where sender <> 'system') as last
+        from public.chat_messages
+        where session_id in (select session_id from public.user_sessions where customer_lines is null or last_spoken_seq is null)
+        group by session_id
+    ) as counted
+    where counted.session_id = s.session_id;
+    update public.user_sessions set customer_lines = coalesce(customer_lines, 0), last_spoken_seq = coalesce(last_spoken_seq, 0)
+    where customer_lines is null or last_spoken_seq is null;
+end $$;
 
 select _supportchat.pause_triggers(name, false) from _supportchat.older_tables() as name;
 
 -- Columns that are new in tables of this version; and then every demand. fix_user_sessions_columns.sql makes two of them.
 select _supportchat.ensure_columns(name) from _supportchat.declared_tables() as name
 where name not in (select _supportchat.older_tables());
-update public.ticket_reads r set read_lines = (
-    select count(*) from public.chat_messages m
-    where m.session_id = r.session_id and m.sender = 'user' and m.seq <= r.read_seq
-) where read_lines is null;
+do $$
+begin
+    if _supportchat.may_be_empty('ticket_reads', 'read_lines') then
+        -- Who has read everything has read all lines: most have, and nothing is counted for them.
+        update public.ticket_reads r set read_lines = case when r.read_seq >= s.last_seq then s.customer_lines else (
+            select count(*) from public.chat_messages m
+            where m.session_id = r.session_id and m.sender = 'user' and m.seq <= r.read_seq
+        ) end
+        from public.user_sessions s where s.session_id = r.session_id and r.read_lines is null;
+    end if;
+end $$;
 select _supportchat.require_columns(name, case name when 'user_sessions' then array['channel', 'is_anonymous'] else '{}' end)
 from _supportchat.declared_tables() as name;
 select _supportchat.ensure_index(index_name) from _supportchat.declared_indexes();
@@ -1640,7 +1759,12 @@ begin
     for former in
         select i.indexrelid::regclass from pg_index i
         join pg_class c on c.oid = i.indexrelid
-        where i.indrelid = 'public.tickets'::regclass and c.relname in ('tickets_not_closed_idx', 'tickets_updated_at_idx')
+        where (i.indrelid, c.relname) in (
+            ('public.tickets'::regclass, 'tickets_not_closed_idx'), ('public.tickets'::regclass, 'tickets_updated_at_idx'),
+            ('public.chat_messages'::regclass, 'chat_messages_sender_agent_id_idx'),
+            ('public.chat_messages'::regclass, 'chat_messages_image_id_idx'),
+            ('public.events'::regclass, 'events_ticket_id_idx')
+        )
     loop
         execute format('drop index %s', former);
     end loop;
@@ -1705,44 +1829,6 @@ begin
 end $$;
 
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
-
--- What is checked of each row.
-create or replace function _supportchat.declared_checks()
-returns table (place bigint, table_name text, constraint_name text, definition text)
-language plpgsql
-immutable
-set search_path = ''
-as $$
-begin
-    return query
-    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
-    from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
-        agents        | name           | char_length(name) between 1 and 80
-        agents        | email          | char_length(email) between 3 and 254
-        agents        | role           | role in ('agent', 'admin')
-        agents        | availability   | availability in ('available', 'away')
-        agents        | max_tickets    | max_tickets between 0 and 1000
-        agents        | language       | language ~ '^[a-z]{2,3}$'
-        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
-        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
-        user_sessions | time_zone      | char_length(time_zone) <= 64
-        user_sessions | status         | status in ('active', 'ended')
-        chat_messages | sender         | sender in ('user', 'agent', 'system')
-        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
-        chat_messages | seq            | seq > 0
-        tickets       | status         | status in ('waiting', 'open', 'closed')
-        tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
-        chat_images   | content_type   | content_type in (%2$s)
-        chat_images   | bytes          | bytes between 1 and %3$s
-        chat_images   | size           | width > 0 and height > 0
-        ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
-        heartbeat     | only_row       | only_row
-    $checks$,
-        _supportchat.longest_message(),
-        (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
-        picture.bytes
-    )) as written;
-end $$;
 
 select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, definition)
 from _supportchat.declared_checks() order by place;
@@ -1898,7 +1984,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '91c1f818763e');
+select _supportchat.record_script('supabase_schema.sql', 'a482d783d25d');
 
 notify pgrst, 'reload schema';
 

@@ -13,7 +13,8 @@ begin
 end $look$;
 -- The check ends here.
 
--- Puts a customer's message into a conversation that is locked: stores it, reopens a closed ticket, seeks an agent.
+-- Puts a customer's message into a conversation: stores it, reopens a closed ticket, seeks an agent. The message comes first,
+-- because it takes the lock under which the ticket is looked at.
 create or replace function _supportchat.post_as_customer(
     p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
 )
@@ -22,22 +23,24 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(p_session_id);
-    answer jsonb := _supportchat.repeated_message(p_session_id, 'user', p_client_message_id, p_message, p_image);
+    ticket public.tickets;
     line jsonb;
     preferred uuid;
     is_afterword boolean;
+    nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
-    if answer is not null then
-        return answer;
+    line := _supportchat.append_message(
+        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+    );
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
+    select * into ticket from public.tickets
+    where session_id = p_session_id order by status = 'closed', number desc limit 1;
+    if not found then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
     elsif ticket.status = 'closed' and not p_may_assign then
         -- Ended a moment ago: the call is made again, and what it stands on is looked at anew.
         raise sqlstate '40001' using message = 'ended_meanwhile';
     end if;
-    perform _supportchat.check_message(p_message, p_image is not null);
-    line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
-    );
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
@@ -80,18 +83,33 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_visitor(p_visitor);
-    ticket public.tickets := _supportchat.ticket_of_session(chat);
-    -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-    may_assign boolean := chat = coalesce(p_session_id, chat) and ticket.status <> 'open';
+    chat uuid;
+    number bigint;
+    status text;
+    is_stored boolean;
+    may_assign boolean := false;
     answer jsonb;
 begin
-    if may_assign then
+    -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
+    loop
+        select s.session_id, t.number, t.status, exists (
+            select from public.chat_messages m
+            where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
+        ) into chat, number, status, is_stored
+        from public.visitors v
+        cross join lateral (
+            select session_id from public.user_sessions where visitor_id = v.visitor_id order by created_at desc limit 1
+        ) as s
+        left join lateral (
+            select * from public.tickets where session_id = s.session_id
+            order by tickets.status = 'closed', tickets.number desc limit 1
+        ) as t on true
+        where v.token_hash = p_visitor;
+        -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
+        exit when may_assign or is_stored or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
         perform _supportchat.lock_assignment();
-        -- Another conversation may have begun while this one waited for the lock.
-        chat := _supportchat.session_of_visitor(p_visitor);
-        ticket := _supportchat.ticket_of_session(chat);
-    end if;
+        may_assign := true;
+    end loop;
     if chat is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     elsif p_session_id <> chat then
@@ -103,10 +121,12 @@ begin
         if answer is null then
             raise sqlstate 'PT409' using message = 'conversation_moved_on';
         end if;
+    elsif is_stored then
+        answer := _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
     else
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
-    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', ticket.number));
+    return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', number));
 end $$;
 
 -- The browser of a chat that is about to start, locked to the end: two clicks on "Start Chat" make one conversation.
@@ -325,7 +345,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '2b097ccc7840');
+select _supportchat.record_script('functions/chat.sql', '64374040e173');
 
 notify pgrst, 'reload schema';
 

@@ -22,9 +22,12 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
 $$;
 
--- A message as the web code knows it, of a customer who has this name. It continues the one before when the same person spoke
--- within 5 minutes. Only what a message has is looked up: this is called for each new one.
-create or replace function _supportchat.message_of_customer_json(p_row public.chat_messages, p_customer_name text)
+-- Of an earlier version, which looked at the line before.
+drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
+
+-- A message as the web code knows it. The caller knows the customer's name, and whether the message continues the one before.
+-- Only what a message has is looked up: this is called for each new one.
+create or replace function _supportchat.known_message_json(p_row public.chat_messages, p_customer_name text, p_continues boolean)
 returns jsonb
 language plpgsql
 stable
@@ -32,20 +35,24 @@ set search_path = ''
 as $$
 declare
     image jsonb;
+    agent jsonb;
 begin
     if p_row.image_id is not null then
         select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) into image
         from public.chat_images i where i.id = p_row.image_id;
     end if;
+    if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
+        -- Of an agent's line by an older version it may be unknown whose it was.
+        agent := coalesce(
+            _supportchat.agent_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
+        );
+    end if;
     return jsonb_build_object(
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
-        -- Of an agent's line by an older version it may be unknown whose it was.
-        'agent', case when p_row.sender = 'agent' or p_row.sender_agent_id is not null then coalesce(
-            _supportchat.agent_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
-        ) end,
+        'agent', agent,
         'customer_name', case p_row.sender when 'user' then p_customer_name end,
         'message', p_row.message,
         'image', image,
@@ -53,7 +60,21 @@ begin
         'detail', p_row.detail,
         'client_message_id', p_row.client_message_id,
         'created_at', p_row.created_at,
-        'continues', p_row.sender <> 'system' and exists (
+        'continues', p_continues
+    );
+end $$;
+
+-- The same of any message. It continues the one before when the same person spoke within 5 minutes.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.known_message_json(
+        p_row,
+        (select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'),
+        p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
                 and earlier.seq = p_row.seq - 1
@@ -61,19 +82,7 @@ begin
                 and earlier.sender_agent_id is not distinct from p_row.sender_agent_id
                 and p_row.created_at - earlier.created_at < interval '5 minutes'
         )
-    );
-end $$;
-
--- The same, whatever the customer's name is.
-create or replace function _supportchat.message_json(p_row public.chat_messages)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select _supportchat.message_of_customer_json(p_row, (
-        select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
-    ))
+    )
 $$;
 
 -- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
@@ -94,7 +103,9 @@ as $$
 declare
     line public.chat_messages;
     customer_name text;
+    continues boolean;
     line_json jsonb;
+    nothing text;
 begin
     update public.user_sessions set
         last_seq = last_seq + 1,
@@ -102,17 +113,43 @@ begin
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
     returning last_seq, user_sessions.customer_name into line.seq, customer_name;
+    if not found then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
 
-    insert into public.chat_messages (
+    insert into public.chat_messages as written (
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
     )
     values (
         p_session_id, line.seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
     )
-    returning * into line;
+    on conflict (session_id, sender, client_message_id) do nothing
+    -- As message_json has it, and here, because a statement of its own takes longer. In order: without statistics the planner
+    -- would take another index, and read all that was said.
+    returning created_at, written.sender <> 'system' and exists (
+        select from (
+            select sender, sender_agent_id, created_at from public.chat_messages
+            where session_id = written.session_id and seq < written.seq order by seq desc limit 1
+        ) as earlier
+        where earlier.sender = written.sender
+            and earlier.sender_agent_id is not distinct from written.sender_agent_id
+            and written.created_at - earlier.created_at < interval '5 minutes'
+    ) into line.created_at, continues;
+    if not found then
+        -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
+        raise sqlstate '40001' using message = 'stored_meanwhile';
+    end if;
 
-    line_json := _supportchat.message_of_customer_json(line, customer_name);
-    perform _supportchat.log_event(
+    line.session_id := p_session_id;
+    line.sender := p_sender;
+    line.sender_agent_id := p_sender_agent_id;
+    line.client_message_id := p_client_message_id;
+    line.message := p_message;
+    line.image_id := p_image_id;
+    line.event := p_event;
+    line.detail := p_detail;
+    line_json := _supportchat.known_message_json(line, customer_name, continues);
+    nothing := _supportchat.log_event(
         'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
     );
@@ -199,14 +236,15 @@ create or replace function _supportchat.answer_json(
     p_session_id uuid, p_messages jsonb, p_duplicate boolean default false, p_image_key text default null
 )
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+begin
+    return jsonb_build_object(
         'duplicate', p_duplicate, 'session_id', p_session_id, 'messages', p_messages, 'image_key', p_image_key
-    )
-$$;
+    );
+end $$;
 
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
 -- The same id with another text or another picture is an error.
@@ -237,7 +275,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '0335b694d591');
+select _supportchat.record_script('functions/messages.sql', '3e3eef5bb41a');
 
 notify pgrst, 'reload schema';
 

@@ -1,43 +1,5 @@
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
 
--- What is checked of each row.
-create or replace function _supportchat.declared_checks()
-returns table (place bigint, table_name text, constraint_name text, definition text)
-language plpgsql
-immutable
-set search_path = ''
-as $$
-begin
-    return query
-    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
-    from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
-        agents        | name           | char_length(name) between 1 and 80
-        agents        | email          | char_length(email) between 3 and 254
-        agents        | role           | role in ('agent', 'admin')
-        agents        | availability   | availability in ('available', 'away')
-        agents        | max_tickets    | max_tickets between 0 and 1000
-        agents        | language       | language ~ '^[a-z]{2,3}$'
-        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
-        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
-        user_sessions | time_zone      | char_length(time_zone) <= 64
-        user_sessions | status         | status in ('active', 'ended')
-        chat_messages | sender         | sender in ('user', 'agent', 'system')
-        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
-        chat_messages | seq            | seq > 0
-        tickets       | status         | status in ('waiting', 'open', 'closed')
-        tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
-        chat_images   | content_type   | content_type in (%2$s)
-        chat_images   | bytes          | bytes between 1 and %3$s
-        chat_images   | size           | width > 0 and height > 0
-        ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
-        heartbeat     | only_row       | only_row
-    $checks$,
-        _supportchat.longest_message(),
-        (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
-        picture.bytes
-    )) as written;
-end $$;
-
 select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, definition)
 from _supportchat.declared_checks() order by place;
 

@@ -228,8 +228,8 @@ begin
         chat_messages_seq_key             | unique | chat_messages    | (session_id, seq)
         chat_messages_client_key          | unique | chat_messages    | (session_id, sender, client_message_id)
         chat_messages_created_at_idx      |        | chat_messages    | (created_at desc)
-        chat_messages_sender_agent_id_idx |        | chat_messages    | (sender_agent_id)
-        chat_messages_image_id_idx        |        | chat_messages    | (image_id)
+        chat_messages_of_agent_idx        |        | chat_messages    | (sender_agent_id) where sender_agent_id is not null
+        chat_messages_with_image_idx      |        | chat_messages    | (image_id) where image_id is not null
         tickets_number_key                | unique | tickets          | (number)
         tickets_session_id_idx            |        | tickets          | (session_id)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
@@ -247,7 +247,7 @@ begin
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
-        events_ticket_id_idx              |        | events           | (ticket_id, id)
+        events_of_ticket_idx              |        | events           | (ticket_id, id) where ticket_id is not null
         events_created_at_idx             |        | events           | (created_at) where ticket_id is null
         customers_here_process_id_idx     |        | customers_here   | (process_id)
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
@@ -277,6 +277,44 @@ set search_path = ''
 as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
+
+-- What is checked of each row.
+create or replace function _supportchat.declared_checks()
+returns table (place bigint, table_name text, constraint_name text, definition text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return query
+    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
+    from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
+        agents        | name           | char_length(name) between 1 and 80
+        agents        | email          | char_length(email) between 3 and 254
+        agents        | role           | role in ('agent', 'admin')
+        agents        | availability   | availability in ('available', 'away')
+        agents        | max_tickets    | max_tickets between 0 and 1000
+        agents        | language       | language ~ '^[a-z]{2,3}$'
+        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
+        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
+        user_sessions | time_zone      | char_length(time_zone) <= 64
+        user_sessions | status         | status in ('active', 'ended')
+        chat_messages | sender         | sender in ('user', 'agent', 'system')
+        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
+        chat_messages | seq            | seq > 0
+        tickets       | status         | status in ('waiting', 'open', 'closed')
+        tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
+        chat_images   | content_type   | content_type in (%2$s)
+        chat_images   | bytes          | bytes between 1 and %3$s
+        chat_images   | size           | width > 0 and height > 0
+        ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
+        heartbeat     | only_row       | only_row
+    $checks$,
+        _supportchat.longest_message(),
+        (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
+        picture.bytes
+    )) as written;
+end $$;
 
 -- The tables, in the order in which they are declared.
 create or replace function _supportchat.declared_tables()

@@ -139,6 +139,59 @@ begin
     end loop;
 end $$;
 
+-- Whether what this version demands of a table's rows holds for all of them already, as Postgres says itself: columns that have
+-- a value, but for some; checks that are validated; indexes and keys that are there. Then there is no row to mend, and none is
+-- looked at: to read a large table takes minutes, in which the desk waits.
+create or replace function _supportchat.is_in_shape(p_table text, p_but text[] default '{}')
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    with own as (
+        select to_regclass(format('public.%I', p_table)) as here
+    ), constraints as (
+        select k.conname, k.convalidated, obj_description(k.oid, 'pg_constraint') as definition
+        from pg_catalog.pg_constraint k join own on k.conrelid = own.here
+    )
+    select exists (select from pg_catalog.pg_policy p join own on p.polrelid = own.here where p.polname = 'server_only')
+        and not exists (
+            select from _supportchat.declared_columns() as declared cross join own
+            left join pg_catalog.pg_attribute a on a.attrelid = own.here and a.attname = declared.column_name and not a.attisdropped
+            where declared.table_name = p_table and declared.column_name <> all (p_but)
+                and (a.attname is null or (declared.demand is not null and not a.attnotnull and declared.is_free is not true))
+        )
+        and not exists (
+            select from _supportchat.declared_checks() as declared
+            left join constraints on constraints.conname = declared.constraint_name
+            where declared.table_name = p_table
+                and (constraints.convalidated and constraints.definition = declared.definition) is not true
+        )
+        and not exists (
+            select from _supportchat.declared_columns() as declared
+            left join constraints on constraints.conname = format('%s_%s_fkey', p_table, declared.column_name)
+            where declared.table_name = p_table and declared.refers_to is not null and constraints.conname is null
+        )
+        and not exists (
+            select from _supportchat.declared_indexes() as declared
+            where declared.table_name = p_table and declared.is_unique
+                and to_regclass(format('public.%I', declared.index_name)) is null
+        )
+$$;
+
+-- Whether a column may be empty, so that there may be rows to fill.
+create or replace function _supportchat.may_be_empty(p_table text, p_column text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from pg_catalog.pg_attribute
+        where attrelid = format('public.%I', p_table)::regclass and attname = p_column and not attnotnull
+    )
+$$;
+
 -- Notes in a row what a column held before: the first value counts, and nothing is noted where nothing was.
 create or replace function _supportchat.noted(p_legacy jsonb, p_column text, p_value text)
 returns jsonb

@@ -156,13 +156,14 @@ WRITTEN = (
     """,
 )
 
-# Of the tickets of one batch: what was said in turns, and what happened to them.
+# Of the tickets of one batch: what was said in turns, and what happened to them. Ids in order: random ones are drawn
+# one by one from the system, and each goes to another page of the primary key, which took two thirds of the whole time.
 MESSAGES = """
 insert into public.chat_messages (
-    session_id, seq, sender, sender_agent_id, message, image_id, event, detail, created_at
+    id, client_message_id, session_id, seq, sender, sender_agent_id, message, image_id, event, detail, created_at
 )
 select
-    g.session_id, seq,
+    numbered.id, numbered.id, g.session_id, seq,
     case when seq = 2 then 'system' when status = 'waiting' or seq %% 2 = 1 then 'user' else 'agent' end,
     case when seq > 2 and seq %% 2 = 0 and status <> 'waiting' then staff.id end,
     repeat('What was said about the matter. ', 1 + seq %% 4), case when seq = last_seq - 1 then image_id end,
@@ -171,6 +172,7 @@ select
 from grown g
 left join staff using (agent)
 cross join generate_series(1, last_seq) as seq
+cross join lateral (values (lpad(to_hex(n * 100000::bigint + seq), 32, '0')::uuid)) as numbered (id)
 where n > %(after)s and n <= %(after)s + %(batch)s
 order by n, seq
 """

@@ -55,6 +55,20 @@ def test_seq_counts_without_a_gap_under_many_writers(cast: Cast, alice: Agent, r
     assert rows("select last_seq from user_sessions") == [(before + 80,)]
 
 
+def test_a_message_reads_nothing_of_what_was_said_but_the_line_before(cast: Cast, alice: Agent, place: Any) -> None:
+    vera = cast.visitor()
+    vera.start()
+    for number in range(20):
+        vera.post(f"Line {number}")
+    with psycopg.connect(place.conninfo) as connection:
+        # Without statistics, as in the first minutes of a new desk.
+        connection.execute("set enable_seqscan = off")
+        connection.execute("select public.post_message(%s, null, gen_random_uuid(), 'One more')", [vera.key])
+        read = "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'chat_messages'"
+        assert connection.execute(read).fetchone() == (1,)
+        connection.rollback()
+
+
 def test_sixteen_submits_of_one_message_store_it_once(cast: Cast, rows: Any) -> None:
     vera = cast.visitor()
     session_id, once = vera.start()["session_id"], new_id()

@@ -140,7 +140,7 @@ RULES = [
     Rule(
         "unindexed_foreign_keys",
         "select k.conname from pg_constraint k where k.contype = 'f' and k.connamespace = 'public'::regnamespace"
-        " and not exists (select from pg_index i where i.indrelid = k.conrelid and i.indpred is null"
+        " and not exists (select from pg_index i where i.indrelid = k.conrelid and i.indisvalid"
         " and (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey)",
         "drop index public.tickets_session_id_idx",
     ),
