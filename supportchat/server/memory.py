@@ -17,11 +17,9 @@ def memory_settings() -> dict[str, str]:
     """Return the environment of a process that is to give its memory back.
 
     Python's own allocator keeps a megabyte for whatever is left in it: after 5,000 sockets nothing came back. The C
-    library gives back page by page; it is nearly as fast when a thread may keep more free pieces at hand.
+    library gives back page by page.
     """
-    if _trim() is None:
-        return {}
-    return {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000"}
+    return {} if _trim() is None else {"PYTHONMALLOC": "malloc"}
 
 
 def _trim() -> Callable[[int], int] | None:
