@@ -70,8 +70,8 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         # Behind a proxy all connections come from its address.
         self._connections = Connections(most, 0 if config.trusted_proxies else config.connections_per_address)
         self._turns = Turns()
-        # Thousands of pages that come back at once leave the rest of the pool to those who write. What waits here has no
-        # environment and no contexts yet, whose memory would hardly be given back: it would be all over the place.
+        # Thousands of pages that come back at once leave the rest of the pool to those who write. What waits here has
+        # no environment and no contexts yet, whose memory would hardly be given back: it would be all over the place.
         self._opening = BoundedSemaphore(MOST_OPENING)
         self._header_seconds = config.header_seconds
         self._answer_seconds = config.answer_seconds

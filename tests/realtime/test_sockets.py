@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from supportchat.database import Database
-from supportchat.server.turns import MOST_OPENING
+from supportchat.server.worker import MOST_OPENING
 from supportchat.web.cookies import token_hash
 from tests.attacks.browser import frame
 from tests.cast import Agent, Cast, Visitor, new_id

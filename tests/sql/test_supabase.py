@@ -66,6 +66,8 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("image_of_session", visitor=vera.key, image_id=shown)["key"] == IMAGE["key"]
     assert door.call("orphan_images", keys=["x"]) == ["x"]
     door.call("record_receipt", visitor=vera.key, delivered=2, read=1)
+    receipt = {"session_id": session_id, "epoch": vera.chat["epoch"], "delivered": 2, "read": 2, "visitor": vera.key}
+    assert door.call("record_receipts", receipts=[receipt])["busy"] == []
     door.call("signal_typing", visitor=vera.key)
     alice.reply(number)
     bob.call("add_note", number=number, client_message_id=new_id(), note="I know her")
