@@ -12,7 +12,7 @@ from simple_websocket import Server
 from ..database import DatabaseError, Invalid, call
 from ..realtime.connection import SIGNED_OUT, Connection, Shown, view_of
 from ..realtime.hub import current_hub
-from ..realtime.sockets import prepare_handshake, serve_page
+from ..realtime.sockets import prepare_handshake, refuse_bad_handshake, serve_page
 from ..rendering.languages import shipped_language
 from ..tickets.pages import queue_values, ticket_values
 from ..web import security
@@ -107,6 +107,7 @@ def choose_language() -> ResponseReturnValue:
 def admit_socket() -> None:
     """Check who opens a socket before the handshake: flask-sock asks nobody afterwards."""
     if security.is_websocket():
+        refuse_bad_handshake(request)
         if logins.current_agent() is None:
             abort(401)
         prepare_handshake(request)

@@ -58,11 +58,7 @@ SERVER_OPTIONS: dict[str, Any] = {"thread_class": NoThread}
 
 
 def prepare_handshake(request: Request) -> None:
-    """Prepare the connection for a websocket, before flask-sock accepts it.
-
-    An invalid handshake gets a 400, or a 426 for an unsupported version (RFC 6455, 4.2).
-    """
-    _refuse_bad_handshake(request)
+    """Prepare the connection for a websocket, before flask-sock accepts it; see `refuse_bad_handshake`."""
     for name in ("gunicorn.socket", "werkzeug.socket"):
         if name in request.environ:
             client = request.environ[name]
@@ -71,8 +67,11 @@ def prepare_handshake(request: Request) -> None:
             request.environ[name] = SafeSocket(client)
 
 
-def _refuse_bad_handshake(request: Request) -> None:
+def refuse_bad_handshake(request: Request) -> None:
+    """Answer an invalid handshake with a 400, or a 426 for an unsupported version (RFC 6455, 4.2)."""
     headers = request.environ
+    if headers.get("CONTENT_LENGTH", "") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in headers:
+        abort(400)  # nothing reads a body
     version = headers.get("HTTP_SEC_WEBSOCKET_VERSION")
     tokens = {token.strip().lower() for token in headers.get("HTTP_CONNECTION", "").split(",")}
     if request.method != "GET" or "upgrade" not in tokens or not version or _has_control_characters(headers):

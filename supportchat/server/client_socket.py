@@ -12,6 +12,7 @@ from typing import IO, Any
 import gevent
 import gevent.socket
 from gevent import monkey
+from gevent.lock import Semaphore
 
 from .connections import Slot
 from .deadline import Deadline
@@ -34,7 +35,10 @@ class ClientSocket:
     Here such a connection waits for its turn.
     """
 
-    __slots__ = ("_answer_seconds", "_deadline", "_has_unread", "_has_waited", "_is_new", "_slot", "_socket", "_turns")
+    __slots__ = (
+        *("_answer_seconds", "_deadline", "_has_unread", "_has_waited", "_is_new", "_places", "_slot", "_socket"),
+        "_turns",
+    )
 
     def __init__(self, sock: socket.socket, slot: Slot, turns: Turns, answer_seconds: float) -> None:
         self._socket = sock
@@ -45,6 +49,7 @@ class ClientSocket:
         self._is_new = True
         self._has_waited = True
         self._has_unread = False
+        self._places: Semaphore | None = None
 
     def begin_request(self) -> None:
         """Begin to answer a request: at once if we waited for the client, otherwise after a turn."""
@@ -52,6 +57,17 @@ class ClientSocket:
             self._turns.take_for_request()
         self._has_waited = False
         self._deadline = None
+
+    def take_place(self, places: Semaphore) -> None:
+        """Wait for one of a few places. It is kept until there is something to send, which the client can delay."""
+        places.acquire()
+        self._places = places
+
+    def leave_place(self) -> None:
+        """Leave it to the next one, if it is still taken."""
+        places, self._places = self._places, None
+        if places is not None:
+            places.release()
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receive available data after a turn, or wait for data."""
@@ -72,6 +88,7 @@ class ClientSocket:
 
         :raise BrokenPipeError: if the client does not read them.
         """
+        self.leave_place()
         self._deadline = self._deadline or Deadline(self._answer_seconds)
         rest = memoryview(data)
         while rest:

@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -122,9 +123,11 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
         # By a weak reference: whatever refers to itself waits for the garbage collector, with all that it holds.
         req.should_close = functools.partial(closes_connection, weakref.ref(req))
         try:
-            with self._opening if is_handshake(req) else contextlib.nullcontext():
-                return super().handle_request(listener_name, req, sock, addr)
+            if is_handshake(req):
+                sock.take_place(self._opening)
+            return super().handle_request(listener_name, req, sock, addr)
         finally:
+            sock.leave_place()
             if has_unread_body(req):
                 sock.leave_unread()
 
@@ -136,8 +139,8 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
 
 
 def is_handshake(request: Any) -> bool:
-    """Whether a request can only open a websocket or be refused: nobody can make it last."""
-    return request.method == "GET" and request.path.endswith("/ws") and not has_unread_body(request)
+    """Whether a request can only open a websocket or be refused. One with a body is refused without being read."""
+    return request.method == "GET" and unquote(request.path).endswith("/ws")
 
 
 def closes_connection(reference: weakref.ref[Any]) -> bool:

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -129,6 +130,30 @@ def test_refused_handshakes_keep_nobody_out(vera: Visitor, opened: Opener) -> No
         with pytest.raises(InvalidStatus):
             opened(cookie="")
     until(opened(hello={"after": 2}), "caught_up")
+
+
+@pytest.mark.mode("postgres")
+def test_who_does_not_read_the_answers_to_handshakes_keeps_nobody_out(
+    server: Server, vera: Visitor, opened: Opener
+) -> None:
+    address = urlsplit(server.url)
+    request = f"GET /x/ws HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode() * 100
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_OPENING):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            client.connect((address.hostname, address.port))
+            client.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    client.sendall(request)
+        until(opened(hello={"after": 2}), "caught_up")
+
+
+@pytest.mark.parametrize("header", [{"Content-Length": "5"}, {"Transfer-Encoding": "chunked"}])
+def test_a_handshake_with_a_body_is_refused(opened: Opener, vera: Visitor, header: dict[str, str]) -> None:
+    with pytest.raises(InvalidStatus, match="400"):
+        opened(headers=header)
 
 
 def test_a_message_reaches_an_open_page_within_a_second(vera: Visitor, alice: Agent, opened: Opener) -> None:

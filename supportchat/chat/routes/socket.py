@@ -11,7 +11,7 @@ from ...database import DatabaseError, NotFound
 from ...realtime.connection import Connection, Shown
 from ...realtime.hub import current_hub
 from ...realtime.news import Found
-from ...realtime.sockets import prepare_handshake, serve_page
+from ...realtime.sockets import prepare_handshake, refuse_bad_handshake, serve_page
 from ...web import security
 from ...web.policies import for_visitors
 from .. import visitors
@@ -22,6 +22,7 @@ from .blueprint import bp, sock
 def admit_socket() -> None:
     """Check who opens a socket before the handshake: flask-sock asks nobody afterwards."""
     if security.is_websocket():
+        refuse_bad_handshake(request)
         g.found = current_hub().find(visitor=visitors.known_visitor())
         if g.found is None:
             raise NotFound("conversation_not_found")
