@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from .redraw.limits import NICENESS
+
 PROGRAM = Path(__file__).parent
 MOST_ANSWER = 4096
 
@@ -77,6 +79,8 @@ class Decoder:
                     (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
                 ],
             )
+        # From its start: to load everything takes a processor for as long as half a picture does.
+        os.setpriority(os.PRIO_PROCESS, self._pid, NICENESS)
 
     def begin(self, kind: str, files: Sequence[IO[bytes]]) -> None:
         """Give it a picture.

@@ -198,7 +198,9 @@ class Conversation:
         self._send_lines(lines)
 
     def _send_lines(self, lines: list[Message]) -> None:
-        for audience in AUDIENCES:
+        # First to the side that waits for them: whoever has written the last one knows it.
+        from_agent = bool(lines) and lines[-1]["sender"] == "agent"
+        for audience in AUDIENCES if from_agent else reversed(AUDIENCES):
             # One frame per page: two hundred would fill its outbox. Pages that lack the same lines share it.
             for (last_seq, language), pages in self._behind(audience, "last_seq").items():
                 if new := [line for line in lines if line["seq"] > last_seq]:

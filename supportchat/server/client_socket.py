@@ -76,7 +76,8 @@ class ClientSocket:
         else:
             self._turns.take_for_reading()
         self._is_new = False
-        return self._socket.recv(size, flags)
+        # gunicorn asks for a megabyte, and copies what is left of it at each of the app's reads.
+        return self._socket.recv(min(size, PIECE), flags)
 
     def _is_readable(self) -> bool:
         poll = _poll()

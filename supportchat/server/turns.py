@@ -12,7 +12,7 @@ from gevent.lock import Semaphore
 # Any positive time makes one round of the event loop, which polls the other sockets; gevent.sleep(0) does not: up to
 # fifty others who sleep so too go on before.
 TURN_SECONDS = 0.0001
-LONG_ROUND_SECONDS = 0.005
+LONG_ROUND_SECONDS = 0.001
 
 
 def give_way() -> None:

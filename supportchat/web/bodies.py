@@ -37,6 +37,11 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
         give_way()
         return super().read(*args)
 
+    def readinto(self, *args: Any) -> int:
+        """Read as from any file. werkzeug parses what it gets in this way."""
+        give_way()
+        return super().readinto(*args)
+
 
 class DeskRequest(Request):
     """A request whose form and cookies are read in a time that is linear in their length."""

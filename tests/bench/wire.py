@@ -251,13 +251,14 @@ def multipart(values: dict[str, str], picture: bytes | None = None) -> tuple[str
         for name, value in values.items()
     ]
     if picture is not None:
-        parts.append(
+        parts += [
             f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="photo.jpg"\r\n'
-            "Content-Type: image/jpeg\r\n\r\n".encode()
-            + picture
-            + b"\r\n"
-        )
-    return f"multipart/form-data; boundary={boundary}", b"".join(parts) + f"--{boundary}--\r\n".encode()
+            "Content-Type: image/jpeg\r\n\r\n".encode(),
+            picture,
+            b"\r\n",
+        ]
+    # A photo is copied once: texts that are due wait meanwhile.
+    return f"multipart/form-data; boundary={boundary}", b"".join([*parts, f"--{boundary}--\r\n".encode()])
 
 
 class Socket(asyncio.Protocol):

@@ -223,8 +223,8 @@ def test_a_waiting_decoder_has_nothing_open_and_lets_others_go_first(tmp_path: P
         os.set_inheritable(secret.fileno(), True)
         decoder = Decoder(PROGRAM)
         process = process_of(decoder)
+        assert process.nice() > 0  # while it loads, too
         until(lambda: "PIL" in Path(f"/proc/{process.pid}/maps").read_text() and process.num_fds() == 3)
-        assert process.nice() > 0
         assert "KEY" not in "".join(process.environ())
         decoder.end()
 

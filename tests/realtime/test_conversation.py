@@ -109,6 +109,30 @@ def test_an_event_that_comes_twice_is_shown_once(hub: Hub, vera: Visitor) -> Non
     assert seqs(page) == [3]
 
 
+class Writer:
+    """Notes when its page is sent something."""
+
+    def __init__(self, sent: list[str], name: str) -> None:
+        self._sent, self._name = sent, name
+
+    def set(self) -> None:
+        self._sent.append(self._name)
+
+
+def test_the_other_side_gets_a_line_before_the_pages_of_who_has_written_it(
+    hub: Hub, vera: Visitor, alice: Agent
+) -> None:
+    sent: list[str] = []
+    desk = shown(hub, vera, "agent", agent_id=alice.id, token_hash=alice.token_hash)
+    pages = {"customer": shown(hub, vera), "agent": desk}
+    for name, page in pages.items():
+        page.writer = Writer(sent, name)
+    for answer in (vera.post("Line 3"), alice.reply(vera.chat["number"], "Line 4")):
+        hub.offer(answer)
+        assert [seqs(page) for page in pages.values()] == [[answer["messages"][0]["seq"]]] * 2
+    assert sent == ["agent", "customer", "customer", "agent"]
+
+
 def test_events_in_the_wrong_order_are_shown_in_the_right_one(hub: Hub, vera: Visitor) -> None:
     page = shown(hub, vera)
     events = [event for n in (3, 4, 5) for event in posted(vera.post(f"Line {n}"))]

@@ -15,7 +15,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image
 
 from .confinement import close_files, confine
-from .limits import MOST_PIXELS, NICENESS
+from .limits import MOST_PIXELS
 from .moving import is_moving, redraw_moving
 from .opening import opened, without_texts
 from .still import redraw_still
@@ -24,7 +24,6 @@ from .still import redraw_still
 def main() -> None:
     """Load everything, then wait for the picture; end when the desk does."""
     close_files()
-    os.nice(NICENESS)
     prepare()
     with socket.socket(fileno=0) as desk:
         desk.setblocking(True)
