@@ -230,6 +230,7 @@ class PageSocket:
             farewells.add(functools.partial(self._leave, page))
 
     def _leave(self, page: Connection) -> None:
+        page.writer = None  # or both wait for the garbage collector
         self._on_end(page)
         self._client.close_soon()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -168,6 +170,21 @@ def test_an_error_at_the_end_of_one_page_does_not_hold_up_the_next(caplog: pytes
     farewells.add(left.set)
     assert left.wait(5)
     assert "the end of a page failed" in caplog.text
+
+
+def test_a_page_that_has_left_needs_no_garbage_collector(page: Page) -> None:
+    desk = weakref.ref(page.desk)
+    page.serve()
+    page.end.close()
+    assert page.ended.wait(5)
+    gc.disable()
+    try:
+        del page.desk
+        with gevent.Timeout(5):
+            while desk() is not None:
+                gevent.sleep(0.001)
+    finally:
+        gc.enable()
 
 
 def test_a_close_is_answered(page: Page) -> None:
