@@ -16,7 +16,6 @@ from .chat import visitors
 from .config import ROOT, Config
 from .images import notices
 from .realtime.hub import Hub
-from .realtime.sockets import SERVER_OPTIONS
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
@@ -45,7 +44,6 @@ def create_app(config: Config | None = None) -> Flask:
         MAX_CONTENT_LENGTH=11 * 1024 * 1024,
         MAX_FORM_MEMORY_SIZE=1024 * 1024,  # far more than a message may have: a longer one is answered in its form
         MAX_FORM_PARTS=20,
-        SOCK_SERVER_OPTIONS=SERVER_OPTIONS,
     )
 
     app.url_map.merge_slashes = False  # it redirects to an address made from the request's Host

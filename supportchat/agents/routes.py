@@ -6,13 +6,12 @@ from typing import Any
 
 from flask import Blueprint, abort, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_sock import Sock
 from simple_websocket import Server
 
 from ..database import DatabaseError, Invalid, call
 from ..realtime.connection import SIGNED_OUT, Connection, Shown, view_of
 from ..realtime.hub import current_hub
-from ..realtime.sockets import prepare_handshake, refuse_bad_handshake, serve_page
+from ..realtime.sockets import DeskSock, prepare_handshake, refuse_bad_handshake, serve_page
 from ..rendering.languages import shipped_language
 from ..tickets.pages import queue_values, ticket_values
 from ..web import security
@@ -26,7 +25,7 @@ from . import logins
 from .forms import LoginForm
 
 bp = Blueprint("agents", __name__)
-sock = Sock()
+sock = DeskSock()
 
 
 @bp.get("/agent/login")

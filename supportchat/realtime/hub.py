@@ -37,6 +37,10 @@ IDLE_SECONDS = 30.0  # between the reports of a process that nobody looks at: it
 # A process goes on for so long after its last page: by then the leases of those who have left have ended.
 LINGER_SECONDS = 60.0
 REPORT_SOON_SECONDS = 0.2
+# A customer counts as here for so long after their last page: most of those who are cut off come back sooner, and
+# nobody has to be told.
+LEAVE_SECONDS = 5.0
+MOST_MOVES = 400  # who come, or leave, in one report: more of them would be a gap for those who follow the log
 REFRESH_SECONDS = 0.5
 REFRESH_SHARE = 10  # no more than a tenth of the time is spent on telling those who wait of their places
 LIVE_SECONDS = 25.0  # for which a report counts: two more may be lost
@@ -85,6 +89,7 @@ class Hub:
         self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
         self._refresh_seconds = REFRESH_SECONDS
         self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
+        self._missing: dict[str, float] = {}  # those of them who have no page any more, and since when
         self._reported_at = float("-inf")
         self._has_swept = False
         self._left_at = float("-inf")  # when the last page left
@@ -430,12 +435,13 @@ class Hub:
             return
         agents = {page.token_hash for page in self.desks.pages} | self._polling("agent")
         here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
+        came, left = sorted(here - self._reported)[:MOST_MOVES], sorted(self._gone(here))[:MOST_MOVES]
         answer: IdleReport = self._database.call(
             "report_process",
             process_id=self.process_id,
             sockets=self.sockets,
-            came=sorted(here - self._reported),
-            left=sorted(self._reported - here),
+            came=came,
+            left=left,
             token_hashes=sorted(agents),
             seconds=IDLE_LIVE_SECONDS if is_idle else LIVE_SECONDS,
             swept=self._has_swept,
@@ -443,8 +449,8 @@ class Hub:
         )
         self._reported_at = time.monotonic()
         is_complete = answer["known"] or not self._reported
-        self._reported = here if is_complete else set()
-        if not is_complete:
+        self._reported = (self._reported | set(came)) - set(left) if is_complete else set()
+        if not is_complete or MOST_MOVES in (len(came), len(left)):
             self.report_soon()
         self._sign_out(agents.difference(answer["good"]))
         if is_idle:
@@ -452,6 +458,19 @@ class Hub:
             self._expect_beat(answer["beat"])
         elif answer["came"]:
             self._sweep_assignment()
+
+    def _gone(self, here: set[str]) -> list[str]:
+        """Return the customers who have left and not come back in time; report the others when their time is over."""
+        now = time.monotonic()
+        self._missing = {session_id: self._missing.get(session_id, now) for session_id in self._reported - here}
+        gone = [session_id for session_id, since in self._missing.items() if now - since >= LEAVE_SECONDS]
+        if len(gone) < len(self._missing):
+            waited = now - min(since for since in self._missing.values() if now - since < LEAVE_SECONDS)
+            self._chores.soon(LEAVE_SECONDS - waited + REPORT_SOON_SECONDS, self._report_left)
+        return gone
+
+    def _report_left(self) -> None:
+        self.report()
 
     def report_soon(self) -> None:
         """Report soon: somebody has come online, who can get tickets or be seen, or has left."""

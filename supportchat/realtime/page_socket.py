@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from wsproto.events import CloseConnection, Pong
 
 from ..rendering.fragments import event_frame
 from ..server.client_socket import ClientSocket
+from ..server.turns import give_way
 from ..web.limits import Bucket, Limit
 from .connection import OVERLOAD, Connection
 from .incoming import POLICY_VIOLATION, Incoming, Refused
@@ -26,8 +29,35 @@ INBOX_LIMIT = 20
 MESSAGES = Limit(10, 5)  # more of them wait in the inbox
 ALIVE = PING + text_frame(event_frame("alive"))  # scripts do not see pings
 
-pings = Pings()
 log = logging.getLogger(__name__)
+
+
+class Farewells:
+    """Takes leave of pages that have gone, a few in each round of the event loop: thousands can go at once."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._is_working = False
+
+    def add(self, leave: Callable[[], None]) -> None:
+        """Call `leave` soon."""
+        self._waiting.append(leave)
+        if not self._is_working:
+            self._is_working = True
+            gevent.spawn(self._work)
+
+    def _work(self) -> None:
+        while self._waiting:
+            try:
+                self._waiting.popleft()()
+            except Exception:
+                log.exception("the end of a page failed")
+            give_way()
+        self._is_working = False
+
+
+pings = Pings()
+farewells = Farewells()
 
 
 class PageSocket:
@@ -197,9 +227,10 @@ class PageSocket:
         self._watcher.close()
         pings.remove(self)
         if self._running is None:
-            self._leave(page)
+            farewells.add(functools.partial(self._leave, page))
 
     def _leave(self, page: Connection) -> None:
+        page.writer = None  # or both wait for the garbage collector
         self._on_end(page)
         self._client.close_soon()
 

@@ -11,7 +11,9 @@ from ..server.memory import give_memory_back
 PING_SECONDS = 20.0
 SLOTS = 200
 MANY = 100
-SETTLE_SECONDS = 2.0  # until whatever has to do with those who have left is over
+# Between the looks at what is free, while whatever has to do with those who have left ends: the last is the report that
+# they are gone.
+SETTLE_SECONDS = (2.0, 3.0, 6.0)
 
 
 class Pinged(Protocol):
@@ -30,6 +32,7 @@ class Pings:
         self._at = 0
         self.is_turning = False
         self._most = 0
+        self._is_settling = False
 
     def add(self, pinged: Pinged) -> None:
         """Ping it from now on, for the first time when a whole turn has passed."""
@@ -58,4 +61,12 @@ class Pings:
         self._most = max(self._most, count)
         if self._most > MANY and count < self._most / 2:
             self._most = count
-            gevent.spawn_later(SETTLE_SECONDS, give_memory_back)
+            if not self._is_settling:
+                self._is_settling = True
+                gevent.spawn(self._settle)
+
+    def _settle(self) -> None:
+        for seconds in SETTLE_SECONDS:
+            gevent.sleep(seconds)
+            give_memory_back()
+        self._is_settling = False

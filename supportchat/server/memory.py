@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import Callable
 
 
 def give_memory_back() -> None:
-    """Have the C library return what is free in the middle of its heap, too. Only glibc keeps that by itself."""
+    """Have the C library return what is free in the middle of its heap, too. Only glibc keeps that by itself.
+
+    What refers to itself, as wsproto's parsers do, would otherwise stay until there is much new.
+    """
+    gc.collect()
     trim = _trim()
     if trim is not None:
         trim(0)

@@ -524,6 +524,53 @@ def test_a_part_of_the_sweep_that_fails_does_not_keep_the_others_from_it(
     assert rows("select swept_at is null from server_processes where process_id = %s", hub.process_id) == [(False,)]
 
 
+def here(rows: Any) -> int:
+    return int(rows("select count(*) from customers_here")[0][0])
+
+
+def test_a_customer_who_is_back_in_time_has_not_left(hub: Hub, vera: Visitor, database: Database, rows: Any) -> None:
+    page = shown(hub, vera)
+    hub.report()
+    hub.remove(page)
+    hub.report()
+    shown(hub, vera)
+    hub.report()
+    moved = "select count(*) from events where kind = 'presence.changed'"
+    assert (here(rows), rows(moved)) == (1, [(1,)])
+
+
+def test_a_customer_who_stays_away_has_left(
+    hub: Hub, vera: Visitor, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = shown(hub, vera)
+    hub.report()
+    hub.remove(page)
+    monkeypatch.setattr("supportchat.realtime.hub.LEAVE_SECONDS", 0.0)
+    hub.report()
+    assert here(rows) == 0
+
+
+def test_many_who_come_or_leave_are_reported_a_few_at_a_time(
+    hub: Hub, cast: Cast, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supportchat.realtime.hub.LEAVE_SECONDS", 0.0)
+    monkeypatch.setattr("supportchat.realtime.hub.MOST_MOVES", 2)
+    visitors = [cast.visitor() for _ in range(3)]
+    for visitor in visitors:
+        visitor.start("Hello")
+    pages = [shown(hub, visitor, after=1) for visitor in visitors]
+    counts = []
+    for _ in range(2):
+        hub.report()
+        counts.append(here(rows))
+    for page in pages:
+        hub.remove(page)
+    for _ in range(2):
+        hub.report()
+        counts.append(here(rows))
+    assert counts == [2, 3, 1, 0]
+
+
 def receipt(session_id: str, delivered: int = 2, read: int = 1) -> Event:
     marks = {"agent_delivered_seq": delivered, "agent_read_seq": read}
     return {"event": "receipt.recorded", "session_id": session_id, "detail": marks}

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import os
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,12 +20,12 @@ from wsproto.connection import Connection as WSProtocol
 from wsproto.events import TextMessage
 
 from supportchat.realtime.connection import OVERLOAD, RESTART, Connection
-from supportchat.realtime.page_socket import ALIVE, PageSocket
+from supportchat.realtime.page_socket import ALIVE, Farewells, PageSocket
 from supportchat.realtime.pings import Pings
 from supportchat.realtime.safe_socket import text_frame
 from supportchat.server.client_socket import ClientSocket
 from supportchat.server.connections import Connections
-from supportchat.server.turns import Turns
+from supportchat.server.turns import LONG_ROUND_SECONDS, TURN_SECONDS, Turns
 from tests.attacks.browser import frame
 
 PONG = frame(10)
@@ -141,6 +145,51 @@ def test_who_has_left_frees_its_slot(page: Page) -> None:
     page.end.close()
     assert page.ended.wait(10)
     assert page.connections.are_closed
+
+
+def test_others_go_on_while_many_leave() -> None:
+    farewells, seen = Farewells(), []
+
+    def leave() -> None:
+        until = time.monotonic() + 2 * LONG_ROUND_SECONDS
+        while time.monotonic() < until:
+            pass
+        seen.append("left")
+
+    for _ in range(3):
+        farewells.add(leave)
+    gevent.spawn_later(TURN_SECONDS, seen.append, "another")
+    with gevent.Timeout(5):
+        while seen.count("left") < 3:
+            gevent.sleep(0.001)
+    assert seen.index("another") < 3
+
+
+def test_an_error_at_the_end_of_one_page_does_not_hold_up_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    farewells, left = Farewells(), Event()
+    farewells.add(lambda: 1 / 0)  # type: ignore[arg-type]
+    farewells.add(left.set)
+    assert left.wait(5)
+    assert "the end of a page failed" in caplog.text
+
+
+def handle(page: Connection, message: dict[str, Any]) -> None:
+    """Stand for the view's own, which knows its page."""
+
+
+def test_a_page_that_has_left_needs_no_garbage_collector(page: Page) -> None:
+    desk = weakref.ref(page.desk)
+    page.serve(functools.partial(handle, page.desk))
+    page.end.close()
+    assert page.ended.wait(5)
+    gc.disable()
+    try:
+        del page.desk
+        with gevent.Timeout(5):
+            while desk() is not None:
+                gevent.sleep(0.001)
+    finally:
+        gc.enable()
 
 
 def test_a_close_is_answered(page: Page) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from flask import Blueprint
-from flask_sock import Sock
+
+from ...realtime.sockets import DeskSock
 
 bp = Blueprint("chat", __name__)
-sock = Sock()
+sock = DeskSock()
