@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -98,7 +99,8 @@ class Day:
         client = gevent.socket.socket(ours.family, ours.type, fileno=ours.detach())
         environ = {"werkzeug.socket": ClientSocket(client, slot, Turns(), 5.0)}
         self._is_socket = True
-        browser.client.get(name.split()[1].rstrip(","), headers=SOCKET, environ_overrides=environ)
+        with contextlib.suppress(StopIteration):  # gunicorn takes it for the end
+            browser.client.get(name.split()[1].rstrip(","), headers=SOCKET, environ_overrides=environ)
         while page.is_alive():
             gevent.sleep(0.001)
         self._is_socket = False

@@ -94,8 +94,6 @@ def prepare_handshake(request: Request) -> None:
 def refuse_bad_handshake(request: Request) -> None:
     """Answer an invalid handshake with a 400, or a 426 for an unsupported version (RFC 6455, 4.2)."""
     headers = request.environ
-    if headers.get("CONTENT_LENGTH", "") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in headers:
-        abort(400)  # nothing reads a body
     version = headers.get("HTTP_SEC_WEBSOCKET_VERSION")
     tokens = {token.strip().lower() for token in headers.get("HTTP_CONNECTION", "").split(",")}
     if request.method != "GET" or "upgrade" not in tokens or not version or _has_control_characters(headers):

@@ -75,10 +75,13 @@ def receive() -> None:
     Chunked bodies get a length: werkzeug would cut them at its limit and take them for whole. The worker closes the
     connection after an answer to a body that was not read to its end.
     """
+    environ = request.environ
     if request.method in SAFE_METHODS or request.routing_exception is not None:
+        has_body = "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "") not in ("", "0")
+        if has_body and "HTTP_UPGRADE" in environ:
+            abort(400)  # it would be taken for the first frames
         _replace_body(io.BytesIO(), 0)
         return
-    environ = request.environ
     most, too_large = _bounds()
     length = None if "HTTP_TRANSFER_ENCODING" in environ else int(environ.get("CONTENT_LENGTH") or 0)
     if length is not None and length > most:
