@@ -22,7 +22,7 @@ class News:
         now = monotonic()
         self._heard.pop(session_id, None)
         self._heard[session_id] = now
-        self.forget_old(now)
+        self._forget_old(now)
 
     def miss(self) -> None:
         """Note that up to now anything may have come, of any conversation."""
@@ -33,8 +33,7 @@ class News:
         known_since = max(self._missed, monotonic() - KEPT_SECONDS)
         return since <= max(known_since, self._heard.get(session_id, known_since))
 
-    def forget_old(self, now: float) -> None:
-        """Forget what nobody asks for any more."""
+    def _forget_old(self, now: float) -> None:
         while self._heard:
             session_id = next(iter(self._heard))
             if self._heard[session_id] > now - KEPT_SECONDS:

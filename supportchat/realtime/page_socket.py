@@ -159,8 +159,8 @@ class PageSocket:
         self._out.flush()
         while self._inbox and self._is_open and self._messages.take():
             self._on_message(self._inbox.pop(0))
-        while self._is_open and (frame := page.take()) is not None:
-            self._out.send(text_frame(frame))
+        while self._is_open and (frames := page.take_waiting()):
+            self._out.send(b"".join(map(text_frame, frames)))
         if self._page is None:
             return
         if page.close_code is not None:

@@ -19,8 +19,8 @@ PING = b"\x89\x00"
 class SafeSocket:
     """A socket whose `send` sends everything.
 
-    simple_websocket 1.1.0 ignores how much `send` has sent, so under gevent a slow reader would get corrupt frames. A
-    reader that takes nothing for `SEND_SECONDS` is disconnected, since half a frame cannot be taken back.
+    gevent's `send` may send a part, after which the rest of the frame has to follow before anything else. A reader that
+    takes nothing for `SEND_SECONDS` is disconnected, since half a frame cannot be taken back.
     """
 
     def __init__(self, sock: socket.socket | ClientSocket) -> None:

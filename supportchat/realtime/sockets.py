@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
 import re
 from collections.abc import Callable
@@ -70,10 +69,7 @@ class DeskSock(Sock):  # type: ignore[misc]
         def decorate(serve: Callable[[Server], Any]) -> None:
             @functools.wraps(serve)
             def view() -> Response:
-                websocket = DeskServer(request.environ, thread_class=NoThread)
-                serve(websocket)
-                with contextlib.suppress(Exception):
-                    websocket.close()
+                serve(DeskServer(request.environ, thread_class=NoThread))
                 return Served()
 
             bp.route(path, websocket=True)(view)
@@ -123,13 +119,8 @@ def serve_page(hub: Hub, websocket: Server, page: Connection, on_message: Callab
         with app.app_context():
             on_message(message)
 
-    served = PageSocket(_taken_over(websocket), page, handle, functools.partial(hub.acknowledge, page), hub.remove)
+    client: ClientSocket = websocket.sock.taken_over()
+    served = PageSocket(client, page, handle, functools.partial(hub.acknowledge, page), hub.remove)
     if not hub.add(page):
         page.close(OVERLOAD)
     served.begin()
-
-
-def _taken_over(websocket: Server) -> ClientSocket:
-    client: ClientSocket = websocket.sock.taken_over()
-    websocket.connected = False  # or the view would close it
-    return client
