@@ -10,9 +10,9 @@ select set_config('supportchat.adopt', '', true);
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        agent_browsers, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
+        agent_sessions, pending_logins, agent_browsers, desk_settings, chat_images, ticket_transitions, events,
+        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -20,10 +20,10 @@ declare
         chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
-        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
@@ -42,11 +42,12 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); check_table(text);
-        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); account(uuid, text);
+        change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
+        change_password(uuid, text, text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
         open_agent_session(uuid, text); good_sessions(text[])
@@ -68,7 +69,7 @@ declare
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text)
+        create_agent(text, text, text, text); begin_login(text, text, text); end_sessions(uuid, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -255,6 +256,12 @@ drop function if exists
     public.open_agent_session(uuid, text, text),
     public.agent_of_session(text),
     public.close_agent_session(text),
+    public.account(uuid, text),
+    public.change_name(uuid, text),
+    public.change_picture(uuid, text),
+    public.is_picture_of_agent(text),
+    public.end_sessions(uuid, text, uuid),
+    public.change_password(uuid, text, text, text),
     public.check_table(text),
     public.desk_figures(),
     public.stuck_tickets(),
@@ -283,8 +290,11 @@ drop table if exists
     public.chat_messages,
     public.tickets,
     public.agent_credentials,
+    public.recovery_codes,
     public.agent_sessions,
+    public.pending_logins,
     public.agent_browsers,
+    public.desk_settings,
     public.chat_images,
     public.ticket_transitions,
     public.events,

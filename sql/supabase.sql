@@ -8,9 +8,9 @@ begin;
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        agent_browsers, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
+        agent_sessions, pending_logins, agent_browsers, desk_settings, chat_images, ticket_transitions, events,
+        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -18,10 +18,10 @@ declare
         chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
-        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
@@ -40,11 +40,12 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); check_table(text);
-        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); account(uuid, text);
+        change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
+        change_password(uuid, text, text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
         open_agent_session(uuid, text); good_sessions(text[])
@@ -66,7 +67,7 @@ declare
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text)
+        create_agent(text, text, text, text); begin_login(text, text, text); end_sessions(uuid, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -262,6 +263,7 @@ begin
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
+        agents             | picture_key            | text        |          |
         agents             | lease_expires_at       | timestamptz |          |
         agents             | is_here                | boolean     | required | false
         agents             | created_at             | timestamptz | required | now()
@@ -320,20 +322,41 @@ begin
         tickets            | updated_at             | timestamptz | computed | now()
         tickets            | legacy                 | jsonb       |          |
 
-        -- What must stay secret about an agent.
+        -- What must stay secret about an agent. Two-factor is on where there is a totp_secret, in base32; totp_step is the last
+        -- one whose code has counted.
         agent_credentials  | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_credentials  | password_hash          | text        | required |
         agent_credentials  | changed_at             | timestamptz | required | now()
+        agent_credentials  | totp_secret            | text        |          |
+        agent_credentials  | totp_since             | timestamptz |          |
+        agent_credentials  | totp_step              | bigint      | required | 0
+
+        -- The codes that count instead of one from the app, each once, by their SHA-256: what is used is deleted.
+        recovery_codes     | agent_id               | uuid        | key      |                   | agents        | cascade
+        recovery_codes     | code_hash              | text        | key      |
 
         agent_sessions     | token_hash             | text        | key      |
+        agent_sessions     | id                     | uuid        | required | gen_random_uuid()
         agent_sessions     | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_sessions     | user_agent             | text        |          |
         agent_sessions     | created_at             | timestamptz | required | now()
         agent_sessions     | last_seen_at           | timestamptz | required | now()
+
+        -- Logins whose password was right, and which wait for the second step.
+        pending_logins     | token_hash             | text        | key      |
+        pending_logins     | agent_id               | uuid        | required |                   | agents        | cascade
+        pending_logins     | browser                | text        |          |
+        pending_logins     | user_agent             | text        |          |
+        pending_logins     | created_at             | timestamptz | required | now()
 
         -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
         agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_browsers     | token_hash             | text        | key      |
         agent_browsers     | seen_at                | timestamptz | required | now()
+
+        -- What admins have set in the app; what is not here has the default of declared_settings.
+        desk_settings      | name                   | text        | key      |
+        desk_settings      | value                  | jsonb       | required |
 
         -- A stored picture that a message needs.
         chat_images        | id                     | uuid        | key      | gen_random_uuid()
@@ -438,6 +461,8 @@ begin
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
+        pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
+        pending_logins_created_at_idx     |        | pending_logins   | (created_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
@@ -489,6 +514,9 @@ begin
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
         agents        | language       | language ~ '^[a-z]{2,3}$'
+        agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
+        agent_sessions | user_agent    | char_length(user_agent) <= 256
+        agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1988,7 +2016,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'a482d783d25d');
+select _supportchat.record_script('supabase_schema.sql', 'e785d0eab731');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2407,6 +2435,16 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
 $$;
 
+-- The same with the picture, for what shows it.
+create or replace function _supportchat.person_json(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) from public.agents a where a.id = p_agent_id
+$$;
+
 -- Of an earlier version, which looked at the line before.
 drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
 
@@ -2429,8 +2467,8 @@ begin
     if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
         -- Of an agent's line by an older version it may be unknown whose it was.
         agent := coalesce(
-            _supportchat.agent_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
+            _supportchat.person_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
         );
     end if;
     return jsonb_build_object(
@@ -2660,7 +2698,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '3e3eef5bb41a');
+select _supportchat.record_script('functions/messages.sql', '9b3f365a856c');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -3326,7 +3364,7 @@ as $$
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
-        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
+        'agent', _supportchat.person_json(p_ticket.assigned_agent_id),
         'agent_here', coalesce((
             select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
             from public.agents a where a.id = p_ticket.assigned_agent_id
@@ -3499,7 +3537,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '07d5e0cf2d07');
+select _supportchat.record_script('functions/conversations.sql', '5587a1fbc259');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -3590,7 +3628,7 @@ as $$
         'typing',
         jsonb_build_object(
             'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
-            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
+            'agent', _supportchat.person_json(p_agent_id), 'seq', last_seq
         )
     )
     from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
@@ -3651,7 +3689,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '779ca3ac2ce9');
+select _supportchat.record_script('functions/marks.sql', '71b2f6f6f548');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -3975,12 +4013,12 @@ stable
 set search_path = ''
 as $$
     with available as materialized (
-        select id, name, row_number() over (order by id) as place from public.agents
+        select id, name, picture_key, row_number() over (order by id) as place from public.agents
         where is_active and availability = 'available' and lease_expires_at > now()
     )
     select jsonb_build_object(
         'agents', (
-            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name) order by place), '[]')
+            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name, 'picture', picture_key) order by place), '[]')
             from available where place <= 3
         ),
         'others', (select count(*) from available where place > 3),
@@ -3988,7 +4026,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '64374040e173');
+select _supportchat.record_script('functions/chat.sql', '458b6cfdbb0e');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -4007,8 +4045,8 @@ as $$
     where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
--- restored.
+-- Of some stored objects, those that neither a message nor an agent needs. None of a database without any picture: it may be
+-- about to be restored.
 create or replace function public.orphan_images(p_keys text[])
 returns jsonb
 language sql
@@ -4017,7 +4055,8 @@ set search_path = ''
 as $$
     select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
     where not exists (select from public.chat_images where storage_key = key)
-        and exists (select from public.chat_images)
+        and not exists (select from public.agents where picture_key = key)
+        and (exists (select from public.chat_images) or exists (select from public.agents where picture_key is not null))
 $$;
 
 -- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
@@ -4044,7 +4083,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'd992ba54c058');
+select _supportchat.record_script('functions/pictures.sql', 'f017fec14e77');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -4065,7 +4104,7 @@ as $$
         'session_id', t.session_id,
         'status', t.status,
         'customer_name', s.customer_name,
-        'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name) end,
+        'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
         'closed_at', case when t.status = 'closed' then t.closed_at end,
@@ -4076,7 +4115,9 @@ as $$
         ) end,
         'last', case when m.seq is not null then jsonb_build_object(
             'sender', m.sender,
-            'agent', case when writer.id is not null then jsonb_build_object('id', writer.id, 'name', writer.name) end,
+            'agent', case when writer.id is not null then jsonb_build_object(
+                'id', writer.id, 'name', writer.name, 'picture', writer.picture_key
+            ) end,
             'message', left(m.message, 200),
             'has_image', m.image_id is not null,
             'created_at', m.created_at
@@ -4248,7 +4289,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '0b91f5c6abf0');
+select _supportchat.record_script('functions/queue.sql', 'f694dacce657');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -4319,7 +4360,7 @@ begin
             ), 0),
             'history', (
                 select coalesce(jsonb_agg(jsonb_build_object(
-                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
+                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.person_json(e.agent_id),
                     'detail', _supportchat.with_names(e.detail), 'created_at', e.created_at
                 ) order by e.id), '[]')
                 from (select * from public.events where ticket_id = t.id order by id desc limit 50) as e
@@ -4560,7 +4601,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4a40ff3872ea');
+select _supportchat.record_script('functions/tickets.sql', 'a4c859193e1a');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -4573,7 +4614,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
-        'agent', _supportchat.agent_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
+        'agent', _supportchat.person_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
         'note', p_row.note, 'created_at', p_row.created_at
     )
 $$;
@@ -4633,7 +4674,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '66782816b3e9');
+select _supportchat.record_script('functions/notes.sql', 'f8725807ac2f');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -4645,7 +4686,7 @@ stable
 set search_path = ''
 as $$
     select a.id, jsonb_build_object(
-        'id', a.id, 'name', a.name, 'email', a.email, 'role', a.role,
+        'id', a.id, 'name', a.name, 'picture', a.picture_key, 'email', a.email, 'role', a.role,
         'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
         'load', coalesce(taken.load, 0)
     )
@@ -4767,7 +4808,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '630b5d4d86fc');
+select _supportchat.record_script('functions/agents.sql', '6690807c0418');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -4957,6 +4998,121 @@ after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
 select _supportchat.record_script('functions/logins.sql', '06ee9acfce96');
+
+-- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
+
+-- What an agent's own page shows: when the password was changed, whether two-factor is on, and where they are logged in.
+-- p_token_hash is the login session that asks.
+create or replace function public.account(p_agent_id uuid, p_token_hash text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'password_changed_at', c.changed_at,
+        'two_factor_since', c.totp_since,
+        'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
+        'sessions', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', s.id, 'user_agent', s.user_agent, 'created_at', s.created_at, 'last_seen_at', s.last_seen_at,
+                'is_this', s.token_hash = p_token_hash
+            ) order by s.token_hash = p_token_hash desc, s.last_seen_at desc), '[]')
+            from public.agent_sessions s
+            where s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
+                and s.last_seen_at > now() - interval '30 minutes'
+        )
+    )
+    from public.agents a
+    left join public.agent_credentials c on c.agent_id = a.id
+    where a.id = p_agent_id
+$$;
+
+-- Changes the name of an agent, which customers see.
+create or replace function public.change_name(p_agent_id uuid, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    update public.agents set name = p_name where id = p_agent_id and is_active returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
+    return _supportchat.colleague_json(who);
+end $$;
+
+-- Gives an agent another picture, by the key of the stored object; null for none. Returns the key of the former one, which
+-- nothing needs any more.
+create or replace function public.change_picture(p_agent_id uuid, p_key text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former text;
+begin
+    select picture_key into former from public.agents where id = p_agent_id and is_active for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    update public.agents set picture_key = p_key where id = p_agent_id;
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
+    return former;
+end $$;
+
+-- Whether a stored object is the picture of an agent. Its key is not to be guessed.
+create or replace function public.is_picture_of_agent(p_key text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (select from public.agents where picture_key = p_key)
+$$;
+
+-- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
+-- Returns how many. PT404 when the one that is named is not theirs.
+create or replace function public.end_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ended integer;
+begin
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
+    delete from public.agent_sessions
+    where agent_id = p_agent_id and token_hash <> p_token_hash and (p_session_id is null or id = p_session_id);
+    get diagnostics ended = row_count;
+    if ended = 0 and p_session_id is not null then
+        raise sqlstate 'PT404' using message = 'session_not_found';
+    end if;
+    return ended;
+end $$;
+
+-- Gives an agent another password, ends every login session but the one that asks, and forgets the browsers that they are known in
+-- but this one.
+create or replace function public.change_password(p_agent_id uuid, p_password_hash text, p_token_hash text, p_browser text)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where agent_id = p_agent_id;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    delete from public.pending_logins where agent_id = p_agent_id;
+    delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
+    return public.end_sessions(p_agent_id, p_token_hash);
+end $$;
+
+select _supportchat.record_script('functions/account.sql', 'a6e3a0c1c074');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

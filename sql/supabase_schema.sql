@@ -11,9 +11,9 @@ begin;
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        agent_browsers, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
+        agent_sessions, pending_logins, agent_browsers, desk_settings, chat_images, ticket_transitions, events,
+        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -21,10 +21,10 @@ declare
         chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
-        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
@@ -43,11 +43,12 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); check_table(text);
-        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); account(uuid, text);
+        change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
+        change_password(uuid, text, text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
         open_agent_session(uuid, text); good_sessions(text[])
@@ -69,7 +70,7 @@ declare
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text)
+        create_agent(text, text, text, text); begin_login(text, text, text); end_sessions(uuid, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -258,6 +259,7 @@ begin
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
+        agents             | picture_key            | text        |          |
         agents             | lease_expires_at       | timestamptz |          |
         agents             | is_here                | boolean     | required | false
         agents             | created_at             | timestamptz | required | now()
@@ -316,20 +318,41 @@ begin
         tickets            | updated_at             | timestamptz | computed | now()
         tickets            | legacy                 | jsonb       |          |
 
-        -- What must stay secret about an agent.
+        -- What must stay secret about an agent. Two-factor is on where there is a totp_secret, in base32; totp_step is the last
+        -- one whose code has counted.
         agent_credentials  | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_credentials  | password_hash          | text        | required |
         agent_credentials  | changed_at             | timestamptz | required | now()
+        agent_credentials  | totp_secret            | text        |          |
+        agent_credentials  | totp_since             | timestamptz |          |
+        agent_credentials  | totp_step              | bigint      | required | 0
+
+        -- The codes that count instead of one from the app, each once, by their SHA-256: what is used is deleted.
+        recovery_codes     | agent_id               | uuid        | key      |                   | agents        | cascade
+        recovery_codes     | code_hash              | text        | key      |
 
         agent_sessions     | token_hash             | text        | key      |
+        agent_sessions     | id                     | uuid        | required | gen_random_uuid()
         agent_sessions     | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_sessions     | user_agent             | text        |          |
         agent_sessions     | created_at             | timestamptz | required | now()
         agent_sessions     | last_seen_at           | timestamptz | required | now()
+
+        -- Logins whose password was right, and which wait for the second step.
+        pending_logins     | token_hash             | text        | key      |
+        pending_logins     | agent_id               | uuid        | required |                   | agents        | cascade
+        pending_logins     | browser                | text        |          |
+        pending_logins     | user_agent             | text        |          |
+        pending_logins     | created_at             | timestamptz | required | now()
 
         -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
         agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_browsers     | token_hash             | text        | key      |
         agent_browsers     | seen_at                | timestamptz | required | now()
+
+        -- What admins have set in the app; what is not here has the default of declared_settings.
+        desk_settings      | name                   | text        | key      |
+        desk_settings      | value                  | jsonb       | required |
 
         -- A stored picture that a message needs.
         chat_images        | id                     | uuid        | key      | gen_random_uuid()
@@ -434,6 +457,8 @@ begin
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
+        pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
+        pending_logins_created_at_idx     |        | pending_logins   | (created_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
@@ -485,6 +510,9 @@ begin
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
         agents        | language       | language ~ '^[a-z]{2,3}$'
+        agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
+        agent_sessions | user_agent    | char_length(user_agent) <= 256
+        agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1984,7 +2012,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'a482d783d25d');
+select _supportchat.record_script('supabase_schema.sql', 'e785d0eab731');
 
 notify pgrst, 'reload schema';
 

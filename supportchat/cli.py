@@ -11,6 +11,7 @@ from flask import Flask, current_app
 
 from .agents.forms import PASSWORD_CHARACTERS, clean_email
 from .agents.passwords import hash_password, random_password
+from .agents.strength import SHORTEST_PASSWORD
 from .config import current_config
 from .database import Conflict, DatabaseError, NotFound, call
 from .demo import create_demo_chats
@@ -19,7 +20,6 @@ from .status.checks import Checks
 from .web.sentences import sentence
 from .web.text import clean_line
 
-SHORTEST_PASSWORD = 12
 PASSWORD_HELP = f"At least {SHORTEST_PASSWORD} characters. By default a random password is generated and shown."
 
 

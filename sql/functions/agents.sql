@@ -20,7 +20,7 @@ stable
 set search_path = ''
 as $$
     select a.id, jsonb_build_object(
-        'id', a.id, 'name', a.name, 'email', a.email, 'role', a.role,
+        'id', a.id, 'name', a.name, 'picture', a.picture_key, 'email', a.email, 'role', a.role,
         'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
         'load', coalesce(taken.load, 0)
     )
@@ -142,7 +142,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '630b5d4d86fc');
+select _supportchat.record_script('functions/agents.sql', '6690807c0418');
 
 notify pgrst, 'reload schema';
 

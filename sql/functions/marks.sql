@@ -99,7 +99,7 @@ as $$
         'typing',
         jsonb_build_object(
             'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
-            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
+            'agent', _supportchat.person_json(p_agent_id), 'seq', last_seq
         )
     )
     from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
@@ -160,7 +160,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '779ca3ac2ce9');
+select _supportchat.record_script('functions/marks.sql', '71b2f6f6f548');
 
 notify pgrst, 'reload schema';
 

@@ -79,7 +79,7 @@ begin
             ), 0),
             'history', (
                 select coalesce(jsonb_agg(jsonb_build_object(
-                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
+                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.person_json(e.agent_id),
                     'detail', _supportchat.with_names(e.detail), 'created_at', e.created_at
                 ) order by e.id), '[]')
                 from (select * from public.events where ticket_id = t.id order by id desc limit 50) as e
@@ -320,7 +320,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4a40ff3872ea');
+select _supportchat.record_script('functions/tickets.sql', 'a4c859193e1a');
 
 notify pgrst, 'reload schema';
 

@@ -45,15 +45,8 @@ def log_in(email: str, password: str) -> str | None:
 
     :raise TooFast: when it was tried too often, by this address or for this account.
     """
-    config = current_config()
-    known: Credentials | None = call(
-        "begin_login",
-        email=email,
-        browser=token_hash(_agents_browser()),
-        address=limits.address(),
-        limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
-    )
-    if not is_right_password(known and known["password_hash"], password) or known is None:
+    known = checked(email, password)
+    if known is None:
         return None
     token, g.agents_browser = secrets.token_urlsafe(32), _agents_browser() or secrets.token_urlsafe(32)
     call(
@@ -63,6 +56,27 @@ def log_in(email: str, password: str) -> str | None:
         browser=token_hash(g.agents_browser),
     )
     return token
+
+
+def checked(email: str, password: str) -> Credentials | None:
+    """Return whose address and password these are; None when they do not belong together. It counts as a login.
+
+    :raise TooFast: when it was tried too often, by this address or for this account.
+    """
+    config = current_config()
+    known: Credentials | None = call(
+        "begin_login",
+        email=email,
+        browser=known_browser(),
+        address=limits.address(),
+        limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
+    )
+    return known if is_right_password(known and known["password_hash"], password) else None
+
+
+def known_browser() -> str:
+    """Return the hash of the key of a browser in which an agent has logged in before; '' for any other."""
+    return token_hash(_agents_browser())
 
 
 def _agents_browser() -> str:

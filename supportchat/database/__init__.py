@@ -21,10 +21,13 @@ FUNCTIONS = frozenset(own_names().called)
 # repeated. Those that only read, and these. Messages and notes are among them because client_message_id makes them so.
 REPEATABLE = frozenset(own_names().reading) | {
     "add_note",
+    "change_name",
+    "change_password",
     "agent_of_session",
     "begin_login",
     "close_agent_session",
     "close_chat",
+    "end_sessions",
     "forget_process",
     "post_message",
     "post_reply",

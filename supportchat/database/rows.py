@@ -16,6 +16,7 @@ class Person(TypedDict):
 
     id: str | None
     name: str
+    picture: str | None  # the key of the stored one, which is not to be guessed
 
 
 class Agent(TypedDict):
@@ -23,6 +24,7 @@ class Agent(TypedDict):
 
     id: str
     name: str
+    picture: str | None
     email: str
     role: str
     availability: str
@@ -35,6 +37,25 @@ class Colleague(Agent):
     """Somebody who could take a ticket over; `here` says whether they have the desk open."""
 
     here: bool
+
+
+class LoginSession(TypedDict):
+    """Where an agent is logged in."""
+
+    id: str
+    user_agent: str | None  # as the browser calls itself
+    created_at: str
+    last_seen_at: str
+    is_this: bool  # the one that asks
+
+
+class Account(TypedDict):
+    """What an agent's own page shows."""
+
+    password_changed_at: str | None
+    two_factor_since: str | None
+    recovery_codes: int  # that are left
+    sessions: list[LoginSession]
 
 
 class Credentials(TypedDict):

@@ -25,6 +25,7 @@ SCRIPTS = (
     "functions/notes.sql",
     "functions/agents.sql",
     "functions/logins.sql",
+    "functions/account.sql",
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]

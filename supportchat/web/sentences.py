@@ -19,6 +19,7 @@ SENTENCES = {
     "conversation_moved_on": _("You started a newer chat in another tab. Reload this page to continue there."),
     "cookies_refused": _("Your browser did not keep our cookie. Allow cookies for this page and try again."),
     # Pictures
+    "picture_missing": _("Choose a picture first."),
     "image_empty": _("This file is empty. Choose another picture."),
     "image_unknown_type": _("We cannot show this file. Choose a PNG, JPEG, WebP, GIF or HEIC file."),
     "image_other_kind": _("We cannot show %(detail)s files. Save it as PNG or JPEG, or send a screenshot of it."),
@@ -64,6 +65,11 @@ SENTENCES = {
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
+    "password_wrong": _("This is not your present password. Check it and try again."),
+    "password_too_short": _("Use at least 12 characters."),
+    "password_too_weak": _("This is easy to guess. Add another word or two, uncommon ones."),
+    "password_is_you": _("Leave your name and your e-mail address out of it."),
+    "session_not_found": _("This login has already ended."),
     "agent_unknown": _("No agent has this e-mail address."),
     "agent_deactivated": _("%(detail)s is deactivated and cannot log in."),
     "page_of_another": _(
