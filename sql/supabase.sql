@@ -25,8 +25,8 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        database_epoch(); desk_settings(); change_settings(uuid, jsonb);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
@@ -40,15 +40,18 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); account(uuid, text);
-        change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
+        open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
+        begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); account(uuid, text); change_name(uuid, text);
+        change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
         change_password(uuid, text, text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -67,7 +70,11 @@ declare
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); end_sessions(uuid, text)
+        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
+        open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
+        use_code(uuid, text, bigint); finish_login(text, text, text, text);
+        finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
+        end_sessions(uuid, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -2423,6 +2430,92 @@ $$;
 
 select _supportchat.record_script('functions/events.sql', 'f543d737993e');
 
+-- settings.sql: what admins set in the app, for the whole desk. Safe to run again.
+
+-- The settings, each with its default and what it may be.
+create or replace function _supportchat.declared_settings()
+returns table (name text, default_value jsonb, choices jsonb)
+language sql
+immutable
+set search_path = ''
+as $$
+    values ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb)
+$$;
+
+-- The value of a setting: what an admin has set, or else the default.
+create or replace function _supportchat.setting(p_name text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(
+        (select value from public.desk_settings where name = p_name),
+        (select default_value from _supportchat.declared_settings() where name = p_name)
+    )
+$$;
+
+-- Every setting with its value, as one object.
+create or replace function public.desk_settings()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings()
+$$;
+
+-- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
+create or replace function _supportchat.needs_two_factor(p_agent public.agents)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select case _supportchat.setting('two_factor_required') #>> '{}'
+        when 'everyone' then true when 'admins' then p_agent.role = 'admin' else false
+    end and exists (
+        select from public.agent_credentials c where c.agent_id = p_agent.id and c.totp_secret is null
+    )
+$$;
+
+-- Tells every server process to close the desks of those who have to set up two-factor first. They stay logged in.
+create or replace function _supportchat.close_desks_without_two_factor()
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.log_event(
+        'session.revoked', null, jsonb_build_object('token_hash', s.token_hash), p_agent_id => s.agent_id
+    )
+    from public.agent_sessions s
+    join public.agents a on a.id = s.agent_id
+    where _supportchat.needs_two_factor(a)
+$$;
+
+-- Changes settings of the desk, by their names. PT422 when there is no such setting, or it cannot be that.
+create or replace function public.change_settings(p_agent_id uuid, p_values jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if jsonb_typeof(p_values) is distinct from 'object' or exists (
+        select from jsonb_each(p_values) as given
+        left join _supportchat.declared_settings() as declared on declared.name = given.key
+        where (declared.choices @> jsonb_build_array(given.value)) is not true
+    ) then
+        raise sqlstate 'PT422' using message = 'setting_unknown';
+    end if;
+    insert into public.desk_settings (name, value) select key, value from jsonb_each(p_values)
+    on conflict (name) do update set value = excluded.value;
+    if p_values ? 'two_factor_required' then
+        perform _supportchat.close_desks_without_two_factor();
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/settings.sql', 'c24dc964c152');
+
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
 -- An agent as others may know one: id and name.
@@ -4695,14 +4788,15 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as colleagues know one, and each knows themself.
+-- An agent as each knows themself: as colleagues do, and whether they have to set up two-factor before anything else.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select agent from _supportchat.colleagues_json(array[p_row.id])
+    select agent || jsonb_build_object('needs_two_factor', _supportchat.needs_two_factor(p_row))
+    from _supportchat.colleagues_json(array[p_row.id])
 $$;
 
 -- Makes an agent, or an admin. An agent whom an older version left here without a password, who so can not log in, gets
@@ -4808,7 +4902,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '6690807c0418');
+select _supportchat.record_script('functions/agents.sql', 'ae83a96b5131');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -4878,6 +4972,7 @@ end $$;
 
 -- Of an earlier version, without a browser.
 drop function if exists public.open_agent_session(uuid, text);
+drop function if exists public.open_agent_session(uuid, text, text);
 
 -- How long a login session lasts, used or not.
 create or replace function _supportchat.login_lasts()
@@ -4890,7 +4985,9 @@ as $$
 $$;
 
 -- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
-create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text, p_browser text default null)
+create or replace function _supportchat.begin_session(
+    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text
+)
 returns void
 language sql
 set search_path = ''
@@ -4900,7 +4997,7 @@ as $$
         select token_hash from public.agent_sessions
         where created_at < now() - _supportchat.login_lasts() for update skip locked
     );
-    insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
+    insert into public.agent_sessions (token_hash, agent_id, user_agent) values (p_token_hash, p_agent_id, p_user_agent);
     delete from public.agent_browsers where ctid in (
         select ctid from public.agent_browsers
         where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
@@ -4909,6 +5006,29 @@ as $$
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
 $$;
+
+-- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
+-- same token. p_known is the browser, if the agent has logged in there before.
+create or replace function public.open_agent_session(
+    p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
+    p_known text default ''
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    needs_code boolean := exists (
+        select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
+    );
+begin
+    if needs_code then
+        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent);
+    else
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent);
+    end if;
+    return jsonb_build_object('needs_code', needs_code);
+end $$;
 
 -- The agent behind a login session; null when it has ended. Its use keeps it alive.
 create or replace function public.agent_of_session(p_token_hash text)
@@ -4952,7 +5072,7 @@ end $$;
 -- Of an earlier version: report_process says it, and the log.
 drop function if exists public.good_sessions(text[]);
 
--- Gives which of these login sessions are still good.
+-- Gives which of these login sessions are still good for a desk.
 create or replace function _supportchat.good_sessions(p_token_hashes text[])
 returns text[]
 language sql
@@ -4963,6 +5083,7 @@ as $$
     from public.agent_sessions s
     join public.agents a on a.id = s.agent_id
     where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
+        and not _supportchat.needs_two_factor(a)
 $$;
 
 -- Logs the end of a login session, whatever has ended it, so that every server process closes its sockets.
@@ -4997,7 +5118,197 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '06ee9acfce96');
+select _supportchat.record_script('functions/logins.sql', '9872dc3026e9');
+
+-- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
+-- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
+-- counts once.
+
+-- Counts an attempt at a code, and returns what it is checked against: the secret, and the last step whose code has counted. PT429
+-- when there were too many. A browser in which this agent has logged in before has a count of its own, as in begin_login. Null
+-- when two-factor is off.
+create or replace function public.begin_code(p_agent_id uuid, p_browser text, p_limits jsonb default '{}')
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    known jsonb := (
+        select jsonb_build_object('secret', totp_secret, 'step', totp_step)
+        from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
+    );
+begin
+    if known is not null then
+        perform _supportchat.take_token('codes', _supportchat.whose_codes(p_agent_id, p_browser), p_limits -> 'codes');
+    end if;
+    return known;
+end $$;
+
+-- Under which name attempts at codes are counted: of a browser in which the agent is known, or of their account.
+create or replace function _supportchat.whose_codes(p_agent_id uuid, p_browser text)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select concat_ws('/', p_agent_id, (
+        select token_hash from public.agent_browsers where agent_id = p_agent_id and token_hash = p_browser
+    ))
+$$;
+
+-- Takes a code that was right, of the app by its step or a recovery code by its hash, and forgives the attempts before it. PT422
+-- when it has counted before, or there is no such code.
+create or replace function public.use_code(p_agent_id uuid, p_browser text, p_step bigint default null, p_code_hash text default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if p_step is not null then
+        update public.agent_credentials set totp_step = p_step
+        where agent_id = p_agent_id and totp_secret is not null and totp_step < p_step;
+    else
+        delete from public.recovery_codes where agent_id = p_agent_id and code_hash = p_code_hash;
+    end if;
+    if not found then
+        raise sqlstate 'PT422' using message = 'code_wrong';
+    end if;
+    delete from public.throttle_buckets where key = 'codes/' || _supportchat.whose_codes(p_agent_id, p_browser);
+end $$;
+
+-- How long a login may wait for its second step.
+create or replace function _supportchat.pending_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '5 minutes'
+$$;
+
+-- Keeps a login whose password was right, until its second step, and forgets the ones that waited too long.
+create or replace function _supportchat.begin_second_step(p_agent_id uuid, p_token_hash text, p_browser text, p_user_agent text)
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.pending_logins where token_hash in (
+        select token_hash from public.pending_logins
+        where created_at < now() - _supportchat.pending_lasts() for update skip locked
+    );
+    insert into public.pending_logins (token_hash, agent_id, browser, user_agent)
+    values (p_token_hash, p_agent_id, p_browser, p_user_agent);
+$$;
+
+-- The login that waits for its second step in the browser that began it; null when there is none, or it has waited too long.
+create or replace function public.pending_login(p_token_hash text, p_browser text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('agent_id', a.id, 'email', a.email)
+    from public.pending_logins p
+    join public.agents a on a.id = p.agent_id
+    where p.token_hash = p_token_hash and p.browser = p_browser and a.is_active
+        and p.created_at > now() - _supportchat.pending_lasts()
+$$;
+
+-- Makes a login session of a login whose second code was right, as use_code takes it. p_pending is the token of its first step,
+-- p_browser the browser that began it, p_new_browser the one that the agent is known in from now on. PT404 when it has waited
+-- too long, PT422 when the code does not count.
+create or replace function public.finish_login(
+    p_pending text, p_browser text, p_token_hash text, p_new_browser text, p_step bigint default null,
+    p_code_hash text default null, p_address text default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    pending public.pending_logins;
+begin
+    select * into pending from public.pending_logins p
+    where p.token_hash = p_pending and p.browser = p_browser and p.created_at > now() - _supportchat.pending_lasts()
+        and exists (select from public.agents a where a.id = p.agent_id and a.is_active)
+    for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'login_expired';
+    end if;
+    perform public.use_code(pending.agent_id, p_browser, p_step, p_code_hash);
+    delete from public.pending_logins where agent_id = pending.agent_id;
+    perform _supportchat.begin_session(pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent);
+end $$;
+
+-- Gives an agent new recovery codes, by their hashes; the former ones count no more.
+create or replace function _supportchat.give_recovery_codes(p_agent_id uuid, p_code_hashes text[])
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.recovery_codes where agent_id = p_agent_id;
+    insert into public.recovery_codes (agent_id, code_hash) select p_agent_id, unnest(p_code_hashes);
+$$;
+
+-- Turns two-factor on for an agent who has shown a right code of this secret: that of p_step. PT409 when it is on already.
+create or replace function public.turn_on_two_factor(p_agent_id uuid, p_secret text, p_step bigint, p_code_hashes text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agent_credentials set totp_secret = p_secret, totp_since = now(), totp_step = p_step
+    where agent_id = p_agent_id and totp_secret is null;
+    if not found then
+        raise sqlstate 'PT409' using message = 'two_factor_on';
+    end if;
+    perform _supportchat.give_recovery_codes(p_agent_id, p_code_hashes);
+end $$;
+
+-- Gives an agent new recovery codes. PT409 when two-factor is off.
+create or replace function public.replace_recovery_codes(p_agent_id uuid, p_code_hashes text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null for update;
+    if not found then
+        raise sqlstate 'PT409' using message = 'two_factor_off';
+    end if;
+    perform _supportchat.give_recovery_codes(p_agent_id, p_code_hashes);
+end $$;
+
+-- Takes secret and recovery codes away from an agent.
+create or replace function _supportchat.forget_two_factor(p_agent_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agent_credentials set totp_secret = null, totp_since = null
+    where agent_id = p_agent_id and totp_secret is not null;
+    if not found then
+        raise sqlstate 'PT409' using message = 'two_factor_off';
+    end if;
+    delete from public.recovery_codes where agent_id = p_agent_id;
+    delete from public.pending_logins where agent_id = p_agent_id;
+end $$;
+
+-- Turns two-factor off for the agent who asks. PT409 when it is off already.
+create or replace function public.turn_off_two_factor(p_agent_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.forget_two_factor(p_agent_id);
+    if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
+        perform _supportchat.close_desks_without_two_factor();
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/two_factor.sql', '7604971899b0');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 

@@ -28,8 +28,8 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        database_epoch(); desk_settings(); change_settings(uuid, jsonb);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
@@ -43,15 +43,18 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
-        open_agent_session(uuid, text, text); agent_of_session(text); close_agent_session(text); account(uuid, text);
-        change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
+        open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
+        begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); account(uuid, text); change_name(uuid, text);
+        change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
         change_password(uuid, text, text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -70,7 +73,11 @@ declare
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); end_sessions(uuid, text)
+        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
+        open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
+        use_code(uuid, text, bigint); finish_login(text, text, text, text);
+        finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
+        end_sessions(uuid, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';

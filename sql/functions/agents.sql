@@ -29,14 +29,15 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as colleagues know one, and each knows themself.
+-- An agent as each knows themself: as colleagues do, and whether they have to set up two-factor before anything else.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select agent from _supportchat.colleagues_json(array[p_row.id])
+    select agent || jsonb_build_object('needs_two_factor', _supportchat.needs_two_factor(p_row))
+    from _supportchat.colleagues_json(array[p_row.id])
 $$;
 
 -- Makes an agent, or an admin. An agent whom an older version left here without a password, who so can not log in, gets
@@ -142,7 +143,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '6690807c0418');
+select _supportchat.record_script('functions/agents.sql', 'ae83a96b5131');
 
 notify pgrst, 'reload schema';
 

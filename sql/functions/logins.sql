@@ -78,6 +78,7 @@ end $$;
 
 -- Of an earlier version, without a browser.
 drop function if exists public.open_agent_session(uuid, text);
+drop function if exists public.open_agent_session(uuid, text, text);
 
 -- How long a login session lasts, used or not.
 create or replace function _supportchat.login_lasts()
@@ -90,7 +91,9 @@ as $$
 $$;
 
 -- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
-create or replace function public.open_agent_session(p_agent_id uuid, p_token_hash text, p_browser text default null)
+create or replace function _supportchat.begin_session(
+    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text
+)
 returns void
 language sql
 set search_path = ''
@@ -100,7 +103,7 @@ as $$
         select token_hash from public.agent_sessions
         where created_at < now() - _supportchat.login_lasts() for update skip locked
     );
-    insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
+    insert into public.agent_sessions (token_hash, agent_id, user_agent) values (p_token_hash, p_agent_id, p_user_agent);
     delete from public.agent_browsers where ctid in (
         select ctid from public.agent_browsers
         where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
@@ -109,6 +112,29 @@ as $$
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
 $$;
+
+-- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
+-- same token. p_known is the browser, if the agent has logged in there before.
+create or replace function public.open_agent_session(
+    p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
+    p_known text default ''
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    needs_code boolean := exists (
+        select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
+    );
+begin
+    if needs_code then
+        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent);
+    else
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent);
+    end if;
+    return jsonb_build_object('needs_code', needs_code);
+end $$;
 
 -- The agent behind a login session; null when it has ended. Its use keeps it alive.
 create or replace function public.agent_of_session(p_token_hash text)
@@ -152,7 +178,7 @@ end $$;
 -- Of an earlier version: report_process says it, and the log.
 drop function if exists public.good_sessions(text[]);
 
--- Gives which of these login sessions are still good.
+-- Gives which of these login sessions are still good for a desk.
 create or replace function _supportchat.good_sessions(p_token_hashes text[])
 returns text[]
 language sql
@@ -163,6 +189,7 @@ as $$
     from public.agent_sessions s
     join public.agents a on a.id = s.agent_id
     where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
+        and not _supportchat.needs_two_factor(a)
 $$;
 
 -- Logs the end of a login session, whatever has ended it, so that every server process closes its sockets.
@@ -197,7 +224,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '06ee9acfce96');
+select _supportchat.record_script('functions/logins.sql', '9872dc3026e9');
 
 notify pgrst, 'reload schema';
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
-from wtforms import Form, PasswordField, StringField
+from wtforms import Form, HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from ..agents.forms import PASSWORD_CHARACTERS
@@ -27,6 +27,32 @@ class NameForm(Form):
             InputRequired(_("Enter your name.")),
             Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters.")),
         ],
+    )
+
+
+class CodeForm(Form):
+    """A code of the second step: of the app, or a recovery code."""
+
+    code = StringField(_("Code"))
+    recovery_code = StringField(_("Recovery code"))
+
+
+class SetUpForm(Form):
+    """What turns two-factor on: the present password, and a code of the app for the secret that the page shows."""
+
+    secret = HiddenField()
+    current = PasswordField(
+        _("Present password"), validators=[InputRequired(_("Enter your present password.")), _PASSWORD_TOO_LONG]
+    )
+    code = StringField(_("Code from the app"), validators=[InputRequired(_("Enter the code that the app shows."))])
+
+
+class ProofForm(Form):
+    """What shows once more who somebody is: the present password, or a code."""
+
+    proof = PasswordField(
+        _("Present password, or a code"),
+        validators=[InputRequired(_("Enter your present password, or a code.")), _PASSWORD_TOO_LONG],
     )
 
 

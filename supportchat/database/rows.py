@@ -33,6 +33,12 @@ class Agent(TypedDict):
     load: int
 
 
+class OwnAgent(Agent):
+    """An agent as each knows themself."""
+
+    needs_two_factor: bool  # before anything else
+
+
 class Colleague(Agent):
     """Somebody who could take a ticket over; `here` says whether they have the desk open."""
 
@@ -63,6 +69,32 @@ class Credentials(TypedDict):
 
     agent_id: str
     password_hash: str
+
+
+class BegunLogin(TypedDict):
+    """What became of a login whose password was right."""
+
+    needs_code: bool  # it waits for its second step
+
+
+class PendingLogin(TypedDict):
+    """A login that waits for its second step."""
+
+    agent_id: str
+    email: str
+
+
+class CodeCheck(TypedDict):
+    """What a code of an authenticator app is checked against."""
+
+    secret: str
+    step: int  # the last one whose code has counted
+
+
+class DeskSettings(TypedDict):
+    """What admins have set for the whole desk."""
+
+    two_factor_required: str  # 'off', 'admins' or 'everyone'
 
 
 class PeopleHere(TypedDict):

@@ -13,6 +13,7 @@ SCRIPTS = (
     "fix_user_sessions_columns.sql",
     "functions/limits.sql",
     "functions/events.sql",
+    "functions/settings.sql",
     "functions/messages.sql",
     "functions/processes.sql",
     "functions/assignment.sql",
@@ -25,6 +26,7 @@ SCRIPTS = (
     "functions/notes.sql",
     "functions/agents.sql",
     "functions/logins.sql",
+    "functions/two_factor.sql",
     "functions/account.sql",
     "functions/status.sql",
 )

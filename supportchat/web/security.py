@@ -143,6 +143,11 @@ def own_origin() -> str:
     return re.sub("^ws", "http", request.host_url.rstrip("/")) if is_our_host() else ""
 
 
+def desk_name() -> str:
+    """Return the name of the host at which people reach the desk."""
+    return _host_of(own_origin()) or "localhost"
+
+
 def is_websocket() -> bool:
     """Whether the request asks for a websocket."""
     return request.headers.get("Upgrade", "").lower() == "websocket"

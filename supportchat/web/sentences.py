@@ -70,6 +70,16 @@ SENTENCES = {
     "password_too_weak": _("This is easy to guess. Add another word or two, uncommon ones."),
     "password_is_you": _("Leave your name and your e-mail address out of it."),
     "session_not_found": _("This login has already ended."),
+    "code_wrong": _("This code is wrong, or was used before. Try the next one."),
+    "code_not_of_secret": _(
+        "The app shows another code. Wait for the next one, and check that the clock of your phone is right."
+    ),
+    "codes_too_fast": _("Too many codes. Try again in %(detail)s."),
+    "login_expired": _("This took more than 5 minutes. Log in again."),
+    "two_factor_on": _("Two-factor is on already."),
+    "two_factor_off": _("Two-factor is off already."),
+    "proof_wrong": _("This is neither your password nor a code that counts. Check it and try again."),
+    "setting_unknown": _("There is no such setting."),
     "agent_unknown": _("No agent has this e-mail address."),
     "agent_deactivated": _("%(detail)s is deactivated and cannot log in."),
     "page_of_another": _(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import password, profile, sessions
+from . import password, profile, second_step, sessions, settings, two_factor
 from .blueprint import bp
 
-__all__ = ["bp", "password", "profile", "sessions"]
+__all__ = ["bp", "password", "profile", "second_step", "sessions", "settings", "two_factor"]

@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import Blueprint, g, render_template
 
+from ...agents.browsers import browser_of
 from ...agents.logins import agent_token_hash
 from ...database import call
-from ...database.rows import Account
-from ..browsers import browser_of
+from ...database.rows import Account, DeskSettings
 from ..forms import NameForm
 
 bp = Blueprint("account", __name__)
@@ -18,7 +18,13 @@ bp = Blueprint("account", __name__)
 def account_page(**values: Any) -> str:
     """Render the page of the agent who is logged in."""
     account: Account = call("account", agent_id=g.agent["id"], token_hash=agent_token_hash())
+    settings: DeskSettings = call("desk_settings")
     shown = {"name_form": NameForm(data={"name": g.agent["name"]}), "name_error": "", "picture_error": ""}
     return render_template(
-        "account/show.html", agent=g.agent, account=account, browser_of=browser_of, **{**shown, **values}
+        "account/show.html",
+        agent=g.agent,
+        account=account,
+        settings=settings,
+        browser_of=browser_of,
+        **{**shown, **values},
     )
