@@ -188,6 +188,7 @@ language sql
 stable
 set search_path = ''
 as $$
+    select _supportchat.demand_right(p_agent_id, 'answer');
     select jsonb_build_object(
         'counts', counts - 'agents' || jsonb_build_object(
             'mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::bigint, 0)
@@ -212,7 +213,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '0b91f5c6abf0');
+select _supportchat.record_script('functions/queue.sql', 'df27bc9af0b5');
 
 notify pgrst, 'reload schema';
 

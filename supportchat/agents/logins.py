@@ -54,13 +54,20 @@ def log_in(email: str, password: str) -> str | None:
         limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
     )
     if not is_right_password(known and known["password_hash"], password) or known is None:
+        call("refuse_login", email=email, address=limits.address())
         return None
+    return begin_session(known["agent_id"])
+
+
+def begin_session(agent_id: str) -> str:
+    """Begin a login session of an agent who has shown who they are, and return its token."""
     token, g.agents_browser = secrets.token_urlsafe(32), _agents_browser() or secrets.token_urlsafe(32)
     call(
         "open_agent_session",
-        agent_id=known["agent_id"],
+        agent_id=agent_id,
         token_hash=token_hash(token),
         browser=token_hash(g.agents_browser),
+        address=limits.address(),
     )
     return token
 

@@ -12,6 +12,8 @@ SCRIPTS = (
     "fix_foreign_keys.sql",
     "fix_user_sessions_columns.sql",
     "functions/limits.sql",
+    "functions/rights.sql",
+    "functions/audit.sql",
     "functions/events.sql",
     "functions/messages.sql",
     "functions/processes.sql",
@@ -25,6 +27,8 @@ SCRIPTS = (
     "functions/notes.sql",
     "functions/agents.sql",
     "functions/logins.sql",
+    "functions/people.sql",
+    "functions/links.sql",
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]

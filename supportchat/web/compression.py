@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 
 from .security import is_for_desk
 
@@ -25,10 +25,15 @@ def compress(response: Response) -> Response:
     if len(data) < LEAST:
         return response
     response.vary.add("Accept-Encoding")
-    if request.accept_encodings["gzip"] > 0 and not is_worded_elsewhere():
+    if request.accept_encodings["gzip"] > 0 and not (is_worded_elsewhere() or g.get("holds_secret")):
         response.set_data(gzip.compress(data, LEVEL, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def leave_out() -> None:
+    """Leave this response as it is: it holds a secret, beside what somebody has typed."""
+    g.holds_secret = True
 
 
 def is_worded_elsewhere() -> bool:
