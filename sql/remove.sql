@@ -11,8 +11,9 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
-        agent_sessions, pending_logins, agent_browsers, desk_settings, chat_images, ticket_transitions, events,
-        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log,
+        refused_logins, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -21,9 +22,11 @@ declare
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
         tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        audit_log_created_at_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
@@ -40,20 +43,26 @@ declare
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb); refuse_login(text, text);
         open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
         begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
         finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); account(uuid, text); change_name(uuid, text);
-        change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
-        change_password(uuid, text, text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
+        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
+        disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
+        offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
+        use_password_link(text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        create_agent(text, text, text, text, integer); open_agent_session(uuid, text);
+        open_agent_session(uuid, text, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -76,7 +85,8 @@ declare
         open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
         use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
-        end_sessions(uuid, text)
+        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -256,12 +266,13 @@ drop function if exists
     public.reopen_ticket(uuid, bigint),
     public.add_note(uuid, bigint, uuid, text),
     public.notes_after(uuid, integer, integer, integer, integer, integer),
-    public.create_agent(text, text, text, text, integer),
+    public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
     public.list_agents(),
     public.reset_password(text, text),
     public.begin_login(text, text, text, jsonb),
+    public.refuse_login(text, text),
     public.open_agent_session(uuid, text, text, text, text, text),
     public.agent_of_session(text),
     public.close_agent_session(text),
@@ -272,12 +283,27 @@ drop function if exists
     public.turn_on_two_factor(uuid, text, bigint, text[]),
     public.replace_recovery_codes(uuid, text[]),
     public.turn_off_two_factor(uuid),
+    public.remove_two_factor(uuid, uuid),
     public.account(uuid, text),
     public.change_name(uuid, text),
     public.change_picture(uuid, text),
     public.is_picture_of_agent(text),
     public.end_sessions(uuid, text, uuid),
     public.change_password(uuid, text, text, text),
+    public.list_people(uuid),
+    public.invite_person(uuid, text, text, text, integer),
+    public.renew_invitation(uuid, uuid, text),
+    public.make_password_link(uuid, uuid, text),
+    public.withdraw_link(uuid, uuid),
+    public.change_person(uuid, uuid, text, text, integer),
+    public.disable_person(uuid, uuid),
+    public.enable_person(uuid, uuid),
+    public.close_demo_accounts(),
+    public.show_link(text),
+    public.offer_setup(text),
+    public.set_up(text, text, text, text),
+    public.accept_invitation(text, text, text),
+    public.use_password_link(text, text),
     public.check_table(text),
     public.desk_figures(),
     public.stuck_tickets(),
@@ -296,6 +322,7 @@ drop function if exists
     public.desk_fingerprint(),
     public.session_of_ticket(bigint),
     public.notes_after(uuid, integer, integer),
+    public.create_agent(text, text, text, text, integer),
     public.open_agent_session(uuid, text),
     public.open_agent_session(uuid, text, text),
     public.good_sessions(text[]);
@@ -312,6 +339,10 @@ drop table if exists
     public.pending_logins,
     public.agent_browsers,
     public.desk_settings,
+    public.role_rights,
+    public.one_time_links,
+    public.audit_log,
+    public.refused_logins,
     public.chat_images,
     public.ticket_transitions,
     public.events,

@@ -9,8 +9,9 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
-        agent_sessions, pending_logins, agent_browsers, desk_settings, chat_images, ticket_transitions, events,
-        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log,
+        refused_logins, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -19,9 +20,11 @@ declare
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
         tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        audit_log_created_at_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
@@ -38,20 +41,26 @@ declare
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb); refuse_login(text, text);
         open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
         begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
         finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); account(uuid, text); change_name(uuid, text);
-        change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
-        change_password(uuid, text, text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
+        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
+        disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
+        offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
+        use_password_link(text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        create_agent(text, text, text, text, integer); open_agent_session(uuid, text);
+        open_agent_session(uuid, text, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -74,7 +83,8 @@ declare
         open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
         use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
-        end_sessions(uuid, text)
+        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -271,6 +281,8 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
+        agents             | disabled_at            | timestamptz |          |
+        agents             | is_demo                | boolean     | computed | false
         agents             | lease_expires_at       | timestamptz |          |
         agents             | is_here                | boolean     | required | false
         agents             | created_at             | timestamptz | required | now()
@@ -364,6 +376,35 @@ begin
         -- What admins have set in the app; what is not here has the default of declared_settings.
         desk_settings      | name                   | text        | key      |
         desk_settings      | value                  | jsonb       | required |
+        -- What each role may do: see rules.sql.
+        role_rights        | role                   | text        | key      |
+        role_rights        | right_name             | text        | key      |
+
+        -- Links that somebody follows once, known by the hash of their token. agent_id is whose password a link is for; email,
+        -- role and max_tickets are what an invitation promises.
+        one_time_links     | token_hash             | text        | key      |
+        one_time_links     | id                     | uuid        | required | gen_random_uuid()
+        one_time_links     | purpose                | text        | required |
+        one_time_links     | agent_id               | uuid        |          |                   | agents        | cascade
+        one_time_links     | email                  | text        |          |
+        one_time_links     | role                   | text        |          |
+        one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | created_by             | uuid        |          |
+        one_time_links     | created_at             | timestamptz | required | now()
+        one_time_links     | expires_at             | timestamptz | required |
+
+        -- Who has done what, kept longer than chats, and never changed: about holds codes and ids. See audit.sql.
+        audit_log          | id                     | bigint      | key      | identity
+        audit_log          | kind                   | text        | required |
+        audit_log          | agent_id               | uuid        |          |
+        audit_log          | about                  | jsonb       | required | '{}'
+        audit_log          | address                | text        |          |
+        audit_log          | created_at             | timestamptz | required | clock_timestamp()
+
+        -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
+        refused_logins     | key                    | text        | key      |
+        refused_logins     | attempts               | integer     | required | 1
+        refused_logins     | began_at               | timestamptz | required | now()
 
         -- A stored picture that a message needs.
         chat_images        | id                     | uuid        | key      | gen_random_uuid()
@@ -470,6 +511,11 @@ begin
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
         pending_logins_created_at_idx     |        | pending_logins   | (created_at)
+        one_time_links_id_key             | unique | one_time_links   | (id)
+        one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
+        one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        audit_log_created_at_idx          |        | audit_log        | (created_at)
+        refused_logins_began_at_idx       |        | refused_logins   | (began_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
@@ -517,13 +563,18 @@ begin
     from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
         agents        | name           | char_length(name) between 1 and 80
         agents        | email          | char_length(email) between 3 and 254
-        agents        | role           | role in ('agent', 'admin')
+        agents        | role           | role in ('agent', 'lead', 'admin')
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
         agents        | language       | language ~ '^[a-z]{2,3}$'
         agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
         agent_sessions | user_agent    | char_length(user_agent) <= 256
         agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
+        one_time_links | token_hash    | char_length(token_hash) = 64
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | email         | char_length(email) between 3 and 254
+        one_time_links | role          | role in ('agent', 'lead', 'admin')
+        one_time_links | max_tickets   | max_tickets between 0 and 1000
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1509,7 +1560,7 @@ from twins where twins.id = a.id and twins.number > 1;
 update public.agents set
     role = case when lower(trim(role)) in ('admin', 'administrator', 'owner', 'superadmin') then 'admin' else 'agent' end,
     legacy = _supportchat.noted(legacy, 'role', role)
-where role is null or role not in ('agent', 'admin');
+where role is null or role not in ('agent', 'lead', 'admin');
 update public.agents set
     availability = case
         when availability is null or lower(trim(availability)) in ('available', 'online', 'active', 'free') then 'available'
@@ -1522,6 +1573,11 @@ update public.agents set
     legacy = _supportchat.noted(legacy, 'max_tickets', max_tickets::text)
 where max_tickets is null or max_tickets not between 0 and 1000;
 update public.agents set is_active = true where is_active is null;
+-- The demo accounts of versions that did not mark them, if they still have the password that was printed.
+update public.agents a set is_demo = (name, email) in (
+        ('Alice Kern', 'alice@example.com'), ('Ben Ortiz', 'ben@example.com'), ('Carol Tan', 'carol@example.com')
+    ) and exists (select from public.agent_credentials c where c.agent_id = a.id and c.changed_at = a.created_at)
+where is_demo is null;
 -- Rows of a table that was adopted may be anything. Only who has answered here, or has a password, is somebody who can be
 -- given a ticket; create_agent gives one.
 update public.agents a set is_active = false, legacy = _supportchat.noted(legacy, 'is_active', 'true')
@@ -1876,6 +1932,22 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
+-- whole desk depends on.
+with wanted as (
+    select role, right_name
+    from (values
+        ('agent', '{answer}'::text[]),
+        ('lead', '{answer, reassign, ban}'),
+        ('admin', '{answer, reassign, ban, manage_people, see_status, see_audit, manage_desk, export, erase}')
+    ) as written (role, rights), unnest(rights) as right_name
+), withdrawn as (
+    delete from public.role_rights as former
+    where not exists (select from wanted where wanted.role = former.role and wanted.right_name = former.right_name)
+)
+insert into public.role_rights (role, right_name) select role, right_name from wanted
+on conflict do nothing;
+
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2023,7 +2095,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'e785d0eab731');
+select _supportchat.record_script('supabase_schema.sql', '45e4b80bf4d9');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2179,6 +2251,112 @@ begin
 end $$;
 
 select _supportchat.record_script('functions/limits.sql', '8247177ceb12');
+
+-- rights.sql: what an agent may do, by their role. Safe to run again.
+
+-- Whether an agent has a right: never when they were disabled.
+create or replace function _supportchat.has_right(p_agent_id uuid, p_right text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.agents a
+        join public.role_rights r on r.role = a.role and r.right_name = p_right
+        where a.id = p_agent_id and a.is_active
+    )
+$$;
+
+-- Refuses what an agent has no right to: PT403. Every function that acts for an agent asks it.
+create or replace function _supportchat.demand_right(p_agent_id uuid, p_right text)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    -- As has_right has it, which would take a while to be called.
+    if not exists (
+        select from public.agents a
+        join public.role_rights r on r.role = a.role and r.right_name = p_right
+        where a.id = p_agent_id and a.is_active
+    ) then
+        raise sqlstate 'PT403' using message = 'right_missing', detail = p_right;
+    end if;
+end $$;
+
+-- The rights of a role, as a list.
+create or replace function _supportchat.rights_of(p_role text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(right_name order by right_name), '[]') from public.role_rights where role = p_role
+$$;
+
+select _supportchat.record_script('functions/rights.sql', 'b6214501acc0');
+
+-- audit.sql: who has done what, for people who have to know later. Safe to run again.
+-- Kinds are codes such as 'login.ok' and 'person.disabled'; about holds codes and ids, and the address of who was invited.
+
+-- Writes into the audit log what this transaction does for somebody (null: for nobody who is logged in).
+create or replace function _supportchat.audit(
+    p_kind text, p_agent_id uuid, p_about jsonb default '{}', p_address text default null
+)
+returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.audit_log (kind, agent_id, about, address)
+    values (p_kind, p_agent_id, p_about, nullif(left(p_address, 64), ''))
+$$;
+
+-- How long the audit log is kept.
+create or replace function _supportchat.audit_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '2 years'
+$$;
+
+-- Refuses every change of the audit log: rows are added, and go when they are old enough.
+create or replace function _supportchat.guard_audit()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if tg_op = 'DELETE' and old.created_at < now() - _supportchat.audit_lasts() then
+        return old;
+    end if;
+    raise sqlstate 'PT409' using message = 'audit_is_append_only';
+end $$;
+
+create or replace trigger guard_audit
+before update or delete on public.audit_log
+for each row execute function _supportchat.guard_audit();
+
+create or replace trigger guard_audit_as_a_whole
+before truncate on public.audit_log
+for each statement execute function _supportchat.guard_audit();
+
+-- Deletes a few rows that are old enough.
+create or replace function _supportchat.prune_audit()
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.audit_log where ctid = any (array(
+        select ctid from public.audit_log
+        where created_at < now() - _supportchat.audit_lasts() order by created_at limit 100 for update skip locked
+    ))
+$$;
+
+select _supportchat.record_script('functions/audit.sql', 'f77ca8699a16');
 
 -- events.sql: how the server processes hear of what has changed. Safe to run again.
 
@@ -2500,6 +2678,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
     if jsonb_typeof(p_values) is distinct from 'object' or exists (
         select from jsonb_each(p_values) as given
         left join _supportchat.declared_settings() as declared on declared.name = given.key
@@ -2509,12 +2688,13 @@ begin
     end if;
     insert into public.desk_settings (name, value) select key, value from jsonb_each(p_values)
     on conflict (name) do update set value = excluded.value;
+    perform _supportchat.audit('settings.changed', p_agent_id, p_values);
     if p_values ? 'two_factor_required' then
         perform _supportchat.close_desks_without_two_factor();
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'c24dc964c152');
+select _supportchat.record_script('functions/settings.sql', 'd7eea95559d6');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -3293,6 +3473,9 @@ begin
     update public.tickets set
         status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
     where id = p_ticket.id;
+    -- What they read before counts for the customer from now on.
+    perform _supportchat.move_marks(p_ticket.session_id, read_seq, read_seq, p_agent_id)
+    from public.ticket_reads where agent_id = p_agent_id and session_id = p_ticket.session_id;
     perform _supportchat.tell_event(
         p_ticket, 'assigned', (detail -> 'agent' ->> 'name') || ' joined the chat.', p_actor, p_actor_id, detail
     );
@@ -3364,8 +3547,8 @@ begin
     end if;
 end $$;
 
--- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
--- gave it back (p_actor_id) does not get it again by itself. 'wanted' says whether somebody else can take it now: only
+-- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. When an agent has
+-- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else can take it now: only
 -- then is the customer told that we look for somebody.
 create or replace function _supportchat.return_to_queue(
     p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
@@ -3380,7 +3563,8 @@ declare
         'wanted', _supportchat.next_agent(null, p_ticket.assigned_agent_id) is not null
     );
 begin
-    update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
+    update public.tickets set status = 'waiting', assigned_agent_id = null,
+        given_back_by = case when p_actor_id is not null then p_ticket.assigned_agent_id end
     where id = p_ticket.id;
     perform _supportchat.tell_event(
         p_ticket, 'returned', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
@@ -3436,7 +3620,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '7933c3250f31');
+select _supportchat.record_script('functions/assignment.sql', '0325bac3d0fa');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -3664,8 +3848,19 @@ as $$
     returning read_lines
 $$;
 
--- Moves the marks of one side, the agents' for an agent, and that agent's own: they only go forward, and never past the last
--- message.
+-- Whether an agent has the ticket of a conversation, or had it when it was closed.
+create or replace function _supportchat.has_ticket(p_agent_id uuid, p_session_id uuid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select p_agent_id is not distinct from assigned_agent_id
+    from _supportchat.ticket_of_session(p_session_id)
+$$;
+
+-- Moves the marks of one side, and for an agent their own: they only go forward, and never past the last message. The marks of
+-- the agents' side, which the customer sees, move for the agent who has the ticket.
 create or replace function _supportchat.move_marks(
     p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
 )
@@ -3687,7 +3882,7 @@ begin
         returning jsonb_build_object(
             'customer_delivered_seq', customer_delivered_seq, 'customer_read_seq', customer_read_seq
         ) into marks;
-    else
+    elsif _supportchat.has_ticket(p_agent_id, p_session_id) then
         update public.user_sessions set
             agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
@@ -3695,7 +3890,7 @@ begin
             and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq)
         returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
-    is_moved := found;
+    is_moved := marks is not null;
     if p_agent_id is not null then
         lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
     end if;
@@ -3708,8 +3903,8 @@ begin
     end if;
 end $$;
 
--- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
--- Nothing is stored.
+-- Says to the other side that the customer of this browser, or else an agent in their own ticket, is typing, and after which
+-- line. Nothing is stored.
 create or replace function public.signal_typing(
     p_visitor text default null, p_agent_id uuid default null, p_number bigint default null
 )
@@ -3717,6 +3912,7 @@ returns void
 language sql
 set search_path = ''
 as $$
+    select _supportchat.demand_right(p_agent_id, 'answer') where p_number is not null;
     select _supportchat.notify_change(
         'typing',
         jsonb_build_object(
@@ -3724,7 +3920,9 @@ as $$
             'agent', _supportchat.person_json(p_agent_id), 'seq', last_seq
         )
     )
-    from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
+    from public.user_sessions
+    where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
+        and (p_number is null or _supportchat.has_ticket(p_agent_id, session_id))
 $$;
 
 -- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
@@ -3740,6 +3938,9 @@ as $$
 declare
     chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
 begin
+    if p_number is not null then
+        perform _supportchat.demand_right(p_agent_id, 'answer');
+    end if;
     if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
         perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
     end if;
@@ -3782,7 +3983,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '71b2f6f6f548');
+select _supportchat.record_script('functions/marks.sql', '602e22e3859f');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -4358,6 +4559,7 @@ language sql
 stable
 set search_path = ''
 as $$
+    select _supportchat.demand_right(p_agent_id, 'answer');
     select jsonb_build_object(
         'counts', counts - 'agents' || jsonb_build_object(
             'mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::bigint, 0)
@@ -4382,7 +4584,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'f694dacce657');
+select _supportchat.record_script('functions/queue.sql', '3d6de65ea1d9');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -4409,8 +4611,12 @@ begin
     return found_id;
 end $$;
 
--- Refuses what only the agent of a ticket may do: PT409 with the name of the one who has it.
-create or replace function _supportchat.check_owner(p_ticket public.tickets, p_agent_id uuid)
+-- Of an earlier version, before there were rights.
+drop function if exists _supportchat.check_owner(public.tickets, uuid);
+
+-- Refuses what only the agent of a ticket may do, and who has the right to do it for others: PT409 with the name of the one
+-- who has it.
+create or replace function _supportchat.check_owner(p_ticket public.tickets, p_agent_id uuid, p_right text default null)
 returns void
 language plpgsql
 stable
@@ -4421,14 +4627,14 @@ begin
         raise sqlstate 'PT409' using message = 'ticket_closed';
     elsif p_ticket.assigned_agent_id is null then
         raise sqlstate 'PT409' using message = 'ticket_unassigned';
-    elsif p_ticket.assigned_agent_id <> p_agent_id then
+    elsif p_ticket.assigned_agent_id <> p_agent_id and (p_right is null or not _supportchat.has_right(p_agent_id, p_right)) then
         raise sqlstate 'PT409' using
             message = 'assigned_to_other', detail = _supportchat.agent_json(p_ticket.assigned_agent_id) ->> 'name';
     end if;
 end $$;
 
--- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
--- one's own the first 20 who could take it over.
+-- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of one
+-- that they may hand over the first 20 who could take it.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -4436,8 +4642,10 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
     return (
         select _supportchat.conversation_json(chat) || jsonb_build_object(
             'mine', t.status <> 'closed' and t.assigned_agent_id is not distinct from p_agent_id,
@@ -4475,7 +4683,11 @@ begin
                     order by o.number desc limit 10
                 ) as other
             ),
-            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then _supportchat.colleagues_of_desk(20) end
+            'colleagues', case
+                when (t.status <> 'closed' and t.assigned_agent_id = p_agent_id)
+                    or (t.status = 'open' and _supportchat.has_right(p_agent_id, 'reassign'))
+                    then _supportchat.colleagues_of_desk(20)
+            end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -4539,6 +4751,7 @@ begin
     if answer is not null then
         return answer;
     end if;
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
@@ -4557,7 +4770,8 @@ begin
 end $$;
 
 -- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
--- the page showed (null: nobody); when it is somebody else by now, PT409 says who.
+-- the page showed (null: nobody); when it is somebody else by now, PT409 says who. To give somebody's ticket to a third one
+-- takes the right 'reassign'.
 create or replace function public.assign_ticket(p_agent_id uuid, p_number bigint, p_assignee_id uuid, p_expected_id uuid default null)
 returns jsonb
 language plpgsql
@@ -4568,6 +4782,7 @@ declare
     assignee public.agents;
 begin
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
@@ -4579,7 +4794,11 @@ begin
             raise sqlstate 'PT409' using
                 message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
                 detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
-        elsif p_assignee_id <> p_agent_id and assignee.lease_expires_at > now() is not true then
+        end if;
+        if p_agent_id not in (p_assignee_id, coalesce(ticket.assigned_agent_id, p_agent_id)) then
+            perform _supportchat.demand_right(p_agent_id, 'reassign');
+        end if;
+        if p_assignee_id <> p_agent_id and assignee.lease_expires_at > now() is not true then
             raise sqlstate 'PT409' using message = 'agent_not_here', detail = assignee.name;
         end if;
         perform _supportchat.give_ticket(
@@ -4592,7 +4811,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
--- Puts an agent's own ticket back into the queue.
+-- Puts an agent's own ticket back into the queue; somebody else's with the right 'reassign'.
 create or replace function public.unassign_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -4602,8 +4821,9 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
-    perform _supportchat.check_owner(ticket, p_agent_id);
+    perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
     perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
@@ -4628,7 +4848,7 @@ begin
     perform _supportchat.drain_queue();
 end $$;
 
--- Closes a ticket from the agent's side: one's own, or one that nobody has. Closing a closed one changes nothing.
+-- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one changes nothing.
 -- Gives the ticket, and the beginning of the agent's own queue, where they go on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
@@ -4639,10 +4859,11 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
-            perform _supportchat.check_owner(ticket, p_agent_id);
+            perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
         end if;
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
@@ -4663,6 +4884,7 @@ declare
     newer bigint;
 begin
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is distinct from p_agent_id then
@@ -4694,7 +4916,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'a4c859193e1a');
+select _supportchat.record_script('functions/tickets.sql', '7b89e5871705');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -4723,6 +4945,7 @@ declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     line public.ticket_notes;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     select * into line from public.ticket_notes
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
     if not found then
@@ -4767,7 +4990,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', 'f8725807ac2f');
+select _supportchat.record_script('functions/notes.sql', '7a241f31873a');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -4788,21 +5011,27 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as each knows themself: as colleagues do, and whether they have to set up two-factor before anything else.
+-- An agent as each knows themself: as colleagues do, with their rights, and whether they have to set up two-factor first.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select agent || jsonb_build_object('needs_two_factor', _supportchat.needs_two_factor(p_row))
+    select agent || jsonb_build_object(
+        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row)
+    )
     from _supportchat.colleagues_json(array[p_row.id])
 $$;
 
--- Makes an agent, or an admin. An agent whom an older version left here without a password, who so can not log in, gets
--- this one, and the name, role and limit given. PT409 when the e-mail address is taken.
+-- Of an earlier version, without demo accounts.
+drop function if exists public.create_agent(text, text, text, text, integer);
+
+-- Makes an agent of some role; p_is_demo says that others know the password. An agent whom an older version left here without
+-- a password, who so can not log in, gets this one, and the name, role and limit given. PT409 when the e-mail address is taken.
 create or replace function public.create_agent(
-    p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5
+    p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5,
+    p_is_demo boolean default false
 )
 returns jsonb
 language plpgsql
@@ -4814,7 +5043,7 @@ begin
     insert into public.agents (name, email, role, max_tickets)
     values (p_name, p_email, p_role, p_max_tickets)
     on conflict (lower(email)) do update set
-        name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true
+        name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true, disabled_at = null
     where not exists (select from public.agent_credentials c where c.agent_id = agents.id)
     returning * into made;
     if found then
@@ -4824,6 +5053,9 @@ begin
     if not found then
         raise sqlstate 'PT409' using message = 'email_taken';
     end if;
+    -- After the password, which ends a demo: see end_demo.
+    update public.agents set is_demo = p_is_demo where id = made.id and is_demo <> p_is_demo;
+    perform _supportchat.audit('person.created', null, jsonb_build_object('person', made.id, 'role', made.role));
     return _supportchat.colleague_json(made);
 end $$;
 
@@ -4842,6 +5074,7 @@ begin
         raise sqlstate 'PT422' using message = 'availability_unknown';
     end if;
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     was_away := (select availability = 'away' from public.agents where id = p_agent_id);
     update public.agents set availability = p_availability where id = p_agent_id returning * into who;
     if not found then
@@ -4902,7 +5135,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'ae83a96b5131');
+select _supportchat.record_script('functions/agents.sql', '97a5bc7e3867');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -4921,7 +5154,39 @@ as $$
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
 
--- Gives an agent another password, and ends every login session of theirs, here and in every server process. PT404 when
+-- Gives an agent another password, and ends every login session of theirs, here and in every server process.
+create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.agent_credentials (agent_id, password_hash) values (p_agent_id, p_password_hash)
+    on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
+    delete from public.pending_logins where agent_id = p_agent_id;
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
+    delete from public.agent_sessions where agent_id = p_agent_id;
+    update public.agents set lease_expires_at = now() where id = p_agent_id and lease_expires_at > now();
+    perform _supportchat.note_absent_agents();
+end $$;
+
+-- Notes that an account is no demo any more: whoever has set another password is the only one who knows it.
+create or replace function _supportchat.end_demo()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agents set is_demo = false where id = new.agent_id and is_demo;
+    return null;
+end $$;
+
+create or replace trigger end_demo
+after insert or update of password_hash on public.agent_credentials
+for each row execute function _supportchat.end_demo();
+
+-- The same for the agent of an e-mail address, from a terminal. PT404 when
 -- nobody has the address, PT409 when who has it may not log in any more.
 create or replace function public.reset_password(p_email text, p_password_hash text)
 returns jsonb
@@ -4937,13 +5202,8 @@ begin
     elsif not who.is_active then
         raise sqlstate 'PT409' using message = 'agent_deactivated', detail = who.name;
     end if;
-    insert into public.agent_credentials (agent_id, password_hash) values (who.id, p_password_hash)
-    on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
-    -- In the order of report_process, so that the two do not wait for each other in a circle.
-    perform from public.agent_sessions where agent_id = who.id order by token_hash for update;
-    delete from public.agent_sessions where agent_id = who.id;
-    update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
-    perform _supportchat.note_absent_agents();
+    perform _supportchat.set_password(who.id, p_password_hash);
+    perform _supportchat.audit('password.changed', who.id, jsonb_build_object('by', 'command'));
     return _supportchat.colleague_json(who);
 end $$;
 
@@ -4970,7 +5230,32 @@ begin
     return known;
 end $$;
 
--- Of an earlier version, without a browser.
+-- Counts a login that was refused: per account, or per address for an account that does not exist. The audit log gets the 1st,
+-- 10th, 100th ... of an hour, so that whoever guesses cannot fill it.
+create or replace function public.refuse_login(p_email text, p_address text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who uuid := (select id from public.agents where lower(email) = lower(p_email));
+    counted integer;
+begin
+    insert into public.refused_logins as earlier (key) values (coalesce(who::text, 'address/' || left(p_address, 64)))
+    on conflict (key) do update set
+        attempts = case when earlier.began_at < now() - interval '1 hour' then 1 else earlier.attempts + 1 end,
+        began_at = case when earlier.began_at < now() - interval '1 hour' then now() else earlier.began_at end
+    returning attempts into counted;
+    if counted::text ~ '^10*$' then
+        perform _supportchat.audit('login.refused', who, jsonb_build_object('attempts', counted), p_address);
+    end if;
+    delete from public.refused_logins where ctid = any (array(
+        select ctid from public.refused_logins
+        where began_at < now() - interval '1 hour' order by began_at limit 10 for update skip locked
+    ));
+end $$;
+
+-- Of earlier versions, without a browser or an address.
 drop function if exists public.open_agent_session(uuid, text);
 drop function if exists public.open_agent_session(uuid, text, text);
 
@@ -5005,6 +5290,8 @@ as $$
     insert into public.agent_browsers (agent_id, token_hash)
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
+    select _supportchat.prune_audit();
+    select _supportchat.audit('login.ok', p_agent_id, p_address => p_address);
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
@@ -5063,6 +5350,9 @@ declare
     who uuid;
 begin
     delete from public.agent_sessions where token_hash = p_token_hash returning agent_id into who;
+    if found then
+        perform _supportchat.audit('logout', who);
+    end if;
     update public.agents set lease_expires_at = now()
     where id = who and lease_expires_at > now()
         and not exists (select from public.agent_sessions s where s.agent_id = who and s.last_seen_at > now() - interval '2 minutes');
@@ -5118,7 +5408,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '9872dc3026e9');
+select _supportchat.record_script('functions/logins.sql', '54566b834dc1');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -5172,6 +5462,9 @@ begin
     end if;
     if not found then
         raise sqlstate 'PT422' using message = 'code_wrong';
+    end if;
+    if p_step is null then
+        perform _supportchat.audit('two_factor.recovery_code_used', p_agent_id);
     end if;
     delete from public.throttle_buckets where key = 'codes/' || _supportchat.whose_codes(p_agent_id, p_browser);
 end $$;
@@ -5263,6 +5556,7 @@ begin
         raise sqlstate 'PT409' using message = 'two_factor_on';
     end if;
     perform _supportchat.give_recovery_codes(p_agent_id, p_code_hashes);
+    perform _supportchat.audit('two_factor.on', p_agent_id);
 end $$;
 
 -- Gives an agent new recovery codes. PT409 when two-factor is off.
@@ -5277,6 +5571,7 @@ begin
         raise sqlstate 'PT409' using message = 'two_factor_off';
     end if;
     perform _supportchat.give_recovery_codes(p_agent_id, p_code_hashes);
+    perform _supportchat.audit('two_factor.codes_replaced', p_agent_id);
 end $$;
 
 -- Takes secret and recovery codes away from an agent.
@@ -5303,12 +5598,33 @@ set search_path = ''
 as $$
 begin
     perform _supportchat.forget_two_factor(p_agent_id);
+    perform _supportchat.audit('two_factor.off', p_agent_id);
     if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
         perform _supportchat.close_desks_without_two_factor();
     end if;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '7604971899b0');
+-- Turns two-factor off for somebody who has lost their phone, and logs them out everywhere. Their password is the only thing that
+-- is asked for then. PT404 when there is no such person, PT409 when it is off already.
+create or replace function public.remove_two_factor(p_agent_id uuid, p_person_id uuid)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    person public.agents;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    person := _supportchat.person_to_change(p_person_id);
+    perform _supportchat.forget_two_factor(p_person_id);
+    perform _supportchat.audit('two_factor.removed', p_agent_id, jsonb_build_object('person', p_person_id));
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
+    delete from public.agent_sessions where agent_id = p_person_id;
+    return person.name;
+end $$;
+
+select _supportchat.record_script('functions/two_factor.sql', '2db32a436635');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -5352,6 +5668,7 @@ begin
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
+    perform _supportchat.audit('name.changed', p_agent_id);
     perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
     return _supportchat.colleague_json(who);
 end $$;
@@ -5403,6 +5720,9 @@ begin
     if ended = 0 and p_session_id is not null then
         raise sqlstate 'PT404' using message = 'session_not_found';
     end if;
+    if ended > 0 then
+        perform _supportchat.audit('session.ended', p_agent_id, jsonb_build_object('sessions', ended));
+    end if;
     return ended;
 end $$;
 
@@ -5420,10 +5740,478 @@ begin
     end if;
     delete from public.pending_logins where agent_id = p_agent_id;
     delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
+    perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
     return public.end_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', 'a6e3a0c1c074');
+select _supportchat.record_script('functions/account.sql', '688698d55101');
+
+-- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
+-- p_agent_id is the admin who acts.
+
+-- Whether there is an admin who can log in: somebody has to be able to let others in.
+create or replace function _supportchat.has_admin()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.agents a
+        join public.role_rights r on r.role = a.role and r.right_name = 'manage_people'
+        join public.agent_credentials c on c.agent_id = a.id
+        where a.is_active
+    )
+$$;
+
+-- Refuses what has left the desk without an admin: PT409. Whoever calls it holds the assignment lock, so of two admins who
+-- demote each other at the same moment one is refused.
+create or replace function _supportchat.keep_an_admin()
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if not _supportchat.has_admin() then
+        raise sqlstate 'PT409' using message = 'last_admin';
+    end if;
+end $$;
+
+-- Finds somebody whom an admin wants to change, locked. PT404 when there is nobody of that id.
+create or replace function _supportchat.person_to_change(p_person_id uuid)
+returns public.agents
+language plpgsql
+set search_path = ''
+as $$
+declare
+    person public.agents;
+begin
+    select * into person from public.agents where id = p_person_id for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'person_not_found';
+    end if;
+    return person;
+end $$;
+
+-- Everybody who can log in or once could, those who can first, and the invitations that nobody has accepted yet.
+create or replace function public.list_people(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    return jsonb_build_object(
+        'people', (
+            select coalesce(jsonb_agg(known.agent || jsonb_build_object(
+                'is_active', a.is_active,
+                'disabled_at', case when not a.is_active then a.disabled_at end,
+                'is_demo', a.is_demo,
+                'has_password', c.agent_id is not null,
+                'has_two_factor', c.totp_secret is not null,
+                'here', a.is_active and a.lease_expires_at > now() is true,
+                -- A lease lasts for 45 seconds after the page was last open.
+                'last_seen_at', case
+                    when a.lease_expires_at > now() then now()
+                    else greatest(a.created_at, a.lease_expires_at - interval '45 seconds')
+                end,
+                'open_tickets', (select count(*) from public.tickets t where t.status = 'open' and t.assigned_agent_id = a.id),
+                'link', case when l.token_hash is not null then jsonb_build_object('id', l.id, 'expires_at', l.expires_at) end
+            ) order by a.is_active desc, lower(a.name), a.id), '[]')
+            from public.agents a
+            join _supportchat.colleagues_json((select array_agg(id) from public.agents)) as known on known.agent_id = a.id
+            left join public.agent_credentials c on c.agent_id = a.id
+            left join public.one_time_links l on l.agent_id = a.id and l.purpose = 'password' and l.expires_at > now()
+        ),
+        'invited', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', id, 'email', email, 'role', role, 'by', _supportchat.person_json(created_by),
+                'created_at', created_at, 'expires_at', expires_at, 'is_over', expires_at <= now()
+            ) order by created_at desc, id), '[]')
+            from public.one_time_links where purpose = 'invitation'
+        )
+    );
+end $$;
+
+-- How long an invitation is valid.
+create or replace function _supportchat.invitation_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '7 days'
+$$;
+
+-- Invites somebody: the link of this token makes them an agent of that role within a week. An earlier invitation of the same
+-- address ends. PT409 when the address has an account.
+create or replace function public.invite_person(
+    p_agent_id uuid, p_token_hash text, p_email text, p_role text default 'agent', p_max_tickets integer default 5
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links;
+    present public.agents;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    if not exists (select from public.role_rights where role = p_role) then
+        raise sqlstate 'PT422' using message = 'role_unknown';
+    end if;
+    select * into present from public.agents where lower(email) = lower(p_email);
+    if found then
+        raise sqlstate 'PT409' using
+            message = case when present.is_active then 'email_taken' else 'email_of_disabled' end, detail = present.name;
+    end if;
+    link := _supportchat.make_link(
+        p_token_hash, 'invitation', _supportchat.invitation_lasts(), p_agent_id, p_email => p_email, p_role => p_role,
+        p_max_tickets => p_max_tickets
+    );
+    perform _supportchat.audit(
+        'person.invited', p_agent_id, jsonb_build_object('link', link.id, 'email', link.email, 'role', link.role)
+    );
+    return jsonb_build_object('email', link.email, 'expires_at', link.expires_at);
+end $$;
+
+-- Gives an invitation another token, and another week. PT404 when there is none of that id.
+create or replace function public.renew_invitation(p_agent_id uuid, p_link_id uuid, p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    update public.one_time_links set
+        token_hash = p_token_hash, expires_at = now() + _supportchat.invitation_lasts(), created_by = p_agent_id, created_at = now()
+    where id = p_link_id and purpose = 'invitation'
+    returning * into link;
+    if not found then
+        raise sqlstate 'PT404' using message = 'invitation_not_found';
+    end if;
+    perform _supportchat.audit(
+        'person.invited', p_agent_id, jsonb_build_object('link', link.id, 'email', link.email, 'role', link.role)
+    );
+    return jsonb_build_object('email', link.email, 'expires_at', link.expires_at);
+end $$;
+
+-- Makes a link with which somebody sets a new password within a day, in place of an earlier one. PT409 when they are disabled.
+create or replace function public.make_password_link(p_agent_id uuid, p_person_id uuid, p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    person public.agents;
+    link public.one_time_links;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    person := _supportchat.person_to_change(p_person_id);
+    if not person.is_active then
+        raise sqlstate 'PT409' using message = 'agent_deactivated', detail = person.name;
+    end if;
+    link := _supportchat.make_link(p_token_hash, 'password', interval '1 day', p_agent_id, person.id);
+    perform _supportchat.audit('password.link_made', p_agent_id, jsonb_build_object('person', person.id, 'link', link.id));
+    return jsonb_build_object('email', person.email, 'expires_at', link.expires_at);
+end $$;
+
+-- Withdraws an invitation, or a link for a password. Nothing happens when it was used or withdrawn before.
+create or replace function public.withdraw_link(p_agent_id uuid, p_link_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    delete from public.one_time_links where id = p_link_id and purpose <> 'setup' returning * into link;
+    if found then
+        perform _supportchat.audit('link.withdrawn', p_agent_id, jsonb_build_object('link', link.id, 'purpose', link.purpose));
+    end if;
+end $$;
+
+-- Changes the name, the role or the limit of somebody, whatever is given. PT409 for the role of the last admin.
+create or replace function public.change_person(
+    p_agent_id uuid, p_person_id uuid, p_name text default null, p_role text default null, p_max_tickets integer default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former public.agents;
+    person public.agents;
+begin
+    perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    former := _supportchat.person_to_change(p_person_id);
+    if p_role is not null and not exists (select from public.role_rights where role = p_role) then
+        raise sqlstate 'PT422' using message = 'role_unknown';
+    end if;
+    update public.agents set
+        name = coalesce(p_name, name), role = coalesce(p_role, role), max_tickets = coalesce(p_max_tickets, max_tickets)
+    where id = p_person_id
+    returning * into person;
+    if person.role <> former.role then
+        perform _supportchat.keep_an_admin();
+        if not _supportchat.has_right(person.id, 'manage_people') then
+            delete from public.one_time_links where created_by = person.id;
+        end if;
+        perform _supportchat.audit('person.role_changed', p_agent_id, jsonb_build_object(
+            'person', person.id, 'from', former.role, 'to', person.role
+        ));
+    end if;
+    if person.name <> former.name then
+        perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object('person', person.id));
+    end if;
+    if person.max_tickets <> former.max_tickets then
+        perform _supportchat.audit('person.limit_changed', p_agent_id, jsonb_build_object(
+            'person', person.id, 'from', former.max_tickets, 'to', person.max_tickets
+        ));
+        perform _supportchat.drain_queue();
+    end if;
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => person.id);
+    return _supportchat.colleague_json(person);
+end $$;
+
+-- Shuts somebody out: login sessions, links, and tickets, which go back to the queue. Gives how many tickets. The caller
+-- holds the assignment lock.
+create or replace function _supportchat.shut_out(p_person_id uuid, p_actor_id uuid default null)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    candidate uuid;
+    ticket public.tickets;
+    returned integer := 0;
+begin
+    -- In the order of report_process, as set_password does.
+    perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
+    delete from public.agent_sessions where agent_id = p_person_id;
+    delete from public.one_time_links where agent_id = p_person_id or created_by = p_person_id;
+    update public.agents set is_active = false, disabled_at = now(), lease_expires_at = least(lease_expires_at, now())
+    where id = p_person_id;
+    for candidate in
+        select session_id from public.tickets where status = 'open' and assigned_agent_id = p_person_id
+        order by awaiting_since, number
+    loop
+        ticket := _supportchat.lock_ticket(candidate);
+        if ticket.status = 'open' and ticket.assigned_agent_id = p_person_id then
+            perform _supportchat.return_to_queue(
+                ticket, 'agent_disabled', case when p_actor_id is null then 'system' else 'agent' end, p_actor_id
+            );
+            returned := returned + 1;
+        end if;
+    end loop;
+    perform _supportchat.note_absent_agents();
+    perform _supportchat.drain_queue();
+    return returned;
+end $$;
+
+-- Disables somebody: they are logged out everywhere, and their tickets go back to the queue. PT409 for the last admin.
+create or replace function public.disable_person(p_agent_id uuid, p_person_id uuid)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    person public.agents;
+    returned integer := 0;
+begin
+    perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    person := _supportchat.person_to_change(p_person_id);
+    if person.is_active then
+        returned := _supportchat.shut_out(person.id, p_agent_id);
+        perform _supportchat.keep_an_admin();
+        perform _supportchat.audit('person.disabled', p_agent_id, jsonb_build_object('person', person.id, 'tickets', returned));
+    end if;
+    return jsonb_build_object('name', person.name, 'returned', returned);
+end $$;
+
+-- Lets somebody in again who was disabled. They log in with the password that they had.
+create or replace function public.enable_person(p_agent_id uuid, p_person_id uuid)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    person public.agents;
+begin
+    perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    person := _supportchat.person_to_change(p_person_id);
+    if not person.is_active then
+        update public.agents set is_active = true, disabled_at = null where id = person.id;
+        perform _supportchat.audit('person.enabled', p_agent_id, jsonb_build_object('person', person.id));
+        perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => person.id);
+    end if;
+    return jsonb_build_object('name', person.name, 'has_password', exists (
+        select from public.agent_credentials where agent_id = person.id
+    ));
+end $$;
+
+-- Disables the demo accounts that still have the password of the demo, and forgets it: others can reach the desk now. Gives
+-- their addresses.
+create or replace function public.close_demo_accounts()
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    person public.agents;
+    closed jsonb := '[]';
+begin
+    perform _supportchat.lock_assignment();
+    for person in
+        select a.* from public.agents a
+        join public.agent_credentials c on c.agent_id = a.id
+        where a.is_demo
+        order by a.email
+    loop
+        delete from public.agent_credentials where agent_id = person.id;
+        perform _supportchat.shut_out(person.id);
+        perform _supportchat.audit('person.disabled', null, jsonb_build_object('person', person.id, 'reason', 'demo'));
+        closed := closed || to_jsonb(person.email);
+    end loop;
+    return closed;
+end $$;
+
+select _supportchat.record_script('functions/people.sql', '04173bf2a432');
+
+-- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
+-- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
+
+-- Makes a link, and forgets those that ended a month ago. It is the only one of its kind for an agent or an address.
+create or replace function _supportchat.make_link(
+    p_token_hash text, p_purpose text, p_lasts interval, p_created_by uuid default null, p_agent_id uuid default null,
+    p_email text default null, p_role text default null, p_max_tickets integer default null
+)
+returns public.one_time_links
+language plpgsql
+set search_path = ''
+as $$
+declare
+    made public.one_time_links;
+begin
+    delete from public.one_time_links
+    where expires_at < now() - interval '30 days' or (
+        purpose = p_purpose and agent_id is not distinct from p_agent_id
+        and lower(email) is not distinct from lower(p_email)
+    );
+    insert into public.one_time_links (token_hash, purpose, expires_at, created_by, agent_id, email, role, max_tickets)
+    values (p_token_hash, p_purpose, now() + p_lasts, p_created_by, p_agent_id, p_email, p_role, p_max_tickets)
+    returning * into made;
+    return made;
+end $$;
+
+-- Uses a link up, and gives it. PT404 for one that is used, withdrawn, over, made for something else, or never was one.
+create or replace function _supportchat.take_link(p_token_hash text, p_purpose text)
+returns public.one_time_links
+language plpgsql
+set search_path = ''
+as $$
+declare
+    taken public.one_time_links;
+begin
+    delete from public.one_time_links
+    where token_hash = p_token_hash and purpose = p_purpose and expires_at > now()
+    returning * into taken;
+    if not found or (p_purpose = 'setup' and _supportchat.has_admin()) then
+        raise sqlstate 'PT404' using message = 'link_unknown';
+    end if;
+    return taken;
+end $$;
+
+-- What a link is for, without using it up: null for one that take_link would refuse.
+create or replace function public.show_link(p_token_hash text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'purpose', l.purpose, 'email', coalesce(a.email, l.email), 'name', a.name, 'expires_at', l.expires_at
+    )
+    from public.one_time_links l
+    left join public.agents a on a.id = l.agent_id
+    where l.token_hash = p_token_hash and l.expires_at > now()
+        and case l.purpose
+            when 'setup' then not _supportchat.has_admin()
+            when 'password' then a.is_active
+            else true
+        end
+$$;
+
+-- Offers the link of this token to set up the first admin, for an hour, in place of an earlier one. 'offered' is false when
+-- there is an admin who can log in.
+create or replace function public.offer_setup(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.lock_assignment();
+    if _supportchat.has_admin() then
+        delete from public.one_time_links where purpose = 'setup';
+        return jsonb_build_object('offered', false);
+    end if;
+    perform _supportchat.make_link(p_token_hash, 'setup', interval '1 hour');
+    perform _supportchat.audit('setup.offered', null);
+    return jsonb_build_object('offered', true);
+end $$;
+
+-- Makes the first admin, with the link that offer_setup has offered. PT409 when the e-mail address is taken.
+create or replace function public.set_up(p_token_hash text, p_name text, p_email text, p_password_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.lock_assignment();
+    perform _supportchat.take_link(p_token_hash, 'setup');
+    return public.create_agent(p_name, p_email, p_password_hash, 'admin');
+end $$;
+
+-- Makes an agent of somebody who was invited. PT409 when the address has an account by now.
+create or replace function public.accept_invitation(p_token_hash text, p_name text, p_password_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'invitation');
+begin
+    return public.create_agent(p_name, link.email, p_password_hash, link.role, link.max_tickets);
+end $$;
+
+-- Sets a new password with a link, and ends every login session of its agent.
+create or replace function public.use_password_link(p_token_hash text, p_password_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'password');
+    who public.agents;
+begin
+    select * into who from public.agents where id = link.agent_id and is_active;
+    if not found then
+        raise sqlstate 'PT404' using message = 'link_unknown';
+    end if;
+    perform _supportchat.set_password(who.id, p_password_hash);
+    perform _supportchat.audit('password.changed', who.id, jsonb_build_object('by', 'link'));
+    return _supportchat.colleague_json(who);
+end $$;
+
+select _supportchat.record_script('functions/links.sql', '1e28971c7a5b');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

@@ -12,8 +12,9 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
-        agent_sessions, pending_logins, agent_browsers, desk_settings, chat_images, ticket_transitions, events,
-        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log,
+        refused_logins, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -22,9 +23,11 @@ declare
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
         tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        audit_log_created_at_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
@@ -41,20 +44,26 @@ declare
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
-        create_agent(text, text, text, text, integer); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb);
+        create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb); refuse_login(text, text);
         open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
         begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
         finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); account(uuid, text); change_name(uuid, text);
-        change_picture(uuid, text); is_picture_of_agent(text); end_sessions(uuid, text, uuid);
-        change_password(uuid, text, text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
+        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
+        disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
+        offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
+        use_password_link(text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
         desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        create_agent(text, text, text, text, integer); open_agent_session(uuid, text);
+        open_agent_session(uuid, text, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -77,7 +86,8 @@ declare
         open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
         use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
-        end_sessions(uuid, text)
+        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -267,6 +277,8 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
+        agents             | disabled_at            | timestamptz |          |
+        agents             | is_demo                | boolean     | computed | false
         agents             | lease_expires_at       | timestamptz |          |
         agents             | is_here                | boolean     | required | false
         agents             | created_at             | timestamptz | required | now()
@@ -360,6 +372,35 @@ begin
         -- What admins have set in the app; what is not here has the default of declared_settings.
         desk_settings      | name                   | text        | key      |
         desk_settings      | value                  | jsonb       | required |
+        -- What each role may do: see rules.sql.
+        role_rights        | role                   | text        | key      |
+        role_rights        | right_name             | text        | key      |
+
+        -- Links that somebody follows once, known by the hash of their token. agent_id is whose password a link is for; email,
+        -- role and max_tickets are what an invitation promises.
+        one_time_links     | token_hash             | text        | key      |
+        one_time_links     | id                     | uuid        | required | gen_random_uuid()
+        one_time_links     | purpose                | text        | required |
+        one_time_links     | agent_id               | uuid        |          |                   | agents        | cascade
+        one_time_links     | email                  | text        |          |
+        one_time_links     | role                   | text        |          |
+        one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | created_by             | uuid        |          |
+        one_time_links     | created_at             | timestamptz | required | now()
+        one_time_links     | expires_at             | timestamptz | required |
+
+        -- Who has done what, kept longer than chats, and never changed: about holds codes and ids. See audit.sql.
+        audit_log          | id                     | bigint      | key      | identity
+        audit_log          | kind                   | text        | required |
+        audit_log          | agent_id               | uuid        |          |
+        audit_log          | about                  | jsonb       | required | '{}'
+        audit_log          | address                | text        |          |
+        audit_log          | created_at             | timestamptz | required | clock_timestamp()
+
+        -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
+        refused_logins     | key                    | text        | key      |
+        refused_logins     | attempts               | integer     | required | 1
+        refused_logins     | began_at               | timestamptz | required | now()
 
         -- A stored picture that a message needs.
         chat_images        | id                     | uuid        | key      | gen_random_uuid()
@@ -466,6 +507,11 @@ begin
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
         pending_logins_created_at_idx     |        | pending_logins   | (created_at)
+        one_time_links_id_key             | unique | one_time_links   | (id)
+        one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
+        one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        audit_log_created_at_idx          |        | audit_log        | (created_at)
+        refused_logins_began_at_idx       |        | refused_logins   | (began_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
@@ -513,13 +559,18 @@ begin
     from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
         agents        | name           | char_length(name) between 1 and 80
         agents        | email          | char_length(email) between 3 and 254
-        agents        | role           | role in ('agent', 'admin')
+        agents        | role           | role in ('agent', 'lead', 'admin')
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
         agents        | language       | language ~ '^[a-z]{2,3}$'
         agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
         agent_sessions | user_agent    | char_length(user_agent) <= 256
         agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
+        one_time_links | token_hash    | char_length(token_hash) = 64
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | email         | char_length(email) between 3 and 254
+        one_time_links | role          | role in ('agent', 'lead', 'admin')
+        one_time_links | max_tickets   | max_tickets between 0 and 1000
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1505,7 +1556,7 @@ from twins where twins.id = a.id and twins.number > 1;
 update public.agents set
     role = case when lower(trim(role)) in ('admin', 'administrator', 'owner', 'superadmin') then 'admin' else 'agent' end,
     legacy = _supportchat.noted(legacy, 'role', role)
-where role is null or role not in ('agent', 'admin');
+where role is null or role not in ('agent', 'lead', 'admin');
 update public.agents set
     availability = case
         when availability is null or lower(trim(availability)) in ('available', 'online', 'active', 'free') then 'available'
@@ -1518,6 +1569,11 @@ update public.agents set
     legacy = _supportchat.noted(legacy, 'max_tickets', max_tickets::text)
 where max_tickets is null or max_tickets not between 0 and 1000;
 update public.agents set is_active = true where is_active is null;
+-- The demo accounts of versions that did not mark them, if they still have the password that was printed.
+update public.agents a set is_demo = (name, email) in (
+        ('Alice Kern', 'alice@example.com'), ('Ben Ortiz', 'ben@example.com'), ('Carol Tan', 'carol@example.com')
+    ) and exists (select from public.agent_credentials c where c.agent_id = a.id and c.changed_at = a.created_at)
+where is_demo is null;
 -- Rows of a table that was adopted may be anything. Only who has answered here, or has a password, is somebody who can be
 -- given a ticket; create_agent gives one.
 update public.agents a set is_active = false, legacy = _supportchat.noted(legacy, 'is_active', 'true')
@@ -1872,6 +1928,22 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
+-- whole desk depends on.
+with wanted as (
+    select role, right_name
+    from (values
+        ('agent', '{answer}'::text[]),
+        ('lead', '{answer, reassign, ban}'),
+        ('admin', '{answer, reassign, ban, manage_people, see_status, see_audit, manage_desk, export, erase}')
+    ) as written (role, rights), unnest(rights) as right_name
+), withdrawn as (
+    delete from public.role_rights as former
+    where not exists (select from wanted where wanted.role = former.role and wanted.right_name = former.right_name)
+)
+insert into public.role_rights (role, right_name) select role, right_name from wanted
+on conflict do nothing;
+
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2019,7 +2091,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'e785d0eab731');
+select _supportchat.record_script('supabase_schema.sql', '45e4b80bf4d9');
 
 notify pgrst, 'reload schema';
 

@@ -11,7 +11,7 @@ begin
         perform public.create_agent(
             person.name, person.email,
             '$argon2id$v=19$m=65536,t=3,p=1$HBbKU8nLP1RCvhBxtowh0w$9CyZUDBupmWukb1MnJUAi4T0s/oNRbfFp+GEh7RuFUE',
-            person.role
+            person.role, p_is_demo => true
         )
         from (values
             ('Alice Kern', 'alice@example.com', 'agent'),

@@ -16,6 +16,8 @@ from .chat import routes as chat_routes
 from .chat import visitors
 from .config import ROOT, Config
 from .images import notices
+from .people import links as link_routes
+from .people import routes as people_routes
 from .realtime.hub import Hub
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
@@ -73,7 +75,15 @@ def create_app(config: Config | None = None) -> Flask:
     limits.init_app(app)
     notices.init_app(app)
 
-    for routes in (chat_routes, agent_routes, account_routes, ticket_routes, status_routes):
+    for routes in (
+        chat_routes,
+        agent_routes,
+        account_routes,
+        ticket_routes,
+        people_routes,
+        link_routes,
+        status_routes,
+    ):
         app.register_blueprint(routes.bp)
     cli.init_app(app)
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import click
 from flask import Flask, current_app
 
-from .agents.forms import PASSWORD_CHARACTERS, clean_email
+from .agents.forms import PASSWORD_CHARACTERS, SHORTEST_PASSWORD, clean_email
 from .agents.passwords import hash_password, random_password
-from .agents.strength import SHORTEST_PASSWORD
 from .config import current_config
 from .database import Conflict, DatabaseError, NotFound, call
 from .demo import create_demo_chats
@@ -20,6 +19,7 @@ from .status.checks import Checks
 from .web.sentences import sentence
 from .web.text import clean_line
 
+ROLES = ("agent", "lead", "admin")
 PASSWORD_HELP = f"At least {SHORTEST_PASSWORD} characters. By default a random password is generated and shown."
 
 
@@ -33,9 +33,10 @@ def init_app(app: Flask) -> None:
 @click.option("--name", prompt="Name", help="Shown to customers.")
 @click.option("--email", prompt="E-mail", help="Used to log in.")
 @click.option("--password", default="", help=PASSWORD_HELP)
-@click.option("--admin", is_flag=True, help="Can also open /status.")
+@click.option("--role", type=click.Choice(ROLES), default="agent", show_default=True, help="What they may do.")
+@click.option("--admin", is_flag=True, help="Short for --role admin.")
 @click.option("--max-tickets", default=5, show_default=True, type=click.IntRange(0, 1000), help="Open tickets at once.")
-def create_agent(name: str, email: str, password: str, admin: bool, max_tickets: int) -> None:
+def create_agent(name: str, email: str, password: str, role: str, admin: bool, max_tickets: int) -> None:
     """Add somebody who replies to customers."""
     name, email = clean_line(name), clean_email(email)
     if not 1 <= len(name) <= 80:
@@ -49,7 +50,7 @@ def create_agent(name: str, email: str, password: str, admin: bool, max_tickets:
                 "create_agent",
                 name=name,
                 email=email,
-                role="admin" if admin else "agent",
+                role="admin" if admin else role,
                 password_hash=hash_password(given),
                 max_tickets=max_tickets,
             )

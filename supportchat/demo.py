@@ -53,7 +53,7 @@ def create_demo_agents(database: Database) -> None:
     for name, email, role in AGENTS:
         passwords[email] = random_password()
         password_hash = hash_password(passwords[email])
-        database.call("create_agent", name=name, email=email, role=role, password_hash=password_hash)
+        database.call("create_agent", name=name, email=email, role=role, password_hash=password_hash, is_demo=True)
     print("\nCreated three demo accounts. Their passwords are shown only once:\n")
     for _, email, role in AGENTS:
         print(f"  {role:5}  {email:18}  {passwords[email]}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Flask
 from werkzeug.routing import Rule
 
@@ -11,9 +13,15 @@ def rules(app: Flask) -> list[Rule]:
     return list(app.url_map.iter_rules())
 
 
+def written(rule: Rule) -> str:
+    """Return the path of a rule as documents write it."""
+    return re.sub(r"<uuid:\w+>", "<id>", rule.rule.replace("<int(max=999999999):number>", "<number>"))
+
+
 def path_of(rule: Rule, image_id: str) -> str:
-    """Return a path that a rule takes: of the first ticket, and of a picture."""
-    return rule.rule.replace("<int(max=999999999):number>", "1001").replace("<uuid:image_id>", image_id)
+    """Return a path that a rule takes: of the first ticket, of a picture, and of a link that nobody has made."""
+    path = written(rule).replace("<number>", "1001").replace("<token>", "t" * 43)
+    return path.replace("<id>", image_id)
 
 
 def policy_of(app: Flask, rule: Rule) -> str:

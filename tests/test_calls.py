@@ -19,8 +19,8 @@ from supportchat.server.client_socket import ClientSocket
 from supportchat.server.connections import Connections
 from supportchat.server.turns import Turns
 from supportchat.web.cookies import token_hash
-from tests.cast import PASSWORD, Agent, email_of, new_id
-from tests.routes import rules
+from tests.cast import PASSWORD, Agent, agent_id, email_of, new_id
+from tests.routes import rules, written
 from tests.web import ORIGIN, Browser, Web
 
 pytestmark = pytest.mark.mode("postgres")
@@ -38,7 +38,7 @@ SOCKET = {
 SECTION = re.compile(r"\n## Calls of the database\n(.*?)(?=\n## |\Z)", re.DOTALL)
 ROW = re.compile(r"^\| `(\w+ [^`]+)`([^|]*)\| (\d+) \| ([^|]*) \|$", re.MULTILINE)
 
-PARTS = ("/chat/", "/tickets", "/agent/availability")  # what htmx asks for; a browser asks for the rest
+PARTS = ("/chat/", "/tickets", "/people/", "/agent/availability")  # what htmx asks for; a browser asks for the rest
 
 
 def described() -> dict[str, list[str]]:
@@ -125,6 +125,7 @@ def _hello(page: socket.socket, hello: dict[str, Any]) -> None:
 def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     """A whole day: each action of each route, once."""
     nobody, vera, desk, admin = web.visitor(), web.customer("Help me"), web.agent("alice"), web.agent("carol")
+    admin_id = agent_id(database, "carol")
     image = {"key": "f" * 64, "content_type": "image/png", "width": 1, "height": 1, "bytes": 1, "digest": "0" * 64}
     visitor = token_hash(vera.client.get_cookie("c").value)  # type: ignore[union-attr]
     chat = database.call("conversation_of_visitor", visitor=visitor)
@@ -186,6 +187,19 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /chat/closure", vera)
     act("POST /chat/key/delete", vera, status=303)
     act("POST /agent/logout", desk, status=303)
+    act("GET /people", admin)
+    act("POST /people/invitations", admin, email="eve@example.com", role="lead")
+    link = database.call("list_people", agent_id=admin_id)["invited"][0]["id"]
+    act("POST /people/invitations/<id>", admin, f"/people/invitations/{link}")
+    [path] = re.findall(r'data-link="([^"]+)"', admin.post(f"/people/invitations/{link}").text)
+    act("GET /links/<token>", Browser(app), path)
+    act("POST /links/<token>, an invitation", Browser(app), path, status=303, name="Eve", password=PASSWORD)
+    act("POST /people/links/<id>/delete", admin, f"/people/links/{link}/delete")
+    person = f"/people/{agent_id(database, 'bob')}"
+    act("POST /people/<id>", admin, person, role="lead")
+    act("POST /people/<id>/password", admin, f"{person}/password")
+    act("POST /people/<id>/access/delete", admin, f"{person}/access/delete")
+    act("POST /people/<id>/access", admin, f"{person}/access")
     act("GET /status", admin)
     act("GET /healthz", admin)
     act("GET /readyz", admin)
@@ -199,6 +213,6 @@ def test_each_action_asks_the_database_as_often_as_the_document_says(day: Day) -
 def test_every_route_is_counted(app: Flask) -> None:
     counted = {action.split(",")[0] for action in described()}
     for rule in rules(app):
-        path = rule.rule.replace("<int(max=999999999):number>", "<number>").replace("<uuid:image_id>", "<id>")
+        path = written(rule)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             assert f"{method} {path}" in counted or path.startswith("/static/"), (method, path)

@@ -15,6 +15,7 @@ from supportchat.database.bundle import PASTE
 from supportchat.database.scripts import SCRIPTS
 from supportchat.server.embedded import MAJOR, _binary
 from tests.docs import MARK, PAGE, reference
+from tests.routes import written
 
 
 def text(name: str) -> str:
@@ -35,7 +36,7 @@ def test_every_command_is_listed() -> None:
 def test_every_address_is_in_the_architecture(app: Flask) -> None:
     described = text("docs/architecture.md")
     for rule in app.url_map.iter_rules():
-        path = rule.rule.replace("<int(max=999999999):number>", "<number>").replace("<uuid:image_id>", "<id>")
+        path = written(rule)
         assert f"`{path}`" in described, path
 
 

@@ -52,6 +52,7 @@ begin
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
+    perform _supportchat.audit('name.changed', p_agent_id);
     perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
     return _supportchat.colleague_json(who);
 end $$;
@@ -103,6 +104,9 @@ begin
     if ended = 0 and p_session_id is not null then
         raise sqlstate 'PT404' using message = 'session_not_found';
     end if;
+    if ended > 0 then
+        perform _supportchat.audit('session.ended', p_agent_id, jsonb_build_object('sessions', ended));
+    end if;
     return ended;
 end $$;
 
@@ -120,10 +124,11 @@ begin
     end if;
     delete from public.pending_logins where agent_id = p_agent_id;
     delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
+    perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
     return public.end_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', 'a6e3a0c1c074');
+select _supportchat.record_script('functions/account.sql', '688698d55101');
 
 notify pgrst, 'reload schema';
 

@@ -29,21 +29,27 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as each knows themself: as colleagues do, and whether they have to set up two-factor before anything else.
+-- An agent as each knows themself: as colleagues do, with their rights, and whether they have to set up two-factor first.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select agent || jsonb_build_object('needs_two_factor', _supportchat.needs_two_factor(p_row))
+    select agent || jsonb_build_object(
+        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row)
+    )
     from _supportchat.colleagues_json(array[p_row.id])
 $$;
 
--- Makes an agent, or an admin. An agent whom an older version left here without a password, who so can not log in, gets
--- this one, and the name, role and limit given. PT409 when the e-mail address is taken.
+-- Of an earlier version, without demo accounts.
+drop function if exists public.create_agent(text, text, text, text, integer);
+
+-- Makes an agent of some role; p_is_demo says that others know the password. An agent whom an older version left here without
+-- a password, who so can not log in, gets this one, and the name, role and limit given. PT409 when the e-mail address is taken.
 create or replace function public.create_agent(
-    p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5
+    p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5,
+    p_is_demo boolean default false
 )
 returns jsonb
 language plpgsql
@@ -55,7 +61,7 @@ begin
     insert into public.agents (name, email, role, max_tickets)
     values (p_name, p_email, p_role, p_max_tickets)
     on conflict (lower(email)) do update set
-        name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true
+        name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true, disabled_at = null
     where not exists (select from public.agent_credentials c where c.agent_id = agents.id)
     returning * into made;
     if found then
@@ -65,6 +71,9 @@ begin
     if not found then
         raise sqlstate 'PT409' using message = 'email_taken';
     end if;
+    -- After the password, which ends a demo: see end_demo.
+    update public.agents set is_demo = p_is_demo where id = made.id and is_demo <> p_is_demo;
+    perform _supportchat.audit('person.created', null, jsonb_build_object('person', made.id, 'role', made.role));
     return _supportchat.colleague_json(made);
 end $$;
 
@@ -83,6 +92,7 @@ begin
         raise sqlstate 'PT422' using message = 'availability_unknown';
     end if;
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     was_away := (select availability = 'away' from public.agents where id = p_agent_id);
     update public.agents set availability = p_availability where id = p_agent_id returning * into who;
     if not found then
@@ -143,7 +153,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'ae83a96b5131');
+select _supportchat.record_script('functions/agents.sql', '97a5bc7e3867');
 
 notify pgrst, 'reload schema';
 

@@ -318,6 +318,9 @@ begin
     update public.tickets set
         status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
     where id = p_ticket.id;
+    -- What they read before counts for the customer from now on.
+    perform _supportchat.move_marks(p_ticket.session_id, read_seq, read_seq, p_agent_id)
+    from public.ticket_reads where agent_id = p_agent_id and session_id = p_ticket.session_id;
     perform _supportchat.tell_event(
         p_ticket, 'assigned', (detail -> 'agent' ->> 'name') || ' joined the chat.', p_actor, p_actor_id, detail
     );
@@ -389,8 +392,8 @@ begin
     end if;
 end $$;
 
--- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
--- gave it back (p_actor_id) does not get it again by itself. 'wanted' says whether somebody else can take it now: only
+-- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. When an agent has
+-- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else can take it now: only
 -- then is the customer told that we look for somebody.
 create or replace function _supportchat.return_to_queue(
     p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
@@ -405,7 +408,8 @@ declare
         'wanted', _supportchat.next_agent(null, p_ticket.assigned_agent_id) is not null
     );
 begin
-    update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
+    update public.tickets set status = 'waiting', assigned_agent_id = null,
+        given_back_by = case when p_actor_id is not null then p_ticket.assigned_agent_id end
     where id = p_ticket.id;
     perform _supportchat.tell_event(
         p_ticket, 'returned', (detail -> 'from' ->> 'name') || ' is no longer available. The chat is back in line.',
@@ -461,7 +465,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '7933c3250f31');
+select _supportchat.record_script('functions/assignment.sql', '0325bac3d0fa');
 
 notify pgrst, 'reload schema';
 

@@ -27,7 +27,39 @@ as $$
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
 
--- Gives an agent another password, and ends every login session of theirs, here and in every server process. PT404 when
+-- Gives an agent another password, and ends every login session of theirs, here and in every server process.
+create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.agent_credentials (agent_id, password_hash) values (p_agent_id, p_password_hash)
+    on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
+    delete from public.pending_logins where agent_id = p_agent_id;
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
+    delete from public.agent_sessions where agent_id = p_agent_id;
+    update public.agents set lease_expires_at = now() where id = p_agent_id and lease_expires_at > now();
+    perform _supportchat.note_absent_agents();
+end $$;
+
+-- Notes that an account is no demo any more: whoever has set another password is the only one who knows it.
+create or replace function _supportchat.end_demo()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agents set is_demo = false where id = new.agent_id and is_demo;
+    return null;
+end $$;
+
+create or replace trigger end_demo
+after insert or update of password_hash on public.agent_credentials
+for each row execute function _supportchat.end_demo();
+
+-- The same for the agent of an e-mail address, from a terminal. PT404 when
 -- nobody has the address, PT409 when who has it may not log in any more.
 create or replace function public.reset_password(p_email text, p_password_hash text)
 returns jsonb
@@ -43,13 +75,8 @@ begin
     elsif not who.is_active then
         raise sqlstate 'PT409' using message = 'agent_deactivated', detail = who.name;
     end if;
-    insert into public.agent_credentials (agent_id, password_hash) values (who.id, p_password_hash)
-    on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
-    -- In the order of report_process, so that the two do not wait for each other in a circle.
-    perform from public.agent_sessions where agent_id = who.id order by token_hash for update;
-    delete from public.agent_sessions where agent_id = who.id;
-    update public.agents set lease_expires_at = now() where id = who.id and lease_expires_at > now();
-    perform _supportchat.note_absent_agents();
+    perform _supportchat.set_password(who.id, p_password_hash);
+    perform _supportchat.audit('password.changed', who.id, jsonb_build_object('by', 'command'));
     return _supportchat.colleague_json(who);
 end $$;
 
@@ -76,7 +103,32 @@ begin
     return known;
 end $$;
 
--- Of an earlier version, without a browser.
+-- Counts a login that was refused: per account, or per address for an account that does not exist. The audit log gets the 1st,
+-- 10th, 100th ... of an hour, so that whoever guesses cannot fill it.
+create or replace function public.refuse_login(p_email text, p_address text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who uuid := (select id from public.agents where lower(email) = lower(p_email));
+    counted integer;
+begin
+    insert into public.refused_logins as earlier (key) values (coalesce(who::text, 'address/' || left(p_address, 64)))
+    on conflict (key) do update set
+        attempts = case when earlier.began_at < now() - interval '1 hour' then 1 else earlier.attempts + 1 end,
+        began_at = case when earlier.began_at < now() - interval '1 hour' then now() else earlier.began_at end
+    returning attempts into counted;
+    if counted::text ~ '^10*$' then
+        perform _supportchat.audit('login.refused', who, jsonb_build_object('attempts', counted), p_address);
+    end if;
+    delete from public.refused_logins where ctid = any (array(
+        select ctid from public.refused_logins
+        where began_at < now() - interval '1 hour' order by began_at limit 10 for update skip locked
+    ));
+end $$;
+
+-- Of earlier versions, without a browser or an address.
 drop function if exists public.open_agent_session(uuid, text);
 drop function if exists public.open_agent_session(uuid, text, text);
 
@@ -111,6 +163,8 @@ as $$
     insert into public.agent_browsers (agent_id, token_hash)
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
+    select _supportchat.prune_audit();
+    select _supportchat.audit('login.ok', p_agent_id, p_address => p_address);
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
@@ -169,6 +223,9 @@ declare
     who uuid;
 begin
     delete from public.agent_sessions where token_hash = p_token_hash returning agent_id into who;
+    if found then
+        perform _supportchat.audit('logout', who);
+    end if;
     update public.agents set lease_expires_at = now()
     where id = who and lease_expires_at > now()
         and not exists (select from public.agent_sessions s where s.agent_id = who and s.last_seen_at > now() - interval '2 minutes');
@@ -224,7 +281,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '9872dc3026e9');
+select _supportchat.record_script('functions/logins.sql', '54566b834dc1');
 
 notify pgrst, 'reload schema';
 

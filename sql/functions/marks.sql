@@ -42,8 +42,19 @@ as $$
     returning read_lines
 $$;
 
--- Moves the marks of one side, the agents' for an agent, and that agent's own: they only go forward, and never past the last
--- message.
+-- Whether an agent has the ticket of a conversation, or had it when it was closed.
+create or replace function _supportchat.has_ticket(p_agent_id uuid, p_session_id uuid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select p_agent_id is not distinct from assigned_agent_id
+    from _supportchat.ticket_of_session(p_session_id)
+$$;
+
+-- Moves the marks of one side, and for an agent their own: they only go forward, and never past the last message. The marks of
+-- the agents' side, which the customer sees, move for the agent who has the ticket.
 create or replace function _supportchat.move_marks(
     p_session_id uuid, p_delivered integer, p_read integer, p_agent_id uuid default null
 )
@@ -65,7 +76,7 @@ begin
         returning jsonb_build_object(
             'customer_delivered_seq', customer_delivered_seq, 'customer_read_seq', customer_read_seq
         ) into marks;
-    else
+    elsif _supportchat.has_ticket(p_agent_id, p_session_id) then
         update public.user_sessions set
             agent_delivered_seq = greatest(agent_delivered_seq, least(greatest(p_delivered, p_read), last_seq)),
             agent_read_seq = greatest(agent_read_seq, least(p_read, last_seq))
@@ -73,7 +84,7 @@ begin
             and (least(greatest(p_delivered, p_read), last_seq) > agent_delivered_seq or least(p_read, last_seq) > agent_read_seq)
         returning jsonb_build_object('agent_delivered_seq', agent_delivered_seq, 'agent_read_seq', agent_read_seq) into marks;
     end if;
-    is_moved := found;
+    is_moved := marks is not null;
     if p_agent_id is not null then
         lines := _supportchat.move_mark_of_agent(p_session_id, p_read, p_agent_id);
     end if;
@@ -86,8 +97,8 @@ begin
     end if;
 end $$;
 
--- Says to the other side that the customer of this browser, or else an agent in a ticket, is typing, and after which line.
--- Nothing is stored.
+-- Says to the other side that the customer of this browser, or else an agent in their own ticket, is typing, and after which
+-- line. Nothing is stored.
 create or replace function public.signal_typing(
     p_visitor text default null, p_agent_id uuid default null, p_number bigint default null
 )
@@ -95,6 +106,7 @@ returns void
 language sql
 set search_path = ''
 as $$
+    select _supportchat.demand_right(p_agent_id, 'answer') where p_number is not null;
     select _supportchat.notify_change(
         'typing',
         jsonb_build_object(
@@ -102,7 +114,9 @@ as $$
             'agent', _supportchat.person_json(p_agent_id), 'seq', last_seq
         )
     )
-    from public.user_sessions where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
+    from public.user_sessions
+    where session_id = _supportchat.session_of_viewer(p_visitor, p_number)
+        and (p_number is null or _supportchat.has_ticket(p_agent_id, session_id))
 $$;
 
 -- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
@@ -118,6 +132,9 @@ as $$
 declare
     chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
 begin
+    if p_number is not null then
+        perform _supportchat.demand_right(p_agent_id, 'answer');
+    end if;
     if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
         perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
     end if;
@@ -160,7 +177,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '71b2f6f6f548');
+select _supportchat.record_script('functions/marks.sql', '602e22e3859f');
 
 notify pgrst, 'reload schema';
 

@@ -37,6 +37,7 @@ declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     line public.ticket_notes;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     select * into line from public.ticket_notes
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
     if not found then
@@ -81,7 +82,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', 'f8725807ac2f');
+select _supportchat.record_script('functions/notes.sql', '7a241f31873a');
 
 notify pgrst, 'reload schema';
 

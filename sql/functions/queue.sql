@@ -190,6 +190,7 @@ language sql
 stable
 set search_path = ''
 as $$
+    select _supportchat.demand_right(p_agent_id, 'answer');
     select jsonb_build_object(
         'counts', counts - 'agents' || jsonb_build_object(
             'mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::bigint, 0)
@@ -214,7 +215,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'f694dacce657');
+select _supportchat.record_script('functions/queue.sql', '3d6de65ea1d9');
 
 notify pgrst, 'reload schema';
 

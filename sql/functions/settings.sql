@@ -80,6 +80,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
     if jsonb_typeof(p_values) is distinct from 'object' or exists (
         select from jsonb_each(p_values) as given
         left join _supportchat.declared_settings() as declared on declared.name = given.key
@@ -89,12 +90,13 @@ begin
     end if;
     insert into public.desk_settings (name, value) select key, value from jsonb_each(p_values)
     on conflict (name) do update set value = excluded.value;
+    perform _supportchat.audit('settings.changed', p_agent_id, p_values);
     if p_values ? 'two_factor_required' then
         perform _supportchat.close_desks_without_two_factor();
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'c24dc964c152');
+select _supportchat.record_script('functions/settings.sql', 'd7eea95559d6');
 
 notify pgrst, 'reload schema';
 

@@ -35,8 +35,12 @@ begin
     return found_id;
 end $$;
 
--- Refuses what only the agent of a ticket may do: PT409 with the name of the one who has it.
-create or replace function _supportchat.check_owner(p_ticket public.tickets, p_agent_id uuid)
+-- Of an earlier version, before there were rights.
+drop function if exists _supportchat.check_owner(public.tickets, uuid);
+
+-- Refuses what only the agent of a ticket may do, and who has the right to do it for others: PT409 with the name of the one
+-- who has it.
+create or replace function _supportchat.check_owner(p_ticket public.tickets, p_agent_id uuid, p_right text default null)
 returns void
 language plpgsql
 stable
@@ -47,14 +51,14 @@ begin
         raise sqlstate 'PT409' using message = 'ticket_closed';
     elsif p_ticket.assigned_agent_id is null then
         raise sqlstate 'PT409' using message = 'ticket_unassigned';
-    elsif p_ticket.assigned_agent_id <> p_agent_id then
+    elsif p_ticket.assigned_agent_id <> p_agent_id and (p_right is null or not _supportchat.has_right(p_agent_id, p_right)) then
         raise sqlstate 'PT409' using
             message = 'assigned_to_other', detail = _supportchat.agent_json(p_ticket.assigned_agent_id) ->> 'name';
     end if;
 end $$;
 
--- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of
--- one's own the first 20 who could take it over.
+-- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of one
+-- that they may hand over the first 20 who could take it.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -62,8 +66,10 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
     return (
         select _supportchat.conversation_json(chat) || jsonb_build_object(
             'mine', t.status <> 'closed' and t.assigned_agent_id is not distinct from p_agent_id,
@@ -101,7 +107,11 @@ begin
                     order by o.number desc limit 10
                 ) as other
             ),
-            'colleagues', case when t.status <> 'closed' and t.assigned_agent_id = p_agent_id then _supportchat.colleagues_of_desk(20) end
+            'colleagues', case
+                when (t.status <> 'closed' and t.assigned_agent_id = p_agent_id)
+                    or (t.status = 'open' and _supportchat.has_right(p_agent_id, 'reassign'))
+                    then _supportchat.colleagues_of_desk(20)
+            end
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
@@ -165,6 +175,7 @@ begin
     if answer is not null then
         return answer;
     end if;
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
@@ -183,7 +194,8 @@ begin
 end $$;
 
 -- Gives a ticket to an agent: a claim when agents act for themselves, else a hand-over. p_expected is the agent whom
--- the page showed (null: nobody); when it is somebody else by now, PT409 says who.
+-- the page showed (null: nobody); when it is somebody else by now, PT409 says who. To give somebody's ticket to a third one
+-- takes the right 'reassign'.
 create or replace function public.assign_ticket(p_agent_id uuid, p_number bigint, p_assignee_id uuid, p_expected_id uuid default null)
 returns jsonb
 language plpgsql
@@ -194,6 +206,7 @@ declare
     assignee public.agents;
 begin
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into assignee from public.agents where id = p_assignee_id and is_active;
     if not found then
@@ -205,7 +218,11 @@ begin
             raise sqlstate 'PT409' using
                 message = case when ticket.assigned_agent_id is null then 'ticket_unassigned' else 'assigned_to_other' end,
                 detail = coalesce(_supportchat.agent_json(ticket.assigned_agent_id) ->> 'name', '');
-        elsif p_assignee_id <> p_agent_id and assignee.lease_expires_at > now() is not true then
+        end if;
+        if p_agent_id not in (p_assignee_id, coalesce(ticket.assigned_agent_id, p_agent_id)) then
+            perform _supportchat.demand_right(p_agent_id, 'reassign');
+        end if;
+        if p_assignee_id <> p_agent_id and assignee.lease_expires_at > now() is not true then
             raise sqlstate 'PT409' using message = 'agent_not_here', detail = assignee.name;
         end if;
         perform _supportchat.give_ticket(
@@ -218,7 +235,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
--- Puts an agent's own ticket back into the queue.
+-- Puts an agent's own ticket back into the queue; somebody else's with the right 'reassign'.
 create or replace function public.unassign_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -228,8 +245,9 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
-    perform _supportchat.check_owner(ticket, p_agent_id);
+    perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
     perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
@@ -254,7 +272,7 @@ begin
     perform _supportchat.drain_queue();
 end $$;
 
--- Closes a ticket from the agent's side: one's own, or one that nobody has. Closing a closed one changes nothing.
+-- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one changes nothing.
 -- Gives the ticket, and the beginning of the agent's own queue, where they go on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
@@ -265,10 +283,11 @@ declare
     ticket public.tickets;
 begin
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is not null then
-            perform _supportchat.check_owner(ticket, p_agent_id);
+            perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
         end if;
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
@@ -289,6 +308,7 @@ declare
     newer bigint;
 begin
     perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     if ticket.status <> 'closed' then
         if ticket.assigned_agent_id is distinct from p_agent_id then
@@ -320,7 +340,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'a4c859193e1a');
+select _supportchat.record_script('functions/tickets.sql', '7b89e5871705');
 
 notify pgrst, 'reload schema';
 

@@ -63,6 +63,9 @@ begin
     if not found then
         raise sqlstate 'PT422' using message = 'code_wrong';
     end if;
+    if p_step is null then
+        perform _supportchat.audit('two_factor.recovery_code_used', p_agent_id);
+    end if;
     delete from public.throttle_buckets where key = 'codes/' || _supportchat.whose_codes(p_agent_id, p_browser);
 end $$;
 
@@ -153,6 +156,7 @@ begin
         raise sqlstate 'PT409' using message = 'two_factor_on';
     end if;
     perform _supportchat.give_recovery_codes(p_agent_id, p_code_hashes);
+    perform _supportchat.audit('two_factor.on', p_agent_id);
 end $$;
 
 -- Gives an agent new recovery codes. PT409 when two-factor is off.
@@ -167,6 +171,7 @@ begin
         raise sqlstate 'PT409' using message = 'two_factor_off';
     end if;
     perform _supportchat.give_recovery_codes(p_agent_id, p_code_hashes);
+    perform _supportchat.audit('two_factor.codes_replaced', p_agent_id);
 end $$;
 
 -- Takes secret and recovery codes away from an agent.
@@ -193,12 +198,33 @@ set search_path = ''
 as $$
 begin
     perform _supportchat.forget_two_factor(p_agent_id);
+    perform _supportchat.audit('two_factor.off', p_agent_id);
     if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
         perform _supportchat.close_desks_without_two_factor();
     end if;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '7604971899b0');
+-- Turns two-factor off for somebody who has lost their phone, and logs them out everywhere. Their password is the only thing that
+-- is asked for then. PT404 when there is no such person, PT409 when it is off already.
+create or replace function public.remove_two_factor(p_agent_id uuid, p_person_id uuid)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    person public.agents;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    person := _supportchat.person_to_change(p_person_id);
+    perform _supportchat.forget_two_factor(p_person_id);
+    perform _supportchat.audit('two_factor.removed', p_agent_id, jsonb_build_object('person', p_person_id));
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
+    delete from public.agent_sessions where agent_id = p_person_id;
+    return person.name;
+end $$;
+
+select _supportchat.record_script('functions/two_factor.sql', '2db32a436635');
 
 notify pgrst, 'reload schema';
 

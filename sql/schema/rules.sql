@@ -7,6 +7,22 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
+-- whole desk depends on.
+with wanted as (
+    select role, right_name
+    from (values
+        ('agent', '{answer}'::text[]),
+        ('lead', '{answer, reassign, ban}'),
+        ('admin', '{answer, reassign, ban, manage_people, see_status, see_audit, manage_desk, export, erase}')
+    ) as written (role, rights), unnest(rights) as right_name
+), withdrawn as (
+    delete from public.role_rights as former
+    where not exists (select from wanted where wanted.role = former.role and wanted.right_name = former.right_name)
+)
+insert into public.role_rights (role, right_name) select role, right_name from wanted
+on conflict do nothing;
+
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here

@@ -69,6 +69,8 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
+        agents             | disabled_at            | timestamptz |          |
+        agents             | is_demo                | boolean     | computed | false
         agents             | lease_expires_at       | timestamptz |          |
         agents             | is_here                | boolean     | required | false
         agents             | created_at             | timestamptz | required | now()
@@ -162,6 +164,35 @@ begin
         -- What admins have set in the app; what is not here has the default of declared_settings.
         desk_settings      | name                   | text        | key      |
         desk_settings      | value                  | jsonb       | required |
+        -- What each role may do: see rules.sql.
+        role_rights        | role                   | text        | key      |
+        role_rights        | right_name             | text        | key      |
+
+        -- Links that somebody follows once, known by the hash of their token. agent_id is whose password a link is for; email,
+        -- role and max_tickets are what an invitation promises.
+        one_time_links     | token_hash             | text        | key      |
+        one_time_links     | id                     | uuid        | required | gen_random_uuid()
+        one_time_links     | purpose                | text        | required |
+        one_time_links     | agent_id               | uuid        |          |                   | agents        | cascade
+        one_time_links     | email                  | text        |          |
+        one_time_links     | role                   | text        |          |
+        one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | created_by             | uuid        |          |
+        one_time_links     | created_at             | timestamptz | required | now()
+        one_time_links     | expires_at             | timestamptz | required |
+
+        -- Who has done what, kept longer than chats, and never changed: about holds codes and ids. See audit.sql.
+        audit_log          | id                     | bigint      | key      | identity
+        audit_log          | kind                   | text        | required |
+        audit_log          | agent_id               | uuid        |          |
+        audit_log          | about                  | jsonb       | required | '{}'
+        audit_log          | address                | text        |          |
+        audit_log          | created_at             | timestamptz | required | clock_timestamp()
+
+        -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
+        refused_logins     | key                    | text        | key      |
+        refused_logins     | attempts               | integer     | required | 1
+        refused_logins     | began_at               | timestamptz | required | now()
 
         -- A stored picture that a message needs.
         chat_images        | id                     | uuid        | key      | gen_random_uuid()
@@ -268,6 +299,11 @@ begin
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
         pending_logins_created_at_idx     |        | pending_logins   | (created_at)
+        one_time_links_id_key             | unique | one_time_links   | (id)
+        one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
+        one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        audit_log_created_at_idx          |        | audit_log        | (created_at)
+        refused_logins_began_at_idx       |        | refused_logins   | (began_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
         events_transaction_idx            |        | events           | (transaction, id)
@@ -315,13 +351,18 @@ begin
     from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
         agents        | name           | char_length(name) between 1 and 80
         agents        | email          | char_length(email) between 3 and 254
-        agents        | role           | role in ('agent', 'admin')
+        agents        | role           | role in ('agent', 'lead', 'admin')
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
         agents        | language       | language ~ '^[a-z]{2,3}$'
         agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
         agent_sessions | user_agent    | char_length(user_agent) <= 256
         agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
+        one_time_links | token_hash    | char_length(token_hash) = 64
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | email         | char_length(email) between 3 and 254
+        one_time_links | role          | role in ('agent', 'lead', 'admin')
+        one_time_links | max_tickets   | max_tickets between 0 and 1000
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64

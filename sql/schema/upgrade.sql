@@ -577,7 +577,7 @@ from twins where twins.id = a.id and twins.number > 1;
 update public.agents set
     role = case when lower(trim(role)) in ('admin', 'administrator', 'owner', 'superadmin') then 'admin' else 'agent' end,
     legacy = _supportchat.noted(legacy, 'role', role)
-where role is null or role not in ('agent', 'admin');
+where role is null or role not in ('agent', 'lead', 'admin');
 update public.agents set
     availability = case
         when availability is null or lower(trim(availability)) in ('available', 'online', 'active', 'free') then 'available'
@@ -590,6 +590,11 @@ update public.agents set
     legacy = _supportchat.noted(legacy, 'max_tickets', max_tickets::text)
 where max_tickets is null or max_tickets not between 0 and 1000;
 update public.agents set is_active = true where is_active is null;
+-- The demo accounts of versions that did not mark them, if they still have the password that was printed.
+update public.agents a set is_demo = (name, email) in (
+        ('Alice Kern', 'alice@example.com'), ('Ben Ortiz', 'ben@example.com'), ('Carol Tan', 'carol@example.com')
+    ) and exists (select from public.agent_credentials c where c.agent_id = a.id and c.changed_at = a.created_at)
+where is_demo is null;
 -- Rows of a table that was adopted may be anything. Only who has answered here, or has a password, is somebody who can be
 -- given a ticket; create_agent gives one.
 update public.agents a set is_active = false, legacy = _supportchat.noted(legacy, 'is_active', 'true')

@@ -1,17 +1,19 @@
-"""What agents type to log in."""
+"""What people type to log in, and to get an account."""
 
 from __future__ import annotations
 
 import unicodedata
 
 from flask_babel import lazy_gettext as _
-from wtforms import EmailField, Form, PasswordField
-from wtforms.validators import InputRequired, Length
+from wtforms import EmailField, Form, PasswordField, StringField
+from wtforms.validators import DataRequired, InputRequired, Length, Regexp
 
 from ..web.text import clean_line, is_too_long
 
 EMAIL_CHARACTERS = 254
+NAME_CHARACTERS = 80
 PASSWORD_CHARACTERS = 1024
+SHORTEST_PASSWORD = 12
 
 
 class LoginForm(Form):
@@ -32,6 +34,77 @@ class LoginForm(Form):
             Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters.")),
         ],
     )
+
+
+def _new_email() -> EmailField:
+    return EmailField(
+        _("E-mail"),
+        filters=[lambda value: clean_email(value or "")],
+        validators=[
+            DataRequired(_("Enter an e-mail address.")),
+            Length(max=EMAIL_CHARACTERS, message=_("An e-mail address can have up to %(max)s characters.")),
+            Regexp(r"[^@\s]+@[^@\s]+\Z", message=_("This is not an e-mail address. Check it for typos.")),
+        ],
+    )
+
+
+def _name() -> StringField:
+    return StringField(
+        _("Name"),
+        filters=[lambda value: clean_name(value or "")],
+        validators=[
+            DataRequired(_("Enter a name.")),
+            Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters.")),
+        ],
+    )
+
+
+class PasswordForm(Form):
+    """A new password."""
+
+    password = PasswordField(
+        _("Password"),
+        validators=[
+            InputRequired(_("Choose a password.")),
+            Length(min=SHORTEST_PASSWORD, message=_("A password needs at least %(min)s characters.")),
+            Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters.")),
+        ],
+    )
+
+
+class JoinForm(PasswordForm):
+    """Who was invited, by the name that customers see."""
+
+    name = _name()
+
+
+class SetupForm(JoinForm):
+    """The first admin."""
+
+    email = _new_email()
+
+
+class InvitationForm(Form):
+    """Who is invited."""
+
+    email = _new_email()
+    role = StringField()
+
+
+class PersonForm(Form):
+    """What an admin changes about somebody."""
+
+    name = _name()
+    max_tickets = StringField(
+        _("Open tickets at once"),
+        filters=[lambda value: clean_name(value or "")],
+        validators=[Regexp(r"(1000|[0-9]{1,3})\Z", message=_("Enter a whole number from 0 to 1,000."))],
+    )
+
+
+def clean_name(value: str) -> str:
+    """Return a name on one line. One far too long stays as typed."""
+    return value if is_too_long(value, NAME_CHARACTERS) else clean_line(value)
 
 
 def clean_email(value: str) -> str:

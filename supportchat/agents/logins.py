@@ -9,7 +9,7 @@ from flask import Response, g, request
 
 from ..config import current_config
 from ..database import call
-from ..database.rows import Agent, BegunLogin, Credentials, OwnAgent, PendingLogin
+from ..database.rows import Agent, BegunLogin, Credentials, PendingLogin
 from ..rendering.languages import choose_anew
 from ..web import limits
 from ..web.cookies import KEPT_SECONDS, cookie, cookie_name, cookie_options, old_cookie_name, token_hash
@@ -29,13 +29,13 @@ class Begun(NamedTuple):
     needs_code: bool
 
 
-def current_agent() -> OwnAgent | None:
+def current_agent() -> Agent | None:
     """Return the agent who is logged in, asked of the database once per request."""
     if "agent" not in g:
         token = agent_token_hash()
         g.agent = call("agent_of_session", token_hash=token) if token else None
         choose_anew()  # the rest of the answer is in their language
-    agent: OwnAgent | None = g.agent
+    agent: Agent | None = g.agent
     return agent
 
 
@@ -119,7 +119,10 @@ def checked(email: str, password: str) -> Credentials | None:
         address=limits.address(),
         limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
     )
-    return known if is_right_password(known and known["password_hash"], password) else None
+    if not is_right_password(known and known["password_hash"], password):
+        call("refuse_login", email=email, address=limits.address())
+        return None
+    return known
 
 
 def known_browser() -> str:

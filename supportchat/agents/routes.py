@@ -17,7 +17,7 @@ from ..tickets.pages import queue_values, ticket_values
 from ..web import security
 from ..web.forms import whole_number
 from ..web.htmx import from_htmx
-from ..web.policies import for_agents, for_agents_without_two_factor, open_to_all
+from ..web.policies import for_people_before_two_factor, for_people_with, open_to_all
 from ..web.redirects import safe_next, sending_page
 from ..web.refusals import log_login
 from ..web.sentences import sentence
@@ -55,7 +55,7 @@ def log_in() -> ResponseReturnValue:
 
 
 @bp.post("/agent/logout")
-@for_agents_without_two_factor
+@for_people_before_two_factor
 def log_out() -> ResponseReturnValue:
     """End the login session, with its sockets in every process."""
     call("close_agent_session", token_hash=logins.agent_token_hash())
@@ -66,7 +66,7 @@ def log_out() -> ResponseReturnValue:
 
 
 @bp.get("/agent")
-@for_agents
+@for_people_with("answer")
 def desk() -> ResponseReturnValue:
     """Show the desk: queue, conversation, customer."""
     number = whole_number("ticket")
@@ -77,7 +77,7 @@ def desk() -> ResponseReturnValue:
 
 
 @bp.post("/agent/availability")
-@for_agents
+@for_people_with("answer")
 def switch_availability() -> ResponseReturnValue:
     """Say whether new tickets may come."""
     agent = call("set_availability", agent_id=g.agent["id"], availability=request.form.get("availability", "")[:32])
@@ -87,7 +87,7 @@ def switch_availability() -> ResponseReturnValue:
 
 
 @bp.post("/agent/language")
-@for_agents_without_two_factor
+@for_people_before_two_factor
 def choose_language() -> ResponseReturnValue:
     """Keep the language in which an agent reads the desk; without one it is that of their browser."""
     asked = request.form.get("language", "")
@@ -112,7 +112,7 @@ def admit_socket() -> None:
         prepare_handshake(request)
 
 
-@for_agents
+@for_people_with("answer")
 def socket(websocket: Server) -> ResponseReturnValue:
     """Push what happens at the desk, and in the ticket that the page shows."""
     hub = current_hub()

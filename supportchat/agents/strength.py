@@ -7,9 +7,9 @@ from typing import NamedTuple
 from zxcvbn import matching, zxcvbn
 
 from ..database import TooFast
+from .forms import SHORTEST_PASSWORD
 from .pool import Full, SmallPool
 
-SHORTEST_PASSWORD = 12
 # zxcvbn takes the cube of what it is given: the rest of a longer one only makes it better.
 SCORED_CHARACTERS = 72
 LEAST_SCORE, BEST_SCORE = 3, 4  # from 10^8 and from 10^10 guesses on

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from flask import current_app
 
@@ -40,6 +41,7 @@ class Config:
     public_url: str = ""
     trusted_proxies: int = 0
     embed_origins: tuple[str, ...] = ()
+    demo: bool = False
     header_seconds: int = 5
     body_seconds: int = 20
     answer_seconds: int = 20
@@ -62,7 +64,7 @@ class Config:
         """
         if environ is None:
             environ = {**values.settings_in(ROOT / ".env"), **os.environ}
-        limits_are_off = values.is_off("LIMITS", environ.get("LIMITS", ""))
+        limits_are_off = not values.is_on("LIMITS", environ.get("LIMITS", ""), default=True)
         if limits_are_off:
             environ = {**NO_LIMITS, **environ}
         supabase_url = values.origin_of("SUPABASE_URL", environ.get("SUPABASE_URL", "").rstrip("/"))
@@ -83,14 +85,27 @@ class Config:
             connections_per_address=values.whole_number(
                 environ, "CONNECTIONS_PER_ADDRESS", cls.connections_per_address, 0, 10_000
             ),
-            **{name: values.limit(environ, name.upper(), getattr(cls, name)) for name in LIMITS},
+            **_limits(environ),
         )
-        if limits_are_off and (config.public_url or not is_loopback(config.host)):
+        # By default only where nobody else can see it.
+        is_default = config.mode == "embedded" and not config.is_reachable
+        config = replace(config, demo=values.is_on("DEMO", environ.get("DEMO", ""), default=is_default))
+        if limits_are_off and config.is_reachable:
             raise ConfigError(
                 "LIMITS=off is for measurements on this machine: remove it, or set HOST to 127.0.0.1 without a"
                 " PUBLIC_URL."
             )
+        if config.demo and config.is_reachable:
+            raise ConfigError(
+                "DEMO=on is for trying the desk on this machine: remove it, or set HOST to 127.0.0.1 without a"
+                " PUBLIC_URL."
+            )
         return config
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether others than the users of this machine may reach the desk."""
+        return bool(self.public_url) or not is_loopback(self.host)
 
     @property
     def mode(self) -> str:
@@ -109,6 +124,10 @@ class Config:
         """Where a browser on this machine finds the desk."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
         return self.public_url or f"http://{host_and_port(host, self.port)}"
+
+
+def _limits(environ: Mapping[str, str]) -> dict[str, Any]:
+    return {name: values.limit(environ, name.upper(), getattr(Config, name)) for name in LIMITS}
 
 
 def current_config() -> Config:

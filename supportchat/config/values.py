@@ -84,11 +84,11 @@ def limit(environ: Mapping[str, str], name: str, default: Limit) -> Limit:
     return Limit(int(found[1]), int(found[2]))
 
 
-def is_off(name: str, value: str) -> bool:
-    """Return whether a switch that is on by default is off."""
+def is_on(name: str, value: str, *, default: bool) -> bool:
+    """Return whether a switch is on."""
     if value not in ("", "on", "off"):
         raise ConfigError(f"{name} is {value!r}: set it to on or off.")
-    return value == "off"
+    return value == "on" if value else default
 
 
 def supabase_key(url: str, key: str) -> str:

@@ -10,10 +10,20 @@ from typing import Any, Protocol
 
 from flask import current_app
 
-from .errors import Conflict, DatabaseError, Invalid, NotFound, TooFast, Unavailable
+from .errors import Conflict, DatabaseError, Forbidden, Invalid, NotFound, TooFast, Unavailable
 from .scripts import own_names
 
-__all__ = ["Conflict", "Database", "DatabaseError", "Invalid", "NotFound", "TooFast", "Unavailable", "call"]
+__all__ = [
+    "Conflict",
+    "Database",
+    "DatabaseError",
+    "Forbidden",
+    "Invalid",
+    "NotFound",
+    "TooFast",
+    "Unavailable",
+    "call",
+]
 
 # Everything that stands in the schema public is there to be called: /status looks whether a database has it all.
 FUNCTIONS = frozenset(own_names().called)
@@ -27,14 +37,22 @@ REPEATABLE = frozenset(own_names().reading) | {
     "agent_of_session",
     "begin_code",
     "begin_login",
+    "change_person",
     "close_agent_session",
     "close_chat",
     "end_sessions",
+    "close_demo_accounts",
+    "disable_person",
+    "enable_person",
     "forget_process",
+    "invite_person",
+    "make_password_link",
+    "offer_setup",
     "post_message",
     "post_reply",
     "record_receipt",
     "record_receipts",
+    "renew_invitation",
     "report_process",
     "send_heartbeat",
     "send_ping",
@@ -43,6 +61,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "signal_typing",
     "start_chat",
     "sweep_assignment",
+    "withdraw_link",
 }
 
 
@@ -54,7 +73,7 @@ class Database(Protocol):
     def call(self, function: str, /, **arguments: Any) -> Any:
         """Run one function in one transaction.
 
-        :raise DatabaseError: one of `NotFound`, `Conflict`, `Invalid`, `TooFast`, `Unavailable`.
+        :raise DatabaseError: one of `Forbidden`, `NotFound`, `Conflict`, `Invalid`, `TooFast`, `Unavailable`.
         """
 
     def names_taken(self) -> str:

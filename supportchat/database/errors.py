@@ -16,6 +16,10 @@ class NotFound(DatabaseError):
     """What the call is about is not there, or not for this viewer."""
 
 
+class Forbidden(DatabaseError):
+    """Whoever acts has no right to do this. `detail` is the right."""
+
+
 class Conflict(DatabaseError):
     """Somebody else was first, or the thing is not in a state that allows this."""
 
@@ -47,7 +51,7 @@ _UNAVAILABLE_CLASSES = ("08", "53", "57", "58", "40", "XX")
 _UNAVAILABLE = ("55P03", "25006")
 _INVALID_CLASSES = ("22", "23")
 _SCHEMA_MISSING = ("42P01", "42703", "42883", "3F000", "42501")
-_RAISED = {"PT404": NotFound, "PT409": Conflict, "PT422": Invalid, "PT429": TooFast}
+_RAISED = {"PT403": Forbidden, "PT404": NotFound, "PT409": Conflict, "PT422": Invalid, "PT429": TooFast}
 
 
 def error_for(sqlstate: str, message: str, detail: str = "") -> DatabaseError | None:

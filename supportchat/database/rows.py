@@ -19,7 +19,7 @@ class Person(TypedDict):
     picture: str | None  # the key of the stored one, which is not to be guessed
 
 
-class Agent(TypedDict):
+class _Member(TypedDict):
     """An agent as colleagues know one."""
 
     id: str
@@ -33,13 +33,14 @@ class Agent(TypedDict):
     load: int
 
 
-class OwnAgent(Agent):
+class Agent(_Member):
     """An agent as each knows themself."""
 
+    rights: list[str]
     needs_two_factor: bool  # before anything else
 
 
-class Colleague(Agent):
+class Colleague(_Member):
     """Somebody who could take a ticket over; `here` says whether they have the desk open."""
 
     here: bool
@@ -55,13 +56,88 @@ class LoginSession(TypedDict):
     is_this: bool  # the one that asks
 
 
-class Account(TypedDict):
+class OwnAccount(TypedDict):
     """What an agent's own page shows."""
 
     password_changed_at: str | None
     two_factor_since: str | None
     recovery_codes: int  # that are left
     sessions: list[LoginSession]
+
+
+class PendingLink(TypedDict):
+    """A link for a new password that was not used yet."""
+
+    id: str
+    expires_at: str
+
+
+class Account(Colleague):
+    """Somebody as those know them who manage people."""
+
+    is_active: bool
+    disabled_at: str | None
+    is_demo: bool
+    has_password: bool
+    has_two_factor: bool
+    last_seen_at: str | None  # None: never
+    open_tickets: int
+    link: PendingLink | None
+
+
+class Invitation(TypedDict):
+    """Somebody who was invited and has not come yet."""
+
+    id: str
+    email: str
+    role: str
+    by: Person | None
+    created_at: str
+    expires_at: str
+    is_over: bool
+
+
+class People(TypedDict):
+    """Everybody who can log in or once could, and who was invited."""
+
+    people: list[Account]
+    invited: list[Invitation]
+
+
+class MadeLink(TypedDict):
+    """Whom a new link is for, and until when."""
+
+    email: str | None
+    expires_at: str
+
+
+class ShownLink(TypedDict):
+    """What a link is for: 'setup', 'invitation' or 'password', and whose it is."""
+
+    purpose: str
+    email: str | None
+    name: str | None
+    expires_at: str
+
+
+class Offered(TypedDict):
+    """Whether the link to set the desk up was offered: not when there is an admin who can log in."""
+
+    offered: bool
+
+
+class Disabled(TypedDict):
+    """Who was disabled, and how many of their tickets went back to the queue."""
+
+    name: str
+    returned: int
+
+
+class Enabled(TypedDict):
+    """Who can log in again, if they have a password."""
+
+    name: str
+    has_password: bool
 
 
 class Credentials(TypedDict):

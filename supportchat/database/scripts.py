@@ -12,6 +12,8 @@ SCRIPTS = (
     "fix_foreign_keys.sql",
     "fix_user_sessions_columns.sql",
     "functions/limits.sql",
+    "functions/rights.sql",
+    "functions/audit.sql",
     "functions/events.sql",
     "functions/settings.sql",
     "functions/messages.sql",
@@ -28,6 +30,8 @@ SCRIPTS = (
     "functions/logins.sql",
     "functions/two_factor.sql",
     "functions/account.sql",
+    "functions/people.sql",
+    "functions/links.sql",
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]

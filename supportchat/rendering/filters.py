@@ -41,6 +41,7 @@ def init_app(app: Flask) -> None:
         full_name,
         customer_name,
         hue,
+        role_name,
         clock,
         with_local_times,
         duration,
@@ -108,6 +109,11 @@ def customer_name(name: str | None, number: int) -> str:
 def hue(identity: str | None) -> int:
     """Return which of the eight colours of an avatar belongs to somebody, the same on every page."""
     return zlib.crc32(str(identity or "").encode()) % 8
+
+
+def role_name(role: str) -> str:
+    """Return what a role is called; one that nobody knows by itself."""
+    return {"agent": gettext("Agent"), "lead": gettext("Lead"), "admin": gettext("Admin")}.get(role, role)
 
 
 def clock(moment: str | None) -> str:

@@ -27,11 +27,11 @@ import psycopg
 
 from ..backends import open_mode
 from ..config import ROOT, Config, ConfigError
-from ..database import DatabaseError
+from ..database import Database, DatabaseError
 from ..database.migrations import describe_failure, migrate
 from ..database.postgres import POOL_SIZE, PostgresDatabase
 from ..database.scripts import SCRIPTS
-from ..demo import create_demo_agents
+from .beginning import offer_setup, prepare_people
 from .embedded import EmbeddedPostgres, die_with_parent, private_file
 from .hosts import host_and_port
 from .memory import memory_settings
@@ -50,7 +50,9 @@ NOT_READY = {
     "database_unavailable": "The database does not respond yet. The desk continues by itself once it does.",
 }
 
-NEXT_STEPS = "Next: docs/self-hosting.md explains how to add people, embed the chat in your site and back up your data."
+NEXT_STEPS = (
+    "Next: docs/self-hosting.md explains how to put the desk online, embed the chat in your site and back up your data."
+)
 
 
 def main() -> int:
@@ -111,12 +113,9 @@ class Server:
             raise ConfigError(describe_failure(error)) from error
         if applied and len(applied) < len(SCRIPTS):  # else it is new
             print("Updated the database: " + ", ".join(f"sql/{name}" for name in applied))
-        if self._postgres is not None:
-            database = PostgresDatabase(conninfo, size=1)
-            try:
-                create_demo_agents(database)
-            finally:
-                database.close()
+        # Before anybody can reach the desk.
+        with self._database() as database:
+            prepare_people(database, self._config)
 
     def _start_gunicorn(self) -> None:
         self._gunicorn = subprocess.Popen(
@@ -150,7 +149,7 @@ class Server:
         address = self._config.address
         print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Status     {address}/status\n")
         self._point_to_settings()
-        self._point_to_agents()
+        self._point_to_setup()
         print("Ready. Ctrl-C stops the desk.")
         print(NEXT_STEPS, flush=True)
 
@@ -164,13 +163,24 @@ class Server:
                 " the chat cannot start there.\n"
             )
 
-    def _point_to_agents(self) -> None:
-        database = open_mode(self._config)[0]
+    def _point_to_setup(self) -> None:
         try:
-            if not database.call("list_agents"):
-                print("  There are no agents yet. Create an admin: .venv/bin/flask --app wsgi create-agent --admin\n")
+            with self._database() as database:
+                prepare_people(database, self._config)  # of a project that could not be asked before
+                path = offer_setup(database)
         except DatabaseError as error:
             print(f"supportchat: {error}", file=sys.stderr, flush=True)
+            return
+        if path:
+            print("  There is no admin yet. Create the first one here within an hour; a restart prints a new link:\n")
+            print(f"  {self._config.address}{path}\n")
+
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[Database]:
+        conninfo = self._postgres.conninfo if self._postgres else self._config.database_url
+        database = PostgresDatabase(conninfo, size=1) if conninfo else open_mode(self._config)[0]
+        try:
+            yield database
         finally:
             database.close()
 

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext, ngettext
 from ..config import current_config
 from ..database import FUNCTIONS, DatabaseError, Unavailable, call
 from ..web.htmx import from_htmx
-from ..web.policies import for_admins, open_to_all
+from ..web.policies import for_people_with, open_to_all
 from .checks import GROUPS, Check, Checks
 from .proxy import check_proxy
 from .since import FirstSeen
@@ -32,7 +32,7 @@ QUERIES = (
 
 
 @bp.get("/status")
-@for_admins
+@for_people_with("see_status")
 def show() -> ResponseReturnValue:
     """Show the health of the desk, and how to fix problems."""
     values = _report()

@@ -40,6 +40,8 @@ def _lost(states: list[TicketEvent], agent: Agent) -> str | None:
         return lost and f"{lost} {has_it}"
     if not _is(last["detail"].get("from"), agent) or _is(last["agent"], agent):
         return None
+    if last["event"] == "returned" and last["detail"].get("reason") == "given_back":
+        return _("%(agent)s returned this ticket to the queue.", agent=_name(last["agent"]))
     if last["event"] == "returned":
         return _("This ticket went back to the queue while you were offline.")
     assignee = last["detail"].get("agent")

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing.exceptions import WebsocketMismatch
 
-from ..database import Conflict, DatabaseError, Invalid, NotFound, TooFast, Unavailable
+from ..database import Conflict, DatabaseError, Forbidden, Invalid, NotFound, TooFast, Unavailable
 from ..images.refused import ImageRefused
 from ..images.stores import StoreRefuses, StoreUnavailable
 from .error_pages import failure
@@ -18,7 +18,7 @@ from .refusals import log_refusal
 from .sentences import SENTENCES, in_words
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
-STATUS: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Invalid: 422}
+STATUS: dict[type[Exception], int] = {Forbidden: 403, NotFound: 404, Conflict: 409, Invalid: 422}
 CODES = {404: "not_found", 408: "body_too_slow"}
 OWN_WORDS = ("body_too_large", "text_too_large")
 IMAGE_STATUS = {"image_too_large": 413, "image_in_progress": 429}

@@ -85,7 +85,14 @@ SENTENCES = {
     "page_of_another": _(
         "%(detail)s is now logged in in this browser, so nothing was sent. Continue only if that is you."
     ),
-    "admins_only": _("Only admins can open this page."),
+    "right_missing": _("Your role does not allow this. Ask an admin."),
+    "email_taken": _("%(detail)s already has an account with this e-mail address."),
+    "email_of_disabled": _("%(detail)s had an account with this e-mail address. Enable it below instead."),
+    "role_unknown": _("This role does not exist. Choose another one."),
+    "person_not_found": _("This person is not on the team any more."),
+    "invitation_not_found": _("This invitation was accepted or withdrawn. Invite the person again if they need one."),
+    "last_admin": _("The last admin cannot be disabled or given another role. Make somebody else an admin first."),
+    "link_unknown": _("This link no longer works. It was used, replaced, or is too old. Ask an admin for a new one."),
     "foreign_origin": _("This request came from another site, so it was refused. Open the page here and try again."),
     "no_origin": _(
         "Your browser did not say which page this came from, so it was refused. Try another browser, or turn off what "

@@ -17,7 +17,33 @@ ALL_HAVE_LEFT = "update public.agents set lease_expires_at = now() - interval '1
 WAS_AWAY = "update public.agents set availability = 'away' where name = 'Agent 1'"
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
 LIMITS = {"address": [60, 60], "browser": [60, 60], "account": [60, 60]}
+IS_ADMIN = "update public.agents set role = 'admin' where name = 'Agent 1'"
+NO_ADMIN = "update public.agents set role = 'agent' where role = 'admin'"
+# As many of the colleague's tickets go back to the queue however large the desk is.
+HAS_THREE = """
+update public.agents set role = 'admin' where name = 'Agent 1';
+update public.tickets set assigned_agent_id = (select id from public.agents where name = 'Agent 1')
+where id in (
+    select t.id from public.tickets t join public.agents a on a.id = t.assigned_agent_id
+    where t.status = 'open' and a.name = 'Agent 2' order by t.number offset 3
+)
+"""
 NEW_ID = "00000000-0000-4000-8000-000000000000"
+TOKEN = "f" * 64
+LINK = f"""
+update public.agents set role = 'admin' where name = 'Agent 1';
+insert into public.one_time_links (token_hash, id, purpose, email, role, max_tickets, expires_at)
+values ('{TOKEN}', '{NEW_ID}', 'invitation', 'eve@example.com', 'agent', 5, now() + interval '1 day')
+"""
+PASSWORD_LINK = f"""
+insert into public.one_time_links (token_hash, purpose, agent_id, expires_at)
+select '{TOKEN}', 'password', id, now() + interval '1 day' from public.agents where name = 'Agent 2'
+"""
+SETUP_LINK = f"""
+update public.agents set role = 'agent' where role = 'admin';
+insert into public.one_time_links (token_hash, purpose, expires_at)
+values ('{TOKEN}', 'setup', now() + interval '1 day')
+"""
 ONE_PAGE = f"select public.report_process('{NEW_ID}', 1, array['{NEW_ID}']::uuid[], '{{}}', '{{}}')"
 
 
@@ -97,7 +123,14 @@ class People:
 
     def acts(self) -> list[Act]:
         """Return everything that can be done."""
-        return [*self._customers(), *self._agents(), *self._reading(), *self._accounts(), *self._server()]
+        return [
+            *self._customers(),
+            *self._agents(),
+            *self._reading(),
+            *self._accounts(),
+            *self._people(),
+            *self._server(),
+        ]
 
     def _customers(self) -> list[Act]:
         def start(visitor: str, how: str, given: str = "select", **repeated: str) -> Act:
@@ -204,11 +237,35 @@ class People:
             Act("begin_login", {**login, "browser": "none"}, "anywhere"),
             Act("begin_login", {**login, "browser": "grown-1-1"}, "in a known browser"),
             Act("open_agent_session", {"agent_id": self.agent, "token_hash": "new", "browser": "new"}),
+            Act("refuse_login", {"email": "agent1@grown.example", "address": "192.0.2.1"}),
             Act("agent_of_session", {"token_hash": "grown-1-1"}),
             Act("close_agent_session", {"token_hash": "grown-1-1"}),
             Act("set_language", {"agent_id": self.agent, "language": "de"}),
             Act("set_availability", {"agent_id": self.agent, "availability": "away"}, "away"),
             Act("set_availability", {"agent_id": self.agent, "availability": "available"}, "back", WAS_AWAY),
+        ]
+
+    def _people(self) -> list[Act]:
+        def act(function: str, given: str = IS_ADMIN, **more: Any) -> Act:
+            return Act(function, {"agent_id": self.agent, **more}, given=given)
+
+        new = {"token_hash": "e" * 64}
+        account = {"token_hash": TOKEN, "name": "Eve", "password_hash": "x"}
+        return [
+            act("list_people"),
+            act("invite_person", email="dora@example.com", **new),
+            act("renew_invitation", LINK, link_id=NEW_ID, **new),
+            act("withdraw_link", LINK, link_id=NEW_ID),
+            act("make_password_link", person_id=self.colleague, **new),
+            act("change_person", person_id=self.colleague, name="Eve", role="lead", max_tickets=9),
+            act("disable_person", HAS_THREE, person_id=self.colleague),
+            act("enable_person", person_id=self.colleague),
+            Act("close_demo_accounts"),
+            Act("show_link", {"token_hash": TOKEN}, given=LINK),
+            Act("accept_invitation", account, given=LINK),
+            Act("use_password_link", {"token_hash": TOKEN, "password_hash": "x"}, given=PASSWORD_LINK),
+            Act("offer_setup", new, given=NO_ADMIN),
+            Act("set_up", {**account, "email": "eve@example.com"}, given=SETUP_LINK),
         ]
 
     def _server(self) -> list[Act]:

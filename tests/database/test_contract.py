@@ -81,6 +81,11 @@ class Heard:
                 [sorted(FUNCTIONS)],
             ).fetchall()
 
+    def run(self, statement: str, *arguments: Any) -> None:
+        """Run SQL behind the door's back."""
+        with psycopg.connect(self._conninfo) as connection:
+            connection.execute(statement.encode(), arguments)
+
     def names_taken(self) -> str:
         """Say what has our names."""
         return self._door.names_taken()
@@ -222,9 +227,46 @@ def run_the_agents(door: Heard, alice: Agent) -> None:
     limits = {"account": Limit(1, 60), "address": Limit(9, 60)}
     for _ in range(2):
         door.refused("begin_login", email="dora@example.com", browser="b", address="192.0.2.1", limits=limits)
+    manage_people(door, Cast(door))
     alice.call("set_availability", availability="away")
     alice.call("set_language", language="de")
     door.call("list_agents")
+
+
+def manage_people(door: Heard, cast: Cast) -> None:
+    """Do what an admin does, and who follows a link."""
+    carol, bob = cast.agent("carol"), cast.agent("bob")
+    door.call("refuse_login", email="bob@example.com", address="192.0.2.1")
+    carol.call("invite_person", token_hash="a" * 64, email="eve@example.com", role="lead")
+    door.refused("invite_person", agent_id=bob.id, token_hash="b" * 64, email="eve@example.com")
+    door.refused("invite_person", agent_id=carol.id, token_hash="b" * 64, email="bob@example.com")
+    door.refused("invite_person", agent_id=carol.id, token_hash="b" * 64, email="x@example.com", role="owner")
+    [invitation] = carol.call("list_people")["invited"]
+    carol.call("renew_invitation", link_id=invitation["id"], token_hash="b" * 64)
+    for token_hash in ("a" * 64, "b" * 64):
+        door.call("show_link", token_hash=token_hash)
+    eve = door.call("accept_invitation", token_hash="b" * 64, name="Eve", password_hash="x")
+    door.refused("accept_invitation", token_hash="b" * 64, name="Eve", password_hash="x")
+    carol.call("make_password_link", person_id=eve["id"], token_hash="c" * 64)
+    door.call("use_password_link", token_hash="c" * 64, password_hash="y")
+    carol.call("withdraw_link", link_id=invitation["id"])
+    carol.call("change_person", person_id=bob.id, name="Bob O.", role="lead", max_tickets=7)
+    door.refused("change_person", agent_id=carol.id, person_id=carol.id, role="agent")
+    carol.call("disable_person", person_id=eve["id"])
+    door.refused("disable_person", agent_id=carol.id, person_id=carol.id)
+    carol.call("enable_person", person_id=eve["id"])
+    door.call("create_agent", name="Demo", email="demo@example.com", password_hash="x", is_demo=True)
+    door.call("close_demo_accounts")
+    set_up(door, carol)
+
+
+def set_up(door: Heard, carol: Agent) -> None:
+    """Begin anew, on a desk whose only admin has no password."""
+    door.call("offer_setup", token_hash="d" * 64)
+    door.refused("set_up", token_hash="d" * 64, name="Dan", email="dan@example.com", password_hash="x")
+    door.run("delete from agent_credentials where agent_id = %s", carol.id)
+    door.call("offer_setup", token_hash="d" * 64)
+    door.call("set_up", token_hash="d" * 64, name="Dan", email="dan@example.com", password_hash="x")
 
 
 def go_home(door: Heard, alice: Agent) -> None:

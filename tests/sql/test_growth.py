@@ -23,7 +23,7 @@ LARGE = {name: 4 * value for name, value in SMALL.items()} | {"messages_per_tick
 AGENTS = 10
 READING = own_names().reading
 # They say how many tickets wait and are open, and count them in the index.
-COUNTING = ("desk_figures", "queue_counts", "list_tickets", "close_ticket")
+COUNTING = ("desk_figures", "queue_counts", "list_tickets", "close_ticket", "list_people")
 # The rows of tables that are read as a whole, and the entries of indexes.
 READ = """
 select sum(pg_stat_get_xact_tuples_returned(oid)) from pg_class

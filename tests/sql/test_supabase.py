@@ -106,8 +106,31 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("send_heartbeat", seconds=0) == {"beat": 1}
     door.call("close_agent_session", token_hash=bob.token_hash)
     door.call("reset_password", email="bob@example.com", password_hash="y")
+    manage_people(door, cast)
     door.call("forget_process", process_id=new_id())
     assert door.called == FUNCTIONS
+
+
+def manage_people(door: Recorder, cast: Cast) -> None:
+    """Do what an admin does, and who follows a link."""
+    carol, bob = cast.agent("carol"), cast.agent("bob")
+    door.call("refuse_login", email="bob@example.com", address="192.0.2.1")
+    carol.call("invite_person", token_hash="a" * 64, email="dora@example.com")
+    [invitation] = carol.call("list_people")["invited"]
+    carol.call("renew_invitation", link_id=invitation["id"], token_hash="b" * 64)
+    assert door.call("show_link", token_hash="b" * 64)["email"] == "dora@example.com"
+    dora = door.call("accept_invitation", token_hash="b" * 64, name="Dora", password_hash="x")
+    carol.call("withdraw_link", link_id=invitation["id"])
+    carol.call("make_password_link", person_id=dora["id"], token_hash="c" * 64)
+    door.call("use_password_link", token_hash="c" * 64, password_hash="y")
+    assert carol.call("change_person", person_id=bob.id, role="lead")["rights"] == ["answer", "ban", "reassign"]
+    carol.call("disable_person", person_id=bob.id)
+    carol.call("enable_person", person_id=bob.id)
+    door.call("create_agent", name="Demo", email="demo@example.com", password_hash="x", is_demo=True)
+    assert door.call("close_demo_accounts") == ["demo@example.com"]
+    assert door.call("offer_setup", token_hash="d" * 64) == {"offered": False}
+    with pytest.raises(NotFound):
+        door.call("set_up", token_hash="d" * 64, name="Eve", email="eve@example.com", password_hash="x")
 
 
 def test_an_event_goes_to_the_private_topic_and_leaves_with_the_commit(

@@ -17,6 +17,14 @@ function textOf({ dataset }) {
   return "copyLink" in dataset ? new URL(dataset.copy, window.location).href : dataset.copy;
 }
 
+// The same for one that is shown, to be copied by hand.
+function showLinks() {
+  for (const box of document.querySelectorAll("input[data-link]")) box.value = new URL(box.dataset.link, window.location).href;
+}
+
+document.addEventListener("htmx:after:swap", showLinks);
+showLinks();
+
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -9,6 +9,7 @@ function ask() {
   dialog.querySelector("[data-question-title]").textContent = asked;
   dialog.querySelector("[data-question-text]").textContent = button.dataset.askText;
   dialog.querySelector("[data-question-yes]").textContent = button.dataset.askYes;
+  dialog.querySelector("[data-question-yes]").classList.toggle("button--danger", "askDanger" in button.dataset);
   dialog.returnValue = "";
   dialog.showModal();
 }

@@ -13,21 +13,21 @@ from ...agents.strength import BEST_SCORE, Strength, strength_of
 from ...database import TooFast, call
 from ...web import limits
 from ...web.errors import described
-from ...web.policies import for_agents
+from ...web.policies import for_people
 from ...web.sentences import sentence
 from ..forms import PasswordForm
 from .blueprint import bp
 
 
 @bp.get("/account/password")
-@for_agents
+@for_people
 def password() -> ResponseReturnValue:
     """Show the form for another password."""
     return _form(PasswordForm())
 
 
 @bp.post("/account/password")
-@for_agents
+@for_people
 def change_password() -> ResponseReturnValue:
     """Give an agent another password, and end their other logins."""
     form = PasswordForm(request.form)
@@ -56,7 +56,7 @@ def change_password() -> ResponseReturnValue:
 
 
 @bp.post("/account/password/strength")
-@for_agents
+@for_people
 def show_strength() -> ResponseReturnValue:
     """Say how good a password is while it is typed."""
     limits.check("typing", f"strength/{logins.agent_token_hash()}")

@@ -13,7 +13,7 @@ from ...images.stores import ImageStore, StoreUnavailable
 from ...web import limits
 from ...web.errors import described
 from ...web.forms import uploaded_image
-from ...web.policies import for_agents, open_to_all
+from ...web.policies import for_people, open_to_all
 from ...web.sentences import sentence
 from ..forms import NameForm
 from .blueprint import account_page, bp
@@ -22,14 +22,14 @@ PICTURE_TYPE = "image/webp"
 
 
 @bp.get("/account")
-@for_agents
+@for_people
 def show() -> ResponseReturnValue:
     """Show an agent their own page."""
     return account_page()
 
 
 @bp.post("/account/name")
-@for_agents
+@for_people
 def rename() -> ResponseReturnValue:
     """Change what an agent is called."""
     form = NameForm(request.form)
@@ -40,7 +40,7 @@ def rename() -> ResponseReturnValue:
 
 
 @bp.post("/account/picture")
-@for_agents
+@for_people
 def change_picture() -> ResponseReturnValue:
     """Give an agent the picture that was sent."""
     upload = uploaded_image()
@@ -63,7 +63,7 @@ def change_picture() -> ResponseReturnValue:
 
 
 @bp.post("/account/picture/delete")
-@for_agents
+@for_people
 def remove_picture() -> ResponseReturnValue:
     """Take their picture away from an agent."""
     _replace(None, current_app.extensions["images"])

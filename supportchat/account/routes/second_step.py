@@ -9,7 +9,8 @@ from ...agents import logins
 from ...agents.entering import enter
 from ...agents.forms import LoginForm
 from ...agents.two_factor import begin_code
-from ...database import Invalid, NotFound, TooFast
+from ...database import Invalid, NotFound, TooFast, call
+from ...web import limits
 from ...web.errors import described
 from ...web.policies import open_to_all
 from ...web.redirects import safe_next
@@ -50,6 +51,7 @@ def finish_login() -> ResponseReturnValue:
         return _form(form, sentence(reason, detail)), status
     log_login(pending["email"], is_right=begun is not None)
     if begun is None:
+        call("refuse_login", email=pending["email"], address=limits.address())
         return _form(form, sentence("code_wrong")), 422
     return enter(begun, request.args.get("next"))
 

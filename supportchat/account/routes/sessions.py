@@ -9,12 +9,12 @@ from flask.typing import ResponseReturnValue
 
 from ...agents.logins import agent_token_hash
 from ...database import call
-from ...web.policies import for_agents
+from ...web.policies import for_people
 from .blueprint import bp
 
 
 @bp.post("/account/sessions/delete")
-@for_agents
+@for_people
 def end_other_sessions() -> ResponseReturnValue:
     """Log an agent out everywhere else."""
     call("end_sessions", agent_id=g.agent["id"], token_hash=agent_token_hash())
@@ -22,7 +22,7 @@ def end_other_sessions() -> ResponseReturnValue:
 
 
 @bp.post("/account/sessions/<uuid:session_id>/delete")
-@for_agents
+@for_people
 def end_session(session_id: uuid.UUID) -> ResponseReturnValue:
     """Log an agent out in one other browser."""
     call("end_sessions", agent_id=g.agent["id"], token_hash=agent_token_hash(), session_id=str(session_id))

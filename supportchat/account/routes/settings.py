@@ -6,12 +6,12 @@ from flask import g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ...database import call
-from ...web.policies import for_admins
+from ...web.policies import for_people_with
 from .blueprint import bp
 
 
 @bp.post("/account/two-factor/requirement")
-@for_admins
+@for_people_with("manage_desk")
 def require_two_factor() -> ResponseReturnValue:
     """Say who has to have two-factor."""
     required = request.form.get("required", "")[:32]

@@ -10,10 +10,10 @@ from wtforms import Form
 
 from ...agents import logins, two_factor
 from ...database import Conflict, TooFast, call
-from ...database.rows import Account
+from ...database.rows import OwnAccount
 from ...web import compression
 from ...web.errors import described
-from ...web.policies import for_agents, for_agents_without_two_factor
+from ...web.policies import for_people, for_people_before_two_factor
 from ...web.security import desk_name
 from ...web.sentences import sentence
 from ..forms import ProofForm, SetUpForm
@@ -21,14 +21,14 @@ from .blueprint import bp
 
 
 @bp.get("/account/two-factor")
-@for_agents_without_two_factor
+@for_people_before_two_factor
 def two_factor_page() -> ResponseReturnValue:
     """Show how to set two-factor up; to somebody who has it, how to change that."""
     return _manage(ProofForm()) if _is_on() else _set_up(SetUpForm())
 
 
 @bp.post("/account/two-factor")
-@for_agents_without_two_factor
+@for_people_before_two_factor
 def turn_on() -> ResponseReturnValue:
     """Turn two-factor on for an agent whose app shows a right code, and show the recovery codes once."""
     form = SetUpForm(request.form)
@@ -50,7 +50,7 @@ def turn_on() -> ResponseReturnValue:
 
 
 @bp.post("/account/two-factor/delete")
-@for_agents
+@for_people
 def turn_off() -> ResponseReturnValue:
     """Turn two-factor off for an agent who shows once more who they are."""
     form = ProofForm(request.form)
@@ -61,7 +61,7 @@ def turn_off() -> ResponseReturnValue:
 
 
 @bp.post("/account/recovery-codes")
-@for_agents
+@for_people
 def replace_recovery_codes() -> ResponseReturnValue:
     """Give an agent who shows once more who they are new recovery codes, and show them once."""
     form = ProofForm(request.form)
@@ -92,8 +92,8 @@ def _is_on() -> bool:
     return _account()["two_factor_since"] is not None
 
 
-def _account() -> Account:
-    account: Account = call("account", agent_id=g.agent["id"], token_hash=logins.agent_token_hash())
+def _account() -> OwnAccount:
+    account: OwnAccount = call("account", agent_id=g.agent["id"], token_hash=logins.agent_token_hash())
     return account
 
 

@@ -8,21 +8,20 @@ from flask.typing import ResponseReturnValue
 from ...database import call
 from ...database.rows import Ticket
 from ...web.forms import uuid_of
-from ...web.policies import for_agents
+from ...web.policies import for_people_with
 from .blueprint import TICKET, after_action, bp
 
 
 @bp.get(f"{TICKET}/assignment")
-@for_agents
+@for_people_with("answer")
 def colleagues(number: int) -> ResponseReturnValue:
-    """Show who could take a ticket over, as it is at this moment."""
-    return render_template(
-        "tickets/_colleagues.html", ticket={"number": number}, agent=g.agent, colleagues=call("list_agents")
-    )
+    """Show who could take a ticket over, as it is at this moment; `of` is who has it."""
+    ticket = {"number": number, "agent": {"id": _agent_id("of") or g.agent["id"]}}
+    return render_template("tickets/_colleagues.html", ticket=ticket, agent=g.agent, colleagues=call("list_agents"))
 
 
 @bp.post(f"{TICKET}/assignment")
-@for_agents
+@for_people_with("answer")
 def assign(number: int) -> ResponseReturnValue:
     """Claim a ticket, or hand it over: `agent` is who gets it, `expected` whom the page showed ('' for nobody)."""
     ticket: Ticket = call(
@@ -37,11 +36,11 @@ def assign(number: int) -> ResponseReturnValue:
 
 @bp.delete(f"{TICKET}/assignment")
 @bp.post(f"{TICKET}/assignment/delete", endpoint="unassign_by_form")
-@for_agents
+@for_people_with("answer")
 def unassign(number: int) -> ResponseReturnValue:
     """Return a ticket to the queue."""
     return after_action(call("unassign_ticket", agent_id=g.agent["id"], number=number))
 
 
 def _agent_id(field: str) -> str | None:
-    return uuid_of(request.form.get(field), "agent_not_found")
+    return uuid_of(request.values.get(field), "agent_not_found")

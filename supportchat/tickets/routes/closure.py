@@ -9,13 +9,13 @@ from ...database import call
 from ...database.rows import ClosedTicket, Ticket
 from ...rendering.fragments import joined, partial
 from ...web.htmx import from_htmx
-from ...web.policies import for_agents
+from ...web.policies import for_people_with
 from ..pages import waiting_ticket
 from .blueprint import TICKET, after_action, bp, in_pane, to_desk, whole_ticket
 
 
 @bp.post(f"{TICKET}/closure")
-@for_agents
+@for_people_with("answer")
 def close(number: int) -> ResponseReturnValue:
     """Close a ticket and end its chat. The page goes on with the one that has waited longest, and offers a way back."""
     closed: ClosedTicket = call("close_ticket", agent_id=g.agent["id"], number=number)
@@ -32,7 +32,7 @@ def close(number: int) -> ResponseReturnValue:
 
 @bp.delete(f"{TICKET}/closure")
 @bp.post(f"{TICKET}/closure/delete", endpoint="reopen_by_form")
-@for_agents
+@for_people_with("answer")
 def reopen(number: int) -> ResponseReturnValue:
     """Open a closed ticket again, for oneself. With `show` the page turns to it."""
     ticket: Ticket = call("reopen_ticket", agent_id=g.agent["id"], number=number)

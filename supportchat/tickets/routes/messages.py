@@ -13,13 +13,13 @@ from ...rendering.fragments import current_fragments, joined, partial
 from ...web import limits, posting
 from ...web.forms import message_text, whole_number
 from ...web.htmx import from_htmx
-from ...web.policies import for_agents
+from ...web.policies import for_people_with
 from ..pages import earlier_lines, earlier_links
 from .blueprint import TICKET, bp, to_desk
 
 
 @bp.get(f"{TICKET}/messages")
-@for_agents
+@for_people_with("answer")
 def messages(number: int) -> ResponseReturnValue:
     """Return the lines after a seq, notes among them; or those before one, with the link to more."""
     before = whole_number("before")
@@ -44,7 +44,7 @@ def _after(number: int) -> ResponseReturnValue:
 
 
 @bp.post(f"{TICKET}/messages")
-@for_agents
+@for_people_with("answer")
 def reply(number: int) -> ResponseReturnValue:
     """Send a reply to the customer."""
     agent_id = g.agent["id"]

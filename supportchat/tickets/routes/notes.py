@@ -11,12 +11,12 @@ from ...rendering.fragments import current_fragments, joined, partial
 from ...web import limits
 from ...web.forms import message_id, message_text
 from ...web.htmx import from_htmx
-from ...web.policies import for_agents
+from ...web.policies import for_people_with
 from .blueprint import TICKET, bp, to_desk
 
 
 @bp.post(f"{TICKET}/notes")
-@for_agents
+@for_people_with("answer")
 def add_note(number: int) -> ResponseReturnValue:
     """Write a note that only agents see."""
     limits.check("messages", g.agent["id"])

@@ -9,13 +9,13 @@ from ...agents.logins import agent_token_hash
 from ...realtime.hub import current_hub
 from ...rendering.fragments import joined, partial
 from ...web.htmx import from_htmx
-from ...web.policies import for_agents
+from ...web.policies import for_people_with
 from ..pages import queue_values
 from .blueprint import bp
 
 
 @bp.get("")
-@for_agents
+@for_people_with("answer")
 def index() -> ResponseReturnValue:
     """Show the queue."""
     if not from_htmx():

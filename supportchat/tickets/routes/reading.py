@@ -11,12 +11,12 @@ from ...database import call
 from ...images.serving import serve_image
 from ...web import limits
 from ...web.forms import whole_number
-from ...web.policies import for_agents
+from ...web.policies import for_people_with
 from .blueprint import TICKET, bp
 
 
 @bp.post(f"{TICKET}/typing")
-@for_agents
+@for_people_with("answer")
 def type_reply(number: int) -> ResponseReturnValue:
     """Let the customer see that somebody is typing."""
     limits.check("typing", g.agent["id"])
@@ -25,7 +25,7 @@ def type_reply(number: int) -> ResponseReturnValue:
 
 
 @bp.post(f"{TICKET}/receipts")
-@for_agents
+@for_people_with("answer")
 def acknowledge(number: int) -> ResponseReturnValue:
     """Remember how far this agent has received and read."""
     limits.check("receipts", g.agent["id"])
@@ -41,7 +41,7 @@ def acknowledge(number: int) -> ResponseReturnValue:
 
 
 @bp.get(f"{TICKET}/images/<uuid:image_id>")
-@for_agents
+@for_people_with("answer")
 def image(number: int, image_id: uuid.UUID) -> ResponseReturnValue:
     """Serve a picture of a ticket's conversation."""
     return serve_image(image_id, number=number)

@@ -1,0 +1,142 @@
+-- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
+-- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
+
+begin;
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
+do $look$
+begin
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
+    end if;
+end $look$;
+-- The check ends here.
+
+-- Makes a link, and forgets those that ended a month ago. It is the only one of its kind for an agent or an address.
+create or replace function _supportchat.make_link(
+    p_token_hash text, p_purpose text, p_lasts interval, p_created_by uuid default null, p_agent_id uuid default null,
+    p_email text default null, p_role text default null, p_max_tickets integer default null
+)
+returns public.one_time_links
+language plpgsql
+set search_path = ''
+as $$
+declare
+    made public.one_time_links;
+begin
+    delete from public.one_time_links
+    where expires_at < now() - interval '30 days' or (
+        purpose = p_purpose and agent_id is not distinct from p_agent_id
+        and lower(email) is not distinct from lower(p_email)
+    );
+    insert into public.one_time_links (token_hash, purpose, expires_at, created_by, agent_id, email, role, max_tickets)
+    values (p_token_hash, p_purpose, now() + p_lasts, p_created_by, p_agent_id, p_email, p_role, p_max_tickets)
+    returning * into made;
+    return made;
+end $$;
+
+-- Uses a link up, and gives it. PT404 for one that is used, withdrawn, over, made for something else, or never was one.
+create or replace function _supportchat.take_link(p_token_hash text, p_purpose text)
+returns public.one_time_links
+language plpgsql
+set search_path = ''
+as $$
+declare
+    taken public.one_time_links;
+begin
+    delete from public.one_time_links
+    where token_hash = p_token_hash and purpose = p_purpose and expires_at > now()
+    returning * into taken;
+    if not found or (p_purpose = 'setup' and _supportchat.has_admin()) then
+        raise sqlstate 'PT404' using message = 'link_unknown';
+    end if;
+    return taken;
+end $$;
+
+-- What a link is for, without using it up: null for one that take_link would refuse.
+create or replace function public.show_link(p_token_hash text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'purpose', l.purpose, 'email', coalesce(a.email, l.email), 'name', a.name, 'expires_at', l.expires_at
+    )
+    from public.one_time_links l
+    left join public.agents a on a.id = l.agent_id
+    where l.token_hash = p_token_hash and l.expires_at > now()
+        and case l.purpose
+            when 'setup' then not _supportchat.has_admin()
+            when 'password' then a.is_active
+            else true
+        end
+$$;
+
+-- Offers the link of this token to set up the first admin, for an hour, in place of an earlier one. 'offered' is false when
+-- there is an admin who can log in.
+create or replace function public.offer_setup(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.lock_assignment();
+    if _supportchat.has_admin() then
+        delete from public.one_time_links where purpose = 'setup';
+        return jsonb_build_object('offered', false);
+    end if;
+    perform _supportchat.make_link(p_token_hash, 'setup', interval '1 hour');
+    perform _supportchat.audit('setup.offered', null);
+    return jsonb_build_object('offered', true);
+end $$;
+
+-- Makes the first admin, with the link that offer_setup has offered. PT409 when the e-mail address is taken.
+create or replace function public.set_up(p_token_hash text, p_name text, p_email text, p_password_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.lock_assignment();
+    perform _supportchat.take_link(p_token_hash, 'setup');
+    return public.create_agent(p_name, p_email, p_password_hash, 'admin');
+end $$;
+
+-- Makes an agent of somebody who was invited. PT409 when the address has an account by now.
+create or replace function public.accept_invitation(p_token_hash text, p_name text, p_password_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'invitation');
+begin
+    return public.create_agent(p_name, link.email, p_password_hash, link.role, link.max_tickets);
+end $$;
+
+-- Sets a new password with a link, and ends every login session of its agent.
+create or replace function public.use_password_link(p_token_hash text, p_password_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'password');
+    who public.agents;
+begin
+    select * into who from public.agents where id = link.agent_id and is_active;
+    if not found then
+        raise sqlstate 'PT404' using message = 'link_unknown';
+    end if;
+    perform _supportchat.set_password(who.id, p_password_hash);
+    perform _supportchat.audit('password.changed', who.id, jsonb_build_object('by', 'link'));
+    return _supportchat.colleague_json(who);
+end $$;
+
+select _supportchat.record_script('functions/links.sql', '1e28971c7a5b');
+
+notify pgrst, 'reload schema';
+
+commit;

@@ -1,0 +1,61 @@
+-- rights.sql: what an agent may do, by their role. Safe to run again.
+
+begin;
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
+do $look$
+begin
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
+    end if;
+end $look$;
+-- The check ends here.
+
+-- Whether an agent has a right: never when they were disabled.
+create or replace function _supportchat.has_right(p_agent_id uuid, p_right text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.agents a
+        join public.role_rights r on r.role = a.role and r.right_name = p_right
+        where a.id = p_agent_id and a.is_active
+    )
+$$;
+
+-- Refuses what an agent has no right to: PT403. Every function that acts for an agent asks it.
+create or replace function _supportchat.demand_right(p_agent_id uuid, p_right text)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    -- As has_right has it, which would take a while to be called.
+    if not exists (
+        select from public.agents a
+        join public.role_rights r on r.role = a.role and r.right_name = p_right
+        where a.id = p_agent_id and a.is_active
+    ) then
+        raise sqlstate 'PT403' using message = 'right_missing', detail = p_right;
+    end if;
+end $$;
+
+-- The rights of a role, as a list.
+create or replace function _supportchat.rights_of(p_role text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(right_name order by right_name), '[]') from public.role_rights where role = p_role
+$$;
+
+select _supportchat.record_script('functions/rights.sql', 'b6214501acc0');
+
+notify pgrst, 'reload schema';
+
+commit;

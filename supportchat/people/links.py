@@ -1,0 +1,73 @@
+"""One-time links: what each is for, and the form that uses it up. Mail scanners open links: a GET changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from ..agents import logins
+from ..agents.entering import enter
+from ..agents.forms import JoinForm, PasswordForm, SetupForm
+from ..agents.passwords import hash_password
+from ..database import DatabaseError, NotFound, call
+from ..database.rows import Agent, ShownLink
+from ..web.cookies import token_hash
+from ..web.errors import described
+from ..web.policies import open_to_all
+from ..web.sentences import sentence
+
+FORMS = {"setup": SetupForm, "invitation": JoinForm, "password": PasswordForm}
+FUNCTIONS = {"setup": "set_up", "invitation": "accept_invitation", "password": "use_password_link"}
+
+bp = Blueprint("links", __name__)
+
+
+@bp.get("/links/<token>")
+@open_to_all
+def show(token: str) -> ResponseReturnValue:
+    """Show what a link is for."""
+    link = _link(token)
+    return _form(link, FORMS[link["purpose"]]())
+
+
+@bp.post("/links/<token>")
+@open_to_all
+def use(token: str) -> ResponseReturnValue:
+    """Use a link up: whoever set the desk up or joined it is logged in, and who has a new password logs in with it."""
+    link = _link(token)
+    form = FORMS[link["purpose"]](request.form)
+    if not form.validate():
+        return _form(link, form), 422
+    values: dict[str, Any] = {name: value for name, value in form.data.items() if name != "password"}
+    try:
+        password_hash = hash_password(form.data["password"])
+        agent: Agent = call(
+            FUNCTIONS[link["purpose"]], token_hash=token_hash(token), password_hash=password_hash, **values
+        )
+        if link["purpose"] == "password":
+            return redirect(url_for("agents.login"), 303)
+        begun = logins.begin_session(agent["id"])
+    except NotFound:
+        raise
+    except DatabaseError as error:
+        status, code, detail = described(error)
+        return _form(link, form, sentence(code, detail)), status
+    first_page = "people.index" if link["purpose"] == "setup" else "agents.desk"
+    return enter(begun, url_for(first_page))
+
+
+def _link(token: str) -> ShownLink:
+    """Return what a link is for.
+
+    :raise NotFound: when it was used or withdrawn, when its time is over, or when there never was one.
+    """
+    link: ShownLink | None = call("show_link", token_hash=token_hash(token))
+    if link is None:
+        raise NotFound("link_unknown")
+    return link
+
+
+def _form(link: ShownLink, form: Any, error: str = "") -> str:
+    return render_template("people/link.html", link=link, form=form, error=error)
