@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 import secrets
-import time
+from time import time
 from typing import NamedTuple
 
 import pyotp
@@ -75,7 +75,7 @@ def proof_of(secret: str, last_step: int, code: str) -> Proof | None:
 
 def right_step(secret: str, last_step: int, code: str) -> int | None:
     """Return the step of a right code, now or one beside it, as clocks differ; None for a wrong or an earlier one."""
-    now, totp = int(time.time()) // SECONDS, pyotp.TOTP(secret)
+    now, totp = int(time()) // SECONDS, pyotp.TOTP(secret)
     typed = _plain(code[:CODE_CHARACTERS]).encode(errors="replace")
     matching = [
         step
