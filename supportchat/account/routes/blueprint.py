@@ -18,7 +18,7 @@ bp = Blueprint("account", __name__)
 def account_page(**values: Any) -> str:
     """Render the page of the agent who is logged in."""
     account: OwnAccount = call("account", agent_id=g.agent["id"], token_hash=agent_token_hash())
-    settings: DeskSettings = call("desk_settings")
+    settings: DeskSettings | None = call("desk_settings") if "manage_desk" in g.agent["rights"] else None
     shown = {"name_form": NameForm(data={"name": g.agent["name"]}), "name_error": "", "picture_error": ""}
     return render_template(
         "account/show.html",
