@@ -72,10 +72,10 @@ class Day:
             self._calls.append(function)
         return self._call(function, **arguments)
 
-    def act(self, name: str, browser: Browser, path: str = "", status: int = 200, **fields: Any) -> None:
-        """Do something by HTTP: `name` is how the document calls it. Without scripts only where it says so."""
-        method, address = name.split(",")[0].split()
-        is_htmx = address.startswith(PARTS) and "without scripts" not in name
+    def act(self, action: str, browser: Browser, path: str = "", status: int = 200, **fields: Any) -> None:
+        """Do something by HTTP: `action` is how the document calls it. Without scripts only where it says so."""
+        method, address = action.split(",")[0].split()
+        is_htmx = address.startswith(PARTS) and "without scripts" not in action
         self._calls.clear()
         answer = browser.client.open(
             (path or address).replace("<number>", "1001"),
@@ -83,9 +83,9 @@ class Day:
             data=fields if method != "GET" else None,
             headers={"Origin": ORIGIN, **({"HX-Request": "true"} if is_htmx else {})},
         )
-        assert answer.status_code == status, (name, answer.get_data(as_text=True))
+        assert answer.status_code == status, (action, answer.get_data(as_text=True))
         answer.close()
-        self.seen[name] = list(self._calls)
+        self.seen[action] = list(self._calls)
 
     def open_socket(self, name: str, browser: Browser, **hello: Any) -> None:
         """Open the socket of a page, and close it once it has caught up."""

@@ -78,7 +78,7 @@ begin
                 -- A lease lasts for 45 seconds after the page was last open.
                 'last_seen_at', case
                     when a.lease_expires_at > now() then now()
-                    else greatest(a.created_at, a.lease_expires_at - interval '45 seconds')
+                    else a.lease_expires_at - interval '45 seconds'
                 end,
                 'open_tickets', (select count(*) from public.tickets t where t.status = 'open' and t.assigned_agent_id = a.id),
                 'link', case when l.token_hash is not null then jsonb_build_object('id', l.id, 'expires_at', l.expires_at) end
@@ -347,7 +347,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'b7b0704fb0e1');
+select _supportchat.record_script('functions/people.sql', '4615e19a288a');
 
 notify pgrst, 'reload schema';
 
