@@ -79,7 +79,7 @@ begin
                 -- A lease lasts for 45 seconds after the page was last open.
                 'last_seen_at', case
                     when a.lease_expires_at > now() then now()
-                    else greatest(a.created_at, a.lease_expires_at - interval '45 seconds')
+                    else a.lease_expires_at - interval '45 seconds'
                 end,
                 'open_tickets', (select count(*) from public.tickets t where t.status = 'open' and t.assigned_agent_id = a.id),
                 'link', case when l.token_hash is not null then jsonb_build_object('id', l.id, 'expires_at', l.expires_at) end
@@ -348,7 +348,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '04173bf2a432');
+select _supportchat.record_script('functions/people.sql', 'c243ca902764');
 
 notify pgrst, 'reload schema';
 

@@ -3548,8 +3548,8 @@ begin
 end $$;
 
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. When an agent has
--- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else can take it now: only
--- then is the customer told that we look for somebody.
+-- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else
+-- can take it now: only then is the customer told that we look for somebody.
 create or replace function _supportchat.return_to_queue(
     p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
 )
@@ -3620,7 +3620,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '0325bac3d0fa');
+select _supportchat.record_script('functions/assignment.sql', 'a8e1dc1660d3');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -4748,10 +4748,10 @@ declare
     answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
     line jsonb;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     if answer is not null then
         return answer;
     end if;
-    perform _supportchat.demand_right(p_agent_id, 'answer');
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
@@ -4848,8 +4848,8 @@ begin
     perform _supportchat.drain_queue();
 end $$;
 
--- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one changes nothing.
--- Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one
+-- changes nothing. Gives the ticket, and the beginning of the agent's own queue, where they go on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -4916,7 +4916,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '7b89e5871705');
+select _supportchat.record_script('functions/tickets.sql', 'ad650a816ae2');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -5815,7 +5815,7 @@ begin
                 -- A lease lasts for 45 seconds after the page was last open.
                 'last_seen_at', case
                     when a.lease_expires_at > now() then now()
-                    else greatest(a.created_at, a.lease_expires_at - interval '45 seconds')
+                    else a.lease_expires_at - interval '45 seconds'
                 end,
                 'open_tickets', (select count(*) from public.tickets t where t.status = 'open' and t.assigned_agent_id = a.id),
                 'link', case when l.token_hash is not null then jsonb_build_object('id', l.id, 'expires_at', l.expires_at) end
@@ -6084,7 +6084,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '04173bf2a432');
+select _supportchat.record_script('functions/people.sql', 'c243ca902764');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
