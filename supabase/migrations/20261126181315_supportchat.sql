@@ -28,8 +28,8 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); desk_settings(); change_settings(uuid, jsonb);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        database_epoch(); change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
@@ -2633,16 +2633,6 @@ as $$
     )
 $$;
 
--- Every setting with its value, as one object.
-create or replace function public.desk_settings()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings()
-$$;
-
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
 returns boolean
@@ -2694,7 +2684,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'd7eea95559d6');
+select _supportchat.record_script('functions/settings.sql', '7d91086b3ea6');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -5804,6 +5794,7 @@ as $$
 begin
     perform _supportchat.demand_right(p_agent_id, 'manage_people');
     return jsonb_build_object(
+        'two_factor_required', _supportchat.setting('two_factor_required'),
         'people', (
             select coalesce(jsonb_agg(known.agent || jsonb_build_object(
                 'is_active', a.is_active,
@@ -6084,7 +6075,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'c243ca902764');
+select _supportchat.record_script('functions/people.sql', '51a971232f93');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.

@@ -100,6 +100,7 @@ class Invitation(TypedDict):
 class People(TypedDict):
     """Everybody who can log in or once could, and who was invited."""
 
+    two_factor_required: str  # 'off', 'admins' or 'everyone'
     people: list[Account]
     invited: list[Invitation]
 
@@ -165,12 +166,6 @@ class CodeCheck(TypedDict):
 
     secret: str
     step: int  # the last one whose code has counted
-
-
-class DeskSettings(TypedDict):
-    """What admins have set for the whole desk."""
-
-    two_factor_required: str  # 'off', 'admins' or 'everyone'
 
 
 class PeopleHere(TypedDict):

@@ -105,6 +105,23 @@ def enable(person_id: uuid.UUID) -> ResponseReturnValue:
     return _done(_("%(person)s needs a new password. Create a link for it below.", person=done["name"]))
 
 
+@bp.post(f"{PERSON}/two-factor/delete")
+@for_people_with("manage_people")
+def remove_two_factor(person_id: uuid.UUID) -> ResponseReturnValue:
+    """Turn two-factor off for somebody who has lost their phone, and log them out everywhere."""
+    name = call("remove_two_factor", agent_id=g.agent["id"], person_id=str(person_id))
+    return _done(_("%(person)s logs in with the password alone now.", person=name))
+
+
+@bp.post("/people/two-factor")
+@for_people_with("manage_desk")
+def require_two_factor() -> ResponseReturnValue:
+    """Say who has to have two-factor."""
+    required = request.form.get("required", "")[:32]
+    call("change_settings", agent_id=g.agent["id"], values={"two_factor_required": required})
+    return _done()
+
+
 @bp.errorhandler(Conflict)
 @bp.errorhandler(Invalid)
 @bp.errorhandler(NotFound)

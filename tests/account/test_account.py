@@ -56,8 +56,8 @@ def change(browser: Browser, current: str, new: str) -> Any:
 @pytest.mark.parametrize(
     ("current", "new", "says"),
     [
-        ("a guess", NEW, "This is not your present password"),
-        ("", NEW, "Enter your present password."),
+        ("a guess", NEW, "This is not your current password"),
+        ("", NEW, "Enter your current password."),
         (PASSWORD, "", "Enter a new password."),
         (PASSWORD, "short", "at least 12 characters"),
         (PASSWORD, "passwordpassword", "easy to guess"),

@@ -265,7 +265,6 @@ def look_after_oneself(door: Heard, alice: Agent, carol: Agent) -> None:
     alice.come()
     for value in ("admins", "off", "perhaps"):
         door.refused("change_settings", agent_id=carol.id, values={"two_factor_required": value})
-    door.call("desk_settings")
 
 
 def manage_people(door: Heard, cast: Cast) -> None:
