@@ -235,7 +235,7 @@ def look_after_oneself(day: Day, web: Web, desk: Browser) -> None:
     secret, current = "A" * 32, "violet tractor sings at noon"
     act("POST /account/two-factor", desk, secret=secret, code=pyotp.TOTP(secret).now(), current=current)
     act("POST /account/recovery-codes", desk, proof=current)
-    other.get("/agent/login")
+    other = web.visitor()
     act("POST /agent/login, with two-factor", other, status=303, email=email_of("alice"), password=current)
     act("GET /agent/login/code", other)
     code = pyotp.TOTP(secret).at(int(time.time()) + 30)
