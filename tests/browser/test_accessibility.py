@@ -101,6 +101,16 @@ def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None
     for details in carol.page.locator("details:not(.menu)").all():
         details.evaluate("element => { element.open = true }")
     found["status"] = violations(carol.page)
+    carol.page.goto(f"{carol.url}/people")
+    carol.page.get_by_placeholder("E-mail").fill("eve@example.com")
+    carol.page.get_by_role("button", name="Create invitation link").click()
+    link = carol.page.get_by_label("Link", exact=True).input_value()
+    carol.page.locator(".person summary").first.click()
+    found["people"] = violations(carol.page)
+    vera.page.goto(link)
+    vera.page.get_by_role("button", name="Create account").click()
+    vera.sees("Enter a name.")
+    found["link"] = violations(vera.page)
     carol.page.goto(f"{carol.url}/nowhere")
     found["error"] = violations(carol.page)
     assert {name: problems for name, problems in found.items() if problems} == {}
@@ -152,6 +162,9 @@ def test_on_a_touch_screen_every_target_has_44_pixels_and_no_box_zooms(windows: 
     carol: Agent = windows(Agent, **PHONE).come("carol", "/status")
     carol.page.locator(".rail__me > summary").click()
     found["status"] = small_targets(carol.page)
+    carol.page.goto(f"{carol.url}/people")
+    carol.page.locator(".person summary").first.click()
+    found["people"] = small_targets(carol.page)
     assert {name: targets for name, targets in found.items() if targets} == {}
 
 
