@@ -87,11 +87,15 @@ def make_password_link(person_id: uuid.UUID) -> ResponseReturnValue:
 def disable(person_id: uuid.UUID) -> ResponseReturnValue:
     """Log somebody out everywhere, for good, and return their tickets to the queue."""
     done: Disabled = call("disable_person", agent_id=g.agent["id"], person_id=str(person_id))
-    tickets = ngettext("%(num)s ticket", "%(num)s tickets", done["returned"])
     if not done["returned"]:
         return _done(_("%(person)s can no longer log in.", person=done["name"]))
     return _done(
-        _("%(person)s can no longer log in. Returned to the queue: %(tickets)s.", person=done["name"], tickets=tickets)
+        ngettext(
+            "%(person)s can no longer log in. %(num)s ticket went back to the queue.",
+            "%(person)s can no longer log in. %(num)s tickets went back to the queue.",
+            done["returned"],
+            person=done["name"],
+        )
     )
 
 

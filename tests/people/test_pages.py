@@ -134,7 +134,7 @@ def test_whoever_is_disabled_cannot_log_in_until_they_are_enabled(
     cast.visitor().start()
     hers = web.agent("alice")
     answer = admin.post(f"/people/{alice.id}/access/delete", htmx=True)
-    assert "Alice Kern can no longer log in. Returned to the queue: 1 ticket." in answer.text
+    assert "Alice Kern can no longer log in. 1 ticket went back to the queue." in answer.text
     assert hers.get("/agent").status_code == 303
     assert web.visitor().post("/agent/login", email=email_of("alice"), password=PASSWORD).status_code == 422
     assert admin.post(f"/people/{alice.id}/access").status_code == 303
