@@ -114,7 +114,7 @@ def enable(person_id: uuid.UUID) -> ResponseReturnValue:
 def remove_two_factor(person_id: uuid.UUID) -> ResponseReturnValue:
     """Turn two-factor off for somebody who has lost their phone, and log them out everywhere."""
     name = call("remove_two_factor", agent_id=g.agent["id"], person_id=str(person_id))
-    return _done(_("%(person)s logs in with the password alone now.", person=name))
+    return _done(_("%(person)s can now log in with just the password.", person=name))
 
 
 @bp.post("/people/two-factor")

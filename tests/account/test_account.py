@@ -61,7 +61,7 @@ def change(browser: Browser, current: str, new: str) -> Any:
         (PASSWORD, "", "Enter a new password."),
         (PASSWORD, "short", "at least 12 characters"),
         (PASSWORD, "passwordpassword", "easy to guess"),
-        (PASSWORD, "kern-violet-tractor-noon", "Leave your name"),
+        (PASSWORD, "kern-violet-tractor-noon", "Don’t use your name"),
         (PASSWORD, "x" * 1025, "up to 1024 characters"),
     ],
 )
@@ -83,7 +83,7 @@ def test_wrong_present_passwords_count_as_logins_do(web: Web, rows: Any) -> None
     ("typed", "says"),
     [
         ("", "At least 12"),
-        ("alice", "Leave your name"),
+        ("alice", "Don’t use your name"),
         ("aaaaaaaaaaaaaaa", "easy to guess"),
         (NEW, "A very good password"),
     ],

@@ -247,7 +247,7 @@ def test_a_secret_that_is_set_up_twice_stays_the_first_one(web: Web, rows: Any) 
     browser = web.agent("alice")
     secret, _ = turn_on(browser)
     answer = browser.post("/account/two-factor", secret="C" * 32, code=code_of("C" * 32), current=PASSWORD)
-    assert (answer.status_code, "Two-factor is on already" in answer.get_data(as_text=True)) == (409, True)
+    assert (answer.status_code, "Two-factor is already on" in answer.get_data(as_text=True)) == (409, True)
     assert rows("select totp_secret from agent_credentials where totp_secret is not null") == [(secret,)]
 
 
@@ -321,7 +321,7 @@ def test_who_has_to_have_two_factor_sets_it_up_before_anything_else(
 def test_who_has_to_set_it_up_can_log_out_instead(web: Web) -> None:
     browser = web.agent("alice")
     require(web, "everyone")
-    assert "This desk asks for two-factor" in browser.get("/account/two-factor").get_data(as_text=True)
+    assert "This desk requires two-factor" in browser.get("/account/two-factor").get_data(as_text=True)
     assert browser.post("/agent/logout").location == "/agent/login"
 
 

@@ -74,7 +74,7 @@ def test_a_desk_that_is_open_leads_to_two_factor_once_that_is_required(windows: 
     alice.is_live()
     admin.page.get_by_label("Require two-factor").select_option("from everyone")
     alice.page.wait_for_url("**/account/two-factor")
-    expect(alice.page.get_by_text("This desk asks for two-factor.")).to_be_visible()
+    expect(alice.page.get_by_text("This desk requires two-factor.")).to_be_visible()
     set_up(alice)
     alice.page.goto(f"{alice.url}/agent")
     alice.is_live()
