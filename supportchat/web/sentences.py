@@ -65,7 +65,7 @@ SENTENCES = {
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "agent_unknown": _("No agent has this e-mail address."),
-    "agent_deactivated": _("%(detail)s is deactivated and cannot log in."),
+    "agent_deactivated": _("%(detail)s is disabled and cannot log in."),
     "page_of_another": _(
         "%(detail)s is now logged in in this browser, so nothing was sent. Continue only if that is you."
     ),
