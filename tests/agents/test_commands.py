@@ -52,7 +52,7 @@ def test_a_password_that_is_given_is_not_shown(app: Flask, web: Web) -> None:
     ("email", "password", "sentence"),
     [
         ("nobody@example.com", NEW, "No agent has the address nobody@example.com."),
-        ("bob@example.com", NEW, "Bob Ortiz is deactivated and cannot log in."),
+        ("bob@example.com", NEW, "Bob Ortiz is disabled and cannot log in."),
         ("alice@example.com", "short", "A password must have at least 12 characters."),
     ],
 )
