@@ -50,7 +50,7 @@ declare
         finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
         replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
         account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
-        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
@@ -85,7 +85,7 @@ declare
         open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
         use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
-        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
@@ -287,7 +287,7 @@ drop function if exists
     public.change_name(uuid, text),
     public.change_picture(uuid, text),
     public.is_picture_of_agent(text),
-    public.end_sessions(uuid, text, uuid),
+    public.end_agent_sessions(uuid, text, uuid),
     public.change_password(uuid, text, text, text),
     public.list_people(uuid),
     public.invite_person(uuid, text, text, text, integer),

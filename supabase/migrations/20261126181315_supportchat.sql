@@ -48,7 +48,7 @@ declare
         finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
         replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
         account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
-        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
@@ -83,7 +83,7 @@ declare
         open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
         use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
-        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
@@ -5694,7 +5694,7 @@ $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
 -- Returns how many. PT404 when the one that is named is not theirs.
-create or replace function public.end_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
+create or replace function public.end_agent_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
 returns integer
 language plpgsql
 set search_path = ''
@@ -5731,10 +5731,10 @@ begin
     delete from public.pending_logins where agent_id = p_agent_id;
     delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
     perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
-    return public.end_sessions(p_agent_id, p_token_hash);
+    return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '688698d55101');
+select _supportchat.record_script('functions/account.sql', 'b499640fbc38');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.

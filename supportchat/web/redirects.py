@@ -24,6 +24,8 @@ def to_two_factor() -> ResponseReturnValue:
     if from_htmx():
         return Response(status=403, headers={"HX-Redirect": url_for("account.two_factor_page")})
     return redirect(url_for("account.two_factor_page"), 303)
+
+
 def to_desk() -> ResponseReturnValue:
     """Send somebody to the desk from a page that is not theirs any more."""
     if from_htmx():
