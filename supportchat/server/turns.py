@@ -13,7 +13,7 @@ from gevent.lock import Semaphore
 # fifty others who sleep so too go on before.
 TURN_SECONDS = 0.0001
 LONG_ROUND_SECONDS = 0.001
-MOST_BEGINNING = 25
+MOST_BEGINNING = 50
 
 
 def give_way() -> None:
