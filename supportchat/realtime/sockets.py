@@ -33,6 +33,9 @@ class Served(Response):
         raise StopIteration
 
 
+SERVED = Served()
+
+
 class DeskSock(Sock):  # type: ignore[misc]
     """Routes of websockets. Its own route makes a class for each response, which waits for the garbage collector with
     all that it knows: 5,000 pages that open left tens of megabytes."""
@@ -44,7 +47,7 @@ class DeskSock(Sock):  # type: ignore[misc]
             @functools.wraps(serve)
             def view() -> Response:
                 serve(accepted(request))
-                return Served()
+                return SERVED
 
             bp.route(path, websocket=True)(view)
 
