@@ -88,6 +88,7 @@ class Hub:
         self._shifted_at = float("-inf")  # when those who wait, or an agent, have changed last
         self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
         self._refresh_seconds = REFRESH_SECONDS
+        self._here: set[str] = set()  # the conversations that a customer's page shows
         self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
         self._missing: dict[str, float] = {}  # those of them who have no page any more, and since when
         self._reported_at = float("-inf")
@@ -161,7 +162,8 @@ class Hub:
             return
         conversation = self._conversations.get(session_id)
         if conversation is None:
-            conversation = self._conversations[session_id] = Conversation(session_id, self._database, self._fragments)
+            conversation = Conversation(session_id, self._database, self._fragments, self._here)
+            self._conversations[session_id] = conversation
         self._pages[page] = conversation
         conversation.holders += 1
         conversation.join(page, audience, shown, found)
@@ -365,6 +367,8 @@ class Hub:
             self._log.forget()  # the first page to come finds everything in the database
             return
         self._chores.attempt(self.follow)
+        for conversation in list(self._conversations.values()):
+            conversation.wake()  # who could not read what is new, tries again
         self._chores.attempt(self._sweep_assignment)
 
     def _follow_from_now(self) -> None:
@@ -384,8 +388,6 @@ class Hub:
                 self._look_at_everything()
             for event in events or []:
                 self._apply(event)
-        for conversation in list(self._conversations.values()):
-            conversation.wake()
 
     def _look_at_everything(self) -> None:
         self._news.miss()
@@ -434,7 +436,7 @@ class Hub:
         if is_idle and not self._reported and time.monotonic() - self._reported_at < IDLE_SECONDS - REPORT_SECONDS / 2:
             return
         agents = {page.token_hash for page in self.desks.pages} | self._polling("agent")
-        here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
+        here = self._here | self._polling("session")
         came, left = sorted(here - self._reported)[:MOST_MOVES], sorted(self._gone(here))[:MOST_MOVES]
         answer: IdleReport = self._database.call(
             "report_process",
@@ -452,7 +454,8 @@ class Hub:
         self._reported = (self._reported | set(came)) - set(left) if is_complete else set()
         if not is_complete or MOST_MOVES in (len(came), len(left)):
             self.report_soon()
-        self._sign_out(agents.difference(answer["good"]))
+        if ended := agents.difference(answer["good"]):
+            self._sign_out(ended)
         if is_idle:
             self._note_sweep(answer["sweep"])
             self._expect_beat(answer["beat"])

@@ -127,7 +127,8 @@ def choose_anew() -> None:
 
 def translated(text: str, /, **variables: object) -> Markup:
     """Translate a text of a template: what `_` is there."""
-    return Markup(spoken().catalog.ugettext(text)) % variables  # noqa: S704
+    found = Markup(spoken().catalog.ugettext(text))  # noqa: S704
+    return found % variables if variables else found
 
 
 def gettext(text: str, /, **variables: object) -> str:
