@@ -15,7 +15,7 @@ declare
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
-        chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
+        chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
         tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
@@ -425,7 +425,7 @@ begin
         chat_messages_of_agent_idx        |        | chat_messages    | (sender_agent_id) where sender_agent_id is not null
         chat_messages_with_image_idx      |        | chat_messages    | (image_id) where image_id is not null
         tickets_number_key                | unique | tickets          | (number)
-        tickets_session_id_idx            |        | tickets          | (session_id)
+        tickets_of_session_idx            |        | tickets          | (session_id, (status = 'closed'), number desc)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
         tickets_open_of_agent_idx         |        | tickets          | (assigned_agent_id, awaiting_since, updated_at) where status = 'open'
@@ -1765,6 +1765,7 @@ begin
         join pg_class c on c.oid = i.indexrelid
         where (i.indrelid, c.relname) in (
             ('public.tickets'::regclass, 'tickets_not_closed_idx'), ('public.tickets'::regclass, 'tickets_updated_at_idx'),
+            ('public.tickets'::regclass, 'tickets_session_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_sender_agent_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_image_id_idx'),
             ('public.events'::regclass, 'events_ticket_id_idx')
@@ -1988,7 +1989,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'a482d783d25d');
+select _supportchat.record_script('supabase_schema.sql', '12349a0641ff');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3670,12 +3671,18 @@ declare
     line jsonb;
     preferred uuid;
     is_afterword boolean;
+    is_awaited boolean;
     nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
     line := _supportchat.append_message(
         p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
     );
-    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock. Most messages change nothing of it.
+    select t.status = 'open' and t.awaiting_since is not null into is_awaited from public.tickets t
+    where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
+    if is_awaited then
+        return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+    end if;
     select * into ticket from public.tickets
     where session_id = p_session_id order by status = 'closed', number desc limit 1;
     if not found then
@@ -3988,7 +3995,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '64374040e173');
+select _supportchat.record_script('functions/chat.sql', '6e42f8d9ffb2');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 

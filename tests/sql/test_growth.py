@@ -78,7 +78,7 @@ def desks(cluster: str) -> Iterator[tuple[Desk, Desk]]:
         ]
         for connection, size in zip(connections, (SMALL, LARGE), strict=True):
             grow(connection, agents=AGENTS, **size)
-            # As for tables that are too large to be read as a whole.
+            # As for tables that are too large to be read as a whole, and as the embedded Postgres has it.
             connection.execute("set random_page_cost = 1.1")
         small, large = [Desk(each, {act.name: act for act in People.of(each).acts()}) for each in connections]
         yield small, large
