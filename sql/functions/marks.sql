@@ -96,9 +96,8 @@ language sql
 set search_path = ''
 as $$
     select _supportchat.notify_change(
-        'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'event', 'typing', 'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
             'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
         )
     )
@@ -160,7 +159,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '779ca3ac2ce9');
+select _supportchat.record_script('functions/marks.sql', 'a0011ae41763');
 
 notify pgrst, 'reload schema';
 

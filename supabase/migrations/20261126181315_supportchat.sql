@@ -2165,25 +2165,27 @@ as $$
     )
 $$;
 
--- Tells every server process that something changed. It is a hint: whoever misses it finds the change in the log.
+-- Of an earlier version, which put the name of the event in itself.
+drop function if exists _supportchat.notify_change(text, jsonb);
+
+-- Tells every server process that something changed, the 'event'. It is a hint: whoever misses it finds the change in the log.
 -- With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
-create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
+create or replace function _supportchat.notify_change(p_body jsonb)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    body jsonb := jsonb_build_object('event', p_event) || p_payload;
-    payload text := body;
+    payload text := p_body;
     nothing text;
 begin
     -- The send is not even parsed where there is none.
     if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
-        perform realtime.send(body, p_event, 'supportchat', true);
+        perform realtime.send(p_body, p_body ->> 'event', 'supportchat', true);
     end if;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
     if octet_length(payload) >= 7900 then
-        payload := (body - 'row')::text;
+        payload := (p_body - 'row')::text;
     end if;
     -- An assignment takes a fraction of the time of a statement.
     nothing := pg_catalog.pg_notify('supportchat', payload);
@@ -2222,9 +2224,10 @@ begin
     returning id into logged;
     if p_hint then
         -- As event_json has it, which would take a while to be called.
-        nothing := _supportchat.notify_change(p_kind, jsonb_build_object(
-            'id', logged, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id, 'detail', p_detail
-        ) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end);
+        nothing := _supportchat.notify_change(jsonb_build_object(
+            'id', logged, 'event', p_kind, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id,
+            'detail', p_detail, 'row', p_row
+        ));
     end if;
 end $$;
 
@@ -2239,7 +2242,7 @@ begin
         perform _supportchat.log_event(p_kind, id, p_detail) from unnest(p_session_ids) as id;
     else
         insert into public.events (kind, session_id, detail) select p_kind, id, p_detail from unnest(p_session_ids) as id;
-        perform _supportchat.notify_change('log.grew', '{}');
+        perform _supportchat.notify_change('{"event": "log.grew"}');
     end if;
 end $$;
 
@@ -2299,7 +2302,7 @@ returns void
 language sql
 set search_path = ''
 as $$
-    select _supportchat.notify_change('ping', jsonb_build_object('nonce', p_nonce))
+    select _supportchat.notify_change(jsonb_build_object('event', 'ping', 'nonce', p_nonce))
 $$;
 
 -- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
@@ -2324,7 +2327,7 @@ begin
     )
     returning number into beat;
     if found then
-        perform _supportchat.notify_change('heartbeat', jsonb_build_object('beat', beat));
+        perform _supportchat.notify_change(jsonb_build_object('event', 'heartbeat', 'beat', beat));
     else
         select number into beat from public.heartbeat;
     end if;
@@ -2394,7 +2397,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'f543d737993e');
+select _supportchat.record_script('functions/events.sql', '1af2ac9ddbfc');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -2487,10 +2490,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    line public.chat_messages;
+    new_seq integer;
     customer_name text;
-    continues boolean;
-    line_json jsonb;
+    line jsonb;
     nothing text;
 begin
     update public.user_sessions set
@@ -2498,7 +2500,7 @@ begin
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
-    returning last_seq, user_sessions.customer_name into line.seq, customer_name;
+    returning last_seq, user_sessions.customer_name into new_seq, customer_name;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     end if;
@@ -2507,12 +2509,12 @@ begin
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
     )
     values (
-        p_session_id, line.seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
+        p_session_id, new_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
     )
     on conflict (session_id, sender, client_message_id) do nothing
-    -- As message_json has it, and here, because a statement of its own takes longer. In order: without statistics the planner
-    -- would take another index, and read all that was said.
-    returning created_at, written.sender <> 'system' and exists (
+    -- Whether it continues the line before as message_json has it, and here, because a statement of its own takes longer. In
+    -- order: without statistics the planner would take another index, and read all that was said.
+    returning _supportchat.known_message_json(written, customer_name, written.sender <> 'system' and exists (
         select from (
             select sender, sender_agent_id, created_at from public.chat_messages
             where session_id = written.session_id and seq < written.seq order by seq desc limit 1
@@ -2520,26 +2522,16 @@ begin
         where earlier.sender = written.sender
             and earlier.sender_agent_id is not distinct from written.sender_agent_id
             and written.created_at - earlier.created_at < interval '5 minutes'
-    ) into line.created_at, continues;
+    )) into line;
     if not found then
         -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
         raise sqlstate '40001' using message = 'stored_meanwhile';
     end if;
-
-    line.session_id := p_session_id;
-    line.sender := p_sender;
-    line.sender_agent_id := p_sender_agent_id;
-    line.client_message_id := p_client_message_id;
-    line.message := p_message;
-    line.image_id := p_image_id;
-    line.event := p_event;
-    line.detail := p_detail;
-    line_json := _supportchat.known_message_json(line, customer_name, continues);
     nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
-        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
+        'message.posted', p_session_id, jsonb_build_object('seq', new_seq),
+        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
     );
-    return line_json;
+    return line;
 end $$;
 
 -- Refuses a text that no message may have: nothing but space without an image, or more characters than longest_message.
@@ -2661,7 +2653,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '3e3eef5bb41a');
+select _supportchat.record_script('functions/messages.sql', 'c9da232bd687');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -3588,9 +3580,8 @@ language sql
 set search_path = ''
 as $$
     select _supportchat.notify_change(
-        'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'event', 'typing', 'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
             'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
         )
     )
@@ -3652,7 +3643,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '779ca3ac2ce9');
+select _supportchat.record_script('functions/marks.sql', 'a0011ae41763');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
