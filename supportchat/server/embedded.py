@@ -37,8 +37,8 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 20.0
 # Postgres's own, so that sorting does not depend on the machine.
 LOCALE: tuple[str, ...] = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-# What is read is in memory, or on an SSD. By the default of 4, for disks that turn, a table of some hundred rows is read as
-# a whole for each of them.
+# What is read is in memory, or on an SSD. With the default of 4, for disks that turn, a table of some hundred rows
+# is read as a whole for one of them.
 PAGE_COST = "random_page_cost=1.1"
 MOST_LOG = 10_000_000
 QUIET = "select 1 from pg_roles where rolname = %s and 'log_min_messages=log' = any (rolconfig)"
