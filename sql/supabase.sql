@@ -2191,19 +2191,8 @@ begin
     nothing := pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
--- An event of the log as server processes know it, in the same shape as its hint.
-create or replace function _supportchat.event_json(p_event public.events)
-returns jsonb
-language plpgsql
-immutable
-set search_path = ''
-as $$
-begin
-    return jsonb_build_object(
-        'id', p_event.id, 'event', p_event.kind, 'session_id', p_event.session_id, 'actor', p_event.actor,
-        'agent_id', p_event.agent_id, 'detail', p_event.detail
-    );
-end $$;
+-- Of an earlier version, which called it for each event.
+drop function if exists _supportchat.event_json(public.events);
 
 -- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
 -- p_row may spare them a read.
@@ -2216,19 +2205,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    logged bigint;
     nothing text;
 begin
     insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
-    returning id into logged;
-    if p_hint then
-        -- As event_json has it, which would take a while to be called.
-        nothing := _supportchat.notify_change(jsonb_build_object(
-            'id', logged, 'event', p_kind, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id,
-            'detail', p_detail, 'row', p_row
-        ));
-    end if;
+    -- As events_after has it.
+    returning case when p_hint then _supportchat.notify_change(jsonb_build_object(
+        'id', id, 'event', kind, 'session_id', session_id, 'actor', actor, 'agent_id', agent_id, 'detail', detail, 'row', p_row
+    )) end into nothing;
 end $$;
 
 -- Logs the same of many conversations at once. A crowd (a restart) is one hint: look at the log.
@@ -2264,17 +2248,19 @@ begin
         select jsonb_build_object(
             'cursor', pg_catalog.pg_current_snapshot()::text,
             'epoch', public.database_epoch(),
-            'events', coalesce(jsonb_agg(_supportchat.event_json(found.event) order by (found.event).id), '[]')
+            'events', coalesce(jsonb_agg(jsonb_build_object(
+                'id', id, 'event', kind, 'session_id', session_id, 'actor', actor, 'agent_id', agent_id, 'detail', detail
+            ) order by id), '[]')
         )
         from (
             (
-                select e as event from public.events e
+                select * from public.events e
                 where e.transaction >= pg_catalog.pg_snapshot_xmax(seen)
                 order by e.transaction, e.id limit p_limit
             )
             union all
             (
-                select e from public.events e
+                select * from public.events e
                 where e.transaction = any (running)
                 order by e.transaction, e.id limit p_limit
             )
@@ -2397,7 +2383,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '1af2ac9ddbfc');
+select _supportchat.record_script('functions/events.sql', 'ca559609d8b2');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -3619,6 +3605,9 @@ declare
     free uuid[] := array(
         select session_id from public.user_sessions where session_id = any (asked) for no key update skip locked
     );
+    good text[] := _supportchat.good_sessions(array(
+        select distinct token_hash from jsonb_to_recordset(p_receipts) as r (token_hash text)
+    ));
     history text := public.database_epoch();
     said record;
 begin
@@ -3633,7 +3622,7 @@ begin
                 where s.session_id = r.session_id and v.token_hash = r.visitor
             ) else exists (
                 select from public.agent_sessions a
-                where a.agent_id = r.agent_id and a.token_hash = any (_supportchat.good_sessions(array[r.token_hash]))
+                where a.agent_id = r.agent_id and a.token_hash = r.token_hash and a.token_hash = any (good)
             ) end
     loop
         perform _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
@@ -3643,7 +3632,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'a0011ae41763');
+select _supportchat.record_script('functions/marks.sql', '370baf63207d');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -4105,22 +4094,24 @@ as $$
             where t.session_id = any (p_session_ids)
             order by t.session_id, t.status = 'closed', t.number desc
         )) as rows
+    ), concerned as materialized (
+        select array(
+            select unnest(p_agent_ids)
+            union select (line -> 'agent' ->> 'id')::uuid from changed, jsonb_array_elements(changed.rows) as line
+        ) as ids
     )
     select jsonb_build_object(
         'rows', changed.rows,
         'agents', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets,
-                'load', _supportchat.load_of_agent(a.id)
+                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets, 'load', coalesce(taken.load, 0)
             ) order by a.id), '[]')
             from public.agents a
-            where a.id in (
-                select unnest(p_agent_ids)
-                union select (line -> 'agent' ->> 'id')::uuid from jsonb_array_elements(changed.rows) as line
-            )
+            left join _supportchat.loads_of_agents(concerned.ids) as taken on taken.agent_id = a.id
+            where a.id = any (concerned.ids)
         )
     )
-    from changed
+    from changed cross join concerned
 $$;
 
 -- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
@@ -4246,7 +4237,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '0b91f5c6abf0');
+select _supportchat.record_script('functions/queue.sql', 'f830a09ced11');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.

@@ -55,19 +55,8 @@ begin
     nothing := pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
--- An event of the log as server processes know it, in the same shape as its hint.
-create or replace function _supportchat.event_json(p_event public.events)
-returns jsonb
-language plpgsql
-immutable
-set search_path = ''
-as $$
-begin
-    return jsonb_build_object(
-        'id', p_event.id, 'event', p_event.kind, 'session_id', p_event.session_id, 'actor', p_event.actor,
-        'agent_id', p_event.agent_id, 'detail', p_event.detail
-    );
-end $$;
+-- Of an earlier version, which called it for each event.
+drop function if exists _supportchat.event_json(public.events);
 
 -- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
 -- p_row may spare them a read.
@@ -80,19 +69,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    logged bigint;
     nothing text;
 begin
     insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
-    returning id into logged;
-    if p_hint then
-        -- As event_json has it, which would take a while to be called.
-        nothing := _supportchat.notify_change(jsonb_build_object(
-            'id', logged, 'event', p_kind, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id,
-            'detail', p_detail, 'row', p_row
-        ));
-    end if;
+    -- As events_after has it.
+    returning case when p_hint then _supportchat.notify_change(jsonb_build_object(
+        'id', id, 'event', kind, 'session_id', session_id, 'actor', actor, 'agent_id', agent_id, 'detail', detail, 'row', p_row
+    )) end into nothing;
 end $$;
 
 -- Logs the same of many conversations at once. A crowd (a restart) is one hint: look at the log.
@@ -128,17 +112,19 @@ begin
         select jsonb_build_object(
             'cursor', pg_catalog.pg_current_snapshot()::text,
             'epoch', public.database_epoch(),
-            'events', coalesce(jsonb_agg(_supportchat.event_json(found.event) order by (found.event).id), '[]')
+            'events', coalesce(jsonb_agg(jsonb_build_object(
+                'id', id, 'event', kind, 'session_id', session_id, 'actor', actor, 'agent_id', agent_id, 'detail', detail
+            ) order by id), '[]')
         )
         from (
             (
-                select e as event from public.events e
+                select * from public.events e
                 where e.transaction >= pg_catalog.pg_snapshot_xmax(seen)
                 order by e.transaction, e.id limit p_limit
             )
             union all
             (
-                select e from public.events e
+                select * from public.events e
                 where e.transaction = any (running)
                 order by e.transaction, e.id limit p_limit
             )
@@ -261,7 +247,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '1af2ac9ddbfc');
+select _supportchat.record_script('functions/events.sql', 'ca559609d8b2');
 
 notify pgrst, 'reload schema';
 
