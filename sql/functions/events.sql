@@ -69,14 +69,19 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    logged bigint;
     nothing text;
 begin
     insert into public.events (kind, session_id, ticket_id, actor, agent_id, detail)
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
-    -- As events_after has it.
-    returning case when p_hint then _supportchat.notify_change(jsonb_build_object(
-        'id', id, 'event', kind, 'session_id', session_id, 'actor', actor, 'agent_id', agent_id, 'detail', detail, 'row', p_row
-    )) end into nothing;
+    returning id into logged;
+    if p_hint then
+        -- As events_after has it.
+        nothing := _supportchat.notify_change(jsonb_build_object(
+            'id', logged, 'event', p_kind, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id,
+            'detail', p_detail, 'row', p_row
+        ));
+    end if;
 end $$;
 
 -- Logs the same of many conversations at once. A crowd (a restart) is one hint: look at the log.
@@ -247,7 +252,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'ca559609d8b2');
+select _supportchat.record_script('functions/events.sql', 'f7d16242dce9');
 
 notify pgrst, 'reload schema';
 
