@@ -96,9 +96,8 @@ language sql
 set search_path = ''
 as $$
     select _supportchat.notify_change(
-        'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'event', 'typing', 'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
             'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
         )
     )
@@ -136,6 +135,9 @@ declare
     free uuid[] := array(
         select session_id from public.user_sessions where session_id = any (asked) for no key update skip locked
     );
+    good text[] := _supportchat.good_sessions(array(
+        select distinct token_hash from jsonb_to_recordset(p_receipts) as r (token_hash text)
+    ));
     history text := public.database_epoch();
     said record;
 begin
@@ -150,7 +152,7 @@ begin
                 where s.session_id = r.session_id and v.token_hash = r.visitor
             ) else exists (
                 select from public.agent_sessions a
-                where a.agent_id = r.agent_id and a.token_hash = any (_supportchat.good_sessions(array[r.token_hash]))
+                where a.agent_id = r.agent_id and a.token_hash = r.token_hash and a.token_hash = any (good)
             ) end
     loop
         perform _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
@@ -160,7 +162,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '779ca3ac2ce9');
+select _supportchat.record_script('functions/marks.sql', '370baf63207d');
 
 notify pgrst, 'reload schema';
 

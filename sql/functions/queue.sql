@@ -71,22 +71,24 @@ as $$
             where t.session_id = any (p_session_ids)
             order by t.session_id, t.status = 'closed', t.number desc
         )) as rows
+    ), concerned as materialized (
+        select array(
+            select unnest(p_agent_ids)
+            union select (line -> 'agent' ->> 'id')::uuid from changed, jsonb_array_elements(changed.rows) as line
+        ) as ids
     )
     select jsonb_build_object(
         'rows', changed.rows,
         'agents', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets,
-                'load', _supportchat.load_of_agent(a.id)
+                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets, 'load', coalesce(taken.load, 0)
             ) order by a.id), '[]')
             from public.agents a
-            where a.id in (
-                select unnest(p_agent_ids)
-                union select (line -> 'agent' ->> 'id')::uuid from jsonb_array_elements(changed.rows) as line
-            )
+            left join _supportchat.loads_of_agents(concerned.ids) as taken on taken.agent_id = a.id
+            where a.id = any (concerned.ids)
         )
     )
-    from changed
+    from changed cross join concerned
 $$;
 
 -- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
@@ -212,7 +214,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '0b91f5c6abf0');
+select _supportchat.record_script('functions/queue.sql', 'f830a09ced11');
 
 notify pgrst, 'reload schema';
 

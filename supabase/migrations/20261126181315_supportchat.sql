@@ -15,7 +15,7 @@ declare
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
-        chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
+        chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
         tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, chat_images_storage_key_key,
@@ -425,7 +425,7 @@ begin
         chat_messages_of_agent_idx        |        | chat_messages    | (sender_agent_id) where sender_agent_id is not null
         chat_messages_with_image_idx      |        | chat_messages    | (image_id) where image_id is not null
         tickets_number_key                | unique | tickets          | (number)
-        tickets_session_id_idx            |        | tickets          | (session_id)
+        tickets_of_session_idx            |        | tickets          | (session_id, (status = 'closed'), number desc)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
         tickets_open_of_agent_idx         |        | tickets          | (assigned_agent_id, awaiting_since, updated_at) where status = 'open'
@@ -1765,6 +1765,7 @@ begin
         join pg_class c on c.oid = i.indexrelid
         where (i.indrelid, c.relname) in (
             ('public.tickets'::regclass, 'tickets_not_closed_idx'), ('public.tickets'::regclass, 'tickets_updated_at_idx'),
+            ('public.tickets'::regclass, 'tickets_session_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_sender_agent_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_image_id_idx'),
             ('public.events'::regclass, 'events_ticket_id_idx')
@@ -1988,7 +1989,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'a482d783d25d');
+select _supportchat.record_script('supabase_schema.sql', '12349a0641ff');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2164,43 +2165,34 @@ as $$
     )
 $$;
 
--- Tells every server process that something changed. It is a hint: whoever misses it finds the change in the log.
+-- Of an earlier version, which put the name of the event in itself.
+drop function if exists _supportchat.notify_change(text, jsonb);
+
+-- Tells every server process that something changed, the 'event'. It is a hint: whoever misses it finds the change in the log.
 -- With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
-create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
+create or replace function _supportchat.notify_change(p_body jsonb)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    body jsonb := jsonb_build_object('event', p_event) || p_payload;
-    payload text := body;
+    payload text := p_body;
     nothing text;
 begin
     -- The send is not even parsed where there is none.
     if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
-        perform realtime.send(body, p_event, 'supportchat', true);
+        perform realtime.send(p_body, p_body ->> 'event', 'supportchat', true);
     end if;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
     if octet_length(payload) >= 7900 then
-        payload := (body - 'row')::text;
+        payload := (p_body - 'row')::text;
     end if;
     -- An assignment takes a fraction of the time of a statement.
     nothing := pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
--- An event of the log as server processes know it, in the same shape as its hint.
-create or replace function _supportchat.event_json(p_event public.events)
-returns jsonb
-language plpgsql
-immutable
-set search_path = ''
-as $$
-begin
-    return jsonb_build_object(
-        'id', p_event.id, 'event', p_event.kind, 'session_id', p_event.session_id, 'actor', p_event.actor,
-        'agent_id', p_event.agent_id, 'detail', p_event.detail
-    );
-end $$;
+-- Of an earlier version, which called it for each event.
+drop function if exists _supportchat.event_json(public.events);
 
 -- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
 -- p_row may spare them a read.
@@ -2220,10 +2212,11 @@ begin
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
     returning id into logged;
     if p_hint then
-        -- As event_json has it, which would take a while to be called.
-        nothing := _supportchat.notify_change(p_kind, jsonb_build_object(
-            'id', logged, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id, 'detail', p_detail
-        ) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end);
+        -- As events_after has it.
+        nothing := _supportchat.notify_change(jsonb_build_object(
+            'id', logged, 'event', p_kind, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id,
+            'detail', p_detail, 'row', p_row
+        ));
     end if;
 end $$;
 
@@ -2238,7 +2231,7 @@ begin
         perform _supportchat.log_event(p_kind, id, p_detail) from unnest(p_session_ids) as id;
     else
         insert into public.events (kind, session_id, detail) select p_kind, id, p_detail from unnest(p_session_ids) as id;
-        perform _supportchat.notify_change('log.grew', '{}');
+        perform _supportchat.notify_change('{"event": "log.grew"}');
     end if;
 end $$;
 
@@ -2260,17 +2253,19 @@ begin
         select jsonb_build_object(
             'cursor', pg_catalog.pg_current_snapshot()::text,
             'epoch', public.database_epoch(),
-            'events', coalesce(jsonb_agg(_supportchat.event_json(found.event) order by (found.event).id), '[]')
+            'events', coalesce(jsonb_agg(jsonb_build_object(
+                'id', id, 'event', kind, 'session_id', session_id, 'actor', actor, 'agent_id', agent_id, 'detail', detail
+            ) order by id), '[]')
         )
         from (
             (
-                select e as event from public.events e
+                select * from public.events e
                 where e.transaction >= pg_catalog.pg_snapshot_xmax(seen)
                 order by e.transaction, e.id limit p_limit
             )
             union all
             (
-                select e from public.events e
+                select * from public.events e
                 where e.transaction = any (running)
                 order by e.transaction, e.id limit p_limit
             )
@@ -2298,7 +2293,7 @@ returns void
 language sql
 set search_path = ''
 as $$
-    select _supportchat.notify_change('ping', jsonb_build_object('nonce', p_nonce))
+    select _supportchat.notify_change(jsonb_build_object('event', 'ping', 'nonce', p_nonce))
 $$;
 
 -- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
@@ -2323,7 +2318,7 @@ begin
     )
     returning number into beat;
     if found then
-        perform _supportchat.notify_change('heartbeat', jsonb_build_object('beat', beat));
+        perform _supportchat.notify_change(jsonb_build_object('event', 'heartbeat', 'beat', beat));
     else
         select number into beat from public.heartbeat;
     end if;
@@ -2393,7 +2388,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'f543d737993e');
+select _supportchat.record_script('functions/events.sql', 'f7d16242dce9');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -2486,10 +2481,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    line public.chat_messages;
+    new_seq integer;
     customer_name text;
-    continues boolean;
-    line_json jsonb;
+    line jsonb;
     nothing text;
 begin
     update public.user_sessions set
@@ -2497,7 +2491,7 @@ begin
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
-    returning last_seq, user_sessions.customer_name into line.seq, customer_name;
+    returning last_seq, user_sessions.customer_name into new_seq, customer_name;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     end if;
@@ -2506,12 +2500,12 @@ begin
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
     )
     values (
-        p_session_id, line.seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
+        p_session_id, new_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
     )
     on conflict (session_id, sender, client_message_id) do nothing
-    -- As message_json has it, and here, because a statement of its own takes longer. In order: without statistics the planner
-    -- would take another index, and read all that was said.
-    returning created_at, written.sender <> 'system' and exists (
+    -- Whether it continues the line before as message_json has it, and here, because a statement of its own takes longer. In
+    -- order: without statistics the planner would take another index, and read all that was said.
+    returning _supportchat.known_message_json(written, customer_name, written.sender <> 'system' and exists (
         select from (
             select sender, sender_agent_id, created_at from public.chat_messages
             where session_id = written.session_id and seq < written.seq order by seq desc limit 1
@@ -2519,26 +2513,16 @@ begin
         where earlier.sender = written.sender
             and earlier.sender_agent_id is not distinct from written.sender_agent_id
             and written.created_at - earlier.created_at < interval '5 minutes'
-    ) into line.created_at, continues;
+    )) into line;
     if not found then
         -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
         raise sqlstate '40001' using message = 'stored_meanwhile';
     end if;
-
-    line.session_id := p_session_id;
-    line.sender := p_sender;
-    line.sender_agent_id := p_sender_agent_id;
-    line.client_message_id := p_client_message_id;
-    line.message := p_message;
-    line.image_id := p_image_id;
-    line.event := p_event;
-    line.detail := p_detail;
-    line_json := _supportchat.known_message_json(line, customer_name, continues);
     nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
-        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
+        'message.posted', p_session_id, jsonb_build_object('seq', new_seq),
+        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
     );
-    return line_json;
+    return line;
 end $$;
 
 -- Refuses a text that no message may have: nothing but space without an image, or more characters than longest_message.
@@ -2660,7 +2644,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '3e3eef5bb41a');
+select _supportchat.record_script('functions/messages.sql', 'c9da232bd687');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -3587,9 +3571,8 @@ language sql
 set search_path = ''
 as $$
     select _supportchat.notify_change(
-        'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'event', 'typing', 'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
             'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
         )
     )
@@ -3627,6 +3610,9 @@ declare
     free uuid[] := array(
         select session_id from public.user_sessions where session_id = any (asked) for no key update skip locked
     );
+    good text[] := _supportchat.good_sessions(array(
+        select distinct token_hash from jsonb_to_recordset(p_receipts) as r (token_hash text)
+    ));
     history text := public.database_epoch();
     said record;
 begin
@@ -3641,7 +3627,7 @@ begin
                 where s.session_id = r.session_id and v.token_hash = r.visitor
             ) else exists (
                 select from public.agent_sessions a
-                where a.agent_id = r.agent_id and a.token_hash = any (_supportchat.good_sessions(array[r.token_hash]))
+                where a.agent_id = r.agent_id and a.token_hash = r.token_hash and a.token_hash = any (good)
             ) end
     loop
         perform _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
@@ -3651,7 +3637,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '779ca3ac2ce9');
+select _supportchat.record_script('functions/marks.sql', '370baf63207d');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -3670,12 +3656,18 @@ declare
     line jsonb;
     preferred uuid;
     is_afterword boolean;
+    is_awaited boolean;
     nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
     line := _supportchat.append_message(
         p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
     );
-    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock. Most messages change nothing of it.
+    select t.status = 'open' and t.awaiting_since is not null into is_awaited from public.tickets t
+    where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
+    if is_awaited then
+        return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+    end if;
     select * into ticket from public.tickets
     where session_id = p_session_id order by status = 'closed', number desc limit 1;
     if not found then
@@ -3988,7 +3980,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '64374040e173');
+select _supportchat.record_script('functions/chat.sql', '6e42f8d9ffb2');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -4107,22 +4099,24 @@ as $$
             where t.session_id = any (p_session_ids)
             order by t.session_id, t.status = 'closed', t.number desc
         )) as rows
+    ), concerned as materialized (
+        select array(
+            select unnest(p_agent_ids)
+            union select (line -> 'agent' ->> 'id')::uuid from changed, jsonb_array_elements(changed.rows) as line
+        ) as ids
     )
     select jsonb_build_object(
         'rows', changed.rows,
         'agents', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets,
-                'load', _supportchat.load_of_agent(a.id)
+                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets, 'load', coalesce(taken.load, 0)
             ) order by a.id), '[]')
             from public.agents a
-            where a.id in (
-                select unnest(p_agent_ids)
-                union select (line -> 'agent' ->> 'id')::uuid from jsonb_array_elements(changed.rows) as line
-            )
+            left join _supportchat.loads_of_agents(concerned.ids) as taken on taken.agent_id = a.id
+            where a.id = any (concerned.ids)
         )
     )
-    from changed
+    from changed cross join concerned
 $$;
 
 -- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
@@ -4248,7 +4242,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '0b91f5c6abf0');
+select _supportchat.record_script('functions/queue.sql', 'f830a09ced11');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.

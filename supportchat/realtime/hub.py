@@ -32,6 +32,7 @@ from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 from .receipts import Receipts
 
 SWEEP_SECONDS = 2.0
+FOLLOW_SECONDS = 0.1
 REPORT_SECONDS = 10.0
 IDLE_SECONDS = 30.0  # between the reports of a process that nobody looks at: its only calls
 # A process goes on for so long after its last page: by then the leases of those who have left have ended.
@@ -251,6 +252,8 @@ class Hub:
             self._to_conversation(event)
         elif "id" not in event or self._log.is_new(event):
             self._apply(event)
+            if self._pages and self._log.is_half_full:
+                self._chores.soon(FOLLOW_SECONDS, self._follow_in_time)
 
     def _apply(self, event: Event) -> None:
         kind = KINDS.get(event["event"])
@@ -388,6 +391,11 @@ class Hub:
                 self._look_at_everything()
             for event in events or []:
                 self._apply(event)
+
+    def _follow_in_time(self) -> None:
+        # Not at the next sweep: so much would have happened by then that every desk would read its whole queue.
+        if self._log.is_half_full:
+            self.follow()
 
     def _look_at_everything(self) -> None:
         self._news.miss()
