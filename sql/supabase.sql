@@ -3316,10 +3316,12 @@ begin
     perform _supportchat.note_absent_agents();
     perform _supportchat.forget_dead_processes();
     perform _supportchat.prune_events();
-    return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
+    return jsonb_build_object(
+        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end
+    );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '84669a900af2');
+select _supportchat.record_script('functions/assignment.sql', '46eabcd11633');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
