@@ -3039,14 +3039,20 @@ as $$
     left join _supportchat.loads_of_agents((select array_agg(id) from here)) as taken on taken.agent_id = here.id
 $$;
 
--- When an agent was last given a ticket.
-create or replace function _supportchat.last_assigned_at(p_agent_id uuid)
-returns timestamptz
+-- Of an earlier version, which called it for each agent.
+drop function if exists _supportchat.last_assigned_at(uuid);
+
+-- Whether an agent could take a ticket now: p_except is not asked.
+create or replace function _supportchat.has_taker(p_except uuid)
+returns boolean
 language sql
 stable
 set search_path = ''
 as $$
-    select max(assigned_at) from public.tickets where assigned_agent_id = p_agent_id
+    select exists (
+        select from _supportchat.agents_with_load()
+        where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
+    )
 $$;
 
 -- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
@@ -3062,8 +3068,9 @@ as $$
         where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
     )
     select agent_id from able
+    cross join lateral (select max(assigned_at) as at from public.tickets where assigned_agent_id = agent_id) as last
     where load = (select min(load) from able)
-    order by _supportchat.last_assigned_at(agent_id) nulls first, agent_id
+    order by last.at nulls first, agent_id
     limit 1
 $$;
 
@@ -3077,8 +3084,9 @@ as $$
     with able as materialized (
         select agent_id, load, max_tickets,
             -- Whoever comes to a load by a ticket of now stands behind those who had it before.
-            row_number() over (order by load desc, _supportchat.last_assigned_at(agent_id) nulls first, agent_id) as turn
+            row_number() over (order by load desc, last.at nulls first, agent_id) as turn
         from _supportchat.agents_with_load()
+        cross join lateral (select max(assigned_at) as at from public.tickets where assigned_agent_id = agent_id) as last
         where availability = 'available' and load < max_tickets
     )
     select agent_id
@@ -3217,11 +3225,14 @@ begin
     end if;
 end $$;
 
+-- Of an earlier version, which asked who could take it for each ticket anew.
+drop function if exists _supportchat.return_to_queue(public.tickets, text, text, uuid);
+
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. An agent who
--- gave it back (p_actor_id) does not get it again by itself. 'wanted' says whether somebody else can take it now: only
+-- gave it back (p_actor_id) does not get it again by itself. p_is_wanted says whether somebody else can take it now: only
 -- then is the customer told that we look for somebody.
 create or replace function _supportchat.return_to_queue(
-    p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
+    p_ticket public.tickets, p_is_wanted boolean, p_reason text, p_actor text, p_actor_id uuid default null
 )
 returns void
 language plpgsql
@@ -3230,7 +3241,7 @@ as $$
 declare
     detail jsonb := jsonb_build_object(
         'from', _supportchat.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason,
-        'wanted', _supportchat.next_agent(null, p_ticket.assigned_agent_id) is not null
+        'wanted', p_is_wanted
     );
 begin
     update public.tickets set status = 'waiting', assigned_agent_id = null, given_back_by = p_actor_id
@@ -3253,6 +3264,7 @@ declare
     candidate record;
     ticket public.tickets;
     returned integer := 0;
+    is_wanted boolean;
 begin
     if not pg_catalog.pg_try_advisory_xact_lock(7308332045) then
         return null;
@@ -3279,17 +3291,21 @@ begin
         ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
-            perform _supportchat.return_to_queue(ticket, 'agent_left', 'system');
+            -- The same for all: who has left takes none.
+            is_wanted := coalesce(is_wanted, _supportchat.has_taker(null));
+            perform _supportchat.return_to_queue(ticket, is_wanted, 'agent_left', 'system');
             returned := returned + 1;
         end if;
     end loop;
     perform _supportchat.note_absent_agents();
     perform _supportchat.forget_dead_processes();
     perform _supportchat.prune_events();
-    return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
+    return jsonb_build_object(
+        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end
+    );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '7933c3250f31');
+select _supportchat.record_script('functions/assignment.sql', '46eabcd11633');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -4218,10 +4234,14 @@ language sql
 stable
 set search_path = ''
 as $$
+    with counts as materialized (
+        select
+            (select count(*) from public.tickets where status = 'waiting') as waiting,
+            (select count(*) from public.tickets where status = 'open') as open,
+            (select count(*) from public.tickets where status = 'open' and assigned_agent_id = p_agent_id) as mine
+    )
     select jsonb_build_object(
-        'counts', counts - 'agents' || jsonb_build_object(
-            'mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::bigint, 0)
-        ),
+        'counts', jsonb_build_object('unassigned', waiting, 'all', waiting + open, 'mine', mine),
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'number', t.number, 'session_id', s.session_id,
@@ -4234,15 +4254,15 @@ as $$
         ),
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
-        'reason', case when p_view <> 'mine' and counts ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
+        'reason', case when p_view <> 'mine' and waiting > 0 then _supportchat.unassigned_reason() end
     )
-    from _supportchat.open_tickets_json() as counts
+    from counts
 $$;
 
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'f830a09ced11');
+select _supportchat.record_script('functions/queue.sql', 'c9bfe43b2ba1');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -4464,7 +4484,9 @@ begin
     perform _supportchat.lock_assignment();
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id);
-    perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
+    perform _supportchat.return_to_queue(
+        ticket, _supportchat.has_taker(ticket.assigned_agent_id), 'given_back', 'agent', p_agent_id
+    );
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
@@ -4554,7 +4576,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4a40ff3872ea');
+select _supportchat.record_script('functions/tickets.sql', 'cd6f68bd040a');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -4954,34 +4976,30 @@ select _supportchat.record_script('functions/logins.sql', '06ee9acfce96');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 
--- The columns of a table that are declared and not there.
-create or replace function _supportchat.missing_columns(p_table regclass, p_name text)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(column_name order by place), '[]') from _supportchat.declared_columns()
-    where table_name = p_name and not exists (
-        select from pg_catalog.pg_attribute where attrelid = p_table and attname = column_name and not attisdropped
-    )
-$$;
+-- Of an earlier version, which read what is declared for each.
+drop function if exists _supportchat.missing_columns(regclass, text);
+drop function if exists _supportchat.missing_keys(regclass, text);
 
--- The columns of a table whose foreign key is declared and not there.
-create or replace function _supportchat.missing_keys(p_table regclass, p_name text)
-returns jsonb
+-- The columns of a table that are declared and not there, and those whose foreign key is not.
+create or replace function _supportchat.missing_parts(p_table regclass, p_name text)
+returns table (is_older boolean, columns jsonb, keys jsonb)
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(column_name order by place), '[]') from _supportchat.declared_columns()
-    where table_name = p_name and refers_to is not null and not exists (
-        select from pg_catalog.pg_constraint k
-        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-        join pg_catalog.pg_class c on c.oid = k.confrelid
-        where k.contype = 'f' and k.conrelid = p_table and a.attname = column_name and c.relname = refers_to
-            and c.relnamespace = 'public'::regnamespace
-    )
+    select
+        bool_or(declared.is_older),
+        coalesce(jsonb_agg(column_name order by place) filter (where not exists (
+            select from pg_catalog.pg_attribute where attrelid = p_table and attname = column_name and not attisdropped
+        )), '[]'),
+        coalesce(jsonb_agg(column_name order by place) filter (where refers_to is not null and not exists (
+            select from pg_catalog.pg_constraint k
+            join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+            join pg_catalog.pg_class c on c.oid = k.confrelid
+            where k.contype = 'f' and k.conrelid = p_table and a.attname = column_name and c.relname = refers_to
+                and c.relnamespace = 'public'::regnamespace
+        )), '[]')
+    from _supportchat.declared_columns() as declared where table_name = p_name
 $$;
 
 -- How many rows a table has: exact up to 1,000, then Postgres' own estimate.
@@ -5011,16 +5029,16 @@ set search_path = ''
 as $$
 declare
     here regclass := to_regclass(format('public.%I', p_table));
-    missing jsonb;
+    missing record;
     last_at timestamptz;
 begin
-    if p_table not in (select _supportchat.older_tables()) then
+    select * into missing from _supportchat.missing_parts(here, p_table);
+    if missing.is_older is not true then
         raise sqlstate 'PT404' using message = 'table_unknown';
     elsif here is null then
         return jsonb_build_object('table', p_table, 'exists', false);
     end if;
-    missing := _supportchat.missing_columns(here, p_table);
-    if not missing ? 'created_at' then
+    if not missing.columns ? 'created_at' then
         execute format('select max(created_at) from %s', here) into last_at;
     end if;
     return jsonb_build_object(
@@ -5029,8 +5047,8 @@ begin
         'rows', _supportchat.count_rows(here),
         'last_at', last_at,
         'row_security', (select relrowsecurity from pg_catalog.pg_class where oid = here),
-        'missing_columns', missing,
-        'missing_keys', _supportchat.missing_keys(here, p_table)
+        'missing_columns', missing.columns,
+        'missing_keys', missing.keys
     );
 end $$;
 
@@ -5048,7 +5066,6 @@ as $$
             select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
         ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
-        'agents', public.list_agents(),
         'reason', _supportchat.unassigned_reason(),
         'processes', (select count(*) from public.server_processes as p where _supportchat.is_live(p)),
         'sockets', (select coalesce(sum(sockets), 0) from public.server_processes as p where _supportchat.is_live(p)),
@@ -5128,7 +5145,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '2821682983eb');
+select _supportchat.record_script('functions/status.sql', 'a79d729080d6');
 
 notify pgrst, 'reload schema';
 

@@ -190,10 +190,14 @@ language sql
 stable
 set search_path = ''
 as $$
+    with counts as materialized (
+        select
+            (select count(*) from public.tickets where status = 'waiting') as waiting,
+            (select count(*) from public.tickets where status = 'open') as open,
+            (select count(*) from public.tickets where status = 'open' and assigned_agent_id = p_agent_id) as mine
+    )
     select jsonb_build_object(
-        'counts', counts - 'agents' || jsonb_build_object(
-            'mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::bigint, 0)
-        ),
+        'counts', jsonb_build_object('unassigned', waiting, 'all', waiting + open, 'mine', mine),
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'number', t.number, 'session_id', s.session_id,
@@ -206,15 +210,15 @@ as $$
         ),
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
-        'reason', case when p_view <> 'mine' and counts ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
+        'reason', case when p_view <> 'mine' and waiting > 0 then _supportchat.unassigned_reason() end
     )
-    from _supportchat.open_tickets_json() as counts
+    from counts
 $$;
 
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'f830a09ced11');
+select _supportchat.record_script('functions/queue.sql', 'c9bfe43b2ba1');
 
 notify pgrst, 'reload schema';
 

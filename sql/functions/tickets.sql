@@ -230,7 +230,9 @@ begin
     perform _supportchat.lock_assignment();
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id);
-    perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
+    perform _supportchat.return_to_queue(
+        ticket, _supportchat.has_taker(ticket.assigned_agent_id), 'given_back', 'agent', p_agent_id
+    );
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
@@ -320,7 +322,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4a40ff3872ea');
+select _supportchat.record_script('functions/tickets.sql', 'cd6f68bd040a');
 
 notify pgrst, 'reload schema';
 
