@@ -101,7 +101,7 @@ class Day:
         assert slot is not None
         # One that lets greenlets run while it waits, as it is in a worker.
         client = gevent.socket.socket(ours.family, ours.type, fileno=ours.detach())
-        environ = {"werkzeug.socket": ClientSocket(client, slot, Turns(), 5.0)}
+        environ = {"gunicorn.socket": ClientSocket(client, slot, Turns(), 5.0)}
         self._is_socket = True
         with contextlib.suppress(StopIteration):  # gunicorn takes it for the end
             browser.client.get(name.split()[1].rstrip(","), headers=SOCKET, environ_overrides=environ)
