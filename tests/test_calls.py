@@ -94,6 +94,7 @@ class Day:
     def open_socket(self, name: str, browser: Browser, **hello: Any) -> None:
         """Open the socket of a page, and close it once it has caught up."""
         ours, theirs = socket.socketpair()
+        theirs.settimeout(30)
         page = threading.Thread(target=_hello, args=(theirs, {"hello": True, "after": 0, **hello}))
         page.start()
         self._calls.clear()
