@@ -264,6 +264,7 @@ begin
     delete from public.one_time_links where agent_id = p_person_id or created_by = p_person_id;
     update public.agents set is_active = false, disabled_at = now(), lease_expires_at = least(lease_expires_at, now())
     where id = p_person_id;
+    is_wanted := _supportchat.has_taker(p_person_id);
     for candidate in
         select session_id from public.tickets where status = 'open' and assigned_agent_id = p_person_id
         order by awaiting_since, number
@@ -352,7 +353,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'ccef95a61280');
+select _supportchat.record_script('functions/people.sql', '00b7b4c44e57');
 
 notify pgrst, 'reload schema';
 
