@@ -248,18 +248,19 @@ BODIES = {
 BOUNDARIES = ["b", "", '""', "b" * 5000, "\xff", "b; boundary=c", "--", " "]
 
 
-@pytest.mark.parametrize("kind", BODIES)
-def test_row_28_no_body_in_parts_takes_long_or_breaks_anything(web: Web, kind: str) -> None:
-    browser, body = web.customer(), BODIES[kind].encode()
-    for boundary in BOUNDARIES if len(body) < 100_000 else BOUNDARIES[:1]:
-        content_type = f"multipart/form-data; boundary={boundary}"
-        began = time.process_time()
-        answer = browser.client.post(
-            "/chat/messages", data=body, content_type=content_type, headers={"Origin": ORIGIN}, buffered=True
-        )
-        assert answer.status_code in (303, 400, 413, 422), (boundary, answer.status_code)
-        assert len(answer.data) < len(body) + 50_000  # with what was typed, which must not be lost
-        assert time.process_time() - began < 1, boundary
+def test_row_28_no_body_in_parts_takes_long_or_breaks_anything(web: Web) -> None:
+    browser = web.customer()
+    for kind, text in BODIES.items():
+        body = text.encode()
+        for boundary in BOUNDARIES if len(body) < 100_000 else BOUNDARIES[:1]:
+            content_type = f"multipart/form-data; boundary={boundary}"
+            began = time.process_time()
+            answer = browser.client.post(
+                "/chat/messages", data=body, content_type=content_type, headers={"Origin": ORIGIN}, buffered=True
+            )
+            assert answer.status_code in (303, 400, 413, 422, 429), (kind, boundary, answer.status_code)
+            assert len(answer.data) < len(body) + 50_000  # with what was typed, which must not be lost
+            assert time.process_time() - began < 1, (kind, boundary)
 
 
 def test_row_23_a_path_is_quoted_once(web: Web) -> None:
