@@ -7,8 +7,9 @@ import re
 from flask import Flask
 from werkzeug.routing import Rule
 
-ARGUMENT = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
-FIRST_TICKET = 1001
+ARGUMENT = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
+# What a path is given unless somebody says otherwise: the first ticket, and a link and a key that nobody has made.
+FIRST = {"number": "1001", "token": "t" * 43, "key": "f" * 64}
 
 
 def rules(app: Flask) -> list[Rule]:
@@ -16,10 +17,20 @@ def rules(app: Flask) -> list[Rule]:
     return list(app.url_map.iter_rules())
 
 
+def written(rule: Rule) -> str:
+    """Return the path of a rule as documents write it."""
+    return re.sub(r"<uuid:\w+>", "<id>", re.sub(r"<(?:int|string)\([^)]*\):", "<", rule.rule))
+
+
 def path_of(rule: Rule, image_id: str, **values: str) -> str:
-    """Return a path that a rule takes: of the first ticket, and of a picture, unless `values` say otherwise."""
-    filled = {"number": str(FIRST_TICKET), "image_id": image_id, **values}
+    """Return a path that a rule takes, of the first ticket and of a picture, unless `values` say otherwise."""
+    filled = {**dict.fromkeys(uuids_of(rule), image_id), **FIRST, **values}
     return ARGUMENT.sub(lambda argument: filled.get(argument[1], argument[0]), rule.rule)
+
+
+def uuids_of(rule: Rule) -> list[str]:
+    """Return the arguments of a rule that are ids."""
+    return re.findall(r"<uuid:(\w+)>", rule.rule)
 
 
 def policy_of(app: Flask, rule: Rule) -> str:

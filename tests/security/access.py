@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask
 
-from tests.routes import ARGUMENT, policy_of, rules
+from tests.routes import ARGUMENT, policy_of, rules, written
 
 STRANGER, AGENT, ADMIN = "stranger", "agent", "admin"
 AGENTS = frozenset({AGENT, ADMIN})
@@ -23,7 +23,7 @@ CLASSES = {
     "/": "who may chat",
     "/chat": "who may chat",
     "/chat/closure": "who may chat",
-    "/chat/images/<uuid:image_id>": "who may chat",
+    "/chat/images/<id>": "who may chat",
     "/chat/key/delete": "who may chat",
     "/chat/messages": "who may chat",
     "/chat/people": "who may chat",
@@ -43,7 +43,7 @@ CLASSES = {
     "/tickets/<number>/changes": "agents",
     "/tickets/<number>/closure": "agents",
     "/tickets/<number>/closure/delete": "agents",
-    "/tickets/<number>/images/<uuid:image_id>": "agents",
+    "/tickets/<number>/images/<id>": "agents",
     "/tickets/<number>/messages": "agents",
     "/tickets/<number>/notes": "agents",
     "/tickets/<number>/receipts": "agents",
@@ -67,7 +67,7 @@ def unclassed(app: Flask) -> list[str]:
     """Return what is wrong with the routes of an app: not classed, without a policy, or open to others than classed."""
     wrong = []
     for rule in rules(app):
-        name = rule.rule.replace("<int(max=999999999):number>", "<number>")
+        name = written(rule)
         policy = policy_of(app, rule)
         if name not in CLASSES:
             wrong.append(f"{name} has no class")
