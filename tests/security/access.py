@@ -12,12 +12,14 @@ from flask import Flask
 
 from tests.routes import ARGUMENT, policy_of, rules, written
 
-STRANGER, AGENT, ADMIN = "stranger", "agent", "admin"
-AGENTS = frozenset({AGENT, ADMIN})
+STRANGER, AGENT, LEAD, ADMIN = "stranger", "agent", "lead", "admin"
+AGENTS = frozenset({AGENT, LEAD, ADMIN})
+LEADS = frozenset({LEAD, ADMIN})
+ADMINS = frozenset({ADMIN})
 ALL = AGENTS | {STRANGER}
 
 # Who is let in. Whose conversation is meant is another question: for who may chat the key of the browser decides.
-LETS_IN = {"anybody": ALL, "who may chat": ALL, "agents": AGENTS, "admins": frozenset({ADMIN})}
+LETS_IN = {"anybody": ALL, "who may chat": ALL, "agents": AGENTS, "admins": ADMINS}
 
 CLASSES = {
     "/": "who may chat",
@@ -48,19 +50,52 @@ CLASSES = {
     "/tickets/<number>/notes": "agents",
     "/tickets/<number>/receipts": "agents",
     "/tickets/<number>/typing": "agents",
+    "/account": "agents",
+    "/account/name": "agents",
+    "/account/password": "agents",
+    "/account/password/strength": "agents",
+    "/account/picture": "agents",
+    "/account/picture/delete": "agents",
+    "/account/recovery-codes": "agents",
+    "/account/sessions/delete": "agents",
+    "/account/sessions/<id>/delete": "agents",
+    "/account/two-factor": "agents",
+    "/account/two-factor/delete": "agents",
+    "/agent/login/code": "anybody",
+    "/links/<token>": "anybody",
+    "/pictures/<key>": "anybody",
+    "/people": "admins",
+    "/people/<id>": "admins",
+    "/people/<id>/access": "admins",
+    "/people/<id>/access/delete": "admins",
+    "/people/<id>/password": "admins",
+    "/people/<id>/two-factor/delete": "admins",
+    "/people/invitations": "admins",
+    "/people/invitations/<id>": "admins",
+    "/people/links/<id>/delete": "admins",
+    "/people/two-factor": "admins",
     "/status": "admins",
     "/healthz": "anybody",
     "/readyz": "anybody",
     "/static/<version>/<path:file>": "anybody",
 }
 
-# Of a path, and whether it names something of somebody.
-ARGUMENTS = {"number": True, "image_id": True, "version": False, "file": False}
+# What may stand in a path.
+ARGUMENTS = {"number", "image_id", "session_id", "person_id", "link_id", "token", "key", "version", "file"}
+
+# By right, as the routes name it.
+POLICIES = {
+    "anyone": ALL,
+    "visitor": ALL,
+    **dict.fromkeys(("agent", "person", "answer"), AGENTS),
+    **dict.fromkeys(("reassign", "ban"), LEADS),
+    **dict.fromkeys(("admin", "manage_people", "manage_desk", "see_status", "see_audit", "export", "erase"), ADMINS),
+}
 
 
 def roles_of(policy: str) -> frozenset[str]:
     """Return which roles a policy lets in: the only place here that knows how routes name it."""
-    return {"anyone": ALL, "visitor": ALL, "agent": AGENTS, "admin": frozenset({ADMIN})}[policy]
+    return POLICIES[policy]
 
 
 def unclassed(app: Flask) -> list[str]:

@@ -206,9 +206,10 @@ def test_row_46_an_unknown_a_known_and_a_disabled_account_are_refused_alike(
         (status, page, headers), calls = asked.costs(
             web.visitor().post("/agent/login", email=email, password=password), [email]
         )
-        answers.append((status, page, headers, calls[-1:], len(hashes)))
+        assert "begin_login" in calls
+        answers.append((status, page, headers, calls, len(hashes)))
     assert answers[0] == answers[1] == answers[2]
-    assert answers[0][3:] == (["begin_login"], 1)
+    assert answers[0][-1] == 1
 
 
 def test_row_52_what_was_sent_once_does_nothing_in_other_hands(
