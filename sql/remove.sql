@@ -36,13 +36,14 @@ declare
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        post_message(text, uuid, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text, uuid); who_is_here();
+        image_of_session(uuid, text, bigint); orphan_images(text[]); queue_changes(uuid[], uuid[]); queue_counts();
+        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
         refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text); agent_of_session(text);
@@ -59,10 +60,11 @@ declare
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
-        start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
-        create_agent(text, text, text, text, integer); reset_password(text, text); open_agent_session(uuid, text);
-        open_agent_session(uuid, text, text); good_sessions(text[])
+        start_chat(text, uuid, text, jsonb, text, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text);
+        image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
+        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -247,7 +249,7 @@ drop function if exists
     public.record_receipt(integer, integer, text, uuid, bigint, text),
     public.record_receipts(jsonb),
     public.post_message(text, uuid, uuid, text, jsonb),
-    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
+    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text),
     public.close_chat(text, uuid),
     public.who_is_here(),
     public.image_of_session(uuid, text, bigint),
@@ -316,6 +318,7 @@ drop function if exists
     public.signal_typing(uuid, text, uuid),
     public.record_receipt(uuid, text, integer, integer, uuid),
     public.start_chat(text, uuid, text, jsonb, text, text, text),
+    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
     public.close_chat(text),
     public.image_of_session(uuid, uuid),
     public.desk_fingerprint(),

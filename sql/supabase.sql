@@ -34,13 +34,14 @@ declare
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
-        post_message(text, uuid, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        close_chat(text, uuid); who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        post_message(text, uuid, uuid, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text, uuid); who_is_here();
+        image_of_session(uuid, text, bigint); orphan_images(text[]); queue_changes(uuid[], uuid[]); queue_counts();
+        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
         refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text); agent_of_session(text);
@@ -57,10 +58,11 @@ declare
         missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
-        start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); image_of_session(uuid, uuid);
-        desk_fingerprint(); session_of_ticket(bigint); notes_after(uuid, integer, integer);
-        create_agent(text, text, text, text, integer); reset_password(text, text); open_agent_session(uuid, text);
-        open_agent_session(uuid, text, text); good_sessions(text[])
+        start_chat(text, uuid, text, jsonb, text, text, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text);
+        image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
+        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -4165,12 +4167,15 @@ begin
     return chat;
 end $$;
 
--- Of an earlier version, without limits.
+-- Of earlier versions, without limits, and without a key of its own for each new browser.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
 
 -- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
+-- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
+-- The answer says which of the two it is.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -4180,37 +4185,45 @@ create or replace function public.start_chat(
     p_customer_phone text default null,
     p_time_zone text default null,
     p_address text default '',
-    p_limits jsonb default '{}'
+    p_limits jsonb default '{}',
+    p_fresh text default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
+    key text := case
+        when exists (select from public.visitors where token_hash = p_visitor) then p_visitor else coalesce(p_fresh, p_visitor)
+    end;
     new_session public.user_sessions;
     chat uuid;
+    answer jsonb;
 begin
     perform _supportchat.check_message(p_message, p_image is not null);
     -- Before any lock that others wait for: a flood is to be refused on its way there.
-    if not _supportchat.goes_on(p_visitor, p_client_message_id) then
-        perform _supportchat.take_start(p_visitor, p_address, p_limits);
+    if not _supportchat.goes_on(key, p_client_message_id) then
+        perform _supportchat.take_start(key, p_address, p_limits);
     end if;
-    new_session.visitor_id := _supportchat.lock_visitor(p_visitor);
+    new_session.visitor_id := _supportchat.lock_visitor(key);
     perform _supportchat.lock_assignment();
 
     chat := _supportchat.session_of_message(new_session.visitor_id, p_client_message_id);
     if chat is not null then
-        return _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
+        answer := _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
+    else
+        chat := _supportchat.newest_session(new_session.visitor_id);
+        if exists (select from public.tickets t where t.session_id = chat and t.status <> 'closed') then
+            answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, p_may_assign => true);
+        else
+            new_session.customer_name := p_customer_name;
+            new_session.customer_phone := p_customer_phone;
+            new_session.time_zone := p_time_zone;
+            chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
+            answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
+        end if;
     end if;
-    chat := _supportchat.newest_session(new_session.visitor_id);
-    if exists (select from public.tickets t where t.session_id = chat and t.status <> 'closed') then
-        return _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, p_may_assign => true);
-    end if;
-    new_session.customer_name := p_customer_name;
-    new_session.customer_phone := p_customer_phone;
-    new_session.time_zone := p_time_zone;
-    chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
-    return _supportchat.answer_json(chat, public.messages_after(chat, 0));
+    return answer || jsonb_build_object('visitor', key);
 end $$;
 
 -- Whether what a browser starts is no new chat: its last one still runs, or it has stored this very message before.
@@ -4318,7 +4331,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '3236b48bc72a');
+select _supportchat.record_script('functions/chat.sql', '0f5ba2e6822d');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -41,7 +43,7 @@ def config(config: Config) -> Config:
 
 def test_messages_that_come_too_fast_are_refused_with_when_to_try_again(web: Web, rows: Any) -> None:
     browser, once = web.customer(), new_id()
-    for _ in range(3):
+    for _ in range(4):
         assert browser.post("/chat/messages", htmx=True, message="On time").status_code == 200
     for htmx in (False, True):
         answer = browser.post("/chat/messages", htmx=htmx, message="Too fast", client_message_id=once)
@@ -236,6 +238,13 @@ def test_a_small_pool_lets_some_wait_and_refuses_the_rest() -> None:
     assert isinstance(third.exception, Full)
     assert [task.value for task in running] == [1, 2]
     assert pool.run(work) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own elsewhere")
+def test_who_guesses_passwords_takes_no_time_from_others() -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    assert SmallPool(threads=1, most_waiting=1).run(os.getpriority, os.PRIO_PROCESS, 0) > before
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
 def test_buckets_are_bounded_in_number_and_keep_who_is_being_refused() -> None:

@@ -33,7 +33,9 @@ class Browser:
     ) -> TestResponse:
         """Send a form, from a page of ours."""
         headers = {"Origin": ORIGIN} | ({"HX-Request": "true"} if htmx else {})
-        return self.client.open(path, method=method, data={**(data or {})}, headers=headers, content_type=content_type)
+        return self.client.open(
+            path, method=method, data={**(data or {})}, headers=headers, content_type=content_type, buffered=True
+        )
 
     def post(self, path: str, htmx: Any = False, **data: Any) -> TestResponse:
         """Post a form."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -11,6 +13,7 @@ from gevent.hub import Hub
 from gevent.threadpool import ThreadPool
 
 R = TypeVar("R")
+NICENESS = 10
 
 
 class Full(Exception):
@@ -18,7 +21,7 @@ class Full(Exception):
 
 
 class SmallPool:
-    """Runs so many things at once, lets so many wait, and refuses the rest."""
+    """Runs so many things at once, lets so many wait, and refuses the rest. Its threads let the event loop go first."""
 
     def __init__(self, threads: int, most_waiting: int) -> None:
         self._threads = threads
@@ -36,7 +39,7 @@ class SmallPool:
             raise Full
         self._count += 1
         try:
-            result: R = self._pool().apply(function, arguments)
+            result: R = self._pool().apply(_politely, (function, *arguments))
             return result
         finally:
             self._count -= 1
@@ -46,3 +49,9 @@ class SmallPool:
         if hub not in self._pools:
             self._pools[hub] = ThreadPool(self._threads, hub=hub)
         return self._pools[hub]
+
+
+def _politely(function: Callable[..., R], *arguments: Any) -> R:
+    if sys.platform == "linux":  # elsewhere this would be the whole process
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    return function(*arguments)

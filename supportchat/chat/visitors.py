@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import secrets
 
 from flask import Flask, Response, abort, g
@@ -51,6 +53,21 @@ def kept_visitor() -> str:
         ensure_visitor()
         abort(400, "cookies_refused")
     return visitor()
+
+
+def fresh_key(client_message_id: str) -> str:
+    """Return the key under which this browser starts its first chat.
+
+    Whoever chose the one that it has so far (another program on this host can set its cookies) would read the chat. The
+    id of the message makes it another one, known to nobody but who has the form, and the same at each retry.
+    """
+    digest = hashlib.sha256(f"start {cookie('c')} {client_message_id}".encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def take_key(key: str) -> None:
+    """Give this browser another key."""
+    g.fresh_visitor = key
 
 
 def keep_visitor() -> None:

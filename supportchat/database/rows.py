@@ -235,6 +235,12 @@ class Answer(TypedDict):
     image_key: str | None  # of a duplicate: under which key its picture is kept
 
 
+class Started(Answer):
+    """The same of the message that starts a chat."""
+
+    visitor: str  # the hash of the key that the chat belongs to
+
+
 class Conversation(TypedDict):
     """The state of a conversation, for both sides."""
 

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -263,6 +264,12 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
     """Create DATA_DIR, check that it is writable, and lock it in embedded mode: a cluster has one server."""
     try:
         config.data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        # Whoever makes a folder of ours there first could keep what is stored in it.
+        if config.data_dir.stat().st_mode & stat.S_IWOTH:
+            raise ConfigError(
+                f"Every user of this machine can write to {config.data_dir}: run chmod o-w on it, or set DATA_DIR to"
+                " another folder."
+            )
         lock = private_file(config.data_dir / "lock")
     except OSError as error:
         raise ConfigError(

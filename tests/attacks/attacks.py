@@ -6,6 +6,7 @@ It prints `running` when it has prepared what it needs, and ends by itself.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import resource
 import socket
@@ -262,6 +263,22 @@ def fake_pictures(browser: Browser, seconds: float) -> None:
         browser.request("POST", "/chat/messages", *multipart(fields, b"\x89PNG\r\n\x1a\n"))
 
     in_parallel(8, seconds, send)
+
+
+@attack
+def looks(browser: Browser, seconds: float) -> None:
+    """Pages that cost the database something, by many who have no chat."""
+    ready()
+    paths = itertools.cycle(("/chat", "/chat/people", "/readyz", "/agent/login"))
+    in_parallel(8, seconds, lambda: Browser(browser.url).request("GET", next(paths)))
+
+
+@attack
+def handshakes(browser: Browser, seconds: float) -> None:
+    """Sockets opened and left, over and over."""
+    browser.start()
+    ready()
+    in_parallel(4, seconds, lambda: browser.websocket().close())
 
 
 @attack

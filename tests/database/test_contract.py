@@ -193,7 +193,13 @@ def chat(door: Heard, cast: Cast, alice: Agent) -> None:
         door.call(function)
     for _ in range(2):  # the second is one too many
         door.refused(
-            "start_chat", visitor=new_id(), client_message_id=new_id(), message="Hi", address="192.0.2.1", limits=limits
+            "start_chat",
+            visitor=new_id(),
+            fresh=new_id(),
+            client_message_id=new_id(),
+            message="Hi",
+            address="192.0.2.1",
+            limits=limits,
         )
 
 

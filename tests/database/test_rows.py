@@ -75,8 +75,8 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "begin_login": (call("begin_login", email="alice@example.com", browser="", address=""), shapes.Credentials),
         "who_is_here": (call("who_is_here"), shapes.PeopleHere),
         "start_chat": (
-            call("start_chat", visitor="v", client_message_id=new_id(), message="Hi"),
-            shapes.Answer,
+            call("start_chat", visitor="v", fresh="f", client_message_id=new_id(), message="Hi"),
+            shapes.Started,
         ),
         "post_message": (posted, shapes.Posted),
         "post_message again": (

@@ -8,11 +8,12 @@ from werkzeug.datastructures import MultiDict
 
 from ...config import current_config
 from ...database import call
-from ...database.rows import Answer, Closed, Conversation
+from ...database.rows import Closed, Conversation, Started
 from ...realtime.hub import current_hub
 from ...web import limits, posting
+from ...web.cookies import token_hash
 from ...web.errors import REFUSALS, described
-from ...web.forms import message_text, new_message_id, shown_session
+from ...web.forms import message_id, message_text, new_message_id, shown_session
 from ...web.htmx import from_htmx
 from ...web.policies import for_visitors
 from .. import visitors
@@ -52,11 +53,13 @@ def start() -> ResponseReturnValue:
         return start_page(form, status=422)
     try:
         limits.check("messages", visitors.visitor())
-        answer: Answer = posting.store_message(
+        fresh = visitors.fresh_key(message_id())
+        answer: Started = posting.store_message(
             "start_chat",
             message_text(),
             "",  # a key that nobody has chatted with may be anybody's
             visitor=visitor,
+            fresh=token_hash(fresh),
             customer_name=form.customer_name.data or None,
             customer_phone=normal_phone(form.customer_phone.data or "") or None,
             time_zone=known_time_zone(form.time_zone.data),
@@ -66,6 +69,8 @@ def start() -> ResponseReturnValue:
     except REFUSALS as error:
         status, code, detail = described(error)
         return start_page(form, error=code, detail=detail, status=status)
+    if answer["visitor"] != visitor:
+        visitors.take_key(fresh)
     current_hub().offer(answer)
     if from_htmx():
         response = make_response("", 200)

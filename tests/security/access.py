@@ -1,0 +1,136 @@
+"""Who may call which route: classed here by hand, and compared with what is written at the route.
+
+A new route fails until it has a line in `CLASSES`, a new argument of a path until `ARGUMENTS` says whose it is, and a
+new way to name a policy until `roles_of` knows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+
+from tests.routes import ARGUMENT, policy_of, rules, written
+
+STRANGER, AGENT, LEAD, ADMIN = "stranger", "agent", "lead", "admin"
+AGENTS = frozenset({AGENT, LEAD, ADMIN})
+LEADS = frozenset({LEAD, ADMIN})
+ADMINS = frozenset({ADMIN})
+ALL = AGENTS | {STRANGER}
+
+# Who is let in. Whose conversation is meant is another question: for who may chat the key of the browser decides.
+LETS_IN = {"anybody": ALL, "who may chat": ALL, "agents": AGENTS, "admins": ADMINS}
+
+CLASSES = {
+    "/": "who may chat",
+    "/chat": "who may chat",
+    "/chat/closure": "who may chat",
+    "/chat/images/<id>": "who may chat",
+    "/chat/key/delete": "who may chat",
+    "/chat/messages": "who may chat",
+    "/chat/people": "who may chat",
+    "/chat/receipts": "who may chat",
+    "/chat/typing": "who may chat",
+    "/chat/ws": "who may chat",
+    "/agent": "agents",
+    "/agent/availability": "agents",
+    "/agent/language": "agents",
+    "/agent/login": "anybody",
+    "/agent/logout": "agents",
+    "/agent/ws": "agents",
+    "/tickets": "agents",
+    "/tickets/<number>": "agents",
+    "/tickets/<number>/assignment": "agents",
+    "/tickets/<number>/assignment/delete": "agents",
+    "/tickets/<number>/changes": "agents",
+    "/tickets/<number>/closure": "agents",
+    "/tickets/<number>/closure/delete": "agents",
+    "/tickets/<number>/images/<id>": "agents",
+    "/tickets/<number>/messages": "agents",
+    "/tickets/<number>/notes": "agents",
+    "/tickets/<number>/receipts": "agents",
+    "/tickets/<number>/typing": "agents",
+    "/account": "agents",
+    "/account/name": "agents",
+    "/account/password": "agents",
+    "/account/password/strength": "agents",
+    "/account/picture": "agents",
+    "/account/picture/delete": "agents",
+    "/account/recovery-codes": "agents",
+    "/account/sessions/delete": "agents",
+    "/account/sessions/<id>/delete": "agents",
+    "/account/two-factor": "agents",
+    "/account/two-factor/delete": "agents",
+    "/agent/login/code": "anybody",
+    "/links/<token>": "anybody",
+    "/pictures/<key>": "anybody",
+    "/people": "admins",
+    "/people/<id>": "admins",
+    "/people/<id>/access": "admins",
+    "/people/<id>/access/delete": "admins",
+    "/people/<id>/password": "admins",
+    "/people/<id>/two-factor/delete": "admins",
+    "/people/invitations": "admins",
+    "/people/invitations/<id>": "admins",
+    "/people/links/<id>/delete": "admins",
+    "/people/two-factor": "admins",
+    "/status": "admins",
+    "/healthz": "anybody",
+    "/readyz": "anybody",
+    "/static/<version>/<path:file>": "anybody",
+}
+
+# What may stand in a path.
+ARGUMENTS = {"number", "image_id", "session_id", "person_id", "link_id", "token", "key", "version", "file"}
+
+# By right, as the routes name it.
+POLICIES = {
+    "anyone": ALL,
+    "visitor": ALL,
+    **dict.fromkeys(("agent", "person", "answer"), AGENTS),
+    **dict.fromkeys(("reassign", "ban"), LEADS),
+    **dict.fromkeys(("admin", "manage_people", "manage_desk", "see_status", "see_audit", "export", "erase"), ADMINS),
+}
+
+
+def roles_of(policy: str) -> frozenset[str]:
+    """Return which roles a policy lets in: the only place here that knows how routes name it."""
+    return POLICIES[policy]
+
+
+def unclassed(app: Flask) -> list[str]:
+    """Return what is wrong with the routes of an app: not classed, without a policy, or open to others than classed."""
+    wrong = []
+    for rule in rules(app):
+        name = written(rule)
+        policy = policy_of(app, rule)
+        if name not in CLASSES:
+            wrong.append(f"{name} has no class")
+        elif policy == "none":
+            wrong.append(f"{name} has no policy")
+        elif roles_of(policy) != LETS_IN[CLASSES[name]]:
+            wrong.append(f"{name} lets in {sorted(roles_of(policy))}")
+        wrong += [
+            f"{name}: whose is {argument}?" for argument in ARGUMENT.findall(rule.rule) if argument not in ARGUMENTS
+        ]
+    return wrong
+
+
+# What processes, not people, write.
+BOOKKEEPING = ("server_processes", "heartbeat")
+
+
+def tables(rows: Any) -> dict[str, list[str]]:
+    """Return every row of every table, as text."""
+    names = [name for (name,) in rows("select tablename from pg_tables where schemaname = 'public' order by 1")]
+    assert "ticket_reads" in names
+    return {
+        name: sorted(row for (row,) in rows(f"select {name}::text from {name}"))
+        for name in names
+        if name not in BOOKKEEPING
+    }
+
+
+def rows_about(rows: Any, *ids: str) -> dict[str, list[str]]:
+    """Return the rows of every table in which one of these ids stands."""
+    return {name: [row for row in found if any(each in row for each in ids)] for name, found in tables(rows).items()}
