@@ -121,7 +121,7 @@ begin
         last_seq = last_seq + 1,
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
-    where session_id = p_session_id
+    where session_id = p_session_id and erased_at is null
     returning last_seq, user_sessions.customer_name into line.seq, customer_name;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -285,7 +285,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '9b3f365a856c');
+select _supportchat.record_script('functions/messages.sql', '1e097ccf70f4');
 
 notify pgrst, 'reload schema';
 
