@@ -30,7 +30,7 @@ declare
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        desk_settings(); change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
+        change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
@@ -56,7 +56,7 @@ declare
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
         use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
-        erase_customer(uuid, bigint, boolean); list_erasures(uuid, uuid, integer); take_erasure_files(integer);
+        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
@@ -92,7 +92,7 @@ declare
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); list_erasures(uuid); list_erasures(uuid, uuid);
+        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
         take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
@@ -2412,8 +2412,8 @@ begin
     return jsonb_build_object(
         'rows', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', found.id, 'kind', found.kind, 'agent', _supportchat.agent_json(found.agent_id), 'about', found.about,
-                'person', (select _supportchat.agent_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'),
+                'id', found.id, 'kind', found.kind, 'agent', _supportchat.person_json(found.agent_id), 'about', found.about,
+                'person', (select _supportchat.person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'),
                 'address', found.address, 'created_at', found.created_at
             ) order by found.id desc), '[]')
             from (
@@ -2424,7 +2424,7 @@ begin
             ) as found
         ),
         'people', case when p_with_people then (
-            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name) order by lower(name), id), '[]') from public.agents
+            select coalesce(jsonb_agg(_supportchat.person_json(id) order by lower(name), id), '[]') from public.agents
         ) else '[]' end
     );
 end $$;
@@ -2440,7 +2440,7 @@ begin
     perform _supportchat.audit('audit.exported', p_agent_id, jsonb_build_object('format', left(p_format, 8)));
 end $$;
 
-select _supportchat.record_script('functions/audit.sql', 'f078475a3906');
+select _supportchat.record_script('functions/audit.sql', '416c8e98f177');
 
 -- events.sql: how the server processes hear of what has changed. Safe to run again.
 
@@ -2721,16 +2721,6 @@ as $$
     )
 $$;
 
--- Every setting with its value, as one object.
-create or replace function public.desk_settings()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings()
-$$;
-
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
 returns boolean
@@ -2785,7 +2775,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'fcb4d7c90cff');
+select _supportchat.record_script('functions/settings.sql', '2319d3a3bef2');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -3639,8 +3629,8 @@ begin
 end $$;
 
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. When an agent has
--- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else can take it now: only
--- then is the customer told that we look for somebody.
+-- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else
+-- can take it now: only then is the customer told that we look for somebody.
 create or replace function _supportchat.return_to_queue(
     p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
 )
@@ -3711,7 +3701,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '0325bac3d0fa');
+select _supportchat.record_script('functions/assignment.sql', 'a8e1dc1660d3');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -4854,10 +4844,10 @@ declare
     answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
     line jsonb;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     if answer is not null then
         return answer;
     end if;
-    perform _supportchat.demand_right(p_agent_id, 'answer');
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
@@ -4954,8 +4944,8 @@ begin
     perform _supportchat.drain_queue();
 end $$;
 
--- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one changes nothing.
--- Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one
+-- changes nothing. Gives the ticket, and the beginning of the agent's own queue, where they go on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -5023,7 +5013,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '60503806b54e');
+select _supportchat.record_script('functions/tickets.sql', '6025444dcb5a');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -5912,6 +5902,7 @@ as $$
 begin
     perform _supportchat.demand_right(p_agent_id, 'manage_people');
     return jsonb_build_object(
+        'two_factor_required', _supportchat.setting('two_factor_required'),
         'people', (
             select coalesce(jsonb_agg(known.agent || jsonb_build_object(
                 'is_active', a.is_active,
@@ -5923,7 +5914,7 @@ begin
                 -- A lease lasts for 45 seconds after the page was last open.
                 'last_seen_at', case
                     when a.lease_expires_at > now() then now()
-                    else greatest(a.created_at, a.lease_expires_at - interval '45 seconds')
+                    else a.lease_expires_at - interval '45 seconds'
                 end,
                 'open_tickets', (select count(*) from public.tickets t where t.status = 'open' and t.assigned_agent_id = a.id),
                 'link', case when l.token_hash is not null then jsonb_build_object('id', l.id, 'expires_at', l.expires_at) end
@@ -6192,7 +6183,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '04173bf2a432');
+select _supportchat.record_script('functions/people.sql', '51a971232f93');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -6489,7 +6480,7 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'id', p_row.id, 'kind', p_row.kind, 'agent', _supportchat.agent_json(p_row.agent_id), 'number', p_row.ticket_number,
+        'id', p_row.id, 'kind', p_row.kind, 'agent', _supportchat.person_json(p_row.agent_id), 'number', p_row.ticket_number,
         'days', p_row.days, 'conversations', p_row.conversations, 'messages', p_row.messages, 'notes', p_row.notes,
         'pictures', p_row.pictures, 'created_at', p_row.created_at, 'closed_at', p_row.closed_at,
         'files', (select count(*) from public.erasure_files f where f.erasure_id = p_row.id)
@@ -6530,8 +6521,8 @@ begin
     return _supportchat.erasure_json(receipt);
 end $$;
 
--- The receipts, the newest first, before one of them where it is given.
-create or replace function public.list_erasures(p_agent_id uuid, p_before uuid default null, p_limit integer default 50)
+-- For how long things are kept, and the receipts, the newest first, before one of them where it is given.
+create or replace function public.show_privacy(p_agent_id uuid, p_before uuid default null, p_limit integer default 50)
 returns jsonb
 language plpgsql
 stable
@@ -6542,13 +6533,19 @@ declare
 begin
     perform _supportchat.demand_right(p_agent_id, 'manage_desk');
     select * into last_one from public.erasures where id = p_before;
-    return (
-        select coalesce(jsonb_agg(_supportchat.erasure_json(e.receipt) order by (e.receipt).created_at desc, (e.receipt).id desc), '[]')
-        from (
-            select receipt from public.erasures as receipt
-            where last_one.id is null or (receipt.created_at, receipt.id) < (last_one.created_at, last_one.id)
-            order by receipt.created_at desc, receipt.id desc limit p_limit
-        ) as e
+    return jsonb_build_object(
+        'retention_days', _supportchat.setting('retention_days'),
+        'audit_days', _supportchat.setting('audit_days'),
+        'receipts', (
+            select coalesce(
+                jsonb_agg(_supportchat.erasure_json(e.receipt) order by (e.receipt).created_at desc, (e.receipt).id desc), '[]'
+            )
+            from (
+                select receipt from public.erasures as receipt
+                where last_one.id is null or (receipt.created_at, receipt.id) < (last_one.created_at, last_one.id)
+                order by receipt.created_at desc, receipt.id desc limit p_limit
+            ) as e
+        )
     );
 end $$;
 
@@ -6751,7 +6748,7 @@ as $$
     select _supportchat.prune_audit();
 $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'f8097f5e9a38');
+select _supportchat.record_script('functions/privacy.sql', '92a66e052d42');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

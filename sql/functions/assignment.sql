@@ -393,8 +393,8 @@ begin
 end $$;
 
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. When an agent has
--- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else can take it now: only
--- then is the customer told that we look for somebody.
+-- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else
+-- can take it now: only then is the customer told that we look for somebody.
 create or replace function _supportchat.return_to_queue(
     p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
 )
@@ -465,7 +465,7 @@ begin
     return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '0325bac3d0fa');
+select _supportchat.record_script('functions/assignment.sql', 'a8e1dc1660d3');
 
 notify pgrst, 'reload schema';
 

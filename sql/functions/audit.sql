@@ -87,8 +87,8 @@ begin
     return jsonb_build_object(
         'rows', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', found.id, 'kind', found.kind, 'agent', _supportchat.agent_json(found.agent_id), 'about', found.about,
-                'person', (select _supportchat.agent_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'),
+                'id', found.id, 'kind', found.kind, 'agent', _supportchat.person_json(found.agent_id), 'about', found.about,
+                'person', (select _supportchat.person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'),
                 'address', found.address, 'created_at', found.created_at
             ) order by found.id desc), '[]')
             from (
@@ -99,7 +99,7 @@ begin
             ) as found
         ),
         'people', case when p_with_people then (
-            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name) order by lower(name), id), '[]') from public.agents
+            select coalesce(jsonb_agg(_supportchat.person_json(id) order by lower(name), id), '[]') from public.agents
         ) else '[]' end
     );
 end $$;
@@ -115,7 +115,7 @@ begin
     perform _supportchat.audit('audit.exported', p_agent_id, jsonb_build_object('format', left(p_format, 8)));
 end $$;
 
-select _supportchat.record_script('functions/audit.sql', 'f078475a3906');
+select _supportchat.record_script('functions/audit.sql', '416c8e98f177');
 
 notify pgrst, 'reload schema';
 

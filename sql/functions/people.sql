@@ -68,6 +68,7 @@ as $$
 begin
     perform _supportchat.demand_right(p_agent_id, 'manage_people');
     return jsonb_build_object(
+        'two_factor_required', _supportchat.setting('two_factor_required'),
         'people', (
             select coalesce(jsonb_agg(known.agent || jsonb_build_object(
                 'is_active', a.is_active,
@@ -79,7 +80,7 @@ begin
                 -- A lease lasts for 45 seconds after the page was last open.
                 'last_seen_at', case
                     when a.lease_expires_at > now() then now()
-                    else greatest(a.created_at, a.lease_expires_at - interval '45 seconds')
+                    else a.lease_expires_at - interval '45 seconds'
                 end,
                 'open_tickets', (select count(*) from public.tickets t where t.status = 'open' and t.assigned_agent_id = a.id),
                 'link', case when l.token_hash is not null then jsonb_build_object('id', l.id, 'expires_at', l.expires_at) end
@@ -348,7 +349,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '04173bf2a432');
+select _supportchat.record_script('functions/people.sql', '51a971232f93');
 
 notify pgrst, 'reload schema';
 

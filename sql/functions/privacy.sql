@@ -178,7 +178,7 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'id', p_row.id, 'kind', p_row.kind, 'agent', _supportchat.agent_json(p_row.agent_id), 'number', p_row.ticket_number,
+        'id', p_row.id, 'kind', p_row.kind, 'agent', _supportchat.person_json(p_row.agent_id), 'number', p_row.ticket_number,
         'days', p_row.days, 'conversations', p_row.conversations, 'messages', p_row.messages, 'notes', p_row.notes,
         'pictures', p_row.pictures, 'created_at', p_row.created_at, 'closed_at', p_row.closed_at,
         'files', (select count(*) from public.erasure_files f where f.erasure_id = p_row.id)
@@ -219,8 +219,8 @@ begin
     return _supportchat.erasure_json(receipt);
 end $$;
 
--- The receipts, the newest first, before one of them where it is given.
-create or replace function public.list_erasures(p_agent_id uuid, p_before uuid default null, p_limit integer default 50)
+-- For how long things are kept, and the receipts, the newest first, before one of them where it is given.
+create or replace function public.show_privacy(p_agent_id uuid, p_before uuid default null, p_limit integer default 50)
 returns jsonb
 language plpgsql
 stable
@@ -231,13 +231,19 @@ declare
 begin
     perform _supportchat.demand_right(p_agent_id, 'manage_desk');
     select * into last_one from public.erasures where id = p_before;
-    return (
-        select coalesce(jsonb_agg(_supportchat.erasure_json(e.receipt) order by (e.receipt).created_at desc, (e.receipt).id desc), '[]')
-        from (
-            select receipt from public.erasures as receipt
-            where last_one.id is null or (receipt.created_at, receipt.id) < (last_one.created_at, last_one.id)
-            order by receipt.created_at desc, receipt.id desc limit p_limit
-        ) as e
+    return jsonb_build_object(
+        'retention_days', _supportchat.setting('retention_days'),
+        'audit_days', _supportchat.setting('audit_days'),
+        'receipts', (
+            select coalesce(
+                jsonb_agg(_supportchat.erasure_json(e.receipt) order by (e.receipt).created_at desc, (e.receipt).id desc), '[]'
+            )
+            from (
+                select receipt from public.erasures as receipt
+                where last_one.id is null or (receipt.created_at, receipt.id) < (last_one.created_at, last_one.id)
+                order by receipt.created_at desc, receipt.id desc limit p_limit
+            ) as e
+        )
     );
 end $$;
 
@@ -440,7 +446,7 @@ as $$
     select _supportchat.prune_audit();
 $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'f8097f5e9a38');
+select _supportchat.record_script('functions/privacy.sql', '92a66e052d42');
 
 notify pgrst, 'reload schema';
 

@@ -39,16 +39,6 @@ as $$
     )
 $$;
 
--- Every setting with its value, as one object.
-create or replace function public.desk_settings()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings()
-$$;
-
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
 returns boolean
@@ -103,7 +93,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'fcb4d7c90cff');
+select _supportchat.record_script('functions/settings.sql', '2319d3a3bef2');
 
 notify pgrst, 'reload schema';
 

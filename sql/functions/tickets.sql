@@ -185,10 +185,10 @@ declare
     answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
     line jsonb;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
     if answer is not null then
         return answer;
     end if;
-    perform _supportchat.demand_right(p_agent_id, 'answer');
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
     line := _supportchat.append_message(
@@ -285,8 +285,8 @@ begin
     perform _supportchat.drain_queue();
 end $$;
 
--- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one changes nothing.
--- Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one
+-- changes nothing. Gives the ticket, and the beginning of the agent's own queue, where they go on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -354,7 +354,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '60503806b54e');
+select _supportchat.record_script('functions/tickets.sql', '6025444dcb5a');
 
 notify pgrst, 'reload schema';
 

@@ -38,21 +38,21 @@ class CodeForm(Form):
 
 
 class SetUpForm(Form):
-    """What turns two-factor on: the present password, and a code of the app for the secret that the page shows."""
+    """What turns two-factor on: the current password, and a code of the app for the secret that the page shows."""
 
     secret = HiddenField()
     current = PasswordField(
-        _("Present password"), validators=[InputRequired(_("Enter your present password.")), _PASSWORD_TOO_LONG]
+        _("Current password"), validators=[InputRequired(_("Enter your current password.")), _PASSWORD_TOO_LONG]
     )
     code = StringField(_("Code from the app"), validators=[InputRequired(_("Enter the code that the app shows."))])
 
 
 class ProofForm(Form):
-    """What shows once more who somebody is: the present password, or a code."""
+    """What shows once more who somebody is: the current password, or a code."""
 
     proof = PasswordField(
-        _("Present password, or a code"),
-        validators=[InputRequired(_("Enter your present password, or a code.")), _PASSWORD_TOO_LONG],
+        _("Current password, or a code"),
+        validators=[InputRequired(_("Enter your current password, or a code.")), _PASSWORD_TOO_LONG],
     )
 
 
@@ -60,7 +60,7 @@ class PasswordForm(Form):
     """Another password, and the present one."""
 
     current = PasswordField(
-        _("Present password"), validators=[InputRequired(_("Enter your present password.")), _PASSWORD_TOO_LONG]
+        _("Current password"), validators=[InputRequired(_("Enter your current password.")), _PASSWORD_TOO_LONG]
     )
     password = PasswordField(
         _("New password"), validators=[InputRequired(_("Enter a new password.")), _PASSWORD_TOO_LONG]

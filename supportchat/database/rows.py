@@ -100,6 +100,7 @@ class Invitation(TypedDict):
 class People(TypedDict):
     """Everybody who can log in or once could, and who was invited."""
 
+    two_factor_required: str  # 'off', 'admins' or 'everyone'
     people: list[Account]
     invited: list[Invitation]
 
@@ -165,14 +166,6 @@ class CodeCheck(TypedDict):
 
     secret: str
     step: int  # the last one whose code has counted
-
-
-class DeskSettings(TypedDict):
-    """What admins have set for the whole desk."""
-
-    two_factor_required: str  # 'off', 'admins' or 'everyone'
-    retention_days: int | None  # None: chats are kept for ever
-    audit_days: int
 
 
 class PeopleHere(TypedDict):
@@ -543,6 +536,14 @@ class Erasure(Extent):
     created_at: str
     closed_at: str | None
     files: int  # which the store may still have
+
+
+class Privacy(TypedDict):
+    """For how long things are kept, and the receipts of what was erased."""
+
+    retention_days: int | None  # None: chats are kept for ever
+    audit_days: int
+    receipts: list[Erasure]
 
 
 class RetentionPreview(TypedDict):

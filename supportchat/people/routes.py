@@ -87,11 +87,15 @@ def make_password_link(person_id: uuid.UUID) -> ResponseReturnValue:
 def disable(person_id: uuid.UUID) -> ResponseReturnValue:
     """Log somebody out everywhere, for good, and return their tickets to the queue."""
     done: Disabled = call("disable_person", agent_id=g.agent["id"], person_id=str(person_id))
-    tickets = ngettext("%(num)s ticket", "%(num)s tickets", done["returned"])
     if not done["returned"]:
         return _done(_("%(person)s can no longer log in.", person=done["name"]))
     return _done(
-        _("%(person)s can no longer log in. Returned to the queue: %(tickets)s.", person=done["name"], tickets=tickets)
+        ngettext(
+            "%(person)s can no longer log in. %(num)s ticket went back to the queue.",
+            "%(person)s can no longer log in. %(num)s tickets went back to the queue.",
+            done["returned"],
+            person=done["name"],
+        )
     )
 
 
@@ -103,6 +107,23 @@ def enable(person_id: uuid.UUID) -> ResponseReturnValue:
     if done["has_password"]:
         return _done(_("%(person)s can log in again.", person=done["name"]))
     return _done(_("%(person)s needs a new password. Create a link for it below.", person=done["name"]))
+
+
+@bp.post(f"{PERSON}/two-factor/delete")
+@for_people_with("manage_people")
+def remove_two_factor(person_id: uuid.UUID) -> ResponseReturnValue:
+    """Turn two-factor off for somebody who has lost their phone, and log them out everywhere."""
+    name = call("remove_two_factor", agent_id=g.agent["id"], person_id=str(person_id))
+    return _done(_("%(person)s can now log in with just the password.", person=name))
+
+
+@bp.post("/people/two-factor")
+@for_people_with("manage_desk")
+def require_two_factor() -> ResponseReturnValue:
+    """Say who has to have two-factor."""
+    required = request.form.get("required", "")[:32]
+    call("change_settings", agent_id=g.agent["id"], values={"two_factor_required": required})
+    return _done()
 
 
 @bp.errorhandler(Conflict)

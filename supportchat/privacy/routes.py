@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ..database import Conflict, DatabaseError, Invalid, call
-from ..database.rows import DeskSettings, Erasure, ErasurePreview, ExportedConversation, RetentionPreview
+from ..database.rows import Erasure, ErasurePreview, ExportedConversation, Privacy, RetentionPreview
 from ..images.stores import StoreUnavailable
 from ..web.error_pages import failure
 from ..web.errors import described, on_refusal
@@ -139,15 +139,13 @@ def _refused(error: DatabaseError) -> ResponseReturnValue:
 
 
 def _page(**values: Any) -> str:
-    settings: DeskSettings = call("desk_settings")
     before = uuid_of(request.args.get("before"))
-    receipts: list[Erasure] = call("list_erasures", agent_id=g.agent["id"], before=before, limit=PAGE)
+    privacy: Privacy = call("show_privacy", agent_id=g.agent["id"], before=before, limit=PAGE)
     return render_template(
         "privacy/_privacy.html" if from_htmx() else "privacy/show.html",
         agent=g.agent,
-        settings=settings,
-        receipts=receipts,
-        has_more=len(receipts) == PAGE,
+        **privacy,
+        has_more=len(privacy["receipts"]) == PAGE,
         years=AUDIT_YEARS,
         **values,
     )

@@ -66,6 +66,13 @@ def test_why_a_password_is_not_reset_is_said(
     assert logs_in(web, "alice@example.com", PASSWORD)
 
 
+@pytest.mark.parametrize(("options", "role"), [((), "agent"), (("--role", "lead"), "lead"), (("--admin",), "admin")])
+def test_an_agent_is_created_with_a_role(app: Flask, rows: Any, options: tuple[str, ...], role: str) -> None:
+    done = run(app, "create-agent", "--name", "Eve", "--email", "eve@example.com", *options)
+    assert done.exit_code == 0, done.output
+    assert rows("select role from agents where name = 'Eve'") == [(role,)]
+
+
 def test_an_address_that_exists_leads_to_a_new_password(app: Flask, alice: Agent) -> None:
     done = run(app, "create-agent", "--name", "Alice", "--email", "alice@example.com")
     assert done.exit_code != 0

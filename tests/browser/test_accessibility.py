@@ -6,11 +6,13 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
 from supportchat.config import ROOT
 from tests.browser.conftest import DESK, Agent, Customer, Opener
+from tests.cast import PASSWORD
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -94,6 +96,27 @@ def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None
     alice.sees("Reopen")
     found["closed ticket"] = violations(alice.page)
 
+    for path in ("account", "account/password", "account/two-factor"):
+        alice.page.goto(f"{alice.url}/{path}")
+        found[path] = violations(alice.page)
+    secret = alice.page.locator("code").inner_text().replace(" ", "")
+    alice.page.get_by_label("Enter the code").fill(pyotp.TOTP(secret).now())
+    alice.page.get_by_label("Current password").fill(PASSWORD)
+    alice.page.get_by_role("button", name="Turn on").click()
+    alice.sees("Your recovery codes")
+    found["recovery codes"] = violations(alice.page)
+    alice.page.goto(f"{alice.url}/account/two-factor")
+    found["two-factor"] = violations(alice.page)
+    alice.page.goto(f"{alice.url}/account")
+    found["account with two-factor"] = violations(alice.page)
+    alice.send_unseen("/agent/logout", {})
+    alice.log_in_unseen("alice")
+    alice.page.goto(f"{alice.url}/agent/login/code")
+    alice.page.locator("summary").click()
+    alice.page.get_by_role("button", name="Log in").click()
+    alice.sees("This code is wrong")
+    found["second step"] = violations(alice.page)
+
     carol: Agent = windows(Agent, **options).come("carol", "/status")
     rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
     carol.page.reload()
@@ -101,6 +124,16 @@ def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None
     for details in carol.page.locator("details:not(.menu)").all():
         details.evaluate("element => { element.open = true }")
     found["status"] = violations(carol.page)
+    carol.page.goto(f"{carol.url}/people")
+    carol.page.get_by_placeholder("E-mail").fill("eve@example.com")
+    carol.page.get_by_role("button", name="Create invitation link").click()
+    link = carol.page.get_by_label("Link", exact=True).input_value()
+    carol.page.locator(".person summary").first.click()
+    found["people"] = violations(carol.page)
+    vera.page.goto(link)
+    vera.page.get_by_role("button", name="Create account").click()
+    vera.sees("Enter a name.")
+    found["link"] = violations(vera.page)
     carol.page.goto(f"{carol.url}/nowhere")
     found["error"] = violations(carol.page)
     assert {name: problems for name, problems in found.items() if problems} == {}
@@ -152,6 +185,9 @@ def test_on_a_touch_screen_every_target_has_44_pixels_and_no_box_zooms(windows: 
     carol: Agent = windows(Agent, **PHONE).come("carol", "/status")
     carol.page.locator(".rail__me > summary").click()
     found["status"] = small_targets(carol.page)
+    carol.page.goto(f"{carol.url}/people")
+    carol.page.locator(".person summary").first.click()
+    found["people"] = small_targets(carol.page)
     assert {name: targets for name, targets in found.items() if targets} == {}
 
 

@@ -65,9 +65,17 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
     preview = carol.call("preview_erasure", number=erased.chat["number"])
     exported = carol.call("export_customer", number=erased.chat["number"])
     receipt = carol.call("erase_customer", number=erased.chat["number"])
+    account = alice.call("account", token_hash=alice.token_hash)
+    bob.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["c"])
+    code_check = call("begin_code", agent_id=bob.id, browser="")
+    begun = call("open_agent_session", agent_id=bob.id, token_hash="p" * 64)
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
+        "account": (account, shapes.OwnAccount),
+        "begin_code": (code_check, shapes.CodeCheck),
+        "open_agent_session": (begun, shapes.BegunLogin),
+        "pending_login": (call("pending_login", token_hash="p" * 64, browser=""), shapes.PendingLogin),
         "list_agents": (call("list_agents"), list[shapes.Colleague]),
         "begin_login": (call("begin_login", email="alice@example.com", browser="", address=""), shapes.Credentials),
         "who_is_here": (call("who_is_here"), shapes.PeopleHere),
@@ -116,7 +124,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "export_customer": (exported, list[shapes.ExportedConversation]),
         "preview_erasure": (preview, shapes.ErasurePreview),
         "erase_customer": (receipt, shapes.Erasure),
-        "list_erasures": (carol.call("list_erasures"), list[shapes.Erasure]),
+        "show_privacy": (carol.call("show_privacy"), shapes.Privacy),
         "preview_retention": (carol.call("preview_retention", days=30), shapes.RetentionPreview),
         "erase_old_chats": (call("erase_old_chats"), shapes.OldChats),
         "list_audit": (carol.call("list_audit"), shapes.AuditPage),

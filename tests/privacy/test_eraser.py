@@ -49,7 +49,7 @@ def test_an_erased_picture_goes_from_the_store_and_its_receipt_closes(
     assert (receipt["closed_at"], is_there(store, key)) == (None, True)
     assert Eraser(database, store).work()
     assert not is_there(store, key)
-    [receipt] = carol.call("list_erasures")
+    [receipt] = carol.call("show_privacy")["receipts"]
     assert receipt["closed_at"]
 
 
@@ -82,10 +82,10 @@ def test_a_receipt_stays_open_until_the_store_has_answered_that_it_has_none(
 ) -> None:
     carol.call("erase_customer", number=1001)
     assert not Eraser(database, Faulty(store, fault)).work()
-    assert carol.call("list_erasures")[0]["closed_at"] is None
+    assert carol.call("show_privacy")["receipts"][0]["closed_at"] is None
     rows("update erasure_files set tried_at = tried_at - interval '2 minutes'")
     assert Eraser(database, store).work()
-    assert carol.call("list_erasures")[0]["closed_at"]
+    assert carol.call("show_privacy")["receipts"][0]["closed_at"]
 
 
 @pytest.mark.mode("postgres")

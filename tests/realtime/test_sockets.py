@@ -268,15 +268,17 @@ def test_an_open_desk_makes_an_agent_available(cast: Cast, bob: Agent, opened: O
     assert waiting.chat["agent"]["id"] == bob.id
 
 
-@pytest.mark.parametrize("ended_by", ["logout", "another password"])
+@pytest.mark.parametrize("ended_by", ["logout", "another password", "an admin"])
 def test_the_end_of_a_login_closes_its_socket_for_good(
-    alice: Agent, opened: Opener, database: Database, ended_by: str
+    alice: Agent, carol: Agent, opened: Opener, database: Database, ended_by: str
 ) -> None:
     database.call("open_agent_session", agent_id=alice.id, token_hash=token_hash(KEY))
     desk = opened("/agent/ws", f"a={KEY}", {"ticket": 0})
     until(desk, "caught_up")
     if ended_by == "logout":
         database.call("close_agent_session", token_hash=token_hash(KEY))
+    elif ended_by == "an admin":
+        carol.call("disable_person", person_id=alice.id)
     else:
         database.call("reset_password", email="alice@example.com", password_hash="x")
     assert close_code(desk) == 4401

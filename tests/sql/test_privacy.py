@@ -136,10 +136,10 @@ def test_a_receipt_closes_when_the_store_has_no_picture_of_it_any_more(
     assert sorted(keys) == sorted(picture(place)["key"] for place in (number, 2))
     assert (receipt["files"], receipt["closed_at"]) == (2, None)
     database.call("note_erased_files", keys=keys[:1])
-    [receipt] = carol.call("list_erasures")
+    [receipt] = carol.call("show_privacy")["receipts"]
     assert (receipt["files"], receipt["closed_at"]) == (1, None)
     database.call("note_erased_files", keys=keys[1:])
-    [receipt] = carol.call("list_erasures")
+    [receipt] = carol.call("show_privacy")["receipts"]
     assert receipt["files"] == 0
     assert receipt["closed_at"]
 
@@ -163,7 +163,7 @@ def test_only_who_has_the_right_exports_erases_and_decides_how_long(alice: Agent
         ("export_customer", {"number": number}),
         ("preview_erasure", {"number": number}),
         ("erase_customer", {"number": number}),
-        ("list_erasures", {}),
+        ("show_privacy", {}),
         ("preview_retention", {"days": 30}),
         ("list_audit", {}),
         ("note_audit_export", {"format": "csv"}),
@@ -241,7 +241,7 @@ def test_old_chats_go_in_small_steps_with_one_receipt_and_one_line_in_the_audit_
         (1, False, 3),
         (0, False, None),
     ]
-    [receipt] = carol.call("list_erasures")
+    [receipt] = carol.call("show_privacy")["receipts"]
     assert (receipt["kind"], receipt["conversations"], receipt["files"], receipt["closed_at"]) == (
         "retention",
         3,
