@@ -45,11 +45,12 @@ def _batches(database: Database, asked: dict[str, Any]) -> Iterator[list[AuditEn
 
 
 def _as_csv(batches: Iterator[list[AuditEntry]]) -> Iterator[bytes]:
-    yield ",".join(COLUMNS).encode() + b"\r\n"
+    head: tuple[tuple[str, ...], ...] = (COLUMNS,)
     for rows in batches:
         text = io.StringIO()
-        csv.writer(text).writerows([safe_cell(value) for value in _record(row).values()] for row in rows)
+        csv.writer(text).writerows([*head, *([safe_cell(value) for value in _record(row).values()] for row in rows)])
         yield text.getvalue().encode()
+        head = ()
 
 
 def _as_json(batches: Iterator[list[AuditEntry]]) -> Iterator[bytes]:
