@@ -6,15 +6,9 @@ from flask_babel import lazy_gettext as _
 from wtforms import Form, HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
-from ..agents.forms import PASSWORD_CHARACTERS
-from ..web.text import clean_line, is_too_long
+from ..agents.forms import NAME_CHARACTERS, PASSWORD_CHARACTERS, clean_name
 
-NAME_CHARACTERS = 80
 _PASSWORD_TOO_LONG = Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters."))
-
-
-def _clean_name(value: str | None) -> str:
-    return clean_line(value or "") if not is_too_long(value or "", NAME_CHARACTERS) else value or ""
 
 
 class NameForm(Form):
@@ -22,7 +16,7 @@ class NameForm(Form):
 
     name = StringField(
         _("Name"),
-        filters=[_clean_name],
+        filters=[lambda value: clean_name(value or "")],
         validators=[
             InputRequired(_("Enter your name.")),
             Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters.")),

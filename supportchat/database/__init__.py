@@ -40,7 +40,6 @@ REPEATABLE = frozenset(own_names().reading) | {
     "change_person",
     "close_agent_session",
     "close_chat",
-    "end_sessions",
     "close_demo_accounts",
     "disable_person",
     "enable_person",

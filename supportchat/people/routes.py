@@ -15,12 +15,13 @@ from wtforms import Form
 from ..agents.forms import InvitationForm, PersonForm
 from ..config import current_config
 from ..database import Conflict, DatabaseError, Invalid, NotFound, call
-from ..database.rows import Disabled, Enabled, MadeLink, People
+from ..database.rows import Agent, Disabled, Enabled, MadeLink, People
 from ..web import compression
 from ..web.cookies import token_hash
 from ..web.errors import described, on_refusal
 from ..web.htmx import from_htmx
 from ..web.policies import for_people_with
+from ..web.redirects import to_desk
 from ..web.sentences import sentence
 
 PERSON = "/people/<uuid:person_id>"
@@ -66,8 +67,8 @@ def change(person_id: uuid.UUID) -> ResponseReturnValue:
     """Change somebody's role, or their name and limit."""
     who = {"agent_id": g.agent["id"], "person_id": str(person_id)}
     if "role" in request.form:
-        call("change_person", **who, role=request.form["role"][:32])
-        return _done()
+        changed: Agent = call("change_person", **who, role=request.form["role"][:32])
+        return to_desk() if changed["id"] == g.agent["id"] and "manage_people" not in changed["rights"] else _done()
     form = PersonForm(request.form)
     if not form.validate():
         return _page(error=_first_error(form)), 422

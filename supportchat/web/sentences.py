@@ -86,7 +86,7 @@ SENTENCES = {
     "proof_wrong": _("This is neither your password nor a valid code. Check it and try again."),
     "setting_unknown": _("There is no such setting."),
     "agent_unknown": _("No agent has this e-mail address."),
-    "agent_deactivated": _("%(detail)s is deactivated and cannot log in."),
+    "agent_deactivated": _("%(detail)s is disabled and cannot log in."),
     "page_of_another": _(
         "%(detail)s is now logged in in this browser, so nothing was sent. Continue only if that is you."
     ),

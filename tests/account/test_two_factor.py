@@ -363,6 +363,15 @@ def test_what_is_done_to_a_login_stands_in_the_audit_log(web: Web, rows: Any) ->
     assert codes[0] not in written
 
 
+def test_the_log_names_a_login_once_its_second_step_is_done(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    secret, _ = turn_on(web.agent("alice"))
+    caplog.clear()
+    browser = first_step(web)
+    assert "login of" not in caplog.text
+    second_step(browser, code=code_of(secret, 1))
+    assert caplog.text.count("login of 'alice@example.com'") == 1
+
+
 def test_no_answer_but_the_set_up_has_a_secret(web: Web, database: Database) -> None:
     browser = web.agent("alice")
     secret, codes = turn_on(browser)

@@ -100,7 +100,7 @@ class Desk:
 
 def environment(**values: str) -> dict[str, str]:
     """Return an environment without settings of this machine's desk."""
-    ours = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "PUBLIC_URL"}
+    ours = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "PUBLIC_URL", "DEMO"}
     return {name: value for name, value in os.environ.items() if name not in ours} | values
 
 

@@ -157,6 +157,16 @@ def test_nobody_is_found_by_an_unknown_id(admin: Browser, path: str) -> None:
     assert admin.post(path.format("1")).status_code == 404
 
 
+@pytest.mark.parametrize("htmx", [True, False])
+def test_an_admin_who_gives_up_their_role_is_led_to_the_desk(
+    admin: Browser, carol: Agent, bob: Agent, htmx: bool
+) -> None:
+    carol.call("change_person", person_id=bob.id, role="admin")
+    answer = admin.post(f"/people/{carol.id}", htmx=htmx, role="agent")
+    assert (answer.headers.get("HX-Redirect") if htmx else answer.location) == "/agent"
+    assert admin.get("/people").status_code == 403
+
+
 def test_the_rail_leads_to_what_a_role_may_open(web: Web, admin: Browser, carol: Agent, alice: Agent) -> None:
     hers = web.agent("alice")
     assert 'href="/people"' in admin.get("/agent").text
