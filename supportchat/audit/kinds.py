@@ -8,7 +8,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("two_factor.on", "two_factor.off", "two_factor.codes_replaced", "two_factor.recovery_code_used"),
     ),
     "people": (
-        *("setup.offered", "person.created", "person.invited", "link.withdrawn", "person.role_changed"),
+        *(
+            "setup.offered",
+            "person.created",
+            "person.invited",
+            "person.joined",
+            "link.withdrawn",
+            "person.role_changed",
+        ),
         *("person.renamed", "person.limit_changed", "person.disabled", "person.enabled"),
         *("password.link_made", "two_factor.removed"),
     ),

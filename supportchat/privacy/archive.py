@@ -22,7 +22,7 @@ from ..server.turns import give_way
 from .streams import Sink
 
 PIECE = 65536
-FORMAT = "supportchat conversations, version 1"
+FORMAT = "supportchat-conversations-1"
 
 
 class Archive:
