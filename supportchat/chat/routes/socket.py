@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from flask import g, request
-from simple_websocket import Server
 
 from ...database import DatabaseError, NotFound
 from ...realtime.connection import Connection, Shown
 from ...realtime.hub import current_hub
 from ...realtime.news import Found
-from ...realtime.sockets import prepare_handshake, refuse_bad_handshake, serve_page
+from ...realtime.sockets import refuse_bad_handshake, serve_page
+from ...server.client_socket import ClientSocket
 from ...web import security
 from ...web.policies import for_visitors
 from .. import visitors
@@ -26,11 +26,10 @@ def admit_socket() -> None:
         g.found = current_hub().find(visitor=visitors.known_visitor())
         if g.found is None:
             raise NotFound("conversation_not_found")
-        prepare_handshake(request)
 
 
 @for_visitors
-def socket(websocket: Server) -> None:
+def socket(client: ClientSocket) -> None:
     """Push what happens in the conversation of this browser."""
     found: Found = g.pop("found")
     session_id = found.session_id
@@ -47,7 +46,7 @@ def socket(websocket: Server) -> None:
         elif "typing" in message:
             hub.say_typing(page, message["typing"])
 
-    serve_page(hub, websocket, page, on_message)
+    serve_page(hub, client, page, on_message)
 
 
 sock.route("/chat/ws", bp=bp)(socket)
