@@ -155,7 +155,7 @@ begin
     where v.visitor_id = p_visitor_id
         and not exists (select from public.user_sessions s where s.visitor_id = p_visitor_id)
     returning token_hash into key_hash;
-    delete from public.throttle_buckets where key like '%/' || key_hash;
+    delete from public.throttle_buckets where key = 'starts/browser/' || key_hash;
 end $$;
 
 -- Closes a receipt once the store has none of its pictures any more, and opens it when there are some again.
@@ -415,38 +415,46 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, counts of what is limited, and the oldest of the audit log.
+-- 180 days, links that ended a month ago, counts of what is limited, and the oldest of the audit log. Says whether there may be
+-- more.
 create or replace function public.forget_old_data()
-returns void
-language sql
+returns boolean
+language plpgsql
 set search_path = ''
 as $$
+declare
+    most integer := 100;
+    forgotten integer;
+begin
     delete from public.agent_sessions where token_hash in (
         select token_hash from public.agent_sessions
-        where created_at < now() - _supportchat.login_lasts() limit 1000 for update skip locked
+        where created_at < now() - _supportchat.login_lasts() limit most for update skip locked
     );
     delete from public.pending_logins where token_hash in (
         select token_hash from public.pending_logins
-        where created_at < now() - _supportchat.pending_lasts() limit 1000 for update skip locked
+        where created_at < now() - _supportchat.pending_lasts() limit most for update skip locked
     );
     delete from public.agent_browsers where ctid = any (array(
-        select ctid from public.agent_browsers where seen_at < now() - interval '180 days' limit 1000 for update skip locked
+        select ctid from public.agent_browsers where seen_at < now() - interval '180 days' limit most for update skip locked
     ));
     delete from public.one_time_links where token_hash in (
         select token_hash from public.one_time_links
-        where expires_at < now() - interval '30 days' limit 1000 for update skip locked
+        where expires_at < now() - interval '30 days' limit most for update skip locked
     );
-    delete from public.throttle_buckets where ctid = any (array(
-        select ctid from public.throttle_buckets where full_at < now() limit 1000 for update skip locked
-    ));
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
-        where began_at < now() - interval '1 hour' order by began_at limit 1000 for update skip locked
+        where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
     ));
-    select _supportchat.prune_audit();
-$$;
+    perform _supportchat.prune_audit();
+    -- The only ones of which strangers can make many.
+    delete from public.throttle_buckets where ctid = any (array(
+        select ctid from public.throttle_buckets where full_at < now() order by full_at limit most for update skip locked
+    ));
+    get diagnostics forgotten = row_count;
+    return forgotten = most;
+end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '92a66e052d42');
+select _supportchat.record_script('functions/privacy.sql', '36490f289134');
 
 notify pgrst, 'reload schema';
 

@@ -54,7 +54,8 @@ class Eraser:
 
     def work(self) -> bool:
         """Do everything that is due now. Return whether every picture that was due is gone."""
-        self._database.call("forget_old_data")
+        while self._database.call("forget_old_data"):
+            gevent.sleep(STEP_SECONDS)
         self._erase_old_chats()
         return self._delete_files()
 
