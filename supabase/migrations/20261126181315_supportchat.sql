@@ -6531,9 +6531,9 @@ declare
     receipt public.erasures;
     chat uuid;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'erase');
     perform from public.visitors where visitor_id = visitor for update;
     perform _supportchat.lock_assignment();
-    perform _supportchat.demand_right(p_agent_id, 'erase');
     perform _supportchat.check_kept(_supportchat.lock_ticket(asked));
     insert into public.erasures (kind, agent_id, ticket_number)
     values (case when p_everything then 'customer' else 'conversation' end, p_agent_id, p_number)
@@ -6787,7 +6787,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '36490f289134');
+select _supportchat.record_script('functions/privacy.sql', 'fc08b079f197');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 
