@@ -6130,8 +6130,6 @@ begin
     loop
         ticket := _supportchat.lock_ticket(candidate);
         if ticket.status = 'open' and ticket.assigned_agent_id = p_person_id then
-            -- The same for all: who is disabled takes none.
-            is_wanted := coalesce(is_wanted, _supportchat.has_taker(null));
             perform _supportchat.return_to_queue(
                 ticket, is_wanted, 'agent_disabled', case when p_actor_id is null then 'system' else 'agent' end, p_actor_id
             );
@@ -6212,7 +6210,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '00b7b4c44e57');
+select _supportchat.record_script('functions/people.sql', '18fde5c38104');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
