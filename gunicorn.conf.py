@@ -35,9 +35,10 @@ def post_worker_init(worker: Any) -> None:
     """
     from supportchat.images.orphans import sweep_for_ever
 
-    hub, images, database = (worker.wsgi.extensions[part] for part in ("hub", "images", "database"))
+    hub, images, database, eraser = (worker.wsgi.extensions[part] for part in ("hub", "images", "database", "eraser"))
     hub.start()
     gevent.spawn(sweep_for_ever, images, database)
+    gevent.spawn(eraser.run)
 
     def stop_with_worker() -> None:
         while worker.alive:

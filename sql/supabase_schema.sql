@@ -13,8 +13,8 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
         agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log,
-        refused_logins, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -22,16 +22,18 @@ declare
         chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        audit_log_created_at_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        throttle_buckets_full_at_idx
+        tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        pending_logins_agent_id_idx, pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key,
+        one_time_links_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
+        orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
+        events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
+        change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
@@ -57,10 +59,13 @@ declare
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
-        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
+        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
+        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text);
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
@@ -69,8 +74,10 @@ declare
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); events_after(); events_after(text); messages_after(uuid, integer); messages_before(uuid);
-        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
+        orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
+        list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
+        events_after(text); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
+        report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); join_conversation();
         join_conversation(text); join_conversation(text, bigint); join_conversation(text, bigint, uuid);
@@ -89,7 +96,9 @@ declare
         use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
-        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
+        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
+        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
+        take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -287,7 +296,8 @@ begin
         agents             | legacy                 | jsonb       |          |
 
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
-        -- those of the customer, and last_spoken_seq is the last message that a person wrote.
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
+        -- ticket, only what nobody can be known by is left: see privacy.sql.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
         user_sessions      | customer_name          | text        |          |
@@ -305,6 +315,7 @@ begin
         user_sessions      | agent_delivered_seq    | integer     | required | 0
         user_sessions      | agent_read_seq         | integer     | required | 0
         user_sessions      | created_at             | timestamptz | required | now()
+        user_sessions      | erased_at              | timestamptz |          |
         user_sessions      | legacy                 | jsonb       |          |
 
         -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
@@ -334,6 +345,7 @@ begin
         tickets            | given_back_by          | uuid        |          |
         tickets            | first_reply_at         | timestamptz |          |
         tickets            | closed_at              | timestamptz |          |
+        tickets            | erased_at              | timestamptz |          |
         tickets            | version                | integer     | required | 1
         tickets            | created_at             | timestamptz | required | now()
         tickets            | updated_at             | timestamptz | computed | now()
@@ -414,6 +426,23 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
+        -- the store had none of its pictures any more; erasure_files are those that it may still have.
+        erasures           | id                     | uuid        | key      | gen_random_uuid()
+        erasures           | kind                   | text        | required |
+        erasures           | agent_id               | uuid        |          |
+        erasures           | ticket_number          | bigint      |          |
+        erasures           | days                   | integer     |          |
+        erasures           | conversations          | integer     | required | 0
+        erasures           | messages               | integer     | required | 0
+        erasures           | notes                  | integer     | required | 0
+        erasures           | pictures               | integer     | required | 0
+        erasures           | created_at             | timestamptz | required | now()
+        erasures           | closed_at              | timestamptz |          |
+        erasure_files      | storage_key            | text        | key      |
+        erasure_files      | erasure_id             | uuid        | required |                   | erasures      | cascade
+        erasure_files      | tried_at               | timestamptz |          |
 
         -- The ways a ticket may go; guard_ticket refuses every other.
         ticket_transitions | from_status            | text        | key      |
@@ -505,6 +534,7 @@ begin
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_created_at_idx            |        | tickets          | (created_at desc)
+        tickets_to_erase_idx              |        | tickets          | (closed_at) where status = 'closed' and erased_at is null
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
@@ -513,9 +543,15 @@ begin
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
         audit_log_created_at_idx          |        | audit_log        | (created_at)
+        audit_log_kind_idx                |        | audit_log        | (kind, id)
+        audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
+        audit_log_person_idx              |        | audit_log        | ((about ->> 'person'), id)
         refused_logins_began_at_idx       |        | refused_logins   | (began_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
+        erasures_created_at_idx           |        | erasures         | (created_at desc, id desc)
+        erasure_files_erasure_id_idx      |        | erasure_files    | (erasure_id)
+        erasure_files_tried_at_idx        |        | erasure_files    | (tried_at nulls first)
         events_transaction_idx            |        | events           | (transaction, id)
         events_of_ticket_idx              |        | events           | (ticket_id, id) where ticket_id is not null
         events_created_at_idx             |        | events           | (created_at) where ticket_id is null
@@ -585,6 +621,7 @@ begin
         chat_images   | content_type   | content_type in (%2$s)
         chat_images   | bytes          | bytes between 1 and %3$s
         chat_images   | size           | width > 0 and height > 0
+        erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
     $checks$,
@@ -2094,7 +2131,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '2aa55d7a4b33');
+select _supportchat.record_script('supabase_schema.sql', 'd8c92f86d130');
 
 notify pgrst, 'reload schema';
 

@@ -12,12 +12,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import backends, cli
 from .account import routes as account_routes
 from .agents import routes as agent_routes
+from .audit import routes as audit_routes
 from .chat import routes as chat_routes
 from .chat import visitors
 from .config import ROOT, Config
 from .images import notices
 from .people import links as link_routes
 from .people import routes as people_routes
+from .privacy import routes as privacy_routes
+from .privacy.eraser import Eraser
 from .realtime.hub import Hub
 from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
@@ -65,6 +68,7 @@ def create_app(config: Config | None = None) -> Flask:
     database, events, images = backends.open_mode(config)
     app.extensions["database"] = database
     app.extensions["images"] = images
+    app.extensions["eraser"] = Eraser(database, images)
     app.extensions["fragments"] = Fragments(app)
     app.extensions["hub"] = Hub(
         database, events, app.extensions["fragments"], receipts=config.limit_receipts, typing=config.limit_typing
@@ -87,6 +91,8 @@ def create_app(config: Config | None = None) -> Flask:
         ticket_routes,
         people_routes,
         link_routes,
+        privacy_routes,
+        audit_routes,
         status_routes,
     ):
         app.register_blueprint(routes.bp)

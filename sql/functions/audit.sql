@@ -25,15 +25,18 @@ as $$
     values (p_kind, p_agent_id, p_about, nullif(left(p_address, 64), ''))
 $$;
 
--- How long the audit log is kept.
+-- How long the audit log is kept: as admins have set it, and never shorter than the chats.
 create or replace function _supportchat.audit_lasts()
 returns interval
-language sql
-immutable
+language plpgsql
+stable
 set search_path = ''
 as $$
-    select interval '2 years'
-$$;
+begin
+    return make_interval(days => greatest(
+        (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
+    ));
+end $$;
 
 -- Refuses every change of the audit log: rows are added, and go when they are old enough.
 create or replace function _supportchat.guard_audit()
@@ -68,7 +71,51 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/audit.sql', 'f77ca8699a16');
+-- A page of the audit log, the newest first: of some kinds, of what somebody did or what was done to them, and before an id, whatever
+-- is given. Everybody has the name that they have by now. With the people, if wanted, whom one can ask for.
+create or replace function public.list_audit(
+    p_agent_id uuid, p_kinds text[] default null, p_person_id uuid default null, p_before bigint default null,
+    p_limit integer default 50, p_with_people boolean default true
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'see_audit');
+    return jsonb_build_object(
+        'rows', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', found.id, 'kind', found.kind, 'agent', _supportchat.person_json(found.agent_id), 'about', found.about,
+                'person', (select _supportchat.person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'),
+                'address', found.address, 'created_at', found.created_at
+            ) order by found.id desc), '[]')
+            from (
+                select * from public.audit_log
+                where (p_before is null or id < p_before) and (p_kinds is null or kind = any (p_kinds))
+                    and (p_person_id is null or agent_id = p_person_id or about ->> 'person' = p_person_id::text)
+                order by id desc limit p_limit
+            ) as found
+        ),
+        'people', case when p_with_people then (
+            select coalesce(jsonb_agg(_supportchat.person_json(id) order by lower(name), id), '[]') from public.agents
+        ) else '[]' end
+    );
+end $$;
+
+-- Notes that somebody takes the audit log away.
+create or replace function public.note_audit_export(p_agent_id uuid, p_format text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'see_audit');
+    perform _supportchat.audit('audit.exported', p_agent_id, jsonb_build_object('format', left(p_format, 8)));
+end $$;
+
+select _supportchat.record_script('functions/audit.sql', '416c8e98f177');
 
 notify pgrst, 'reload schema';
 

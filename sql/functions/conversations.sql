@@ -29,6 +29,7 @@ as $$
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
+        'erased_at', p_ticket.erased_at,
         'agent', _supportchat.person_json(p_ticket.assigned_agent_id),
         'agent_here', coalesce((
             select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
@@ -202,7 +203,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '5587a1fbc259');
+select _supportchat.record_script('functions/conversations.sql', '78cfdda1ca62');
 
 notify pgrst, 'reload schema';
 

@@ -120,7 +120,7 @@ begin
         last_seq = last_seq + 1,
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
-    where session_id = p_session_id
+    where session_id = p_session_id and erased_at is null
     returning last_seq, user_sessions.customer_name into new_seq, customer_name;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -274,7 +274,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', 'ff06591f1f76');
+select _supportchat.record_script('functions/messages.sql', '037f5132d946');
 
 notify pgrst, 'reload schema';
 

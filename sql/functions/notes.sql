@@ -42,6 +42,7 @@ begin
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
     if not found then
         perform _supportchat.check_message(p_note, false);
+        perform _supportchat.check_kept(ticket);
         update public.user_sessions set last_note_no = last_note_no + 1
         where session_id = ticket.session_id
         returning last_note_no, last_seq into line.note_no, line.after_seq;
@@ -82,7 +83,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '7a241f31873a');
+select _supportchat.record_script('functions/notes.sql', 'cbe2febf7f21');
 
 notify pgrst, 'reload schema';
 

@@ -33,6 +33,7 @@ as $$
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
         'closed_at', case when t.status = 'closed' then t.closed_at end,
+        'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
@@ -221,7 +222,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'b156096e56df');
+select _supportchat.record_script('functions/queue.sql', 'f923c5f434aa');
 
 notify pgrst, 'reload schema';
 

@@ -12,14 +12,18 @@ begin
 end $look$;
 -- The check ends here.
 
--- The settings, each with its default and what it may be.
+-- The settings, each with its default and what it may be: one of the choices, or a whole number between two others.
 create or replace function _supportchat.declared_settings()
-returns table (name text, default_value jsonb, choices jsonb)
+returns table (name text, default_value jsonb, choices jsonb, smallest integer, largest integer)
 language sql
 immutable
 set search_path = ''
 as $$
-    values ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb)
+    values
+        ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb, null::integer, null::integer),
+        -- For how many days chats are kept after their end (null: for ever), and the audit log.
+        ('retention_days', 'null', '[null]', 1, 3650),
+        ('audit_days', '730', '[]', 365, 3650)
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -74,7 +78,10 @@ begin
     if jsonb_typeof(p_values) is distinct from 'object' or exists (
         select from jsonb_each(p_values) as given
         left join _supportchat.declared_settings() as declared on declared.name = given.key
-        where (declared.choices @> jsonb_build_array(given.value)) is not true
+        where (
+            declared.choices @> jsonb_build_array(given.value)
+            or case when given.value::text ~ '^[0-9]{1,9}$' then given.value::integer between declared.smallest and declared.largest end
+        ) is not true
     ) then
         raise sqlstate 'PT422' using message = 'setting_unknown';
     end if;
@@ -86,7 +93,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', '7d91086b3ea6');
+select _supportchat.record_script('functions/settings.sql', '2319d3a3bef2');
 
 notify pgrst, 'reload schema';
 

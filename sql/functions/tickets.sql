@@ -57,6 +57,19 @@ begin
     end if;
 end $$;
 
+-- Refuses to go on with an erased ticket: PT409. Nobody can be reached by it.
+create or replace function _supportchat.check_kept(p_ticket public.tickets)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    if p_ticket.erased_at is not null then
+        raise sqlstate 'PT409' using message = 'ticket_erased';
+    end if;
+end $$;
+
 -- A ticket with everything that an agent sees beside the messages: conversation, customer, history, earlier tickets; of one
 -- that they may hand over the first 20 who could take it.
 create or replace function public.ticket_of_agent(p_agent_id uuid, p_number bigint)
@@ -320,6 +333,7 @@ begin
         end if;
         return public.ticket_of_agent(p_agent_id, p_number);
     end if;
+    perform _supportchat.check_kept(ticket);
     -- A browser shows its newest conversation: what is written in this one would reach nobody.
     select t.number into newer from public.user_sessions mine
     join public.tickets t on t.session_id = _supportchat.newest_session(mine.visitor_id)
@@ -342,7 +356,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '04f47aa1cf59');
+select _supportchat.record_script('functions/tickets.sql', '4e501ff3a082');
 
 notify pgrst, 'reload schema';
 

@@ -77,7 +77,8 @@ begin
         agents             | legacy                 | jsonb       |          |
 
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
-        -- those of the customer, and last_spoken_seq is the last message that a person wrote.
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
+        -- ticket, only what nobody can be known by is left: see privacy.sql.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
         user_sessions      | customer_name          | text        |          |
@@ -95,6 +96,7 @@ begin
         user_sessions      | agent_delivered_seq    | integer     | required | 0
         user_sessions      | agent_read_seq         | integer     | required | 0
         user_sessions      | created_at             | timestamptz | required | now()
+        user_sessions      | erased_at              | timestamptz |          |
         user_sessions      | legacy                 | jsonb       |          |
 
         -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
@@ -124,6 +126,7 @@ begin
         tickets            | given_back_by          | uuid        |          |
         tickets            | first_reply_at         | timestamptz |          |
         tickets            | closed_at              | timestamptz |          |
+        tickets            | erased_at              | timestamptz |          |
         tickets            | version                | integer     | required | 1
         tickets            | created_at             | timestamptz | required | now()
         tickets            | updated_at             | timestamptz | computed | now()
@@ -204,6 +207,23 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
+        -- the store had none of its pictures any more; erasure_files are those that it may still have.
+        erasures           | id                     | uuid        | key      | gen_random_uuid()
+        erasures           | kind                   | text        | required |
+        erasures           | agent_id               | uuid        |          |
+        erasures           | ticket_number          | bigint      |          |
+        erasures           | days                   | integer     |          |
+        erasures           | conversations          | integer     | required | 0
+        erasures           | messages               | integer     | required | 0
+        erasures           | notes                  | integer     | required | 0
+        erasures           | pictures               | integer     | required | 0
+        erasures           | created_at             | timestamptz | required | now()
+        erasures           | closed_at              | timestamptz |          |
+        erasure_files      | storage_key            | text        | key      |
+        erasure_files      | erasure_id             | uuid        | required |                   | erasures      | cascade
+        erasure_files      | tried_at               | timestamptz |          |
 
         -- The ways a ticket may go; guard_ticket refuses every other.
         ticket_transitions | from_status            | text        | key      |
@@ -295,6 +315,7 @@ begin
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_created_at_idx            |        | tickets          | (created_at desc)
+        tickets_to_erase_idx              |        | tickets          | (closed_at) where status = 'closed' and erased_at is null
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
@@ -303,9 +324,15 @@ begin
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
         audit_log_created_at_idx          |        | audit_log        | (created_at)
+        audit_log_kind_idx                |        | audit_log        | (kind, id)
+        audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
+        audit_log_person_idx              |        | audit_log        | ((about ->> 'person'), id)
         refused_logins_began_at_idx       |        | refused_logins   | (began_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
+        erasures_created_at_idx           |        | erasures         | (created_at desc, id desc)
+        erasure_files_erasure_id_idx      |        | erasure_files    | (erasure_id)
+        erasure_files_tried_at_idx        |        | erasure_files    | (tried_at nulls first)
         events_transaction_idx            |        | events           | (transaction, id)
         events_of_ticket_idx              |        | events           | (ticket_id, id) where ticket_id is not null
         events_created_at_idx             |        | events           | (created_at) where ticket_id is null
@@ -375,6 +402,7 @@ begin
         chat_images   | content_type   | content_type in (%2$s)
         chat_images   | bytes          | bytes between 1 and %3$s
         chat_images   | size           | width > 0 and height > 0
+        erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
     $checks$,

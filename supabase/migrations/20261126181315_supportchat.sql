@@ -10,8 +10,8 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
         agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log,
-        refused_logins, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -19,16 +19,18 @@ declare
         chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        audit_log_created_at_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        throttle_buckets_full_at_idx
+        tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        pending_logins_agent_id_idx, pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key,
+        one_time_links_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
-        orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
+        orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
+        events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
+        change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
@@ -54,10 +56,13 @@ declare
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
-        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
-        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
-        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
+        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
+        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
+        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text);
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
@@ -66,8 +71,10 @@ declare
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
-        orphan_rows(); events_after(); events_after(text); messages_after(uuid, integer); messages_before(uuid);
-        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
+        orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
+        list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
+        events_after(text); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
+        report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); join_conversation();
         join_conversation(text); join_conversation(text, bigint); join_conversation(text, bigint, uuid);
@@ -86,7 +93,9 @@ declare
         use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
-        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
+        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
+        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
+        take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -291,7 +300,8 @@ begin
         agents             | legacy                 | jsonb       |          |
 
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
-        -- those of the customer, and last_spoken_seq is the last message that a person wrote.
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
+        -- ticket, only what nobody can be known by is left: see privacy.sql.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
         user_sessions      | customer_name          | text        |          |
@@ -309,6 +319,7 @@ begin
         user_sessions      | agent_delivered_seq    | integer     | required | 0
         user_sessions      | agent_read_seq         | integer     | required | 0
         user_sessions      | created_at             | timestamptz | required | now()
+        user_sessions      | erased_at              | timestamptz |          |
         user_sessions      | legacy                 | jsonb       |          |
 
         -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
@@ -338,6 +349,7 @@ begin
         tickets            | given_back_by          | uuid        |          |
         tickets            | first_reply_at         | timestamptz |          |
         tickets            | closed_at              | timestamptz |          |
+        tickets            | erased_at              | timestamptz |          |
         tickets            | version                | integer     | required | 1
         tickets            | created_at             | timestamptz | required | now()
         tickets            | updated_at             | timestamptz | computed | now()
@@ -418,6 +430,23 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
+        -- the store had none of its pictures any more; erasure_files are those that it may still have.
+        erasures           | id                     | uuid        | key      | gen_random_uuid()
+        erasures           | kind                   | text        | required |
+        erasures           | agent_id               | uuid        |          |
+        erasures           | ticket_number          | bigint      |          |
+        erasures           | days                   | integer     |          |
+        erasures           | conversations          | integer     | required | 0
+        erasures           | messages               | integer     | required | 0
+        erasures           | notes                  | integer     | required | 0
+        erasures           | pictures               | integer     | required | 0
+        erasures           | created_at             | timestamptz | required | now()
+        erasures           | closed_at              | timestamptz |          |
+        erasure_files      | storage_key            | text        | key      |
+        erasure_files      | erasure_id             | uuid        | required |                   | erasures      | cascade
+        erasure_files      | tried_at               | timestamptz |          |
 
         -- The ways a ticket may go; guard_ticket refuses every other.
         ticket_transitions | from_status            | text        | key      |
@@ -509,6 +538,7 @@ begin
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_created_at_idx            |        | tickets          | (created_at desc)
+        tickets_to_erase_idx              |        | tickets          | (closed_at) where status = 'closed' and erased_at is null
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
@@ -517,9 +547,15 @@ begin
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
         audit_log_created_at_idx          |        | audit_log        | (created_at)
+        audit_log_kind_idx                |        | audit_log        | (kind, id)
+        audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
+        audit_log_person_idx              |        | audit_log        | ((about ->> 'person'), id)
         refused_logins_began_at_idx       |        | refused_logins   | (began_at)
         chat_images_storage_key_key       | unique | chat_images      | (storage_key)
         chat_images_session_id_idx        |        | chat_images      | (session_id)
+        erasures_created_at_idx           |        | erasures         | (created_at desc, id desc)
+        erasure_files_erasure_id_idx      |        | erasure_files    | (erasure_id)
+        erasure_files_tried_at_idx        |        | erasure_files    | (tried_at nulls first)
         events_transaction_idx            |        | events           | (transaction, id)
         events_of_ticket_idx              |        | events           | (ticket_id, id) where ticket_id is not null
         events_created_at_idx             |        | events           | (created_at) where ticket_id is null
@@ -589,6 +625,7 @@ begin
         chat_images   | content_type   | content_type in (%2$s)
         chat_images   | bytes          | bytes between 1 and %3$s
         chat_images   | size           | width > 0 and height > 0
+        erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
     $checks$,
@@ -2098,7 +2135,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '2aa55d7a4b33');
+select _supportchat.record_script('supabase_schema.sql', 'd8c92f86d130');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2316,15 +2353,18 @@ as $$
     values (p_kind, p_agent_id, p_about, nullif(left(p_address, 64), ''))
 $$;
 
--- How long the audit log is kept.
+-- How long the audit log is kept: as admins have set it, and never shorter than the chats.
 create or replace function _supportchat.audit_lasts()
 returns interval
-language sql
-immutable
+language plpgsql
+stable
 set search_path = ''
 as $$
-    select interval '2 years'
-$$;
+begin
+    return make_interval(days => greatest(
+        (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
+    ));
+end $$;
 
 -- Refuses every change of the audit log: rows are added, and go when they are old enough.
 create or replace function _supportchat.guard_audit()
@@ -2359,7 +2399,51 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/audit.sql', 'f77ca8699a16');
+-- A page of the audit log, the newest first: of some kinds, of what somebody did or what was done to them, and before an id, whatever
+-- is given. Everybody has the name that they have by now. With the people, if wanted, whom one can ask for.
+create or replace function public.list_audit(
+    p_agent_id uuid, p_kinds text[] default null, p_person_id uuid default null, p_before bigint default null,
+    p_limit integer default 50, p_with_people boolean default true
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'see_audit');
+    return jsonb_build_object(
+        'rows', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', found.id, 'kind', found.kind, 'agent', _supportchat.person_json(found.agent_id), 'about', found.about,
+                'person', (select _supportchat.person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'),
+                'address', found.address, 'created_at', found.created_at
+            ) order by found.id desc), '[]')
+            from (
+                select * from public.audit_log
+                where (p_before is null or id < p_before) and (p_kinds is null or kind = any (p_kinds))
+                    and (p_person_id is null or agent_id = p_person_id or about ->> 'person' = p_person_id::text)
+                order by id desc limit p_limit
+            ) as found
+        ),
+        'people', case when p_with_people then (
+            select coalesce(jsonb_agg(_supportchat.person_json(id) order by lower(name), id), '[]') from public.agents
+        ) else '[]' end
+    );
+end $$;
+
+-- Notes that somebody takes the audit log away.
+create or replace function public.note_audit_export(p_agent_id uuid, p_format text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'see_audit');
+    perform _supportchat.audit('audit.exported', p_agent_id, jsonb_build_object('format', left(p_format, 8)));
+end $$;
+
+select _supportchat.record_script('functions/audit.sql', '416c8e98f177');
 
 -- events.sql: how the server processes hear of what has changed. Safe to run again.
 
@@ -2607,14 +2691,18 @@ select _supportchat.record_script('functions/events.sql', 'f7d16242dce9');
 
 -- settings.sql: what admins set in the app, for the whole desk. Safe to run again.
 
--- The settings, each with its default and what it may be.
+-- The settings, each with its default and what it may be: one of the choices, or a whole number between two others.
 create or replace function _supportchat.declared_settings()
-returns table (name text, default_value jsonb, choices jsonb)
+returns table (name text, default_value jsonb, choices jsonb, smallest integer, largest integer)
 language sql
 immutable
 set search_path = ''
 as $$
-    values ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb)
+    values
+        ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb, null::integer, null::integer),
+        -- For how many days chats are kept after their end (null: for ever), and the audit log.
+        ('retention_days', 'null', '[null]', 1, 3650),
+        ('audit_days', '730', '[]', 365, 3650)
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -2669,7 +2757,10 @@ begin
     if jsonb_typeof(p_values) is distinct from 'object' or exists (
         select from jsonb_each(p_values) as given
         left join _supportchat.declared_settings() as declared on declared.name = given.key
-        where (declared.choices @> jsonb_build_array(given.value)) is not true
+        where (
+            declared.choices @> jsonb_build_array(given.value)
+            or case when given.value::text ~ '^[0-9]{1,9}$' then given.value::integer between declared.smallest and declared.largest end
+        ) is not true
     ) then
         raise sqlstate 'PT422' using message = 'setting_unknown';
     end if;
@@ -2681,7 +2772,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', '7d91086b3ea6');
+select _supportchat.record_script('functions/settings.sql', '2319d3a3bef2');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -2793,7 +2884,7 @@ begin
         last_seq = last_seq + 1,
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
-    where session_id = p_session_id
+    where session_id = p_session_id and erased_at is null
     returning last_seq, user_sessions.customer_name into new_seq, customer_name;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
@@ -2947,7 +3038,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', 'ff06591f1f76');
+select _supportchat.record_script('functions/messages.sql', '037f5132d946');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -3633,6 +3724,7 @@ as $$
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
+        'erased_at', p_ticket.erased_at,
         'agent', _supportchat.person_json(p_ticket.assigned_agent_id),
         'agent_here', coalesce((
             select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
@@ -3806,7 +3898,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '5587a1fbc259');
+select _supportchat.record_script('functions/conversations.sql', '78cfdda1ca62');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -4413,6 +4505,7 @@ as $$
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
         'closed_at', case when t.status = 'closed' then t.closed_at end,
+        'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
@@ -4601,7 +4694,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'b156096e56df');
+select _supportchat.record_script('functions/queue.sql', 'f923c5f434aa');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -4647,6 +4740,19 @@ begin
     elsif p_ticket.assigned_agent_id <> p_agent_id and (p_right is null or not _supportchat.has_right(p_agent_id, p_right)) then
         raise sqlstate 'PT409' using
             message = 'assigned_to_other', detail = _supportchat.agent_json(p_ticket.assigned_agent_id) ->> 'name';
+    end if;
+end $$;
+
+-- Refuses to go on with an erased ticket: PT409. Nobody can be reached by it.
+create or replace function _supportchat.check_kept(p_ticket public.tickets)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    if p_ticket.erased_at is not null then
+        raise sqlstate 'PT409' using message = 'ticket_erased';
     end if;
 end $$;
 
@@ -4913,6 +5019,7 @@ begin
         end if;
         return public.ticket_of_agent(p_agent_id, p_number);
     end if;
+    perform _supportchat.check_kept(ticket);
     -- A browser shows its newest conversation: what is written in this one would reach nobody.
     select t.number into newer from public.user_sessions mine
     join public.tickets t on t.session_id = _supportchat.newest_session(mine.visitor_id)
@@ -4935,7 +5042,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '04f47aa1cf59');
+select _supportchat.record_script('functions/tickets.sql', '4e501ff3a082');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -4969,6 +5076,7 @@ begin
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
     if not found then
         perform _supportchat.check_message(p_note, false);
+        perform _supportchat.check_kept(ticket);
         update public.user_sessions set last_note_no = last_note_no + 1
         where session_id = ticket.session_id
         returning last_note_no, last_seq into line.note_no, line.after_seq;
@@ -5009,7 +5117,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '7a241f31873a');
+select _supportchat.record_script('functions/notes.sql', 'cbe2febf7f21');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -6245,6 +6353,452 @@ begin
 end $$;
 
 select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
+
+-- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
+-- again. docs/privacy.md says what is stored where, and for how long.
+--
+-- Lock order: the browser, then the assignment lock, then conversations, as start_chat has it.
+
+-- What there is of some conversations, in figures.
+create or replace function _supportchat.extent_json(p_session_ids uuid[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'conversations', cardinality(p_session_ids),
+        'messages', (select count(*) from public.chat_messages where session_id = any (p_session_ids) and sender <> 'system'),
+        'notes', (select count(*) from public.ticket_notes where session_id = any (p_session_ids)),
+        'pictures', (select count(*) from public.chat_images where session_id = any (p_session_ids))
+    )
+$$;
+
+-- Every conversation of the browser that has one, the oldest first; of a browser that nobody knows only that one.
+create or replace function _supportchat.sessions_of_customer(p_session_id uuid)
+returns uuid[]
+language sql
+stable
+set search_path = ''
+as $$
+    select array(
+        select session_id
+        from (
+            select session_id, created_at from public.user_sessions where session_id = p_session_id
+            union
+            select other.session_id, other.created_at
+            from public.user_sessions asked
+            join public.user_sessions other on other.visitor_id = asked.visitor_id
+            where asked.session_id = p_session_id
+        ) as theirs
+        order by created_at, session_id
+    )
+$$;
+
+-- Begins a copy of what we have of the customer of a ticket, which the audit log notes: their conversations, the oldest first.
+-- p_with_notes says whether the private notes are wanted too. Lines, notes and pictures come with calls of their own.
+create or replace function public.export_customer(p_agent_id uuid, p_number bigint, p_with_notes boolean default false)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    asked uuid := _supportchat.session_of_ticket(p_number);
+    chats uuid[];
+begin
+    perform _supportchat.demand_right(p_agent_id, 'export');
+    chats := _supportchat.sessions_of_customer(asked);
+    perform _supportchat.audit('customer.exported', p_agent_id, jsonb_build_object(
+        'number', p_number, 'conversations', cardinality(chats), 'notes', p_with_notes
+    ));
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
+            'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone,
+            'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
+            'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq
+        ) order by s.created_at, s.session_id), '[]')
+        from public.user_sessions s
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        where s.session_id = any (chats)
+    );
+end $$;
+
+-- What erasing a ticket's chat, or everything of its customer, would take away.
+create or replace function public.preview_erasure(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_ticket(p_number);
+begin
+    perform _supportchat.demand_right(p_agent_id, 'erase');
+    return jsonb_build_object(
+        'number', p_number,
+        'customer_name', (select customer_name from public.user_sessions where session_id = chat),
+        'erased_at', (select erased_at from public.user_sessions where session_id = chat),
+        'conversation', _supportchat.extent_json(array[chat]),
+        'customer', _supportchat.extent_json(_supportchat.sessions_of_customer(chat))
+    );
+end $$;
+
+-- Erases a conversation, and adds to a receipt how much that was. What stays is the ticket with its number, its moments and its
+-- agent, and how many lines there were: nobody can be known by that. The caller holds its lock.
+create or replace function _supportchat.erase_conversation(
+    p_session_id uuid, p_erasure_id uuid, p_actor text, p_agent_id uuid default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    extent jsonb := _supportchat.extent_json(array[p_session_id]);
+    ticket public.tickets;
+begin
+    insert into public.erasure_files (storage_key, erasure_id)
+    select storage_key, p_erasure_id from public.chat_images where session_id = p_session_id
+    on conflict do nothing;
+    delete from public.chat_messages where session_id = p_session_id;
+    delete from public.chat_images where session_id = p_session_id;
+    delete from public.ticket_notes where session_id = p_session_id;
+    delete from public.ticket_reads where session_id = p_session_id;
+    update public.user_sessions set
+        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, legacy = null, erased_at = now(),
+        last_seq = 0, last_spoken_seq = 0, last_note_no = 0,
+        customer_delivered_seq = 0, customer_read_seq = 0, agent_delivered_seq = 0, agent_read_seq = 0
+    where session_id = p_session_id;
+    for ticket in
+        update public.tickets set
+            status = 'closed', closed_at = case when status = 'closed' then closed_at else clock_timestamp() end,
+            awaiting_since = null, given_back_by = null, legacy = null, erased_at = now()
+        where session_id = p_session_id
+        returning *
+    loop
+        perform _supportchat.record_event(ticket, 'erased', p_actor, p_agent_id, jsonb_build_object('erasure', p_erasure_id));
+    end loop;
+    update public.erasures set
+        conversations = conversations + 1,
+        messages = messages + (extent ->> 'messages')::integer,
+        notes = notes + (extent ->> 'notes')::integer,
+        pictures = pictures + (extent ->> 'pictures')::integer
+    where id = p_erasure_id;
+end $$;
+
+-- Forgets a browser that has no conversation any more, and how often it did what is limited. The caller holds its lock.
+create or replace function _supportchat.forget_visitor(p_visitor_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    key_hash text;
+begin
+    delete from public.visitors v
+    where v.visitor_id = p_visitor_id
+        and not exists (select from public.user_sessions s where s.visitor_id = p_visitor_id)
+    returning token_hash into key_hash;
+    delete from public.throttle_buckets where key = 'starts/browser/' || key_hash;
+end $$;
+
+-- Closes a receipt once the store has none of its pictures any more, and opens it when there are some again.
+create or replace function _supportchat.close_erasure(p_erasure_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+    update public.erasures set closed_at = case
+        when not exists (select from public.erasure_files f where f.erasure_id = p_erasure_id) then coalesce(closed_at, now())
+    end
+    where id = p_erasure_id
+$$;
+
+-- A receipt as admins see it. 'files' is how many pictures the store may still have.
+create or replace function _supportchat.erasure_json(p_row public.erasures)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'id', p_row.id, 'kind', p_row.kind, 'agent', _supportchat.person_json(p_row.agent_id), 'number', p_row.ticket_number,
+        'days', p_row.days, 'conversations', p_row.conversations, 'messages', p_row.messages, 'notes', p_row.notes,
+        'pictures', p_row.pictures, 'created_at', p_row.created_at, 'closed_at', p_row.closed_at,
+        'files', (select count(*) from public.erasure_files f where f.erasure_id = p_row.id)
+    )
+$$;
+
+-- Erases the chat of a ticket, or all that we have of its customer, in one transaction, and gives the receipt. The pictures are in
+-- the store until take_erasure_files has them deleted. PT409 when it is erased already.
+create or replace function public.erase_customer(p_agent_id uuid, p_number bigint, p_everything boolean default false)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    asked uuid := _supportchat.session_of_ticket(p_number);
+    visitor uuid := (select visitor_id from public.user_sessions where session_id = asked);
+    receipt public.erasures;
+    chat uuid;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'erase');
+    perform from public.visitors where visitor_id = visitor for update;
+    perform _supportchat.lock_assignment();
+    perform _supportchat.check_kept(_supportchat.lock_ticket(asked));
+    insert into public.erasures (kind, agent_id, ticket_number)
+    values (case when p_everything then 'customer' else 'conversation' end, p_agent_id, p_number)
+    returning * into receipt;
+    foreach chat in array case when p_everything then _supportchat.sessions_of_customer(asked) else array[asked] end loop
+        perform from public.user_sessions where session_id = chat for no key update;
+        perform _supportchat.erase_conversation(chat, receipt.id, 'agent', p_agent_id);
+    end loop;
+    perform _supportchat.forget_visitor(visitor);
+    perform _supportchat.close_erasure(receipt.id);
+    perform _supportchat.drain_queue();
+    select * into receipt from public.erasures where id = receipt.id;
+    perform _supportchat.audit(receipt.kind || '.erased', p_agent_id, jsonb_build_object(
+        'number', p_number, 'erasure', receipt.id, 'conversations', receipt.conversations
+    ));
+    return _supportchat.erasure_json(receipt);
+end $$;
+
+-- For how long things are kept, and the receipts, the newest first, before one of them where it is given.
+create or replace function public.show_privacy(p_agent_id uuid, p_before uuid default null, p_limit integer default 50)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    last_one public.erasures;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    select * into last_one from public.erasures where id = p_before;
+    return jsonb_build_object(
+        'retention_days', _supportchat.setting('retention_days'),
+        'audit_days', _supportchat.setting('audit_days'),
+        'receipts', (
+            select coalesce(
+                jsonb_agg(_supportchat.erasure_json(e.receipt) order by (e.receipt).created_at desc, (e.receipt).id desc), '[]'
+            )
+            from (
+                select receipt from public.erasures as receipt
+                where last_one.id is null or (receipt.created_at, receipt.id) < (last_one.created_at, last_one.id)
+                order by receipt.created_at desc, receipt.id desc limit p_limit
+            ) as e
+        )
+    );
+end $$;
+
+-- Some pictures to delete from the store, by their keys: those that nobody has tried to delete for a minute. Whoever takes them
+-- deletes them, and says so with note_erased_files once the store has none.
+create or replace function public.take_erasure_files(p_limit integer default 20)
+returns jsonb
+language sql
+set search_path = ''
+as $$
+    with taken as (
+        update public.erasure_files set tried_at = now()
+        where storage_key in (
+            select storage_key from public.erasure_files
+            where tried_at is null or tried_at < now() - interval '1 minute'
+            order by tried_at nulls first limit p_limit for update skip locked
+        )
+        returning storage_key
+    )
+    select coalesce(jsonb_agg(storage_key), '[]') from taken
+$$;
+
+-- Notes that the store has answered 'not there' for these pictures, and closes the receipts that have no other one.
+create or replace function public.note_erased_files(p_keys text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    receipt uuid;
+begin
+    for receipt in
+        with gone as (
+            delete from public.erasure_files where storage_key = any (p_keys) returning erasure_id
+        )
+        select distinct erasure_id from gone order by erasure_id
+    loop
+        perform _supportchat.close_erasure(receipt);
+    end loop;
+end $$;
+
+-- The moment before which a chat has to have ended for the retention to erase it. It moves once a day, so that each day has one
+-- piece of work.
+create or replace function _supportchat.retention_ends(p_days integer)
+returns timestamptz
+language sql
+stable
+set search_path = ''
+as $$
+    select date_trunc('day', now(), 'UTC') - make_interval(days => p_days)
+$$;
+
+-- What a retention of so many days would erase now: how many chats (10,001 stands for more), and when the oldest of them ended.
+-- PT422 for a number of days that cannot be set.
+create or replace function public.preview_retention(p_agent_id uuid, p_days integer)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    if not exists (
+        select from _supportchat.declared_settings() where name = 'retention_days' and p_days between smallest and largest
+    ) then
+        raise sqlstate 'PT422' using message = 'days_out_of_range';
+    end if;
+    return (
+        select jsonb_build_object('days', p_days, 'chats', count(*), 'oldest_at', min(closed_at))
+        from (
+            select closed_at from public.tickets
+            where status = 'closed' and erased_at is null and closed_at < _supportchat.retention_ends(p_days)
+            order by closed_at limit 10001
+        ) as old
+    );
+end $$;
+
+-- The receipt of today's retention. The first step of a day begins it, and tells the audit log.
+create or replace function _supportchat.receipt_of_today(p_days integer)
+returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+    receipt uuid := (
+        select id from public.erasures
+        where kind = 'retention' and days = p_days and created_at >= date_trunc('day', now(), 'UTC')
+        order by created_at desc limit 1
+    );
+begin
+    if receipt is null then
+        insert into public.erasures (kind, days) values ('retention', p_days) returning id into receipt;
+        perform _supportchat.audit('retention.began', null, jsonb_build_object('days', p_days, 'erasure', receipt));
+    end if;
+    return receipt;
+end $$;
+
+-- Locks a conversation that the retention may erase, with its browser. Waits for nobody: false when somebody is at it, or has opened
+-- it again.
+create or replace function _supportchat.lock_old_chat(p_session_id uuid, p_before timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    visitor uuid := (select visitor_id from public.user_sessions where session_id = p_session_id);
+begin
+    if visitor is not null then
+        perform from public.visitors where visitor_id = visitor for update skip locked;
+        if not found then
+            return false;
+        end if;
+    end if;
+    perform from public.user_sessions where session_id = p_session_id for no key update skip locked;
+    return found and not exists (
+        select from public.tickets
+        where session_id = p_session_id and (status <> 'closed' or closed_at >= p_before)
+    );
+end $$;
+
+-- Erases some of the chats that ended long enough ago, the oldest first, and says whether there are more. No step is long: it ends
+-- after so many chats, or with the one that makes it 2000 messages. One step at a time, whichever process makes it.
+create or replace function public.erase_old_chats(p_limit integer default 20)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    kept_days integer := (_supportchat.setting('retention_days') #>> '{}')::integer;
+    ends timestamptz := _supportchat.retention_ends(kept_days);
+    receipt uuid;
+    candidate record;
+    visitor uuid;
+    extent integer := 0;
+    erased integer := 0;
+begin
+    if kept_days is not null and pg_catalog.pg_try_advisory_xact_lock(7308332047) then
+        for candidate in
+            select t.id, t.session_id, s.visitor_id, s.session_id is not null as has_chat, s.last_seq
+            from public.tickets t
+            left join public.user_sessions s on s.session_id = t.session_id
+            where t.status = 'closed' and t.erased_at is null and t.closed_at < ends
+            order by t.closed_at limit p_limit
+        loop
+            if not candidate.has_chat then
+                -- Of an older version, without a conversation.
+                update public.tickets set erased_at = now(), legacy = null where id = candidate.id;
+            elsif _supportchat.lock_old_chat(candidate.session_id, ends) then
+                receipt := coalesce(receipt, _supportchat.receipt_of_today(kept_days));
+                perform _supportchat.erase_conversation(candidate.session_id, receipt, 'system');
+                perform _supportchat.forget_visitor(candidate.visitor_id);
+                extent := extent + candidate.last_seq;
+                erased := erased + 1;
+            end if;
+            exit when extent >= 2000;
+        end loop;
+        if receipt is not null then
+            perform _supportchat.close_erasure(receipt);
+        end if;
+    end if;
+    return jsonb_build_object(
+        'erased', erased,
+        'today', (select e.conversations from public.erasures e where e.id = receipt),
+        'days', kept_days,
+        'more', erased > 0 and exists (
+            select from public.tickets where status = 'closed' and erased_at is null and closed_at < ends
+        )
+    );
+end $$;
+
+-- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
+-- 180 days, links that ended a month ago, counts of what is limited, and the oldest of the audit log. Says whether there may be
+-- more.
+create or replace function public.forget_old_data()
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    most integer := 100;
+    forgotten integer;
+begin
+    delete from public.agent_sessions where token_hash in (
+        select token_hash from public.agent_sessions
+        where created_at < now() - _supportchat.login_lasts() limit most for update skip locked
+    );
+    delete from public.pending_logins where token_hash in (
+        select token_hash from public.pending_logins
+        where created_at < now() - _supportchat.pending_lasts() limit most for update skip locked
+    );
+    delete from public.agent_browsers where ctid = any (array(
+        select ctid from public.agent_browsers where seen_at < now() - interval '180 days' limit most for update skip locked
+    ));
+    delete from public.one_time_links where token_hash in (
+        select token_hash from public.one_time_links
+        where expires_at < now() - interval '30 days' limit most for update skip locked
+    );
+    delete from public.refused_logins where ctid = any (array(
+        select ctid from public.refused_logins
+        where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
+    ));
+    perform _supportchat.prune_audit();
+    -- The only ones of which strangers can make many.
+    delete from public.throttle_buckets where ctid = any (array(
+        select ctid from public.throttle_buckets where full_at < now() order by full_at limit most for update skip locked
+    ));
+    get diagnostics forgotten = row_count;
+    return forgotten = most;
+end $$;
+
+select _supportchat.record_script('functions/privacy.sql', 'fc08b079f197');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

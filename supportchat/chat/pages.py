@@ -39,7 +39,8 @@ def start_page(form: StartForm, *, error: str = "", detail: str = "", status: in
     if from_htmx():
         html = render_template("chat/_start_form.html", **values)
         return html, status, {"HX-Retarget": "#start", "HX-Reswap": "outerMorph"}
-    return render_template("chat/start.html", here=call("who_is_here"), **values), status
+    was_erased = "erased" in request.args
+    return render_template("chat/start.html", here=call("who_is_here"), was_erased=was_erased, **values), status
 
 
 def chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> ResponseReturnValue:

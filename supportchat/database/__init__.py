@@ -43,9 +43,12 @@ REPEATABLE = frozenset(own_names().reading) | {
     "close_demo_accounts",
     "disable_person",
     "enable_person",
+    "erase_old_chats",
+    "forget_old_data",
     "forget_process",
     "invite_person",
     "make_password_link",
+    "note_erased_files",
     "offer_setup",
     "post_message",
     "post_reply",
@@ -60,6 +63,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "signal_typing",
     "start_chat",
     "sweep_assignment",
+    "take_erasure_files",
     "withdraw_link",
 }
 

@@ -247,6 +247,7 @@ class Conversation(TypedDict):
     session_id: str
     epoch: str
     version: int
+    erased_at: str | None
     last_seq: int
     last_note_no: int
     customer_delivered_seq: int
@@ -382,6 +383,7 @@ class QueueRow(TypedDict):
     awaiting_since: str | None
     updated_at: str
     closed_at: str | None
+    is_erased: bool
     customer_lines: int  # how many the customer has written
     marks: dict[str, int]  # how many of them each agent who has read some has read, by their id; none when it is closed
     last: LastMessage | None
@@ -492,6 +494,98 @@ class LogPage(TypedDict):
     cursor: str
     epoch: str
     events: list[Event]
+
+
+class ExportedConversation(TypedDict):
+    """A conversation of the customer whose copy is made."""
+
+    session_id: str
+    number: int
+    status: str
+    channel: str
+    customer_name: str | None
+    customer_phone: str | None
+    time_zone: str | None
+    created_at: str
+    closed_at: str | None
+    customer_delivered_seq: int
+    customer_read_seq: int
+
+
+class Extent(TypedDict):
+    """How much there is of some conversations."""
+
+    conversations: int
+    messages: int
+    notes: int
+    pictures: int
+
+
+class ErasurePreview(TypedDict):
+    """What erasing a ticket's chat, or everything of its customer, would take away."""
+
+    number: int
+    customer_name: str | None
+    erased_at: str | None
+    conversation: Extent
+    customer: Extent
+
+
+class Erasure(Extent):
+    """The receipt of an erasure: closed once the store has none of its pictures any more."""
+
+    id: str
+    kind: str  # 'conversation', 'customer' or 'retention'
+    agent: Person | None
+    number: int | None
+    days: int | None
+    created_at: str
+    closed_at: str | None
+    files: int  # which the store may still have
+
+
+class Privacy(TypedDict):
+    """For how long things are kept, and the receipts of what was erased."""
+
+    retention_days: int | None  # None: chats are kept for ever
+    audit_days: int
+    receipts: list[Erasure]
+
+
+class RetentionPreview(TypedDict):
+    """What a retention of so many days would erase now."""
+
+    days: int
+    chats: int  # 10,001 stands for that or more
+    oldest_at: str | None
+
+
+class OldChats(TypedDict):
+    """What a step of the retention has done; `today` is how many chats this day's steps have erased."""
+
+    erased: int
+    today: int | None
+    days: int | None
+    more: bool
+
+
+class AuditEntry(TypedDict):
+    """What somebody has done. `person` is whom it was done to, where `about` names one who is known."""
+
+    id: int
+    kind: str
+    agent: Person | None
+    about: Detail
+    person: Person | None
+    address: str | None
+    created_at: str
+
+
+class AuditPage(TypedDict):
+    """A page of the audit log, and whom one can ask for."""
+
+    rows: list[AuditEntry]
+    people: list[Person]
 
 
 class DeskFigures(TypedDict):

@@ -25,6 +25,7 @@ from .news import Found
 CATCH_UP_LIMIT = 200
 AUDIENCES = ("customer", "agent")
 RESET = event_frame("reset")
+ERASED = event_frame("erased")
 MARKS = frozenset({"customer_delivered_seq", "customer_read_seq", "agent_delivered_seq", "agent_read_seq"})
 
 
@@ -72,6 +73,9 @@ class Conversation:
                 page.push(RESET)
                 return
             state, lines, notes = joined["conversation"], joined["messages"], joined["notes"]
+            if state["erased_at"] and audience == "customer":
+                page.push(ERASED)
+                return
             if self._is_other_history(state):
                 self.reset()
             if shown.seq < state["last_seq"] and (not lines or lines[0]["seq"] > max(shown.seq, 1)):
@@ -264,16 +268,16 @@ class Conversation:
             for page in pages:
                 page.push(frame)
 
-    def reset(self) -> None:
-        """Reload every page: the database was restored, or a replica has taken over.
+    def reset(self, *, is_erased: bool = False) -> None:
+        """Reload every page: the database was restored, a replica has taken over, or the conversation was erased.
 
         It may lack lines that were sent, and reuse their numbers.
         """
         if self.pages["customer"]:  # else it may be shown anew, by another one of these
             self._here.discard(self.session_id)
-        for pages in self.pages.values():
+        for audience, pages in self.pages.items():
             for page in pages:
-                page.push(RESET)
+                page.push(ERASED if is_erased and audience == "customer" else RESET)
             pages.clear()
         self.state = None
         self.last_seq = self.last_note_no = 0
@@ -286,6 +290,8 @@ class Conversation:
         self._read_at = monotonic()
         if state is None or self._is_other_history(state):
             self.reset()
+        elif state["erased_at"] and self.state is not None and not self.state["erased_at"]:
+            self.reset(is_erased=True)
         else:
             self._show_state(self._with_marks(state, self.state or {}))
 

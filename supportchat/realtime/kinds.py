@@ -41,6 +41,7 @@ KINDS = {
     "ticket.closed": _HISTORY,
     "ticket.reopened": _HISTORY,
     "ticket.noted": Kind("notes"),
+    "ticket.erased": _HISTORY,
     "conversation.deleted": _TICKET,
     "agent.changed": Kind(touches_waiting=True, touches_agent=True),
     "session.revoked": Kind(ends_session=True),

@@ -49,6 +49,7 @@ SENTENCES = {
     # Tickets
     "ticket_not_found": _("There is no ticket with this number."),
     "ticket_closed": _("This ticket is closed. Reopen it first."),
+    "ticket_erased": _("This chat was erased. Nothing is left to go on with."),
     "ticket_unassigned": _("This ticket is unassigned now. Claim it first."),
     "assigned_to_other": _("%(detail)s already took this ticket."),
     "customer_moved_on": _("This customer has since started another chat. Continue in ticket #%(detail)s."),
@@ -63,6 +64,10 @@ SENTENCES = {
     "logins_busy": _("Too many people are logging in right now. Try again in %(detail)s."),
     "typing_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
+    "downloads_too_many": _("Other downloads are running. Try again in %(detail)s."),
+    "pictures_unreadable": _("The pictures cannot be read right now. Try again in a moment."),
+    # Privacy
+    "days_out_of_range": _("Enter a whole number of days from 1 to 3,650."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "password_wrong": _("This is not your current password. Check it and try again."),

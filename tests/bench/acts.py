@@ -57,6 +57,13 @@ update public.agents set role = 'agent' where role = 'admin';
 insert into public.one_time_links (token_hash, purpose, expires_at)
 values ('{TOKEN}', 'setup', now() + interval '1 day')
 """
+# As many as that however large the desk is.
+OLD_CHATS = """
+insert into public.desk_settings (name, value) values ('retention_days', '3000');
+update public.tickets set closed_at = now() - interval '3001 days' where id in (
+    select id from public.tickets where status = 'closed' order by number limit 3
+)
+"""
 ONE_PAGE = f"select public.report_process('{NEW_ID}', 1, array['{NEW_ID}']::uuid[], '{{}}', '{{}}')"
 
 
@@ -143,6 +150,7 @@ class People:
             *self._accounts(),
             *self._own(),
             *self._people(),
+            *self._privacy(),
             *self._server(),
         ]
 
@@ -304,6 +312,28 @@ class People:
             Act("use_password_link", {"token_hash": TOKEN, "password_hash": "x"}, given=PASSWORD_LINK),
             Act("offer_setup", new, given=NO_ADMIN),
             Act("set_up", {**account, "email": "eve@example.com"}, given=SETUP_LINK),
+        ]
+
+    def _privacy(self) -> list[Act]:
+        # On a larger desk the same customer has more chats, and an open one is longer.
+        one_chat = f"{IS_ADMIN}; update public.user_sessions set visitor_id = null where session_id = '%s'"
+
+        def act(function: str, **more: Any) -> Act:
+            return Act(function, {"agent_id": self.agent, **more}, given=one_chat % self.closed.session_id)
+
+        number = self.closed.number
+        return [
+            act("export_customer", number=number),
+            act("preview_erasure", number=number),
+            act("erase_customer", number=number, everything=True),
+            act("show_privacy"),
+            act("preview_retention", days=3650),
+            act("list_audit", kinds=["settings.changed"]),
+            act("note_audit_export", format="csv"),
+            Act("erase_old_chats", given=OLD_CHATS),
+            Act("forget_old_data"),
+            Act("take_erasure_files"),
+            Act("note_erased_files", {"keys": ["a" * 64]}),
         ]
 
     def _server(self) -> list[Act]:

@@ -124,6 +124,9 @@ def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None
     for details in carol.page.locator("details:not(.menu)").all():
         details.evaluate("element => { element.open = true }")
     found["status"] = violations(carol.page)
+    for path in ("privacy?days=30", "audit", "tickets/1001/erasure"):
+        carol.page.goto(f"{carol.url}/{path}")
+        found[path] = violations(carol.page)
     carol.page.goto(f"{carol.url}/people")
     carol.page.get_by_placeholder("E-mail").fill("eve@example.com")
     carol.page.get_by_role("button", name="Create invitation link").click()

@@ -145,7 +145,31 @@ def have_a_day(door: Heard) -> None:
     chat(door, cast, alice)
     pass_on(door, cast, alice)
     run_the_agents(door, alice)
+    look_after_privacy(door, cast)
     go_home(door, alice)
+
+
+def look_after_privacy(door: Heard, cast: Cast) -> None:
+    """Give a customer a copy, erase them, and keep chats for a while."""
+    carol = cast.agent("carol")
+    vera, victor = cast.visitor(), cast.visitor()
+    number = vera.start("Hello", image=PICTURE | {"key": "e" * 64})["number"]
+    carol.call("export_customer", number=number, with_notes=True)
+    carol.call("preview_erasure", number=number)
+    carol.call("erase_customer", number=number, everything=True)
+    door.refused("erase_customer", agent_id=carol.id, number=number)
+    door.call("note_erased_files", keys=door.call("take_erasure_files"))
+    carol.call("show_privacy")
+    victor.start("Me too")
+    door.call("close_chat", visitor=victor.key)
+    door.run("update tickets set closed_at = now() - interval '40 days' where status = 'closed'")
+    carol.call("preview_retention", days=30)
+    door.refused("preview_retention", agent_id=carol.id, days=0)
+    carol.call("change_settings", values={"retention_days": 30})
+    door.call("erase_old_chats")
+    door.call("forget_old_data")
+    carol.call("list_audit", kinds=["customer.erased", "retention.began"])
+    carol.call("note_audit_export", format="csv")
 
 
 def look_after(door: Heard, alice: Agent) -> None:

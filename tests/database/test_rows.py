@@ -60,6 +60,11 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
     carol, token = cast.agent("carol"), "a" * 64
     invited = carol.call("invite_person", token_hash=token, email="eve@example.com")
     carol.call("make_password_link", person_id=alice.id, token_hash="b" * 64)
+    erased = cast.visitor()
+    erased.start("Erase me", image=IMAGE | {"key": "d" * 64})
+    preview = carol.call("preview_erasure", number=erased.chat["number"])
+    exported = carol.call("export_customer", number=erased.chat["number"])
+    receipt = carol.call("erase_customer", number=erased.chat["number"])
     account = alice.call("account", token_hash=alice.token_hash)
     bob.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["c"])
     code_check = call("begin_code", agent_id=bob.id, browser="")
@@ -116,6 +121,13 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         ),
         "sweep_assignment": (call("sweep_assignment"), shapes.Sweep),
         "desk_figures": (call("desk_figures"), shapes.DeskFigures),
+        "export_customer": (exported, list[shapes.ExportedConversation]),
+        "preview_erasure": (preview, shapes.ErasurePreview),
+        "erase_customer": (receipt, shapes.Erasure),
+        "show_privacy": (carol.call("show_privacy"), shapes.Privacy),
+        "preview_retention": (carol.call("preview_retention", days=30), shapes.RetentionPreview),
+        "erase_old_chats": (call("erase_old_chats"), shapes.OldChats),
+        "list_audit": (carol.call("list_audit"), shapes.AuditPage),
         "list_people": (carol.call("list_people"), shapes.People),
         "invite_person": (invited, shapes.MadeLink),
         "show_link": (call("show_link", token_hash=token), shapes.ShownLink),

@@ -26,7 +26,7 @@ LANGUAGES = "|".join(SHIPPED.values())
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 # Names, what the people of these tests write, and what no language words: times, the product, names of tables.
 NAMES = re.compile(
-    r"Vera|Lindt|Alice|Kern|Bob|Ortiz|Carol|Tan|\b[A-Z]{2}\b|\w+@[\w.]+|Help me|Of course|A note"
+    r"Vera|Lindt|Alice|Kern|Bob|Ortiz|Carol|Tan|\b[A-Z]{2}\b|\w+@[\w.]+|Help me|Of course|A note|CSV|JSON|\bund\b"
     r"|\b[A-Z2-7]{4}\b|Chrome|Werkzeug|abcd-efgh-ijkl-mnop"
     rf"|\d (ms|Sek\.|Min\.)|UTC|supportchat|\bsc\b|user_sessions|chat_messages|tickets|agents|{LANGUAGES}"
 )
@@ -46,6 +46,11 @@ def web(app: Flask, translations: Path) -> Web:
     app.extensions["babel"].translation_directories = [str(translations)]
     app.test_client_class = PseudoClient
     return Web(app)
+
+
+def erase(admin: Browser) -> str:
+    """Erase the chat of the first ticket, and return where that leads."""
+    return admin.post("/tickets/1001/erasure", what="customer").location
 
 
 def bare(page: str) -> list[str]:
@@ -106,6 +111,14 @@ PAGES: dict[str, Callable[[Web, Browser], str]] = {
     ),
     "the set-up of two-factor": lambda web, vera: web.agent("alice").post("/account/two-factor", code="x").text,
     "the second step": lambda web, vera: second_step(web).text,
+    "the privacy": lambda web, vera: web.agent("carol").get("/privacy?days=30").text,
+    "the erasure": lambda web, vera: web.agent("carol").get("/tickets/1001/erasure").text,
+    "a receipt": lambda web, vera: web.agent("carol").get(erase(web.agent("carol"))).text,
+    "an erased ticket": lambda web, vera: (
+        erase(web.agent("carol")) and web.agent("carol").get("/agent?view=all&ticket=1001").text
+    ),
+    "the audit log": lambda web, vera: web.agent("carol").get("/audit").text,
+    "a chat that was erased": lambda web, vera: web.visitor().get("/chat?erased=").text,
     "the people": lambda web, vera: web.agent("carol").get("/people").text,
     "the status": lambda web, vera: web.agent("carol").get("/status").text,
     "a status that is none of one's business": lambda web, vera: web.agent("alice").get("/status").text,

@@ -742,3 +742,25 @@ def test_each_page_is_told_in_its_language(
     assert "⟦" not in told
     assert "Bob" in told_otherwise
     assert "⟦" in told_otherwise
+
+
+def test_who_shows_a_chat_that_is_erased_is_told_so_at_once(hub: Hub, vera: Visitor, carol: Agent) -> None:
+    customer, desk = shown(hub, vera), shown(hub, vera, "agent")
+    session_id = vera.chat["session_id"]
+    carol.call("erase_customer", number=vera.chat["number"])
+    hub.on_event({"event": "ticket.changed", "session_id": session_id, "detail": {}})
+    assert [frame["event"] for frame in taken(customer)] == ["erased"]
+    assert [frame["event"] for frame in taken(desk)] == ["reset"]
+
+
+def test_a_desk_that_opens_an_erased_chat_is_live_and_a_customers_page_that_comes_back_is_told(
+    hub: Hub, vera: Visitor, carol: Agent
+) -> None:
+    session_id = vera.chat["session_id"]
+    carol.call("erase_customer", number=vera.chat["number"])
+    pages = {audience: Connection() for audience in ("agent", "customer")}
+    for audience, page in pages.items():
+        hub.add(page)
+        hub.show(page, session_id, audience, Shown(seq=0))
+    assert taken(pages["agent"])[-1]["event"] == "caught_up"
+    assert [frame["event"] for frame in taken(pages["customer"])] == ["erased"]

@@ -38,6 +38,13 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "enable_person": ("manage_people", {"person_id": new_id()}),
     "remove_two_factor": ("manage_people", {"person_id": new_id()}),
     "change_settings": ("manage_desk", {"values": {"none": 1}}),
+    "show_privacy": ("manage_desk", {}),
+    "preview_retention": ("manage_desk", {"days": 30}),
+    "list_audit": ("see_audit", {}),
+    "note_audit_export": ("see_audit", {"format": "csv"}),
+    "export_customer": ("export", {"number": 1001}),
+    "preview_erasure": ("erase", {"number": 1001}),
+    "erase_customer": ("erase", {"number": 1001}),
 }
 # They act for the agent who is logged in, whatever their role.
 OWN = {

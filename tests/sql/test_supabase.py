@@ -108,8 +108,24 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     door.call("reset_password", email="bob@example.com", password_hash="y")
     manage_people(door, cast)
     look_after_oneself(door, alice, cast.agent("carol"))
+    erase(cast.agent("carol"), number)
+    door.call("erase_old_chats")
+    assert door.call("take_erasure_files") == [IMAGE["key"]]
+    door.call("note_erased_files", keys=[IMAGE["key"]])
+    assert door.call("forget_old_data") is False
     door.call("forget_process", process_id=new_id())
     assert door.called == FUNCTIONS
+
+
+def erase(carol: Agent, number: int) -> None:
+    """Give a customer a copy, and erase them."""
+    assert carol.call("export_customer", number=number, with_notes=True)
+    assert carol.call("preview_erasure", number=number)["conversation"]["notes"] == 1
+    carol.call("erase_customer", number=number)
+    assert carol.call("show_privacy")["receipts"]
+    assert carol.call("preview_retention", days=30)["chats"] == 0
+    assert carol.call("list_audit")["rows"]
+    carol.call("note_audit_export", format="json")
 
 
 def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:

@@ -1,4 +1,4 @@
-// Deleting the chat's key also deletes what the browser has stored of the chat.
+// Deleting the chat's key, or erasing the chat, also deletes what the browser has stored of the chat.
 import { allOutboxes } from "../lib/outbox.js";
 import { dropPicture } from "../lib/pictures.js";
 import { remember, remembered } from "../lib/storage.js";
@@ -16,6 +16,10 @@ document.addEventListener("submit", (event) => {
   window.addEventListener("pagehide", () => tellTabs("forgotten"));
 });
 if (document.querySelector("[data-forget]")) {
+  document.addEventListener("live:erased", () => {
+    forget();
+    window.location.replace("/chat?erased=");
+  });
   hearTabs("forgotten", () => {
     forget();
     window.location.reload();

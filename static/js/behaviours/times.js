@@ -1,8 +1,8 @@
-import { ago, clockTime, duration, fullTime, moment, shortDate, since, timeIn } from "../lib/format.js";
+import { ago, clockTime, duration, fullTime, moment, shortDate, since, stamp, timeIn } from "../lib/format.js";
 import { word } from "../lib/words.js";
 
 const MINUTE = 60_000;
-const FORMATS = { time: clockTime, moment, date: shortDate, ago };
+const FORMATS = { time: clockTime, moment, date: shortDate, ago, stamp };
 
 export function writeTimes(root = document) {
   for (const [name, format] of Object.entries(FORMATS)) {

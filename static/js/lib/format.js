@@ -10,6 +10,8 @@ const clock = written({ hour, minute: "2-digit", hourCycle });
 const day = written({ weekday: "long", day: "numeric", month: "long" });
 const dayOfYear = written({ day: "numeric", month: "long", year: "numeric" });
 const shortDay = written({ day: "numeric", month: "short" });
+const shortDayOfYear = written({ day: "numeric", month: "short", year: "numeric" });
+const stamped = written({ dateStyle: "medium", timeStyle: "short", hourCycle });
 const full = written({ dateStyle: "full", timeStyle: "short", hourCycle });
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }); // "yesterday", not "1 day ago"
 const inUnit = (count, unit) =>
@@ -18,7 +20,9 @@ const capitalized = (text) => text.replace(/^./u, (letter) => letter.toLocaleUpp
 
 export const clockTime = (date) => clock.format(date);
 export const fullTime = (date) => full.format(date);
-export const shortDate = (date) => shortDay.format(date);
+export const stamp = (date) => stamped.format(date);
+export const shortDate = (date, now = new Date()) =>
+  (date.getFullYear() === now.getFullYear() ? shortDay : shortDayOfYear).format(date);
 export const isSameDay = (one, other) => one.toDateString() === other.toDateString();
 
 export function dayName(date, now = new Date()) {
@@ -30,13 +34,13 @@ export function dayName(date, now = new Date()) {
 }
 
 export function moment(date, now = new Date()) {
-  return isSameDay(date, now) ? clockTime(date) : shortDate(date);
+  return isSameDay(date, now) ? clockTime(date) : shortDate(date, now);
 }
 
 export function ago(date, now = new Date()) {
   const minutes = Math.floor((now - date) / 60_000);
   if (minutes < 1) return relative.format(0, "second");
-  return minutes < 24 * 60 ? duration(now - date) : shortDate(date);
+  return minutes < 24 * 60 ? duration(now - date) : shortDate(date, now);
 }
 
 export function duration(milliseconds) {
