@@ -122,7 +122,7 @@ def keeps_nothing(page: Page) -> None:
 
 def texts_in(rows: Any, sender: str = "user") -> list[str]:
     """Return the messages that the database holds."""
-    return [text for (text,) in rows("select message from chat_messages where sender = %s order by seq", sender)]
+    return [text for (text,) in rows("select message from chat_messages where sender = %s order by created_at", sender)]
 
 
 def test_a_message_whose_answer_was_lost_goes_again_by_itself_and_is_stored_once(deaf: Customer, rows: Any) -> None:
