@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from flask_babel import lazy_gettext as _
 from wtforms import Form, HiddenField, PasswordField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired
 
-from ..agents.forms import NAME_CHARACTERS, PASSWORD_CHARACTERS, clean_name
+from ..agents.forms import PASSWORD_TOO_LONG, name_field
 
-_PASSWORD_TOO_LONG = Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters."))
+
+def _current() -> PasswordField:
+    return PasswordField(
+        _("Current password"), validators=[InputRequired(_("Enter your current password.")), PASSWORD_TOO_LONG]
+    )
 
 
 class NameForm(Form):
     """What an agent is called."""
 
-    name = StringField(
-        _("Name"),
-        filters=[lambda value: clean_name(value or "")],
-        validators=[
-            InputRequired(_("Enter your name.")),
-            Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters.")),
-        ],
-    )
+    name = name_field(InputRequired(_("Enter your name.")))
 
 
 class CodeForm(Form):
@@ -35,9 +32,7 @@ class SetUpForm(Form):
     """What turns two-factor on: the current password, and a code of the app for the secret that the page shows."""
 
     secret = HiddenField()
-    current = PasswordField(
-        _("Current password"), validators=[InputRequired(_("Enter your current password.")), _PASSWORD_TOO_LONG]
-    )
+    current = _current()
     code = StringField(_("Code from the app"), validators=[InputRequired(_("Enter the code that the app shows."))])
 
 
@@ -46,16 +41,14 @@ class ProofForm(Form):
 
     proof = PasswordField(
         _("Current password, or a code"),
-        validators=[InputRequired(_("Enter your current password, or a code.")), _PASSWORD_TOO_LONG],
+        validators=[InputRequired(_("Enter your current password, or a code.")), PASSWORD_TOO_LONG],
     )
 
 
 class PasswordForm(Form):
     """Another password, and the present one."""
 
-    current = PasswordField(
-        _("Current password"), validators=[InputRequired(_("Enter your current password.")), _PASSWORD_TOO_LONG]
-    )
+    current = _current()
     password = PasswordField(
-        _("New password"), validators=[InputRequired(_("Enter a new password.")), _PASSWORD_TOO_LONG]
+        _("New password"), validators=[InputRequired(_("Enter a new password.")), PASSWORD_TOO_LONG]
     )

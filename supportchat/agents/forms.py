@@ -14,6 +14,19 @@ EMAIL_CHARACTERS = 254
 NAME_CHARACTERS = 80
 PASSWORD_CHARACTERS = 1024
 SHORTEST_PASSWORD = 12
+PASSWORD_TOO_LONG = Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters."))
+
+
+def name_field(required: DataRequired | InputRequired) -> StringField:
+    """Return a field for the name of an agent. :param required: says what is missing when it is empty."""
+    return StringField(
+        _("Name"),
+        filters=[lambda value: clean_name(value or "")],
+        validators=[
+            required,
+            Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters.")),
+        ],
+    )
 
 
 class LoginForm(Form):
@@ -31,7 +44,7 @@ class LoginForm(Form):
         _("Password"),
         validators=[
             InputRequired(_("Enter your password.")),
-            Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters.")),
+            PASSWORD_TOO_LONG,
         ],
     )
 
@@ -48,17 +61,6 @@ def _new_email() -> EmailField:
     )
 
 
-def _name() -> StringField:
-    return StringField(
-        _("Name"),
-        filters=[lambda value: clean_name(value or "")],
-        validators=[
-            DataRequired(_("Enter a name.")),
-            Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters.")),
-        ],
-    )
-
-
 class PasswordForm(Form):
     """A new password."""
 
@@ -67,7 +69,7 @@ class PasswordForm(Form):
         validators=[
             InputRequired(_("Choose a password.")),
             Length(min=SHORTEST_PASSWORD, message=_("A password needs at least %(min)s characters.")),
-            Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters.")),
+            PASSWORD_TOO_LONG,
         ],
     )
 
@@ -75,7 +77,7 @@ class PasswordForm(Form):
 class JoinForm(PasswordForm):
     """Who was invited, by the name that customers see."""
 
-    name = _name()
+    name = name_field(DataRequired(_("Enter a name.")))
 
 
 class SetupForm(JoinForm):
@@ -94,7 +96,7 @@ class InvitationForm(Form):
 class PersonForm(Form):
     """What an admin changes about somebody."""
 
-    name = _name()
+    name = name_field(DataRequired(_("Enter a name.")))
     max_tickets = StringField(
         _("Open tickets at once"),
         filters=[lambda value: clean_name(value or "")],
