@@ -10,9 +10,10 @@ select set_config('supportchat.adopt', '', true);
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        agent_browsers, role_rights, one_time_links, audit_log, refused_logins, chat_images, ticket_transitions, events,
-        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
+        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log,
+        refused_logins, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -20,16 +21,17 @@ declare
         chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, one_time_links_id_key,
-        one_time_links_invited_key, one_time_links_agent_id_idx, audit_log_created_at_idx, refused_logins_began_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx, events_of_ticket_idx,
-        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        audit_log_created_at_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        database_epoch(); desk_settings(); change_settings(uuid, jsonb);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
@@ -43,8 +45,13 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb); refuse_login(text, text);
-        open_agent_session(uuid, text, text, text); agent_of_session(text); close_agent_session(text);
-        list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
+        begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
+        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
@@ -74,9 +81,12 @@ declare
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); invite_person(uuid, text, text);
-        invite_person(uuid, text, text, text); change_person(uuid, uuid); change_person(uuid, uuid, text);
-        change_person(uuid, uuid, text, text)
+        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
+        open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
+        use_code(uuid, text, bigint); finish_login(text, text, text, text);
+        finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
+        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -224,6 +234,8 @@ drop function if exists
     public.send_ping(text),
     public.send_heartbeat(double precision),
     public.database_epoch(),
+    public.desk_settings(),
+    public.change_settings(uuid, jsonb),
     public.messages_after(uuid, integer, integer, integer),
     public.messages_before(uuid, integer, integer, integer),
     public.report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean),
@@ -261,9 +273,23 @@ drop function if exists
     public.reset_password(text, text),
     public.begin_login(text, text, text, jsonb),
     public.refuse_login(text, text),
-    public.open_agent_session(uuid, text, text, text),
+    public.open_agent_session(uuid, text, text, text, text, text),
     public.agent_of_session(text),
     public.close_agent_session(text),
+    public.begin_code(uuid, text, jsonb),
+    public.use_code(uuid, text, bigint, text),
+    public.pending_login(text, text),
+    public.finish_login(text, text, text, text, bigint, text, text),
+    public.turn_on_two_factor(uuid, text, bigint, text[]),
+    public.replace_recovery_codes(uuid, text[]),
+    public.turn_off_two_factor(uuid),
+    public.remove_two_factor(uuid, uuid),
+    public.account(uuid, text),
+    public.change_name(uuid, text),
+    public.change_picture(uuid, text),
+    public.is_picture_of_agent(text),
+    public.end_sessions(uuid, text, uuid),
+    public.change_password(uuid, text, text, text),
     public.list_people(uuid),
     public.invite_person(uuid, text, text, text, integer),
     public.renew_invitation(uuid, uuid, text),
@@ -308,8 +334,11 @@ drop table if exists
     public.chat_messages,
     public.tickets,
     public.agent_credentials,
+    public.recovery_codes,
     public.agent_sessions,
+    public.pending_logins,
     public.agent_browsers,
+    public.desk_settings,
     public.role_rights,
     public.one_time_links,
     public.audit_log,

@@ -8,9 +8,10 @@ begin;
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        agent_browsers, role_rights, one_time_links, audit_log, refused_logins, chat_images, ticket_transitions, events,
-        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
+        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log,
+        refused_logins, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -18,16 +19,17 @@ declare
         chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, one_time_links_id_key,
-        one_time_links_invited_key, one_time_links_agent_id_idx, audit_log_created_at_idx, refused_logins_began_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx, events_of_ticket_idx,
-        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        audit_log_created_at_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        database_epoch(); desk_settings(); change_settings(uuid, jsonb);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
@@ -41,8 +43,13 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb); refuse_login(text, text);
-        open_agent_session(uuid, text, text, text); agent_of_session(text); close_agent_session(text);
-        list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
+        begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
+        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
@@ -72,9 +79,12 @@ declare
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); invite_person(uuid, text, text);
-        invite_person(uuid, text, text, text); change_person(uuid, uuid); change_person(uuid, uuid, text);
-        change_person(uuid, uuid, text, text)
+        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
+        open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
+        use_code(uuid, text, bigint); finish_login(text, text, text, text);
+        finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
+        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -270,6 +280,7 @@ begin
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
+        agents             | picture_key            | text        |          |
         agents             | disabled_at            | timestamptz |          |
         agents             | is_demo                | boolean     | computed | false
         agents             | lease_expires_at       | timestamptz |          |
@@ -330,21 +341,41 @@ begin
         tickets            | updated_at             | timestamptz | computed | now()
         tickets            | legacy                 | jsonb       |          |
 
-        -- What must stay secret about an agent.
+        -- What must stay secret about an agent. Two-factor is on where there is a totp_secret, in base32; totp_step is the last
+        -- one whose code has counted.
         agent_credentials  | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_credentials  | password_hash          | text        | required |
         agent_credentials  | changed_at             | timestamptz | required | now()
+        agent_credentials  | totp_secret            | text        |          |
+        agent_credentials  | totp_since             | timestamptz |          |
+        agent_credentials  | totp_step              | bigint      | required | 0
+
+        -- The codes that count instead of one from the app, each once, by their SHA-256: what is used is deleted.
+        recovery_codes     | agent_id               | uuid        | key      |                   | agents        | cascade
+        recovery_codes     | code_hash              | text        | key      |
 
         agent_sessions     | token_hash             | text        | key      |
+        agent_sessions     | id                     | uuid        | required | gen_random_uuid()
         agent_sessions     | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_sessions     | user_agent             | text        |          |
         agent_sessions     | created_at             | timestamptz | required | now()
         agent_sessions     | last_seen_at           | timestamptz | required | now()
+
+        -- Logins whose password was right, and which wait for the second step.
+        pending_logins     | token_hash             | text        | key      |
+        pending_logins     | agent_id               | uuid        | required |                   | agents        | cascade
+        pending_logins     | browser                | text        |          |
+        pending_logins     | user_agent             | text        |          |
+        pending_logins     | created_at             | timestamptz | required | now()
 
         -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
         agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_browsers     | token_hash             | text        | key      |
         agent_browsers     | seen_at                | timestamptz | required | now()
 
+        -- What admins have set in the app; what is not here has the default of declared_settings.
+        desk_settings      | name                   | text        | key      |
+        desk_settings      | value                  | jsonb       | required |
         -- What each role may do: see rules.sql.
         role_rights        | role                   | text        | key      |
         role_rights        | right_name             | text        | key      |
@@ -478,6 +509,8 @@ begin
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
+        pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
+        pending_logins_created_at_idx     |        | pending_logins   | (created_at)
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
@@ -534,6 +567,9 @@ begin
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
         agents        | language       | language ~ '^[a-z]{2,3}$'
+        agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
+        agent_sessions | user_agent    | char_length(user_agent) <= 256
+        agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
         one_time_links | token_hash    | char_length(token_hash) = 64
         one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
         one_time_links | email         | char_length(email) between 3 and 254
@@ -2059,7 +2095,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '71bb26ba900f');
+select _supportchat.record_script('supabase_schema.sql', '45e4b80bf4d9');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2572,6 +2608,94 @@ $$;
 
 select _supportchat.record_script('functions/events.sql', 'f543d737993e');
 
+-- settings.sql: what admins set in the app, for the whole desk. Safe to run again.
+
+-- The settings, each with its default and what it may be.
+create or replace function _supportchat.declared_settings()
+returns table (name text, default_value jsonb, choices jsonb)
+language sql
+immutable
+set search_path = ''
+as $$
+    values ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb)
+$$;
+
+-- The value of a setting: what an admin has set, or else the default.
+create or replace function _supportchat.setting(p_name text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(
+        (select value from public.desk_settings where name = p_name),
+        (select default_value from _supportchat.declared_settings() where name = p_name)
+    )
+$$;
+
+-- Every setting with its value, as one object.
+create or replace function public.desk_settings()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings()
+$$;
+
+-- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
+create or replace function _supportchat.needs_two_factor(p_agent public.agents)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select case _supportchat.setting('two_factor_required') #>> '{}'
+        when 'everyone' then true when 'admins' then p_agent.role = 'admin' else false
+    end and exists (
+        select from public.agent_credentials c where c.agent_id = p_agent.id and c.totp_secret is null
+    )
+$$;
+
+-- Tells every server process to close the desks of those who have to set up two-factor first. They stay logged in.
+create or replace function _supportchat.close_desks_without_two_factor()
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.log_event(
+        'session.revoked', null, jsonb_build_object('token_hash', s.token_hash), p_agent_id => s.agent_id
+    )
+    from public.agent_sessions s
+    join public.agents a on a.id = s.agent_id
+    where _supportchat.needs_two_factor(a)
+$$;
+
+-- Changes settings of the desk, by their names. PT422 when there is no such setting, or it cannot be that.
+create or replace function public.change_settings(p_agent_id uuid, p_values jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    if jsonb_typeof(p_values) is distinct from 'object' or exists (
+        select from jsonb_each(p_values) as given
+        left join _supportchat.declared_settings() as declared on declared.name = given.key
+        where (declared.choices @> jsonb_build_array(given.value)) is not true
+    ) then
+        raise sqlstate 'PT422' using message = 'setting_unknown';
+    end if;
+    insert into public.desk_settings (name, value) select key, value from jsonb_each(p_values)
+    on conflict (name) do update set value = excluded.value;
+    perform _supportchat.audit('settings.changed', p_agent_id, p_values);
+    if p_values ? 'two_factor_required' then
+        perform _supportchat.close_desks_without_two_factor();
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/settings.sql', 'd7eea95559d6');
+
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
 -- An agent as others may know one: id and name.
@@ -2582,6 +2706,16 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
+$$;
+
+-- The same with the picture, for what shows it.
+create or replace function _supportchat.person_json(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) from public.agents a where a.id = p_agent_id
 $$;
 
 -- Of an earlier version, which looked at the line before.
@@ -2606,8 +2740,8 @@ begin
     if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
         -- Of an agent's line by an older version it may be unknown whose it was.
         agent := coalesce(
-            _supportchat.agent_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
+            _supportchat.person_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
         );
     end if;
     return jsonb_build_object(
@@ -2837,7 +2971,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '3e3eef5bb41a');
+select _supportchat.record_script('functions/messages.sql', '9b3f365a856c');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -3507,7 +3641,7 @@ as $$
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
-        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
+        'agent', _supportchat.person_json(p_ticket.assigned_agent_id),
         'agent_here', coalesce((
             select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
             from public.agents a where a.id = p_ticket.assigned_agent_id
@@ -3680,7 +3814,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '07d5e0cf2d07');
+select _supportchat.record_script('functions/conversations.sql', '5587a1fbc259');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -3783,7 +3917,7 @@ as $$
         'typing',
         jsonb_build_object(
             'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
-            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
+            'agent', _supportchat.person_json(p_agent_id), 'seq', last_seq
         )
     )
     from public.user_sessions
@@ -3849,7 +3983,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '64d1fd6331e4');
+select _supportchat.record_script('functions/marks.sql', '602e22e3859f');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -4173,12 +4307,12 @@ stable
 set search_path = ''
 as $$
     with available as materialized (
-        select id, name, row_number() over (order by id) as place from public.agents
+        select id, name, picture_key, row_number() over (order by id) as place from public.agents
         where is_active and availability = 'available' and lease_expires_at > now()
     )
     select jsonb_build_object(
         'agents', (
-            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name) order by place), '[]')
+            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name, 'picture', picture_key) order by place), '[]')
             from available where place <= 3
         ),
         'others', (select count(*) from available where place > 3),
@@ -4186,7 +4320,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '64374040e173');
+select _supportchat.record_script('functions/chat.sql', '458b6cfdbb0e');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -4205,8 +4339,8 @@ as $$
     where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
--- restored.
+-- Of some stored objects, those that neither a message nor an agent needs. None of a database without any picture: it may be
+-- about to be restored.
 create or replace function public.orphan_images(p_keys text[])
 returns jsonb
 language sql
@@ -4215,7 +4349,8 @@ set search_path = ''
 as $$
     select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
     where not exists (select from public.chat_images where storage_key = key)
-        and exists (select from public.chat_images)
+        and not exists (select from public.agents where picture_key = key)
+        and (exists (select from public.chat_images) or exists (select from public.agents where picture_key is not null))
 $$;
 
 -- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
@@ -4242,7 +4377,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'd992ba54c058');
+select _supportchat.record_script('functions/pictures.sql', 'f017fec14e77');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -4263,7 +4398,7 @@ as $$
         'session_id', t.session_id,
         'status', t.status,
         'customer_name', s.customer_name,
-        'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name) end,
+        'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
         'closed_at', case when t.status = 'closed' then t.closed_at end,
@@ -4274,7 +4409,9 @@ as $$
         ) end,
         'last', case when m.seq is not null then jsonb_build_object(
             'sender', m.sender,
-            'agent', case when writer.id is not null then jsonb_build_object('id', writer.id, 'name', writer.name) end,
+            'agent', case when writer.id is not null then jsonb_build_object(
+                'id', writer.id, 'name', writer.name, 'picture', writer.picture_key
+            ) end,
             'message', left(m.message, 200),
             'has_image', m.image_id is not null,
             'created_at', m.created_at
@@ -4447,7 +4584,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'df27bc9af0b5');
+select _supportchat.record_script('functions/queue.sql', '3d6de65ea1d9');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -4524,7 +4661,7 @@ begin
             ), 0),
             'history', (
                 select coalesce(jsonb_agg(jsonb_build_object(
-                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
+                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.person_json(e.agent_id),
                     'detail', _supportchat.with_names(e.detail), 'created_at', e.created_at
                 ) order by e.id), '[]')
                 from (select * from public.events where ticket_id = t.id order by id desc limit 50) as e
@@ -4779,7 +4916,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd3c11d7136e0');
+select _supportchat.record_script('functions/tickets.sql', 'ad650a816ae2');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -4792,7 +4929,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
-        'agent', _supportchat.agent_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
+        'agent', _supportchat.person_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
         'note', p_row.note, 'created_at', p_row.created_at
     )
 $$;
@@ -4853,7 +4990,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '3ffe2deea14d');
+select _supportchat.record_script('functions/notes.sql', '7a241f31873a');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -4865,7 +5002,7 @@ stable
 set search_path = ''
 as $$
     select a.id, jsonb_build_object(
-        'id', a.id, 'name', a.name, 'email', a.email, 'role', a.role,
+        'id', a.id, 'name', a.name, 'picture', a.picture_key, 'email', a.email, 'role', a.role,
         'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
         'load', coalesce(taken.load, 0)
     )
@@ -4874,14 +5011,16 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as each knows themself: as colleagues do, with their rights.
+-- An agent as each knows themself: as colleagues do, with their rights, and whether they have to set up two-factor first.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select agent || jsonb_build_object('rights', _supportchat.rights_of(p_row.role))
+    select agent || jsonb_build_object(
+        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row)
+    )
     from _supportchat.colleagues_json(array[p_row.id])
 $$;
 
@@ -4996,7 +5135,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '2eb2a05b5e5c');
+select _supportchat.record_script('functions/agents.sql', '97a5bc7e3867');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -5024,6 +5163,7 @@ as $$
 begin
     insert into public.agent_credentials (agent_id, password_hash) values (p_agent_id, p_password_hash)
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
+    delete from public.pending_logins where agent_id = p_agent_id;
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
@@ -5130,8 +5270,8 @@ as $$
 $$;
 
 -- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
-create or replace function public.open_agent_session(
-    p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null
+create or replace function _supportchat.begin_session(
+    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text
 )
 returns void
 language sql
@@ -5142,7 +5282,7 @@ as $$
         select token_hash from public.agent_sessions
         where created_at < now() - _supportchat.login_lasts() for update skip locked
     );
-    insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
+    insert into public.agent_sessions (token_hash, agent_id, user_agent) values (p_token_hash, p_agent_id, p_user_agent);
     delete from public.agent_browsers where ctid in (
         select ctid from public.agent_browsers
         where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
@@ -5153,6 +5293,29 @@ as $$
     select _supportchat.prune_audit();
     select _supportchat.audit('login.ok', p_agent_id, p_address => p_address);
 $$;
+
+-- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
+-- same token. p_known is the browser, if the agent has logged in there before.
+create or replace function public.open_agent_session(
+    p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
+    p_known text default ''
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    needs_code boolean := exists (
+        select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
+    );
+begin
+    if needs_code then
+        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent);
+    else
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent);
+    end if;
+    return jsonb_build_object('needs_code', needs_code);
+end $$;
 
 -- The agent behind a login session; null when it has ended. Its use keeps it alive.
 create or replace function public.agent_of_session(p_token_hash text)
@@ -5199,7 +5362,7 @@ end $$;
 -- Of an earlier version: report_process says it, and the log.
 drop function if exists public.good_sessions(text[]);
 
--- Gives which of these login sessions are still good.
+-- Gives which of these login sessions are still good for a desk.
 create or replace function _supportchat.good_sessions(p_token_hashes text[])
 returns text[]
 language sql
@@ -5210,6 +5373,7 @@ as $$
     from public.agent_sessions s
     join public.agents a on a.id = s.agent_id
     where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
+        and not _supportchat.needs_two_factor(a)
 $$;
 
 -- Logs the end of a login session, whatever has ended it, so that every server process closes its sockets.
@@ -5244,7 +5408,343 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '6b5e57265e12');
+select _supportchat.record_script('functions/logins.sql', '54566b834dc1');
+
+-- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
+-- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
+-- counts once.
+
+-- Counts an attempt at a code, and returns what it is checked against: the secret, and the last step whose code has counted. PT429
+-- when there were too many. A browser in which this agent has logged in before has a count of its own, as in begin_login. Null
+-- when two-factor is off.
+create or replace function public.begin_code(p_agent_id uuid, p_browser text, p_limits jsonb default '{}')
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    known jsonb := (
+        select jsonb_build_object('secret', totp_secret, 'step', totp_step)
+        from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
+    );
+begin
+    if known is not null then
+        perform _supportchat.take_token('codes', _supportchat.whose_codes(p_agent_id, p_browser), p_limits -> 'codes');
+    end if;
+    return known;
+end $$;
+
+-- Under which name attempts at codes are counted: of a browser in which the agent is known, or of their account.
+create or replace function _supportchat.whose_codes(p_agent_id uuid, p_browser text)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select concat_ws('/', p_agent_id, (
+        select token_hash from public.agent_browsers where agent_id = p_agent_id and token_hash = p_browser
+    ))
+$$;
+
+-- Takes a code that was right, of the app by its step or a recovery code by its hash, and forgives the attempts before it. PT422
+-- when it has counted before, or there is no such code.
+create or replace function public.use_code(p_agent_id uuid, p_browser text, p_step bigint default null, p_code_hash text default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if p_step is not null then
+        update public.agent_credentials set totp_step = p_step
+        where agent_id = p_agent_id and totp_secret is not null and totp_step < p_step;
+    else
+        delete from public.recovery_codes where agent_id = p_agent_id and code_hash = p_code_hash;
+    end if;
+    if not found then
+        raise sqlstate 'PT422' using message = 'code_wrong';
+    end if;
+    if p_step is null then
+        perform _supportchat.audit('two_factor.recovery_code_used', p_agent_id);
+    end if;
+    delete from public.throttle_buckets where key = 'codes/' || _supportchat.whose_codes(p_agent_id, p_browser);
+end $$;
+
+-- How long a login may wait for its second step.
+create or replace function _supportchat.pending_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '5 minutes'
+$$;
+
+-- Keeps a login whose password was right, until its second step, and forgets the ones that waited too long.
+create or replace function _supportchat.begin_second_step(p_agent_id uuid, p_token_hash text, p_browser text, p_user_agent text)
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.pending_logins where token_hash in (
+        select token_hash from public.pending_logins
+        where created_at < now() - _supportchat.pending_lasts() for update skip locked
+    );
+    insert into public.pending_logins (token_hash, agent_id, browser, user_agent)
+    values (p_token_hash, p_agent_id, p_browser, p_user_agent);
+$$;
+
+-- The login that waits for its second step in the browser that began it; null when there is none, or it has waited too long.
+create or replace function public.pending_login(p_token_hash text, p_browser text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('agent_id', a.id, 'email', a.email)
+    from public.pending_logins p
+    join public.agents a on a.id = p.agent_id
+    where p.token_hash = p_token_hash and p.browser = p_browser and a.is_active
+        and p.created_at > now() - _supportchat.pending_lasts()
+$$;
+
+-- Makes a login session of a login whose second code was right, as use_code takes it. p_pending is the token of its first step,
+-- p_browser the browser that began it, p_new_browser the one that the agent is known in from now on. PT404 when it has waited
+-- too long, PT422 when the code does not count.
+create or replace function public.finish_login(
+    p_pending text, p_browser text, p_token_hash text, p_new_browser text, p_step bigint default null,
+    p_code_hash text default null, p_address text default null
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    pending public.pending_logins;
+begin
+    select * into pending from public.pending_logins p
+    where p.token_hash = p_pending and p.browser = p_browser and p.created_at > now() - _supportchat.pending_lasts()
+        and exists (select from public.agents a where a.id = p.agent_id and a.is_active)
+    for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'login_expired';
+    end if;
+    perform public.use_code(pending.agent_id, p_browser, p_step, p_code_hash);
+    delete from public.pending_logins where agent_id = pending.agent_id;
+    perform _supportchat.begin_session(pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent);
+end $$;
+
+-- Gives an agent new recovery codes, by their hashes; the former ones count no more.
+create or replace function _supportchat.give_recovery_codes(p_agent_id uuid, p_code_hashes text[])
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.recovery_codes where agent_id = p_agent_id;
+    insert into public.recovery_codes (agent_id, code_hash) select p_agent_id, unnest(p_code_hashes);
+$$;
+
+-- Turns two-factor on for an agent who has shown a right code of this secret: that of p_step. PT409 when it is on already.
+create or replace function public.turn_on_two_factor(p_agent_id uuid, p_secret text, p_step bigint, p_code_hashes text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agent_credentials set totp_secret = p_secret, totp_since = now(), totp_step = p_step
+    where agent_id = p_agent_id and totp_secret is null;
+    if not found then
+        raise sqlstate 'PT409' using message = 'two_factor_on';
+    end if;
+    perform _supportchat.give_recovery_codes(p_agent_id, p_code_hashes);
+    perform _supportchat.audit('two_factor.on', p_agent_id);
+end $$;
+
+-- Gives an agent new recovery codes. PT409 when two-factor is off.
+create or replace function public.replace_recovery_codes(p_agent_id uuid, p_code_hashes text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null for update;
+    if not found then
+        raise sqlstate 'PT409' using message = 'two_factor_off';
+    end if;
+    perform _supportchat.give_recovery_codes(p_agent_id, p_code_hashes);
+    perform _supportchat.audit('two_factor.codes_replaced', p_agent_id);
+end $$;
+
+-- Takes secret and recovery codes away from an agent.
+create or replace function _supportchat.forget_two_factor(p_agent_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agent_credentials set totp_secret = null, totp_since = null
+    where agent_id = p_agent_id and totp_secret is not null;
+    if not found then
+        raise sqlstate 'PT409' using message = 'two_factor_off';
+    end if;
+    delete from public.recovery_codes where agent_id = p_agent_id;
+    delete from public.pending_logins where agent_id = p_agent_id;
+end $$;
+
+-- Turns two-factor off for the agent who asks. PT409 when it is off already.
+create or replace function public.turn_off_two_factor(p_agent_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.forget_two_factor(p_agent_id);
+    perform _supportchat.audit('two_factor.off', p_agent_id);
+    if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
+        perform _supportchat.close_desks_without_two_factor();
+    end if;
+end $$;
+
+-- Turns two-factor off for somebody who has lost their phone, and logs them out everywhere. Their password is the only thing that
+-- is asked for then. PT404 when there is no such person, PT409 when it is off already.
+create or replace function public.remove_two_factor(p_agent_id uuid, p_person_id uuid)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    person public.agents;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_people');
+    person := _supportchat.person_to_change(p_person_id);
+    perform _supportchat.forget_two_factor(p_person_id);
+    perform _supportchat.audit('two_factor.removed', p_agent_id, jsonb_build_object('person', p_person_id));
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
+    delete from public.agent_sessions where agent_id = p_person_id;
+    return person.name;
+end $$;
+
+select _supportchat.record_script('functions/two_factor.sql', '2db32a436635');
+
+-- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
+
+-- What an agent's own page shows: when the password was changed, whether two-factor is on, and where they are logged in.
+-- p_token_hash is the login session that asks.
+create or replace function public.account(p_agent_id uuid, p_token_hash text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'password_changed_at', c.changed_at,
+        'two_factor_since', c.totp_since,
+        'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
+        'sessions', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', s.id, 'user_agent', s.user_agent, 'created_at', s.created_at, 'last_seen_at', s.last_seen_at,
+                'is_this', s.token_hash = p_token_hash
+            ) order by s.token_hash = p_token_hash desc, s.last_seen_at desc), '[]')
+            from public.agent_sessions s
+            where s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
+                and s.last_seen_at > now() - interval '30 minutes'
+        )
+    )
+    from public.agents a
+    left join public.agent_credentials c on c.agent_id = a.id
+    where a.id = p_agent_id
+$$;
+
+-- Changes the name of an agent, which customers see.
+create or replace function public.change_name(p_agent_id uuid, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    update public.agents set name = p_name where id = p_agent_id and is_active returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    perform _supportchat.audit('name.changed', p_agent_id);
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
+    return _supportchat.colleague_json(who);
+end $$;
+
+-- Gives an agent another picture, by the key of the stored object; null for none. Returns the key of the former one, which
+-- nothing needs any more.
+create or replace function public.change_picture(p_agent_id uuid, p_key text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former text;
+begin
+    select picture_key into former from public.agents where id = p_agent_id and is_active for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    update public.agents set picture_key = p_key where id = p_agent_id;
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
+    return former;
+end $$;
+
+-- Whether a stored object is the picture of an agent. Its key is not to be guessed.
+create or replace function public.is_picture_of_agent(p_key text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (select from public.agents where picture_key = p_key)
+$$;
+
+-- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
+-- Returns how many. PT404 when the one that is named is not theirs.
+create or replace function public.end_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ended integer;
+begin
+    -- In the order of report_process, so that the two do not wait for each other in a circle.
+    perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
+    delete from public.agent_sessions
+    where agent_id = p_agent_id and token_hash <> p_token_hash and (p_session_id is null or id = p_session_id);
+    get diagnostics ended = row_count;
+    if ended = 0 and p_session_id is not null then
+        raise sqlstate 'PT404' using message = 'session_not_found';
+    end if;
+    if ended > 0 then
+        perform _supportchat.audit('session.ended', p_agent_id, jsonb_build_object('sessions', ended));
+    end if;
+    return ended;
+end $$;
+
+-- Gives an agent another password, ends every login session but the one that asks, and forgets the browsers that they are known in
+-- but this one.
+create or replace function public.change_password(p_agent_id uuid, p_password_hash text, p_token_hash text, p_browser text)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where agent_id = p_agent_id;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    delete from public.pending_logins where agent_id = p_agent_id;
+    delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
+    perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
+    return public.end_sessions(p_agent_id, p_token_hash);
+end $$;
+
+select _supportchat.record_script('functions/account.sql', '688698d55101');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
@@ -5310,6 +5810,7 @@ begin
                 'disabled_at', case when not a.is_active then a.disabled_at end,
                 'is_demo', a.is_demo,
                 'has_password', c.agent_id is not null,
+                'has_two_factor', c.totp_secret is not null,
                 'here', a.is_active and a.lease_expires_at > now() is true,
                 -- A lease lasts for 45 seconds after the page was last open.
                 'last_seen_at', case
@@ -5326,7 +5827,7 @@ begin
         ),
         'invited', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', id, 'email', email, 'role', role, 'by', _supportchat.agent_json(created_by),
+                'id', id, 'email', email, 'role', role, 'by', _supportchat.person_json(created_by),
                 'created_at', created_at, 'expires_at', expires_at, 'is_over', expires_at <= now()
             ) order by created_at desc, id), '[]')
             from public.one_time_links where purpose = 'invitation'
@@ -5583,7 +6084,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '4615e19a288a');
+select _supportchat.record_script('functions/people.sql', 'c243ca902764');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.

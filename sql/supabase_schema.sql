@@ -11,9 +11,10 @@ begin;
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, agent_sessions,
-        agent_browsers, role_rights, one_time_links, audit_log, refused_logins, chat_images, ticket_transitions, events,
-        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
+        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log,
+        refused_logins, chat_images, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
@@ -21,16 +22,17 @@ declare
         chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, one_time_links_id_key,
-        one_time_links_invited_key, one_time_links_agent_id_idx, audit_log_created_at_idx, refused_logins_began_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, events_transaction_idx, events_of_ticket_idx,
-        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        audit_log_created_at_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        database_epoch(); desk_settings(); change_settings(uuid, jsonb);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
@@ -44,8 +46,13 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb); refuse_login(text, text);
-        open_agent_session(uuid, text, text, text); agent_of_session(text); close_agent_session(text);
-        list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
+        begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
+        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
@@ -75,9 +82,12 @@ declare
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); invite_person(uuid, text, text);
-        invite_person(uuid, text, text, text); change_person(uuid, uuid); change_person(uuid, uuid, text);
-        change_person(uuid, uuid, text, text)
+        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
+        open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
+        use_code(uuid, text, bigint); finish_login(text, text, text, text);
+        finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
+        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -266,6 +276,7 @@ begin
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
+        agents             | picture_key            | text        |          |
         agents             | disabled_at            | timestamptz |          |
         agents             | is_demo                | boolean     | computed | false
         agents             | lease_expires_at       | timestamptz |          |
@@ -326,21 +337,41 @@ begin
         tickets            | updated_at             | timestamptz | computed | now()
         tickets            | legacy                 | jsonb       |          |
 
-        -- What must stay secret about an agent.
+        -- What must stay secret about an agent. Two-factor is on where there is a totp_secret, in base32; totp_step is the last
+        -- one whose code has counted.
         agent_credentials  | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_credentials  | password_hash          | text        | required |
         agent_credentials  | changed_at             | timestamptz | required | now()
+        agent_credentials  | totp_secret            | text        |          |
+        agent_credentials  | totp_since             | timestamptz |          |
+        agent_credentials  | totp_step              | bigint      | required | 0
+
+        -- The codes that count instead of one from the app, each once, by their SHA-256: what is used is deleted.
+        recovery_codes     | agent_id               | uuid        | key      |                   | agents        | cascade
+        recovery_codes     | code_hash              | text        | key      |
 
         agent_sessions     | token_hash             | text        | key      |
+        agent_sessions     | id                     | uuid        | required | gen_random_uuid()
         agent_sessions     | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_sessions     | user_agent             | text        |          |
         agent_sessions     | created_at             | timestamptz | required | now()
         agent_sessions     | last_seen_at           | timestamptz | required | now()
+
+        -- Logins whose password was right, and which wait for the second step.
+        pending_logins     | token_hash             | text        | key      |
+        pending_logins     | agent_id               | uuid        | required |                   | agents        | cascade
+        pending_logins     | browser                | text        |          |
+        pending_logins     | user_agent             | text        |          |
+        pending_logins     | created_at             | timestamptz | required | now()
 
         -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
         agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_browsers     | token_hash             | text        | key      |
         agent_browsers     | seen_at                | timestamptz | required | now()
 
+        -- What admins have set in the app; what is not here has the default of declared_settings.
+        desk_settings      | name                   | text        | key      |
+        desk_settings      | value                  | jsonb       | required |
         -- What each role may do: see rules.sql.
         role_rights        | role                   | text        | key      |
         role_rights        | right_name             | text        | key      |
@@ -474,6 +505,8 @@ begin
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
+        pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
+        pending_logins_created_at_idx     |        | pending_logins   | (created_at)
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
@@ -530,6 +563,9 @@ begin
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
         agents        | language       | language ~ '^[a-z]{2,3}$'
+        agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
+        agent_sessions | user_agent    | char_length(user_agent) <= 256
+        agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
         one_time_links | token_hash    | char_length(token_hash) = 64
         one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
         one_time_links | email         | char_length(email) between 3 and 254
@@ -2055,7 +2091,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '71bb26ba900f');
+select _supportchat.record_script('supabase_schema.sql', '45e4b80bf4d9');
 
 notify pgrst, 'reload schema';
 

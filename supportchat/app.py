@@ -10,6 +10,7 @@ from jinja2 import ChainableUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import backends, cli
+from .account import routes as account_routes
 from .agents import routes as agent_routes
 from .chat import routes as chat_routes
 from .chat import visitors
@@ -74,7 +75,15 @@ def create_app(config: Config | None = None) -> Flask:
     limits.init_app(app)
     notices.init_app(app)
 
-    for routes in (chat_routes, agent_routes, ticket_routes, people_routes, link_routes, status_routes):
+    for routes in (
+        chat_routes,
+        agent_routes,
+        account_routes,
+        ticket_routes,
+        people_routes,
+        link_routes,
+        status_routes,
+    ):
         app.register_blueprint(routes.bp)
     cli.init_app(app)
 

@@ -15,12 +15,12 @@ def rules(app: Flask) -> list[Rule]:
 
 def written(rule: Rule) -> str:
     """Return the path of a rule as documents write it."""
-    return re.sub(r"<uuid:\w+>", "<id>", rule.rule.replace("<int(max=999999999):number>", "<number>"))
+    return re.sub(r"<uuid:\w+>", "<id>", re.sub(r"<(?:int|string)\([^)]*\):", "<", rule.rule))
 
 
 def path_of(rule: Rule, image_id: str) -> str:
     """Return a path that a rule takes: of the first ticket, of a picture, and of a link that nobody has made."""
-    path = written(rule).replace("<number>", "1001").replace("<token>", "t" * 43)
+    path = written(rule).replace("<number>", "1001").replace("<token>", "t" * 43).replace("<key>", "f" * 64)
     return path.replace("<id>", image_id)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
 import socket
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import gevent.socket
+import pyotp
 import pytest
 from flask import Flask
+from PIL import Image
 
 from supportchat.config import ROOT
 from supportchat.database import Database
@@ -57,7 +61,7 @@ class Day:
 
     def __init__(self, app: Flask, web: Web) -> None:
         self.seen: dict[str, list[str]] = {}
-        self._app = app
+        self.app = app
         self._web = web
         self._calls: list[str] = []
         self._greenlet = gevent.getcurrent()
@@ -186,6 +190,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("DELETE /tickets/<number>/closure, taken back", desk, "/tickets/1002/closure?show=")
     act("POST /chat/closure", vera)
     act("POST /chat/key/delete", vera, status=303)
+    look_after_oneself(day, web, desk, admin)
     act("POST /agent/logout", desk, status=303)
     act("GET /people", admin)
     act("POST /people/invitations", admin, email="eve@example.com", role="lead")
@@ -204,6 +209,45 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /healthz", admin)
     act("GET /readyz", admin)
     return day
+
+
+def look_after_oneself(day: Day, web: Web, desk: Browser, admin: Browser) -> None:
+    """Do what there is on an agent's own page."""
+    act = day.act
+    act("GET /account", desk)
+    act("GET /account, of an admin", admin, "/account")
+    act("POST /account/name", desk, status=303, name="Alice Kern-Ott")
+    act("POST /account/picture", desk, status=303, image=small_picture())
+    [key] = set(re.findall("/pictures/([0-9a-f]{64})", desk.get("/account").text))
+    act("GET /pictures/<key>", Browser(day.app), f"/pictures/{key}")
+    act("POST /account/picture/delete", desk, status=303)
+    act("GET /account/password", desk)
+    act("POST /account/password/strength", desk, password="violet")
+    act("POST /account/password", desk, status=303, current=PASSWORD, password="violet tractor sings at noon")
+    other = web.visitor()
+    other.post("/agent/login", email=email_of("alice"), password="violet tractor sings at noon")
+    [session] = re.findall(r"/account/sessions/([0-9a-f-]{36})/", desk.get("/account").text)
+    act("POST /account/sessions/<id>/delete", desk, f"/account/sessions/{session}/delete", status=303)
+    act("POST /account/sessions/delete", desk, status=303)
+    act("POST /account/two-factor/requirement", admin, status=303, required="off")
+    act("GET /account/two-factor", desk)
+    secret, current = "A" * 32, "violet tractor sings at noon"
+    act("POST /account/two-factor", desk, secret=secret, code=pyotp.TOTP(secret).now(), current=current)
+    act("POST /account/recovery-codes", desk, proof=current)
+    other.get("/agent/login")
+    act("POST /agent/login, with two-factor", other, status=303, email=email_of("alice"), password=current)
+    act("GET /agent/login/code", other)
+    code = pyotp.TOTP(secret).at(datetime.now(UTC), 1)
+    act("POST /agent/login/code", other, status=303, code=code)
+    act("POST /account/two-factor/delete", desk, status=303, proof=current)
+
+
+def small_picture() -> tuple[io.BytesIO, str]:
+    """Return a picture as a form sends it."""
+    content = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(content, "PNG")
+    content.seek(0)
+    return content, "a.png"
 
 
 def test_each_action_asks_the_database_as_often_as_the_document_says(day: Day) -> None:

@@ -20,7 +20,7 @@ stable
 set search_path = ''
 as $$
     select a.id, jsonb_build_object(
-        'id', a.id, 'name', a.name, 'email', a.email, 'role', a.role,
+        'id', a.id, 'name', a.name, 'picture', a.picture_key, 'email', a.email, 'role', a.role,
         'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
         'load', coalesce(taken.load, 0)
     )
@@ -29,14 +29,16 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as each knows themself: as colleagues do, with their rights.
+-- An agent as each knows themself: as colleagues do, with their rights, and whether they have to set up two-factor first.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select agent || jsonb_build_object('rights', _supportchat.rights_of(p_row.role))
+    select agent || jsonb_build_object(
+        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row)
+    )
     from _supportchat.colleagues_json(array[p_row.id])
 $$;
 
@@ -151,7 +153,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '2eb2a05b5e5c');
+select _supportchat.record_script('functions/agents.sql', '97a5bc7e3867');
 
 notify pgrst, 'reload schema';
 

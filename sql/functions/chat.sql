@@ -332,12 +332,12 @@ stable
 set search_path = ''
 as $$
     with available as materialized (
-        select id, name, row_number() over (order by id) as place from public.agents
+        select id, name, picture_key, row_number() over (order by id) as place from public.agents
         where is_active and availability = 'available' and lease_expires_at > now()
     )
     select jsonb_build_object(
         'agents', (
-            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name) order by place), '[]')
+            select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name, 'picture', picture_key) order by place), '[]')
             from available where place <= 3
         ),
         'others', (select count(*) from available where place > 3),
@@ -345,7 +345,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '64374040e173');
+select _supportchat.record_script('functions/chat.sql', '458b6cfdbb0e');
 
 notify pgrst, 'reload schema';
 

@@ -29,7 +29,7 @@ as $$
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
-        'agent', _supportchat.agent_json(p_ticket.assigned_agent_id),
+        'agent', _supportchat.person_json(p_ticket.assigned_agent_id),
         'agent_here', coalesce((
             select a.is_active and a.availability = 'available' and a.lease_expires_at > now()
             from public.agents a where a.id = p_ticket.assigned_agent_id
@@ -202,7 +202,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '07d5e0cf2d07');
+select _supportchat.record_script('functions/conversations.sql', '5587a1fbc259');
 
 notify pgrst, 'reload schema';
 

@@ -36,6 +36,7 @@ as $$
 begin
     insert into public.agent_credentials (agent_id, password_hash) values (p_agent_id, p_password_hash)
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
+    delete from public.pending_logins where agent_id = p_agent_id;
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
@@ -142,8 +143,8 @@ as $$
 $$;
 
 -- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
-create or replace function public.open_agent_session(
-    p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null
+create or replace function _supportchat.begin_session(
+    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text
 )
 returns void
 language sql
@@ -154,7 +155,7 @@ as $$
         select token_hash from public.agent_sessions
         where created_at < now() - _supportchat.login_lasts() for update skip locked
     );
-    insert into public.agent_sessions (token_hash, agent_id) values (p_token_hash, p_agent_id);
+    insert into public.agent_sessions (token_hash, agent_id, user_agent) values (p_token_hash, p_agent_id, p_user_agent);
     delete from public.agent_browsers where ctid in (
         select ctid from public.agent_browsers
         where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
@@ -165,6 +166,29 @@ as $$
     select _supportchat.prune_audit();
     select _supportchat.audit('login.ok', p_agent_id, p_address => p_address);
 $$;
+
+-- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
+-- same token. p_known is the browser, if the agent has logged in there before.
+create or replace function public.open_agent_session(
+    p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
+    p_known text default ''
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    needs_code boolean := exists (
+        select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
+    );
+begin
+    if needs_code then
+        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent);
+    else
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent);
+    end if;
+    return jsonb_build_object('needs_code', needs_code);
+end $$;
 
 -- The agent behind a login session; null when it has ended. Its use keeps it alive.
 create or replace function public.agent_of_session(p_token_hash text)
@@ -211,7 +235,7 @@ end $$;
 -- Of an earlier version: report_process says it, and the log.
 drop function if exists public.good_sessions(text[]);
 
--- Gives which of these login sessions are still good.
+-- Gives which of these login sessions are still good for a desk.
 create or replace function _supportchat.good_sessions(p_token_hashes text[])
 returns text[]
 language sql
@@ -222,6 +246,7 @@ as $$
     from public.agent_sessions s
     join public.agents a on a.id = s.agent_id
     where s.token_hash = any (p_token_hashes) and a.is_active and s.created_at > now() - _supportchat.login_lasts()
+        and not _supportchat.needs_two_factor(a)
 $$;
 
 -- Logs the end of a login session, whatever has ended it, so that every server process closes its sockets.
@@ -256,7 +281,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '6b5e57265e12');
+select _supportchat.record_script('functions/logins.sql', '54566b834dc1');
 
 notify pgrst, 'reload schema';
 

@@ -111,7 +111,7 @@ as $$
         'typing',
         jsonb_build_object(
             'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
-            'agent', _supportchat.agent_json(p_agent_id), 'seq', last_seq
+            'agent', _supportchat.person_json(p_agent_id), 'seq', last_seq
         )
     )
     from public.user_sessions
@@ -177,7 +177,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '64d1fd6331e4');
+select _supportchat.record_script('functions/marks.sql', '602e22e3859f');
 
 notify pgrst, 'reload schema';
 

@@ -22,6 +22,16 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = p_agent_id
 $$;
 
+-- The same with the picture, for what shows it.
+create or replace function _supportchat.person_json(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) from public.agents a where a.id = p_agent_id
+$$;
+
 -- Of an earlier version, which looked at the line before.
 drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
 
@@ -44,8 +54,8 @@ begin
     if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
         -- Of an agent's line by an older version it may be unknown whose it was.
         agent := coalesce(
-            _supportchat.agent_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support"}'::jsonb end
+            _supportchat.person_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
         );
     end if;
     return jsonb_build_object(
@@ -275,7 +285,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '3e3eef5bb41a');
+select _supportchat.record_script('functions/messages.sql', '9b3f365a856c');
 
 notify pgrst, 'reload schema';
 

@@ -21,7 +21,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
-        'agent', _supportchat.agent_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
+        'agent', _supportchat.person_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
         'note', p_row.note, 'created_at', p_row.created_at
     )
 $$;
@@ -82,7 +82,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '3ffe2deea14d');
+select _supportchat.record_script('functions/notes.sql', '7a241f31873a');
 
 notify pgrst, 'reload schema';
 

@@ -74,6 +74,7 @@ begin
                 'disabled_at', case when not a.is_active then a.disabled_at end,
                 'is_demo', a.is_demo,
                 'has_password', c.agent_id is not null,
+                'has_two_factor', c.totp_secret is not null,
                 'here', a.is_active and a.lease_expires_at > now() is true,
                 -- A lease lasts for 45 seconds after the page was last open.
                 'last_seen_at', case
@@ -90,7 +91,7 @@ begin
         ),
         'invited', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', id, 'email', email, 'role', role, 'by', _supportchat.agent_json(created_by),
+                'id', id, 'email', email, 'role', role, 'by', _supportchat.person_json(created_by),
                 'created_at', created_at, 'expires_at', expires_at, 'is_over', expires_at <= now()
             ) order by created_at desc, id), '[]')
             from public.one_time_links where purpose = 'invitation'
@@ -347,7 +348,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '4615e19a288a');
+select _supportchat.record_script('functions/people.sql', 'c243ca902764');
 
 notify pgrst, 'reload schema';
 

@@ -27,8 +27,8 @@ as $$
     where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Of some stored objects, those that no message needs. None of a database without any picture: it may be about to be
--- restored.
+-- Of some stored objects, those that neither a message nor an agent needs. None of a database without any picture: it may be
+-- about to be restored.
 create or replace function public.orphan_images(p_keys text[])
 returns jsonb
 language sql
@@ -37,7 +37,8 @@ set search_path = ''
 as $$
     select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
     where not exists (select from public.chat_images where storage_key = key)
-        and exists (select from public.chat_images)
+        and not exists (select from public.agents where picture_key = key)
+        and (exists (select from public.chat_images) or exists (select from public.agents where picture_key is not null))
 $$;
 
 -- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
@@ -64,7 +65,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'd992ba54c058');
+select _supportchat.record_script('functions/pictures.sql', 'f017fec14e77');
 
 notify pgrst, 'reload schema';
 

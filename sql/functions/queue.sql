@@ -29,7 +29,7 @@ as $$
         'session_id', t.session_id,
         'status', t.status,
         'customer_name', s.customer_name,
-        'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name) end,
+        'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
         'closed_at', case when t.status = 'closed' then t.closed_at end,
@@ -40,7 +40,9 @@ as $$
         ) end,
         'last', case when m.seq is not null then jsonb_build_object(
             'sender', m.sender,
-            'agent', case when writer.id is not null then jsonb_build_object('id', writer.id, 'name', writer.name) end,
+            'agent', case when writer.id is not null then jsonb_build_object(
+                'id', writer.id, 'name', writer.name, 'picture', writer.picture_key
+            ) end,
             'message', left(m.message, 200),
             'has_image', m.image_id is not null,
             'created_at', m.created_at
@@ -213,7 +215,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'df27bc9af0b5');
+select _supportchat.record_script('functions/queue.sql', '3d6de65ea1d9');
 
 notify pgrst, 'reload schema';
 

@@ -85,7 +85,7 @@ begin
             ), 0),
             'history', (
                 select coalesce(jsonb_agg(jsonb_build_object(
-                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.agent_json(e.agent_id),
+                    'event', split_part(e.kind, '.', 2), 'actor', e.actor, 'agent', _supportchat.person_json(e.agent_id),
                     'detail', _supportchat.with_names(e.detail), 'created_at', e.created_at
                 ) order by e.id), '[]')
                 from (select * from public.events where ticket_id = t.id order by id desc limit 50) as e
@@ -340,7 +340,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd3c11d7136e0');
+select _supportchat.record_script('functions/tickets.sql', 'ad650a816ae2');
 
 notify pgrst, 'reload schema';
 

@@ -68,6 +68,7 @@ begin
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
+        agents             | picture_key            | text        |          |
         agents             | disabled_at            | timestamptz |          |
         agents             | is_demo                | boolean     | computed | false
         agents             | lease_expires_at       | timestamptz |          |
@@ -128,21 +129,41 @@ begin
         tickets            | updated_at             | timestamptz | computed | now()
         tickets            | legacy                 | jsonb       |          |
 
-        -- What must stay secret about an agent.
+        -- What must stay secret about an agent. Two-factor is on where there is a totp_secret, in base32; totp_step is the last
+        -- one whose code has counted.
         agent_credentials  | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_credentials  | password_hash          | text        | required |
         agent_credentials  | changed_at             | timestamptz | required | now()
+        agent_credentials  | totp_secret            | text        |          |
+        agent_credentials  | totp_since             | timestamptz |          |
+        agent_credentials  | totp_step              | bigint      | required | 0
+
+        -- The codes that count instead of one from the app, each once, by their SHA-256: what is used is deleted.
+        recovery_codes     | agent_id               | uuid        | key      |                   | agents        | cascade
+        recovery_codes     | code_hash              | text        | key      |
 
         agent_sessions     | token_hash             | text        | key      |
+        agent_sessions     | id                     | uuid        | required | gen_random_uuid()
         agent_sessions     | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_sessions     | user_agent             | text        |          |
         agent_sessions     | created_at             | timestamptz | required | now()
         agent_sessions     | last_seen_at           | timestamptz | required | now()
+
+        -- Logins whose password was right, and which wait for the second step.
+        pending_logins     | token_hash             | text        | key      |
+        pending_logins     | agent_id               | uuid        | required |                   | agents        | cascade
+        pending_logins     | browser                | text        |          |
+        pending_logins     | user_agent             | text        |          |
+        pending_logins     | created_at             | timestamptz | required | now()
 
         -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
         agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_browsers     | token_hash             | text        | key      |
         agent_browsers     | seen_at                | timestamptz | required | now()
 
+        -- What admins have set in the app; what is not here has the default of declared_settings.
+        desk_settings      | name                   | text        | key      |
+        desk_settings      | value                  | jsonb       | required |
         -- What each role may do: see rules.sql.
         role_rights        | role                   | text        | key      |
         role_rights        | right_name             | text        | key      |
@@ -276,6 +297,8 @@ begin
         tickets_created_at_idx            |        | tickets          | (created_at desc)
         agent_sessions_agent_id_idx       |        | agent_sessions   | (agent_id)
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
+        pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
+        pending_logins_created_at_idx     |        | pending_logins   | (created_at)
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
@@ -332,6 +355,9 @@ begin
         agents        | availability   | availability in ('available', 'away')
         agents        | max_tickets    | max_tickets between 0 and 1000
         agents        | language       | language ~ '^[a-z]{2,3}$'
+        agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
+        agent_sessions | user_agent    | char_length(user_agent) <= 256
+        agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
         one_time_links | token_hash    | char_length(token_hash) = 64
         one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
         one_time_links | email         | char_length(email) between 3 and 254

@@ -4,3 +4,4 @@ import "./behaviours/queue.js";
 import "./behaviours/opening.js";
 import "./behaviours/ticket.js";
 import "./behaviours/drawer.js";
+import "./behaviours/choosing.js";

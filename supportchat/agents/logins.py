@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import secrets
+from typing import NamedTuple
 
 from flask import Response, g, request
 
 from ..config import current_config
 from ..database import call
-from ..database.rows import Agent, Credentials
+from ..database.rows import Agent, BegunLogin, Credentials, PendingLogin
 from ..rendering.languages import choose_anew
 from ..web import limits
 from ..web.cookies import KEPT_SECONDS, cookie, cookie_name, cookie_options, old_cookie_name, token_hash
+from .browsers import own_user_agent
 from .passwords import is_right_password
+from .two_factor import Proof
 
 SECONDS = 12 * 3600  # logins.sql ends the session then, whatever the cookie says
+PENDING_SECONDS = 5 * 60  # two_factor.sql forgets it then
+
+
+class Begun(NamedTuple):
+    """A login session with the key of its browser, or a login that waits for its second step."""
+
+    token: str
+    browser: str
+    needs_code: bool
 
 
 def current_agent() -> Agent | None:
@@ -40,8 +52,62 @@ def agent_token_hash() -> str:
     return token_hash(cookie("a"))
 
 
-def log_in(email: str, password: str) -> str | None:
-    """Begin a login session and return its token; None when address and password do not belong together.
+def log_in(email: str, password: str) -> Begun | None:
+    """Begin a login; None when address and password do not belong together.
+
+    :raise TooFast: when it was tried too often, by this address or for this account.
+    """
+    known = checked(email, password)
+    return begin_session(known["agent_id"]) if known else None
+
+
+def begin_session(agent_id: str) -> Begun:
+    """Begin a login session of an agent who has shown who they are; with two-factor, the second step of one."""
+    token, browser = secrets.token_urlsafe(32), _new_browser()
+    answer: BegunLogin = call(
+        "open_agent_session",
+        agent_id=agent_id,
+        token_hash=token_hash(token),
+        browser=token_hash(browser),
+        address=limits.address(),
+        user_agent=own_user_agent(),
+        known=known_browser(),
+    )
+    return Begun(token, browser, answer["needs_code"])
+
+
+def finish_login(proof: Proof) -> Begun:
+    """Begin the login session of an agent whose second code was right.
+
+    :raise Invalid: when it does not count any more. :raise NotFound: when the login has waited too long.
+    """
+    token, browser = secrets.token_urlsafe(32), _new_browser()
+    call(
+        "finish_login",
+        pending=pending_token_hash(),
+        browser=known_browser(),
+        token_hash=token_hash(token),
+        new_browser=token_hash(browser),
+        address=limits.address(),
+        **proof._asdict(),
+    )
+    return Begun(token, browser, needs_code=False)
+
+
+def pending_login() -> PendingLogin | None:
+    """Return the login that waits for its second step in this browser."""
+    pending = pending_token_hash()
+    found: PendingLogin | None = call("pending_login", token_hash=pending, browser=known_browser()) if pending else None
+    return found
+
+
+def pending_token_hash() -> str:
+    """Return the hash of the token of a login that waits for its second step; '' without one."""
+    return token_hash(request.cookies.get(cookie_name("p"), ""))
+
+
+def checked(email: str, password: str) -> Credentials | None:
+    """Return whose address and password these are; None when they do not belong together. It counts as a login.
 
     :raise TooFast: when it was tried too often, by this address or for this account.
     """
@@ -49,27 +115,23 @@ def log_in(email: str, password: str) -> str | None:
     known: Credentials | None = call(
         "begin_login",
         email=email,
-        browser=token_hash(_agents_browser()),
+        browser=known_browser(),
         address=limits.address(),
         limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
     )
-    if not is_right_password(known and known["password_hash"], password) or known is None:
+    if not is_right_password(known and known["password_hash"], password):
         call("refuse_login", email=email, address=limits.address())
         return None
-    return begin_session(known["agent_id"])
+    return known
 
 
-def begin_session(agent_id: str) -> str:
-    """Begin a login session of an agent who has shown who they are, and return its token."""
-    token, g.agents_browser = secrets.token_urlsafe(32), _agents_browser() or secrets.token_urlsafe(32)
-    call(
-        "open_agent_session",
-        agent_id=agent_id,
-        token_hash=token_hash(token),
-        browser=token_hash(g.agents_browser),
-        address=limits.address(),
-    )
-    return token
+def known_browser() -> str:
+    """Return the hash of the key of a browser in which an agent has logged in before; '' for any other."""
+    return token_hash(_agents_browser())
+
+
+def _new_browser() -> str:
+    return _agents_browser() or secrets.token_urlsafe(32)
 
 
 def _agents_browser() -> str:
@@ -78,10 +140,15 @@ def _agents_browser() -> str:
     return key if token_hash(key) else ""
 
 
-def set_agent_cookie(response: Response, token: str) -> None:
-    """Give the browser its login session."""
-    response.set_cookie(cookie_name("a"), token, max_age=SECONDS, **cookie_options())
-    response.set_cookie(cookie_name("k"), g.agents_browser, max_age=KEPT_SECONDS, **cookie_options())
+def set_login_cookies(response: Response, begun: Begun) -> None:
+    """Give the browser its login session, or the token of one that waits for its second step."""
+    if begun.needs_code:
+        response.set_cookie(cookie_name("p"), begun.token, max_age=PENDING_SECONDS, **cookie_options())
+        return
+    response.set_cookie(cookie_name("a"), begun.token, max_age=SECONDS, **cookie_options())
+    response.set_cookie(cookie_name("k"), begun.browser, max_age=KEPT_SECONDS, **cookie_options())
+    if cookie_name("p") in request.cookies:
+        response.delete_cookie(cookie_name("p"), **cookie_options())
 
 
 def delete_agent_cookie(response: Response) -> None:

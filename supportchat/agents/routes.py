@@ -17,11 +17,12 @@ from ..tickets.pages import queue_values, ticket_values
 from ..web import security
 from ..web.forms import whole_number
 from ..web.htmx import from_htmx
-from ..web.policies import for_people, for_people_with, open_to_all
+from ..web.policies import for_people_before_two_factor, for_people_with, open_to_all
 from ..web.redirects import safe_next, sending_page
 from ..web.refusals import log_login
 from ..web.sentences import sentence
 from . import logins
+from .entering import enter
 from .forms import LoginForm
 
 bp = Blueprint("agents", __name__)
@@ -46,17 +47,15 @@ def log_in() -> ResponseReturnValue:
     form = LoginForm(request.form)
     if not form.validate():
         return render_template("agents/login.html", form=form), 422
-    token = logins.log_in(form.email.data or "", form.password.data or "")
-    log_login(form.email.data or "", is_right=token is not None)
-    if token is None:
+    begun = logins.log_in(form.email.data or "", form.password.data or "")
+    log_login(form.email.data or "", is_right=begun is not None)
+    if begun is None:
         return render_template("agents/login.html", form=form, error=sentence("login_failed")), 422
-    response = make_response(redirect(url_for("agents.login", next=request.args.get("next"), done=""), 303))
-    logins.set_agent_cookie(response, token)
-    return response
+    return enter(begun, request.args.get("next"))
 
 
 @bp.post("/agent/logout")
-@for_people
+@for_people_before_two_factor
 def log_out() -> ResponseReturnValue:
     """End the login session, with its sockets in every process."""
     call("close_agent_session", token_hash=logins.agent_token_hash())
@@ -88,7 +87,7 @@ def switch_availability() -> ResponseReturnValue:
 
 
 @bp.post("/agent/language")
-@for_people
+@for_people_before_two_factor
 def choose_language() -> ResponseReturnValue:
     """Keep the language in which an agent reads the desk; without one it is that of their browser."""
     asked = request.form.get("language", "")
@@ -107,7 +106,8 @@ def admit_socket() -> None:
     """Check who opens a socket before the handshake: flask-sock asks nobody afterwards."""
     if security.is_websocket():
         refuse_bad_handshake(request)
-        if logins.current_agent() is None:
+        agent = logins.current_agent()
+        if agent is None or agent["needs_two_factor"]:
             abort(401)
         prepare_handshake(request)
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 __all__ = ["ROOT", "Config", "ConfigError", "current_config"]
 
 LIMITS = (
-    *("limit_logins", "limit_logins_per_address", "limit_starts", "limit_starts_per_address"),
+    *("limit_logins", "limit_logins_per_address", "limit_codes", "limit_starts", "limit_starts_per_address"),
     *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures"),
 )
 # What LIMITS=off sets, unless it is set itself.
@@ -48,6 +48,7 @@ class Config:
     connections_per_address: int = 256
     limit_logins: Limit = field(default=Limit(20, 900))
     limit_logins_per_address: Limit = field(default=Limit(100, 900))
+    limit_codes: Limit = field(default=Limit(5, 900))
     limit_starts: Limit = field(default=Limit(10, 600))
     limit_starts_per_address: Limit = field(default=Limit(100, 600))
     limit_messages: Limit = field(default=Limit(100, 60))

@@ -31,11 +31,16 @@ FUNCTIONS = frozenset(own_names().called)
 # repeated. Those that only read, and these. Messages and notes are among them because client_message_id makes them so.
 REPEATABLE = frozenset(own_names().reading) | {
     "add_note",
+    "change_name",
+    "change_password",
+    "change_settings",
     "agent_of_session",
+    "begin_code",
     "begin_login",
     "change_person",
     "close_agent_session",
     "close_chat",
+    "end_sessions",
     "close_demo_accounts",
     "disable_person",
     "enable_person",

@@ -16,6 +16,7 @@ class Person(TypedDict):
 
     id: str | None
     name: str
+    picture: str | None  # the key of the stored one, which is not to be guessed
 
 
 class _Member(TypedDict):
@@ -23,6 +24,7 @@ class _Member(TypedDict):
 
     id: str
     name: str
+    picture: str | None
     email: str
     role: str
     availability: str
@@ -35,12 +37,32 @@ class Agent(_Member):
     """An agent as each knows themself."""
 
     rights: list[str]
+    needs_two_factor: bool  # before anything else
 
 
 class Colleague(_Member):
     """Somebody who could take a ticket over; `here` says whether they have the desk open."""
 
     here: bool
+
+
+class LoginSession(TypedDict):
+    """Where an agent is logged in."""
+
+    id: str
+    user_agent: str | None  # as the browser calls itself
+    created_at: str
+    last_seen_at: str
+    is_this: bool  # the one that asks
+
+
+class OwnAccount(TypedDict):
+    """What an agent's own page shows."""
+
+    password_changed_at: str | None
+    two_factor_since: str | None
+    recovery_codes: int  # that are left
+    sessions: list[LoginSession]
 
 
 class PendingLink(TypedDict):
@@ -57,6 +79,7 @@ class Account(Colleague):
     disabled_at: str | None
     is_demo: bool
     has_password: bool
+    has_two_factor: bool
     last_seen_at: str | None  # None: never
     open_tickets: int
     link: PendingLink | None
@@ -122,6 +145,32 @@ class Credentials(TypedDict):
 
     agent_id: str
     password_hash: str
+
+
+class BegunLogin(TypedDict):
+    """What became of a login whose password was right."""
+
+    needs_code: bool  # it waits for its second step
+
+
+class PendingLogin(TypedDict):
+    """A login that waits for its second step."""
+
+    agent_id: str
+    email: str
+
+
+class CodeCheck(TypedDict):
+    """What a code of an authenticator app is checked against."""
+
+    secret: str
+    step: int  # the last one whose code has counted
+
+
+class DeskSettings(TypedDict):
+    """What admins have set for the whole desk."""
+
+    two_factor_required: str  # 'off', 'admins' or 'everyone'
 
 
 class PeopleHere(TypedDict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import json
+import logging
 import os
 import secrets
 import signal
@@ -25,12 +26,16 @@ from .turns import Turns
 
 DRAWN_WITHIN = 20.0  # seconds, the wait for a turn included; the store has its own limit
 
+log = logging.getLogger(__name__)
+
 _turns = Turns()
 _decoders = Decoders()
 atexit.register(_decoders.close)
 
 
-def store_upload(upload: FileStorage, store: ImageStore, owner: str, group: str) -> dict[str, Any]:
+def store_upload(
+    upload: FileStorage, store: ImageStore, owner: str, group: str, *, is_face: bool = False
+) -> dict[str, Any]:
     """Check an uploaded picture, re-encode it and store it.
 
     Returns what `post_message` takes as `image`: key, content_type, width, height, bytes, and the SHA-256 of the
@@ -38,6 +43,7 @@ def store_upload(upload: FileStorage, store: ImageStore, owner: str, group: str)
 
     :param owner: the visitor or the agent's login, with one picture in progress at a time.
     :param group: with whom they wait for their turn, see `Turns.place`.
+    :param is_face: whether it becomes the small square picture of a person.
     :raise ImageRefused: if we do not accept this picture, or not now.
     :raise StoreUnavailable: if it cannot be stored now.
     """
@@ -48,13 +54,21 @@ def store_upload(upload: FileStorage, store: ImageStore, owner: str, group: str)
             with _opened(source, "rb") as content:
                 check_header(content, kind)
             with _turns.place(group, ends - time.monotonic()):
-                image = _redrawn(kind, source, target, ends - time.monotonic())
+                image = _redrawn(kind, source, target, ends - time.monotonic(), is_face)
             image |= {"key": new_key(), "bytes": os.fstat(target.fileno()).st_size, "digest": digest}
             with _opened(target, "rb") as content:
                 store.put(image["key"], content, image["content_type"])
             return image
     except OSError as error:
         raise StoreUnavailable(str(error)) from error
+
+
+def delete_unneeded(key: str, store: ImageStore) -> None:
+    """Delete a stored picture that nothing needs. Whatever comes of it, the sweep of orphans tries again."""
+    try:
+        store.delete(key)
+    except (StoreUnavailable, OSError) as error:
+        log.warning("images: %s was not needed and could not be deleted: %s", key, error)
 
 
 def new_key() -> str:
@@ -89,10 +103,10 @@ def _received(upload: FileStorage, source: IO[bytes]) -> tuple[str, str]:
     return kind, digest.hexdigest()
 
 
-def _redrawn(kind: str, source: IO[bytes], target: IO[bytes], seconds: float) -> dict[str, Any]:
+def _redrawn(kind: str, source: IO[bytes], target: IO[bytes], seconds: float, is_face: bool) -> dict[str, Any]:
     os.lseek(source.fileno(), 0, os.SEEK_SET)
     try:
-        return _description(kind, *_decoders.redraw(kind, [source, target], seconds))
+        return _description(kind, *_decoders.redraw(f"{kind} face" if is_face else kind, [source, target], seconds))
     except TimeoutError as error:
         # Not the picture's fault: a hostile one hits the limit of CPU time long before.
         raise StoreUnavailable("the machine is too busy to draw a picture") from error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..agents import logins
+from ..agents.entering import enter
 from ..agents.forms import JoinForm, PasswordForm, SetupForm
 from ..agents.passwords import hash_password
 from ..database import DatabaseError, NotFound, call
@@ -47,16 +48,14 @@ def use(token: str) -> ResponseReturnValue:
         )
         if link["purpose"] == "password":
             return redirect(url_for("agents.login"), 303)
-        session = logins.begin_session(agent["id"])
+        begun = logins.begin_session(agent["id"])
     except NotFound:
         raise
     except DatabaseError as error:
         status, code, detail = described(error)
         return _form(link, form, sentence(code, detail)), status
     first_page = "people.index" if link["purpose"] == "setup" else "agents.desk"
-    response = make_response(redirect(url_for("agents.login", next=url_for(first_page), done=""), 303))
-    logins.set_agent_cookie(response, session)
-    return response
+    return enter(begun, url_for(first_page))
 
 
 def _link(token: str) -> ShownLink:

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from ..agents.logins import current_agent, is_page_of
 from ..database import Conflict, Forbidden
-from .redirects import to_login
+from .redirects import to_login, to_two_factor
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +32,11 @@ def for_people(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseRe
     return _demanding(view, None)
 
 
+def for_people_before_two_factor(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """Let people who are logged in call a route also while they have to set up two-factor before anything else."""
+    return _demanding(view, None, is_open_before_two_factor=True)
+
+
 def for_people_with(
     right: str,
 ) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
@@ -39,7 +44,9 @@ def for_people_with(
     return lambda view: _demanding(view, right)
 
 
-def _demanding(view: Callable[P, ResponseReturnValue], right: str | None) -> Callable[P, ResponseReturnValue]:
+def _demanding(
+    view: Callable[P, ResponseReturnValue], right: str | None, *, is_open_before_two_factor: bool = False
+) -> Callable[P, ResponseReturnValue]:
     @functools.wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         agent = current_agent()
@@ -47,6 +54,8 @@ def _demanding(view: Callable[P, ResponseReturnValue], right: str | None) -> Cal
             return to_login()
         if not is_page_of(agent, request.form.get("page_of")):
             raise Conflict("page_of_another", agent["name"])  # a form without scripts, whose text is shown again
+        if agent["needs_two_factor"] and not is_open_before_two_factor:
+            return to_two_factor()
         if right and right not in agent["rights"]:
             raise Forbidden("right_missing", right)
         return view(*args, **kwargs)

@@ -11,8 +11,8 @@ from ..agents.logins import agent_token_hash
 from ..database import Conflict, Invalid, NotFound, TooFast, call
 from ..database.rows import Answer
 from ..images import notices
-from ..images.pipeline import store_upload
-from ..images.stores import ImageStore, StoreUnavailable
+from ..images.pipeline import delete_unneeded, store_upload
+from ..images.stores import ImageStore
 from . import limits
 from .forms import message_id, uploaded_image
 
@@ -36,20 +36,12 @@ def store_message(function: str, message: str, whose: str, **arguments: Any) -> 
         answer: Answer = call(function, client_message_id=client_message_id, message=message, image=image, **arguments)
     except (NotFound, Conflict, Invalid, TooFast):
         if image is not None:
-            _delete(image["key"], store)
+            delete_unneeded(image["key"], store)
         raise
     # A duplicate of this very call, perhaps: the door makes it again when its answer got lost.
     if image is not None and answer["duplicate"] and answer["image_key"] != image["key"]:
-        _delete(image["key"], store)
+        delete_unneeded(image["key"], store)
     return answer
-
-
-def _delete(key: str, store: ImageStore) -> None:
-    # Whatever comes of it, the answer stays what it is. The sweep of orphans tries again.
-    try:
-        store.delete(key)
-    except (StoreUnavailable, OSError) as error:
-        current_app.logger.warning("images: %s was not needed and could not be deleted: %s", key, error)
 
 
 def _stored(upload: FileStorage, store: ImageStore, visitor: str | None) -> dict[str, Any]:

@@ -19,6 +19,13 @@ def to_login() -> ResponseReturnValue:
     return redirect(url_for("agents.login"), 303)
 
 
+def to_two_factor() -> ResponseReturnValue:
+    """Send somebody who has to set up two-factor before anything else to where they do so."""
+    if from_htmx():
+        return Response(status=403, headers={"HX-Redirect": url_for("account.two_factor_page")})
+    return redirect(url_for("account.two_factor_page"), 303)
+
+
 def _shown_page() -> str | None:
     """Return the path of the page that a request of htmx came from, to come back to."""
     address = shown_address()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Pages that customers' sites may show in a frame, when EMBED_ORIGINS names them.
 EMBEDDABLE = ("chat",)
 # Where the pages of agents are; everything else is for customers.
-DESK = ("/agent", "/tickets", "/people", "/links", "/status")
+DESK = ("/agent", "/tickets", "/account", "/people", "/links", "/status")
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
 VARIES = "Cookie, HX-Request"
@@ -141,6 +141,11 @@ def own_origin() -> str:
         return current_config().public_url
     # Some proxies call the scheme of a websocket wss.
     return re.sub("^ws", "http", request.host_url.rstrip("/")) if is_our_host() else ""
+
+
+def desk_name() -> str:
+    """Return the name of the host at which people reach the desk."""
+    return _host_of(own_origin()) or "localhost"
 
 
 def is_websocket() -> bool:

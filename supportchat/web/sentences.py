@@ -19,6 +19,7 @@ SENTENCES = {
     "conversation_moved_on": _("You started a newer chat in another tab. Reload this page to continue there."),
     "cookies_refused": _("Your browser did not keep our cookie. Allow cookies for this page and try again."),
     # Pictures
+    "picture_missing": _("Choose a picture first."),
     "image_empty": _("This file is empty. Choose another picture."),
     "image_unknown_type": _("We cannot show this file. Choose a PNG, JPEG, WebP, GIF or HEIC file."),
     "image_other_kind": _("We cannot show %(detail)s files. Save it as PNG or JPEG, or send a screenshot of it."),
@@ -64,6 +65,21 @@ SENTENCES = {
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
+    "password_wrong": _("This is not your present password. Check it and try again."),
+    "password_too_short": _("Use at least 12 characters."),
+    "password_too_weak": _("This is easy to guess. Add another word or two, uncommon ones."),
+    "password_is_you": _("Leave your name and your e-mail address out of it."),
+    "session_not_found": _("This login has already ended."),
+    "code_wrong": _("This code is wrong, or was used before. Try the next one."),
+    "code_not_of_secret": _(
+        "The app shows another code. Wait for the next one, and check that the clock of your phone is right."
+    ),
+    "codes_too_fast": _("Too many codes. Try again in %(detail)s."),
+    "login_expired": _("This took more than 5 minutes. Log in again."),
+    "two_factor_on": _("Two-factor is on already."),
+    "two_factor_off": _("Two-factor is off already."),
+    "proof_wrong": _("This is neither your password nor a code that counts. Check it and try again."),
+    "setting_unknown": _("There is no such setting."),
     "agent_unknown": _("No agent has this e-mail address."),
     "agent_deactivated": _("%(detail)s is deactivated and cannot log in."),
     "page_of_another": _(

@@ -228,9 +228,44 @@ def run_the_agents(door: Heard, alice: Agent) -> None:
     for _ in range(2):
         door.refused("begin_login", email="dora@example.com", browser="b", address="192.0.2.1", limits=limits)
     manage_people(door, Cast(door))
+    look_after_oneself(door, alice, Cast(door).agent("carol"))
     alice.call("set_availability", availability="away")
     alice.call("set_language", language="de")
     door.call("list_agents")
+
+
+def look_after_oneself(door: Heard, alice: Agent, carol: Agent) -> None:
+    """Do what an agent does on their own page, and log in with two-factor."""
+    alice.call("change_name", name="Alice K.")
+    for key in ("e" * 64, None):
+        alice.call("change_picture", key=key)
+        door.call("is_picture_of_agent", key="e" * 64)
+    door.call("open_agent_session", agent_id=alice.id, token_hash="1" * 64, user_agent="Browser 1.0")
+    other = next(s for s in alice.call("account", token_hash=alice.token_hash)["sessions"] if not s["is_this"])
+    alice.call("end_sessions", token_hash=alice.token_hash, session_id=other["id"])
+    door.refused("end_sessions", agent_id=alice.id, token_hash=alice.token_hash, session_id=other["id"])
+    alice.call("change_password", password_hash="z", token_hash=alice.token_hash, browser="")
+    alice.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["c1", "c2"])
+    door.refused("turn_on_two_factor", agent_id=alice.id, secret="A" * 32, step=1, code_hashes=[])
+    door.call("open_agent_session", agent_id=alice.id, token_hash="2" * 64)
+    door.call("pending_login", token_hash="2" * 64, browser="")
+    for _ in range(2):
+        door.refused("begin_code", agent_id=alice.id, browser="", limits={"codes": Limit(1, 60)})
+    login = {"pending": "2" * 64, "browser": "", "token_hash": "3" * 64, "new_browser": "b"}
+    for step in (1, 2, 3):
+        door.refused("finish_login", **login, step=step)
+    alice.call("use_code", browser="", code_hash="c1")
+    door.refused("use_code", agent_id=alice.id, browser="", code_hash="c1")
+    alice.call("replace_recovery_codes", code_hashes=["c3"])
+    door.refused("remove_two_factor", agent_id=alice.id, person_id=carol.id)
+    alice.call("turn_off_two_factor")
+    door.refused("turn_off_two_factor", agent_id=alice.id)
+    alice.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=[])
+    carol.call("remove_two_factor", person_id=alice.id)
+    alice.come()
+    for value in ("admins", "off", "perhaps"):
+        door.refused("change_settings", agent_id=carol.id, values={"two_factor_required": value})
+    door.call("desk_settings")
 
 
 def manage_people(door: Heard, cast: Cast) -> None:

@@ -60,9 +60,18 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
     carol, token = cast.agent("carol"), "a" * 64
     invited = carol.call("invite_person", token_hash=token, email="eve@example.com")
     carol.call("make_password_link", person_id=alice.id, token_hash="b" * 64)
+    account = alice.call("account", token_hash=alice.token_hash)
+    bob.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["c"])
+    code_check = call("begin_code", agent_id=bob.id, browser="")
+    begun = call("open_agent_session", agent_id=bob.id, token_hash="p" * 64)
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
+        "account": (account, shapes.OwnAccount),
+        "begin_code": (code_check, shapes.CodeCheck),
+        "open_agent_session": (begun, shapes.BegunLogin),
+        "pending_login": (call("pending_login", token_hash="p" * 64, browser=""), shapes.PendingLogin),
+        "desk_settings": (call("desk_settings"), shapes.DeskSettings),
         "list_agents": (call("list_agents"), list[shapes.Colleague]),
         "begin_login": (call("begin_login", email="alice@example.com", browser="", address=""), shapes.Credentials),
         "who_is_here": (call("who_is_here"), shapes.PeopleHere),

@@ -353,7 +353,7 @@ def test_typing_is_shown_to_the_other_side_only(hub: Hub, vera: Visitor, alice: 
             "event": "typing",
             "session_id": session_id,
             "sender": "agent",
-            "agent": {"id": "x", "name": "Alice Kern"},
+            "agent": {"id": "x", "name": "Alice Kern", "picture": None},
             "seq": 2,
         }
     )

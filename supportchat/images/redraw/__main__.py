@@ -1,5 +1,7 @@
 """`python -m redraw`: waits on stdin, a socket, for a format and two files, and redraws the first into the second.
 
+"face" after the format asks for the small square picture of a person.
+
 Answers JSON: content_type, width, height, and notice if the sender should be told something; or error with a reason.
 """
 
@@ -15,6 +17,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image
 
 from .confinement import close_files, confine
+from .face import redraw_face
 from .limits import MOST_PIXELS
 from .moving import is_moving, redraw_moving
 from .opening import opened, without_texts
@@ -30,17 +33,19 @@ def main() -> None:
         kind, files, _, _ = socket.recv_fds(desk, 16, 2)
         if len(files) == 2:
             with os.fdopen(files[0], "rb") as source, os.fdopen(files[1], "wb") as target:
-                answer = redrawn(kind.decode(), source, target)
+                answer = redrawn(*kind.decode().partition(" ")[::2], source, target)
             desk.sendall(json.dumps(answer).encode())
 
 
-def redrawn(kind: str, source: IO[bytes], target: IO[bytes]) -> dict[str, Any]:
+def redrawn(kind: str, shape: str, source: IO[bytes], target: IO[bytes]) -> dict[str, Any]:
     """Re-encode a picture without any rights, and return its description."""
     try:
         confine(with_threads=kind == "HEIC")  # libheif starts one, whatever its settings
     except OSError as error:
         return {"fault": f"cannot give up the rights of root: {error}"}
     try:
+        if shape == "face":
+            return redraw_face(source, kind, target)
         return moving(source, kind, target) or redraw_still(source, kind, target)
     except (Image.DecompressionBombError, MemoryError):
         return {"error": "image_too_many_pixels"}

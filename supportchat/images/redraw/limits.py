@@ -29,6 +29,8 @@ READABLE_SIDE = 1080
 LONG_PIXELS = 10_000_000
 LONGEST_LONG_SIDE = 16_000  # WebP ends at 16,383
 
+FACE_SIDE = 256  # of the square picture of a person
+
 MOST_FRAMES = 300
 MOST_MOVING_PIXELS = 150_000_000  # all frames together, decoded
 MOST_FRAME_PIXELS = 8_000_000

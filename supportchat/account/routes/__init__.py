@@ -1,0 +1,8 @@
+"""The routes of an agent's own page."""
+
+from __future__ import annotations
+
+from . import password, profile, second_step, sessions, settings, two_factor
+from .blueprint import bp
+
+__all__ = ["bp", "password", "profile", "second_step", "sessions", "settings", "two_factor"]

@@ -1,0 +1,94 @@
+"""Name and picture."""
+
+from __future__ import annotations
+
+from flask import Response, current_app, g, redirect, request, send_file, url_for
+from flask.typing import ResponseReturnValue
+
+from ...agents.logins import agent_token_hash
+from ...database import DatabaseError, NotFound, call
+from ...images.pipeline import delete_unneeded, store_upload
+from ...images.refused import ImageRefused
+from ...images.stores import ImageStore, StoreUnavailable
+from ...web import limits
+from ...web.errors import described
+from ...web.forms import uploaded_image
+from ...web.policies import for_people, open_to_all
+from ...web.sentences import sentence
+from ..forms import NameForm
+from .blueprint import account_page, bp
+
+PICTURE_TYPE = "image/webp"
+
+
+@bp.get("/account")
+@for_people
+def show() -> ResponseReturnValue:
+    """Show an agent their own page."""
+    return account_page()
+
+
+@bp.post("/account/name")
+@for_people
+def rename() -> ResponseReturnValue:
+    """Change what an agent is called."""
+    form = NameForm(request.form)
+    if not form.validate():
+        return account_page(name_form=form), 422
+    call("change_name", agent_id=g.agent["id"], name=form.name.data)
+    return redirect(url_for("account.show"), 303)
+
+
+@bp.post("/account/picture")
+@for_people
+def change_picture() -> ResponseReturnValue:
+    """Give an agent the picture that was sent."""
+    upload = uploaded_image()
+    if upload is None:
+        return account_page(picture_error=sentence("picture_missing")), 422
+    owner = agent_token_hash()
+    limits.check("pictures", owner)
+    store: ImageStore = current_app.extensions["images"]
+    try:
+        image = store_upload(upload, store, owner, owner, is_face=True)
+    except (ImageRefused, StoreUnavailable) as error:
+        status, code, detail = described(error)
+        return account_page(picture_error=sentence(code, detail)), status
+    try:
+        _replace(image["key"], store)
+    except DatabaseError:
+        delete_unneeded(image["key"], store)
+        raise
+    return redirect(url_for("account.show"), 303)
+
+
+@bp.post("/account/picture/delete")
+@for_people
+def remove_picture() -> ResponseReturnValue:
+    """Take their picture away from an agent."""
+    _replace(None, current_app.extensions["images"])
+    return redirect(url_for("account.show"), 303)
+
+
+def _replace(key: str | None, store: ImageStore) -> None:
+    former: str | None = call("change_picture", agent_id=g.agent["id"], key=key)
+    if former and former != key:
+        delete_unneeded(former, store)
+
+
+@bp.get("/pictures/<string(length=64):key>")
+@open_to_all
+def picture(key: str) -> ResponseReturnValue:
+    """Serve the picture of an agent to whoever has been shown them: nobody guesses its key."""
+    if not call("is_picture_of_agent", key=key):
+        raise NotFound("not_found")
+    store: ImageStore = current_app.extensions["images"]
+    try:
+        content = store.open(key)
+    except FileNotFoundError as error:
+        raise NotFound("not_found") from error
+    response: Response = send_file(content, PICTURE_TYPE, download_name="picture.webp", conditional=False)
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    # Another picture has another key.
+    response.headers["Cache-Control"] = "private, max-age=86400, immutable, no-transform"
+    return response
