@@ -19,7 +19,10 @@ language sql
 immutable
 set search_path = ''
 as $$
-    values ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb)
+    values
+        ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb),
+        -- Whether first messages with links wait until somebody releases them: see spam.sql.
+        ('hold_links', '"off"', '["off", "on"]')
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -96,7 +99,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'd7eea95559d6');
+select _supportchat.record_script('functions/settings.sql', '22562b2be201');
 
 notify pgrst, 'reload schema';
 
