@@ -12,12 +12,14 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import backends, cli
 from .account import routes as account_routes
 from .agents import routes as agent_routes
+from .bans import routes as ban_routes
 from .chat import routes as chat_routes
 from .chat import visitors
 from .config import ROOT, Config
 from .images import notices
 from .people import links as link_routes
 from .people import routes as people_routes
+from .realtime.allowance import Allowance
 from .realtime.hub import Hub
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
@@ -61,9 +63,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["database"] = database
     app.extensions["images"] = images
     app.extensions["fragments"] = Fragments(app)
-    app.extensions["hub"] = Hub(
-        database, events, app.extensions["fragments"], receipts=config.limit_receipts, typing=config.limit_typing
-    )
+    app.extensions["hub"] = Hub(database, events, app.extensions["fragments"], Allowance.of(config))
 
     security.init_app(app, config)
     cookies.init_app(app)
@@ -81,6 +81,7 @@ def create_app(config: Config | None = None) -> Flask:
         account_routes,
         ticket_routes,
         people_routes,
+        ban_routes,
         link_routes,
         status_routes,
     ):

@@ -15,7 +15,7 @@ from ..images.refused import ImageRefused
 from ..images.stores import StoreRefuses, StoreUnavailable
 from .error_pages import failure
 from .refusals import log_refusal
-from .sentences import SENTENCES, in_words
+from .sentences import SENTENCES, in_words, sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
 STATUS: dict[type[Exception], int] = {Forbidden: 403, NotFound: 404, Conflict: 409, Invalid: 422}
@@ -32,6 +32,7 @@ def init_app(app: Flask) -> None:
         app.register_error_handler(refusal, on_refusal)
     app.register_error_handler(Exception, on_fault)
     app.after_request(_say_when_to_come_back)
+    app.jinja_env.globals["sentence_for"] = sentence
 
 
 def on_http_error(error: HTTPException) -> ResponseReturnValue:

@@ -61,8 +61,12 @@ SENTENCES = {
     "starts_too_fast": _("Too many chats were just started from here. Try again in %(detail)s."),
     "logins_too_fast": _("Too many attempts to log in. Try again in %(detail)s."),
     "logins_busy": _("Too many people are logging in right now. Try again in %(detail)s."),
+    "sockets_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "typing_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
+    # Bans. Without a word of how long, which would say when to come back.
+    "banned": _("You can’t write to us here right now. If you think this is a mistake, contact us another way."),
+    "nothing_to_ban": _("This cannot be banned: the chat is older than bans, or its browser was forgotten."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "password_wrong": _("This is not your present password. Check it and try again."),

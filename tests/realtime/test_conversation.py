@@ -14,11 +14,12 @@ import pytest
 from flask import Flask
 from markupsafe import Markup
 
+from supportchat.config import Config
 from supportchat.database import Database, Unavailable
 from supportchat.realtime.chores import Chores
 from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection, Shown
 from supportchat.realtime.events import Event
-from supportchat.realtime.hub import PAGES_PER_VIEWER, Hub
+from supportchat.realtime.hub import Hub
 from supportchat.rendering.fragments import Fragments
 from tests.cast import Agent, Cast, Visitor, new_id
 from tests.languages.pseudo import STANDS_FOR, write_pseudo
@@ -172,7 +173,7 @@ def test_a_page_that_joins_brings_the_others_up_to_date(hub: Hub, vera: Visitor)
 
 @pytest.mark.mode("postgres")
 def test_who_has_too_many_pages_open_may_open_another_when_one_is_gone(hub: Hub) -> None:
-    pages = [Connection(token_hash="hers", address="192.0.2.1") for _ in range(PAGES_PER_VIEWER)]
+    pages = [Connection(token_hash="hers", address="192.0.2.1") for _ in range(Config().sockets_per_browser)]
     assert all(hub.add(page) for page in pages)
     another = Connection(token_hash="hers", address="192.0.2.1")
     assert not hub.add(another)
