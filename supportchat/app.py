@@ -26,7 +26,7 @@ from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
-from .web import compression, cookies, errors, limits, security
+from .web import compression, cookies, errors, limits, proxies, security
 from .web.bodies import DeskRequest
 
 
@@ -65,6 +65,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["fragments"] = Fragments(app)
     app.extensions["hub"] = Hub(database, events, app.extensions["fragments"], Allowance.of(config))
 
+    proxies.init_app(app, config)
     security.init_app(app, config)
     cookies.init_app(app)
     visitors.init_app(app)

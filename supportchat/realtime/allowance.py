@@ -1,4 +1,4 @@
-"""How much the pages of one browser, agent or address may ask for by their sockets. Without settings: as much as they like."""
+"""How much the pages of one browser, agent or address may ask for by their sockets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Allowance:
 
 
 class OpenPages:
-    """Counts open pages: of each viewer, and of all customers at an address. Who has logged in counts for no address."""
+    """Counts open pages: of each viewer, and of all customers at an address. Agents count for no address."""
 
     def __init__(self, allowance: Allowance) -> None:
         self._allowance = allowance

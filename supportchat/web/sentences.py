@@ -132,6 +132,19 @@ SENTENCES = {
 }
 
 
+# The same for a page that tries again by itself, and counts the time down.
+AGAIN = {
+    "messages_too_fast": _("You are sending messages too fast. This is sent in %(detail)s."),
+    "pictures_too_fast": _("You are sending pictures too fast. This is sent in %(detail)s."),
+    "starts_too_fast": _("Too many chats were just started from here. This is sent in %(detail)s."),
+}
+
+
+def counting_down(code: str) -> str:
+    """Return the sentence of a page that tries again by itself, in which its script fills in how long that takes."""
+    return str(AGAIN.get(code) or SENTENCES.get(code, SENTENCES["not_understood"])) % {"detail": "%(time)s"}
+
+
 def sentence(code: str, detail: str = "") -> str:
     """Return the sentence for a code; `detail` stands in where the sentence names somebody."""
     text = str(SENTENCES.get(code, SENTENCES["not_understood"]))

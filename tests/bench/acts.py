@@ -29,8 +29,17 @@ where id in (
 )
 """
 NEW_ID = "00000000-0000-4000-8000-000000000000"
-HELD = "update public.tickets set held = 'link' where status = 'waiting' and number = (select max(number) from public.tickets)"
-FROM_ONE_NETWORK = "update public.user_sessions set address = '192.0.2.1' where session_id in (select session_id from public.customers_here limit 500)"
+HELD = f"""
+update public.tickets set held = 'link' where session_id in (
+    select session_id from public.user_sessions join public.visitors using (visitor_id)
+    where token_hash = '{LAST_IN_LINE}'
+)
+"""
+FROM_ONE_NETWORK = """
+update public.user_sessions set address = '192.0.2.1'
+where session_id in (select session_id from public.customers_here limit 100)
+    or visitor_id = (select visitor_id from public.visitors where token_hash = 'grown-1')
+"""
 BANNED = (
     f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
     f" from public.visitors where token_hash = '{ANSWERED}'"

@@ -666,18 +666,6 @@ def test_a_report_that_has_failed_is_made_again_soon(
         Chores()._repeat(10, report)
 
 
-def test_an_address_has_so_many_pages_and_no_more(hub: Hub) -> None:
-    pages = [Connection(token_hash=f"browser {n}", address="203.0.113.7") for n in range(501)]
-    assert [hub.add(page) for page in pages] == [True] * 500 + [False]
-    hub.remove(pages[0])
-    assert hub.add(pages[500])
-
-
-def test_behind_a_proxy_on_this_machine_everybody_has_the_same_address(hub: Hub) -> None:
-    pages = [Connection(token_hash=f"browser {n}", address="127.0.0.1") for n in range(501)]
-    assert all(hub.add(page) for page in pages)
-
-
 # Languages
 
 
