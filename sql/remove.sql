@@ -31,8 +31,8 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); desk_settings(); change_settings(uuid, jsonb);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        database_epoch(); change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
@@ -46,14 +46,14 @@ declare
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb); refuse_login(text, text);
-        open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
-        begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
-        account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
-        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
-        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
+        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text); agent_of_session(text);
+        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
+        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
+        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
+        remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
+        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
@@ -63,7 +63,7 @@ declare
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer);
+        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
@@ -88,7 +88,7 @@ declare
         open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
         use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
-        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
@@ -237,7 +237,6 @@ drop function if exists
     public.send_ping(text),
     public.send_heartbeat(double precision),
     public.database_epoch(),
-    public.desk_settings(),
     public.change_settings(uuid, jsonb),
     public.messages_after(uuid, integer, integer, integer),
     public.messages_before(uuid, integer, integer, integer),
@@ -278,7 +277,7 @@ drop function if exists
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
     public.list_agents(),
-    public.reset_password(text, text),
+    public.reset_password(text, text, boolean),
     public.begin_login(text, text, text, jsonb),
     public.refuse_login(text, text),
     public.open_agent_session(uuid, text, text, text, text, text),
@@ -296,7 +295,7 @@ drop function if exists
     public.change_name(uuid, text),
     public.change_picture(uuid, text),
     public.is_picture_of_agent(text),
-    public.end_sessions(uuid, text, uuid),
+    public.end_agent_sessions(uuid, text, uuid),
     public.change_password(uuid, text, text, text),
     public.list_people(uuid),
     public.invite_person(uuid, text, text, text, integer),
@@ -332,6 +331,7 @@ drop function if exists
     public.session_of_ticket(bigint),
     public.notes_after(uuid, integer, integer),
     public.create_agent(text, text, text, text, integer),
+    public.reset_password(text, text),
     public.open_agent_session(uuid, text),
     public.open_agent_session(uuid, text, text),
     public.good_sessions(text[]);

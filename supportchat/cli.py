@@ -67,12 +67,18 @@ def create_agent(name: str, email: str, password: str, role: str, admin: bool, m
 @click.command("reset-password")
 @click.option("--email", prompt="E-mail", help="The agent's e-mail address.")
 @click.option("--password", default="", help=PASSWORD_HELP)
-def reset_password(email: str, password: str) -> None:
+@click.option("--forget-two-factor", is_flag=True, help="Also turn two-factor off, if they have lost their phone.")
+def reset_password(email: str, password: str, forget_two_factor: bool) -> None:
     """Give an agent a new password, and log them out everywhere."""
     email, given = clean_email(email), _password(password)
     with _running_database(must_be_there=True):
         try:
-            agent = call("reset_password", email=email, password_hash=hash_password(given))
+            agent = call(
+                "reset_password",
+                email=email,
+                password_hash=hash_password(given),
+                forget_two_factor=forget_two_factor,
+            )
         except NotFound:
             raise click.ClickException(f"No agent has the address {email}. Check it and try again.") from None
         except DatabaseError as error:

@@ -84,7 +84,7 @@ def go_through(
         window.page.screenshot(path=FOLDER / f"{name}-{size[0]}-{scheme}.png")
 
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("truncate user_sessions, visitors, tickets cascade")
+        connection.execute("truncate user_sessions, visitors, tickets, one_time_links cascade")
         connection.execute("alter sequence ticket_numbers restart with 1042")
 
         connection.execute("update agents set lease_expires_at = null")
@@ -159,6 +159,14 @@ def go_through(
             "alter table tickets add constraint tickets_assigned_agent_id_fkey"
             " foreign key (assigned_agent_id) references agents (id)"
         )
+        carol.page.goto(f"{server.url}/people")
+        shot(carol, "people")
+        carol.page.get_by_placeholder("E-mail").fill("mira@example.com")
+        carol.page.get_by_role("button", name="Create invitation link").click()
+        link = carol.page.get_by_label("Link", exact=True).input_value()
+        shot(carol, "people-invited")
+        waiting.page.goto(link)
+        shot(waiting, "link")
         carol.page.goto(f"{server.url}/nowhere")
         shot(carol, "error")
         for window in (alice, vera, waiting, carol):

@@ -66,6 +66,28 @@ def test_a_number_that_cannot_be_is_named_with_those_that_can(name: str, value: 
         Config.from_environment({name: value})
 
 
+@pytest.mark.parametrize(
+    ("environ", "is_demo"),
+    [
+        ({}, True),
+        ({"HOST": "::1"}, True),
+        ({"DEMO": "off"}, False),
+        ({"HOST": "0.0.0.0"}, False),
+        ({"PUBLIC_URL": "https://chat.example.com"}, False),
+        ({"DATABASE_URL": "host=127.0.0.1"}, False),
+        ({"DATABASE_URL": "host=127.0.0.1", "DEMO": "on"}, True),
+    ],
+)
+def test_demo_accounts_are_for_a_desk_that_nobody_else_can_reach(environ: dict[str, str], is_demo: bool) -> None:
+    assert Config.from_environment(environ).demo == is_demo
+
+
+@pytest.mark.parametrize("environ", [{"HOST": "0.0.0.0"}, {"PUBLIC_URL": "https://chat.example.com"}])
+def test_no_desk_that_others_can_reach_has_demo_accounts(environ: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="DEMO=on is for trying the desk on this machine"):
+        Config.from_environment({"DEMO": "on", **environ})
+
+
 def test_an_address_with_a_path_is_refused() -> None:
     with pytest.raises(ConfigError, match="without a path"):
         Config.from_environment({"SUPABASE_URL": URL + "/rest/v1", "SUPABASE_SECRET_KEY": "sb_secret_abc"})

@@ -88,7 +88,7 @@ $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
 -- Returns how many. PT404 when the one that is named is not theirs.
-create or replace function public.end_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
+create or replace function public.end_agent_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
 returns integer
 language plpgsql
 set search_path = ''
@@ -125,10 +125,10 @@ begin
     delete from public.pending_logins where agent_id = p_agent_id;
     delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
     perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
-    return public.end_sessions(p_agent_id, p_token_hash);
+    return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '688698d55101');
+select _supportchat.record_script('functions/account.sql', 'b499640fbc38');
 
 notify pgrst, 'reload schema';
 

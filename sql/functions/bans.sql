@@ -213,11 +213,12 @@ begin
         'spam_count', (
             select count(*)
             from (select from public.tickets where is_spam and closed_at > now() - interval '30 days' limit 1000) as counted
-        )
+        ),
+        'holds_links', _supportchat.setting('hold_links') = '"on"'
     );
 end $$;
 
-select _supportchat.record_script('functions/bans.sql', '239fc19549ac');
+select _supportchat.record_script('functions/bans.sql', '63dedcbb9cc7');
 
 notify pgrst, 'reload schema';
 

@@ -112,8 +112,10 @@ set search_path = ''
 as $$
 declare
     link public.one_time_links := _supportchat.take_link(p_token_hash, 'invitation');
+    joined jsonb := public.create_agent(p_name, link.email, p_password_hash, link.role, link.max_tickets);
 begin
-    return public.create_agent(p_name, link.email, p_password_hash, link.role, link.max_tickets);
+    perform _supportchat.audit('person.joined', (joined ->> 'id')::uuid, jsonb_build_object('link', link.id));
+    return joined;
 end $$;
 
 -- Sets a new password with a link, and ends every login session of its agent.
@@ -135,7 +137,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '1e28971c7a5b');
+select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
 
 notify pgrst, 'reload schema';
 

@@ -59,9 +59,12 @@ create or replace trigger end_demo
 after insert or update of password_hash on public.agent_credentials
 for each row execute function _supportchat.end_demo();
 
--- The same for the agent of an e-mail address, from a terminal. PT404 when
--- nobody has the address, PT409 when who has it may not log in any more.
-create or replace function public.reset_password(p_email text, p_password_hash text)
+-- Of an earlier version, which had no two-factor.
+drop function if exists public.reset_password(text, text);
+
+-- The same for the agent of an e-mail address, from a terminal; two-factor is turned off as well if p_forget_two_factor says so.
+-- PT404 when nobody has the address, PT409 when who has it may not log in any more.
+create or replace function public.reset_password(p_email text, p_password_hash text, p_forget_two_factor boolean default false)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -77,6 +80,12 @@ begin
     end if;
     perform _supportchat.set_password(who.id, p_password_hash);
     perform _supportchat.audit('password.changed', who.id, jsonb_build_object('by', 'command'));
+    if p_forget_two_factor and exists (
+        select from public.agent_credentials where agent_id = who.id and totp_secret is not null
+    ) then
+        perform _supportchat.forget_two_factor(who.id);
+        perform _supportchat.audit('two_factor.removed', null, jsonb_build_object('person', who.id, 'by', 'command'));
+    end if;
     return _supportchat.colleague_json(who);
 end $$;
 
@@ -281,7 +290,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '54566b834dc1');
+select _supportchat.record_script('functions/logins.sql', 'af24e43ad0e8');
 
 notify pgrst, 'reload schema';
 

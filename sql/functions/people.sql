@@ -68,6 +68,7 @@ as $$
 begin
     perform _supportchat.demand_right(p_agent_id, 'manage_people');
     return jsonb_build_object(
+        'two_factor_required', _supportchat.setting('two_factor_required'),
         'people', (
             select coalesce(jsonb_agg(known.agent || jsonb_build_object(
                 'is_active', a.is_active,
@@ -348,7 +349,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'c243ca902764');
+select _supportchat.record_script('functions/people.sql', '51a971232f93');
 
 notify pgrst, 'reload schema';
 

@@ -38,16 +38,6 @@ as $$
     )
 $$;
 
--- Every setting with its value, as one object.
-create or replace function public.desk_settings()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings()
-$$;
-
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
 returns boolean
@@ -99,7 +89,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', '22562b2be201');
+select _supportchat.record_script('functions/settings.sql', 'd7fb7b079c80');
 
 notify pgrst, 'reload schema';
 

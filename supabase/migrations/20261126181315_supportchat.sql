@@ -29,8 +29,8 @@ declare
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); events_after(text, integer); send_ping(text); send_heartbeat(double precision);
-        database_epoch(); desk_settings(); change_settings(uuid, jsonb);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        database_epoch(); change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
@@ -44,14 +44,14 @@ declare
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text); begin_login(text, text, text, jsonb); refuse_login(text, text);
-        open_agent_session(uuid, text, text, text, text, text); agent_of_session(text); close_agent_session(text);
-        begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
-        account(uuid, text); change_name(uuid, text); change_picture(uuid, text); is_picture_of_agent(text);
-        end_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
-        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
+        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text); agent_of_session(text);
+        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
+        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
+        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
+        remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
+        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
@@ -61,7 +61,7 @@ declare
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer);
+        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
@@ -86,7 +86,7 @@ declare
         open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
         use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
-        end_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
+        end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text)
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
@@ -2668,16 +2668,6 @@ as $$
     )
 $$;
 
--- Every setting with its value, as one object.
-create or replace function public.desk_settings()
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings()
-$$;
-
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
 returns boolean
@@ -2729,7 +2719,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', '22562b2be201');
+select _supportchat.record_script('functions/settings.sql', 'd7fb7b079c80');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -3860,11 +3850,12 @@ begin
         'spam_count', (
             select count(*)
             from (select from public.tickets where is_spam and closed_at > now() - interval '30 days' limit 1000) as counted
-        )
+        ),
+        'holds_links', _supportchat.setting('hold_links') = '"on"'
     );
 end $$;
 
-select _supportchat.record_script('functions/bans.sql', '239fc19549ac');
+select _supportchat.record_script('functions/bans.sql', '63dedcbb9cc7');
 
 -- spam.sql: first messages that wait for somebody to look at them, and tickets that are closed as spam. Safe to run again.
 -- A held ticket waits like any other, but is given to nobody by itself. tickets.held says why: 'link', of a first message that
@@ -5604,9 +5595,12 @@ create or replace trigger end_demo
 after insert or update of password_hash on public.agent_credentials
 for each row execute function _supportchat.end_demo();
 
--- The same for the agent of an e-mail address, from a terminal. PT404 when
--- nobody has the address, PT409 when who has it may not log in any more.
-create or replace function public.reset_password(p_email text, p_password_hash text)
+-- Of an earlier version, which had no two-factor.
+drop function if exists public.reset_password(text, text);
+
+-- The same for the agent of an e-mail address, from a terminal; two-factor is turned off as well if p_forget_two_factor says so.
+-- PT404 when nobody has the address, PT409 when who has it may not log in any more.
+create or replace function public.reset_password(p_email text, p_password_hash text, p_forget_two_factor boolean default false)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -5622,6 +5616,12 @@ begin
     end if;
     perform _supportchat.set_password(who.id, p_password_hash);
     perform _supportchat.audit('password.changed', who.id, jsonb_build_object('by', 'command'));
+    if p_forget_two_factor and exists (
+        select from public.agent_credentials where agent_id = who.id and totp_secret is not null
+    ) then
+        perform _supportchat.forget_two_factor(who.id);
+        perform _supportchat.audit('two_factor.removed', null, jsonb_build_object('person', who.id, 'by', 'command'));
+    end if;
     return _supportchat.colleague_json(who);
 end $$;
 
@@ -5826,7 +5826,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '54566b834dc1');
+select _supportchat.record_script('functions/logins.sql', 'af24e43ad0e8');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -6122,7 +6122,7 @@ $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
 -- Returns how many. PT404 when the one that is named is not theirs.
-create or replace function public.end_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
+create or replace function public.end_agent_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
 returns integer
 language plpgsql
 set search_path = ''
@@ -6159,10 +6159,10 @@ begin
     delete from public.pending_logins where agent_id = p_agent_id;
     delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
     perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
-    return public.end_sessions(p_agent_id, p_token_hash);
+    return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '688698d55101');
+select _supportchat.record_script('functions/account.sql', 'b499640fbc38');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
@@ -6222,6 +6222,7 @@ as $$
 begin
     perform _supportchat.demand_right(p_agent_id, 'manage_people');
     return jsonb_build_object(
+        'two_factor_required', _supportchat.setting('two_factor_required'),
         'people', (
             select coalesce(jsonb_agg(known.agent || jsonb_build_object(
                 'is_active', a.is_active,
@@ -6502,7 +6503,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'c243ca902764');
+select _supportchat.record_script('functions/people.sql', '51a971232f93');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -6606,8 +6607,10 @@ set search_path = ''
 as $$
 declare
     link public.one_time_links := _supportchat.take_link(p_token_hash, 'invitation');
+    joined jsonb := public.create_agent(p_name, link.email, p_password_hash, link.role, link.max_tickets);
 begin
-    return public.create_agent(p_name, link.email, p_password_hash, link.role, link.max_tickets);
+    perform _supportchat.audit('person.joined', (joined ->> 'id')::uuid, jsonb_build_object('link', link.id));
+    return joined;
 end $$;
 
 -- Sets a new password with a link, and ends every login session of its agent.
@@ -6629,7 +6632,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '1e28971c7a5b');
+select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

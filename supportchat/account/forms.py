@@ -6,15 +6,9 @@ from flask_babel import lazy_gettext as _
 from wtforms import Form, HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
-from ..agents.forms import PASSWORD_CHARACTERS
-from ..web.text import clean_line, is_too_long
+from ..agents.forms import NAME_CHARACTERS, PASSWORD_CHARACTERS, clean_name
 
-NAME_CHARACTERS = 80
 _PASSWORD_TOO_LONG = Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters."))
-
-
-def _clean_name(value: str | None) -> str:
-    return clean_line(value or "") if not is_too_long(value or "", NAME_CHARACTERS) else value or ""
 
 
 class NameForm(Form):
@@ -22,7 +16,7 @@ class NameForm(Form):
 
     name = StringField(
         _("Name"),
-        filters=[_clean_name],
+        filters=[lambda value: clean_name(value or "")],
         validators=[
             InputRequired(_("Enter your name.")),
             Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters.")),
@@ -38,21 +32,21 @@ class CodeForm(Form):
 
 
 class SetUpForm(Form):
-    """What turns two-factor on: the present password, and a code of the app for the secret that the page shows."""
+    """What turns two-factor on: the current password, and a code of the app for the secret that the page shows."""
 
     secret = HiddenField()
     current = PasswordField(
-        _("Present password"), validators=[InputRequired(_("Enter your present password.")), _PASSWORD_TOO_LONG]
+        _("Current password"), validators=[InputRequired(_("Enter your current password.")), _PASSWORD_TOO_LONG]
     )
     code = StringField(_("Code from the app"), validators=[InputRequired(_("Enter the code that the app shows."))])
 
 
 class ProofForm(Form):
-    """What shows once more who somebody is: the present password, or a code."""
+    """What shows once more who somebody is: the current password, or a code."""
 
     proof = PasswordField(
-        _("Present password, or a code"),
-        validators=[InputRequired(_("Enter your present password, or a code.")), _PASSWORD_TOO_LONG],
+        _("Current password, or a code"),
+        validators=[InputRequired(_("Enter your current password, or a code.")), _PASSWORD_TOO_LONG],
     )
 
 
@@ -60,7 +54,7 @@ class PasswordForm(Form):
     """Another password, and the present one."""
 
     current = PasswordField(
-        _("Present password"), validators=[InputRequired(_("Enter your present password.")), _PASSWORD_TOO_LONG]
+        _("Current password"), validators=[InputRequired(_("Enter your current password.")), _PASSWORD_TOO_LONG]
     )
     password = PasswordField(
         _("New password"), validators=[InputRequired(_("Enter a new password.")), _PASSWORD_TOO_LONG]

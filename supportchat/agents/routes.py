@@ -48,7 +48,8 @@ def log_in() -> ResponseReturnValue:
     if not form.validate():
         return render_template("agents/login.html", form=form), 422
     begun = logins.log_in(form.email.data or "", form.password.data or "")
-    log_login(form.email.data or "", is_right=begun is not None)
+    if begun is None or not begun.needs_code:  # else the second step has the last word
+        log_login(form.email.data or "", is_right=begun is not None)
     if begun is None:
         return render_template("agents/login.html", form=form, error=sentence("login_failed")), 422
     return enter(begun, request.args.get("next"))

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ..database import call
-from ..database.rows import Bans, DeskSettings
+from ..database.rows import Bans
 from ..web.htmx import from_htmx
 from ..web.policies import for_people_with
 
@@ -47,6 +47,5 @@ def _done(said: str = "") -> ResponseReturnValue:
 
 def _page(**values: Any) -> str:
     listed: Bans = call("list_bans", agent_id=g.agent["id"])
-    settings: DeskSettings = call("desk_settings")
     name = "bans/_bans.html" if from_htmx() else "bans/show.html"
-    return render_template(name, agent=g.agent, listed=listed, settings=settings, **values)
+    return render_template(name, agent=g.agent, listed=listed, **values)

@@ -41,7 +41,6 @@ REPEATABLE = frozenset(own_names().reading) | {
     "close_agent_session",
     "close_chat",
     "end_ban",
-    "end_sessions",
     "mark_spam",
     "release_ticket",
     "close_demo_accounts",

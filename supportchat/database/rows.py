@@ -100,6 +100,7 @@ class Invitation(TypedDict):
 class People(TypedDict):
     """Everybody who can log in or once could, and who was invited."""
 
+    two_factor_required: str  # 'off', 'admins' or 'everyone'
     people: list[Account]
     invited: list[Invitation]
 
@@ -167,13 +168,6 @@ class CodeCheck(TypedDict):
     step: int  # the last one whose code has counted
 
 
-class DeskSettings(TypedDict):
-    """What admins have set for the whole desk."""
-
-    two_factor_required: str  # 'off', 'admins' or 'everyone'
-    hold_links: str  # 'off' or 'on'
-
-
 class Ban(TypedDict):
     """A browser or a network that may not write, and for which chat it was banned."""
 
@@ -204,6 +198,7 @@ class Bans(TypedDict):
     count: int
     spam: list[SpamTicket]
     spam_count: int  # within 30 days, up to 1,000
+    holds_links: bool  # whether first messages with links are held
 
 
 class PeopleHere(TypedDict):

@@ -11,6 +11,7 @@ from ..agents import logins
 from ..agents.entering import enter
 from ..agents.forms import JoinForm, PasswordForm, SetupForm
 from ..agents.passwords import hash_password
+from ..agents.strength import strength_of
 from ..database import DatabaseError, NotFound, call
 from ..database.rows import Agent, ShownLink
 from ..web.cookies import token_hash
@@ -42,6 +43,9 @@ def use(token: str) -> ResponseReturnValue:
         return _form(link, form), 422
     values: dict[str, Any] = {name: value for name, value in form.data.items() if name != "password"}
     try:
+        if problem := _problem_of(link, form.data):
+            form.password.errors = (sentence(problem),)
+            return _form(link, form), 422
         password_hash = hash_password(form.data["password"])
         agent: Agent = call(
             FUNCTIONS[link["purpose"]], token_hash=token_hash(token), password_hash=password_hash, **values
@@ -67,6 +71,12 @@ def _link(token: str) -> ShownLink:
     if link is None:
         raise NotFound("link_unknown")
     return link
+
+
+def _problem_of(link: ShownLink, typed: dict[str, Any]) -> str:
+    """Return why the password is refused, as the code of a sentence; '' for one that is taken."""
+    name, email = (typed.get(field) or link[field] or "" for field in ("name", "email"))
+    return strength_of(typed["password"], name, email).problem
 
 
 def _form(link: ShownLink, form: Any, error: str = "") -> str:

@@ -15,12 +15,13 @@ from wtforms import Form
 from ..agents.forms import InvitationForm, PersonForm
 from ..config import current_config
 from ..database import Conflict, DatabaseError, Invalid, NotFound, call
-from ..database.rows import Disabled, Enabled, MadeLink, People
+from ..database.rows import Agent, Disabled, Enabled, MadeLink, People
 from ..web import compression
 from ..web.cookies import token_hash
 from ..web.errors import described, on_refusal
 from ..web.htmx import from_htmx
 from ..web.policies import for_people_with
+from ..web.redirects import to_desk
 from ..web.sentences import sentence
 
 PERSON = "/people/<uuid:person_id>"
@@ -66,8 +67,8 @@ def change(person_id: uuid.UUID) -> ResponseReturnValue:
     """Change somebody's role, or their name and limit."""
     who = {"agent_id": g.agent["id"], "person_id": str(person_id)}
     if "role" in request.form:
-        call("change_person", **who, role=request.form["role"][:32])
-        return _done()
+        changed: Agent = call("change_person", **who, role=request.form["role"][:32])
+        return to_desk() if changed["id"] == g.agent["id"] and "manage_people" not in changed["rights"] else _done()
     form = PersonForm(request.form)
     if not form.validate():
         return _page(error=_first_error(form)), 422
@@ -87,11 +88,15 @@ def make_password_link(person_id: uuid.UUID) -> ResponseReturnValue:
 def disable(person_id: uuid.UUID) -> ResponseReturnValue:
     """Log somebody out everywhere, for good, and return their tickets to the queue."""
     done: Disabled = call("disable_person", agent_id=g.agent["id"], person_id=str(person_id))
-    tickets = ngettext("%(num)s ticket", "%(num)s tickets", done["returned"])
     if not done["returned"]:
         return _done(_("%(person)s can no longer log in.", person=done["name"]))
     return _done(
-        _("%(person)s can no longer log in. Returned to the queue: %(tickets)s.", person=done["name"], tickets=tickets)
+        ngettext(
+            "%(person)s can no longer log in. %(num)s ticket went back to the queue.",
+            "%(person)s can no longer log in. %(num)s tickets went back to the queue.",
+            done["returned"],
+            person=done["name"],
+        )
     )
 
 
@@ -103,6 +108,23 @@ def enable(person_id: uuid.UUID) -> ResponseReturnValue:
     if done["has_password"]:
         return _done(_("%(person)s can log in again.", person=done["name"]))
     return _done(_("%(person)s needs a new password. Create a link for it below.", person=done["name"]))
+
+
+@bp.post(f"{PERSON}/two-factor/delete")
+@for_people_with("manage_people")
+def remove_two_factor(person_id: uuid.UUID) -> ResponseReturnValue:
+    """Turn two-factor off for somebody who has lost their phone, and log them out everywhere."""
+    name = call("remove_two_factor", agent_id=g.agent["id"], person_id=str(person_id))
+    return _done(_("%(person)s can now log in with just the password.", person=name))
+
+
+@bp.post("/people/two-factor")
+@for_people_with("manage_desk")
+def require_two_factor() -> ResponseReturnValue:
+    """Say who has to have two-factor."""
+    required = request.form.get("required", "")[:32]
+    call("change_settings", agent_id=g.agent["id"], values={"two_factor_required": required})
+    return _done()
 
 
 @bp.errorhandler(Conflict)

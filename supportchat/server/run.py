@@ -89,6 +89,7 @@ class Server:
                 if self._postgres is not None:
                     self._postgres.start()
                 self._prepare_database()
+                self._prepare_people()
             with progress("Starting the desk"):
                 self._start_gunicorn()
                 is_ready = self._is_ready()
@@ -113,8 +114,10 @@ class Server:
             raise ConfigError(describe_failure(error)) from error
         if applied and len(applied) < len(SCRIPTS):  # else it is new
             print("Updated the database: " + ", ".join(f"sql/{name}" for name in applied))
-        # Before anybody can reach the desk.
-        with self._database() as database:
+
+    def _prepare_people(self) -> None:
+        # Before anybody can reach the desk. What can't be asked yet is asked once the desk is ready.
+        with contextlib.suppress(DatabaseError), self._database() as database:
             prepare_people(database, self._config)
 
     def _start_gunicorn(self) -> None:
@@ -166,7 +169,7 @@ class Server:
     def _point_to_setup(self) -> None:
         try:
             with self._database() as database:
-                prepare_people(database, self._config)  # of a project that could not be asked before
+                prepare_people(database, self._config)
                 path = offer_setup(database)
         except DatabaseError as error:
             print(f"supportchat: {error}", file=sys.stderr, flush=True)

@@ -26,6 +26,13 @@ def to_two_factor() -> ResponseReturnValue:
     return redirect(url_for("account.two_factor_page"), 303)
 
 
+def to_desk() -> ResponseReturnValue:
+    """Send somebody to the desk from a page that is not theirs any more."""
+    if from_htmx():
+        return Response(headers={"HX-Redirect": url_for("agents.desk")})
+    return redirect(url_for("agents.desk"), 303)
+
+
 def _shown_page() -> str | None:
     """Return the path of the page that a request of htmx came from, to come back to."""
     address = shown_address()

@@ -69,23 +69,23 @@ SENTENCES = {
     "nothing_to_ban": _("This cannot be banned: the chat is older than bans, or its browser was forgotten."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
-    "password_wrong": _("This is not your present password. Check it and try again."),
+    "password_wrong": _("This is not your current password. Check it and try again."),
     "password_too_short": _("Use at least 12 characters."),
-    "password_too_weak": _("This is easy to guess. Add another word or two, uncommon ones."),
-    "password_is_you": _("Leave your name and your e-mail address out of it."),
+    "password_too_weak": _("This is easy to guess. Add another word or two, less common ones."),
+    "password_is_you": _("Don’t use your name or e-mail address in it."),
     "session_not_found": _("This login has already ended."),
     "code_wrong": _("This code is wrong, or was used before. Try the next one."),
     "code_not_of_secret": _(
         "The app shows another code. Wait for the next one, and check that the clock of your phone is right."
     ),
-    "codes_too_fast": _("Too many codes. Try again in %(detail)s."),
+    "codes_too_fast": _("Too many wrong codes. Try again in %(detail)s."),
     "login_expired": _("This took more than 5 minutes. Log in again."),
-    "two_factor_on": _("Two-factor is on already."),
-    "two_factor_off": _("Two-factor is off already."),
-    "proof_wrong": _("This is neither your password nor a code that counts. Check it and try again."),
+    "two_factor_on": _("Two-factor is already on."),
+    "two_factor_off": _("Two-factor is already off."),
+    "proof_wrong": _("This is neither your password nor a valid code. Check it and try again."),
     "setting_unknown": _("There is no such setting."),
     "agent_unknown": _("No agent has this e-mail address."),
-    "agent_deactivated": _("%(detail)s is deactivated and cannot log in."),
+    "agent_deactivated": _("%(detail)s is disabled and cannot log in."),
     "page_of_another": _(
         "%(detail)s is now logged in in this browser, so nothing was sent. Continue only if that is you."
     ),

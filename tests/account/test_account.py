@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from supportchat.agents.strength import strength_of
-from tests.cast import PASSWORD, email_of
+from supportchat.web.cookies import token_hash
+from tests.cast import PASSWORD, Agent, email_of
 from tests.web import Browser, Web
 
 NEW = "violet tractor sings at noon"
@@ -56,12 +57,12 @@ def change(browser: Browser, current: str, new: str) -> Any:
 @pytest.mark.parametrize(
     ("current", "new", "says"),
     [
-        ("a guess", NEW, "This is not your present password"),
-        ("", NEW, "Enter your present password."),
+        ("a guess", NEW, "This is not your current password"),
+        ("", NEW, "Enter your current password."),
         (PASSWORD, "", "Enter a new password."),
         (PASSWORD, "short", "at least 12 characters"),
         (PASSWORD, "passwordpassword", "easy to guess"),
-        (PASSWORD, "kern-violet-tractor-noon", "Leave your name"),
+        (PASSWORD, "kern-violet-tractor-noon", "Don’t use your name"),
         (PASSWORD, "x" * 1025, "up to 1024 characters"),
     ],
 )
@@ -70,6 +71,15 @@ def test_a_password_that_cannot_be_is_refused_in_words(web: Web, current: str, n
     answer = change(browser, current, new)
     assert (answer.status_code, says in answer.get_data(as_text=True)) == (422, True)
     assert other.get("/account").status_code == 200
+
+
+def test_a_link_takes_no_password_that_is_easy_to_guess(web: Web, carol: Agent) -> None:
+    token, browser = "t" * 43, web.visitor()
+    carol.call("invite_person", token_hash=token_hash(token), email="eve@example.com")
+    for password, says in (("passwordpassword", "easy to guess"), ("eve-adler-violet-tractor", "Don’t use your name")):
+        answer = browser.post(f"/links/{token}", name="Eve Adler", password=password)
+        assert (answer.status_code, says in answer.get_data(as_text=True)) == (422, True)
+    assert browser.post(f"/links/{token}", name="Eve Adler", password=NEW).status_code == 303
 
 
 def test_wrong_present_passwords_count_as_logins_do(web: Web, rows: Any) -> None:
@@ -83,7 +93,7 @@ def test_wrong_present_passwords_count_as_logins_do(web: Web, rows: Any) -> None
     ("typed", "says"),
     [
         ("", "At least 12"),
-        ("alice", "Leave your name"),
+        ("alice", "Don’t use your name"),
         ("aaaaaaaaaaaaaaa", "easy to guess"),
         (NEW, "A very good password"),
     ],

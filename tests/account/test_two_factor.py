@@ -168,7 +168,7 @@ def test_who_guesses_codes_is_told_to_wait_and_the_owner_gets_in_from_a_browser_
     assert statuses == [422] * 5 + [429]
     answer = second_step(thief, code=code_of(secret, 1))
     assert (answer.status_code, int(answer.headers["Retry-After"]) > 100) == (429, True)
-    assert "Too many codes. Try again in" in answer.get_data(as_text=True)
+    assert "Too many wrong codes. Try again in" in answer.get_data(as_text=True)
     hers.post("/agent/login", email=email_of("alice"), password=PASSWORD)
     assert second_step(hers, code=code_of(secret, 1)).status_code == 303
 
@@ -224,8 +224,8 @@ def test_of_many_who_use_a_code_at_once_one_gets_in(alice: Agent, database: Data
     [
         ({"code": "000000"}, "The app shows another code."),
         ({"code": ""}, "Enter the code that the app shows."),
-        ({"current": "a guess"}, "This is not your present password"),
-        ({"current": ""}, "Enter your present password."),
+        ({"current": "a guess"}, "This is not your current password"),
+        ({"current": ""}, "Enter your current password."),
         ({"secret": "A"}, "Scan this"),
         ({"secret": "a" * 32}, "Scan this"),
         ({"secret": "A" * 9000}, "Scan this"),
@@ -247,7 +247,7 @@ def test_a_secret_that_is_set_up_twice_stays_the_first_one(web: Web, rows: Any) 
     browser = web.agent("alice")
     secret, _ = turn_on(browser)
     answer = browser.post("/account/two-factor", secret="C" * 32, code=code_of("C" * 32), current=PASSWORD)
-    assert (answer.status_code, "Two-factor is on already" in answer.get_data(as_text=True)) == (409, True)
+    assert (answer.status_code, "Two-factor is already on" in answer.get_data(as_text=True)) == (409, True)
     assert rows("select totp_secret from agent_credentials where totp_secret is not null") == [(secret,)]
 
 
@@ -294,7 +294,7 @@ def require(web: Web, whom: str) -> Browser:
     """Have an admin say who has to have two-factor."""
     admin = web.agent("carol")
     turn_on(admin)
-    assert admin.post("/account/two-factor/requirement", required=whom).location == "/account"
+    assert admin.post("/people/two-factor", required=whom).location == "/people"
     return admin
 
 
@@ -321,19 +321,18 @@ def test_who_has_to_have_two_factor_sets_it_up_before_anything_else(
 def test_who_has_to_set_it_up_can_log_out_instead(web: Web) -> None:
     browser = web.agent("alice")
     require(web, "everyone")
-    assert "This desk asks for two-factor" in browser.get("/account/two-factor").get_data(as_text=True)
+    assert "This desk requires two-factor" in browser.get("/account/two-factor").get_data(as_text=True)
     assert browser.post("/agent/logout").location == "/agent/login"
 
 
 def test_only_admins_say_who_has_to_have_two_factor(web: Web, cast: Cast, rows: Any) -> None:
     browser = web.agent("alice")
-    assert browser.post("/account/two-factor/requirement", required="off").status_code == 403
+    assert browser.post("/people/two-factor", required="off").status_code == 403
     with pytest.raises(DatabaseError, match="right_missing"):
         cast.agent("alice").call("change_settings", values={"two_factor_required": "off"})
     admin = web.agent("carol")
-    assert "Two-factor is required" in admin.get("/account").get_data(as_text=True)
-    assert "Two-factor is required" not in browser.get("/account").get_data(as_text=True)
-    assert admin.post("/account/two-factor/requirement", required="perhaps").status_code == 422
+    assert "Require two-factor" in admin.get("/people").get_data(as_text=True)
+    assert admin.post("/people/two-factor", required="perhaps").status_code == 422
     assert rows("select count(*) from desk_settings") == [(0,)]
 
 
@@ -362,6 +361,15 @@ def test_what_is_done_to_a_login_stands_in_the_audit_log(web: Web, rows: Any) ->
     written = str(rows("select * from audit_log"))
     assert secret not in written
     assert codes[0] not in written
+
+
+def test_the_log_names_a_login_once_its_second_step_is_done(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    secret, _ = turn_on(web.agent("alice"))
+    caplog.clear()
+    browser = first_step(web)
+    assert "login of" not in caplog.text
+    second_step(browser, code=code_of(secret, 1))
+    assert caplog.text.count("login of 'alice@example.com'") == 1
 
 
 def test_no_answer_but_the_set_up_has_a_secret(web: Web, database: Database) -> None:

@@ -42,6 +42,16 @@ def test_a_lost_password_is_reset_and_its_agent_logged_out_everywhere(app: Flask
     assert logs_in(web, "alice@example.com", password)
 
 
+def test_two_factor_is_turned_off_with_a_lost_password_only_when_it_is_asked_for(
+    app: Flask, alice: Agent, rows: Any
+) -> None:
+    alice.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["c"])
+    for options, left in (((), 1), (("--forget-two-factor",), 0), (("--forget-two-factor",), 0)):
+        done = run(app, "reset-password", "--email", "alice@example.com", *options)
+        assert "Reset the password of Alice Kern" in done.output
+        assert rows("select count(totp_secret) from agent_credentials") == [(left,)]
+
+
 def test_a_password_that_is_given_is_not_shown(app: Flask, web: Web) -> None:
     done = run(app, "reset-password", "--email", "alice@example.com", "--password", NEW)
     assert (done.exit_code, NEW in done.output) == (0, False)
@@ -52,7 +62,7 @@ def test_a_password_that_is_given_is_not_shown(app: Flask, web: Web) -> None:
     ("email", "password", "sentence"),
     [
         ("nobody@example.com", NEW, "No agent has the address nobody@example.com."),
-        ("bob@example.com", NEW, "Bob Ortiz is deactivated and cannot log in."),
+        ("bob@example.com", NEW, "Bob Ortiz is disabled and cannot log in."),
         ("alice@example.com", "short", "A password must have at least 12 characters."),
     ],
 )
@@ -64,6 +74,13 @@ def test_why_a_password_is_not_reset_is_said(
     assert done.exit_code != 0
     assert sentence in done.output
     assert logs_in(web, "alice@example.com", PASSWORD)
+
+
+@pytest.mark.parametrize(("options", "role"), [((), "agent"), (("--role", "lead"), "lead"), (("--admin",), "admin")])
+def test_an_agent_is_created_with_a_role(app: Flask, rows: Any, options: tuple[str, ...], role: str) -> None:
+    done = run(app, "create-agent", "--name", "Eve", "--email", "eve@example.com", *options)
+    assert done.exit_code == 0, done.output
+    assert rows("select role from agents where name = 'Eve'") == [(role,)]
 
 
 def test_an_address_that_exists_leads_to_a_new_password(app: Flask, alice: Agent) -> None:

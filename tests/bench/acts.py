@@ -16,7 +16,7 @@ ALL_HAVE_ROOM = "update public.agents set max_tickets = 1000"
 ALL_HAVE_LEFT = "update public.agents set lease_expires_at = now() - interval '1 minute'"
 WAS_AWAY = "update public.agents set availability = 'away' where name = 'Agent 1'"
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
-LIMITS = {"address": [60, 60], "browser": [60, 60], "account": [60, 60]}
+LIMITS = {of: [60, 60] for of in ("address", "browser", "account", "codes")}
 IS_ADMIN = "update public.agents set role = 'admin' where name = 'Agent 1'"
 NO_ADMIN = "update public.agents set role = 'agent' where role = 'admin'"
 # As many of the colleague's tickets go back to the queue however large the desk is.
@@ -49,6 +49,19 @@ LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
 insert into public.one_time_links (token_hash, id, purpose, email, role, max_tickets, expires_at)
 values ('{TOKEN}', '{NEW_ID}', 'invitation', 'eve@example.com', 'agent', 5, now() + interval '1 day')
+"""
+HAS_PASSWORD = """
+insert into public.agent_credentials (agent_id, password_hash)
+select id, 'x' from public.agents where name in ('Agent 1', 'Agent 2') on conflict do nothing
+"""
+TWO_FACTOR = f"""
+{HAS_PASSWORD};
+update public.agent_credentials set totp_secret = '{"A" * 32}' from public.agents a
+where a.id = agent_id and a.name in ('Agent 1', 'Agent 2');
+insert into public.recovery_codes (agent_id, code_hash) select id, 'c' from public.agents where name = 'Agent 1';
+insert into public.pending_logins (token_hash, agent_id, browser)
+select '{TOKEN}', id, '' from public.agents where name = 'Agent 1';
+update public.agents set role = 'admin' where name = 'Agent 1'
 """
 PASSWORD_LINK = f"""
 insert into public.one_time_links (token_hash, purpose, agent_id, expires_at)
@@ -143,6 +156,7 @@ class People:
             *self._agents(),
             *self._reading(),
             *self._accounts(),
+            *self._own(),
             *self._people(),
             *self._server(),
         ]
@@ -265,6 +279,30 @@ class People:
             Act("set_language", {"agent_id": self.agent, "language": "de"}),
             Act("set_availability", {"agent_id": self.agent, "availability": "away"}, "away"),
             Act("set_availability", {"agent_id": self.agent, "availability": "available"}, "back", WAS_AWAY),
+        ]
+
+    def _own(self) -> list[Act]:
+        def act(function: str, given: str = "select", **more: Any) -> Act:
+            return Act(function, {"agent_id": self.agent, **more}, given=given)
+
+        session = {"token_hash": "grown-1-1"}
+        finish = {"pending": TOKEN, "browser": "", "token_hash": "new", "new_browser": "new", "step": 9}
+        return [
+            act("account", **session),
+            act("change_name", name="Alice"),
+            act("change_picture", key="f" * 64),
+            Act("is_picture_of_agent", {"key": "f" * 64}),
+            act("change_password", HAS_PASSWORD, password_hash="x", browser="", **session),
+            act("end_agent_sessions", **session),
+            act("turn_on_two_factor", HAS_PASSWORD, secret="A" * 32, step=1, code_hashes=["c"]),
+            act("turn_off_two_factor", TWO_FACTOR),
+            act("replace_recovery_codes", TWO_FACTOR, code_hashes=["d"]),
+            act("begin_code", TWO_FACTOR, browser="", limits=LIMITS),
+            act("use_code", TWO_FACTOR, browser="", code_hash="c"),
+            Act("pending_login", {"token_hash": TOKEN, "browser": ""}, given=TWO_FACTOR),
+            Act("finish_login", finish, given=TWO_FACTOR),
+            act("remove_two_factor", TWO_FACTOR, person_id=self.colleague),
+            act("change_settings", IS_ADMIN, values={"two_factor_required": "off"}),
         ]
 
     def _people(self) -> list[Act]:

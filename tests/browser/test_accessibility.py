@@ -6,11 +6,13 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
 from supportchat.config import ROOT
 from tests.browser.conftest import DESK, Agent, Customer, Opener
+from tests.cast import PASSWORD
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -93,6 +95,27 @@ def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None
     alice.page.goto(f"{alice.url}/agent?ticket=1001")
     alice.sees("Reopen")
     found["closed ticket"] = violations(alice.page)
+
+    for path in ("account", "account/password", "account/two-factor"):
+        alice.page.goto(f"{alice.url}/{path}")
+        found[path] = violations(alice.page)
+    secret = alice.page.locator("code").inner_text().replace(" ", "")
+    alice.page.get_by_label("Enter the code").fill(pyotp.TOTP(secret).now())
+    alice.page.get_by_label("Current password").fill(PASSWORD)
+    alice.page.get_by_role("button", name="Turn on").click()
+    alice.sees("Your recovery codes")
+    found["recovery codes"] = violations(alice.page)
+    alice.page.goto(f"{alice.url}/account/two-factor")
+    found["two-factor"] = violations(alice.page)
+    alice.page.goto(f"{alice.url}/account")
+    found["account with two-factor"] = violations(alice.page)
+    alice.send_unseen("/agent/logout", {})
+    alice.log_in_unseen("alice")
+    alice.page.goto(f"{alice.url}/agent/login/code")
+    alice.page.locator("summary").click()
+    alice.page.get_by_role("button", name="Log in").click()
+    alice.sees("This code is wrong")
+    found["second step"] = violations(alice.page)
 
     carol: Agent = windows(Agent, **options).come("carol", "/status")
     rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")

@@ -47,7 +47,7 @@ def test_from_the_first_link_to_an_agent_who_has_to_go(
     admin.page.locator("tr", has_text="Eve Adler").locator("summary").click()
     admin.page.get_by_role("button", name="Disable").click()
     dialog = admin.page.get_by_role("dialog")
-    expect(dialog).to_contain_text("1 open ticket")
+    expect(dialog).to_contain_text("their open ticket goes back to the queue")
     dialog.get_by_role("button", name="Disable").click()
     agent.page.wait_for_url("**/agent/login**")  # its socket was closed: the page did not ask
     admin.sees("Eve Adler can no longer log in.")

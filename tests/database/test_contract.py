@@ -261,8 +261,8 @@ def look_after_oneself(door: Heard, alice: Agent, carol: Agent) -> None:
         door.call("is_picture_of_agent", key="e" * 64)
     door.call("open_agent_session", agent_id=alice.id, token_hash="1" * 64, user_agent="Browser 1.0")
     other = next(s for s in alice.call("account", token_hash=alice.token_hash)["sessions"] if not s["is_this"])
-    alice.call("end_sessions", token_hash=alice.token_hash, session_id=other["id"])
-    door.refused("end_sessions", agent_id=alice.id, token_hash=alice.token_hash, session_id=other["id"])
+    alice.call("end_agent_sessions", token_hash=alice.token_hash, session_id=other["id"])
+    door.refused("end_agent_sessions", agent_id=alice.id, token_hash=alice.token_hash, session_id=other["id"])
     alice.call("change_password", password_hash="z", token_hash=alice.token_hash, browser="")
     alice.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["c1", "c2"])
     door.refused("turn_on_two_factor", agent_id=alice.id, secret="A" * 32, step=1, code_hashes=[])
@@ -284,7 +284,6 @@ def look_after_oneself(door: Heard, alice: Agent, carol: Agent) -> None:
     alice.come()
     for value in ("admins", "off", "perhaps"):
         door.refused("change_settings", agent_id=carol.id, values={"two_factor_required": value})
-    door.call("desk_settings")
 
 
 def manage_people(door: Heard, cast: Cast) -> None:

@@ -73,7 +73,6 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "begin_code": (code_check, shapes.CodeCheck),
         "open_agent_session": (begun, shapes.BegunLogin),
         "pending_login": (call("pending_login", token_hash="p" * 64, browser=""), shapes.PendingLogin),
-        "desk_settings": (call("desk_settings"), shapes.DeskSettings),
         "list_agents": (call("list_agents"), list[shapes.Colleague]),
         "begin_login": (call("begin_login", email="alice@example.com", browser="", address=""), shapes.Credentials),
         "who_is_here": (call("who_is_here"), shapes.PeopleHere),

@@ -8,11 +8,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pyotp
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from supportchat.rendering.languages import SHIPPED
-from tests.cast import Agent
+from tests.cast import PASSWORD, Agent
 from tests.web import Browser, Web
 
 from .pseudo import PseudoClient, write_pseudo
@@ -25,6 +27,7 @@ LETTERS = re.compile(r"[^\W\d_]{2,}")
 # Names, what the people of these tests write, and what no language words: times, the product, names of tables.
 NAMES = re.compile(
     r"Vera|Lindt|Alice|Kern|Bob|Ortiz|Carol|Tan|\b[A-Z]{2}\b|\w+@[\w.]+|Help me|Of course|A note"
+    r"|\b[A-Z2-7]{4}\b|Chrome|Werkzeug|abcd-efgh-ijkl-mnop"
     rf"|\d (ms|Sek\.|Min\.)|UTC|supportchat|\bsc\b|user_sessions|chat_messages|tickets|agents|{LANGUAGES}"
 )
 
@@ -71,6 +74,15 @@ def vera(web: Web, alice: Agent) -> Browser:
     return vera
 
 
+def second_step(web: Web) -> TestResponse:
+    """Return the answer to a wrong code."""
+    alice = web.agent("alice")
+    alice.post("/account/two-factor", secret="A" * 32, code=pyotp.TOTP("A" * 32).now(), current=PASSWORD)
+    alice.post("/agent/logout")
+    alice.post("/agent/login", email="alice@example.com", password=PASSWORD)
+    return alice.post("/agent/login/code", code="x")
+
+
 PAGES: dict[str, Callable[[Web, Browser], str]] = {
     "the start": lambda web, vera: web.visitor().get("/chat").text,
     "the start, refused": lambda web, vera: web.visitor().post("/chat", message="", customer_phone="x").text,
@@ -87,6 +99,14 @@ PAGES: dict[str, Callable[[Web, Browser], str]] = {
     "no such ticket": lambda web, vera: web.agent("alice").get("/agent?ticket=4").text,
     "a closed ticket": lambda web, vera: web.agent("alice").post("/tickets/1001/closure", htmx=True).text,
     "a conflict": lambda web, vera: web.agent("bob").post("/tickets/1001/messages", htmx=True, message="x").text,
+    "one's own page": lambda web, vera: web.agent("alice").get("/account").text,
+    "another password": lambda web, vera: web.agent("alice").post("/account/password", password="x").text,
+    "how good a password is": lambda web, vera: (
+        web.agent("alice").post("/account/password/strength", password="x").text
+    ),
+    "the set-up of two-factor": lambda web, vera: web.agent("alice").post("/account/two-factor", code="x").text,
+    "the second step": lambda web, vera: second_step(web).text,
+    "the people": lambda web, vera: web.agent("carol").get("/people").text,
     "the status": lambda web, vera: web.agent("carol").get("/status").text,
     "a status that is none of one's business": lambda web, vera: web.agent("alice").get("/status").text,
 }

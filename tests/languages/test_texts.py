@@ -22,11 +22,12 @@ PROSE = re.compile(r"[A-Za-z]{2,}[,.:’']? [a-z]{2,}|^[A-Z][a-z]{2,}")
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 # What looks like it and is not: headers, HTML, SQL, policies, regular expressions.
 TECHNICAL = re.compile(
-    r"--|^[A-Z][A-Za-z]*(-[A-Z][A-Za-z]*)+$|[<>{}]|^(SELECT|listen) |-src '|; |no-store|no-cache|upsert key"
+    r"--|^[A-Z][A-Za-z]*(-[A-Z][A-Za-z]*)+$|[<>{}]|^(SELECT|listen) |-src '|; |no-store|no-cache|max-age|upsert key"
 )
 NO_TEXTS = {
     *("Upgrade", "Forwarded", "Connection", "Cookie", "None", "Lax", "Origin", "Vary", "Cookie, HX-Request"),
     *("Photoshop", "Factory", "temporary directory"),
+    *("Android", "Mobile ", " Mobile", "Headless"),
     *SHIPPED.values(),
     # Into the log
     *("at most ", " bytes, and less for text", "'websocket' and 'upgrade' as Upgrade and Connection"),

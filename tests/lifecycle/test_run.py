@@ -100,7 +100,7 @@ class Desk:
 
 def environment(**values: str) -> dict[str, str]:
     """Return an environment without settings of this machine's desk."""
-    ours = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "PUBLIC_URL"}
+    ours = {"HOST", "PORT", "WORKERS", "DATA_DIR", "DATABASE_URL", "PUBLIC_URL", "DEMO"}
     return {name: value for name, value in os.environ.items() if name not in ours} | values
 
 
@@ -235,6 +235,26 @@ def test_it_says_what_the_address_and_the_sites_still_need(stopped_desk: Path, d
         desk.start()
         assert "on every address of this machine: set PUBLIC_URL" in desk.text
         assert "EMBED_ORIGINS needs a PUBLIC_URL with https" in desk.text
+        assert desk.stop() == 0
+    finally:
+        desk.end()
+
+
+def test_a_desk_that_others_can_reach_has_no_demo_accounts_and_a_link_for_its_first_admin(
+    stopped_desk: Path, data_dir: Path
+) -> None:
+    subprocess.run(["cp", "-a", stopped_desk, data_dir], check=True)
+    desk = Desk(data_dir, HOST="0.0.0.0")
+    try:
+        desk.start()
+        assert "Disabled the demo accounts" in desk.text
+        assert desk.run("select count(*) from agents where is_active") == [(0,)]
+        [first] = re.findall(r"http://127\.0\.0\.1:\d+/links/\S+", desk.text)
+        assert urllib.request.urlopen(first, timeout=5).status == 200
+        assert desk.stop() == 0
+        desk.start()
+        [second] = re.findall(r"http://127\.0\.0\.1:\d+/links/\S+", desk.text)
+        assert second != first
         assert desk.stop() == 0
     finally:
         desk.end()

@@ -25,6 +25,7 @@ def setup(database: Database, rows: Any) -> str:
     return offer_setup(database)
 
 
+@pytest.mark.both_modes
 def test_the_first_admin_is_created_under_the_link_and_is_logged_in(web: Web, setup: str, rows: Any) -> None:
     browser = web.visitor()
     assert "Set up your support desk" in browser.get(setup).text

@@ -134,7 +134,7 @@ def test_whoever_is_disabled_cannot_log_in_until_they_are_enabled(
     cast.visitor().start()
     hers = web.agent("alice")
     answer = admin.post(f"/people/{alice.id}/access/delete", htmx=True)
-    assert "Alice Kern can no longer log in. Returned to the queue: 1 ticket." in answer.text
+    assert "Alice Kern can no longer log in. 1 ticket went back to the queue." in answer.text
     assert hers.get("/agent").status_code == 303
     assert web.visitor().post("/agent/login", email=email_of("alice"), password=PASSWORD).status_code == 422
     assert admin.post(f"/people/{alice.id}/access").status_code == 303
@@ -155,6 +155,16 @@ def test_nobody_is_found_by_an_unknown_id(admin: Browser, path: str) -> None:
     answer = admin.post(path.format("00000000-0000-4000-8000-000000000000"), htmx=True, role="lead")
     assert answer.status_code == 404
     assert admin.post(path.format("1")).status_code == 404
+
+
+@pytest.mark.parametrize("htmx", [True, False])
+def test_an_admin_who_gives_up_their_role_is_led_to_the_desk(
+    admin: Browser, carol: Agent, bob: Agent, htmx: bool
+) -> None:
+    carol.call("change_person", person_id=bob.id, role="admin")
+    answer = admin.post(f"/people/{carol.id}", htmx=htmx, role="agent")
+    assert (answer.headers.get("HX-Redirect") if htmx else answer.location) == "/agent"
+    assert admin.get("/people").status_code == 403
 
 
 def test_the_rail_leads_to_what_a_role_may_open(web: Web, admin: Browser, carol: Agent, alice: Agent) -> None:

@@ -41,7 +41,7 @@ def test_the_three_verify_queries_show_a_started_chat(cast: Cast, rows: Any) -> 
 def test_a_ticket_goes_to_an_agent_who_is_here(cast: Cast, alice: Agent) -> None:
     chat = cast.visitor().start()
     assert chat["status"] == "open"
-    assert chat["agent"] == {"id": alice.id, "name": "Alice Kern"}
+    assert chat["agent"] == {"id": alice.id, "name": "Alice Kern", "picture": None}
 
 
 def test_seq_counts_without_a_gap_under_many_writers(cast: Cast, alice: Agent, rows: Any) -> None:

@@ -41,9 +41,15 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "change_person": ("manage_people", {"person_id": new_id(), "role": "admin"}),
     "disable_person": ("manage_people", {"person_id": new_id()}),
     "enable_person": ("manage_people", {"person_id": new_id()}),
+    "remove_two_factor": ("manage_people", {"person_id": new_id()}),
+    "change_settings": ("manage_desk", {"values": {"none": 1}}),
 }
 # They act for the agent who is logged in, whatever their role.
-OWN = {"set_language", "open_agent_session"}
+OWN = {
+    *("set_language", "open_agent_session", "account", "change_name", "change_picture", "change_password"),
+    *("end_agent_sessions", "begin_code", "use_code", "turn_on_two_factor", "turn_off_two_factor"),
+    "replace_recovery_codes",
+}
 
 
 def is_refused(agent: Agent, function: str) -> bool:

@@ -12,7 +12,7 @@ from supportchat.database.errors import Invalid, NotFound
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.database.scripts import SCRIPTS, script_text
-from tests.cast import Cast, new_id
+from tests.cast import Agent, Cast, new_id
 from tests.sql.conftest import superuser_of_project
 
 pytestmark = pytest.mark.mode("postgres")
@@ -107,8 +107,30 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     door.call("close_agent_session", token_hash=bob.token_hash)
     door.call("reset_password", email="bob@example.com", password_hash="y")
     manage_people(door, cast)
+    look_after_oneself(door, alice, cast.agent("carol"))
     door.call("forget_process", process_id=new_id())
     assert door.called == FUNCTIONS
+
+
+def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
+    """Do what an agent does on their own page, and log in with two-factor."""
+    assert alice.call("change_name", name="Alice K.")["name"] == "Alice K."
+    alice.call("change_picture", key="e" * 64)
+    assert door.call("is_picture_of_agent", key="e" * 64)
+    assert len(alice.call("account", token_hash=alice.token_hash)["sessions"]) == 1
+    assert alice.call("end_agent_sessions", token_hash=alice.token_hash) == 0
+    alice.call("change_password", password_hash="z", token_hash=alice.token_hash, browser="")
+    alice.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["c1"])
+    assert door.call("open_agent_session", agent_id=alice.id, token_hash="2" * 64) == {"needs_code": True}
+    assert door.call("pending_login", token_hash="2" * 64, browser="")["agent_id"] == alice.id
+    assert alice.call("begin_code", browser="", limits={"codes": [5, 60]})["step"] == 1
+    door.call("finish_login", pending="2" * 64, browser="", token_hash="3" * 64, new_browser="b", step=2)
+    alice.call("use_code", browser="b", code_hash="c1")
+    alice.call("replace_recovery_codes", code_hashes=["c2"])
+    alice.call("turn_off_two_factor")
+    alice.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=[])
+    assert carol.call("remove_two_factor", person_id=alice.id) == "Alice K."
+    carol.call("change_settings", values={"two_factor_required": "admins"})
 
 
 def manage_people(door: Recorder, cast: Cast) -> None:

@@ -19,7 +19,8 @@ function textOf({ dataset }) {
 
 // The same for one that is shown, to be copied by hand.
 function showLinks() {
-  for (const box of document.querySelectorAll("input[data-link]")) box.value = new URL(box.dataset.link, window.location).href;
+  for (const box of document.querySelectorAll("input[data-link]"))
+    box.value = new URL(box.dataset.link, window.location).href;
 }
 
 document.addEventListener("htmx:after:swap", showLinks);

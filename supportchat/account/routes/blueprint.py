@@ -9,7 +9,7 @@ from flask import Blueprint, g, render_template
 from ...agents.browsers import browser_of
 from ...agents.logins import agent_token_hash
 from ...database import call
-from ...database.rows import DeskSettings, OwnAccount
+from ...database.rows import OwnAccount
 from ..forms import NameForm
 
 bp = Blueprint("account", __name__)
@@ -18,13 +18,11 @@ bp = Blueprint("account", __name__)
 def account_page(**values: Any) -> str:
     """Render the page of the agent who is logged in."""
     account: OwnAccount = call("account", agent_id=g.agent["id"], token_hash=agent_token_hash())
-    settings: DeskSettings | None = call("desk_settings") if "manage_desk" in g.agent["rights"] else None
     shown = {"name_form": NameForm(data={"name": g.agent["name"]}), "name_error": "", "picture_error": ""}
     return render_template(
         "account/show.html",
         agent=g.agent,
         account=account,
-        settings=settings,
         browser_of=browser_of,
         **{**shown, **values},
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from flask import Response, current_app, g, redirect, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 
@@ -88,6 +90,7 @@ def picture(key: str) -> ResponseReturnValue:
     except FileNotFoundError as error:
         raise NotFound("not_found") from error
     response: Response = send_file(content, PICTURE_TYPE, download_name="picture.webp", conditional=False)
+    response.content_length = os.fstat(content.fileno()).st_size
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     # Another picture has another key.
     response.headers["Cache-Control"] = "private, max-age=86400, immutable, no-transform"

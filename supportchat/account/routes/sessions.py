@@ -17,7 +17,7 @@ from .blueprint import bp
 @for_people
 def end_other_sessions() -> ResponseReturnValue:
     """Log an agent out everywhere else."""
-    call("end_sessions", agent_id=g.agent["id"], token_hash=agent_token_hash())
+    call("end_agent_sessions", agent_id=g.agent["id"], token_hash=agent_token_hash())
     return redirect(url_for("account.show"), 303)
 
 
@@ -25,5 +25,5 @@ def end_other_sessions() -> ResponseReturnValue:
 @for_people
 def end_session(session_id: uuid.UUID) -> ResponseReturnValue:
     """Log an agent out in one other browser."""
-    call("end_sessions", agent_id=g.agent["id"], token_hash=agent_token_hash(), session_id=str(session_id))
+    call("end_agent_sessions", agent_id=g.agent["id"], token_hash=agent_token_hash(), session_id=str(session_id))
     return redirect(url_for("account.show"), 303)

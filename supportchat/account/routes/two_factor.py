@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from wtforms import Form
 
 from ...agents import logins, two_factor
@@ -107,7 +108,9 @@ def _with_codes(function: str, **arguments: Any) -> str:
 def _set_up(form: SetUpForm, error: str = "") -> str:
     given = form.secret.data or ""
     secret = given if two_factor.SECRET.fullmatch(given) else two_factor.new_secret()
-    path, side = two_factor.qr_path(two_factor.setup_address(secret, g.agent["email"], f"Support desk ({desk_name()})"))
+    path, side = two_factor.qr_path(
+        two_factor.setup_address(secret, g.agent["email"], f"{_('Support desk')} ({desk_name()})")
+    )
     compression.leave_out()
     return _page("account/set_up_two_factor.html", form, error, secret=secret, qr_path=path, qr_side=side)
 
