@@ -88,7 +88,7 @@ def test_requests_with_the_header_are_seen_by_status(web: Web) -> None:
     for _ in range(FEWEST):
         web.visitor().get("/chat", headers={"Forwarded": "for=192.0.2.1"})
         browser.get("/chat", headers={"Forwarded": "for=192.0.2.1"})
-    assert "Most requests of the last minutes come from 127.0.0.1" in browser.get("/status").text
+    assert "Most recent requests come from 127.0.0.1" in browser.get("/status").text
 
 
 def test_a_declared_proxy_is_none_to_warn_of() -> None:

@@ -43,8 +43,8 @@ def _finding(config: Config, headers: Headers, undeclared: str | None) -> tuple[
         return (
             "warn",
             _(
-                "Most requests of the last minutes come from %(address)s and name another address, but"
-                " TRUSTED_PROXIES is 0: if that is your proxy, all limits treat everyone as one.",
+                "Most recent requests come from %(address)s with the headers of a proxy, but TRUSTED_PROXIES is 0. If"
+                " that is your proxy, everyone shares the limits of one address.",
                 address=undeclared,
             ),
             _("Set TRUSTED_PROXIES to the number of proxies in front of the desk and restart it."),

@@ -66,7 +66,7 @@ SENTENCES = {
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     # Bans. Without a word of how long, which would say when to come back.
     "banned": _("You can’t write to us here right now. If you think this is a mistake, contact us another way."),
-    "nothing_to_ban": _("This cannot be banned: the chat is older than bans, or its browser was forgotten."),
+    "nothing_to_ban": _("There is nothing to ban: this chat has no known browser or network."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "password_wrong": _("This is not your current password. Check it and try again."),
@@ -134,9 +134,9 @@ SENTENCES = {
 
 # The same for a page that tries again by itself, and counts the time down.
 AGAIN = {
-    "messages_too_fast": _("You are sending messages too fast. This is sent in %(detail)s."),
-    "pictures_too_fast": _("You are sending pictures too fast. This is sent in %(detail)s."),
-    "starts_too_fast": _("Too many chats were just started from here. This is sent in %(detail)s."),
+    "messages_too_fast": _("You are sending messages too fast. It will be sent in %(detail)s."),
+    "pictures_too_fast": _("You are sending pictures too fast. It will be sent in %(detail)s."),
+    "starts_too_fast": _("Too many chats were just started from here. It will be sent in %(detail)s."),
 }
 
 

@@ -39,6 +39,6 @@ def test_who_is_too_fast_reads_how_long_it_takes_and_the_page_does_it_by_itself(
         vera.write(text)
         expect(vera.box).to_have_value("", timeout=20 * SECOND)
     expect(vera.page.locator("[data-pending-state]").first).to_contain_text(
-        re.compile(r"You are sending messages too fast\. This is sent in \d+ seconds?\."), timeout=20 * SECOND
+        re.compile(r"You are sending messages too fast\. It will be sent in \d+ seconds?\."), timeout=20 * SECOND
     )
     expect(vera.messages).to_have_text(["Hello", "One", "Two", "Three"], timeout=20 * SECOND)
