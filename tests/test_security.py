@@ -22,7 +22,7 @@ from tests.cast import Agent, new_id
 from tests.routes import calls, policy_of, rules
 from tests.web import ORIGIN, Browser, Web
 
-ADMINS = {"manage_desk", "manage_people", "see_status"}
+ADMINS = {"ban", "manage_desk", "manage_people", "see_status"}
 POLICIES = {"anyone", "visitor", "person", "answer", *ADMINS}
 MULTIPART = "multipart/form-data"
 
