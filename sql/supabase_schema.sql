@@ -19,7 +19,7 @@ declare
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
-        chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
+        chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx,
         tickets_first_reply_idx, tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
@@ -514,7 +514,7 @@ begin
         chat_messages_of_agent_idx        |        | chat_messages    | (sender_agent_id) where sender_agent_id is not null
         chat_messages_with_image_idx      |        | chat_messages    | (image_id) where image_id is not null
         tickets_number_key                | unique | tickets          | (number)
-        tickets_session_id_idx            |        | tickets          | (session_id)
+        tickets_of_session_idx            |        | tickets          | (session_id, (status = 'closed'), number desc)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
         tickets_open_of_agent_idx         |        | tickets          | (assigned_agent_id, awaiting_since, updated_at) where status = 'open'
@@ -1884,6 +1884,7 @@ begin
         join pg_class c on c.oid = i.indexrelid
         where (i.indrelid, c.relname) in (
             ('public.tickets'::regclass, 'tickets_not_closed_idx'), ('public.tickets'::regclass, 'tickets_updated_at_idx'),
+            ('public.tickets'::regclass, 'tickets_session_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_sender_agent_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_image_id_idx'),
             ('public.events'::regclass, 'events_ticket_id_idx')
@@ -2123,7 +2124,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'd3a4ea76aa7b');
+select _supportchat.record_script('supabase_schema.sql', '9fd449a59505');
 
 notify pgrst, 'reload schema';
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response
 from jinja2 import ChainableUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -21,6 +21,7 @@ from .people import links as link_routes
 from .people import routes as people_routes
 from .realtime.allowance import Allowance
 from .realtime.hub import Hub
+from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
@@ -31,11 +32,15 @@ from .web.bodies import DeskRequest
 
 
 class Desk(Flask):
-    """Flask without its look, at every view and hook of every request, whether that is async: none is."""
+    """Flask without what none of our requests needs."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is."""
+        """Return the function as it is. Flask looks, at every view and hook of every request, whether it is async."""
         return func
+
+    def process_response(self, response: Response) -> Response:
+        """Have the hooks change what is sent. After a websocket's handshake nothing is."""
+        return response if isinstance(response, Served) else super().process_response(response)
 
 
 def create_app(config: Config | None = None) -> Flask:

@@ -94,6 +94,7 @@ class Day:
     def open_socket(self, name: str, browser: Browser, **hello: Any) -> None:
         """Open the socket of a page, and close it once it has caught up."""
         ours, theirs = socket.socketpair()
+        theirs.settimeout(30)
         page = threading.Thread(target=_hello, args=(theirs, {"hello": True, "after": 0, **hello}))
         page.start()
         self._calls.clear()
@@ -101,7 +102,7 @@ class Day:
         assert slot is not None
         # One that lets greenlets run while it waits, as it is in a worker.
         client = gevent.socket.socket(ours.family, ours.type, fileno=ours.detach())
-        environ = {"werkzeug.socket": ClientSocket(client, slot, Turns(), 5.0)}
+        environ = {"gunicorn.socket": ClientSocket(client, slot, Turns(), 5.0)}
         self._is_socket = True
         with contextlib.suppress(StopIteration):  # gunicorn takes it for the end
             browser.client.get(name.split()[1].rstrip(","), headers=SOCKET, environ_overrides=environ)

@@ -265,6 +265,7 @@ def test_only_the_hosts_that_are_ours_are_answered(web: Web, host: str) -> None:
         ({"host": "127.0.0.2"}, "127.0.0.2:3000"),
         ({"host": "0:0:0:0:0:0:0:1"}, "[0:0:0:0:0:0:0:1]:3000"),
         ({"public_url": "https://[2001:db8::1]"}, "[2001:db8::1]"),
+        ({"host": "192.0.2.1"}, "xn--bcher-kva.example:3000"),
         # How bin/run asks whether the desk is ready.
         ({"public_url": "https://chat.example.com", "host": "192.0.2.1"}, "192.0.2.1:3000"),
     ],

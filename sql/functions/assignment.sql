@@ -211,14 +211,20 @@ as $$
     left join _supportchat.loads_of_agents((select array_agg(id) from here)) as taken on taken.agent_id = here.id
 $$;
 
--- When an agent was last given a ticket.
-create or replace function _supportchat.last_assigned_at(p_agent_id uuid)
-returns timestamptz
+-- Of an earlier version, which called it for each agent.
+drop function if exists _supportchat.last_assigned_at(uuid);
+
+-- Whether an agent could take a ticket now: p_except is not asked.
+create or replace function _supportchat.has_taker(p_except uuid)
+returns boolean
 language sql
 stable
 set search_path = ''
 as $$
-    select max(assigned_at) from public.tickets where assigned_agent_id = p_agent_id
+    select exists (
+        select from _supportchat.agents_with_load()
+        where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
+    )
 $$;
 
 -- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
@@ -234,8 +240,9 @@ as $$
         where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
     )
     select agent_id from able
+    cross join lateral (select max(assigned_at) as at from public.tickets where assigned_agent_id = agent_id) as last
     where load = (select min(load) from able)
-    order by _supportchat.last_assigned_at(agent_id) nulls first, agent_id
+    order by last.at nulls first, agent_id
     limit 1
 $$;
 
@@ -249,8 +256,9 @@ as $$
     with able as materialized (
         select agent_id, load, max_tickets,
             -- Whoever comes to a load by a ticket of now stands behind those who had it before.
-            row_number() over (order by load desc, _supportchat.last_assigned_at(agent_id) nulls first, agent_id) as turn
+            row_number() over (order by load desc, last.at nulls first, agent_id) as turn
         from _supportchat.agents_with_load()
+        cross join lateral (select max(assigned_at) as at from public.tickets where assigned_agent_id = agent_id) as last
         where availability = 'available' and load < max_tickets
     )
     select agent_id
@@ -392,11 +400,14 @@ begin
     end if;
 end $$;
 
+-- Of an earlier version, which asked who could take it for each ticket anew.
+drop function if exists _supportchat.return_to_queue(public.tickets, text, text, uuid);
+
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. When an agent has
--- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else
--- can take it now: only then is the customer told that we look for somebody.
+-- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. p_is_wanted says whether somebody
+-- else can take it now: only then is the customer told that we look for somebody.
 create or replace function _supportchat.return_to_queue(
-    p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
+    p_ticket public.tickets, p_is_wanted boolean, p_reason text, p_actor text, p_actor_id uuid default null
 )
 returns void
 language plpgsql
@@ -405,7 +416,7 @@ as $$
 declare
     detail jsonb := jsonb_build_object(
         'from', _supportchat.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason,
-        'wanted', _supportchat.next_agent(null, p_ticket.assigned_agent_id) is not null
+        'wanted', p_is_wanted
     );
 begin
     update public.tickets set status = 'waiting', assigned_agent_id = null,
@@ -429,6 +440,7 @@ declare
     candidate record;
     ticket public.tickets;
     returned integer := 0;
+    is_wanted boolean;
 begin
     if not pg_catalog.pg_try_advisory_xact_lock(7308332045) then
         return null;
@@ -455,17 +467,21 @@ begin
         ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
-            perform _supportchat.return_to_queue(ticket, 'agent_left', 'system');
+            -- The same for all: who has left takes none.
+            is_wanted := coalesce(is_wanted, _supportchat.has_taker(null));
+            perform _supportchat.return_to_queue(ticket, is_wanted, 'agent_left', 'system');
             returned := returned + 1;
         end if;
     end loop;
     perform _supportchat.note_absent_agents();
     perform _supportchat.forget_dead_processes();
     perform _supportchat.prune_events();
-    return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
+    return jsonb_build_object(
+        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end
+    );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'fd00ceb00c07');
+select _supportchat.record_script('functions/assignment.sql', 'f87bb064d7f6');
 
 notify pgrst, 'reload schema';
 

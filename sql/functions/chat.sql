@@ -27,12 +27,18 @@ declare
     line jsonb;
     preferred uuid;
     is_afterword boolean;
+    is_awaited boolean;
     nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
     line := _supportchat.append_message(
         p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
     );
-    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock. Most messages change nothing of it.
+    select t.status = 'open' and t.awaiting_since is not null into is_awaited from public.tickets t
+    where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
+    if is_awaited then
+        return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+    end if;
     select * into ticket from public.tickets
     where session_id = p_session_id order by status = 'closed', number desc limit 1;
     if not found then
@@ -366,7 +372,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'd032c031f686');
+select _supportchat.record_script('functions/chat.sql', '44b130eaf758');
 
 notify pgrst, 'reload schema';
 

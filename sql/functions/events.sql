@@ -29,43 +29,34 @@ as $$
     )
 $$;
 
--- Tells every server process that something changed. It is a hint: whoever misses it finds the change in the log.
+-- Of an earlier version, which put the name of the event in itself.
+drop function if exists _supportchat.notify_change(text, jsonb);
+
+-- Tells every server process that something changed, the 'event'. It is a hint: whoever misses it finds the change in the log.
 -- With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
-create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
+create or replace function _supportchat.notify_change(p_body jsonb)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    body jsonb := jsonb_build_object('event', p_event) || p_payload;
-    payload text := body;
+    payload text := p_body;
     nothing text;
 begin
     -- The send is not even parsed where there is none.
     if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
-        perform realtime.send(body, p_event, 'supportchat', true);
+        perform realtime.send(p_body, p_body ->> 'event', 'supportchat', true);
     end if;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
     if octet_length(payload) >= 7900 then
-        payload := (body - 'row')::text;
+        payload := (p_body - 'row')::text;
     end if;
     -- An assignment takes a fraction of the time of a statement.
     nothing := pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
--- An event of the log as server processes know it, in the same shape as its hint.
-create or replace function _supportchat.event_json(p_event public.events)
-returns jsonb
-language plpgsql
-immutable
-set search_path = ''
-as $$
-begin
-    return jsonb_build_object(
-        'id', p_event.id, 'event', p_event.kind, 'session_id', p_event.session_id, 'actor', p_event.actor,
-        'agent_id', p_event.agent_id, 'detail', p_event.detail
-    );
-end $$;
+-- Of an earlier version, which called it for each event.
+drop function if exists _supportchat.event_json(public.events);
 
 -- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
 -- p_row may spare them a read.
@@ -85,10 +76,11 @@ begin
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
     returning id into logged;
     if p_hint then
-        -- As event_json has it, which would take a while to be called.
-        nothing := _supportchat.notify_change(p_kind, jsonb_build_object(
-            'id', logged, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id, 'detail', p_detail
-        ) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end);
+        -- As events_after has it.
+        nothing := _supportchat.notify_change(jsonb_build_object(
+            'id', logged, 'event', p_kind, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id,
+            'detail', p_detail, 'row', p_row
+        ));
     end if;
 end $$;
 
@@ -103,7 +95,7 @@ begin
         perform _supportchat.log_event(p_kind, id, p_detail) from unnest(p_session_ids) as id;
     else
         insert into public.events (kind, session_id, detail) select p_kind, id, p_detail from unnest(p_session_ids) as id;
-        perform _supportchat.notify_change('log.grew', '{}');
+        perform _supportchat.notify_change('{"event": "log.grew"}');
     end if;
 end $$;
 
@@ -125,17 +117,19 @@ begin
         select jsonb_build_object(
             'cursor', pg_catalog.pg_current_snapshot()::text,
             'epoch', public.database_epoch(),
-            'events', coalesce(jsonb_agg(_supportchat.event_json(found.event) order by (found.event).id), '[]')
+            'events', coalesce(jsonb_agg(jsonb_build_object(
+                'id', id, 'event', kind, 'session_id', session_id, 'actor', actor, 'agent_id', agent_id, 'detail', detail
+            ) order by id), '[]')
         )
         from (
             (
-                select e as event from public.events e
+                select * from public.events e
                 where e.transaction >= pg_catalog.pg_snapshot_xmax(seen)
                 order by e.transaction, e.id limit p_limit
             )
             union all
             (
-                select e from public.events e
+                select * from public.events e
                 where e.transaction = any (running)
                 order by e.transaction, e.id limit p_limit
             )
@@ -163,7 +157,7 @@ returns void
 language sql
 set search_path = ''
 as $$
-    select _supportchat.notify_change('ping', jsonb_build_object('nonce', p_nonce))
+    select _supportchat.notify_change(jsonb_build_object('event', 'ping', 'nonce', p_nonce))
 $$;
 
 -- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
@@ -188,7 +182,7 @@ begin
     )
     returning number into beat;
     if found then
-        perform _supportchat.notify_change('heartbeat', jsonb_build_object('beat', beat));
+        perform _supportchat.notify_change(jsonb_build_object('event', 'heartbeat', 'beat', beat));
     else
         select number into beat from public.heartbeat;
     end if;
@@ -258,7 +252,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'f543d737993e');
+select _supportchat.record_script('functions/events.sql', 'f7d16242dce9');
 
 notify pgrst, 'reload schema';
 

@@ -108,9 +108,8 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer') where p_number is not null;
     select _supportchat.notify_change(
-        'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'event', 'typing', 'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
             'agent', _supportchat.person_json(p_agent_id), 'seq', last_seq
         )
     )
@@ -153,6 +152,9 @@ declare
     free uuid[] := array(
         select session_id from public.user_sessions where session_id = any (asked) for no key update skip locked
     );
+    good text[] := _supportchat.good_sessions(array(
+        select distinct token_hash from jsonb_to_recordset(p_receipts) as r (token_hash text)
+    ));
     history text := public.database_epoch();
     said record;
 begin
@@ -167,7 +169,7 @@ begin
                 where s.session_id = r.session_id and v.token_hash = r.visitor
             ) else exists (
                 select from public.agent_sessions a
-                where a.agent_id = r.agent_id and a.token_hash = any (_supportchat.good_sessions(array[r.token_hash]))
+                where a.agent_id = r.agent_id and a.token_hash = r.token_hash and a.token_hash = any (good)
             ) end
     loop
         perform _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
@@ -177,7 +179,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '602e22e3859f');
+select _supportchat.record_script('functions/marks.sql', 'd6c47a8f0e35');
 
 notify pgrst, 'reload schema';
 

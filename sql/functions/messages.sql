@@ -111,10 +111,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    line public.chat_messages;
+    new_seq integer;
     customer_name text;
-    continues boolean;
-    line_json jsonb;
+    line jsonb;
     nothing text;
 begin
     update public.user_sessions set
@@ -122,7 +121,7 @@ begin
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
-    returning last_seq, user_sessions.customer_name into line.seq, customer_name;
+    returning last_seq, user_sessions.customer_name into new_seq, customer_name;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     end if;
@@ -131,12 +130,12 @@ begin
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
     )
     values (
-        p_session_id, line.seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
+        p_session_id, new_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
     )
     on conflict (session_id, sender, client_message_id) do nothing
-    -- As message_json has it, and here, because a statement of its own takes longer. In order: without statistics the planner
-    -- would take another index, and read all that was said.
-    returning created_at, written.sender <> 'system' and exists (
+    -- Whether it continues the line before as message_json has it, and here, because a statement of its own takes longer. In
+    -- order: without statistics the planner would take another index, and read all that was said.
+    returning _supportchat.known_message_json(written, customer_name, written.sender <> 'system' and exists (
         select from (
             select sender, sender_agent_id, created_at from public.chat_messages
             where session_id = written.session_id and seq < written.seq order by seq desc limit 1
@@ -144,26 +143,16 @@ begin
         where earlier.sender = written.sender
             and earlier.sender_agent_id is not distinct from written.sender_agent_id
             and written.created_at - earlier.created_at < interval '5 minutes'
-    ) into line.created_at, continues;
+    )) into line;
     if not found then
         -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
         raise sqlstate '40001' using message = 'stored_meanwhile';
     end if;
-
-    line.session_id := p_session_id;
-    line.sender := p_sender;
-    line.sender_agent_id := p_sender_agent_id;
-    line.client_message_id := p_client_message_id;
-    line.message := p_message;
-    line.image_id := p_image_id;
-    line.event := p_event;
-    line.detail := p_detail;
-    line_json := _supportchat.known_message_json(line, customer_name, continues);
     nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
-        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
+        'message.posted', p_session_id, jsonb_build_object('seq', new_seq),
+        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
     );
-    return line_json;
+    return line;
 end $$;
 
 -- Refuses a text that no message may have: nothing but space without an image, or more characters than longest_message.
@@ -285,7 +274,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '9b3f365a856c');
+select _supportchat.record_script('functions/messages.sql', 'ff06591f1f76');
 
 notify pgrst, 'reload schema';
 

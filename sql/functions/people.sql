@@ -255,6 +255,7 @@ as $$
 declare
     candidate uuid;
     ticket public.tickets;
+    is_wanted boolean;
     returned integer := 0;
 begin
     -- In the order of report_process, as set_password does.
@@ -263,6 +264,7 @@ begin
     delete from public.one_time_links where agent_id = p_person_id or created_by = p_person_id;
     update public.agents set is_active = false, disabled_at = now(), lease_expires_at = least(lease_expires_at, now())
     where id = p_person_id;
+    is_wanted := _supportchat.has_taker(p_person_id);
     for candidate in
         select session_id from public.tickets where status = 'open' and assigned_agent_id = p_person_id
         order by awaiting_since, number
@@ -270,7 +272,7 @@ begin
         ticket := _supportchat.lock_ticket(candidate);
         if ticket.status = 'open' and ticket.assigned_agent_id = p_person_id then
             perform _supportchat.return_to_queue(
-                ticket, 'agent_disabled', case when p_actor_id is null then 'system' else 'agent' end, p_actor_id
+                ticket, is_wanted, 'agent_disabled', case when p_actor_id is null then 'system' else 'agent' end, p_actor_id
             );
             returned := returned + 1;
         end if;
@@ -349,7 +351,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '51a971232f93');
+select _supportchat.record_script('functions/people.sql', '18fde5c38104');
 
 notify pgrst, 'reload schema';
 

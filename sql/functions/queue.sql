@@ -75,22 +75,24 @@ as $$
             where t.session_id = any (p_session_ids)
             order by t.session_id, t.status = 'closed', t.number desc
         )) as rows
+    ), concerned as materialized (
+        select array(
+            select unnest(p_agent_ids)
+            union select (line -> 'agent' ->> 'id')::uuid from changed, jsonb_array_elements(changed.rows) as line
+        ) as ids
     )
     select jsonb_build_object(
         'rows', changed.rows,
         'agents', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets,
-                'load', _supportchat.load_of_agent(a.id)
+                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets, 'load', coalesce(taken.load, 0)
             ) order by a.id), '[]')
             from public.agents a
-            where a.id in (
-                select unnest(p_agent_ids)
-                union select (line -> 'agent' ->> 'id')::uuid from jsonb_array_elements(changed.rows) as line
-            )
+            left join _supportchat.loads_of_agents(concerned.ids) as taken on taken.agent_id = a.id
+            where a.id = any (concerned.ids)
         )
     )
-    from changed
+    from changed cross join concerned
 $$;
 
 -- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
@@ -193,10 +195,14 @@ stable
 set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
+    with counts as materialized (
+        select
+            (select count(*) from public.tickets where status = 'waiting') as waiting,
+            (select count(*) from public.tickets where status = 'open') as open,
+            (select count(*) from public.tickets where status = 'open' and assigned_agent_id = p_agent_id) as mine
+    )
     select jsonb_build_object(
-        'counts', counts - 'agents' || jsonb_build_object(
-            'mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::bigint, 0)
-        ),
+        'counts', jsonb_build_object('unassigned', waiting, 'all', waiting + open, 'mine', mine),
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'number', t.number, 'session_id', s.session_id,
@@ -209,15 +215,15 @@ as $$
         ),
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
-        'reason', case when p_view <> 'mine' and counts ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
+        'reason', case when p_view <> 'mine' and waiting > 0 then _supportchat.unassigned_reason() end
     )
-    from _supportchat.open_tickets_json() as counts
+    from counts
 $$;
 
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '22976d9c5b41');
+select _supportchat.record_script('functions/queue.sql', '967a5e41ef48');
 
 notify pgrst, 'reload schema';
 

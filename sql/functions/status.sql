@@ -12,34 +12,30 @@ begin
 end $look$;
 -- The check ends here.
 
--- The columns of a table that are declared and not there.
-create or replace function _supportchat.missing_columns(p_table regclass, p_name text)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(column_name order by place), '[]') from _supportchat.declared_columns()
-    where table_name = p_name and not exists (
-        select from pg_catalog.pg_attribute where attrelid = p_table and attname = column_name and not attisdropped
-    )
-$$;
+-- Of an earlier version, which read what is declared for each.
+drop function if exists _supportchat.missing_columns(regclass, text);
+drop function if exists _supportchat.missing_keys(regclass, text);
 
--- The columns of a table whose foreign key is declared and not there.
-create or replace function _supportchat.missing_keys(p_table regclass, p_name text)
-returns jsonb
+-- The columns of a table that are declared and not there, and those whose foreign key is not.
+create or replace function _supportchat.missing_parts(p_table regclass, p_name text)
+returns table (is_older boolean, columns jsonb, keys jsonb)
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(column_name order by place), '[]') from _supportchat.declared_columns()
-    where table_name = p_name and refers_to is not null and not exists (
-        select from pg_catalog.pg_constraint k
-        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-        join pg_catalog.pg_class c on c.oid = k.confrelid
-        where k.contype = 'f' and k.conrelid = p_table and a.attname = column_name and c.relname = refers_to
-            and c.relnamespace = 'public'::regnamespace
-    )
+    select
+        bool_or(declared.is_older),
+        coalesce(jsonb_agg(column_name order by place) filter (where not exists (
+            select from pg_catalog.pg_attribute where attrelid = p_table and attname = column_name and not attisdropped
+        )), '[]'),
+        coalesce(jsonb_agg(column_name order by place) filter (where refers_to is not null and not exists (
+            select from pg_catalog.pg_constraint k
+            join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+            join pg_catalog.pg_class c on c.oid = k.confrelid
+            where k.contype = 'f' and k.conrelid = p_table and a.attname = column_name and c.relname = refers_to
+                and c.relnamespace = 'public'::regnamespace
+        )), '[]')
+    from _supportchat.declared_columns() as declared where table_name = p_name
 $$;
 
 -- How many rows a table has: exact up to 1,000, then Postgres' own estimate.
@@ -69,16 +65,16 @@ set search_path = ''
 as $$
 declare
     here regclass := to_regclass(format('public.%I', p_table));
-    missing jsonb;
+    missing record;
     last_at timestamptz;
 begin
-    if p_table not in (select _supportchat.older_tables()) then
+    select * into missing from _supportchat.missing_parts(here, p_table);
+    if missing.is_older is not true then
         raise sqlstate 'PT404' using message = 'table_unknown';
     elsif here is null then
         return jsonb_build_object('table', p_table, 'exists', false);
     end if;
-    missing := _supportchat.missing_columns(here, p_table);
-    if not missing ? 'created_at' then
+    if not missing.columns ? 'created_at' then
         execute format('select max(created_at) from %s', here) into last_at;
     end if;
     return jsonb_build_object(
@@ -87,8 +83,8 @@ begin
         'rows', _supportchat.count_rows(here),
         'last_at', last_at,
         'row_security', (select relrowsecurity from pg_catalog.pg_class where oid = here),
-        'missing_columns', missing,
-        'missing_keys', _supportchat.missing_keys(here, p_table)
+        'missing_columns', missing.columns,
+        'missing_keys', missing.keys
     );
 end $$;
 
@@ -106,7 +102,6 @@ as $$
             select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
         ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
-        'agents', public.list_agents(),
         'reason', _supportchat.unassigned_reason(),
         'processes', (select count(*) from public.server_processes as p where _supportchat.is_live(p)),
         'sockets', (select coalesce(sum(sockets), 0) from public.server_processes as p where _supportchat.is_live(p)),
@@ -186,7 +181,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', 'ae795591135a');
+select _supportchat.record_script('functions/status.sql', '94e2f8d44db9');
 
 notify pgrst, 'reload schema';
 

@@ -257,7 +257,9 @@ begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
-    perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
+    perform _supportchat.return_to_queue(
+        ticket, _supportchat.has_taker(ticket.assigned_agent_id), 'given_back', 'agent', p_agent_id
+    );
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
@@ -359,7 +361,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '0558fb421183');
+select _supportchat.record_script('functions/tickets.sql', '099f6aaf49cb');
 
 notify pgrst, 'reload schema';
 

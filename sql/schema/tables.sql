@@ -303,7 +303,7 @@ begin
         chat_messages_of_agent_idx        |        | chat_messages    | (sender_agent_id) where sender_agent_id is not null
         chat_messages_with_image_idx      |        | chat_messages    | (image_id) where image_id is not null
         tickets_number_key                | unique | tickets          | (number)
-        tickets_session_id_idx            |        | tickets          | (session_id)
+        tickets_of_session_idx            |        | tickets          | (session_id, (status = 'closed'), number desc)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
         tickets_open_of_agent_idx         |        | tickets          | (assigned_agent_id, awaiting_since, updated_at) where status = 'open'

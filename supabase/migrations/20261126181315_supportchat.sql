@@ -16,7 +16,7 @@ declare
     indexes text[] := '{
         visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
-        chat_messages_with_image_idx, tickets_number_key, tickets_session_id_idx, tickets_assigned_agent_id_idx,
+        chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
         tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx,
         tickets_first_reply_idx, tickets_created_at_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
@@ -518,7 +518,7 @@ begin
         chat_messages_of_agent_idx        |        | chat_messages    | (sender_agent_id) where sender_agent_id is not null
         chat_messages_with_image_idx      |        | chat_messages    | (image_id) where image_id is not null
         tickets_number_key                | unique | tickets          | (number)
-        tickets_session_id_idx            |        | tickets          | (session_id)
+        tickets_of_session_idx            |        | tickets          | (session_id, (status = 'closed'), number desc)
         tickets_assigned_agent_id_idx     |        | tickets          | (assigned_agent_id, assigned_at desc)
         tickets_waiting_idx               |        | tickets          | (awaiting_since, number) where status = 'waiting'
         tickets_open_of_agent_idx         |        | tickets          | (assigned_agent_id, awaiting_since, updated_at) where status = 'open'
@@ -1888,6 +1888,7 @@ begin
         join pg_class c on c.oid = i.indexrelid
         where (i.indrelid, c.relname) in (
             ('public.tickets'::regclass, 'tickets_not_closed_idx'), ('public.tickets'::regclass, 'tickets_updated_at_idx'),
+            ('public.tickets'::regclass, 'tickets_session_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_sender_agent_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_image_id_idx'),
             ('public.events'::regclass, 'events_ticket_id_idx')
@@ -2127,7 +2128,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'd3a4ea76aa7b');
+select _supportchat.record_script('supabase_schema.sql', '9fd449a59505');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2409,43 +2410,34 @@ as $$
     )
 $$;
 
--- Tells every server process that something changed. It is a hint: whoever misses it finds the change in the log.
+-- Of an earlier version, which put the name of the event in itself.
+drop function if exists _supportchat.notify_change(text, jsonb);
+
+-- Tells every server process that something changed, the 'event'. It is a hint: whoever misses it finds the change in the log.
 -- With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
-create or replace function _supportchat.notify_change(p_event text, p_payload jsonb)
+create or replace function _supportchat.notify_change(p_body jsonb)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    body jsonb := jsonb_build_object('event', p_event) || p_payload;
-    payload text := body;
+    payload text := p_body;
     nothing text;
 begin
     -- The send is not even parsed where there is none.
     if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
-        perform realtime.send(body, p_event, 'supportchat', true);
+        perform realtime.send(p_body, p_body ->> 'event', 'supportchat', true);
     end if;
     -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
     if octet_length(payload) >= 7900 then
-        payload := (body - 'row')::text;
+        payload := (p_body - 'row')::text;
     end if;
     -- An assignment takes a fraction of the time of a statement.
     nothing := pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
--- An event of the log as server processes know it, in the same shape as its hint.
-create or replace function _supportchat.event_json(p_event public.events)
-returns jsonb
-language plpgsql
-immutable
-set search_path = ''
-as $$
-begin
-    return jsonb_build_object(
-        'id', p_event.id, 'event', p_event.kind, 'session_id', p_event.session_id, 'actor', p_event.actor,
-        'agent_id', p_event.agent_id, 'detail', p_event.detail
-    );
-end $$;
+-- Of an earlier version, which called it for each event.
+drop function if exists _supportchat.event_json(public.events);
 
 -- Writes into the log what this transaction has done, and tells every server process, unless another event will (p_hint).
 -- p_row may spare them a read.
@@ -2465,10 +2457,11 @@ begin
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
     returning id into logged;
     if p_hint then
-        -- As event_json has it, which would take a while to be called.
-        nothing := _supportchat.notify_change(p_kind, jsonb_build_object(
-            'id', logged, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id, 'detail', p_detail
-        ) || case when p_row is null then '{}' else jsonb_build_object('row', p_row) end);
+        -- As events_after has it.
+        nothing := _supportchat.notify_change(jsonb_build_object(
+            'id', logged, 'event', p_kind, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id,
+            'detail', p_detail, 'row', p_row
+        ));
     end if;
 end $$;
 
@@ -2483,7 +2476,7 @@ begin
         perform _supportchat.log_event(p_kind, id, p_detail) from unnest(p_session_ids) as id;
     else
         insert into public.events (kind, session_id, detail) select p_kind, id, p_detail from unnest(p_session_ids) as id;
-        perform _supportchat.notify_change('log.grew', '{}');
+        perform _supportchat.notify_change('{"event": "log.grew"}');
     end if;
 end $$;
 
@@ -2505,17 +2498,19 @@ begin
         select jsonb_build_object(
             'cursor', pg_catalog.pg_current_snapshot()::text,
             'epoch', public.database_epoch(),
-            'events', coalesce(jsonb_agg(_supportchat.event_json(found.event) order by (found.event).id), '[]')
+            'events', coalesce(jsonb_agg(jsonb_build_object(
+                'id', id, 'event', kind, 'session_id', session_id, 'actor', actor, 'agent_id', agent_id, 'detail', detail
+            ) order by id), '[]')
         )
         from (
             (
-                select e as event from public.events e
+                select * from public.events e
                 where e.transaction >= pg_catalog.pg_snapshot_xmax(seen)
                 order by e.transaction, e.id limit p_limit
             )
             union all
             (
-                select e from public.events e
+                select * from public.events e
                 where e.transaction = any (running)
                 order by e.transaction, e.id limit p_limit
             )
@@ -2543,7 +2538,7 @@ returns void
 language sql
 set search_path = ''
 as $$
-    select _supportchat.notify_change('ping', jsonb_build_object('nonce', p_nonce))
+    select _supportchat.notify_change(jsonb_build_object('event', 'ping', 'nonce', p_nonce))
 $$;
 
 -- Sends an event when the last one is older than p_seconds, and gives its number: by it each process sees whether events
@@ -2568,7 +2563,7 @@ begin
     )
     returning number into beat;
     if found then
-        perform _supportchat.notify_change('heartbeat', jsonb_build_object('beat', beat));
+        perform _supportchat.notify_change(jsonb_build_object('event', 'heartbeat', 'beat', beat));
     else
         select number into beat from public.heartbeat;
     end if;
@@ -2638,7 +2633,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', 'f543d737993e');
+select _supportchat.record_script('functions/events.sql', 'f7d16242dce9');
 
 -- settings.sql: what admins set in the app, for the whole desk. Safe to run again.
 
@@ -2822,10 +2817,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    line public.chat_messages;
+    new_seq integer;
     customer_name text;
-    continues boolean;
-    line_json jsonb;
+    line jsonb;
     nothing text;
 begin
     update public.user_sessions set
@@ -2833,7 +2827,7 @@ begin
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id
-    returning last_seq, user_sessions.customer_name into line.seq, customer_name;
+    returning last_seq, user_sessions.customer_name into new_seq, customer_name;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     end if;
@@ -2842,12 +2836,12 @@ begin
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
     )
     values (
-        p_session_id, line.seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
+        p_session_id, new_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
     )
     on conflict (session_id, sender, client_message_id) do nothing
-    -- As message_json has it, and here, because a statement of its own takes longer. In order: without statistics the planner
-    -- would take another index, and read all that was said.
-    returning created_at, written.sender <> 'system' and exists (
+    -- Whether it continues the line before as message_json has it, and here, because a statement of its own takes longer. In
+    -- order: without statistics the planner would take another index, and read all that was said.
+    returning _supportchat.known_message_json(written, customer_name, written.sender <> 'system' and exists (
         select from (
             select sender, sender_agent_id, created_at from public.chat_messages
             where session_id = written.session_id and seq < written.seq order by seq desc limit 1
@@ -2855,26 +2849,16 @@ begin
         where earlier.sender = written.sender
             and earlier.sender_agent_id is not distinct from written.sender_agent_id
             and written.created_at - earlier.created_at < interval '5 minutes'
-    ) into line.created_at, continues;
+    )) into line;
     if not found then
         -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
         raise sqlstate '40001' using message = 'stored_meanwhile';
     end if;
-
-    line.session_id := p_session_id;
-    line.sender := p_sender;
-    line.sender_agent_id := p_sender_agent_id;
-    line.client_message_id := p_client_message_id;
-    line.message := p_message;
-    line.image_id := p_image_id;
-    line.event := p_event;
-    line.detail := p_detail;
-    line_json := _supportchat.known_message_json(line, customer_name, continues);
     nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', line.seq),
-        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line_json
+        'message.posted', p_session_id, jsonb_build_object('seq', new_seq),
+        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
     );
-    return line_json;
+    return line;
 end $$;
 
 -- Refuses a text that no message may have: nothing but space without an image, or more characters than longest_message.
@@ -2996,7 +2980,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '9b3f365a856c');
+select _supportchat.record_script('functions/messages.sql', 'ff06591f1f76');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -3391,14 +3375,20 @@ as $$
     left join _supportchat.loads_of_agents((select array_agg(id) from here)) as taken on taken.agent_id = here.id
 $$;
 
--- When an agent was last given a ticket.
-create or replace function _supportchat.last_assigned_at(p_agent_id uuid)
-returns timestamptz
+-- Of an earlier version, which called it for each agent.
+drop function if exists _supportchat.last_assigned_at(uuid);
+
+-- Whether an agent could take a ticket now: p_except is not asked.
+create or replace function _supportchat.has_taker(p_except uuid)
+returns boolean
 language sql
 stable
 set search_path = ''
 as $$
-    select max(assigned_at) from public.tickets where assigned_agent_id = p_agent_id
+    select exists (
+        select from _supportchat.agents_with_load()
+        where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
+    )
 $$;
 
 -- The agent whose turn it is: available, here, below the limit, least loaded, then longest without a new ticket.
@@ -3414,8 +3404,9 @@ as $$
         where availability = 'available' and load < max_tickets and agent_id is distinct from p_except
     )
     select agent_id from able
+    cross join lateral (select max(assigned_at) as at from public.tickets where assigned_agent_id = agent_id) as last
     where load = (select min(load) from able)
-    order by _supportchat.last_assigned_at(agent_id) nulls first, agent_id
+    order by last.at nulls first, agent_id
     limit 1
 $$;
 
@@ -3429,8 +3420,9 @@ as $$
     with able as materialized (
         select agent_id, load, max_tickets,
             -- Whoever comes to a load by a ticket of now stands behind those who had it before.
-            row_number() over (order by load desc, _supportchat.last_assigned_at(agent_id) nulls first, agent_id) as turn
+            row_number() over (order by load desc, last.at nulls first, agent_id) as turn
         from _supportchat.agents_with_load()
+        cross join lateral (select max(assigned_at) as at from public.tickets where assigned_agent_id = agent_id) as last
         where availability = 'available' and load < max_tickets
     )
     select agent_id
@@ -3572,11 +3564,14 @@ begin
     end if;
 end $$;
 
+-- Of an earlier version, which asked who could take it for each ticket anew.
+drop function if exists _supportchat.return_to_queue(public.tickets, text, text, uuid);
+
 -- Takes a ticket from its agent and puts it back into the queue, where it keeps its place by awaiting_since. When an agent has
--- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. 'wanted' says whether somebody else
--- can take it now: only then is the customer told that we look for somebody.
+-- given it back, or somebody has for them (p_actor_id), they do not get it again by itself. p_is_wanted says whether somebody
+-- else can take it now: only then is the customer told that we look for somebody.
 create or replace function _supportchat.return_to_queue(
-    p_ticket public.tickets, p_reason text, p_actor text, p_actor_id uuid default null
+    p_ticket public.tickets, p_is_wanted boolean, p_reason text, p_actor text, p_actor_id uuid default null
 )
 returns void
 language plpgsql
@@ -3585,7 +3580,7 @@ as $$
 declare
     detail jsonb := jsonb_build_object(
         'from', _supportchat.agent_json(p_ticket.assigned_agent_id), 'reason', p_reason,
-        'wanted', _supportchat.next_agent(null, p_ticket.assigned_agent_id) is not null
+        'wanted', p_is_wanted
     );
 begin
     update public.tickets set status = 'waiting', assigned_agent_id = null,
@@ -3609,6 +3604,7 @@ declare
     candidate record;
     ticket public.tickets;
     returned integer := 0;
+    is_wanted boolean;
 begin
     if not pg_catalog.pg_try_advisory_xact_lock(7308332045) then
         return null;
@@ -3635,17 +3631,21 @@ begin
         ticket := _supportchat.lock_ticket(candidate.session_id);
         if ticket.status = 'open' and ticket.awaiting_since is not null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
-            perform _supportchat.return_to_queue(ticket, 'agent_left', 'system');
+            -- The same for all: who has left takes none.
+            is_wanted := coalesce(is_wanted, _supportchat.has_taker(null));
+            perform _supportchat.return_to_queue(ticket, is_wanted, 'agent_left', 'system');
             returned := returned + 1;
         end if;
     end loop;
     perform _supportchat.note_absent_agents();
     perform _supportchat.forget_dead_processes();
     perform _supportchat.prune_events();
-    return jsonb_build_object('returned', returned, 'assigned', _supportchat.drain_queue());
+    return jsonb_build_object(
+        'returned', returned, 'assigned', case when is_wanted is false then 0 else _supportchat.drain_queue() end
+    );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'fd00ceb00c07');
+select _supportchat.record_script('functions/assignment.sql', 'f87bb064d7f6');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -4281,9 +4281,8 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer') where p_number is not null;
     select _supportchat.notify_change(
-        'typing',
         jsonb_build_object(
-            'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
+            'event', 'typing', 'session_id', session_id, 'sender', case when p_agent_id is null then 'user' else 'agent' end,
             'agent', _supportchat.person_json(p_agent_id), 'seq', last_seq
         )
     )
@@ -4326,6 +4325,9 @@ declare
     free uuid[] := array(
         select session_id from public.user_sessions where session_id = any (asked) for no key update skip locked
     );
+    good text[] := _supportchat.good_sessions(array(
+        select distinct token_hash from jsonb_to_recordset(p_receipts) as r (token_hash text)
+    ));
     history text := public.database_epoch();
     said record;
 begin
@@ -4340,7 +4342,7 @@ begin
                 where s.session_id = r.session_id and v.token_hash = r.visitor
             ) else exists (
                 select from public.agent_sessions a
-                where a.agent_id = r.agent_id and a.token_hash = any (_supportchat.good_sessions(array[r.token_hash]))
+                where a.agent_id = r.agent_id and a.token_hash = r.token_hash and a.token_hash = any (good)
             ) end
     loop
         perform _supportchat.move_marks(said.session_id, said.delivered, said.read, said.agent_id);
@@ -4350,7 +4352,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '602e22e3859f');
+select _supportchat.record_script('functions/marks.sql', 'd6c47a8f0e35');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -4369,12 +4371,18 @@ declare
     line jsonb;
     preferred uuid;
     is_afterword boolean;
+    is_awaited boolean;
     nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
     line := _supportchat.append_message(
         p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
     );
-    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock. Most messages change nothing of it.
+    select t.status = 'open' and t.awaiting_since is not null into is_awaited from public.tickets t
+    where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
+    if is_awaited then
+        return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+    end if;
     select * into ticket from public.tickets
     where session_id = p_session_id order by status = 'closed', number desc limit 1;
     if not found then
@@ -4708,7 +4716,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'd032c031f686');
+select _supportchat.record_script('functions/chat.sql', '44b130eaf758');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -4832,22 +4840,24 @@ as $$
             where t.session_id = any (p_session_ids)
             order by t.session_id, t.status = 'closed', t.number desc
         )) as rows
+    ), concerned as materialized (
+        select array(
+            select unnest(p_agent_ids)
+            union select (line -> 'agent' ->> 'id')::uuid from changed, jsonb_array_elements(changed.rows) as line
+        ) as ids
     )
     select jsonb_build_object(
         'rows', changed.rows,
         'agents', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets,
-                'load', _supportchat.load_of_agent(a.id)
+                'id', a.id, 'availability', a.availability, 'max_tickets', a.max_tickets, 'load', coalesce(taken.load, 0)
             ) order by a.id), '[]')
             from public.agents a
-            where a.id in (
-                select unnest(p_agent_ids)
-                union select (line -> 'agent' ->> 'id')::uuid from jsonb_array_elements(changed.rows) as line
-            )
+            left join _supportchat.loads_of_agents(concerned.ids) as taken on taken.agent_id = a.id
+            where a.id = any (concerned.ids)
         )
     )
-    from changed
+    from changed cross join concerned
 $$;
 
 -- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
@@ -4950,10 +4960,14 @@ stable
 set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
+    with counts as materialized (
+        select
+            (select count(*) from public.tickets where status = 'waiting') as waiting,
+            (select count(*) from public.tickets where status = 'open') as open,
+            (select count(*) from public.tickets where status = 'open' and assigned_agent_id = p_agent_id) as mine
+    )
     select jsonb_build_object(
-        'counts', counts - 'agents' || jsonb_build_object(
-            'mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::bigint, 0)
-        ),
+        'counts', jsonb_build_object('unassigned', waiting, 'all', waiting + open, 'mine', mine),
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'number', t.number, 'session_id', s.session_id,
@@ -4966,15 +4980,15 @@ as $$
         ),
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
-        'reason', case when p_view <> 'mine' and counts ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
+        'reason', case when p_view <> 'mine' and waiting > 0 then _supportchat.unassigned_reason() end
     )
-    from _supportchat.open_tickets_json() as counts
+    from counts
 $$;
 
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '22976d9c5b41');
+select _supportchat.record_script('functions/queue.sql', '967a5e41ef48');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -5223,7 +5237,9 @@ begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
-    perform _supportchat.return_to_queue(ticket, 'given_back', 'agent', p_agent_id);
+    perform _supportchat.return_to_queue(
+        ticket, _supportchat.has_taker(ticket.assigned_agent_id), 'given_back', 'agent', p_agent_id
+    );
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
@@ -5325,7 +5341,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '0558fb421183');
+select _supportchat.record_script('functions/tickets.sql', '099f6aaf49cb');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -6409,6 +6425,7 @@ as $$
 declare
     candidate uuid;
     ticket public.tickets;
+    is_wanted boolean;
     returned integer := 0;
 begin
     -- In the order of report_process, as set_password does.
@@ -6417,6 +6434,7 @@ begin
     delete from public.one_time_links where agent_id = p_person_id or created_by = p_person_id;
     update public.agents set is_active = false, disabled_at = now(), lease_expires_at = least(lease_expires_at, now())
     where id = p_person_id;
+    is_wanted := _supportchat.has_taker(p_person_id);
     for candidate in
         select session_id from public.tickets where status = 'open' and assigned_agent_id = p_person_id
         order by awaiting_since, number
@@ -6424,7 +6442,7 @@ begin
         ticket := _supportchat.lock_ticket(candidate);
         if ticket.status = 'open' and ticket.assigned_agent_id = p_person_id then
             perform _supportchat.return_to_queue(
-                ticket, 'agent_disabled', case when p_actor_id is null then 'system' else 'agent' end, p_actor_id
+                ticket, is_wanted, 'agent_disabled', case when p_actor_id is null then 'system' else 'agent' end, p_actor_id
             );
             returned := returned + 1;
         end if;
@@ -6503,7 +6521,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '51a971232f93');
+select _supportchat.record_script('functions/people.sql', '18fde5c38104');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -6636,34 +6654,30 @@ select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 
--- The columns of a table that are declared and not there.
-create or replace function _supportchat.missing_columns(p_table regclass, p_name text)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(column_name order by place), '[]') from _supportchat.declared_columns()
-    where table_name = p_name and not exists (
-        select from pg_catalog.pg_attribute where attrelid = p_table and attname = column_name and not attisdropped
-    )
-$$;
+-- Of an earlier version, which read what is declared for each.
+drop function if exists _supportchat.missing_columns(regclass, text);
+drop function if exists _supportchat.missing_keys(regclass, text);
 
--- The columns of a table whose foreign key is declared and not there.
-create or replace function _supportchat.missing_keys(p_table regclass, p_name text)
-returns jsonb
+-- The columns of a table that are declared and not there, and those whose foreign key is not.
+create or replace function _supportchat.missing_parts(p_table regclass, p_name text)
+returns table (is_older boolean, columns jsonb, keys jsonb)
 language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(column_name order by place), '[]') from _supportchat.declared_columns()
-    where table_name = p_name and refers_to is not null and not exists (
-        select from pg_catalog.pg_constraint k
-        join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
-        join pg_catalog.pg_class c on c.oid = k.confrelid
-        where k.contype = 'f' and k.conrelid = p_table and a.attname = column_name and c.relname = refers_to
-            and c.relnamespace = 'public'::regnamespace
-    )
+    select
+        bool_or(declared.is_older),
+        coalesce(jsonb_agg(column_name order by place) filter (where not exists (
+            select from pg_catalog.pg_attribute where attrelid = p_table and attname = column_name and not attisdropped
+        )), '[]'),
+        coalesce(jsonb_agg(column_name order by place) filter (where refers_to is not null and not exists (
+            select from pg_catalog.pg_constraint k
+            join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+            join pg_catalog.pg_class c on c.oid = k.confrelid
+            where k.contype = 'f' and k.conrelid = p_table and a.attname = column_name and c.relname = refers_to
+                and c.relnamespace = 'public'::regnamespace
+        )), '[]')
+    from _supportchat.declared_columns() as declared where table_name = p_name
 $$;
 
 -- How many rows a table has: exact up to 1,000, then Postgres' own estimate.
@@ -6693,16 +6707,16 @@ set search_path = ''
 as $$
 declare
     here regclass := to_regclass(format('public.%I', p_table));
-    missing jsonb;
+    missing record;
     last_at timestamptz;
 begin
-    if p_table not in (select _supportchat.older_tables()) then
+    select * into missing from _supportchat.missing_parts(here, p_table);
+    if missing.is_older is not true then
         raise sqlstate 'PT404' using message = 'table_unknown';
     elsif here is null then
         return jsonb_build_object('table', p_table, 'exists', false);
     end if;
-    missing := _supportchat.missing_columns(here, p_table);
-    if not missing ? 'created_at' then
+    if not missing.columns ? 'created_at' then
         execute format('select max(created_at) from %s', here) into last_at;
     end if;
     return jsonb_build_object(
@@ -6711,8 +6725,8 @@ begin
         'rows', _supportchat.count_rows(here),
         'last_at', last_at,
         'row_security', (select relrowsecurity from pg_catalog.pg_class where oid = here),
-        'missing_columns', missing,
-        'missing_keys', _supportchat.missing_keys(here, p_table)
+        'missing_columns', missing.columns,
+        'missing_keys', missing.keys
     );
 end $$;
 
@@ -6730,7 +6744,6 @@ as $$
             select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
         ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
-        'agents', public.list_agents(),
         'reason', _supportchat.unassigned_reason(),
         'processes', (select count(*) from public.server_processes as p where _supportchat.is_live(p)),
         'sockets', (select coalesce(sum(sockets), 0) from public.server_processes as p where _supportchat.is_live(p)),
@@ -6810,6 +6823,6 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', 'ae795591135a');
+select _supportchat.record_script('functions/status.sql', '94e2f8d44db9');
 
 notify pgrst, 'reload schema';

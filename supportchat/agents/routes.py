@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import Blueprint, abort, g, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from simple_websocket import Server
 
 from ..database import DatabaseError, Invalid, call
 from ..realtime.connection import SIGNED_OUT, Connection, Shown, view_of
 from ..realtime.hub import current_hub
-from ..realtime.sockets import DeskSock, prepare_handshake, refuse_bad_handshake, serve_page
+from ..realtime.sockets import DeskSock, refuse_bad_handshake, serve_page
 from ..rendering.languages import shipped_language
+from ..server.client_socket import ClientSocket
 from ..tickets.pages import queue_values, ticket_values
 from ..web import security
 from ..web.forms import whole_number
@@ -110,11 +110,10 @@ def admit_socket() -> None:
         agent = logins.current_agent()
         if agent is None or agent["needs_two_factor"]:
             abort(401)
-        prepare_handshake(request)
 
 
 @for_people_with("answer")
-def socket(websocket: Server) -> ResponseReturnValue:
+def socket(client: ClientSocket) -> ResponseReturnValue:
     """Push what happens at the desk, and in the ticket that the page shows."""
     hub = current_hub()
     agent = g.agent
@@ -140,7 +139,7 @@ def socket(websocket: Server) -> ResponseReturnValue:
         elif "typing" in message:
             hub.say_typing(page, message["typing"])
 
-    serve_page(hub, websocket, page, on_message)
+    serve_page(hub, client, page, on_message)
     return ""
 
 

@@ -8,6 +8,7 @@ when somebody has pasted the scripts into an SQL editor. After a change in `sql/
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import re
 import sys
@@ -35,6 +36,7 @@ def statements(name: str) -> str:
     return re.sub(r"^(?:begin|commit);\n", "", names.LOOK.sub("", script_text(name)), flags=re.MULTILINE)
 
 
+@functools.lru_cache(maxsize=len(SCRIPTS))  # /status asks for all of them
 def checksum(text: str) -> str:
     """Return the stamp of a script: 12 digits of the SHA-256 of its text, without the stamp itself and without the look
     at its head, which leaves nothing behind."""

@@ -542,7 +542,6 @@ class DeskFigures(TypedDict):
     open: int
     longest_wait_seconds: int | None
     first_reply_seconds: int | None
-    agents: list[Colleague]
     reason: Reason
     processes: int
     sockets: int

@@ -35,7 +35,8 @@ class Conversation:
     as it is; anything else is read from the database.
     """
 
-    def __init__(self, session_id: str, database: Database, fragments: Fragments) -> None:
+    def __init__(self, session_id: str, database: Database, fragments: Fragments, here: set[str]) -> None:
+        """:param here: the conversations that a customer's page shows, kept up here."""
         self.session_id = session_id
         self.pages: dict[str, set[Connection]] = {audience: set() for audience in AUDIENCES}
         self.holders = 0  # pages that show it, or are about to
@@ -45,6 +46,7 @@ class Conversation:
         self.last_note_no = 0
         self._database = database
         self._fragments = fragments
+        self._here = here
         self._hints: dict[int, Message | None] = {}
         self._is_stale = {"messages": False, "notes": False, "state": False}
         self._lock = RLock()
@@ -86,6 +88,8 @@ class Conversation:
             page.language = shown.language or ENGLISH
             self._show_state(state)
             self.pages[audience].add(page)
+            if audience == "customer":
+                self._here.add(self.session_id)
             # Its other pages may lack what this query found.
             self.compare(state)
             page.refill = functools.partial(self._go_on, page, audience)
@@ -129,6 +133,8 @@ class Conversation:
         page.refill = None
         for pages in self.pages.values():
             pages.discard(page)
+        if not self.pages["customer"]:
+            self._here.discard(self.session_id)
 
     def hint(self, event: Event) -> None:
         """Handle an event of this conversation."""
@@ -263,6 +269,8 @@ class Conversation:
 
         It may lack lines that were sent, and reuse their numbers.
         """
+        if self.pages["customer"]:  # else it may be shown anew, by another one of these
+            self._here.discard(self.session_id)
         for pages in self.pages.values():
             for page in pages:
                 page.push(RESET)

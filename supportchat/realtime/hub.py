@@ -31,6 +31,7 @@ from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 from .receipts import Receipts
 
 SWEEP_SECONDS = 2.0
+FOLLOW_SECONDS = 0.1
 REPORT_SECONDS = 10.0
 IDLE_SECONDS = 30.0  # between the reports of a process that nobody looks at: its only calls
 # A process goes on for so long after its last page: by then the leases of those who have left have ended.
@@ -84,6 +85,7 @@ class Hub:
         self._shifted_at = float("-inf")  # when those who wait, or an agent, have changed last
         self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
         self._refresh_seconds = REFRESH_SECONDS
+        self._here: set[str] = set()  # the conversations that a customer's page shows
         self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
         self._missing: dict[str, float] = {}  # those of them who have no page any more, and since when
         self._reported_at = float("-inf")
@@ -153,7 +155,8 @@ class Hub:
             return
         conversation = self._conversations.get(session_id)
         if conversation is None:
-            conversation = self._conversations[session_id] = Conversation(session_id, self._database, self._fragments)
+            conversation = Conversation(session_id, self._database, self._fragments, self._here)
+            self._conversations[session_id] = conversation
         self._pages[page] = conversation
         conversation.holders += 1
         conversation.join(page, audience, shown, found)
@@ -241,6 +244,8 @@ class Hub:
             self._to_conversation(event)
         elif "id" not in event or self._log.is_new(event):
             self._apply(event)
+            if self._pages and self._log.is_half_full:
+                self._chores.soon(FOLLOW_SECONDS, self._follow_in_time)
 
     def _apply(self, event: Event) -> None:
         kind = KINDS.get(event["event"])
@@ -357,6 +362,8 @@ class Hub:
             self._log.forget()  # the first page to come finds everything in the database
             return
         self._chores.attempt(self.follow)
+        for conversation in list(self._conversations.values()):
+            conversation.wake()  # who could not read what is new, tries again
         self._chores.attempt(self._sweep_assignment)
 
     def _follow_from_now(self) -> None:
@@ -376,8 +383,11 @@ class Hub:
                 self._look_at_everything()
             for event in events or []:
                 self._apply(event)
-        for conversation in list(self._conversations.values()):
-            conversation.wake()
+
+    def _follow_in_time(self) -> None:
+        # Not at the next sweep: so much would have happened by then that every desk would read its whole queue.
+        if self._log.is_half_full:
+            self.follow()
 
     def _look_at_everything(self) -> None:
         self._news.miss()
@@ -426,7 +436,7 @@ class Hub:
         if is_idle and not self._reported and time.monotonic() - self._reported_at < IDLE_SECONDS - REPORT_SECONDS / 2:
             return
         agents = {page.token_hash for page in self.desks.pages} | self._polling("agent")
-        here = {c.session_id for c in self._conversations.values() if c.pages["customer"]} | self._polling("session")
+        here = self._here | self._polling("session")
         came, left = sorted(here - self._reported)[:MOST_MOVES], sorted(self._gone(here))[:MOST_MOVES]
         answer: IdleReport = self._database.call(
             "report_process",
@@ -444,7 +454,8 @@ class Hub:
         self._reported = (self._reported | set(came)) - set(left) if is_complete else set()
         if not is_complete or MOST_MOVES in (len(came), len(left)):
             self.report_soon()
-        self._sign_out(agents.difference(answer["good"]))
+        if ended := agents.difference(answer["good"]):
+            self._sign_out(ended)
         if is_idle:
             self._note_sweep(answer["sweep"])
             self._expect_beat(answer["beat"])

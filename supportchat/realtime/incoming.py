@@ -77,3 +77,7 @@ class Incoming:
             return self._protocol.send(event.response())
         except LocalProtocolError:
             return b""
+
+    def end(self) -> None:
+        """Let go of the parser: its generator refers to itself, so it would stay until the garbage collector looks."""
+        self._protocol._proto._parse_more.close()

@@ -26,6 +26,11 @@ class Log:
         """Whether the next look gives everything that comes from now on."""
         return self._cursor is not None
 
+    @property
+    def is_half_full(self) -> bool:
+        """Whether half as much has been heard of since the last look as makes a gap."""
+        return len(self._heard) >= MOST_EVENTS // 2
+
     def is_new(self, event: Event) -> bool:
         """Return whether a hint is the first news of its event, and remember it."""
         if len(self._heard) > MOST_HEARD:

@@ -231,6 +231,7 @@ class PageSocket:
 
     def _leave(self, page: Connection) -> None:
         page.writer = None  # or both wait for the garbage collector
+        self._incoming.end()
         self._on_end(page)
         self._client.close_soon()
 

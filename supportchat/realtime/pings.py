@@ -6,14 +6,16 @@ from typing import Protocol
 
 import gevent
 
-from ..server.memory import give_memory_back
+from ..server.memory import give_memory_back, keep_for_long
 
 PING_SECONDS = 20.0
 SLOTS = 200
 MANY = 100
-# Between the looks at what is free, while whatever has to do with those who have left ends: the last is the report that
-# they are gone.
-SETTLE_SECONDS = (2.0, 3.0, 6.0)
+MANY_NEW = 500
+# Between the looks at what is free, when many have left. After the first pause most of those who were cut off are back.
+# The last thing that has to do with the others is the report that they are gone: the id of each, kept until then, keeps
+# a whole page of memory.
+SETTLE_SECONDS = (4.0, 5.0)
 
 
 class Pinged(Protocol):
@@ -32,6 +34,7 @@ class Pings:
         self._at = 0
         self.is_turning = False
         self._most = 0
+        self._kept = 0  # for long
         self._is_settling = False
 
     def add(self, pinged: Pinged) -> None:
@@ -53,20 +56,24 @@ class Pings:
             for pinged in list(self._slots[self._at]):
                 pinged.ping()
             self._at = (self._at + 1) % SLOTS
-            self._look_who_has_left()
+            self._look_who_is_here()
         self.is_turning = False
 
-    def _look_who_has_left(self) -> None:
+    def _look_who_is_here(self) -> None:
         count = len(self._slot_of)
+        self._kept = min(self._kept, count)
+        if count >= self._kept + MANY_NEW:
+            self._kept = count
+            keep_for_long()
         self._most = max(self._most, count)
-        if self._most > MANY and count < self._most / 2:
-            self._most = count
-            if not self._is_settling:
-                self._is_settling = True
-                gevent.spawn(self._settle)
+        if self._most > MANY and count < self._most / 2 and not self._is_settling:
+            self._is_settling = True
+            gevent.spawn(self._settle)
 
     def _settle(self) -> None:
         for seconds in SETTLE_SECONDS:
             gevent.sleep(seconds)
-            give_memory_back()
+            if len(self._slot_of) < self._most / 2:
+                give_memory_back()
+        self._most = len(self._slot_of)
         self._is_settling = False

@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Blueprint, Flask, Request, Response, abort, current_app, request
 from flask_sock import Sock
-from simple_websocket import Server
 from wsproto.utilities import generate_accept_token
 
 from ..server.client_socket import ClientSocket
@@ -26,31 +25,6 @@ ACCEPTANCE = (
 )
 
 
-class NoThread:
-    """What simple_websocket takes for the thread that reads; see `PageSocket`."""
-
-    name = ""
-
-    def __init__(self, target: Callable[[], None]) -> None:
-        """Forget the target: with it, the socket would refer to itself."""
-
-    def start(self) -> None:
-        """Do nothing."""
-
-
-class DeskServer(Server):  # type: ignore[misc]
-    """Accepts a handshake that has been checked already. Its own has each header parsed once more, and costs more than
-    all else that a page which opens asks for.
-
-    No extension is agreed on: with deflate 292 KB can inflate to 300 MB, and it costs 90 KB of memory per socket.
-    """
-
-    def handshake(self) -> None:
-        """Accept the websocket (RFC 6455, 4.2.2)."""
-        self.sock.send(ACCEPTANCE % generate_accept_token(self.environ["HTTP_SEC_WEBSOCKET_KEY"].encode()))
-        self.connected = True
-
-
 class Served(Response):
     """Tells gunicorn that the connection has been a websocket: there is no more to send."""
 
@@ -59,32 +33,38 @@ class Served(Response):
         raise StopIteration
 
 
+SERVED = Served()
+
+
 class DeskSock(Sock):  # type: ignore[misc]
     """Routes of websockets. Its own route makes a class for each response, which waits for the garbage collector with
     all that it knows: 5,000 pages that open left tens of megabytes."""
 
-    def route(self, path: str, bp: Blueprint) -> Callable[[Callable[[Server], Any]], None]:
+    def route(self, path: str, bp: Blueprint) -> Callable[[Callable[[ClientSocket], Any]], None]:
         """Return a decorator for what serves the websockets of a path."""
 
-        def decorate(serve: Callable[[Server], Any]) -> None:
+        def decorate(serve: Callable[[ClientSocket], Any]) -> None:
             @functools.wraps(serve)
             def view() -> Response:
-                serve(DeskServer(request.environ, thread_class=NoThread))
-                return Served()
+                serve(accepted(request))
+                return SERVED
 
             bp.route(path, websocket=True)(view)
 
         return decorate
 
 
-def prepare_handshake(request: Request) -> None:
-    """Prepare the connection for a websocket, before flask-sock accepts it; see `refuse_bad_handshake`."""
-    for name in ("gunicorn.socket", "werkzeug.socket"):
-        if name in request.environ:
-            client = request.environ[name]
-            if isinstance(client, ClientSocket):
-                client.become_websocket()
-            request.environ[name] = SafeSocket(client)
+def accepted(request: Request) -> ClientSocket:
+    """Accept a handshake that has been checked (RFC 6455, 4.2.2), and return its connection.
+
+    simple_websocket would parse each header once more, which costs more than all else that a page asks for. No
+    extension is agreed on: with deflate 292 KB can inflate to 300 MB, and it costs 90 KB of memory per socket.
+    """
+    client: ClientSocket = request.environ["gunicorn.socket"]
+    client.become_websocket()
+    key: str = request.environ["HTTP_SEC_WEBSOCKET_KEY"]
+    SafeSocket(client).send(ACCEPTANCE % generate_accept_token(key.encode()))
+    return client
 
 
 def refuse_bad_handshake(request: Request) -> None:
@@ -108,7 +88,7 @@ def _has_control_characters(headers: dict[str, Any]) -> bool:
     return any(CONTROL.search(value) for name, value in headers.items() if name.startswith("HTTP_"))
 
 
-def serve_page(hub: Hub, websocket: Server, page: Connection, on_message: Callable[[dict[str, Any]], None]) -> None:
+def serve_page(hub: Hub, client: ClientSocket, page: Connection, on_message: Callable[[dict[str, Any]], None]) -> None:
     """Have the hub know a page for as long as its socket is open. The request ends now; messages get its app.
 
     With the request end its greenlet, its environment and its contexts: they are most of what a socket would cost.
@@ -119,8 +99,7 @@ def serve_page(hub: Hub, websocket: Server, page: Connection, on_message: Callab
         with app.app_context():
             on_message(message)
 
-    client: ClientSocket = websocket.sock.taken_over()
-    served = PageSocket(client, page, handle, functools.partial(hub.acknowledge, page), hub.remove)
+    served = PageSocket(client.taken_over(), page, handle, functools.partial(hub.acknowledge, page), hub.remove)
     if not hub.add(page):
         page.close(OVERLOAD)
     served.begin()

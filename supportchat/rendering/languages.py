@@ -40,6 +40,7 @@ def init_app(app: Flask) -> None:
     app.extensions["languages"] = {}
     app.after_request(remember_language)
     app.jinja_env.globals["_"] = translated
+    app.jinja_env.globals["ngettext"] = counted
     app.jinja_env.globals["language"] = language
     app.jinja_env.globals["direction"] = direction
     app.jinja_env.globals["languages"] = SHIPPED
@@ -127,13 +128,25 @@ def choose_anew() -> None:
 
 def translated(text: str, /, **variables: object) -> Markup:
     """Translate a text of a template: what `_` is there."""
-    return Markup(spoken().catalog.ugettext(text)) % variables  # noqa: S704
+    found = Markup(spoken().catalog.ugettext(text))  # noqa: S704
+    return found % variables if variables else found
+
+
+def counted(singular: str, plural: str, num: int, /, **variables: object) -> Markup:
+    """Translate a text of a template about so many: what `ngettext` is there."""
+    return Markup(spoken().catalog.ungettext(singular, plural, num)) % {"num": num, **variables}  # noqa: S704
 
 
 def gettext(text: str, /, **variables: object) -> str:
     """Translate a text."""
     found: str = spoken().catalog.ugettext(text)
     return found % variables if variables else found
+
+
+def ngettext(singular: str, plural: str, num: int, /, **variables: object) -> str:
+    """Translate a text about so many."""
+    found: str = spoken().catalog.ungettext(singular, plural, num)
+    return found % {"num": num, **variables}
 
 
 def language() -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask_babel import gettext, lazy_gettext, ngettext
+from flask_babel import lazy_gettext
 
 from ..database.rows import Reason
+from .languages import gettext, ngettext
 
 REASONS = {
     "least_loaded": lazy_gettext("fewest open tickets"),

@@ -71,13 +71,18 @@ class ClientSocket:
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         """Receive available data after a turn, or wait for data."""
-        if self._is_new or not self._is_readable():
-            self._has_waited = True
-        else:
-            self._turns.take_for_reading()
-        self._is_new = False
         # gunicorn asks for a megabyte, and copies what is left of it at each of the app's reads.
-        return self._socket.recv(min(size, PIECE), flags)
+        size = min(size, PIECE)
+        if self._is_new:
+            self._is_new = False
+            data = self._socket.recv(size, flags)
+            self._turns.take_to_begin()
+            return data
+        if self._is_readable():
+            self._turns.take_for_reading()
+        else:
+            self._has_waited = True
+        return self._socket.recv(size, flags)
 
     def _is_readable(self) -> bool:
         poll = _poll()

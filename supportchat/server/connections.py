@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 
+from .hosts import is_ipv4
+
 IPV6_BITS = 64  # what one household or server gets, with all its addresses
 
 
@@ -67,6 +69,8 @@ class Slot:
 
 def network_of(text: str) -> str:
     """Return an IPv4 address unchanged, and the /64 of an IPv6 address."""
+    if is_ipv4(text):
+        return text
     try:
         found = ipaddress.ip_address(text[:64].partition("%")[0])
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 
 def host_and_port(host: str, port: int | str) -> str:
@@ -12,7 +13,18 @@ def host_and_port(host: str, port: int | str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address."""
+    if is_ipv4(host):
+        return host.startswith("127.")
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_ipv4(text: str) -> bool:
+    """Whether this is an address of IPv4. `ipaddress` takes ten times as long, and most addresses are."""
+    try:
+        socket.inet_pton(socket.AF_INET, text)
+    except (OSError, ValueError):  # the second for characters that no address has
+        return False
+    return True

@@ -13,6 +13,7 @@ from gevent.lock import Semaphore
 # fifty others who sleep so too go on before.
 TURN_SECONDS = 0.0001
 LONG_ROUND_SECONDS = 0.001
+MOST_BEGINNING = 50
 
 
 def give_way() -> None:
@@ -52,6 +53,15 @@ class Turns:
     def __init__(self) -> None:
         self._requests = Semaphore()
         self._reading = Semaphore()
+        self._beginning = Semaphore()
+        self._begun = 0
+
+    def take_to_begin(self) -> None:
+        """Wait for the turn of a new connection: of hundreds at once, a round takes `MOST_BEGINNING`."""
+        with self._beginning:
+            self._begun += 1
+            if self._begun % MOST_BEGINNING == 0:
+                gevent.sleep(TURN_SECONDS)
 
     def take_for_request(self) -> None:
         """Wait for the turn to answer another request."""

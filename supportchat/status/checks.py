@@ -18,6 +18,7 @@ from gevent.event import Event
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
 from ..database.bundle import PASTE
 from ..database.migrations import checksums, describe_orphans
+from ..database.rows import DeskFigures
 from ..database.scripts import SCRIPTS, script_text
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
@@ -72,6 +73,7 @@ class Checks:
         self._database = database
         self._images = images
         self._hub = hub
+        self.figures: DeskFigures | None = None  # those that the last check has read
 
     def run(self) -> list[Check]:
         """Run every check, and return the results with their durations."""
@@ -202,7 +204,8 @@ class Checks:
         return "ok", _("stored, read back and deleted a test file"), "", ""
 
     def _assignment(self) -> Finding:
-        figures = self._database.call("desk_figures")
+        figures: DeskFigures = self._database.call("desk_figures")
+        self.figures = figures
         stuck = self._database.call("stuck_tickets")
         if stuck:
             text = ngettext(

@@ -64,14 +64,16 @@ def readyz() -> ResponseReturnValue:
 
 def _report() -> dict[str, Any]:
     app = current_app
-    checks = Checks(app.extensions["database"], app.extensions["images"], app.extensions["hub"]).run()
+    examined = Checks(app.extensions["database"], app.extensions["images"], app.extensions["hub"])
+    checks = examined.run()
     checks.append(check_proxy(current_config(), request.headers, undeclared_proxy()))
     app.extensions.setdefault("first_seen", FirstSeen()).note(checks)
-    figures = _or_none("desk_figures")
+    figures = examined.figures
     return {
         "checks": checks,
         "groups": GROUPS,
         "figures": figures,
+        "agents": _or_none("list_agents"),
         "headline": headline(checks, figures["waiting"] if figures else 0),
         "mode": current_config().mode,
         "queries": QUERIES,

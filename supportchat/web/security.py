@@ -140,7 +140,7 @@ def own_origin() -> str:
     if current_config().public_url:
         return current_config().public_url
     # Some proxies call the scheme of a websocket wss.
-    return re.sub("^ws", "http", request.host_url.rstrip("/")) if is_our_host() else ""
+    return re.sub("^ws", "http", f"{request.scheme}://{request.host}") if is_our_host() else ""
 
 
 def desk_name() -> str:

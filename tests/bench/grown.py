@@ -40,7 +40,7 @@ with numbered as (
         %(tickets)s - n as younger,
         -- Each agent has as many open tickets that wait for an answer as they may have; the other ones are quiet, and
         -- all the last agent's.
-        %(tickets)s - n - %(waiting)s < %(agents)s * 5 as is_due,
+        %(tickets)s - n - %(waiting)s < %(agents)s * %(places)s as is_due,
         %(tickets)s - %(waiting)s - %(open)s as closed,
         case
             when n = %(tickets)s then 0
@@ -71,8 +71,10 @@ from numbered
 """
 
 AGENTS = """
-insert into public.agents (name, email, lease_expires_at, created_at)
-select format('Agent %%s', n), format('agent%%s@grown.example', n), now() + interval '1 day', now() - interval '2 years'
+insert into public.agents (name, email, max_tickets, lease_expires_at, created_at)
+select
+    format('Agent %%s', n), format('agent%%s@grown.example', n), %(places)s, now() + interval '1 day',
+    now() - interval '2 years'
 from generate_series(1, %(agents)s) as n
 """
 # The id of each agent by number.
@@ -226,6 +228,7 @@ def grow(
     waiting: int = 5_000,
     open: int = 2_000,
     sockets: int = 10_000,
+    places: int = 5,
 ) -> None:
     """Fill a desk: agents who are all here and have no room, closed tickets of two years, open ones, a long queue.
 
@@ -233,6 +236,7 @@ def grow(
     the rows are written, which only the superuser may do. Agents and server processes stay live for a day.
 
     :param connection: as the superuser, with autocommit.
+    :param places: how many tickets each agent may have, and has.
     """
     values = {
         "tickets": tickets,
@@ -241,6 +245,7 @@ def grow(
         "waiting": waiting,
         "open": open,
         "sockets": sockets,
+        "places": places,
         "busy": max(tickets // 10_000, 3),
         "longest": min(tickets // 10, 10_000),
     }

@@ -109,7 +109,7 @@ def test_a_ticket_is_handed_over_to_a_colleague(alice: Agent, vera: Customer, wi
     him = alice.page.get_by_role("button", name="Bob Ortiz")
     menu = alice.page.locator("summary", has_text="Hand over")
     for _ in range(10):  # who is here is looked up each time the menu opens
-        with alice.page.expect_response("**/tickets/1001/assignment"):
+        with alice.page.expect_response("**/tickets/1001/assignment**"):
             menu.click()
         alice.page.wait_for_timeout(100)
         if him.is_enabled():

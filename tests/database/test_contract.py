@@ -229,7 +229,6 @@ def shut_out(door: Heard, cast: Cast, alice: Agent) -> None:
     alice.call("release_ticket", number=number)
     carol.call("mark_spam", number=number)
     door.refused("post_message", visitor=sam.key, session_id=None, client_message_id=new_id(), message="Again")
-    door.call("who_is_here", visitor=sam.key, address="2001:db8::/64")
     carol.call("ban_customer", number=number, what="network", days=7, reason="Sells watches")
     door.refused("ban_customer", agent_id=alice.id, number=number, what="browser")
     door.refused("ban_customer", agent_id=carol.id, number=number, what="phone")

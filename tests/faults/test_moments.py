@@ -27,7 +27,7 @@ def test_a_sweep_may_come_before_the_first_page_of_a_conversation_has_joined(
     app: Flask, cast: Cast, database: Database
 ) -> None:
     session_id = cast.visitor().start()["session_id"]
-    conversation = Conversation(session_id, database, app.extensions["fragments"])
+    conversation = Conversation(session_id, database, app.extensions["fragments"], set())
     (state,) = database.call("conversations", session_ids=[session_id])
     conversation.compare(state)
     assert conversation.state is None

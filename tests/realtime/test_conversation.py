@@ -20,6 +20,7 @@ from supportchat.realtime.chores import Chores
 from supportchat.realtime.connection import OUTBOX_LIMIT, OVERLOAD, SIGNED_OUT, Connection, Shown
 from supportchat.realtime.events import Event
 from supportchat.realtime.hub import Hub
+from supportchat.realtime.log import MOST_EVENTS
 from supportchat.rendering.fragments import Fragments
 from tests.cast import Agent, Cast, Visitor, new_id
 from tests.languages.pseudo import STANDS_FOR, write_pseudo
@@ -523,6 +524,24 @@ def test_a_part_of_the_sweep_that_fails_does_not_keep_the_others_from_it(
     hub.sweep()
     hub.report()
     assert rows("select swept_at is null from server_processes where process_id = %s", hub.process_id) == [(False,)]
+
+
+def test_much_that_hints_have_told_is_no_gap(
+    hub: Hub, vera: Visitor, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown(hub, vera)
+    hub.follow()
+    calls: list[str] = []
+    monkeypatch.setattr(hub._database, "call", recorded(hub._database.call, calls))
+    for times_read in (1, 2):
+        many = "insert into events (kind) select 'receipt.recorded' from generate_series(1, %s) returning id"
+        for (number,) in rows(many, MOST_EVENTS // 2):
+            hub.on_event({"event": "receipt.recorded", "id": number, "detail": {}})
+        with gevent.Timeout(10):
+            while calls.count("events_after") < times_read:
+                gevent.sleep(0.01)
+    hub.follow()
+    assert "conversations" not in calls
 
 
 def here(rows: Any) -> int:

@@ -20,8 +20,9 @@ from wsproto.connection import Connection as WSProtocol
 from wsproto.events import TextMessage
 
 from supportchat.realtime.connection import OVERLOAD, RESTART, Connection
+from supportchat.realtime.incoming import Incoming
 from supportchat.realtime.page_socket import ALIVE, Farewells, PageSocket
-from supportchat.realtime.pings import Pings
+from supportchat.realtime.pings import MANY, MANY_NEW, Pings
 from supportchat.realtime.safe_socket import text_frame
 from supportchat.server.client_socket import ClientSocket
 from supportchat.server.connections import Connections
@@ -192,6 +193,19 @@ def test_a_page_that_has_left_needs_no_garbage_collector(page: Page) -> None:
         gc.enable()
 
 
+def test_what_has_parsed_the_messages_of_a_page_needs_none_either() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        incoming = Incoming()
+        assert list(incoming.events(frame(1, b"{}"))) == ["{}"]
+        incoming.end()
+        del incoming
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 def test_a_close_is_answered(page: Page) -> None:
     page.serve()
     page.end.sendall(frame(8, b"\x03\xe9"))
@@ -257,17 +271,56 @@ def test_parts_of_a_message_are_put_together(page: Page) -> None:
     assert said.get(timeout=10) == {"hello": 1}
 
 
-def test_pings_come_in_turn_for_as_long_as_somebody_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+class Someone:
+    """Who wants to be pinged."""
+
+    def __init__(self) -> None:
+        self.pinged = Event()
+
+    def ping(self) -> None:
+        """Note it."""
+        self.pinged.set()
+
+
+@pytest.fixture
+def pings(monkeypatch: pytest.MonkeyPatch) -> Pings:
+    """A wheel that turns fast."""
     monkeypatch.setattr("supportchat.realtime.pings.PING_SECONDS", 0.001)
-    pings, pinged = Pings(), Event()
+    return Pings()
 
-    class Someone:
-        def ping(self) -> None:
-            pinged.set()
 
+def test_pings_come_in_turn_for_as_long_as_somebody_wants_them(pings: Pings) -> None:
     someone = Someone()
     pings.add(someone)
-    assert pinged.wait(10)
+    assert someone.pinged.wait(10)
     pings.remove(someone)
     gevent.sleep(0.01)
     assert not pings.is_turning
+
+
+def test_the_garbage_collector_passes_over_pages_once_many_have_opened(
+    pings: Pings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed_over: list[None] = []
+    monkeypatch.setattr("supportchat.realtime.pings.keep_for_long", lambda: passed_over.append(None))
+    people = [Someone() for _ in range(2 * MANY_NEW)]
+    for opened in (people[: MANY_NEW - 1], people[MANY_NEW - 1 :]):
+        assert not passed_over
+        for someone in opened:
+            pings.add(someone)
+        assert opened[0].pinged.wait(10)
+    assert passed_over == [None]
+    for someone in people:
+        pings.remove(someone)
+
+
+def test_memory_is_given_back_when_many_have_left_for_good(pings: Pings, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back, people = Event(), [Someone() for _ in range(2 * MANY)]
+    monkeypatch.setattr("supportchat.realtime.pings.SETTLE_SECONDS", (0.0,))
+    monkeypatch.setattr("supportchat.realtime.pings.give_memory_back", given_back.set)
+    for someone in people:
+        pings.add(someone)
+    assert people[0].pinged.wait(10)
+    for someone in people:
+        pings.remove(someone)
+    assert given_back.wait(10)

@@ -81,7 +81,7 @@ def desks(cluster: str) -> Iterator[tuple[Desk, Desk]]:
         ]
         for connection, size in zip(connections, (SMALL, LARGE), strict=True):
             grow(connection, agents=AGENTS, **size)
-            # As for tables that are too large to be read as a whole.
+            # As for tables that are too large to be read as a whole, and as the embedded Postgres has it.
             connection.execute("set random_page_cost = 1.1")
         small, large = [Desk(each, {act.name: act for act in People.of(each).acts()}) for each in connections]
         yield small, large
@@ -105,3 +105,18 @@ def test_no_call_reads_more_on_a_desk_that_has_grown(desks: tuple[Desk, Desk]) -
         if is_wide or is_long:
             grown[name] = f"{before} -> {after}"
     assert not grown, "\n".join(f"{name}: {read}" for name, read in grown.items())
+
+
+def test_a_ticket_is_found_by_its_index_on_a_small_desk_too(rows: Any) -> None:
+    rows(
+        "with chats as ("
+        " insert into user_sessions (is_anonymous) select true from generate_series(1, 100) returning session_id"
+        ") insert into tickets (session_id) select session_id from chats"
+    )
+    rows("analyze tickets")
+    plan = rows(
+        "explain select * from tickets where session_id = '00000000-0000-4000-8000-000000000000'"
+        " order by status = 'closed', number desc limit 1"
+    )
+    assert "tickets_of_session_idx" in str(plan)
+    assert "Sort" not in str(plan)

@@ -142,14 +142,14 @@ RULES = [
         "select k.conname from pg_constraint k where k.contype = 'f' and k.connamespace = 'public'::regnamespace"
         " and not exists (select from pg_index i where i.indrelid = k.conrelid and i.indisvalid"
         " and (i.indkey::smallint[])[0:cardinality(k.conkey) - 1] @> k.conkey)",
-        "drop index public.tickets_session_id_idx",
+        "drop index public.tickets_of_session_idx",
     ),
     Rule(
         "duplicate_index",
         "select min(c.relname) from pg_index i join pg_class c on c.oid = i.indexrelid"
         " where c.relnamespace = 'public'::regnamespace"
         " group by i.indrelid, replace(pg_get_indexdef(i.indexrelid), c.relname, '') having count(*) > 1",
-        "create index planted on public.tickets (session_id)",
+        "create index planted on public.agent_sessions (agent_id)",
     ),
 ]
 

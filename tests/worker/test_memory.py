@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from supportchat.config import ROOT
-from supportchat.server.memory import give_memory_back, memory_settings
+from supportchat.server.memory import give_memory_back, keep_for_long, memory_settings
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps it")
@@ -23,6 +24,15 @@ def test_memory_that_is_free_goes_back() -> None:
     give_memory_back()
     assert process.memory_info().rss < most - 50_000_000
     assert len(kept) == 20
+
+
+def test_the_garbage_collector_looks_at_nothing_twice_that_is_kept_for_long() -> None:
+    kept = [[n] for n in range(50_000)]
+    keep_for_long()
+    try:
+        assert len(gc.get_objects()) < len(kept)
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps it")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import gevent
 import pytest
 from gevent.socket import socketpair
 
 from supportchat.server.client_socket import PIECE, ClientSocket
 from supportchat.server.connections import Connections
-from supportchat.server.turns import Turns
+from supportchat.server.turns import MOST_BEGINNING, Turns
 from supportchat.web.bodies import DeskRequest, Spool
 from tests.attacks.browser import multipart
 
@@ -51,3 +53,18 @@ def test_others_go_on_while_a_form_with_a_picture_is_parsed(monkeypatch: pytest.
     assert other.ready()
     request.close()
     spool.close()
+
+
+def test_of_many_new_connections_a_round_of_the_event_loop_takes_only_some() -> None:
+    turns, begun, rounds = Turns(), [0], [0]
+
+    def begin() -> None:
+        turns.take_to_begin()
+        begun[0] += 1
+
+    check = gevent.get_hub().loop.check()
+    check.start(lambda: rounds.append(begun[0]))
+    gevent.joinall([gevent.spawn(begin) for _ in range(4 * MOST_BEGINNING)], raise_error=True)
+    check.stop()
+    assert begun == [4 * MOST_BEGINNING]
+    assert max(later - earlier for earlier, later in itertools.pairwise(rounds)) <= MOST_BEGINNING

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from flask import g, request
-from simple_websocket import Server
 
 from ...database import DatabaseError, NotFound
 from ...realtime.connection import Connection, Shown
 from ...realtime.hub import current_hub
 from ...realtime.news import Found
-from ...realtime.sockets import prepare_handshake, refuse_bad_handshake, serve_page
+from ...realtime.sockets import refuse_bad_handshake, serve_page
+from ...server.client_socket import ClientSocket
 from ...web import limits, security
 from ...web.policies import for_visitors
 from .. import visitors
@@ -29,11 +29,10 @@ def admit_socket() -> None:
         if g.found is None:
             raise NotFound("conversation_not_found")
         limits.know(visitor)
-        prepare_handshake(request)
 
 
 @for_visitors
-def socket(websocket: Server) -> None:
+def socket(client: ClientSocket) -> None:
     """Push what happens in the conversation of this browser."""
     found: Found = g.pop("found")
     session_id = found.session_id
@@ -51,7 +50,7 @@ def socket(websocket: Server) -> None:
         elif "typing" in message:
             hub.say_typing(page, message["typing"])
 
-    serve_page(hub, websocket, page, on_message)
+    serve_page(hub, client, page, on_message)
 
 
 sock.route("/chat/ws", bp=bp)(socket)
