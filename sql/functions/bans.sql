@@ -28,6 +28,23 @@ begin
     end if;
 end $$;
 
+-- Refuses a message in a chat that came from a network which is banned: PT403.
+create or replace function _supportchat.refuse_network_of(p_session_id uuid)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if exists (
+        select from public.user_sessions s
+        join public.bans b on b.network = s.address
+        where s.session_id = p_session_id and b.expires_at > now()
+    ) then
+        raise sqlstate 'PT403' using message = 'banned';
+    end if;
+end $$;
+
 -- Locks the browser of a ticket, for whoever is about to ban it or to end its ban.
 create or replace function _supportchat.lock_browser_of_ticket(p_number bigint)
 returns void
@@ -218,7 +235,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/bans.sql', '63dedcbb9cc7');
+select _supportchat.record_script('functions/bans.sql', 'f36cf00ab3da');
 
 notify pgrst, 'reload schema';
 
