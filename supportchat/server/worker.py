@@ -109,9 +109,8 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
                 "refused a connection from %s: too many are open, from there (CONNECTIONS_PER_ADDRESS) or in all",
                 address,
             )
-        with contextlib.suppress(OSError, gevent.Timeout), contextlib.closing(client), gevent.Timeout(1):
-            client.sendall(FULL)
-            client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError), contextlib.closing(client):
+            client._sock.send(FULL)  # type: ignore[attr-defined]  # gevent's own waits for who does not read
 
     def timeout_ctx(self) -> gevent.Timeout:
         """Return how long the headers of the next request may take."""

@@ -14,6 +14,7 @@ from ..database import TooFast
 from ..server.connections import network_of
 
 MOST_BUCKETS = 20_000
+TOO_FAST = "supportchat.too_fast"  # in the environment of a request: the seconds after which it may come again
 UNKNOWN_SHARE = 5  # of the limit of one browser, for all at an address that are not known yet
 
 
@@ -24,15 +25,17 @@ class Limit(NamedTuple):
     seconds: float
 
 
-def spend(full_at: float, limit: Limit, count: float = 1) -> tuple[float, float]:
+def spend(full_at: float, limit: Limit, count: float = 1, patience: float = 1e-6) -> tuple[float, float]:
     """Take some of what a limit allows from a bucket that will be full again at a moment of `time.monotonic()`.
 
     Returns that moment from now on, and 0; or the same moment and the seconds to wait, when there is too little left.
+
+    :param patience: seconds; who has to wait no longer than that has taken it, and is to wait.
     """
     now = time.monotonic()
     after = max(full_at, now) + count * limit.seconds / limit.most
     wait = after - now - limit.seconds
-    return (full_at, wait) if wait > 1e-6 else (after, 0.0)
+    return (full_at if wait > patience else after), (wait if wait > 1e-6 else 0.0)
 
 
 class Bucket:
@@ -62,11 +65,14 @@ class Buckets:
         self._most = most
         self._full_at: dict[str, float] = {}
 
-    def take(self, whose: str, limit: Limit) -> float:
-        """Take one of what a limit allows. Returns 0, or the seconds to wait when there is nothing left."""
+    def take(self, whose: str, limit: Limit, count: float = 1, patience: float = 1e-6) -> float:
+        """Take one of what a limit allows, or so many. Returns 0, or the seconds to wait when there is too little left.
+
+        :param patience: seconds; who has to wait no longer than that has taken it, and is to wait.
+        """
         if not limit.most:
             return 0.0
-        self._full_at[whose], wait = spend(self._full_at.get(whose, 0.0), limit)
+        self._full_at[whose], wait = spend(self._full_at.get(whose, 0.0), limit, count, patience)
         if len(self._full_at) > self._most:
             self._forget(time.monotonic())
         return wait
@@ -99,6 +105,13 @@ def init_app(app: Flask) -> None:
     """Give the app its buckets."""
     app.extensions["buckets"] = Buckets()
     app.extensions["known_browsers"] = KnownBrowsers()
+    app.before_request(_refuse_too_fast)
+
+
+def _refuse_too_fast() -> None:
+    # What the door lets in only to be told so, with what was typed.
+    if wait := request.environ.get(TOO_FAST):
+        raise TooFast("requests_too_fast", str(max(1, round(wait + 0.5))))
 
 
 def check(act: str, whose: str) -> None:
@@ -126,7 +139,7 @@ def check_browser(act: str, key: str) -> None:
 
 
 def know(key: str) -> None:
-    """Remember that the database knows the key of a browser."""
+    """Remember that the database knows the key of a browser, or of a login."""
     current_app.extensions["known_browsers"].add(key)
 
 

@@ -31,7 +31,7 @@ from supportchat.config import ROOT
 from tests.bench import pages
 from tests.bench.crowd import Crowd, percentile
 from tests.bench.messages import until
-from tests.bench.wire import Browser
+from tests.bench.wire import Browser, Failed
 from tests.faults.desk import Desk, running
 
 from .attacks import ATTACKS
@@ -99,8 +99,10 @@ class Others(Crowd):
         turns = itertools.cycle(self.customers)
 
         async def looked(due: float) -> float:
-            await next(turns).browser.get("/chat")
-            return time.monotonic() - due
+            with contextlib.suppress(Failed):
+                await next(turns).browser.get("/chat")
+                return time.monotonic() - due
+            return PATIENCE
 
         return looked
 
