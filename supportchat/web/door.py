@@ -63,4 +63,4 @@ class Door:
 def _refused(start_response: StartResponse, wait: float) -> Iterable[bytes]:
     headers = [("Content-Type", "text/plain"), ("Retry-After", str(round(wait + 0.5))), ("Cache-Control", "no-store")]
     start_response("429 Too Many Requests", headers)
-    return [b"Too many requests come from here. Try again in a moment.\n"]
+    return [b"Too many requests are coming from here. Try again in a moment.\n"]
