@@ -26,7 +26,7 @@ from supportchat.config import ROOT, Config
 from supportchat.database import Database
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
-from supportchat.web.limits import Limit
+from supportchat.server.buckets import Limit
 
 from .cast import Agent, Cast, create_cast
 from .postgres import COPY, running_postgres, superuser_of

@@ -22,9 +22,10 @@ from supportchat.config import Config, ConfigError
 from supportchat.database import Database, TooFast
 from supportchat.realtime.allowance import Allowance, Hellos, OpenPages
 from supportchat.realtime.connection import Connection
+from supportchat.server.buckets import Buckets, Limit
 from supportchat.server.connections import network_of
 from supportchat.server.places import Full, Places
-from supportchat.web.limits import Buckets, KnownBrowsers, Limit
+from supportchat.web.limits import KnownBrowsers
 from supportchat.web.sentences import in_words
 from tests.cast import PASSWORD, Cast, new_id
 from tests.web import Browser, Web

@@ -10,8 +10,8 @@ from typing import Any
 
 from flask import current_app
 
+from ..server.buckets import Limit
 from ..server.hosts import host_and_port, is_loopback
-from ..web.limits import Limit
 from . import values
 from .values import ConfigError
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import gevent
 
+from ..server.buckets import Buckets, Limit
 from ..server.connections import network_of
 from ..server.turns import fair_turns_of
 from .cookies import token_hash
-from .limits import TOO_FAST, UNKNOWN_SHARE, Buckets, KnownBrowsers, Limit
+from .limits import TOO_FAST, UNKNOWN_SHARE, KnownBrowsers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from supportchat.config import ROOT
+from supportchat.server.buckets import Bucket, Limit
 from supportchat.server.connections import Connections, Slot
 from supportchat.server.deadline import LEAST_RATE, LONGEST_SECONDS, Deadline
 from supportchat.server.worker import LONGEST_LINE, Brief
-from supportchat.web.limits import Bucket, Limit
 from supportchat.web.refusals import LINES, Quota
 
 
