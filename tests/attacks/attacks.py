@@ -127,6 +127,13 @@ def flood_socket(browser: Browser, data: bytes, seconds: float, first: bytes = b
 
 
 @attack
+def nothing(browser: Browser, seconds: float) -> None:
+    """No flood at all: what the machine does by itself."""
+    ready()
+    time.sleep(seconds)
+
+
+@attack
 def pings(browser: Browser, seconds: float) -> None:
     """Pings without pause."""
     flood_socket(browser, frame(9) * 5000, seconds)

@@ -2,8 +2,9 @@
 
 Starts the desk as it is shipped, with one worker, its own Postgres and all limits, and measures from another address:
 customers write, until the agent's page has it; agents reply, until the customer's page has it; customers load their
-page. What is due is sent when it is due, however long the rest takes. Each flood is a process of its own, from an
-address of its own, at the lowest priority: one that comes from another machine does not take this one's processors.
+page. What is due is sent when it is due, however long the rest takes. Each flood is a process of its own, with an
+address of its own. One that comes from another machine would not take this one's processors: so, for root, the desk goes
+before all else that the machine does; for others, the flood has the lowest priority.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ OTHERS = "127.0.0.2"  # limits are for each address, and the stranger has anothe
 AGENTS, TABS = 4, 2
 RATE = 12.0  # acts of other people in a second
 PATIENCE = 30.0
-LOWEST_PRIORITY = 19
+FIRST, LAST = -15, 19
 REST_SECONDS = 2.0  # until what is left of the last flood is over
 SOURCES = itertools.count(1)
 
@@ -143,6 +144,8 @@ async def others(folder: Path) -> AsyncIterator[Others]:
         server.folder = folder
         with running(server):
             crowd = Others(server)
+            for pid in (os.getpid(), server.workers[0].pid, server.postmaster.pid):  # type: ignore[union-attr]
+                put_first(pid)
             await crowd.gather(AGENTS, TABS)
             await crowd.open()
             yield crowd
@@ -154,14 +157,21 @@ def flooding(name: str, crowd: Others, rate: float) -> Iterator[psutil.Process]:
     """Have a flood run meanwhile."""
     command = [sys.executable, "-m", "tests.attacks.attacks", name, crowd.server.url, "1000", str(rate)]
     environ = {**os.environ, "AGENT": json.dumps(crowd.agents[-1].cookies), "SOURCE": f"127.0.1.{next(SOURCES)}"}
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE) as process:
-        os.setpriority(os.PRIO_PROCESS, process.pid, LOWEST_PRIORITY)
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, start_new_session=True) as process:
+        if os.geteuid():
+            os.setpriority(os.PRIO_PROCESS, process.pid, LAST)
         assert process.stdout is not None
         process.stdout.readline()
         try:
             yield psutil.Process(process.pid)
         finally:
             process.kill()
+
+
+def put_first(pid: int) -> None:
+    """Let a process and its session go before others: Linux shares processors among sessions first."""
+    with contextlib.suppress(OSError):  # who is not root may not
+        Path(f"/proc/{pid}/autogroup").write_text(str(FIRST))
 
 
 async def measure(name: str, crowd: Others, rate: float, seconds: float) -> Felt:
@@ -200,7 +210,7 @@ async def run(options: argparse.Namespace) -> None:
             rounds[name].append(await measure(name, crowd, options.rate, options.seconds))
             print(number + 1, line(name, rounds[name][-1:]), file=sys.stderr, flush=True)
             await asyncio.sleep(REST_SECONDS)
-    print("| flood | p95 before, ms | p95 during, ms | ratio | longest, ms | MB | busy: worker, Postgres, flood |")
+    print("| flood | before, p50/p95 ms | during | ratio | longest, ms | MB | busy: worker, Postgres, flood |")
     print("|---|" + "---|" * 6)
     for name in names:
         print(line(name, rounds[name]))
@@ -208,12 +218,14 @@ async def run(options: argparse.Namespace) -> None:
 
 def line(name: str, rounds: list[Felt]) -> str:
     """Return the line of one flood."""
-    before = _median(1000 * percentile(felt.before, 0.95) for felt in rounds)
-    during = _median(1000 * percentile(felt.during, 0.95) for felt in rounds)
+    before, during = (
+        "/".join(f"{_median(1000 * percentile(felt, part) for felt in of_all):.0f}" for part in (0.5, 0.95))
+        for of_all in ([felt.before for felt in rounds], [felt.during for felt in rounds])
+    )
     ratio, longest = _median(felt.ratio for felt in rounds), 1000 * max(max(felt.during) for felt in rounds)
     low, high = max(felt.megabytes for felt in rounds)
     busy = ", ".join(f"{100 * _median(parts):.0f} %" for parts in zip(*(felt.busy for felt in rounds), strict=True))
-    return f"| {name} | {before:.0f} | {during:.0f} | {ratio:.1f} | {longest:.0f} | {low} -> {high} | {busy} |"
+    return f"| {name} | {before} | {during} | {ratio:.1f} | {longest:.0f} | {low} -> {high} | {busy} |"
 
 
 def _median(values: Iterable[float]) -> float:
