@@ -3,8 +3,8 @@
 Starts the desk as it is shipped, with one worker, its own Postgres and all limits, and measures from another address:
 customers write, until the agent's page has it; agents reply, until the customer's page has it; customers load their
 page. What is due is sent when it is due, however long the rest takes. Each flood is a process of its own, with an
-address of its own. One that comes from another machine would not take this one's processors: so, for root, the desk goes
-before all else that the machine does; for others, the flood has the lowest priority.
+address of its own. One that comes from another machine would not take this one's processors: so, for root, the desk
+goes before all else that the machine does; for others, the flood has the lowest priority.
 """
 
 from __future__ import annotations

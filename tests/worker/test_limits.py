@@ -105,6 +105,21 @@ def test_websockets_are_counted_elsewhere_but_keep_their_slot() -> None:
     assert connections.enter("192.0.2.1") is not None
 
 
+def test_one_address_opens_no_more_connections_than_it_could_use(clock: Clock) -> None:
+    connections = Connections(10_000, 256)
+
+    def opened() -> bool:
+        slot = connections.enter("192.0.2.1")
+        if slot is not None:
+            slot.leave()
+        return slot is not None
+
+    assert [opened() for _ in range(513)] == [*[True] * 512, False]
+    assert connections.enter("192.0.2.2") is not None
+    clock.now += 10
+    assert opened()
+
+
 def test_behind_a_proxy_only_the_whole_is_bounded() -> None:
     connections = Connections(3, 0)
     assert None not in slots(connections, "192.0.2.1", 3)
