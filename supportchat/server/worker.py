@@ -29,9 +29,11 @@ MOST_OPENING = 8
 CLOSING_SECONDS = 6.0  # more than a page that does not read is waited for
 LOG_SECONDS = 60.0
 LONGEST_LINE = 160
+FULL_TEXT = b"Too many connections are open. Try again in a moment.\n"
+# With its length: to read on until the end would be an error, if the request comes after the connection was closed.
 FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
-    b"Too many connections are open. Try again in a moment.\n"
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(FULL_TEXT), FULL_TEXT)
 )
 
 log = logging.getLogger("gunicorn.error")

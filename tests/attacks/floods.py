@@ -80,13 +80,19 @@ class Others(Crowd):
 
     customer, desk = Customer, Agent
 
+    @property
+    def flooding(self) -> Browser:
+        """The browser of the agent who floods the desk, when it is one."""
+        return self.agents[-1]
+
     def browser(self) -> Browser:
         """Return a browser without cookies."""
         return Browser("127.0.0.1", self.server.port, OTHERS)
 
     async def measure(self, seconds: float) -> list[float]:
         """Return how long each act took, for some time."""
-        writes = [self._written(self.customers, Customer.send), self._written(self.desks, Agent.reply)]
+        desks = [desk for desk in self.desks if desk.browser.cookies is not self.flooding.cookies]
+        writes = [self._written(self.customers, Customer.send), self._written(desks, Agent.reply)]
         acts: Iterator[Callable[[float], Coroutine[Any, Any, float]]] = itertools.cycle([*writes, self._looked()])
         start = time.monotonic() + 0.1
         begun = []
@@ -156,7 +162,7 @@ async def others(folder: Path) -> AsyncIterator[Others]:
 def flooding(name: str, crowd: Others, rate: float) -> Iterator[psutil.Process]:
     """Have a flood run meanwhile."""
     command = [sys.executable, "-m", "tests.attacks.attacks", name, crowd.server.url, "1000", str(rate)]
-    environ = {**os.environ, "AGENT": json.dumps(crowd.agents[-1].cookies), "SOURCE": f"127.0.1.{next(SOURCES)}"}
+    environ = {**os.environ, "AGENT": json.dumps(crowd.flooding.cookies), "SOURCE": f"127.0.1.{next(SOURCES)}"}
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, start_new_session=True) as process:
         if os.geteuid():
             os.setpriority(os.PRIO_PROCESS, process.pid, LAST)
