@@ -21,7 +21,7 @@ class Turns:
     """
 
     def __init__(self, places: int = PLACES) -> None:
-        self._places = Places(places, PLACES, MOST_WAITING)
+        self._places = Places(places, 1, MOST_WAITING)
         self._busy: set[str] = set()
 
     @contextlib.contextmanager
