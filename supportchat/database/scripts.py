@@ -35,6 +35,7 @@ SCRIPTS = (
     "functions/people.sql",
     "functions/links.sql",
     "functions/privacy.sql",
+    "functions/exposures.sql",
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]
