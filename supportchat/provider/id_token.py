@@ -19,7 +19,14 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LONGEST = 32 * 1024
 LEEWAY = 60  # seconds by which clocks may differ
 SUBJECT = re.compile(r"[\x20-\x7e]{1,255}")  # "It MUST NOT exceed 255 ASCII characters in length."
-_REGISTRY = jws.JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+
+
+class _Registry(jws.JWSRegistry):
+    # joserfc takes 512 bytes, and some tokens bring a certificate.
+    max_header_length = LONGEST
+
+
+_REGISTRY = _Registry(algorithms=list(ALGORITHMS), strict_check_header=False)
 
 
 class UnknownKeyError(Exception):
@@ -36,12 +43,12 @@ def claims_of(
     if not isinstance(token, str) or len(token) > LONGEST:
         raise ProviderError(BAD, "there is no ID token, or it is too long")
     try:
-        header = jws.extract_compact(token.encode()).headers()
+        header = jws.extract_compact(token.encode(), registry=_REGISTRY).headers()
         signed = _signed(token, _candidates(header, keys))
         options = {"iss": {"essential": True, "value": issuer}, "aud": {"essential": True, "value": client_id}}
         params = {"nonce": nonce, "client_id": client_id, "access_token": access_token}
         CodeIDToken(signed.claims, signed.header, options, params).validate(leeway=LEEWAY)
-    except (JoseError, ValueError, TypeError, AttributeError) as error:
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ProviderError(BAD, f"ID token: {_reason(error)}") from error
     if not SUBJECT.fullmatch(signed.claims["sub"]):
         raise ProviderError(BAD, "ID token: sub is not of 1 to 255 ASCII characters")

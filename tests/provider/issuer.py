@@ -6,6 +6,7 @@ Discovery, the authorization code flow with PKCE (S256), tokens, a JWK set, and 
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import hashlib
 import hmac
@@ -18,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from joserfc import jws, jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
 CLIENT, SECRET = "desk", "a secret of the desk"
@@ -39,8 +40,9 @@ class Issuer:
         self._redirect_path = redirect_path
         self._codes: dict[str, dict[str, str]] = {}
         self._tokens: dict[str, dict[str, Any]] = {}
-        self.rotate()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.key: RSAKey | ECKey = _first_key()
+        self.algorithm = "RS256"
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Handler,), {"issuer": self}))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -59,7 +61,6 @@ class Issuer:
     def rotate(self, kind: str = "RSA", kid: str | None = None) -> None:
         """Sign with a new key from now on: 'RSA' or 'EC'."""
         name = kid or secrets.token_hex(4)
-        self.key: RSAKey | ECKey
         if kind == "RSA":
             self.key, self.algorithm = RSAKey.generate_key(2048, {"kid": name, "use": "sig"}), "RS256"
         else:
@@ -157,7 +158,8 @@ class Issuer:
 
     def sign(self, claims: dict[str, Any]) -> str:
         """Return a token as it has to be."""
-        return jwt.encode({"alg": self.algorithm, "kid": self.key.kid}, claims, self.key)
+        header = {"alg": self.algorithm, "kid": self.key.kid, "typ": "JWT"}
+        return jws.serialize_compact(header, json.dumps(claims).encode(), self.key, [self.algorithm])
 
     def userinfo(self, authorization: str) -> tuple[int, Any]:
         """OpenID Connect Core 1.0, 5.3."""
@@ -166,51 +168,60 @@ class Issuer:
             return 401, {"error": "invalid_token"}
         return 200, {**user, **self.faults.get("userinfo", {})}
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                url = urlsplit(self.path)
-                issuer.asked.append(url.path)
-                if url.path == "/authorize":
-                    self.send_response(302)
-                    self.send_header("Location", issuer.authorize(parse_qs(url.query)))
-                    self.end_headers()
-                elif url.path == "/userinfo":
-                    self._answer("userinfo", *issuer.userinfo(self.headers.get("Authorization", "")))
-                elif url.path == "/jwks":
-                    self._answer("jwks", 200, issuer.jwks())
-                elif url.path == "/.well-known/openid-configuration":
-                    self._answer("discovery", 200, issuer.discovery())
-                else:
-                    self._answer("none", 404, {"error": "not_found"})
+class Handler(BaseHTTPRequestHandler):
+    """One connection to a provider."""
 
-            def do_POST(self) -> None:
-                issuer.asked.append(self.path)
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                assert self.headers["Content-Type"] == "application/x-www-form-urlencoded"
-                self._answer("token", *issuer.token(parse_qs(body), self.headers.get("Authorization", "")))
+    issuer: Issuer
 
-            def _answer(self, name: str, status: int, content: Any) -> None:
-                fault: Callable[[Handler], None] | None = issuer.faults.get(name)
-                if fault is not None:
-                    fault(self)
-                    return
-                self.answer(status, json.dumps(content).encode())
-
-            def answer(self, status: int, body: bytes, **headers: str) -> None:
-                self.send_response(status)
-                for header, value in {"Content-Type": "application/json", **headers}.items():
-                    self.send_header(header.replace("_", "-"), value)
-                self.send_header("Content-Length", str(len(body)))
+    def do_GET(self) -> None:
+        """Answer whoever looks."""
+        url, issuer = urlsplit(self.path), self.issuer
+        issuer.asked.append(url.path)
+        match url.path:
+            case "/authorize":
+                self.send_response(302)
+                self.send_header("Location", issuer.authorize(parse_qs(url.query)))
                 self.end_headers()
-                self.wfile.write(body)
+            case "/userinfo":
+                self._answer("userinfo_answer", *issuer.userinfo(self.headers.get("Authorization", "")))
+            case "/jwks":
+                self._answer("jwks", 200, issuer.jwks())
+            case "/.well-known/openid-configuration":
+                self._answer("discovery", 200, issuer.discovery())
+            case _:
+                self._answer("none", 404, {"error": "not_found"})
 
-            def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
+    def do_POST(self) -> None:
+        """Answer whoever asks for tokens."""
+        self.issuer.asked.append(self.path)
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        assert self.headers["Content-Type"] == "application/x-www-form-urlencoded"
+        self._answer("token", *self.issuer.token(parse_qs(body), self.headers.get("Authorization", "")))
 
-        return Handler
+    def _answer(self, name: str, status: int, content: Any) -> None:
+        fault: Callable[[Handler], None] | None = self.issuer.faults.get(name)
+        if fault is not None:
+            fault(self)
+            return
+        self.answer(status, json.dumps(content).encode())
+
+    def answer(self, status: int, body: bytes, **headers: str) -> None:
+        """Answer with a body."""
+        self.send_response(status)
+        for header, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(header.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@functools.cache
+def _first_key() -> RSAKey:
+    return RSAKey.generate_key(2048, {"kid": "first", "use": "sig"})
 
 
 def unsigned(claims: dict[str, Any]) -> str:
@@ -236,10 +247,10 @@ def by_key_of_its_own(claims: dict[str, Any]) -> str:
     return jws.serialize_compact(header, json.dumps(claims).encode(), key, registry=registry)
 
 
-def slowly(seconds: float) -> Callable[[Any], None]:
+def slowly(seconds: float) -> Callable[[Handler], None]:
     """Return a fault: one byte of the answer at a time."""
 
-    def trickle(handler: Any) -> None:
+    def trickle(handler: Handler) -> None:
         handler.send_response(200)
         handler.end_headers()
         until = time.monotonic() + seconds
@@ -254,7 +265,7 @@ def slowly(seconds: float) -> Callable[[Any], None]:
     return trickle
 
 
-def packed(handler: Any) -> None:
+def packed(handler: Handler) -> None:
     """Answer with 10 MB that are 10 KB on the way."""
     handler.answer(200, gzip.compress(b" " * 10_000_000), Content_Encoding="gzip")
 

@@ -49,7 +49,7 @@ def test_keys_of_both_kinds_are_known_and_new_ones_are_found(
 def test_whoever_is_not_bound_does_not_get_in_whatever_their_address(web: Web, issuer: Issuer, rows: Any) -> None:
     issuer.user |= {"email": email_of("carol"), "email_verified": True, "name": "Carol Tan"}
     assert "has no access to this desk" in problem(web, through(web.visitor()))
-    assert rows("select kind from audit_log where kind like 'login%'") == [("login.refused",)]
+    assert rows("select kind from audit_log where kind like 'login%%'") == [("login.refused",)]
     assert rows("select count(*) from agent_identities") == [(0,)]
 
 
@@ -81,9 +81,9 @@ def test_who_was_invited_joins_with_the_provider_and_has_no_password(
     assert "Continue with" in browser.get(path).text
     answer = through(browser, f"{path}/provider")
     assert browser.get(answer.location).location == "/agent"
-    [(name, email, role)] = rows("select name, email, role from agents where email like 'lena%'")
+    [(name, email, role)] = rows("select name, email, role from agents where email like 'lena%%'")
     assert (name.startswith("Lena"), len(name), email, role) == (True, 80, "lena@example.com", "lead")
-    assert rows("select count(*) from agent_credentials c join agents using (id) where c.agent_id = id") is not None
+    assert rows("select count(*) from agent_credentials join agents on id = agent_id where name = %s", name) == [(0,)]
     assert web.visitor().get(path).status_code == 404
     assert "done" in through(web.visitor()).location
     kinds = rows("select kind from audit_log where agent_id is not null order by id desc limit 4")
@@ -115,7 +115,7 @@ def test_a_person_connects_the_provider_and_disconnects_it(web: Web, issuer: Iss
     assert "done" in through(web.visitor()).location
     assert browser.post("/account/provider/delete").status_code == 303
     assert "has no access" in problem(web, through(web.visitor()))
-    kinds = rows("select kind from audit_log where kind like 'identity%' order by id")
+    kinds = rows("select kind from audit_log where kind like 'identity%%' order by id")
     assert kinds == [("identity.bound",), ("identity.unbound",)]
 
 
@@ -194,9 +194,6 @@ def test_only_a_verified_address_of_the_domain_gets_an_account(
     answer = through(web.visitor())
     assert ("done" in answer.location) == gets_in, answer.location
     assert rows("select count(*) from agents") == [(before[0][0] + gets_in,)]
-    assert rows(
-        "select count(*) from agent_credentials c left join agents a on a.id = c.agent_id where a.id is null"
-    ) == [(0,)]
 
 
 @pytest.mark.parametrize("rules", [DOMAIN])
