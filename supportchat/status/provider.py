@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from authlib.oidc.discovery import get_well_known_url
 from flask_babel import gettext as _
 
 from ..config import current_config
@@ -33,10 +34,11 @@ def _finding(provider: Provider) -> tuple[str, str, str]:
             if error.code == UNREACHABLE
             else _("%(issuer)s does not answer as it should (%(reason)s).", issuer=provider.issuer, reason=error.reason)
         )
+        asked = get_well_known_url(provider.issuer, external=True)
         fix = _(
             "People can still log in with their passwords. Check OIDC_ISSUER, and whether this server reaches"
             " %(address)s.",
-            address=f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration",
+            address=asked,
         )
         return "fail", text, fix
     return "ok", _("%(issuer)s answers; register %(address)s there", issuer=provider.issuer, address=address), ""
