@@ -66,10 +66,10 @@ declare
         disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
@@ -316,7 +316,8 @@ begin
         agents             | legacy                 | jsonb       |          |
 
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
-        -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote. last_at, last_writer (an agent's
+        -- id, or the sender) and last_continues are of the last message, for the one after it. Of an erased one, and of its
         -- ticket, only what nobody can be known by is left: see privacy.sql.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
@@ -331,6 +332,9 @@ begin
         user_sessions      | last_seq               | integer     | required | 0
         user_sessions      | last_spoken_seq        | integer     | computed | 0
         user_sessions      | customer_lines         | integer     | computed | 0
+        user_sessions      | last_at                | timestamptz |          |
+        user_sessions      | last_writer            | text        |          |
+        user_sessions      | last_continues         | boolean     |          |
         user_sessions      | last_note_no           | integer     | required | 0
         user_sessions      | customer_delivered_seq | integer     | required | 0
         user_sessions      | customer_read_seq      | integer     | required | 0
@@ -653,16 +657,17 @@ as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
 
--- What is checked of each row.
+-- What is checked of each row. What is written with "new." is checked by a trigger: a check constraint is parsed and planned
+-- anew by each statement that writes its table, also where it leaves those columns alone, and every message writes these two.
 create or replace function _supportchat.declared_checks()
-returns table (place bigint, table_name text, constraint_name text, definition text)
+returns table (place bigint, table_name text, constraint_name text, condition text, by_trigger boolean)
 language plpgsql
 immutable
 set search_path = ''
 as $$
 begin
     return query
-    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
+    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', cells[3], cells[3] ~ '\mnew\.'
     from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
         agents        | name           | char_length(name) between 1 and 80
         agents        | email          | char_length(email) between 3 and 254
@@ -683,18 +688,18 @@ begin
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
-        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
-        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
-        user_sessions | time_zone      | char_length(time_zone) <= 64
-        user_sessions | status         | status in ('active', 'ended')
-        user_sessions | address        | char_length(address) between 1 and 64
+        user_sessions | customer_name  | char_length(new.customer_name) between 1 and 80
+        user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
+        user_sessions | time_zone      | char_length(new.time_zone) <= 64
+        user_sessions | status         | new.status in ('active', 'ended')
+        user_sessions | address        | char_length(new.address) between 1 and 64
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
         tickets       | held           | held in ('link', 'spam')
-        chat_messages | sender         | sender in ('user', 'agent', 'system')
-        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
-        chat_messages | seq            | seq > 0
+        chat_messages | sender         | new.sender in ('user', 'agent', 'system')
+        chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
+        chat_messages | seq            | new.seq > 0
         tickets       | status         | status in ('waiting', 'open', 'closed')
         tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
         chat_images   | content_type   | content_type in (%2$s)
@@ -827,6 +832,90 @@ begin
     exception when check_violation or foreign_key_violation then
         raise warning '%: rows written before % stay as they are', p_table, p_name;
     end;
+end $$;
+
+-- Which of some conditions a row breaks, the first one: an expression that gives its name. As with a check constraint, null is
+-- not false.
+create or replace function _supportchat.broken_check(p_names text[], p_conditions text[])
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select format('case %s end', string_agg(format('when not (%s) then %L', condition, name), ' ' order by place))
+    from unnest(p_names, p_conditions) with ordinality as one (name, condition, place)
+$$;
+
+-- Whether no row breaks conditions that a trigger of that name checks, as ensure_row_checks has found: or as the check
+-- constraints of an earlier version say, which it replaces.
+create or replace function _supportchat.is_row_checked(p_table text, p_name text, p_names text[], p_conditions text[])
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select (
+        exists (select from pg_catalog.pg_trigger where tgrelid = format('public.%I', p_table)::regclass and tgname = p_name)
+        and obj_description(to_regprocedure(format('_supportchat.%I()', p_name)), 'pg_proc')
+            is not distinct from _supportchat.broken_check(p_names, p_conditions)
+    ) or not exists (
+        select from unnest(p_names, p_conditions) as one (name, condition)
+        where not exists (
+            select from pg_catalog.pg_constraint k
+            where k.conrelid = format('public.%I', p_table)::regclass and k.conname = one.name and k.convalidated
+                and obj_description(k.oid, 'pg_constraint') = format('check (%s)', replace(one.condition, 'new.', ''))
+        )
+    )
+$$;
+
+-- Has a trigger refuse rows for which one of some conditions on new is false, as check constraints of those names would, and
+-- takes these away. Rows that break them stay as they are: the trigger only looks at what is written. That there are none is
+-- remembered in the comment of its function.
+create or replace function _supportchat.ensure_row_checks(p_table text, p_name text, p_names text[], p_conditions text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    refuses text := format('_supportchat.%I()', p_name);
+    broken text := _supportchat.broken_check(p_names, p_conditions);
+    is_checked boolean := _supportchat.is_row_checked(p_table, p_name, p_names, p_conditions);
+    found_broken boolean := false;
+    name text;
+begin
+    execute format($made$
+        create or replace function %s returns trigger language plpgsql set search_path = '' as $refuse$
+        declare
+            broken text := %s;
+        begin
+            if broken is not null then
+                raise check_violation using
+                    message = format('new row for relation "%%s" violates check constraint "%%s"', tg_table_name, broken),
+                    schema = tg_table_schema, table = tg_table_name, constraint = broken;
+            end if;
+            return new;
+        end $refuse$
+    $made$, refuses, broken);
+    execute format(
+        'create or replace trigger %I before insert or update of %s on %s for each row execute function %s',
+        p_name,
+        (
+            select string_agg(distinct quote_ident(named.words[1]), ', ')
+            from unnest(p_conditions) as condition, regexp_matches(condition, '\mnew\.(\w+)', 'g') as named (words)
+        ),
+        here, refuses
+    );
+    foreach name in array p_names loop
+        execute format('alter table %s drop constraint if exists %I', here, name);
+    end loop;
+    if not is_checked then
+        for name in execute format('select distinct broken from (select %s as broken from %s as new) as looked where broken is not null', broken, here) loop
+            found_broken := true;
+            raise warning '%: rows written before % stay as they are', here, name;
+        end loop;
+    end if;
+    execute format('comment on function %s is %L', refuses, case when not found_broken then broken end);
 end $$;
 
 -- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
@@ -965,8 +1054,17 @@ as $$
         and not exists (
             select from _supportchat.declared_checks() as declared
             left join constraints on constraints.conname = declared.constraint_name
-            where declared.table_name = p_table
-                and (constraints.convalidated and constraints.definition = declared.definition) is not true
+            where declared.table_name = p_table and not declared.by_trigger
+                and (constraints.convalidated and constraints.definition = format('check (%s)', declared.condition)) is not true
+        )
+        and not exists (
+            select from _supportchat.declared_checks() as declared
+            where declared.table_name = p_table and declared.by_trigger
+            group by declared.table_name
+            having not _supportchat.is_row_checked(
+                p_table, 'check_' || p_table,
+                array_agg(declared.constraint_name order by declared.place), array_agg(declared.condition order by declared.place)
+            )
         )
         and not exists (
             select from _supportchat.declared_columns() as declared
@@ -1066,7 +1164,10 @@ begin
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
-            when '_supportchat' then p.proacl is null
+            -- Default privileges may have let others in from the beginning.
+            when '_supportchat' then p.proacl is null or exists (
+                select from aclexplode(p.proacl) where grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated')
+            )
             -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
             when 'public' then _supportchat.is_new(p.xmin) and p.prorettype <> 'trigger'::regtype
                 and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
@@ -2040,8 +2141,12 @@ end $$;
 
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
 
-select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, definition)
-from _supportchat.declared_checks() order by place;
+select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, format('check (%s)', condition))
+from _supportchat.declared_checks() where not by_trigger order by place;
+select _supportchat.ensure_row_checks(
+    table_name, 'check_' || table_name, array_agg(constraint_name order by place), array_agg(condition order by place)
+)
+from _supportchat.declared_checks() where by_trigger group by table_name;
 
 insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
@@ -2130,6 +2235,24 @@ begin
     perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
 end $$;
 
+-- The tables, and every view that shows rows of them.
+create or replace function _supportchat.own_relations()
+returns table (relation_id oid)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive own as (
+        select to_regclass(format('public.%I', name))::oid as oid from _supportchat.declared_tables() as name
+        union
+        select r.ev_class from own
+        join pg_catalog.pg_depend d
+            on d.refobjid = own.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select oid from own where oid is not null
+$$;
+
 -- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
 -- policies of the tables behind it.
 create or replace function _supportchat.open_views()
@@ -2138,17 +2261,9 @@ language sql
 stable
 set search_path = ''
 as $$
-    with recursive behind as (
-        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
-        union
-        select r.ev_class from behind
-        join pg_catalog.pg_depend d
-            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
-        join pg_catalog.pg_rewrite r on r.oid = d.objid
-    )
     select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
-    from behind
-    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    from _supportchat.own_relations()
+    join pg_catalog.pg_class c on c.oid = relation_id, aclexplode(c.relacl) as granted
     where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
     group by c.oid
 $$;
@@ -2210,7 +2325,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'b8cd4820c978');
+select _supportchat.record_script('supabase_schema.sql', 'b2bf4d89fb04');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2294,11 +2409,14 @@ select _supportchat.ensure_columns('user_sessions');
 -- Where every row is as it has to be, and the checks at the end are there, this script has been here before: no row is looked at.
 do $$
 begin
-    if _supportchat.is_in_shape('user_sessions') and _supportchat.is_in_shape('tickets') and 2 = (
-        select count(*) from pg_catalog.pg_constraint
-        where conrelid in ('public.user_sessions'::regclass, 'public.tickets'::regclass) and convalidated
-            and conname in ('user_sessions_channel_check', 'tickets_channel_check')
-    ) then
+    if _supportchat.is_in_shape('user_sessions') and _supportchat.is_in_shape('tickets')
+        and _supportchat.is_row_checked(
+            'user_sessions', 'check_channel', '{user_sessions_channel_check}', '{char_length(new.channel) between 1 and 32}'
+        )
+        and exists (
+            select from pg_catalog.pg_constraint
+            where conrelid = 'public.tickets'::regclass and convalidated and conname = 'tickets_channel_check'
+        ) then
         return;
     end if;
     perform _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
@@ -2316,12 +2434,13 @@ end $$;
 
 select _supportchat.require_columns('user_sessions'), _supportchat.require_columns('tickets');
 
-select _supportchat.ensure_constraint(
-    'public.user_sessions', 'user_sessions_channel_check', 'check (char_length(channel) between 1 and 32)'
+-- See declared_checks.
+select _supportchat.ensure_row_checks(
+    'user_sessions', 'check_channel', '{user_sessions_channel_check}', '{char_length(new.channel) between 1 and 32}'
 );
 select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select _supportchat.record_script('fix_user_sessions_columns.sql', '0b6b8224d1a7');
+select _supportchat.record_script('fix_user_sessions_columns.sql', '821107e1cf43');
 
 -- limits.sql: how often somebody may do something, exact across all server processes. Safe to run again.
 -- A limit is [how many, in how many seconds], as JSON: so many at once, then one more whenever that share of the time has
@@ -2868,64 +2987,53 @@ create or replace function _supportchat.person_json(p_agent_id uuid)
 returns jsonb
 language sql
 stable
+strict
 set search_path = ''
 as $$
     select jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) from public.agents a where a.id = p_agent_id
 $$;
 
--- Of an earlier version, which looked at the line before.
+-- Of earlier versions, which looked at the line before, and made a line of its row.
 drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
+drop function if exists _supportchat.known_message_json(public.chat_messages, text, boolean);
 
--- A message as the web code knows it. The caller knows the customer's name, and whether the message continues the one before.
--- Only what a message has is looked up: this is called for each new one.
-create or replace function _supportchat.known_message_json(p_row public.chat_messages, p_customer_name text, p_continues boolean)
+-- A picture as the web code knows it.
+create or replace function _supportchat.image_json(p_image_id uuid)
 returns jsonb
-language plpgsql
+language sql
 stable
+strict
 set search_path = ''
 as $$
-declare
-    image jsonb;
-    agent jsonb;
-begin
-    if p_row.image_id is not null then
-        select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) into image
-        from public.chat_images i where i.id = p_row.image_id;
-    end if;
-    if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
-        -- Of an agent's line by an older version it may be unknown whose it was.
-        agent := coalesce(
-            _supportchat.person_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
-        );
-    end if;
-    return jsonb_build_object(
-        'session_id', p_row.session_id,
-        'seq', p_row.seq,
-        'sender', p_row.sender,
-        'agent', agent,
-        'customer_name', case p_row.sender when 'user' then p_customer_name end,
-        'message', p_row.message,
-        'image', image,
-        'event', p_row.event,
-        'detail', p_row.detail,
-        'client_message_id', p_row.client_message_id,
-        'created_at', p_row.created_at,
-        'continues', p_continues
-    );
-end $$;
+    select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) from public.chat_images i where i.id = p_image_id
+$$;
 
--- The same of any message. It continues the one before when the same person spoke within 5 minutes.
+-- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes. Of an agent's line
+-- by an older version it may be unknown whose it was.
 create or replace function _supportchat.message_json(p_row public.chat_messages)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.known_message_json(
-        p_row,
-        (select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'),
-        p_row.sender <> 'system' and exists (
+    select jsonb_build_object(
+        'session_id', p_row.session_id,
+        'seq', p_row.seq,
+        'sender', p_row.sender,
+        'agent', coalesce(
+            _supportchat.person_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
+        ),
+        'customer_name', (
+            select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
+        ),
+        'message', p_row.message,
+        'image', _supportchat.image_json(p_row.image_id),
+        'event', p_row.event,
+        'detail', p_row.detail,
+        'client_message_id', p_row.client_message_id,
+        'created_at', p_row.created_at,
+        'continues', p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
                 and earlier.seq = p_row.seq - 1
@@ -2936,7 +3044,13 @@ as $$
     )
 $$;
 
--- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
+-- Of an earlier version, which did not look whose conversation it is.
+drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
+
+-- Writes one line at the end of a conversation, and gives it as message_json has it. The row lock that it takes makes commit
+-- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which
+-- is not banned, an agent has it, and the line is new there; or else null. Looked up by the statement that counts the line, since each one of its own
+-- takes a tenth of the time.
 create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
@@ -2945,52 +3059,92 @@ create or replace function _supportchat.append_message(
     p_sender_agent_id uuid default null,
     p_image_id uuid default null,
     p_event text default null,
-    p_detail jsonb default '{}'
+    p_detail jsonb default '{}',
+    p_visitor text default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    new_seq integer;
-    customer_name text;
+    -- Who writes. A line continues the one before when the same person spoke within 5 minutes: see message_json.
+    writer text := coalesce(p_sender_agent_id::text, p_sender);
+    counted record;
     line jsonb;
     nothing text;
 begin
-    update public.user_sessions set
-        last_seq = last_seq + 1,
-        last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
-        customer_lines = customer_lines + (p_sender = 'user')::integer
-    where session_id = p_session_id and erased_at is null
-    returning last_seq, user_sessions.customer_name into new_seq, customer_name;
-    if not found then
-        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    if p_visitor is null then
+        update public.user_sessions set
+            last_seq = last_seq + 1,
+            last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
+            customer_lines = customer_lines + (p_sender = 'user')::integer,
+            last_continues = last_writer = writer and last_at > clock_timestamp() - interval '5 minutes',
+            last_writer = writer,
+            last_at = clock_timestamp()
+        where session_id = p_session_id and erased_at is null
+        returning last_seq, customer_name, last_at, last_continues into counted;
+        if not found then
+            raise sqlstate 'PT404' using message = 'conversation_not_found';
+        end if;
+    else
+        update public.user_sessions set
+            last_seq = last_seq + 1,
+            last_spoken_seq = last_seq + 1,
+            customer_lines = customer_lines + 1,
+            last_continues = last_writer = writer and last_at > clock_timestamp() - interval '5 minutes',
+            last_writer = writer,
+            last_at = clock_timestamp()
+        where session_id = p_session_id and erased_at is null
+            and session_id = (
+                select session_id from public.user_sessions
+                where visitor_id = (
+                    select visitor_id from public.visitors
+                    where token_hash = p_visitor and banned_until > now() is not true
+                )
+                order by created_at desc limit 1
+            )
+            and 'open' = (
+                select status from public.tickets where session_id = p_session_id
+                order by status = 'closed', number desc limit 1
+            )
+            and not exists (
+                select from public.chat_messages
+                where session_id = p_session_id and sender = 'user' and client_message_id = p_client_message_id
+            )
+        returning last_seq, customer_name, last_at, last_continues into counted;
+        if not found then
+            return null;
+        end if;
     end if;
 
-    insert into public.chat_messages as written (
-        session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
+    insert into public.chat_messages (
+        session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail, created_at
     )
     values (
-        p_session_id, new_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
+        p_session_id, counted.last_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail,
+        counted.last_at
     )
-    on conflict (session_id, sender, client_message_id) do nothing
-    -- Whether it continues the line before as message_json has it, and here, because a statement of its own takes longer. In
-    -- order: without statistics the planner would take another index, and read all that was said.
-    returning _supportchat.known_message_json(written, customer_name, written.sender <> 'system' and exists (
-        select from (
-            select sender, sender_agent_id, created_at from public.chat_messages
-            where session_id = written.session_id and seq < written.seq order by seq desc limit 1
-        ) as earlier
-        where earlier.sender = written.sender
-            and earlier.sender_agent_id is not distinct from written.sender_agent_id
-            and written.created_at - earlier.created_at < interval '5 minutes'
-    )) into line;
+    on conflict (session_id, sender, client_message_id) do nothing;
     if not found then
         -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
         raise sqlstate '40001' using message = 'stored_meanwhile';
     end if;
+    line := jsonb_build_object(
+        'session_id', p_session_id,
+        'seq', counted.last_seq,
+        'sender', p_sender,
+        'agent', case when p_sender_agent_id is not null then _supportchat.person_json(p_sender_agent_id) end,
+        'customer_name', case p_sender when 'user' then counted.customer_name end,
+        'message', p_message,
+        'image', _supportchat.image_json(p_image_id),
+        'event', p_event,
+        'detail', p_detail,
+        'client_message_id', p_client_message_id,
+        'created_at', counted.last_at,
+        'continues', p_sender <> 'system' and counted.last_continues is true
+    );
     nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', new_seq),
+        'message.posted', p_session_id, jsonb_build_object('seq', counted.last_seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
     );
     return line;
@@ -3115,7 +3269,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '037f5132d946');
+select _supportchat.record_script('functions/messages.sql', '14a1e03f4300');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -4511,32 +4665,19 @@ select _supportchat.record_script('functions/marks.sql', 'd6c47a8f0e35');
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
 
--- Puts a customer's message into a conversation: stores it, reopens a closed ticket, seeks an agent. The message comes first,
--- because it takes the lock under which the ticket is looked at.
-create or replace function _supportchat.post_as_customer(
-    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
-)
+-- Does for its ticket what a customer's new message means: reopens a closed one, seeks an agent. Gives the answer with the lines
+-- that there are by now.
+create or replace function _supportchat.heed_message(p_session_id uuid, p_line jsonb, p_may_assign boolean)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
     ticket public.tickets;
-    line jsonb;
     preferred uuid;
     is_afterword boolean;
-    is_awaited boolean;
-    nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
-    line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
-    );
-    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock. Most messages change nothing of it.
-    select t.status = 'open' and t.awaiting_since is not null into is_awaited from public.tickets t
-    where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
-    if is_awaited then
-        return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
-    end if;
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
     select * into ticket from public.tickets
     where session_id = p_session_id order by status = 'closed', number desc limit 1;
     if not found then
@@ -4570,12 +4711,31 @@ begin
             update public.tickets set awaiting_since = now() where id = ticket.id;
         end if;
         if ticket.status = 'open' then
-            return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+            return _supportchat.answer_json(p_session_id, jsonb_build_array(p_line));
         elsif p_may_assign then
             perform _supportchat.drain_queue();
         end if;
     end if;
-    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
+    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (p_line ->> 'seq')::integer - 1));
+end $$;
+
+-- Puts a customer's message into a conversation. It comes first, because it takes the lock under which the ticket is looked at.
+create or replace function _supportchat.post_as_customer(
+    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.check_message(p_message, p_image is not null);
+    return _supportchat.heed_message(
+        p_session_id,
+        _supportchat.append_message(
+            p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+        ),
+        p_may_assign
+    );
 end $$;
 
 -- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
@@ -4595,9 +4755,23 @@ declare
     status text;
     is_stored boolean;
     is_banned boolean;
+    is_awaited boolean;
     may_assign boolean := false;
+    line jsonb;
     answer jsonb;
 begin
+    -- Most messages are new, of the chat that an agent has, and change nothing of its ticket.
+    if p_image is null and char_length(p_message) <= _supportchat.longest_message() and p_message ~ '\S' then
+        line := _supportchat.append_message(p_session_id, 'user', p_message, p_client_message_id, p_visitor => p_visitor);
+    end if;
+    if line is not null then
+        select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
+        where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
+        return case
+            when is_awaited then _supportchat.answer_json(p_session_id, jsonb_build_array(line))
+            else _supportchat.heed_message(p_session_id, line, false)
+        end || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
+    end if;
     -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
     loop
         select s.session_id, t.number, t.status, exists (
@@ -4883,7 +5057,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'bb09f813864f');
+select _supportchat.record_script('functions/chat.sql', 'd3e0a22c8546');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -7550,6 +7724,343 @@ begin
 end $$;
 
 select _supportchat.record_script('functions/privacy.sql', '9638a4e2e775');
+
+-- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
+
+-- Who is not let in: everybody, and the roles of the keys that a browser may hold.
+create or replace function _supportchat.outsiders()
+returns table (role_id oid, role_name text)
+language sql
+stable
+set search_path = ''
+as $$
+    select 0::oid, 'public'
+    union all
+    select oid, rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
+$$;
+
+-- Everything that is the desk's: schema, tables and what belongs to them, the views above them, and functions by their
+-- names in public, whatever their arguments are. `target` is what a grant calls it.
+create or replace function _supportchat.own_things(p_names text[])
+returns table (kind text, id oid, thing text, target text, owner_id oid, acl aclitem[])
+language sql
+stable
+set search_path = ''
+as $$
+    with own as (
+        select relation_id as id from _supportchat.own_relations()
+        union
+        select oid from pg_catalog.pg_class
+        where relkind in ('r', 'p', 'v', 'm', 'S', 'f') and (
+            relnamespace = '_supportchat'::regnamespace
+            or (relnamespace = 'public'::regnamespace and relname = 'ticket_numbers')
+        )
+        union
+        select s.oid
+        from _supportchat.own_relations()
+        join pg_catalog.pg_depend d on d.refobjid = relation_id and d.refclassid = 'pg_class'::regclass
+            and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+        join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
+    )
+    select 'relation', c.oid, c.oid::regclass::text,
+        case c.relkind when 'S' then 'sequence ' else '' end || c.oid::regclass::text,
+        c.relowner, coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end, c.relowner))
+    from own join pg_catalog.pg_class c on c.oid = own.id
+    union all
+    select 'routine', p.oid, p.oid::regprocedure::text, 'routine ' || p.oid::regprocedure::text,
+        p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+    from pg_catalog.pg_proc p
+    where p.pronamespace = '_supportchat'::regnamespace
+        or (p.pronamespace = 'public'::regnamespace and p.proname = any (p_names))
+    union all
+    select 'schema', n.oid, 'schema ' || n.nspname, 'schema ' || n.nspname, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+    from pg_catalog.pg_namespace n where n.nspname = '_supportchat'
+$$;
+
+-- What was granted to them, or is theirs: whole things, columns, and new things in our schemas.
+create or replace function _supportchat.granted_to_outsiders(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select * from _supportchat.own_things(p_names)
+    ), outsider as materialized (
+        select role_id, role_name, case role_id when 0 then 'public' else quote_ident(role_name) end as grantee
+        from _supportchat.outsiders()
+    ), granted as (
+        select thing, target, owner_id, g.*
+        from own cross join aclexplode(own.acl) as g
+        union all
+        select format('%s (%s)', own.thing, a.attname), own.target, own.owner_id, g.*
+        from own join pg_catalog.pg_attribute a on own.kind = 'relation' and a.attrelid = own.id and not a.attisdropped
+        cross join aclexplode(a.attacl) as g
+        union all
+        -- Who may create something in public could put a function in the place of one of ours.
+        select 'schema public', 'schema public', n.nspowner, g.*
+        from pg_catalog.pg_namespace n cross join aclexplode(n.nspacl) as g
+        where n.nspname = 'public' and g.privilege_type = 'CREATE'
+    )
+    select 'grant', o.role_name, g.thing, string_agg(distinct g.privilege_type, ', '), case
+        when g.grantor = g.owner_id then format('revoke %s on %s from %s', case g.target
+            when 'schema public' then 'create' else 'all'
+        end, g.target, o.grantee)
+        -- Only who has granted it could take it back by name.
+        else format('revoke grant option for all on %s from %I cascade', g.target, pg_get_userbyid(g.grantor))
+    end
+    from granted g join outsider o on o.role_id = g.grantee and g.grantee <> g.owner_id
+    group by o.role_name, o.grantee, g.thing, g.target, g.grantor, g.owner_id
+    union all
+    select 'owner', o.role_name, own.thing, null, format(
+        'alter %s owner to %I', case own.kind when 'relation' then 'table ' || own.thing else own.target end, (
+            select pg_get_userbyid(nspowner) from pg_catalog.pg_namespace where nspname = '_supportchat'
+        )
+    )
+    from own join outsider o on o.role_id = own.owner_id
+    where own.target not like 'sequence %'
+    union all
+    select 'default', o.role_name, '_supportchat', string_agg(distinct g.privilege_type, ', '), format(
+        'alter default privileges for role %I in schema _supportchat revoke all on %s from %s',
+        pg_get_userbyid(d.defaclrole),
+        case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end,
+        o.grantee
+    )
+    from pg_catalog.pg_default_acl d
+    cross join aclexplode(d.defaclacl) as g
+    join outsider o on o.role_id = g.grantee
+    where d.defaclnamespace = '_supportchat'::regnamespace
+    group by o.role_name, o.grantee, d.defaclrole, d.defaclobjtype
+$$;
+
+-- Tables whose rows are not closed by row-level security any more, and tables whose changes Supabase tells to browsers.
+create or replace function _supportchat.opened_tables()
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select c.oid, c.oid::regclass::text as thing, c.relrowsecurity
+        from _supportchat.declared_tables() as name
+        join pg_catalog.pg_class c on c.oid = to_regclass(format('public.%I', name))
+    )
+    select 'row_security', null, thing, null, format('alter table %s enable row level security', thing)
+    from own where not relrowsecurity
+    union all
+    select 'no_policy', null, thing, null, format(
+        'drop policy if exists server_only on %1$s;'
+        ' create policy server_only on %1$s as restrictive using (false) with check (false)', thing
+    )
+    from own
+    where not exists (
+        select from pg_catalog.pg_policy p
+        where p.polrelid = own.oid and p.polname = 'server_only' and not p.polpermissive and p.polcmd = '*'
+            and p.polroles = '{0}' and pg_get_expr(p.polqual, p.polrelid) = 'false'
+            and pg_get_expr(p.polwithcheck, p.polrelid) = 'false'
+    )
+    union all
+    select 'policy', string_agg(o.role_name, ', ' order by o.role_name), own.thing, p.polname, format(
+        'drop policy %I on %s', p.polname, own.thing
+    )
+    from own
+    join pg_catalog.pg_policy p on p.polrelid = own.oid and p.polpermissive and p.polname <> 'server_only'
+    join _supportchat.outsiders() as o on o.role_id = any (p.polroles)
+    group by own.thing, p.polname
+    union all
+    select 'published', null, coalesce(own.thing, 'public'), p.pubname, case
+        when p.puballtables then format('drop publication %1$I; create publication %1$I', p.pubname)
+        when own.thing is null then format('alter publication %I drop tables in schema public', p.pubname)
+        else format('alter publication %I drop table %s', p.pubname, own.thing)
+    end
+    from pg_catalog.pg_publication p
+    left join pg_catalog.pg_publication_namespace n on n.pnpubid = p.oid and n.pnnspid = 'public'::regnamespace
+    left join (pg_catalog.pg_publication_rel r join own on own.oid = r.prrelid) on r.prpubid = p.oid
+    where p.pubname like 'supabase\_realtime%' and (p.puballtables or n.oid is not null or own.oid is not null)
+$$;
+
+-- The roles that stand above row-level security and all grants, or own the tables, and are neither the desk nor Supabase's own:
+-- attributes of an outsider, what outsiders are members of, and others with rights on the tables.
+create or replace function _supportchat.powerful_roles(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select * from _supportchat.own_things(p_names)
+    ), outsider as materialized (
+        select r.* from pg_catalog.pg_roles r join _supportchat.outsiders() as o on o.role_id = r.oid
+    ), owner as materialized (
+        select distinct owner_id from own where owner_id not in (select oid from outsider)
+    ), powerful as materialized (
+        select r.oid from pg_catalog.pg_roles r
+        where r.oid not in (select oid from outsider) and (
+            r.rolsuper or r.rolbypassrls or r.oid in (
+                select owner_id from owner union select g.grantee from own cross join aclexplode(own.acl) as g
+            ) or r.rolname in (
+                'pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
+                'pg_execute_server_program'
+            )
+        )
+    ), others as materialized (
+        select r.* from pg_catalog.pg_roles r
+        where r.oid <> 10 and r.oid not in (select oid from outsider) and r.oid not in (select owner_id from owner)
+            and r.rolname not in (current_user, session_user, 'service_role', 'postgres')
+            and r.rolname !~ '^(pg|supabase|cli_login)_'
+    )
+    select 'attribute', o.rolname, null, has.attribute, format('alter role %I no%s', o.rolname, lower(has.attribute))
+    from outsider o cross join lateral (values
+        ('SUPERUSER', o.rolsuper), ('BYPASSRLS', o.rolbypassrls), ('CREATEROLE', o.rolcreaterole),
+        ('REPLICATION', o.rolreplication)
+    ) as has (attribute, is_so)
+    where has.is_so
+    union all
+    select 'member', o.rolname, pg_get_userbyid(m.roleid), null, format(
+        'revoke %I from %I granted by %I', pg_get_userbyid(m.roleid), o.rolname, pg_get_userbyid(m.grantor)
+    )
+    from outsider o join pg_catalog.pg_auth_members m on m.member = o.oid
+    where exists (select from powerful p where pg_has_role(m.roleid, p.oid, 'member'))
+    union all
+    select case when r.rolsuper then 'superuser' else 'bypass' end, r.rolname, null, case when r.rolsuper then 'SUPERUSER' else 'BYPASSRLS' end,
+        format('alter role %I %s', r.rolname, case when r.rolsuper then 'nosuperuser' else 'nobypassrls' end)
+    from others r
+    where r.rolsuper or (r.rolbypassrls and exists (
+        select from own where own.kind = 'relation' and own.target not like 'sequence %'
+            and has_table_privilege(r.oid, own.id, 'select, insert, update, delete, truncate')
+    ))
+    union all
+    -- An administrator of the owner is no member of it yet: CREATEROLE makes everybody one of who they create.
+    select 'member', r.rolname, pg_get_userbyid(m.roleid), null, format(
+        'revoke %I from %I granted by %I', pg_get_userbyid(m.roleid), r.rolname, pg_get_userbyid(m.grantor)
+    )
+    from others r
+    join pg_catalog.pg_auth_members m on m.member = r.oid and m.roleid in (select owner_id from owner)
+    where not r.rolsuper and (
+        coalesce(to_jsonb(m) ->> 'inherit_option', 'true')::boolean or coalesce(to_jsonb(m) ->> 'set_option', 'true')::boolean
+    )
+$$;
+
+-- Functions of others that outsiders may run and that read our tables with the rights of their owner.
+create or replace function _supportchat.functions_that_lend_rights(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    select 'lends', o.role_name, p.oid::regprocedure::text, null, format(
+        'revoke all on routine %s from %s', p.oid::regprocedure, case o.role_id when 0 then 'public' else quote_ident(o.role_name) end
+    )
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as g
+    join _supportchat.outsiders() as o on o.role_id = g.grantee
+    where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema', '_supportchat')
+        and not (n.nspname = 'public' and p.proname = any (p_names))
+        and exists (
+            select from _supportchat.declared_tables() as name
+            where has_table_privilege(p.proowner, to_regclass(format('public.%I', name)), 'select, insert, update, delete')
+                -- A path that does not lead to public means tables of somebody else, unless it is written out.
+                and coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* format(
+                    '\m(from|join|into|update|table|only)\s+(public\.)%s"?%s\M', case
+                        when array_to_string(p.proconfig, ',') ~ 'search_path=(?!.*public)' then '' else '?'
+                    end, name
+                )
+        )
+$$;
+
+-- Whether a role may do something that the policies of a table decide. It is tried, and taken back; nothing is said of what
+-- cannot be tried.
+create or replace function _supportchat.may_do(p_role text, p_prepare text, p_act text)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    done bigint;
+begin
+    execute p_prepare;
+    perform set_config('request.jwt.claims', jsonb_build_object('role', p_role, 'sub', gen_random_uuid())::text, true),
+        set_config('realtime.topic', 'supportchat', true), set_config('storage.can_delete', 'true', true),
+        set_config('role', p_role, true);
+    execute p_act;
+    get diagnostics done = row_count;
+    raise sqlstate 'SC003' using message = done;
+exception
+    when sqlstate 'SC003' then
+        return sqlerrm::bigint > 0;
+    when others then
+        return false;
+end $$;
+
+-- Policies of an app on Supabase's own tables that also let its users hear our events, or see and change our pictures.
+-- The restrictive policy that closes it leaves the app's as they are.
+create or replace function _supportchat.opened_on_supabase()
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+set search_path = ''
+as $$
+    with place (kind, thing, bounds, prepare) as (
+        values
+        (
+            'realtime', 'realtime.messages', 'realtime.topic() is distinct from ''supportchat''',
+            'insert into realtime.messages (topic, extension, event, private, payload)'
+            ' values (''supportchat'', ''broadcast'', ''look'', true, ''{}'')'
+        ),
+        (
+            'storage', 'storage.objects', 'bucket_id is distinct from ''chat-images''',
+            'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look'')'
+        )
+    ), act (thing, right_name, act) as (
+        values
+        ('realtime.messages', 'SELECT', 'select from realtime.messages where topic = ''supportchat'' limit 1'),
+        (
+            'realtime.messages', 'INSERT',
+            'insert into realtime.messages (topic, extension, private) values (''supportchat'', ''broadcast'', true)'
+        ),
+        ('storage.objects', 'SELECT', 'select from storage.objects where bucket_id = ''chat-images'' limit 1'),
+        ('storage.objects', 'INSERT', 'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look again'')'),
+        ('storage.objects', 'UPDATE', 'update storage.objects set name = ''changed'' where bucket_id = ''chat-images'''),
+        ('storage.objects', 'DELETE', 'delete from storage.objects where bucket_id = ''chat-images''')
+    )
+    select place.kind, o.role_name, place.thing, string_agg(act.right_name, ', ' order by act.right_name desc), format(
+        'drop policy if exists supportchat_is_private on %1$s;'
+        ' create policy supportchat_is_private on %1$s as restrictive to anon, authenticated using (%2$s)',
+        place.thing, place.bounds
+    )
+    from place
+    join act using (thing)
+    join _supportchat.outsiders() as o on o.role_id <> 0
+    -- Whoever stands above all policies is reported for that.
+    join pg_catalog.pg_roles r on r.oid = o.role_id and not r.rolsuper and not r.rolbypassrls
+    where _supportchat.may_do(o.role_name, place.prepare, act.act)
+    group by place.kind, place.thing, place.bounds, o.role_name
+$$;
+
+-- What of the desk others than its server can reach. `p_names` are the functions that it calls. Each entry has a kind, who can,
+-- what, with which rights, and the statements that close it.
+create or replace function public.find_exposures(p_names text[])
+returns jsonb
+language sql
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(
+        jsonb_build_object('kind', kind, 'role', upper_public, 'thing', thing, 'rights', rights, 'fix', fix || ';')
+        order by kind, thing, upper_public
+    ), '[]')
+    from (
+        select 'key' as kind, current_user::text as role_name, null::text as thing, null::text as rights, null::text as fix
+        where current_user in (select o.role_name from _supportchat.outsiders() as o)
+        union all select * from _supportchat.granted_to_outsiders(p_names)
+        union all select * from _supportchat.opened_tables()
+        union all select * from _supportchat.powerful_roles(p_names)
+        union all select * from _supportchat.functions_that_lend_rights(p_names)
+        union all select * from _supportchat.opened_on_supabase()
+    ) as found
+    cross join lateral (select case role_name when 'public' then 'PUBLIC' else role_name end as upper_public) as said
+$$;
+
+select _supportchat.record_script('functions/exposures.sql', 'fa83230250a6');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

@@ -36,6 +36,7 @@ SCRIPTS = (
     "functions/links.sql",
     "functions/identities.sql",
     "functions/privacy.sql",
+    "functions/exposures.sql",
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]
