@@ -130,7 +130,9 @@ begin
     end if;
     perform public.use_code(pending.agent_id, p_browser, p_step, p_code_hash);
     delete from public.pending_logins where agent_id = pending.agent_id;
-    perform _supportchat.begin_session(pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent);
+    perform _supportchat.begin_session(
+        pending.agent_id, p_token_hash, p_new_browser, p_browser, p_address, pending.user_agent
+    );
 end $$;
 
 -- Gives an agent new recovery codes, by their hashes; the former ones count no more.
@@ -224,7 +226,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '2db32a436635');
+select _supportchat.record_script('functions/two_factor.sql', 'cef171fedac9');
 
 notify pgrst, 'reload schema';
 
