@@ -13,32 +13,19 @@ begin
 end $look$;
 -- The check ends here.
 
--- Puts a customer's message into a conversation: stores it, reopens a closed ticket, seeks an agent. The message comes first,
--- because it takes the lock under which the ticket is looked at.
-create or replace function _supportchat.post_as_customer(
-    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
-)
+-- Does for its ticket what a customer's new message means: reopens a closed one, seeks an agent. Gives the answer with the lines
+-- that there are by now.
+create or replace function _supportchat.heed_message(p_session_id uuid, p_line jsonb, p_may_assign boolean)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
     ticket public.tickets;
-    line jsonb;
     preferred uuid;
     is_afterword boolean;
-    is_awaited boolean;
-    nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
-    line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
-    );
-    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock. Most messages change nothing of it.
-    select t.status = 'open' and t.awaiting_since is not null into is_awaited from public.tickets t
-    where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
-    if is_awaited then
-        return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
-    end if;
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
     select * into ticket from public.tickets
     where session_id = p_session_id order by status = 'closed', number desc limit 1;
     if not found then
@@ -54,10 +41,12 @@ begin
         perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
-            awaiting_since = now(), given_back_by = null
+            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' end, is_spam = false
         where id = ticket.id
         returning * into ticket;
-        if is_afterword and exists (
+        if ticket.held is not null then
+            perform _supportchat.tell_held(ticket);
+        elsif is_afterword and exists (
             select from public.agents
             where id = preferred and is_active and availability = 'available' and lease_expires_at > now()
         ) then
@@ -70,17 +59,37 @@ begin
             update public.tickets set awaiting_since = now() where id = ticket.id;
         end if;
         if ticket.status = 'open' then
-            return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+            return _supportchat.answer_json(p_session_id, jsonb_build_array(p_line));
         elsif p_may_assign then
             perform _supportchat.drain_queue();
         end if;
     end if;
-    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
+    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (p_line ->> 'seq')::integer - 1));
+end $$;
+
+-- Puts a customer's message into a conversation. It comes first, because it takes the lock under which the ticket is looked at.
+create or replace function _supportchat.post_as_customer(
+    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.check_message(p_message, p_image is not null);
+    return _supportchat.heed_message(
+        p_session_id,
+        _supportchat.append_message(
+            p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+        ),
+        p_may_assign
+    );
 end $$;
 
 -- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
 -- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
--- client_message_id that was stored.
+-- client_message_id that was stored. PT403 for a browser that is banned, or when nobody has the
+-- chat and it came from a network that is.
 create or replace function public.post_message(
     p_visitor text, p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -93,15 +102,30 @@ declare
     number bigint;
     status text;
     is_stored boolean;
+    is_banned boolean;
+    is_awaited boolean;
     may_assign boolean := false;
+    line jsonb;
     answer jsonb;
 begin
+    -- Most messages are new, of the chat that an agent has, and change nothing of its ticket.
+    if p_image is null and char_length(p_message) <= _supportchat.longest_message() and p_message ~ '\S' then
+        line := _supportchat.append_message(p_session_id, 'user', p_message, p_client_message_id, p_visitor => p_visitor);
+    end if;
+    if line is not null then
+        select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
+        where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
+        return case
+            when is_awaited then _supportchat.answer_json(p_session_id, jsonb_build_array(line))
+            else _supportchat.heed_message(p_session_id, line, false)
+        end || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
+    end if;
     -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
     loop
         select s.session_id, t.number, t.status, exists (
             select from public.chat_messages m
             where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
-        ) into chat, number, status, is_stored
+        ), v.banned_until > now() is true into chat, number, status, is_stored, is_banned
         from public.visitors v
         cross join lateral (
             select session_id from public.user_sessions where visitor_id = v.visitor_id order by created_at desc limit 1
@@ -112,7 +136,7 @@ begin
         ) as t on true
         where v.token_hash = p_visitor;
         -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-        exit when may_assign or is_stored or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
+        exit when may_assign or is_stored or is_banned or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
         perform _supportchat.lock_assignment();
         may_assign := true;
     end loop;
@@ -129,7 +153,13 @@ begin
         end if;
     elsif is_stored then
         answer := _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
+    elsif is_banned then
+        raise sqlstate 'PT403' using message = 'banned';
     else
+        -- To look for a network takes a tenth of the time of a message: not while an agent has the chat.
+        if status <> 'open' then
+            perform _supportchat.refuse_network_of(chat);
+        end if;
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
     return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', number));
@@ -179,9 +209,9 @@ declare
     chat uuid;
     ticket public.tickets;
 begin
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous, created_at)
+    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, address, is_anonymous, created_at)
     values (
-        p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone,
+        p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone, p_session.address,
         p_session.customer_name is null and p_session.customer_phone is null,
         -- After the browser's last one, which a wrong clock may have dated into the future: the newest is found by it.
         greatest(now(), (
@@ -189,12 +219,18 @@ begin
         ) + interval '1 microsecond')
     )
     returning session_id into chat;
-    insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
+    insert into public.tickets (session_id, awaiting_since, held)
+    values (chat, now(), _supportchat.hold_for(p_session.visitor_id, p_message))
+    returning * into ticket;
     perform _supportchat.append_message(
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
     );
     perform _supportchat.record_event(ticket, 'opened', 'customer');
-    perform _supportchat.seek_agent(ticket);
+    if ticket.held is null then
+        perform _supportchat.seek_agent(ticket);
+    else
+        perform _supportchat.tell_held(ticket);
+    end if;
     return chat;
 end $$;
 
@@ -206,7 +242,7 @@ drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, t
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
--- The answer says which of the two it is.
+-- The answer says which of the two it is. PT403 for a browser or an address that is banned.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -232,6 +268,7 @@ declare
     answer jsonb;
 begin
     perform _supportchat.check_message(p_message, p_image is not null);
+    perform _supportchat.refuse_banned(p_visitor, p_address);
     -- Before any lock that others wait for: a flood is to be refused on its way there.
     if not _supportchat.goes_on(key, p_client_message_id) then
         perform _supportchat.take_start(key, p_address, p_limits);
@@ -250,6 +287,7 @@ begin
             new_session.customer_name := p_customer_name;
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
+            new_session.address := nullif(left(p_address, 64), '');
             chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
@@ -340,9 +378,12 @@ as $$
     ) as latest
 $$;
 
+-- Of an earlier version, without bans.
+drop function if exists public.who_is_here();
+
 -- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
--- left out below 3 answers in the last 7 days.
-create or replace function public.who_is_here()
+-- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat.
+create or replace function public.who_is_here(p_visitor text default null, p_address text default null)
 returns jsonb
 language sql
 stable
@@ -358,11 +399,13 @@ as $$
             from available where place <= 3
         ),
         'others', (select count(*) from available where place > 3),
-        'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days')
+        'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days'),
+        'banned', exists (select from public.visitors where token_hash = p_visitor and banned_until > now())
+            or exists (select from public.bans where network = p_address and expires_at > now())
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '0f5ba2e6822d');
+select _supportchat.record_script('functions/chat.sql', 'd3e0a22c8546');
 
 notify pgrst, 'reload schema';
 
