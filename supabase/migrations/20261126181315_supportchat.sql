@@ -3199,10 +3199,13 @@ begin
     );
 end $$;
 
+-- Of an earlier version, which answered a colleague as well.
+drop function if exists _supportchat.repeated_message(uuid, text, uuid, text, jsonb);
+
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
--- The same id with another text or another picture is an error.
+-- The same id with another text or another picture, or from another agent, is an error.
 create or replace function _supportchat.repeated_message(
-    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb, p_agent_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -3219,7 +3222,9 @@ begin
         return null;
     end if;
     select digest into earlier_digest from public.chat_images where id = earlier.image_id;
-    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
+    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest')
+        or earlier.sender_agent_id is distinct from p_agent_id
+    then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
     return _supportchat.answer_json(
@@ -3228,7 +3233,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '14a1e03f4300');
+select _supportchat.record_script('functions/messages.sql', '9601eb01f1d3');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -5472,10 +5477,13 @@ set search_path = ''
 as $$
 declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
-    answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
+    answer jsonb;
     line jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    answer := _supportchat.repeated_message(
+        ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
+    );
     if answer is not null then
         return answer;
     end if;
@@ -5656,7 +5664,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd3971b684755');
+select _supportchat.record_script('functions/tickets.sql', '1d873be01df4');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
