@@ -73,6 +73,14 @@ def test_a_password_that_cannot_be_is_refused_in_words(web: Web, current: str, n
     assert other.get("/account").status_code == 200
 
 
+def test_a_password_may_hold_anything_and_counts_to_its_last_character(web: Web) -> None:
+    new = " \N{SNOWMAN}é'\"<\\%\u202e" * 12 + "end "
+    assert change(web.agent("alice"), PASSWORD, new).location == "/account"
+    for password, status in ((new[:-1], 422), (new.strip(), 422), (new, 303)):
+        answer = web.visitor().post("/agent/login", email=email_of("alice"), password=password)
+        assert answer.status_code == status, password
+
+
 def test_a_link_takes_no_password_that_is_easy_to_guess(web: Web, carol: Agent) -> None:
     token, browser = "t" * 43, web.visitor()
     carol.call("invite_person", token_hash=token_hash(token), email="eve@example.com")
