@@ -191,10 +191,13 @@ set search_path = ''
 as $$
 declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
-    answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
+    answer jsonb;
     line jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    answer := _supportchat.repeated_message(
+        ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
+    );
     if answer is not null then
         return answer;
     end if;
@@ -375,7 +378,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd3971b684755');
+select _supportchat.record_script('functions/tickets.sql', '1d873be01df4');
 
 notify pgrst, 'reload schema';
 

@@ -3240,10 +3240,13 @@ begin
     );
 end $$;
 
+-- Of an earlier version, which answered a colleague as well.
+drop function if exists _supportchat.repeated_message(uuid, text, uuid, text, jsonb);
+
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
--- The same id with another text or another picture is an error.
+-- The same id with another text or another picture, or from another agent, is an error.
 create or replace function _supportchat.repeated_message(
-    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb, p_agent_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -3260,7 +3263,9 @@ begin
         return null;
     end if;
     select digest into earlier_digest from public.chat_images where id = earlier.image_id;
-    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
+    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest')
+        or earlier.sender_agent_id is distinct from p_agent_id
+    then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
     return _supportchat.answer_json(
@@ -3269,7 +3274,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '14a1e03f4300');
+select _supportchat.record_script('functions/messages.sql', '9601eb01f1d3');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -5513,10 +5518,13 @@ set search_path = ''
 as $$
 declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
-    answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
+    answer jsonb;
     line jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    answer := _supportchat.repeated_message(
+        ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
+    );
     if answer is not null then
         return answer;
     end if;
@@ -5697,7 +5705,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd3971b684755');
+select _supportchat.record_script('functions/tickets.sql', '1d873be01df4');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -6064,10 +6072,11 @@ as $$
     select interval '12 hours'
 $$;
 
--- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on. p_how is
--- 'provider' where somebody else has said who they are.
+-- Begins a login session, and forgets the ended ones. p_browser is the new key of the browser, in which this agent is known from
+-- now on, as is everybody who was known by its former one. That one is worth nothing any more: somebody else may have put it there.
+-- p_how is 'provider' where somebody else has said who they are.
 create or replace function _supportchat.begin_session(
-    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text, p_how text
+    p_agent_id uuid, p_token_hash text, p_browser text, p_former text, p_address text, p_user_agent text, p_how text
 )
 returns void
 language sql
@@ -6083,6 +6092,14 @@ as $$
         select ctid from public.agent_browsers
         where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
     );
+    -- What was counted of this browser stays counted: who logs in as themselves must not get to guess anew for others.
+    update public.throttle_buckets set key = replace(key, p_former, p_browser)
+    where p_former <> '' and key in (
+        select 'logins/browser/' || p_former
+        union all
+        select concat_ws('/', 'codes', agent_id, p_former) from public.agent_browsers where token_hash = p_former
+    );
+    update public.agent_browsers set token_hash = p_browser where p_browser <> '' and token_hash = nullif(p_former, '');
     insert into public.agent_browsers (agent_id, token_hash)
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
@@ -6091,7 +6108,7 @@ as $$
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
--- same token. p_known is the browser, if the agent has logged in there before.
+-- same token. p_known is the key that the browser has had until now, p_browser its next one.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
     p_known text default '', p_how text default null
@@ -6108,7 +6125,7 @@ begin
     if needs_code then
         perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
     else
-        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent, p_how);
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_known, p_address, p_user_agent, p_how);
     end if;
     return jsonb_build_object('needs_code', needs_code);
 end $$;
@@ -6204,7 +6221,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'c28faa140555');
+select _supportchat.record_script('functions/logins.sql', '42ddd42bb45d');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -6332,7 +6349,7 @@ begin
     perform public.use_code(pending.agent_id, p_browser, p_step, p_code_hash);
     delete from public.pending_logins where agent_id = pending.agent_id;
     perform _supportchat.begin_session(
-        pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent, pending.how
+        pending.agent_id, p_token_hash, p_new_browser, p_browser, p_address, pending.user_agent, pending.how
     );
 end $$;
 
@@ -6427,7 +6444,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '43f3e768f921');
+select _supportchat.record_script('functions/two_factor.sql', '1b4bc4c652ef');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 

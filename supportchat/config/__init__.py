@@ -137,7 +137,7 @@ class Config:
     @property
     def address(self) -> str:
         """Where a browser on this machine finds the desk."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104 - compared, and not listened on
         return self.public_url or f"http://{host_and_port(host, self.port)}"
 
 
