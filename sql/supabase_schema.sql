@@ -13,7 +13,7 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
         recovery_codes, agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links,
-        audit_log, refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes,
+        audit_log, bans, refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes,
         ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
@@ -21,10 +21,11 @@ declare
         user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
         tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
-        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx,
-        tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
-        agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
-        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, audit_log_created_at_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
         audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
         chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
         erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
@@ -38,13 +39,14 @@ declare
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
-        sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
+        sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
-        who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]); queue_changes(uuid[], uuid[]);
-        queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
+        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
@@ -70,7 +72,7 @@ declare
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
@@ -82,14 +84,15 @@ declare
         events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
         messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
-        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); join_conversation();
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
+        ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
         join_conversation(text); join_conversation(text, bigint); join_conversation(text, bigint, uuid);
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
         image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
@@ -279,6 +282,8 @@ begin
         -- A browser that has chatted here, known by the hash of its cookie and by nothing that a person could type.
         visitors           | visitor_id             | uuid        | key      | gen_random_uuid()
         visitors           | token_hash             | text        | required |
+        -- What its ban says, so that a message need not ask; see apply_ban.
+        visitors           | banned_until           | timestamptz |          |
         visitors           | created_at             | timestamptz | required | now()
 
         -- A person who answers. Passwords and login sessions live in tables of their own, so that no row holds a secret.
@@ -305,7 +310,7 @@ begin
         sites              | site_id                | bigint      | key      | identity
         sites              | key                    | text        | required |
         sites              | name                   | text        | required |
-        sites              | colour                 | text        | required | '#006f75'
+        sites              | colour                 | text        | required | '#017272'
         sites              | logo_path              | text        |          |
         sites              | greeting               | text        |          |
         sites              | show_faces             | boolean     | required | true
@@ -325,6 +330,8 @@ begin
         user_sessions      | customer_name          | text        |          |
         user_sessions      | customer_phone         | text        |          |
         user_sessions      | time_zone              | text        |          |
+        -- From which network it was started: an IPv4 address, or the /64 of an IPv6 one.
+        user_sessions      | address                | text        |          |
         user_sessions      | channel                | text        | required | 'web-chat'
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
@@ -369,6 +376,9 @@ begin
         tickets            | first_reply_at         | timestamptz |          |
         tickets            | closed_at              | timestamptz |          |
         tickets            | erased_at              | timestamptz |          |
+        -- Why it is given to nobody by itself, and whether it was closed as spam: see spam.sql.
+        tickets            | held                   | text        |          |
+        tickets            | is_spam                | boolean     | required | false
         tickets            | version                | integer     | required | 1
         tickets            | created_at             | timestamptz | required | now()
         tickets            | updated_at             | timestamptz | computed | now()
@@ -433,6 +443,18 @@ begin
         audit_log          | about                  | jsonb       | required | '{}'
         audit_log          | address                | text        |          |
         audit_log          | created_at             | timestamptz | required | clock_timestamp()
+
+        -- Browsers and networks that may not write. session_id is the chat for which they were banned; is_spam says that it was done
+        -- by closing it as spam. See bans.sql.
+        bans               | id                     | uuid        | key      | gen_random_uuid()
+        bans               | visitor_id             | uuid        |          |                   | visitors      | cascade
+        bans               | network                | text        |          |
+        bans               | session_id             | uuid        |          |                   | user_sessions | set null
+        bans               | is_spam                | boolean     | required | false
+        bans               | reason                 | text        | required | ''
+        bans               | created_by             | uuid        |          |
+        bans               | created_at             | timestamptz | required | now()
+        bans               | expires_at             | timestamptz | required |
 
         -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
         refused_logins     | key                    | text        | key      |
@@ -555,6 +577,8 @@ begin
         tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
         tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
+        tickets_ready_idx                 |        | tickets          | (awaiting_since, number) where status = 'waiting' and held is null
+        tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_created_at_idx            |        | tickets          | (created_at desc)
@@ -566,6 +590,10 @@ begin
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
+        bans_visitor_id_key               | unique | bans             | (visitor_id)
+        bans_network_key                  | unique | bans             | (network)
+        bans_session_id_idx               |        | bans             | (session_id)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -645,6 +673,11 @@ begin
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
         user_sessions | status         | status in ('active', 'ended')
+        user_sessions | address        | char_length(address) between 1 and 64
+        bans          | subject        | num_nonnulls(visitor_id, network) = 1
+        bans          | network        | char_length(network) between 1 and 64
+        bans          | reason         | char_length(reason) <= 200
+        tickets       | held           | held in ('link', 'spam')
         chat_messages | sender         | sender in ('user', 'agent', 'system')
         chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
         chat_messages | seq            | seq > 0
@@ -2170,7 +2203,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '2744874e681b');
+select _supportchat.record_script('supabase_schema.sql', 'c25339e918e9');
 
 notify pgrst, 'reload schema';
 

@@ -17,7 +17,7 @@ KEPT_SECONDS = 2.0  # as long as any news may take to reach another process
 PLAIN: Site = {
     "key": MAIN,
     "name": "Support",
-    "colour": "#006f75",
+    "colour": "#017272",
     "logo": None,
     "greeting": None,
     "show_faces": True,
