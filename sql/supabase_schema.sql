@@ -58,7 +58,7 @@ declare
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
         remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
-        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
@@ -75,7 +75,8 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[]);
+        is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('

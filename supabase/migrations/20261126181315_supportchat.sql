@@ -55,7 +55,7 @@ declare
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
         remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
-        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
@@ -72,7 +72,8 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[]);
+        is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -5119,7 +5120,12 @@ as $$
     select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
     where not exists (select from public.chat_images where storage_key = key)
         and not exists (select from public.agents where picture_key = key)
-        and (exists (select from public.chat_images) or exists (select from public.agents where picture_key is not null))
+        and not exists (select from public.sites where logo_path = key)
+        and (
+            exists (select from public.chat_images)
+            or exists (select from public.agents where picture_key is not null)
+            or exists (select from public.sites where logo_path is not null)
+        )
 $$;
 
 -- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
@@ -5146,7 +5152,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'f017fec14e77');
+select _supportchat.record_script('functions/pictures.sql', '745a9883df2a');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -6515,14 +6521,18 @@ begin
     return former;
 end $$;
 
--- Whether a stored object is the picture of an agent. Its key is not to be guessed.
-create or replace function public.is_picture_of_agent(p_key text)
+-- Of an earlier version, without the logos of sites.
+drop function if exists public.is_picture_of_agent(text);
+
+-- Whether a stored object is the picture of an agent or the logo of a site, which everybody may see who knows its key. Nobody
+-- guesses it.
+create or replace function public.is_open_picture(p_key text)
 returns boolean
 language sql
 stable
 set search_path = ''
 as $$
-    select exists (select from public.agents where picture_key = p_key)
+    select exists (select from public.agents where picture_key = p_key) or exists (select from public.sites where logo_path = p_key)
 $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
@@ -6567,7 +6577,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', 'b499640fbc38');
+select _supportchat.record_script('functions/account.sql', 'c8b5c6556066');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import zlib
 from typing import NamedTuple
 
 from ..config import ROOT
@@ -99,12 +100,17 @@ def look_class(colour: str) -> str:
     return "" if colour == OWN else f"look-{colour[1:]}"
 
 
+def look_name(colour: str) -> str:
+    """Return the name of the stylesheet of a colour: another one whenever its rules change."""
+    return f"{colour[1:]}-{zlib.crc32(stylesheet(colour).encode()):08x}"
+
+
 @functools.lru_cache(maxsize=256)
 def stylesheet(colour: str) -> str:
     """Return the rules of a colour: for pages, in the theme of the browser."""
-    page = look_class(colour) or f"look-{colour[1:]}"
     light, dark = (_block(tokens(colour, theme)) for theme in ("light", "dark"))
-    return f".{page}{{{light}}}@media screen and (prefers-color-scheme:dark){{.{page}{{{dark}}}}}"
+    page = f".look-{colour[1:]}"
+    return f"{page}{{{light}}}@media screen and (prefers-color-scheme:dark){{{page}{{{dark}}}}}"
 
 
 @functools.lru_cache(maxsize=256)
@@ -116,7 +122,7 @@ def preview_stylesheet(colour: str) -> str:
     for theme, block in (("light", light), ("dark", light + dark)):
         colours = "" if own else _block(tokens(colour, theme))
         parts.append(f".preview-{theme}.look-{colour[1:]}{{{block}color-scheme:{theme};{colours}}}")
-    return "".join(parts)
+    return "".join(parts) + ("" if own else stylesheet(colour))
 
 
 @functools.cache

@@ -299,7 +299,7 @@ class People:
             act("account", **session),
             act("change_name", name="Alice"),
             act("change_picture", key="f" * 64),
-            Act("is_picture_of_agent", {"key": "f" * 64}),
+            Act("is_open_picture", {"key": "f" * 64}),
             act("change_password", HAS_PASSWORD, password_hash="x", browser="", **session),
             act("end_agent_sessions", **session),
             act("turn_on_two_factor", HAS_PASSWORD, secret="A" * 32, step=1, code_hashes=["c"]),

@@ -306,7 +306,7 @@ def look_after_oneself(door: Heard, alice: Agent, carol: Agent) -> None:
     alice.call("change_name", name="Alice K.")
     for key in ("e" * 64, None):
         alice.call("change_picture", key=key)
-        door.call("is_picture_of_agent", key="e" * 64)
+        door.call("is_open_picture", key="e" * 64)
     door.call("open_agent_session", agent_id=alice.id, token_hash="1" * 64, user_agent="Browser 1.0")
     other = next(s for s in alice.call("account", token_hash=alice.token_hash)["sessions"] if not s["is_this"])
     alice.call("end_agent_sessions", token_hash=alice.token_hash, session_id=other["id"])

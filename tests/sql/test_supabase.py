@@ -144,7 +144,7 @@ def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
     """Do what an agent does on their own page, and log in with two-factor."""
     assert alice.call("change_name", name="Alice K.")["name"] == "Alice K."
     alice.call("change_picture", key="e" * 64)
-    assert door.call("is_picture_of_agent", key="e" * 64)
+    assert door.call("is_open_picture", key="e" * 64)
     assert len(alice.call("account", token_hash=alice.token_hash)["sessions"]) == 1
     assert alice.call("end_agent_sessions", token_hash=alice.token_hash) == 0
     alice.call("change_password", password_hash="z", token_hash=alice.token_hash, browser="")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import make_response, redirect, render_template, request, url_for
+from flask import make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
@@ -10,7 +10,7 @@ from ...config import current_config
 from ...database import call
 from ...database.rows import Closed, Conversation, Started
 from ...realtime.hub import current_hub
-from ...sites import link_values, site_of_request
+from ...sites import chat_address, shown_site, site_of_request
 from ...web import limits, posting
 from ...web.cookies import token_hash
 from ...web.errors import REFUSALS, described
@@ -28,7 +28,7 @@ from .blueprint import bp
 @for_visitors
 def index() -> ResponseReturnValue:
     """Lead to the chat."""
-    return redirect(url_for("chat.show"), 303)
+    return redirect(chat_address(), 303)
 
 
 @bp.get("/chat")
@@ -76,12 +76,11 @@ def start() -> ResponseReturnValue:
         visitors.take_key(fresh)
     limits.know(answer["visitor"])
     current_hub().offer(answer)
-    address = url_for("chat.show", **link_values())
     if from_htmx():
         response = make_response("", 200)
-        response.headers["HX-Redirect"] = address
+        response.headers["HX-Redirect"] = chat_address()
         return response
-    return redirect(address, 303)
+    return redirect(chat_address(), 303)
 
 
 @bp.post("/chat/closure")
@@ -90,7 +89,7 @@ def close() -> ResponseReturnValue:
     """End the chat that the page shows. A later message opens it again."""
     closed: Closed = call("close_chat", visitor=visitors.known_visitor(), session_id=shown_session())
     if not from_htmx():
-        return redirect(url_for("chat.show", _anchor="end"), 303)
+        return redirect(chat_address(_anchor="end"), 303)
     return news(closed["conversation"], closed["messages"])
 
 
@@ -98,7 +97,7 @@ def close() -> ResponseReturnValue:
 @for_visitors
 def forget() -> ResponseReturnValue:
     """Take its key from this browser: the next visit begins anew, and the chat cannot be read here any more."""
-    response = make_response(redirect(url_for("chat.show"), 303))
+    response = make_response(redirect(chat_address(), 303))
     visitors.delete_visitor_cookie(response)
     return response
 
@@ -107,4 +106,4 @@ def forget() -> ResponseReturnValue:
 @for_visitors
 def people() -> ResponseReturnValue:
     """Show who is here, for the page that starts a chat."""
-    return render_template("chat/_people.html", here=who_is_here())
+    return render_template("chat/_people.html", site=shown_site(), here=who_is_here())
