@@ -41,8 +41,8 @@ declare
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
-        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
+        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -2881,6 +2881,18 @@ as $$
     select coalesce((select site_id from public.sites where key = p_key and archived_at is null), 1)
 $$;
 
+-- What agents call the site of a ticket: null while there is only one, which goes without saying.
+create or replace function _supportchat.site_label(p_site_id bigint)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select s.name from public.sites s
+    where s.site_id = p_site_id
+        and (p_site_id <> 1 or exists (select from public.sites o where o.site_id <> 1 and o.archived_at is null))
+$$;
+
 -- The sites that are not archived, the main one first. Each server process keeps them for two seconds.
 create or replace function public.sites_in_use()
 returns jsonb
@@ -3049,7 +3061,7 @@ begin
     return _supportchat.site_json(site);
 end $$;
 
-select _supportchat.record_script('functions/sites.sql', '2af724ed1214');
+select _supportchat.record_script('functions/sites.sql', '8a1f6d927544');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -5017,6 +5029,30 @@ begin
     end if;
 end $$;
 
+-- Gives the browser's conversation the name that its customer says, unless they have said one, and gives the conversation.
+-- PT409 when the page showed another one.
+create or replace function public.name_customer(p_visitor text, p_session_id uuid, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+    ticket public.tickets;
+begin
+    if p_session_id is distinct from chat then
+        raise sqlstate 'PT409' using message = 'conversation_moved_on';
+    end if;
+    ticket := _supportchat.lock_ticket(chat);
+    update public.user_sessions set customer_name = p_name, is_anonymous = false
+    where session_id = chat and customer_name is null and erased_at is null;
+    if found then
+        -- By its version desks see that there is something new about it.
+        update public.tickets set version = version + 1 where id = ticket.id;
+    end if;
+    return _supportchat.conversation_json(chat);
+end $$;
+
 -- Of an earlier version, which did not ask what the page showed.
 drop function if exists public.close_chat(text);
 
@@ -5090,7 +5126,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '09d68b1bf360');
+select _supportchat.record_script('functions/chat.sql', 'a954eada0f5f');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -5117,10 +5153,10 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
-    where not exists (select from public.chat_images where storage_key = key)
-        and not exists (select from public.agents where picture_key = key)
-        and not exists (select from public.sites where logo_path = key)
+    select coalesce(jsonb_agg(asked), '[]') from unnest(p_keys) as asked
+    where not exists (select from public.chat_images where storage_key = asked)
+        and not exists (select from public.agents where picture_key = asked)
+        and not exists (select from public.sites where logo_path = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
@@ -5152,7 +5188,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', '745a9883df2a');
+select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -5175,6 +5211,7 @@ as $$
         'held', t.held,
         'is_spam', t.is_spam,
         'customer_name', s.customer_name,
+        'site_name', _supportchat.site_label(t.site_id),
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
@@ -5368,7 +5405,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '2189c68699c5');
+select _supportchat.record_script('functions/queue.sql', '0b98dbcce2fc');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -5454,6 +5491,7 @@ begin
             end end,
             'held', t.held,
             'is_spam', t.is_spam,
+            'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
                 'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
@@ -5735,7 +5773,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd3971b684755');
+select _supportchat.record_script('functions/tickets.sql', '053a16011c4a');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 

@@ -53,6 +53,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "forget_process",
     "invite_person",
     "make_password_link",
+    "name_customer",
     "note_erased_files",
     "offer_setup",
     "post_message",

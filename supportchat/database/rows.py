@@ -396,6 +396,7 @@ class Ticket(Conversation):
     reason: Reason | None
     held: str | None  # 'link' or 'spam': why it is given to nobody by itself
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
     read_seq: int
@@ -437,6 +438,7 @@ class QueueRow(TypedDict):
     status: str
     held: str | None  # as in Ticket
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer_name: str | None
     agent: Person | None
     awaiting_since: str | None

@@ -185,7 +185,11 @@ def look_after_sites(door: Heard, cast: Cast) -> None:
     door.refused("change_site", agent_id=carol.id, key="shop", values={"colour": "red"})
     for logo in ("f" * 64, None):
         carol.call("change_logo", key="shop", logo=logo)
-    cast.visitor().start("From the shop", site="shop")
+    vera = cast.visitor()
+    session_id = vera.start("From the shop", site="shop")["session_id"]
+    door.call("name_customer", visitor=vera.key, session_id=session_id, name="Vera")
+    door.refused("name_customer", visitor=vera.key, session_id=new_id(), name="Vera")
+    carol.call("list_tickets", view="all")
     door.call("sites_in_use")
     carol.call("archive_site", key="shop")
     door.refused("archive_site", agent_id=carol.id, key="main")
