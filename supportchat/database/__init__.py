@@ -49,6 +49,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "disable_person",
     "enable_person",
     "erase_old_chats",
+    "find_exposures",
     "forget_old_data",
     "forget_process",
     "invite_person",

@@ -656,6 +656,16 @@ class AuditPage(TypedDict):
     people: list[Person]
 
 
+class Exposure(TypedDict):
+    """Something of the desk's that others than its server can reach, and the statements that close it."""
+
+    kind: str
+    role: str | None  # who; PUBLIC is everybody
+    thing: str | None
+    rights: str | None
+    fix: str | None
+
+
 class DeskFigures(TypedDict):
     """The desk in figures, for /status."""
 

@@ -402,6 +402,7 @@ class People:
             Act("verify_chat"),
             Act("applied_scripts"),
             Act("missing_functions", {"names": self.functions}),
+            Act("find_exposures", {"names": self.functions}),
         ]
 
 

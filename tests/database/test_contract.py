@@ -208,6 +208,7 @@ def look_after(door: Heard, alice: Agent) -> None:
     ):
         door.call(function)
     door.call("missing_functions", names=["start_chat", "no_such_function"])
+    door.call("find_exposures", names=["start_chat", "no_such_function"])
     door.call("check_table", table="tickets")
     door.call("orphan_rows")
     door.call("send_ping", nonce="n")

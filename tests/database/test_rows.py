@@ -127,6 +127,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         ),
         "sweep_assignment": (call("sweep_assignment"), shapes.Sweep),
         "desk_figures": (call("desk_figures"), shapes.DeskFigures),
+        "find_exposures": (call("find_exposures", names=["show_account"]), list[shapes.Exposure]),
         "export_customer": (exported, list[shapes.ExportedConversation]),
         "preview_erasure": (preview, shapes.ErasurePreview),
         "erase_customer": (receipt, shapes.Erasure),

@@ -103,6 +103,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("check_table", table="tickets")["rows"] == 1
     assert door.call("orphan_rows") == []
     assert door.call("missing_functions", names=["start_chat", "end_chat"]) == ["end_chat"]
+    assert door.call("find_exposures", names=sorted(FUNCTIONS)) == []
     door.call("send_ping", nonce="n")
     assert door.call("send_heartbeat", seconds=0) == {"beat": 1}
     door.call("close_agent_session", token_hash=bob.token_hash)
