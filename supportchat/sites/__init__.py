@@ -64,6 +64,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["look_name"] = look_name
     app.jinja_env.filters["site_name"] = site_name
     app.jinja_env.filters["site_label"] = site_label
+    app.jinja_env.filters["in_title"] = in_title
     app.jinja_env.globals["chat_address"] = chat_address
     app.jinja_env.globals["link_values"] = link_values
 
@@ -105,6 +106,11 @@ def site_name(site: Site) -> str:
 def site_label(name: str) -> str:
     """Return the name of a site. One that nobody has named yet is called in the language of the page."""
     return gettext("Support") if name == PLAIN["name"] else name
+
+
+def in_title(site: Site) -> str:
+    """Return what the title of a customer's page ends with: the name of the site, once somebody has given it one."""
+    return "" if site["name"] == PLAIN["name"] else f" · {site['name']}"
 
 
 def link_values() -> dict[str, Any]:
