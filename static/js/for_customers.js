@@ -2,3 +2,4 @@ import "./shared.js";
 import "./behaviours/start.js";
 import "./behaviours/framed.js";
 import "./behaviours/forget.js";
+import "./behaviours/introducing.js";

@@ -31,10 +31,12 @@ FUNCTIONS = frozenset(own_names().called)
 # repeated. Those that only read, and these. Messages and notes are among them because client_message_id makes them so.
 REPEATABLE = frozenset(own_names().reading) | {
     "add_note",
+    "archive_site",
     "agent_of_identity",
     "change_name",
     "change_password",
     "change_settings",
+    "change_site",
     "agent_of_session",
     "begin_code",
     "begin_login",
@@ -54,6 +56,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "forget_process",
     "invite_person",
     "make_password_link",
+    "name_customer",
     "note_erased_files",
     "offer_setup",
     "post_message",

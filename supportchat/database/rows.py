@@ -182,6 +182,23 @@ class CodeCheck(TypedDict):
     step: int  # the last one whose code has counted
 
 
+class Site(TypedDict):
+    """A site from which customers chat."""
+
+    key: str  # in addresses; the main one's is 'main'
+    name: str
+    colour: str  # '#rrggbb'
+    logo: str | None  # the key of the stored picture
+    greeting: str | None  # None: the desk's own words
+    show_faces: bool
+    show_reply_time: bool
+    language: str | None  # None: that of the browser
+    allowed_origins: list[str]
+    follow_pages: bool
+    kept_parameters: list[str]
+    archived_at: str | None
+
+
 class Ban(TypedDict):
     """A browser or a network that may not write, and for which chat it was banned."""
 
@@ -303,6 +320,7 @@ class Conversation(TypedDict):
     agent_delivered_seq: int
     agent_read_seq: int
     number: int
+    site: str  # its key
     status: str
     customer_name: str | None
     agent: Person | None
@@ -392,6 +410,7 @@ class Ticket(Conversation):
     reason: Reason | None
     held: str | None  # 'link' or 'spam': why it is given to nobody by itself
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
     read_seq: int
@@ -433,6 +452,7 @@ class QueueRow(TypedDict):
     status: str
     held: str | None  # as in Ticket
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer_name: str | None
     agent: Person | None
     awaiting_since: str | None

@@ -28,6 +28,7 @@ CLASSES = {
     "/chat/images/<id>": "who may chat",
     "/chat/key/delete": "who may chat",
     "/chat/messages": "who may chat",
+    "/chat/name": "who may chat",
     "/chat/people": "who may chat",
     "/chat/receipts": "who may chat",
     "/chat/typing": "who may chat",
@@ -94,6 +95,15 @@ CLASSES = {
     "/privacy/audit": "admins",
     "/privacy/retention": "admins",
     "/privacy/retention/delete": "admins",
+    "/sites": "admins",
+    "/sites/<key>": "admins",
+    "/sites/<key>/archive": "admins",
+    "/sites/<key>/archive/delete": "admins",
+    "/sites/<key>/logo": "admins",
+    "/sites/<key>/logo/delete": "admins",
+    "/sites/<key>/look": "admins",
+    "/sites/<key>/preview": "admins",
+    "/look/<name>.css": "anybody",
     "/status": "admins",
     "/healthz": "anybody",
     "/readyz": "anybody",
@@ -101,7 +111,19 @@ CLASSES = {
 }
 
 # What may stand in a path.
-ARGUMENTS = {"number", "image_id", "session_id", "person_id", "link_id", "ban_id", "token", "key", "version", "file"}
+ARGUMENTS = {
+    "number",
+    "image_id",
+    "session_id",
+    "person_id",
+    "link_id",
+    "ban_id",
+    "token",
+    "key",
+    "version",
+    "name",
+    "file",
+}
 
 # By right, as the routes name it.
 POLICIES = {
