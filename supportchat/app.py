@@ -26,6 +26,7 @@ from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
+from .sites import Sites
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
 from .web import compression, cookies, errors, limits, security
@@ -70,8 +71,14 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["images"] = images
     app.extensions["eraser"] = Eraser(database, images)
     app.extensions["fragments"] = Fragments(app)
+    app.extensions["sites"] = Sites(database)
     app.extensions["hub"] = Hub(
-        database, events, app.extensions["fragments"], receipts=config.limit_receipts, typing=config.limit_typing
+        database,
+        events,
+        app.extensions["fragments"],
+        app.extensions["sites"],
+        receipts=config.limit_receipts,
+        typing=config.limit_typing,
     )
 
     security.init_app(app, config)

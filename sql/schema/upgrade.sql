@@ -614,7 +614,7 @@ declare
     old_name text;
 begin
     if (
-        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous']))
+        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous', 'site_id']))
         from unnest(array['user_sessions', 'chat_messages', 'tickets']) as older
     ) then
         return;

@@ -20,5 +20,5 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("password.link_made", "two_factor.removed"),
     ),
     "privacy": ("customer.exported", "customer.erased", "conversation.erased", "retention.began", "audit.exported"),
-    "settings": ("settings.changed",),
+    "settings": ("settings.changed", "site.added", "site.changed", "site.archived", "site.restored"),
 }

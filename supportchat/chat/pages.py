@@ -9,6 +9,7 @@ from ..database import NotFound, call
 from ..database.batches import is_cut
 from ..database.rows import Conversation, Current, Message
 from ..rendering.fragments import current_fragments, joined, partial
+from ..sites import site_of_request
 from ..web.forms import new_message_id, typed_text, whole_number
 from ..web.htmx import from_htmx
 from ..web.sentences import sentence
@@ -32,6 +33,7 @@ def conversation_of_browser() -> Conversation:
 def start_page(form: StartForm, *, error: str = "", detail: str = "", status: int = 200) -> ResponseReturnValue:
     """Show the form that starts a chat, with what was wrong with it."""
     values = {
+        "site": site_of_request(),
         "form": form,
         "error": error and sentence(error, detail),
         "is_message_wrong": error.startswith("message_"),

@@ -19,6 +19,7 @@ from ..database.rows import Answer, IdleReport, Joined, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
 from ..server.hosts import is_loopback
+from ..sites import Sites
 from ..web.limits import Buckets, Limit
 from .chores import Chores
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
@@ -63,6 +64,7 @@ class Hub:
         database: Database,
         events: Events,
         fragments: Fragments,
+        sites: Sites,
         *,
         receipts: Limit = NO_LIMIT,
         typing: Limit = NO_LIMIT,
@@ -73,6 +75,7 @@ class Hub:
         self.is_stopping = False
         self._database = database
         self._fragments = fragments
+        self._sites = sites
         self._conversations: dict[str, Conversation] = {}
         self._pages: dict[Connection, Conversation | None] = {}
         self._counts: Counter[str] = Counter()
@@ -263,6 +266,9 @@ class Hub:
             self._sign_out({event["detail"]["token_hash"]})
         if kind.makes_stale or kind.patches_state:
             self._to_conversation(event)
+        if kind.touches_sites:
+            self._sites.forget()
+            self.desks.refresh_all()
         if kind.touches_agent:
             self._doubtful |= self._conversations_of(event["agent_id"])
         if kind.touches_waiting or kind.touches_agent:

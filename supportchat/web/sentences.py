@@ -68,6 +68,11 @@ SENTENCES = {
     "pictures_unreadable": _("The pictures cannot be read right now. Try again in a moment."),
     # Privacy
     "days_out_of_range": _("Enter a whole number of days from 1 to 3,650."),
+    # Sites
+    "site_not_found": _("There is no site with this key."),
+    "site_key_taken": _("Another site has this key already. Choose another one."),
+    "sites_too_many": _("There can be up to %(detail)s sites. Archive one that you no longer need."),
+    "main_site_stays": _("The main site cannot be archived: it stands in for every other one."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "password_wrong": _("This is not your current password. Check it and try again."),

@@ -146,6 +146,7 @@ def have_a_day(door: Heard) -> None:
     pass_on(door, cast, alice)
     run_the_agents(door, alice)
     look_after_privacy(door, cast)
+    look_after_sites(door, cast)
     go_home(door, alice)
 
 
@@ -170,6 +171,24 @@ def look_after_privacy(door: Heard, cast: Cast) -> None:
     door.call("forget_old_data")
     carol.call("list_audit", kinds=["customer.erased", "retention.began"])
     carol.call("note_audit_export", format="csv")
+
+
+def look_after_sites(door: Heard, cast: Cast) -> None:
+    """Give another site its look, chat from it, and put it away."""
+    carol = cast.agent("carol")
+    carol.call("add_site", key="shop", name="The shop")
+    door.refused("add_site", agent_id=carol.id, key="shop", name="Another")
+    values = {"colour": "#9a3412", "greeting": "Hello", "allowed_origins": ["https://shop.example"], "language": "de"}
+    carol.call("change_site", key="shop", values=values)
+    door.refused("change_site", agent_id=carol.id, key="shop", values={"key": "other"})
+    door.refused("change_site", agent_id=carol.id, key="shop", values={"colour": "red"})
+    for logo in ("f" * 64, None):
+        carol.call("change_logo", key="shop", logo=logo)
+    cast.visitor().start("From the shop", site="shop")
+    door.call("sites_in_use")
+    carol.call("archive_site", key="shop")
+    door.refused("archive_site", agent_id=carol.id, key="main")
+    carol.call("list_sites")
 
 
 def look_after(door: Heard, alice: Agent) -> None:

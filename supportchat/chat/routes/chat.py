@@ -10,6 +10,7 @@ from ...config import current_config
 from ...database import call
 from ...database.rows import Closed, Conversation, Started
 from ...realtime.hub import current_hub
+from ...sites import link_values, site_of_request
 from ...web import limits, posting
 from ...web.cookies import token_hash
 from ...web.errors import REFUSALS, described
@@ -63,6 +64,7 @@ def start() -> ResponseReturnValue:
             customer_name=form.customer_name.data or None,
             customer_phone=normal_phone(form.customer_phone.data or "") or None,
             time_zone=known_time_zone(form.time_zone.data),
+            site=site_of_request()["key"],
             address=limits.address(),
             limits={"browser": config.limit_starts, "address": config.limit_starts_per_address},
         )
@@ -72,11 +74,12 @@ def start() -> ResponseReturnValue:
     if answer["visitor"] != visitor:
         visitors.take_key(fresh)
     current_hub().offer(answer)
+    address = url_for("chat.show", **link_values())
     if from_htmx():
         response = make_response("", 200)
-        response.headers["HX-Redirect"] = url_for("chat.show")
+        response.headers["HX-Redirect"] = address
         return response
-    return redirect(url_for("chat.show"), 303)
+    return redirect(address, 303)
 
 
 @bp.post("/chat/closure")
