@@ -12,8 +12,8 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
         recovery_codes, agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links,
-        audit_log, refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes,
-        ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        audit_log, refused_logins, chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events,
+        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
@@ -23,12 +23,12 @@ declare
         tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx,
         tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
         agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
-        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, audit_log_created_at_idx,
-        audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
-        erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
-        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, one_time_links_visitor_id_idx,
+        customer_pages_updated_at_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -60,10 +60,12 @@ declare
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
-        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
-        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb, text);
+        pages_of_session(uuid); make_handover(text, text, text); show_handover(text); take_handover(text);
+        export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
+        show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
+        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); check_table(text);
+        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
@@ -99,8 +101,8 @@ declare
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        record_pages(text, jsonb); export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid);
+        show_privacy(uuid, uuid); take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -325,6 +327,12 @@ drop function if exists
     public.set_up(text, text, text, text),
     public.accept_invitation(text, text, text),
     public.use_password_link(text, text),
+    public.unread_of_visitor(text, text),
+    public.record_pages(text, jsonb, text),
+    public.pages_of_session(uuid),
+    public.make_handover(text, text, text),
+    public.show_handover(text),
+    public.take_handover(text),
     public.export_customer(uuid, bigint, boolean),
     public.preview_erasure(uuid, bigint),
     public.erase_customer(uuid, bigint, boolean),
@@ -378,6 +386,7 @@ drop table if exists
     public.audit_log,
     public.refused_logins,
     public.chat_images,
+    public.customer_pages,
     public.erasures,
     public.erasure_files,
     public.ticket_transitions,

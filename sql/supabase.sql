@@ -10,8 +10,8 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
         recovery_codes, agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links,
-        audit_log, refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes,
-        ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        audit_log, refused_logins, chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events,
+        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
@@ -21,12 +21,12 @@ declare
         tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx,
         tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
         agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
-        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, audit_log_created_at_idx,
-        audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
-        erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
-        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, one_time_links_visitor_id_idx,
+        customer_pages_updated_at_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -58,10 +58,12 @@ declare
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
-        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
-        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb, text);
+        pages_of_session(uuid); make_handover(text, text, text); show_handover(text); take_handover(text);
+        export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
+        show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
+        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); check_table(text);
+        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
@@ -97,8 +99,8 @@ declare
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        record_pages(text, jsonb); export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid);
+        show_privacy(uuid, uuid); take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -426,6 +428,8 @@ begin
         one_time_links     | email                  | text        |          |
         one_time_links     | role                   | text        |          |
         one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | visitor_id             | uuid        |          |                   | visitors      | cascade
+        one_time_links     | sealed_key             | text        |          |
         one_time_links     | created_by             | uuid        |          |
         one_time_links     | created_at             | timestamptz | required | now()
         one_time_links     | expires_at             | timestamptz | required |
@@ -453,6 +457,12 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Where on their site a customer is, and was: the last pages of the visit, and where it came from. See widget.sql.
+        customer_pages     | session_id             | uuid        | key      |                   | user_sessions | cascade
+        customer_pages     | pages                  | jsonb       | required | '[]'
+        customer_pages     | referrer               | text        |          |
+        customer_pages     | updated_at             | timestamptz | required | now()
 
         -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
         -- the store had none of its pictures any more; erasure_files are those that it may still have.
@@ -570,6 +580,8 @@ begin
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        one_time_links_visitor_id_idx     | unique | one_time_links   | (visitor_id) where visitor_id is not null
+        customer_pages_updated_at_idx     |        | customer_pages   | (updated_at)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -633,10 +645,13 @@ begin
         agent_sessions | user_agent    | char_length(user_agent) <= 256
         agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
         one_time_links | token_hash    | char_length(token_hash) = 64
-        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password', 'handover')
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
+        customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
+        customer_pages | referrer      | char_length(referrer) <= 500
         sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
         sites         | name           | char_length(name) between 1 and 80
         sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
@@ -2171,7 +2186,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '96057fc2ff86');
+select _supportchat.record_script('supabase_schema.sql', '73e7f75a749b');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -4118,7 +4133,8 @@ begin
             select created_at from public.chat_messages where session_id = chat and seq = (state ->> 'last_seq')::integer
         ),
         'messages', case when p_after is null then '[]' else public.messages_after(chat, p_after - 1) end,
-        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end
+        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end,
+        'visit', case when p_after_note is not null then public.pages_of_session(chat) end
     );
 end $$;
 
@@ -4137,7 +4153,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', 'e2b666d9ff5b');
+select _supportchat.record_script('functions/conversations.sql', 'f0936cdc05ad');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -5024,6 +5040,7 @@ begin
             'customer', jsonb_build_object(
                 'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone
             ),
+            'visit', public.pages_of_session(chat),
             'read_seq', coalesce((
                 select r.read_seq from public.ticket_reads r where r.agent_id = p_agent_id and r.session_id = chat
             ), 0),
@@ -5287,7 +5304,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4e501ff3a082');
+select _supportchat.record_script('functions/tickets.sql', '8672b9cf574b');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -6530,6 +6547,7 @@ as $$
         and case l.purpose
             when 'setup' then not _supportchat.has_admin()
             when 'password' then a.is_active
+            when 'handover' then false  -- see show_handover
             else true
         end
 $$;
@@ -6597,7 +6615,112 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
+select _supportchat.record_script('functions/links.sql', '937fb5467a40');
+
+-- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
+-- chat along into a window of its own. Safe to run again.
+
+-- How many lines of agents a browser has not read in its newest chat, up to 100: none of a chat with another site.
+create or replace function public.unread_of_visitor(p_visitor text, p_site text)
+returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select count(*)::integer
+    from (
+        select from public.user_sessions s
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        join public.chat_messages m on m.session_id = s.session_id and m.seq > s.customer_read_seq
+        where s.session_id = _supportchat.session_of_visitor(p_visitor)
+            and t.site_id = _supportchat.site_id_of(p_site) and m.sender = 'agent'
+        limit 100
+    ) as unread
+$$;
+
+-- Remembers where the customer of this browser is: the last pages of their visit, the newest last, and where it came from.
+-- Their addresses are cut by the caller, which knows what the site keeps of them.
+create or replace function public.record_pages(p_visitor text, p_pages jsonb, p_referrer text default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+begin
+    -- Against an erasure, after which nothing may be written.
+    perform from public.user_sessions where session_id = chat and erased_at is null for share;
+    if not found then
+        return;
+    end if;
+    insert into public.customer_pages as kept (session_id, pages, referrer) values (chat, p_pages, p_referrer)
+    on conflict (session_id) do update set pages = excluded.pages, referrer = excluded.referrer, updated_at = now()
+    where (kept.pages, kept.referrer) is distinct from (excluded.pages, excluded.referrer);
+    if found then
+        perform _supportchat.log_event('pages.changed', chat, '{}', 'customer');
+    end if;
+end $$;
+
+-- Where the customer of a conversation is; null when that is not known.
+create or replace function public.pages_of_session(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('pages', pages, 'referrer', referrer, 'updated_at', updated_at)
+    from public.customer_pages where session_id = p_session_id
+$$;
+
+-- Makes the link, by the hash of its token, that takes the chat of a browser along into another window, for two minutes and in
+-- place of an earlier one. p_sealed_key is the key of the browser, which only who has the token can read. PT404 when there is
+-- no chat.
+create or replace function public.make_handover(p_visitor text, p_token_hash text, p_sealed_key text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    visitor uuid := (select visitor_id from public.visitors where token_hash = p_visitor for no key update);
+begin
+    if _supportchat.newest_session(visitor) is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    delete from public.one_time_links where visitor_id = visitor;
+    insert into public.one_time_links (token_hash, purpose, expires_at, visitor_id, sealed_key)
+    values (p_token_hash, 'handover', now() + interval '2 minutes', visitor, p_sealed_key);
+end $$;
+
+-- Which chat a link takes along, without using it up: null for one that take_handover would refuse.
+create or replace function public.show_handover(p_token_hash text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('number', t.number, 'site', coalesce((select s.key from public.sites s where s.site_id = t.site_id), 'main'))
+    from public.one_time_links l
+    cross join _supportchat.ticket_of_session(_supportchat.newest_session(l.visitor_id)) as t
+    where l.token_hash = p_token_hash and l.purpose = 'handover' and l.expires_at > now() and t.id is not null
+$$;
+
+-- Uses a link up: gives the sealed key, and the hash of the key that the browser has by now. PT404 for a link that is used, too
+-- old, or never was one.
+create or replace function public.take_handover(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'handover');
+begin
+    return jsonb_build_object(
+        'sealed_key', link.sealed_key,
+        'visitor', (select token_hash from public.visitors where visitor_id = link.visitor_id)
+    );
+end $$;
+
+select _supportchat.record_script('functions/widget.sql', 'd63825fec60d');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -6661,7 +6784,8 @@ begin
             'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
-            'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq
+            'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
+            'visit', public.pages_of_session(s.session_id)
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -6709,6 +6833,7 @@ begin
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.customer_pages where session_id = p_session_id;
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, legacy = null, erased_at = now(),
         last_seq = 0, last_spoken_seq = 0, last_note_no = 0,
@@ -7028,7 +7153,12 @@ begin
     ));
     delete from public.one_time_links where token_hash in (
         select token_hash from public.one_time_links
-        where expires_at < now() - interval '30 days' limit most for update skip locked
+        where expires_at < now() - interval '30 days' or (purpose = 'handover' and expires_at < now())
+        limit most for update skip locked
+    );
+    delete from public.customer_pages where session_id in (
+        select session_id from public.customer_pages
+        where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -7043,7 +7173,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'fc08b079f197');
+select _supportchat.record_script('functions/privacy.sql', 'b7467917cc0b');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

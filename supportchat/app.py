@@ -31,6 +31,7 @@ from .status import routes as status_routes
 from .tickets import routes as ticket_routes
 from .web import compression, cookies, errors, limits, security
 from .web.bodies import DeskRequest
+from .widget import routes as widget_routes
 
 
 class Desk(Flask):
@@ -101,6 +102,7 @@ def create_app(config: Config | None = None) -> Flask:
         privacy_routes,
         audit_routes,
         status_routes,
+        widget_routes,
     ):
         app.register_blueprint(routes.bp)
     cli.init_app(app)

@@ -93,6 +93,7 @@ begin
             'customer', jsonb_build_object(
                 'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone
             ),
+            'visit', public.pages_of_session(chat),
             'read_seq', coalesce((
                 select r.read_seq from public.ticket_reads r where r.agent_id = p_agent_id and r.session_id = chat
             ), 0),
@@ -356,7 +357,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4e501ff3a082');
+select _supportchat.record_script('functions/tickets.sql', '8672b9cf574b');
 
 notify pgrst, 'reload schema';
 

@@ -51,6 +51,7 @@ def chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> Resp
     html = render_template(
         "chat/show.html",
         chat=chat,
+        site=site_of_request(),
         rows=call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE),
         is_latest=before is None,
         error=error,

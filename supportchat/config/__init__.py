@@ -21,7 +21,7 @@ __all__ = ["ROOT", "Config", "ConfigError", "current_config"]
 
 LIMITS = (
     *("limit_logins", "limit_logins_per_address", "limit_codes", "limit_starts", "limit_starts_per_address"),
-    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures"),
+    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_pages"),
 )
 # What LIMITS=off sets, unless it is set itself.
 NO_LIMITS = dict.fromkeys(("CONNECTIONS_PER_ADDRESS", *(name.upper() for name in LIMITS)), "0")
@@ -55,6 +55,7 @@ class Config:
     limit_typing: Limit = field(default=Limit(60, 60))
     limit_receipts: Limit = field(default=Limit(300, 60))
     limit_pictures: Limit = field(default=Limit(30, 300))
+    limit_pages: Limit = field(default=Limit(60, 60))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Config:

@@ -33,6 +33,7 @@ SCRIPTS = (
     "functions/account.sql",
     "functions/people.sql",
     "functions/links.sql",
+    "functions/widget.sql",
     "functions/privacy.sql",
     "functions/status.sql",
 )

@@ -82,7 +82,7 @@ def init_app(app: Flask) -> None:
 
 
 def check(act: str, whose: str) -> None:
-    """Count one act of somebody; `act` names the setting: messages, typing, receipts or pictures.
+    """Count one act of somebody; `act` names the setting: messages, typing, receipts, pictures or pages.
 
     :raise TooFast: when it is one too many.
     """

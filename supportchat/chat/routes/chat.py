@@ -10,7 +10,7 @@ from ...config import current_config
 from ...database import call
 from ...database.rows import Closed, Conversation, Started
 from ...realtime.hub import current_hub
-from ...sites import link_values, site_of_request
+from ...sites import site_of_request
 from ...web import limits, posting
 from ...web.cookies import token_hash
 from ...web.errors import REFUSALS, described
@@ -74,7 +74,7 @@ def start() -> ResponseReturnValue:
     if answer["visitor"] != visitor:
         visitors.take_key(fresh)
     current_hub().offer(answer)
-    address = url_for("chat.show", **link_values())
+    address = url_for("chat.show")
     if from_htmx():
         response = make_response("", 200)
         response.headers["HX-Redirect"] = address
