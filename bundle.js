@@ -17,6 +17,7 @@ const { outputFiles } = await build({
   entryPoints: [
     "static/css/for_agents.css",
     "static/css/for_customers.css",
+    "static/css/demo.css",
     "static/js/for_agents.js",
     "static/js/for_customers.js",
     "static/js/widget/widget.js",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Pages that customers' sites may show in a frame, if the desk knows them: see `_framing_origins`.
 EMBEDDABLE = ("chat",)
+# Pages that show the chat in a frame themselves.
+FRAMING = ("widget.demo",)
 # Where the pages of agents are; everything else is for customers.
 DESK = ("/agent", "/tickets", "/account", "/people", "/links", "/privacy", "/audit", "/status")
 # Asked by machines, by whatever name their network has for this one.
@@ -181,12 +183,13 @@ def _policy() -> str:
     # What asks for no nonce has neither scripts nor htmx attributes.
     scripts = f"'nonce-{g.csp_nonce}'" if "csp_nonce" in g else "'none'"
     frames = " ".join(("'self'", *framing_origins())) if request.blueprint in EMBEDDABLE else "'none'"
+    framed = "frame-src 'self'; " if request.endpoint in FRAMING else ""
     # 'self' includes websockets but in Safari before 16. What the request names as its host may be a proxy's matter.
     websocket = config.public_url.replace("http", " ws", 1)
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
         f"connect-src 'self'{websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
-        f"frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx"
+        f"{framed}frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx"
     )
 
 

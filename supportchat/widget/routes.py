@@ -8,6 +8,7 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 
 from ..chat import visitors
+from ..config import current_config
 from ..database import NotFound, call
 from ..database.rows import Handover, TakenHandover
 from ..rendering.assets import PUBLIC
@@ -15,6 +16,7 @@ from ..sites import site_of_request
 from ..web import limits
 from ..web.cookies import token_hash
 from ..web.policies import for_visitors, open_to_all
+from . import shop
 from .script import script_for
 from .sealing import opened, sealed
 
@@ -38,6 +40,18 @@ def script() -> Response:
     response.set_etag(made.etag, weak=True)
     response.make_conditional(request)
     return response
+
+
+@bp.get("/demo")
+@bp.get("/demo/<chosen>")
+@open_to_all
+def demo(chosen: str = shop.FIRST) -> ResponseReturnValue:
+    """Show the chat on a page of a shop, on a desk that is tried out."""
+    product = shop.PRODUCTS.get(chosen)
+    if product is None or not current_config().demo:
+        raise NotFound("not_found")
+    chat = url_for("chat.show", site=shop.KEY)
+    return render_template("widget/demo.html", shop=shop, product=product, chosen=chosen, chat=chat)
 
 
 @bp.post("/chat/handover")

@@ -50,9 +50,9 @@ function onMessage({ source, origin, data }) {
   does(data);
 }
 
-// On a touch screen the keyboard would cover the chat.
+// On a touch screen the keyboard would cover the chat. A page that opens it anew keeps its focus.
 function focusBox() {
-  if (hasMouse()) document.querySelector("[data-text]")?.focus({ preventScroll: true });
+  if (hasMouse() && document.hasFocus()) document.querySelector("[data-text]")?.focus({ preventScroll: true });
 }
 
 // Who the customer is, as their site has signed it. The desk says at data-identity where it wants to know.

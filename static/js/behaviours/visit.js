@@ -2,6 +2,7 @@
 import { tell } from "../lib/http.js";
 
 const EVERY = 3000;
+const MOST = 2000; // characters of an address, ten times the ones of a title
 const chat = document.querySelector("[data-pages]");
 
 let next = null;
@@ -15,7 +16,10 @@ export function keepVisit(visit) {
 
 async function say() {
   if (next === null) return (timer = null);
-  const visit = { referrer: kept(next.referrer), pages: next.pages.map((page) => ({ ...page, url: kept(page.url) })) };
+  const visit = {
+    referrer: kept(next.referrer),
+    pages: next.pages.map((page) => ({ ...page, title: page.title.slice(0, MOST / 10), url: kept(page.url) })),
+  };
   next = null;
   timer = setTimeout(say, EVERY);
   await tell(chat.dataset.pages, { visit: JSON.stringify(visit) });
@@ -25,7 +29,7 @@ async function say() {
 function kept(address) {
   let url;
   try {
-    url = new URL(address);
+    url = new URL(address.slice(0, MOST));
   } catch {
     return ""; // not an address
   }

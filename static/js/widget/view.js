@@ -22,9 +22,10 @@ export function draw(color, href, label) {
   const host = document.createElement("support-chat");
   const root = host.attachShadow({ mode: "open" });
   root.adoptedStyleSheets = [sheetOf(`${css}:host{--color:${color}}`)];
-  const panel = add(root, "div", { class: "panel" });
+  const widget = add(root, "div", { class: "widget" });
+  const panel = add(widget, "div", { class: "panel" });
   const way = add(panel, "a", { href, target: "_blank" });
-  const button = add(root, "button", { class: "launcher" });
+  const button = add(widget, "button", { class: "launcher" });
   const path = add(add(button, "svg", { viewBox: "0 0 24 24" }, "2000/svg"), "path", {}, "2000/svg");
   const badge = add(button, "span", { class: "badge" });
   way.textContent = label;

@@ -4,11 +4,11 @@ import { keep } from "./storage.js";
 const NAME = "supportchat:visit";
 const MOST = 10;
 
-let kept = JSON.stringify({ referrer: document.referrer.slice(0, 2000), pages: [] });
+let kept = JSON.stringify({ referrer: document.referrer, pages: [] });
 
 export function seen() {
   const visit = JSON.parse(keep("sessionStorage", NAME) ?? kept);
-  const page = { url: location.href.slice(0, 2000), title: document.title.slice(0, 200), at: Date.now() };
+  const page = { url: location.href, title: document.title, at: Date.now() };
   if (visit.pages.at(-1)?.url === page.url) page.at = visit.pages.pop().at; // only its title is another one
   visit.pages = [...visit.pages, page].slice(-MOST);
   keep("sessionStorage", NAME, (kept = JSON.stringify(visit)));

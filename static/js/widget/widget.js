@@ -11,6 +11,8 @@ const early = window.supportchat;
 const SILENT_FOR = 1500; // after which a frame that has loaded is not the chat
 const NEVER_AFTER = 12_000;
 const MOVED_AFTER = 400; // single-page apps write the title after the address
+const PHONE = 480; // pixels, up to which the chat has the whole window: as in widget.css
+const OPEN = "open";
 
 function start() {
   const desk = new URL(script.src).origin;
@@ -54,17 +56,14 @@ function start() {
     if (isOpen) way.focus();
   }
 
-  function turn(to) {
+  function turn(to, keepsFocus) {
     if (to === isOpen) return;
     view.turn((isOpen = to));
-    if (to) {
-      makeFrame();
-      frame?.focus();
-    } else {
-      button.focus({ preventScroll: true });
-    }
-    if (isReady) send(to ? "open" : "close");
-    emit(to ? "open" : "close");
+    keep("sessionStorage", name, to ? OPEN : "closed");
+    if (to) makeFrame();
+    if (!keepsFocus) (to ? frame : button)?.focus({ preventScroll: true });
+    if (isReady) send(to ? OPEN : "close");
+    emit(to ? OPEN : "close");
   }
 
   function count(now) {
@@ -82,7 +81,6 @@ function start() {
       panel.classList.replace("late", "ready") || panel.classList.add("ready");
       keep("localStorage", name, said.hasChat ? "1" : "");
       count(said.unread);
-      if (isOpen) frame.focus();
     },
     unread: (said) => count(said.unread),
     message: () => emit("message"),
@@ -146,10 +144,12 @@ function start() {
   );
 
   // The link beside the script is the button now. A rule and not an attribute: the site may put the link in place again.
-  const rule = sheetOf(`a[href^="${desk}/chat"]:has(+script[src="${script.src}"]){display:none}`);
-  document.adoptedStyleSheets = [...document.adoptedStyleSheets, rule];
+  const written = (element, name) => `[${name}="${element?.getAttribute(name)}"]`;
+  const rule = `a${written(link, "href")}:has(+script${written(script, "src")}){display:none}`;
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheetOf(rule)];
   view.turn(false);
   count(0);
+  if (site.follow) seen();
   api.page();
 
   window.supportchat = api;
@@ -158,7 +158,10 @@ function start() {
   calls.forEach(play);
   calls.push = play; // for who has kept the stub
 
-  if (hasChat()) {
+  const before = keep("sessionStorage", name); // on another page of this visit
+  if (before === OPEN && innerWidth > PHONE) turn(true, true);
+  else if (hasChat() && before) makeFrame();
+  else if (hasChat()) {
     fetch(`${desk}/chat/unread?site=${key}`, { credentials: "include" })
       .then((answer) => answer.json())
       .then((found) => found && (count(found), makeFrame()))
