@@ -12,19 +12,20 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
         recovery_codes, agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links,
-        audit_log, refused_logins, chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events,
-        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        audit_log, bans, refused_logins, chat_images, customer_pages, erasures, erasure_files, ticket_transitions,
+        events, ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
         user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
         chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
         tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
-        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx,
-        tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
-        agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
-        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, one_time_links_visitor_id_idx,
-        customer_pages_updated_at_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
+        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
         audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
         erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
         events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
@@ -37,13 +38,14 @@ declare
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
-        sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
+        sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
-        who_is_here(); image_of_session(uuid, text, bigint); orphan_images(text[]); queue_changes(uuid[], uuid[]);
-        queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
+        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
@@ -55,13 +57,13 @@ declare
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
         remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
-        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb, text);
-        pages_of_session(uuid); make_handover(text, text, text); show_handover(text); take_handover(text);
+        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
+        make_handover(text, text, text); show_handover(text); take_handover(text);
         export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
         show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
         preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); check_table(text);
@@ -71,10 +73,11 @@ declare
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[]);
+        is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -83,14 +86,15 @@ declare
         events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
         messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
-        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); join_conversation();
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
+        ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
         join_conversation(text); join_conversation(text, bigint); join_conversation(text, bigint, uuid);
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
         image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
@@ -101,8 +105,8 @@ declare
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
-        record_pages(text, jsonb); export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid);
-        show_privacy(uuid, uuid); take_erasure_files(); erase_old_chats()
+        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
+        take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -264,6 +268,11 @@ drop function if exists
     public.report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean),
     public.forget_process(uuid),
     public.sweep_assignment(),
+    public.ban_customer(uuid, bigint, text, integer, text),
+    public.end_ban(uuid, uuid),
+    public.list_bans(uuid),
+    public.release_ticket(uuid, bigint),
+    public.mark_spam(uuid, bigint),
     public.conversations(uuid[]),
     public.conversation_of_visitor(text),
     public.join_conversation(text, bigint, uuid, integer, integer),
@@ -273,7 +282,7 @@ drop function if exists
     public.post_message(text, uuid, uuid, text, jsonb),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text),
     public.close_chat(text, uuid),
-    public.who_is_here(),
+    public.who_is_here(text, text),
     public.image_of_session(uuid, text, bigint),
     public.orphan_images(text[]),
     public.queue_changes(uuid[], uuid[]),
@@ -310,7 +319,7 @@ drop function if exists
     public.account(uuid, text),
     public.change_name(uuid, text),
     public.change_picture(uuid, text),
-    public.is_picture_of_agent(text),
+    public.is_open_picture(text),
     public.end_agent_sessions(uuid, text, uuid),
     public.change_password(uuid, text, text, text),
     public.list_people(uuid),
@@ -328,7 +337,7 @@ drop function if exists
     public.accept_invitation(text, text, text),
     public.use_password_link(text, text),
     public.unread_of_visitor(text, text),
-    public.record_pages(text, jsonb, text),
+    public.record_pages(text, jsonb),
     public.pages_of_session(uuid),
     public.make_handover(text, text, text),
     public.show_handover(text),
@@ -358,6 +367,7 @@ drop function if exists
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text),
     public.close_chat(text),
+    public.who_is_here(),
     public.image_of_session(uuid, uuid),
     public.desk_fingerprint(),
     public.session_of_ticket(bigint),
@@ -366,7 +376,8 @@ drop function if exists
     public.reset_password(text, text),
     public.open_agent_session(uuid, text),
     public.open_agent_session(uuid, text, text),
-    public.good_sessions(text[]);
+    public.good_sessions(text[]),
+    public.is_picture_of_agent(text);
 drop table if exists
     public.schema_scripts,
     public.visitors,
@@ -384,6 +395,7 @@ drop table if exists
     public.role_rights,
     public.one_time_links,
     public.audit_log,
+    public.bans,
     public.refused_logins,
     public.chat_images,
     public.customer_pages,

@@ -13,6 +13,7 @@ from . import backends, cli
 from .account import routes as account_routes
 from .agents import routes as agent_routes
 from .audit import routes as audit_routes
+from .bans import routes as ban_routes
 from .chat import routes as chat_routes
 from .chat import visitors
 from .config import ROOT, Config
@@ -21,15 +22,18 @@ from .people import links as link_routes
 from .people import routes as people_routes
 from .privacy import routes as privacy_routes
 from .privacy.eraser import Eraser
+from .realtime.allowance import Allowance
 from .realtime.hub import Hub
 from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
 from .sites import Sites
+from .sites import init_app as init_sites
+from .sites import routes as site_routes
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
-from .web import compression, cookies, errors, limits, security
+from .web import compression, cookies, errors, limits, proxies, security
 from .web.bodies import DeskRequest
 from .widget import routes as widget_routes
 
@@ -74,19 +78,16 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["fragments"] = Fragments(app)
     app.extensions["sites"] = Sites(database)
     app.extensions["hub"] = Hub(
-        database,
-        events,
-        app.extensions["fragments"],
-        app.extensions["sites"],
-        receipts=config.limit_receipts,
-        typing=config.limit_typing,
+        database, events, app.extensions["fragments"], app.extensions["sites"], Allowance.of(config)
     )
 
+    proxies.init_app(app, config)
     security.init_app(app, config)
     cookies.init_app(app)
     visitors.init_app(app)
     assets.init_app(app)
     filters.init_app(app)
+    init_sites(app)
     words.init_app(app)
     errors.init_app(app)
     limits.init_app(app)
@@ -98,9 +99,11 @@ def create_app(config: Config | None = None) -> Flask:
         account_routes,
         ticket_routes,
         people_routes,
+        ban_routes,
         link_routes,
         privacy_routes,
         audit_routes,
+        site_routes,
         status_routes,
         widget_routes,
     ):

@@ -31,9 +31,9 @@ as $$
     ) as unread
 $$;
 
--- Remembers where the customer of this browser is: the last pages of their visit, the newest last, and where it came from.
--- Their addresses are cut by the caller, which knows what the site keeps of them.
-create or replace function public.record_pages(p_visitor text, p_pages jsonb, p_referrer text default null)
+-- Remembers where the customer of this browser is: 'pages', the last ones of their visit, the newest last, and 'referrer', where it
+-- came from. Their addresses are cut by the caller, which knows what the site keeps of them.
+create or replace function public.record_pages(p_visitor text, p_visit jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -46,7 +46,8 @@ begin
     if not found then
         return;
     end if;
-    insert into public.customer_pages as kept (session_id, pages, referrer) values (chat, p_pages, p_referrer)
+    insert into public.customer_pages as kept (session_id, pages, referrer)
+    values (chat, p_visit -> 'pages', p_visit ->> 'referrer')
     on conflict (session_id) do update set pages = excluded.pages, referrer = excluded.referrer, updated_at = now()
     where (kept.pages, kept.referrer) is distinct from (excluded.pages, excluded.referrer);
     if found then
@@ -113,7 +114,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/widget.sql', 'd63825fec60d');
+select _supportchat.record_script('functions/widget.sql', 'd333d0f255cb');
 
 notify pgrst, 'reload schema';
 

@@ -7,9 +7,10 @@ from flask.typing import ResponseReturnValue
 
 from ..database import NotFound, call
 from ..database.batches import is_cut
-from ..database.rows import Conversation, Current, Message
+from ..database.rows import Conversation, Current, Message, PeopleHere
 from ..rendering.fragments import current_fragments, joined, partial
-from ..sites import site_of_request
+from ..sites import chat_address, shown_site
+from ..web import limits
 from ..web.forms import new_message_id, typed_text, whole_number
 from ..web.htmx import from_htmx
 from ..web.sentences import sentence
@@ -33,7 +34,7 @@ def conversation_of_browser() -> Conversation:
 def start_page(form: StartForm, *, error: str = "", detail: str = "", status: int = 200) -> ResponseReturnValue:
     """Show the form that starts a chat, with what was wrong with it."""
     values = {
-        "site": site_of_request(),
+        "site": shown_site(),
         "form": form,
         "error": error and sentence(error, detail),
         "is_message_wrong": error.startswith("message_"),
@@ -42,16 +43,22 @@ def start_page(form: StartForm, *, error: str = "", detail: str = "", status: in
         html = render_template("chat/_start_form.html", **values)
         return html, status, {"HX-Retarget": "#start", "HX-Reswap": "outerMorph"}
     was_erased = "erased" in request.args
-    return render_template("chat/start.html", here=call("who_is_here"), was_erased=was_erased, **values), status
+    return render_template("chat/start.html", here=who_is_here(), was_erased=was_erased, **values), status
+
+
+def who_is_here() -> PeopleHere:
+    """Return who is here, and whether the calling browser is banned."""
+    here: PeopleHere = call("who_is_here", visitor=visitors.visitor(), address=limits.address())
+    return here
 
 
 def chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> ResponseReturnValue:
     """Show a conversation, with what was wrong with a message for it."""
-    before = whole_number("before") or None
+    site, before = shown_site(chat["site"]), whole_number("before") or None
     html = render_template(
         "chat/show.html",
+        site=site,
         chat=chat,
-        site=site_of_request(),
         rows=call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE),
         is_latest=before is None,
         error=error,
@@ -64,7 +71,7 @@ def chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> Resp
 
 def earlier_links() -> dict[str, str]:
     """Return where lines before the shown ones come from."""
-    return {"earlier_page": url_for("chat.show"), "earlier_lines": url_for("chat.messages")}
+    return {"earlier_page": chat_address(), "earlier_lines": url_for("chat.messages")}
 
 
 def news(chat: Conversation, rows: list[Message]) -> ResponseReturnValue:

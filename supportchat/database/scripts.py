@@ -20,6 +20,8 @@ SCRIPTS = (
     "functions/messages.sql",
     "functions/processes.sql",
     "functions/assignment.sql",
+    "functions/bans.sql",
+    "functions/spam.sql",
     "functions/conversations.sql",
     "functions/marks.sql",
     "functions/chat.sql",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from flask import current_app, g, request
+from flask import Flask, current_app, g, request, url_for
 
 from ..database import Database, DatabaseError
 from ..database.rows import Site
+from ..rendering.languages import choose_anew, gettext
 from ..web.bodies import is_form_taken
+from .look import OWN, look_class, look_name
 
 MAIN = "main"
 KEPT_SECONDS = 2.0  # as long as any news may take to reach another process
@@ -17,7 +19,7 @@ KEPT_SECONDS = 2.0  # as long as any news may take to reach another process
 PLAIN: Site = {
     "key": MAIN,
     "name": "Support",
-    "colour": "#006f75",
+    "colour": OWN,
     "logo": None,
     "greeting": None,
     "show_faces": True,
@@ -56,6 +58,15 @@ class Sites:
         self._reads_again_at = float("-inf")
 
 
+def init_app(app: Flask) -> None:
+    """Give templates what the look of a site takes."""
+    app.jinja_env.filters["look_class"] = look_class
+    app.jinja_env.filters["look_name"] = look_name
+    app.jinja_env.filters["site_name"] = site_name
+    app.jinja_env.globals["chat_address"] = chat_address
+    app.jinja_env.globals["link_values"] = link_values
+
+
 def known_sites() -> dict[str, Site]:
     """Return the sites that are not archived, by their keys, the main one first."""
     sites: Sites = current_app.extensions["sites"]
@@ -76,10 +87,29 @@ def site_of_request() -> Site:
     return site
 
 
+def shown_site(key: str | None = None) -> Site:
+    """Return the site whose look and language the page of this request has: the one with a key, else the one it names."""
+    site = site_with(key) if key else site_of_request()
+    if site["language"]:
+        g.site_language = site["language"]
+        choose_anew()
+    return site
+
+
+def site_name(site: Site) -> str:
+    """Return what customers call a site. One that nobody has named yet is called in their language."""
+    return gettext("Support") if site["name"] == PLAIN["name"] else site["name"]
+
+
 def link_values() -> dict[str, Any]:
     """Return what a link to the chat has to carry to stay on the site of the request: nothing for the main one."""
     key = site_of_request()["key"]
     return {} if key == MAIN else {"site": key}
+
+
+def chat_address(**values: Any) -> str:
+    """Return the address of the chat on the site of the request."""
+    return url_for("chat.show", **link_values(), **values)
 
 
 def _form() -> Any:

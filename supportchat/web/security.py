@@ -14,7 +14,6 @@ from flask import Flask, Response, abort, current_app, g, request
 
 from ..config import Config, current_config
 from ..server.hosts import is_loopback
-from ..sites import site_of_request
 from . import bodies
 from .bodies import SAFE_METHODS
 from .cookies import FRAMES
@@ -28,7 +27,7 @@ EMBEDDABLE = ("chat",)
 # Pages that show the chat in a frame themselves.
 FRAMING = ("widget.demo",)
 # Where the pages of agents are; everything else is for customers.
-DESK = ("/agent", "/tickets", "/account", "/people", "/links", "/privacy", "/audit", "/status")
+DESK = ("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status")
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
 VARIES = "Cookie, HX-Request"
@@ -195,6 +194,8 @@ def _policy() -> str:
 
 def framing_origins() -> tuple[str, ...]:
     """Return the origins that may show the chat of the request's site in a frame."""
+    from ..sites import site_of_request  # which needs the languages, and those this module
+
     return (*site_of_request()["allowed_origins"], *current_config().embed_origins)
 
 

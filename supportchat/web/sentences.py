@@ -62,6 +62,7 @@ SENTENCES = {
     "starts_too_fast": _("Too many chats were just started from here. Try again in %(detail)s."),
     "logins_too_fast": _("Too many attempts to log in. Try again in %(detail)s."),
     "logins_busy": _("Too many people are logging in right now. Try again in %(detail)s."),
+    "sockets_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "typing_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "pages_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
@@ -74,6 +75,9 @@ SENTENCES = {
     "site_key_taken": _("Another site has this key already. Choose another one."),
     "sites_too_many": _("There can be up to %(detail)s sites. Archive one that you no longer need."),
     "main_site_stays": _("The main site cannot be archived: it stands in for every other one."),
+    # Bans. Without a word of how long, which would say when to come back.
+    "banned": _("You can’t write to us here right now. If you think this is a mistake, contact us another way."),
+    "nothing_to_ban": _("There is nothing to ban: this chat has no known browser or network."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "password_wrong": _("This is not your current password. Check it and try again."),
@@ -138,6 +142,19 @@ SENTENCES = {
     "not_understood": _("The request could not be understood. Reload the page and try again."),
     "fault": _("Something went wrong on our side, and it has been logged. Try again in a moment."),
 }
+
+
+# The same for a page that tries again by itself, and counts the time down.
+AGAIN = {
+    "messages_too_fast": _("You are sending messages too fast. It will be sent in %(detail)s."),
+    "pictures_too_fast": _("You are sending pictures too fast. It will be sent in %(detail)s."),
+    "starts_too_fast": _("Too many chats were just started from here. It will be sent in %(detail)s."),
+}
+
+
+def counting_down(code: str) -> str:
+    """Return the sentence of a page that tries again by itself, in which its script fills in how long that takes."""
+    return str(AGAIN.get(code) or SENTENCES.get(code, SENTENCES["not_understood"])) % {"detail": "%(time)s"}
 
 
 def sentence(code: str, detail: str = "") -> str:

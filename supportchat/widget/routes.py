@@ -58,7 +58,7 @@ def demo(chosen: str = shop.FIRST) -> ResponseReturnValue:
 @for_visitors
 def make_handover() -> ResponseReturnValue:
     """Make a link that takes the chat of this browser along into a window of its own, and return it."""
-    limits.check("messages", visitors.known_visitor())
+    limits.check_browser("messages", visitors.known_visitor())
     token = secrets.token_urlsafe(32)
     call(
         "make_handover",

@@ -29,6 +29,21 @@ where id in (
 )
 """
 NEW_ID = "00000000-0000-4000-8000-000000000000"
+HELD = f"""
+update public.tickets set held = 'link' where session_id in (
+    select session_id from public.user_sessions join public.visitors using (visitor_id)
+    where token_hash = '{LAST_IN_LINE}'
+)
+"""
+FROM_ONE_NETWORK = """
+update public.user_sessions set address = '192.0.2.1'
+where session_id in (select session_id from public.customers_here limit 100)
+    or visitor_id = (select visitor_id from public.visitors where token_hash = 'grown-1')
+"""
+BANNED = (
+    f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
+    f" from public.visitors where token_hash = '{ANSWERED}'"
+)
 TOKEN = "f" * 64
 LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
@@ -51,6 +66,11 @@ update public.agents set role = 'admin' where name = 'Agent 1'
 PASSWORD_LINK = f"""
 insert into public.one_time_links (token_hash, purpose, agent_id, expires_at)
 select '{TOKEN}', 'password', id, now() + interval '1 day' from public.agents where name = 'Agent 2'
+"""
+HANDOVER = f"""
+insert into public.one_time_links (token_hash, purpose, visitor_id, sealed_key, expires_at)
+select '{TOKEN}', 'handover', visitor_id, 'x', now() + interval '1 day'
+from public.visitors where token_hash = '{RETURNING}'
 """
 SETUP_LINK = f"""
 update public.agents set role = 'agent' where role = 'admin';
@@ -223,6 +243,13 @@ class People:
             act("close_ticket", "all full"),
             act("close_ticket", "one has room", ONE_HAS_ROOM),
             act("reopen_ticket", number=closed),
+            act("release_ticket", given=HELD, number=waiting),
+            act("mark_spam"),
+            act("mark_spam", "by who may ban", IS_ADMIN),
+            act("ban_customer", "a browser", IS_ADMIN, what="browser", days=1),
+            act("ban_customer", "a network", f"{IS_ADMIN}; {FROM_ONE_NETWORK}", what="network", days=1),
+            Act("list_bans", {"agent_id": self.agent}, given=IS_ADMIN),
+            Act("end_ban", {"agent_id": self.agent, "ban_id": NEW_ID}, given=f"{IS_ADMIN}; {BANNED}"),
             *(
                 Act("list_tickets", {"agent_id": self.agent, "view": view}, view)
                 for view in ("mine", "unassigned", "all")
@@ -277,7 +304,7 @@ class People:
             act("account", **session),
             act("change_name", name="Alice"),
             act("change_picture", key="f" * 64),
-            Act("is_picture_of_agent", {"key": "f" * 64}),
+            Act("is_open_picture", {"key": "f" * 64}),
             act("change_password", HAS_PASSWORD, password_hash="x", browser="", **session),
             act("end_agent_sessions", **session),
             act("turn_on_two_factor", HAS_PASSWORD, secret="A" * 32, step=1, code_hashes=["c"]),
@@ -334,6 +361,12 @@ class People:
             act("change_logo", key="main", logo="a" * 64),
             act("archive_site", key="main", archived=False),
             Act("sites_in_use"),
+            Act("unread_of_visitor", {"visitor": RETURNING, "site": "main"}),
+            Act("record_pages", {"visitor": RETURNING, "visit": {"pages": []}}),
+            Act("pages_of_session", {"session_id": self.closed.session_id}),
+            Act("make_handover", {"visitor": RETURNING, "token_hash": TOKEN, "sealed_key": "x"}),
+            Act("show_handover", {"token_hash": TOKEN}, given=HANDOVER),
+            Act("take_handover", {"token_hash": TOKEN}, given=HANDOVER),
             act("list_audit", kinds=["settings.changed"]),
             act("note_audit_export", format="csv"),
             Act("erase_old_chats", given=OLD_CHATS),

@@ -29,6 +29,7 @@ VOLATILE = re.compile(
     r"|-?\d+\.\d+"
 )
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
+PAGES = [{"url": "https://shop.example/", "title": "The shop", "at": "2026-11-27T09:00:00+00:00"}]
 # By type of the argument; `text` is also what is put into every other type but these.
 UNKNOWN: dict[str, Any] = {
     "bigint": 77,
@@ -144,6 +145,7 @@ def have_a_day(door: Heard) -> None:
     look_after(door, alice)
     chat(door, cast, alice)
     pass_on(door, cast, alice)
+    shut_out(door, cast, alice)
     run_the_agents(door, alice)
     look_after_privacy(door, cast)
     look_after_sites(door, cast)
@@ -184,7 +186,16 @@ def look_after_sites(door: Heard, cast: Cast) -> None:
     door.refused("change_site", agent_id=carol.id, key="shop", values={"colour": "red"})
     for logo in ("f" * 64, None):
         carol.call("change_logo", key="shop", logo=logo)
-    cast.visitor().start("From the shop", site="shop")
+    sven = cast.visitor()
+    sven.start("From the shop", site="shop")
+    for site in ("shop", "main"):
+        door.call("unread_of_visitor", visitor=sven.key, site=site)
+    door.call("record_pages", visitor=sven.key, visit={"pages": PAGES, "referrer": "https://search.example/"})
+    door.call("pages_of_session", session_id=sven.chat["session_id"])
+    door.call("make_handover", visitor=sven.key, token_hash="7" * 64, sealed_key="sealed")
+    door.call("show_handover", token_hash="7" * 64)
+    door.call("take_handover", token_hash="7" * 64)
+    door.refused("take_handover", token_hash="7" * 64)
     door.call("sites_in_use")
     carol.call("archive_site", key="shop")
     door.refused("archive_site", agent_id=carol.id, key="main")
@@ -268,6 +279,23 @@ def pass_on(door: Heard, cast: Cast, alice: Agent) -> None:
     door.call("close_chat", visitor=victor.key)
 
 
+def shut_out(door: Heard, cast: Cast, alice: Agent) -> None:
+    """Hold a chat with a link, release it, close it as spam, and ban who wrote it."""
+    carol, sam = cast.agent("carol"), cast.visitor()
+    carol.call("change_settings", values={"hold_links": "on"})
+    number = sam.start("See www.example.com", address="2001:db8::/64")["number"]
+    alice.call("ticket_of_agent", number=number)
+    alice.call("release_ticket", number=number)
+    carol.call("mark_spam", number=number)
+    door.refused("post_message", visitor=sam.key, session_id=None, client_message_id=new_id(), message="Again")
+    carol.call("ban_customer", number=number, what="network", days=7, reason="Sells watches")
+    door.refused("ban_customer", agent_id=alice.id, number=number, what="browser")
+    door.refused("ban_customer", agent_id=carol.id, number=number, what="phone")
+    door.refused("start_chat", visitor=new_id(), client_message_id=new_id(), message="Me", address="2001:db8::/64")
+    for ban in carol.call("list_bans")["bans"]:
+        carol.call("end_ban", ban_id=ban["id"])
+
+
 def run_the_agents(door: Heard, alice: Agent) -> None:
     """Do what is done to accounts."""
     door.call("create_agent", name="Dora", email="dora@example.com", password_hash="x")
@@ -288,7 +316,7 @@ def look_after_oneself(door: Heard, alice: Agent, carol: Agent) -> None:
     alice.call("change_name", name="Alice K.")
     for key in ("e" * 64, None):
         alice.call("change_picture", key=key)
-        door.call("is_picture_of_agent", key="e" * 64)
+        door.call("is_open_picture", key="e" * 64)
     door.call("open_agent_session", agent_id=alice.id, token_hash="1" * 64, user_agent="Browser 1.0")
     other = next(s for s in alice.call("account", token_hash=alice.token_hash)["sessions"] if not s["is_this"])
     alice.call("end_agent_sessions", token_hash=alice.token_hash, session_id=other["id"])

@@ -23,6 +23,9 @@ IMAGE = {
 }
 
 
+PAGE = {"url": "https://shop.example/", "title": "Shop", "at": "2026-11-27T09:00:00+00:00"}
+
+
 def misfits(value: Any, shape: Any, place: str = "") -> list[str]:
     """Return where a value differs from a type."""
     if shape is Any or get_origin(shape) is dict:
@@ -69,6 +72,11 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
     bob.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["c"])
     code_check = call("begin_code", agent_id=bob.id, browser="")
     begun = call("open_agent_session", agent_id=bob.id, token_hash="p" * 64)
+    spammer = cast.visitor().start("Buy now", address="192.0.2.9")["number"]
+    banned = carol.call("ban_customer", number=spammer, what="network", days=7, reason="Sells watches")
+    call("record_pages", visitor=vera.key, visit={"pages": [PAGE], "referrer": "https://search.example/"})
+    call("make_handover", visitor=vera.key, token_hash="7" * 64, sealed_key="sealed")
+    shown_handover, taken = (call(f"{act}_handover", token_hash="7" * 64) for act in ("show", "take"))
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
@@ -132,7 +140,14 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "change_site": (carol.call("change_site", key="shop", values={}), shapes.Site),
         "sites_in_use": (call("sites_in_use"), list[shapes.Site]),
         "archive_site": (carol.call("archive_site", key="shop"), shapes.Site),
+        "pages_of_session": (call("pages_of_session", session_id=session_id), shapes.Visit),
+        "show_handover": (shown_handover, shapes.Handover),
+        "take_handover": (taken, shapes.TakenHandover),
         "list_audit": (carol.call("list_audit"), shapes.AuditPage),
+        "ban_customer": (banned, shapes.Ticket),
+        "mark_spam": (carol.call("mark_spam", number=spammer), shapes.MarkedSpam),
+        "list_bans": (carol.call("list_bans"), shapes.Bans),
+        "release_ticket": (alice.call("release_ticket", number=waits), shapes.Ticket),
         "list_people": (carol.call("list_people"), shapes.People),
         "invite_person": (invited, shapes.MadeLink),
         "show_link": (call("show_link", token_hash=token), shapes.ShownLink),

@@ -76,9 +76,10 @@ STRANGE = {
     "a table beside an older desk": (old_desk(after="create table visitors (name text)"), "table visitors"),
     "a function beside an older desk": (
         old_desk(
-            after="create function who_is_here() returns text language sql set search_path = '' return current_user"
+            after="create function who_is_here(text, text) returns text language sql set search_path = ''"
+            " return current_user"
         ),
-        "function who_is_here()",
+        "function who_is_here(text, text)",
     ),
     "a trigger of our name on an older desk": (
         old_desk(
@@ -298,11 +299,11 @@ def test_a_desk_stops_when_something_else_has_taken_one_of_its_names(database_ur
         migrate(database_url)
     rows("drop table heartbeat")
     rows("alter table pulse rename to heartbeat")
-    rows("drop function who_is_here()")
-    rows("create function who_is_here() returns text language sql return 'mine'")
-    with pytest.raises(psycopg.Error, match=r"needs: function who_is_here\(\)\. "):
+    rows("drop function who_is_here(text, text)")
+    rows("create function who_is_here(text, text) returns text language sql return 'mine'")
+    with pytest.raises(psycopg.Error, match=r"needs: function who_is_here\(text, text\)\. "):
         migrate(database_url)
-    rows("drop function who_is_here()")
+    rows("drop function who_is_here(text, text)")
     assert migrate(database_url) == ["functions/chat.sql"]
 
 

@@ -12,7 +12,7 @@ from supportchat.database.errors import Invalid, NotFound
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.database.scripts import SCRIPTS, script_text
-from tests.cast import Agent, Cast, new_id
+from tests.cast import Agent, Cast, Visitor, new_id
 from tests.sql.conftest import superuser_of_project
 
 pytestmark = pytest.mark.mode("postgres")
@@ -106,10 +106,12 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("send_heartbeat", seconds=0) == {"beat": 1}
     door.call("close_agent_session", token_hash=bob.token_hash)
     door.call("reset_password", email="bob@example.com", password_hash="y")
+    shut_out(door, cast, vera)
     manage_people(door, cast)
     look_after_oneself(door, alice, cast.agent("carol"))
     erase(cast.agent("carol"), number)
     look_after_sites(door, cast.agent("carol"))
+    browse(door, cast.visitor())
     door.call("erase_old_chats")
     assert door.call("take_erasure_files") == [IMAGE["key"]]
     door.call("note_erased_files", keys=[IMAGE["key"]])
@@ -131,7 +133,7 @@ def erase(carol: Agent, number: int) -> None:
 
 def look_after_sites(door: Recorder, carol: Agent) -> None:
     """Add a site, change it, and put it away."""
-    assert carol.call("add_site", key="shop", name="The shop")["colour"] == "#006f75"
+    assert carol.call("add_site", key="shop", name="The shop")["colour"] == "#017272"
     assert carol.call("change_site", key="shop", values={"colour": "#9a3412"})["colour"] == "#9a3412"
     assert carol.call("change_logo", key="shop", logo="f" * 64) is None
     assert len(door.call("sites_in_use")) == 2
@@ -139,11 +141,22 @@ def look_after_sites(door: Recorder, carol: Agent) -> None:
     assert len(carol.call("list_sites")) == 2
 
 
+def browse(door: Recorder, sven: Visitor) -> None:
+    """Say where one is, and take the chat along."""
+    session_id = sven.start("Where am I?")["session_id"]
+    assert door.call("unread_of_visitor", visitor=sven.key, site="main") == 0
+    door.call("record_pages", visitor=sven.key, visit={"pages": []})
+    assert door.call("pages_of_session", session_id=session_id)["pages"] == []
+    door.call("make_handover", visitor=sven.key, token_hash="7" * 64, sealed_key="sealed")
+    assert door.call("show_handover", token_hash="7" * 64)["site"] == "main"
+    assert door.call("take_handover", token_hash="7" * 64)["visitor"] == sven.key
+
+
 def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
     """Do what an agent does on their own page, and log in with two-factor."""
     assert alice.call("change_name", name="Alice K.")["name"] == "Alice K."
     alice.call("change_picture", key="e" * 64)
-    assert door.call("is_picture_of_agent", key="e" * 64)
+    assert door.call("is_open_picture", key="e" * 64)
     assert len(alice.call("account", token_hash=alice.token_hash)["sessions"]) == 1
     assert alice.call("end_agent_sessions", token_hash=alice.token_hash) == 0
     alice.call("change_password", password_hash="z", token_hash=alice.token_hash, browser="")
@@ -158,6 +171,16 @@ def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
     alice.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=[])
     assert carol.call("remove_two_factor", person_id=alice.id) == "Alice K."
     carol.call("change_settings", values={"two_factor_required": "admins"})
+
+
+def shut_out(door: Recorder, cast: Cast, vera: Visitor) -> None:
+    """Close a chat as spam, ban who wrote it, and take it back."""
+    carol, number = cast.agent("carol"), vera.chat["number"]
+    assert carol.call("mark_spam", number=number)["banned"]
+    [ban] = carol.call("ban_customer", number=number, what="browser", days=1)["bans"]
+    assert carol.call("list_bans")["count"] == 1
+    carol.call("end_ban", ban_id=ban["id"])
+    carol.call("release_ticket", number=number)
 
 
 def manage_people(door: Recorder, cast: Cast) -> None:

@@ -108,13 +108,3 @@ def visitor_of(shop: Shop) -> str:
 
     [key] = [cookie["value"] for cookie in shop.context.cookies() if "f-" in cookie["name"]]
     return token_hash(key)
-
-
-def test_agents_see_where_the_customer_is_and_has_been(shop: Shop, rows: Any) -> None:
-    page = shop.open(at=f"{SHOP}/machines?from=ads#top")
-    page.goto(f"{SHOP}/machines/cm-410")
-    shop.button.wait_for()
-    shop.start()
-    page.wait_for_timeout(2000)
-    print(rows("select * from customer_pages"), shop.pages())
-    assert 0

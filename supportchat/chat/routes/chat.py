@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import make_response, redirect, render_template, request, url_for
+from flask import make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
@@ -10,7 +10,7 @@ from ...config import current_config
 from ...database import call
 from ...database.rows import Closed, Conversation, Started
 from ...realtime.hub import current_hub
-from ...sites import site_of_request
+from ...sites import chat_address, shown_site, site_of_request
 from ...web import limits, posting
 from ...web.cookies import token_hash
 from ...web.errors import REFUSALS, described
@@ -19,7 +19,7 @@ from ...web.htmx import from_htmx
 from ...web.policies import for_visitors
 from .. import visitors
 from ..forms import StartForm, normal_phone
-from ..pages import chat_page, news, start_page
+from ..pages import chat_page, news, start_page, who_is_here
 from ..time_zones import known_time_zone
 from .blueprint import bp
 
@@ -28,7 +28,7 @@ from .blueprint import bp
 @for_visitors
 def index() -> ResponseReturnValue:
     """Lead to the chat."""
-    return redirect(url_for("chat.show"), 303)
+    return redirect(chat_address(), 303)
 
 
 @bp.get("/chat")
@@ -41,6 +41,7 @@ def show() -> ResponseReturnValue:
         visitors.ensure_visitor()
         return start_page(StartForm(MultiDict({"client_message_id": new_message_id()})))
     visitors.keep_visitor()
+    limits.know(key)
     return chat_page(chat)
 
 
@@ -53,7 +54,7 @@ def start() -> ResponseReturnValue:
     if not form.validate():
         return start_page(form, status=422)
     try:
-        limits.check("messages", visitors.visitor())
+        limits.check_browser("messages", visitor)
         fresh = visitors.fresh_key(message_id())
         answer: Started = posting.store_message(
             "start_chat",
@@ -73,13 +74,13 @@ def start() -> ResponseReturnValue:
         return start_page(form, error=code, detail=detail, status=status)
     if answer["visitor"] != visitor:
         visitors.take_key(fresh)
+    limits.know(answer["visitor"])
     current_hub().offer(answer)
-    address = url_for("chat.show")
     if from_htmx():
         response = make_response("", 200)
-        response.headers["HX-Redirect"] = address
+        response.headers["HX-Redirect"] = chat_address()
         return response
-    return redirect(address, 303)
+    return redirect(chat_address(), 303)
 
 
 @bp.post("/chat/closure")
@@ -88,7 +89,7 @@ def close() -> ResponseReturnValue:
     """End the chat that the page shows. A later message opens it again."""
     closed: Closed = call("close_chat", visitor=visitors.known_visitor(), session_id=shown_session())
     if not from_htmx():
-        return redirect(url_for("chat.show", _anchor="end"), 303)
+        return redirect(chat_address(_anchor="end"), 303)
     return news(closed["conversation"], closed["messages"])
 
 
@@ -96,7 +97,7 @@ def close() -> ResponseReturnValue:
 @for_visitors
 def forget() -> ResponseReturnValue:
     """Take its key from this browser: the next visit begins anew, and the chat cannot be read here any more."""
-    response = make_response(redirect(url_for("chat.show"), 303))
+    response = make_response(redirect(chat_address(), 303))
     visitors.delete_visitor_cookie(response)
     return response
 
@@ -105,4 +106,4 @@ def forget() -> ResponseReturnValue:
 @for_visitors
 def people() -> ResponseReturnValue:
     """Show who is here, for the page that starts a chat."""
-    return render_template("chat/_people.html", here=call("who_is_here"))
+    return render_template("chat/_people.html", site=shown_site(), here=who_is_here())

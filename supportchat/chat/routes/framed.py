@@ -34,7 +34,7 @@ def unread() -> Response:
 def record_pages() -> ResponseReturnValue:
     """Remember where on its site the customer is, if the site wants that."""
     visitor, site = visitors.known_visitor(), site_of_request()
-    limits.check("pages", visitor)
+    limits.check_browser("pages", visitor)
     if site["follow_pages"]:
-        call("record_pages", visitor=visitor, **visit_in(request.form.get("visit", ""), site["kept_parameters"]))
+        call("record_pages", visitor=visitor, visit=visit_in(request.form.get("visit", ""), site["kept_parameters"]))
     return "", 204
