@@ -43,8 +43,8 @@ declare
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
-        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
+        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -66,8 +66,8 @@ declare
         make_handover(text, text, text); show_handover(text); take_handover(text);
         export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
         show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
-        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); check_table(text);
-        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); find_exposures(text[]);
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
@@ -281,6 +281,7 @@ drop function if exists
     public.record_receipts(jsonb),
     public.post_message(text, uuid, uuid, text, jsonb),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text),
+    public.name_customer(text, uuid, text),
     public.close_chat(text, uuid),
     public.who_is_here(text, text),
     public.image_of_session(uuid, text, bigint),
@@ -351,6 +352,7 @@ drop function if exists
     public.preview_retention(uuid, integer),
     public.erase_old_chats(integer),
     public.forget_old_data(),
+    public.find_exposures(text[]),
     public.check_table(text),
     public.desk_figures(),
     public.stuck_tickets(),

@@ -41,8 +41,8 @@ declare
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
-        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
+        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -64,8 +64,8 @@ declare
         make_handover(text, text, text); show_handover(text); take_handover(text);
         export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
         show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
-        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); check_table(text);
-        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); find_exposures(text[]);
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
@@ -1072,7 +1072,10 @@ begin
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
-            when '_supportchat' then p.proacl is null
+            -- Default privileges may have let others in from the beginning.
+            when '_supportchat' then p.proacl is null or exists (
+                select from aclexplode(p.proacl) where grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated')
+            )
             -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
             when 'public' then _supportchat.is_new(p.xmin) and p.prorettype <> 'trigger'::regtype
                 and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
@@ -2143,6 +2146,24 @@ begin
     perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
 end $$;
 
+-- The tables, and every view that shows rows of them.
+create or replace function _supportchat.own_relations()
+returns table (relation_id oid)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive own as (
+        select to_regclass(format('public.%I', name))::oid as oid from _supportchat.declared_tables() as name
+        union
+        select r.ev_class from own
+        join pg_catalog.pg_depend d
+            on d.refobjid = own.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select oid from own where oid is not null
+$$;
+
 -- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
 -- policies of the tables behind it.
 create or replace function _supportchat.open_views()
@@ -2151,17 +2172,9 @@ language sql
 stable
 set search_path = ''
 as $$
-    with recursive behind as (
-        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
-        union
-        select r.ev_class from behind
-        join pg_catalog.pg_depend d
-            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
-        join pg_catalog.pg_rewrite r on r.oid = d.objid
-    )
     select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
-    from behind
-    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    from _supportchat.own_relations()
+    join pg_catalog.pg_class c on c.oid = relation_id, aclexplode(c.relacl) as granted
     where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
     group by c.oid
 $$;
@@ -2223,7 +2236,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '1a5a2ff36fc3');
+select _supportchat.record_script('supabase_schema.sql', '22c02dffd995');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2896,6 +2909,18 @@ as $$
     select coalesce((select site_id from public.sites where key = p_key and archived_at is null), 1)
 $$;
 
+-- What agents call the site of a ticket: null while there is only one, which goes without saying.
+create or replace function _supportchat.site_label(p_site_id bigint)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select s.name from public.sites s
+    where s.site_id = p_site_id
+        and (p_site_id <> 1 or exists (select from public.sites o where o.site_id <> 1 and o.archived_at is null))
+$$;
+
 -- The sites that are not archived, the main one first. Each server process keeps them for two seconds.
 create or replace function public.sites_in_use()
 returns jsonb
@@ -3064,7 +3089,7 @@ begin
     return _supportchat.site_json(site);
 end $$;
 
-select _supportchat.record_script('functions/sites.sql', '2af724ed1214');
+select _supportchat.record_script('functions/sites.sql', '8a1f6d927544');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -5033,6 +5058,30 @@ begin
     end if;
 end $$;
 
+-- Gives the browser's conversation the name that its customer says, unless they have said one, and gives the conversation.
+-- PT409 when the page showed another one.
+create or replace function public.name_customer(p_visitor text, p_session_id uuid, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+    ticket public.tickets;
+begin
+    if p_session_id is distinct from chat then
+        raise sqlstate 'PT409' using message = 'conversation_moved_on';
+    end if;
+    ticket := _supportchat.lock_ticket(chat);
+    update public.user_sessions set customer_name = p_name, is_anonymous = false
+    where session_id = chat and customer_name is null and erased_at is null;
+    if found then
+        -- By its version desks see that there is something new about it.
+        update public.tickets set version = version + 1 where id = ticket.id;
+    end if;
+    return _supportchat.conversation_json(chat);
+end $$;
+
 -- Of an earlier version, which did not ask what the page showed.
 drop function if exists public.close_chat(text);
 
@@ -5106,7 +5155,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '09d68b1bf360');
+select _supportchat.record_script('functions/chat.sql', 'a954eada0f5f');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -5133,10 +5182,10 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
-    where not exists (select from public.chat_images where storage_key = key)
-        and not exists (select from public.agents where picture_key = key)
-        and not exists (select from public.sites where logo_path = key)
+    select coalesce(jsonb_agg(asked), '[]') from unnest(p_keys) as asked
+    where not exists (select from public.chat_images where storage_key = asked)
+        and not exists (select from public.agents where picture_key = asked)
+        and not exists (select from public.sites where logo_path = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
@@ -5168,7 +5217,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', '745a9883df2a');
+select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -5191,6 +5240,7 @@ as $$
         'held', t.held,
         'is_spam', t.is_spam,
         'customer_name', s.customer_name,
+        'site_name', _supportchat.site_label(t.site_id),
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
@@ -5384,7 +5434,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '2189c68699c5');
+select _supportchat.record_script('functions/queue.sql', '0b98dbcce2fc');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -5470,6 +5520,7 @@ begin
             end end,
             'held', t.held,
             'is_spam', t.is_spam,
+            'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
                 'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
@@ -5752,7 +5803,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '8126025da59e');
+select _supportchat.record_script('functions/tickets.sql', 'b57dcca0d382');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7647,6 +7698,343 @@ begin
 end $$;
 
 select _supportchat.record_script('functions/privacy.sql', '51c6d2d95f34');
+
+-- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
+
+-- Who is not let in: everybody, and the roles of the keys that a browser may hold.
+create or replace function _supportchat.outsiders()
+returns table (role_id oid, role_name text)
+language sql
+stable
+set search_path = ''
+as $$
+    select 0::oid, 'public'
+    union all
+    select oid, rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
+$$;
+
+-- Everything that is the desk's: schema, tables and what belongs to them, the views above them, and functions by their
+-- names in public, whatever their arguments are. `target` is what a grant calls it.
+create or replace function _supportchat.own_things(p_names text[])
+returns table (kind text, id oid, thing text, target text, owner_id oid, acl aclitem[])
+language sql
+stable
+set search_path = ''
+as $$
+    with own as (
+        select relation_id as id from _supportchat.own_relations()
+        union
+        select oid from pg_catalog.pg_class
+        where relkind in ('r', 'p', 'v', 'm', 'S', 'f') and (
+            relnamespace = '_supportchat'::regnamespace
+            or (relnamespace = 'public'::regnamespace and relname = 'ticket_numbers')
+        )
+        union
+        select s.oid
+        from _supportchat.own_relations()
+        join pg_catalog.pg_depend d on d.refobjid = relation_id and d.refclassid = 'pg_class'::regclass
+            and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+        join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
+    )
+    select 'relation', c.oid, c.oid::regclass::text,
+        case c.relkind when 'S' then 'sequence ' else '' end || c.oid::regclass::text,
+        c.relowner, coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end, c.relowner))
+    from own join pg_catalog.pg_class c on c.oid = own.id
+    union all
+    select 'routine', p.oid, p.oid::regprocedure::text, 'routine ' || p.oid::regprocedure::text,
+        p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+    from pg_catalog.pg_proc p
+    where p.pronamespace = '_supportchat'::regnamespace
+        or (p.pronamespace = 'public'::regnamespace and p.proname = any (p_names))
+    union all
+    select 'schema', n.oid, 'schema ' || n.nspname, 'schema ' || n.nspname, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+    from pg_catalog.pg_namespace n where n.nspname = '_supportchat'
+$$;
+
+-- What was granted to them, or is theirs: whole things, columns, and new things in our schemas.
+create or replace function _supportchat.granted_to_outsiders(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select * from _supportchat.own_things(p_names)
+    ), outsider as materialized (
+        select role_id, role_name, case role_id when 0 then 'public' else quote_ident(role_name) end as grantee
+        from _supportchat.outsiders()
+    ), granted as (
+        select thing, target, owner_id, g.*
+        from own cross join aclexplode(own.acl) as g
+        union all
+        select format('%s (%s)', own.thing, a.attname), own.target, own.owner_id, g.*
+        from own join pg_catalog.pg_attribute a on own.kind = 'relation' and a.attrelid = own.id and not a.attisdropped
+        cross join aclexplode(a.attacl) as g
+        union all
+        -- Who may create something in public could put a function in the place of one of ours.
+        select 'schema public', 'schema public', n.nspowner, g.*
+        from pg_catalog.pg_namespace n cross join aclexplode(n.nspacl) as g
+        where n.nspname = 'public' and g.privilege_type = 'CREATE'
+    )
+    select 'grant', o.role_name, g.thing, string_agg(distinct g.privilege_type, ', '), case
+        when g.grantor = g.owner_id then format('revoke %s on %s from %s', case g.target
+            when 'schema public' then 'create' else 'all'
+        end, g.target, o.grantee)
+        -- Only who has granted it could take it back by name.
+        else format('revoke grant option for all on %s from %I cascade', g.target, pg_get_userbyid(g.grantor))
+    end
+    from granted g join outsider o on o.role_id = g.grantee and g.grantee <> g.owner_id
+    group by o.role_name, o.grantee, g.thing, g.target, g.grantor, g.owner_id
+    union all
+    select 'owner', o.role_name, own.thing, null, format(
+        'alter %s owner to %I', case own.kind when 'relation' then 'table ' || own.thing else own.target end, (
+            select pg_get_userbyid(nspowner) from pg_catalog.pg_namespace where nspname = '_supportchat'
+        )
+    )
+    from own join outsider o on o.role_id = own.owner_id
+    where own.target not like 'sequence %'
+    union all
+    select 'default', o.role_name, '_supportchat', string_agg(distinct g.privilege_type, ', '), format(
+        'alter default privileges for role %I in schema _supportchat revoke all on %s from %s',
+        pg_get_userbyid(d.defaclrole),
+        case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end,
+        o.grantee
+    )
+    from pg_catalog.pg_default_acl d
+    cross join aclexplode(d.defaclacl) as g
+    join outsider o on o.role_id = g.grantee
+    where d.defaclnamespace = '_supportchat'::regnamespace
+    group by o.role_name, o.grantee, d.defaclrole, d.defaclobjtype
+$$;
+
+-- Tables whose rows are not closed by row-level security any more, and tables whose changes Supabase tells to browsers.
+create or replace function _supportchat.opened_tables()
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select c.oid, c.oid::regclass::text as thing, c.relrowsecurity
+        from _supportchat.declared_tables() as name
+        join pg_catalog.pg_class c on c.oid = to_regclass(format('public.%I', name))
+    )
+    select 'row_security', null, thing, null, format('alter table %s enable row level security', thing)
+    from own where not relrowsecurity
+    union all
+    select 'no_policy', null, thing, null, format(
+        'drop policy if exists server_only on %1$s;'
+        ' create policy server_only on %1$s as restrictive using (false) with check (false)', thing
+    )
+    from own
+    where not exists (
+        select from pg_catalog.pg_policy p
+        where p.polrelid = own.oid and p.polname = 'server_only' and not p.polpermissive and p.polcmd = '*'
+            and p.polroles = '{0}' and pg_get_expr(p.polqual, p.polrelid) = 'false'
+            and pg_get_expr(p.polwithcheck, p.polrelid) = 'false'
+    )
+    union all
+    select 'policy', string_agg(o.role_name, ', ' order by o.role_name), own.thing, p.polname, format(
+        'drop policy %I on %s', p.polname, own.thing
+    )
+    from own
+    join pg_catalog.pg_policy p on p.polrelid = own.oid and p.polpermissive and p.polname <> 'server_only'
+    join _supportchat.outsiders() as o on o.role_id = any (p.polroles)
+    group by own.thing, p.polname
+    union all
+    select 'published', null, coalesce(own.thing, 'public'), p.pubname, case
+        when p.puballtables then format('drop publication %1$I; create publication %1$I', p.pubname)
+        when own.thing is null then format('alter publication %I drop tables in schema public', p.pubname)
+        else format('alter publication %I drop table %s', p.pubname, own.thing)
+    end
+    from pg_catalog.pg_publication p
+    left join pg_catalog.pg_publication_namespace n on n.pnpubid = p.oid and n.pnnspid = 'public'::regnamespace
+    left join (pg_catalog.pg_publication_rel r join own on own.oid = r.prrelid) on r.prpubid = p.oid
+    where p.pubname like 'supabase\_realtime%' and (p.puballtables or n.oid is not null or own.oid is not null)
+$$;
+
+-- The roles that stand above row-level security and all grants, or own the tables, and are neither the desk nor Supabase's own:
+-- attributes of an outsider, what outsiders are members of, and others with rights on the tables.
+create or replace function _supportchat.powerful_roles(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select * from _supportchat.own_things(p_names)
+    ), outsider as materialized (
+        select r.* from pg_catalog.pg_roles r join _supportchat.outsiders() as o on o.role_id = r.oid
+    ), owner as materialized (
+        select distinct owner_id from own where owner_id not in (select oid from outsider)
+    ), powerful as materialized (
+        select r.oid from pg_catalog.pg_roles r
+        where r.oid not in (select oid from outsider) and (
+            r.rolsuper or r.rolbypassrls or r.oid in (
+                select owner_id from owner union select g.grantee from own cross join aclexplode(own.acl) as g
+            ) or r.rolname in (
+                'pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
+                'pg_execute_server_program'
+            )
+        )
+    ), others as materialized (
+        select r.* from pg_catalog.pg_roles r
+        where r.oid <> 10 and r.oid not in (select oid from outsider) and r.oid not in (select owner_id from owner)
+            and r.rolname not in (current_user, session_user, 'service_role', 'postgres')
+            and r.rolname !~ '^(pg|supabase|cli_login)_'
+    )
+    select 'attribute', o.rolname, null, has.attribute, format('alter role %I no%s', o.rolname, lower(has.attribute))
+    from outsider o cross join lateral (values
+        ('SUPERUSER', o.rolsuper), ('BYPASSRLS', o.rolbypassrls), ('CREATEROLE', o.rolcreaterole),
+        ('REPLICATION', o.rolreplication)
+    ) as has (attribute, is_so)
+    where has.is_so
+    union all
+    select 'member', o.rolname, pg_get_userbyid(m.roleid), null, format(
+        'revoke %I from %I granted by %I', pg_get_userbyid(m.roleid), o.rolname, pg_get_userbyid(m.grantor)
+    )
+    from outsider o join pg_catalog.pg_auth_members m on m.member = o.oid
+    where exists (select from powerful p where pg_has_role(m.roleid, p.oid, 'member'))
+    union all
+    select case when r.rolsuper then 'superuser' else 'bypass' end, r.rolname, null, case when r.rolsuper then 'SUPERUSER' else 'BYPASSRLS' end,
+        format('alter role %I %s', r.rolname, case when r.rolsuper then 'nosuperuser' else 'nobypassrls' end)
+    from others r
+    where r.rolsuper or (r.rolbypassrls and exists (
+        select from own where own.kind = 'relation' and own.target not like 'sequence %'
+            and has_table_privilege(r.oid, own.id, 'select, insert, update, delete, truncate')
+    ))
+    union all
+    -- An administrator of the owner is no member of it yet: CREATEROLE makes everybody one of who they create.
+    select 'member', r.rolname, pg_get_userbyid(m.roleid), null, format(
+        'revoke %I from %I granted by %I', pg_get_userbyid(m.roleid), r.rolname, pg_get_userbyid(m.grantor)
+    )
+    from others r
+    join pg_catalog.pg_auth_members m on m.member = r.oid and m.roleid in (select owner_id from owner)
+    where not r.rolsuper and (
+        coalesce(to_jsonb(m) ->> 'inherit_option', 'true')::boolean or coalesce(to_jsonb(m) ->> 'set_option', 'true')::boolean
+    )
+$$;
+
+-- Functions of others that outsiders may run and that read our tables with the rights of their owner.
+create or replace function _supportchat.functions_that_lend_rights(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    select 'lends', o.role_name, p.oid::regprocedure::text, null, format(
+        'revoke all on routine %s from %s', p.oid::regprocedure, case o.role_id when 0 then 'public' else quote_ident(o.role_name) end
+    )
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as g
+    join _supportchat.outsiders() as o on o.role_id = g.grantee
+    where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema', '_supportchat')
+        and not (n.nspname = 'public' and p.proname = any (p_names))
+        and exists (
+            select from _supportchat.declared_tables() as name
+            where has_table_privilege(p.proowner, to_regclass(format('public.%I', name)), 'select, insert, update, delete')
+                -- A path that does not lead to public means tables of somebody else, unless it is written out.
+                and coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* format(
+                    '\m(from|join|into|update|table|only)\s+(public\.)%s"?%s\M', case
+                        when array_to_string(p.proconfig, ',') ~ 'search_path=(?!.*public)' then '' else '?'
+                    end, name
+                )
+        )
+$$;
+
+-- Whether a role may do something that the policies of a table decide. It is tried, and taken back; nothing is said of what
+-- cannot be tried.
+create or replace function _supportchat.may_do(p_role text, p_prepare text, p_act text)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    done bigint;
+begin
+    execute p_prepare;
+    perform set_config('request.jwt.claims', jsonb_build_object('role', p_role, 'sub', gen_random_uuid())::text, true),
+        set_config('realtime.topic', 'supportchat', true), set_config('storage.can_delete', 'true', true),
+        set_config('role', p_role, true);
+    execute p_act;
+    get diagnostics done = row_count;
+    raise sqlstate 'SC003' using message = done;
+exception
+    when sqlstate 'SC003' then
+        return sqlerrm::bigint > 0;
+    when others then
+        return false;
+end $$;
+
+-- Policies of an app on Supabase's own tables that also let its users hear our events, or see and change our pictures.
+-- The restrictive policy that closes it leaves the app's as they are.
+create or replace function _supportchat.opened_on_supabase()
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+set search_path = ''
+as $$
+    with place (kind, thing, bounds, prepare) as (
+        values
+        (
+            'realtime', 'realtime.messages', 'realtime.topic() is distinct from ''supportchat''',
+            'insert into realtime.messages (topic, extension, event, private, payload)'
+            ' values (''supportchat'', ''broadcast'', ''look'', true, ''{}'')'
+        ),
+        (
+            'storage', 'storage.objects', 'bucket_id is distinct from ''chat-images''',
+            'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look'')'
+        )
+    ), act (thing, right_name, act) as (
+        values
+        ('realtime.messages', 'SELECT', 'select from realtime.messages where topic = ''supportchat'' limit 1'),
+        (
+            'realtime.messages', 'INSERT',
+            'insert into realtime.messages (topic, extension, private) values (''supportchat'', ''broadcast'', true)'
+        ),
+        ('storage.objects', 'SELECT', 'select from storage.objects where bucket_id = ''chat-images'' limit 1'),
+        ('storage.objects', 'INSERT', 'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look again'')'),
+        ('storage.objects', 'UPDATE', 'update storage.objects set name = ''changed'' where bucket_id = ''chat-images'''),
+        ('storage.objects', 'DELETE', 'delete from storage.objects where bucket_id = ''chat-images''')
+    )
+    select place.kind, o.role_name, place.thing, string_agg(act.right_name, ', ' order by act.right_name desc), format(
+        'drop policy if exists supportchat_is_private on %1$s;'
+        ' create policy supportchat_is_private on %1$s as restrictive to anon, authenticated using (%2$s)',
+        place.thing, place.bounds
+    )
+    from place
+    join act using (thing)
+    join _supportchat.outsiders() as o on o.role_id <> 0
+    -- Whoever stands above all policies is reported for that.
+    join pg_catalog.pg_roles r on r.oid = o.role_id and not r.rolsuper and not r.rolbypassrls
+    where _supportchat.may_do(o.role_name, place.prepare, act.act)
+    group by place.kind, place.thing, place.bounds, o.role_name
+$$;
+
+-- What of the desk others than its server can reach. `p_names` are the functions that it calls. Each entry has a kind, who can,
+-- what, with which rights, and the statements that close it.
+create or replace function public.find_exposures(p_names text[])
+returns jsonb
+language sql
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(
+        jsonb_build_object('kind', kind, 'role', upper_public, 'thing', thing, 'rights', rights, 'fix', fix || ';')
+        order by kind, thing, upper_public
+    ), '[]')
+    from (
+        select 'key' as kind, current_user::text as role_name, null::text as thing, null::text as rights, null::text as fix
+        where current_user in (select o.role_name from _supportchat.outsiders() as o)
+        union all select * from _supportchat.granted_to_outsiders(p_names)
+        union all select * from _supportchat.opened_tables()
+        union all select * from _supportchat.powerful_roles(p_names)
+        union all select * from _supportchat.functions_that_lend_rights(p_names)
+        union all select * from _supportchat.opened_on_supabase()
+    ) as found
+    cross join lateral (select case role_name when 'public' then 'PUBLIC' else role_name end as upper_public) as said
+$$;
+
+select _supportchat.record_script('functions/exposures.sql', 'fa83230250a6');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

@@ -44,8 +44,8 @@ declare
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
-        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
+        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -67,8 +67,8 @@ declare
         make_handover(text, text, text); show_handover(text); take_handover(text);
         export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
         show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
-        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); check_table(text);
-        desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
+        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); find_exposures(text[]);
+        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
@@ -1068,7 +1068,10 @@ begin
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
-            when '_supportchat' then p.proacl is null
+            -- Default privileges may have let others in from the beginning.
+            when '_supportchat' then p.proacl is null or exists (
+                select from aclexplode(p.proacl) where grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated')
+            )
             -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
             when 'public' then _supportchat.is_new(p.xmin) and p.prorettype <> 'trigger'::regtype
                 and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
@@ -2139,6 +2142,24 @@ begin
     perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
 end $$;
 
+-- The tables, and every view that shows rows of them.
+create or replace function _supportchat.own_relations()
+returns table (relation_id oid)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive own as (
+        select to_regclass(format('public.%I', name))::oid as oid from _supportchat.declared_tables() as name
+        union
+        select r.ev_class from own
+        join pg_catalog.pg_depend d
+            on d.refobjid = own.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select oid from own where oid is not null
+$$;
+
 -- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
 -- policies of the tables behind it.
 create or replace function _supportchat.open_views()
@@ -2147,17 +2168,9 @@ language sql
 stable
 set search_path = ''
 as $$
-    with recursive behind as (
-        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
-        union
-        select r.ev_class from behind
-        join pg_catalog.pg_depend d
-            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
-        join pg_catalog.pg_rewrite r on r.oid = d.objid
-    )
     select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
-    from behind
-    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    from _supportchat.own_relations()
+    join pg_catalog.pg_class c on c.oid = relation_id, aclexplode(c.relacl) as granted
     where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
     group by c.oid
 $$;
@@ -2219,7 +2232,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '1a5a2ff36fc3');
+select _supportchat.record_script('supabase_schema.sql', '22c02dffd995');
 
 notify pgrst, 'reload schema';
 

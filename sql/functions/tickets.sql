@@ -94,6 +94,7 @@ begin
             end end,
             'held', t.held,
             'is_spam', t.is_spam,
+            'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
                 'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
@@ -376,7 +377,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '8126025da59e');
+select _supportchat.record_script('functions/tickets.sql', 'b57dcca0d382');
 
 notify pgrst, 'reload schema';
 

@@ -3,3 +3,4 @@ import "./behaviours/start.js";
 import "./behaviours/embedded.js";
 import "./behaviours/framed.js";
 import "./behaviours/forget.js";
+import "./behaviours/introducing.js";

@@ -44,6 +44,7 @@ class Config:
     trusted_proxies: int = 0
     embed_origins: tuple[str, ...] = ()
     demo: bool = False
+    log_format: str = "text"
     header_seconds: int = 5
     body_seconds: int = 20
     answer_seconds: int = 20
@@ -86,6 +87,7 @@ class Config:
             public_url=values.origin_of("PUBLIC_URL", environ.get("PUBLIC_URL", "")),
             trusted_proxies=values.whole_number(environ, "TRUSTED_PROXIES", 0, 0, 10),
             embed_origins=tuple(values.origin_of("EMBED_ORIGINS", o) for o in environ.get("EMBED_ORIGINS", "").split()),
+            log_format=values.one_of(environ, "LOG_FORMAT", ("text", "json")),
             header_seconds=values.whole_number(environ, "HEADER_SECONDS", cls.header_seconds, 1, 300),
             body_seconds=values.whole_number(environ, "BODY_SECONDS", cls.body_seconds, 1, 300),
             answer_seconds=values.whole_number(environ, "ANSWER_SECONDS", cls.answer_seconds, 1, 300),

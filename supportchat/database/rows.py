@@ -427,6 +427,7 @@ class Ticket(Conversation):
     reason: Reason | None
     held: str | None  # 'link' or 'spam': why it is given to nobody by itself
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
     read_seq: int
@@ -469,6 +470,7 @@ class QueueRow(TypedDict):
     status: str
     held: str | None  # as in Ticket
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer_name: str | None
     agent: Person | None
     awaiting_since: str | None
@@ -685,6 +687,16 @@ class AuditPage(TypedDict):
 
     rows: list[AuditEntry]
     people: list[Person]
+
+
+class Exposure(TypedDict):
+    """Something of the desk's that others than its server can reach, and the statements that close it."""
+
+    kind: str
+    role: str | None  # who; PUBLIC is everybody
+    thing: str | None
+    rights: str | None
+    fix: str | None
 
 
 class DeskFigures(TypedDict):

@@ -37,6 +37,7 @@ SCRIPTS = (
     "functions/links.sql",
     "functions/widget.sql",
     "functions/privacy.sql",
+    "functions/exposures.sql",
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]

@@ -212,6 +212,7 @@ class People:
             ),
             Act("close_chat", {"visitor": ANSWERED, "session_id": self.open.session_id}, "answered"),
             Act("close_chat", {"visitor": LAST_IN_LINE}, "in line"),
+            Act("name_customer", {"visitor": ANSWERED, "session_id": self.open.session_id, "name": "Vera"}),
             Act("image_of_session", {"image_id": self.image, "visitor": ANSWERED}),
             Act("signal_typing", {"visitor": ANSWERED}),
             Act("record_receipt", {"delivered": 9, "read": 9, "visitor": LAST_IN_LINE}, "of a customer"),
@@ -412,6 +413,7 @@ class People:
             Act("verify_chat"),
             Act("applied_scripts"),
             Act("missing_functions", {"names": self.functions}),
+            Act("find_exposures", {"names": self.functions}),
         ]
 
 

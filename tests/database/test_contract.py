@@ -186,6 +186,11 @@ def look_after_sites(door: Heard, cast: Cast) -> None:
     door.refused("change_site", agent_id=carol.id, key="shop", values={"colour": "red"})
     for logo in ("f" * 64, None):
         carol.call("change_logo", key="shop", logo=logo)
+    vera = cast.visitor()
+    session_id = vera.start("From the shop", site="shop")["session_id"]
+    door.call("name_customer", visitor=vera.key, session_id=session_id, name="Vera")
+    door.refused("name_customer", visitor=vera.key, session_id=new_id(), name="Vera")
+    carol.call("list_tickets", view="all")
     sven = cast.visitor()
     sven.start("From the shop", site="shop")
     for site in ("shop", "main"):
@@ -214,6 +219,7 @@ def look_after(door: Heard, alice: Agent) -> None:
     ):
         door.call(function)
     door.call("missing_functions", names=["start_chat", "no_such_function"])
+    door.call("find_exposures", names=["start_chat", "no_such_function"])
     door.call("check_table", table="tickets")
     door.call("orphan_rows")
     door.call("send_ping", nonce="n")

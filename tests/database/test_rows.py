@@ -103,6 +103,10 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "messages_before": (call("messages_before", session_id=session_id), lines),
         "image_of_session": (call("image_of_session", visitor=vera.key, image_id=picture), shapes.StoredPicture),
         "close_chat": (closed, shapes.Closed),
+        "name_customer": (
+            call("name_customer", visitor=vera.key, session_id=session_id, name="Vera"),
+            shapes.Conversation,
+        ),
         "conversation_of_visitor": (vera.chat, shapes.Conversation),
         "join_conversation": (call("join_conversation", number=number, after=1, after_note=0), shapes.Joined),
         "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
@@ -129,6 +133,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         ),
         "sweep_assignment": (call("sweep_assignment"), shapes.Sweep),
         "desk_figures": (call("desk_figures"), shapes.DeskFigures),
+        "find_exposures": (call("find_exposures", names=["show_account"]), list[shapes.Exposure]),
         "export_customer": (exported, list[shapes.ExportedConversation]),
         "preview_erasure": (preview, shapes.ErasurePreview),
         "erase_customer": (receipt, shapes.Erasure),

@@ -86,6 +86,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("join_conversation", number=number)["conversation"]["session_id"] == session_id
     alice.call("set_availability", availability="away")
     alice.call("set_language", language="de")
+    assert door.call("name_customer", visitor=vera.key, session_id=vera.chat["session_id"], name="Vera")
     door.call("close_chat", visitor=vera.key)
     assert door.call("sweep_assignment") == {"returned": 0, "assigned": 0}
     assert len(door.call("conversations", session_ids=[session_id])) == 1
@@ -102,6 +103,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("check_table", table="tickets")["rows"] == 1
     assert door.call("orphan_rows") == []
     assert door.call("missing_functions", names=["start_chat", "end_chat"]) == ["end_chat"]
+    assert door.call("find_exposures", names=sorted(FUNCTIONS)) == []
     door.call("send_ping", nonce="n")
     assert door.call("send_heartbeat", seconds=0) == {"beat": 1}
     door.call("close_agent_session", token_hash=bob.token_hash)
