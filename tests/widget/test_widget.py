@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from supportchat.database import Database
 from supportchat.web.cookies import token_hash
 from tests.cast import Agent
+from tests.server import Server
 
 from .conftest import SHOP, SHOP_BODY, SNIPPET, Shop
 
@@ -307,3 +308,39 @@ def test_no_other_window_speaks_for_the_chat_or_for_the_site(shop: Shop) -> None
     shop.frame.get_by_role("button", name="Close").click()
     expect(shop.button).to_have_attribute("aria-expanded", "false")
     assert [said for said in shop.complaints if "supportchat" in said] == []
+
+
+def test_where_cookies_of_other_sites_are_blocked_the_chat_has_one_of_its_own(shop: Shop) -> None:
+    page = shop.open()
+    client = shop.context.new_cdp_session(page)
+    client.send("Network.enable")
+    client.send(
+        "Network.setCookieControls",
+        {
+            "enableThirdPartyCookieRestriction": True,
+            "disableThirdPartyCookieMetadata": True,
+            "disableThirdPartyCookieHeuristics": True,
+        },
+    )
+    page.reload()
+    shop.start("Blocked elsewhere")
+
+
+def test_where_a_frame_keeps_no_cookie_at_all_it_says_so_and_leads_to_a_tab(
+    browser: Browser, server: Server, rows: Any
+) -> None:
+    rows("update sites set allowed_origins = array['http://localhost:8999']")
+    shop = Shop(browser, server.url)  # by http a cookie for frames on other sites cannot be set
+    page = shop.open(at="http://localhost:8999/")
+    shop.button.click()
+    expect(shop.frame.get_by_text("The chat can’t run inside this page.")).to_be_visible()
+    expect(shop.frame.get_by_label("Your message")).to_be_hidden()
+    with shop.context.expect_page() as opened:
+        shop.frame.get_by_role("link", name="Open the chat in its own window").click()
+    expect(opened.value.get_by_label("Your message")).to_be_visible()
+    page.bring_to_front()
+    shop.button.click()
+    with shop.context.expect_page() as opened:
+        shop.button.click()  # now it is known
+    expect(opened.value.get_by_label("Your message")).to_be_visible()
+    shop.close()
