@@ -37,6 +37,8 @@ NO_TEXTS = {
     # In templates: the product's name, a folder, and what buttons do
     *("sc", "supportchat", "sql/"),
     *("copy delete", "retry copy delete", "retry edit copy delete", "edit copy delete"),
+    # The name of the main site in the database, until somebody gives it one; an example
+    *("Support", "https://www.example.com"),
     # In scripts: keys and the like
     *("Enter", "Escape", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "Files", "BroadcastChannel"),
 }
