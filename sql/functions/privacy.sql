@@ -443,6 +443,7 @@ begin
         select token_hash from public.pending_logins
         where created_at < now() - _supportchat.pending_lasts() limit most for update skip locked
     );
+    perform _supportchat.forget_flows();
     delete from public.agent_browsers where ctid = any (array(
         select ctid from public.agent_browsers where seen_at < now() - interval '180 days' limit most for update skip locked
     ));
@@ -481,7 +482,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '51c6d2d95f34');
+select _supportchat.record_script('functions/privacy.sql', 'c0407f086e75');
 
 notify pgrst, 'reload schema';
 

@@ -36,6 +36,7 @@ SCRIPTS = (
     "functions/people.sql",
     "functions/links.sql",
     "functions/widget.sql",
+    "functions/identities.sql",
     "functions/privacy.sql",
     "functions/exposures.sql",
     "functions/status.sql",
