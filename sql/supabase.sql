@@ -10,9 +10,9 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
         recovery_codes, agent_sessions, pending_logins, agent_identities, provider_flows, agent_browsers, desk_settings,
-        role_rights, one_time_links, audit_log, bans, refused_logins, chat_images, erasures, erasure_files,
-        ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here, heartbeat,
-        throttle_buckets
+        role_rights, one_time_links, audit_log, bans, refused_logins, chat_images, customer_pages, erasures,
+        erasure_files, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
@@ -24,12 +24,12 @@ declare
         agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
-        audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
-        erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
-        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
+        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -62,7 +62,8 @@ declare
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text);
+        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
+        make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
@@ -476,6 +477,8 @@ begin
         one_time_links     | email                  | text        |          |
         one_time_links     | role                   | text        |          |
         one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | visitor_id             | uuid        |          |                   | visitors      | cascade
+        one_time_links     | sealed_key             | text        |          |
         one_time_links     | created_by             | uuid        |          |
         one_time_links     | created_at             | timestamptz | required | now()
         one_time_links     | expires_at             | timestamptz | required |
@@ -515,6 +518,12 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Where on their site a customer is, and was: the last pages of the visit, and where it came from. See widget.sql.
+        customer_pages     | session_id             | uuid        | key      |                   | user_sessions | cascade
+        customer_pages     | pages                  | jsonb       | required | '[]'
+        customer_pages     | referrer               | text        |          |
+        customer_pages     | updated_at             | timestamptz | required | now()
 
         -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
         -- the store had none of its pictures any more; erasure_files are those that it may still have.
@@ -637,6 +646,8 @@ begin
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        one_time_links_visitor_id_idx     | unique | one_time_links   | (visitor_id) where visitor_id is not null
+        customer_pages_updated_at_idx     |        | customer_pages   | (updated_at)
         user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
@@ -710,10 +721,13 @@ begin
         provider_flows | purpose       | purpose in ('login', 'invitation', 'account')
         provider_flows | target        | char_length(target) <= 2000
         one_time_links | token_hash    | char_length(token_hash) = 64
-        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password', 'handover')
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
+        customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
+        customer_pages | referrer      | char_length(referrer) <= 500
         sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
         sites         | name           | char_length(name) between 1 and 80
         sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
@@ -2366,7 +2380,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '3e6173fbc945');
+select _supportchat.record_script('supabase_schema.sql', 'a349d65e80b6');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -4731,7 +4745,8 @@ begin
             select created_at from public.chat_messages where session_id = chat and seq = (state ->> 'last_seq')::integer
         ),
         'messages', case when p_after is null then '[]' else public.messages_after(chat, p_after - 1) end,
-        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end
+        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end,
+        'visit', case when p_after_note is not null then public.pages_of_session(chat) end
     );
 end $$;
 
@@ -4750,7 +4765,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '9c4c18887656');
+select _supportchat.record_script('functions/conversations.sql', '584dedccc341');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -5722,6 +5737,7 @@ begin
                 select coalesce(jsonb_agg(_supportchat.ban_json(b) order by b.created_at), '[]') from public.bans b
                 where (b.visitor_id = s.visitor_id or b.network = s.address) and b.expires_at > now()
             ),
+            'visit', public.pages_of_session(chat),
             'read_seq', coalesce((
                 select r.read_seq from public.ticket_reads r where r.agent_id = p_agent_id and r.session_id = chat
             ), 0),
@@ -5998,7 +6014,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'a5652fabb103');
+select _supportchat.record_script('functions/tickets.sql', '09d5135aa7d6');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7292,6 +7308,7 @@ as $$
         and case l.purpose
             when 'setup' then not _supportchat.has_admin()
             when 'password' then a.is_active
+            when 'handover' then false  -- see show_handover
             else true
         end
 $$;
@@ -7359,7 +7376,113 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
+select _supportchat.record_script('functions/links.sql', '937fb5467a40');
+
+-- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
+-- chat along into a window of its own. Safe to run again.
+
+-- How many lines of agents a browser has not read in its newest chat, up to 100: none of a chat with another site.
+create or replace function public.unread_of_visitor(p_visitor text, p_site text)
+returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select count(*)::integer
+    from (
+        select from public.user_sessions s
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        join public.chat_messages m on m.session_id = s.session_id and m.seq > s.customer_read_seq
+        where s.session_id = _supportchat.session_of_visitor(p_visitor)
+            and t.site_id = _supportchat.site_id_of(p_site) and m.sender = 'agent'
+        limit 100
+    ) as unread
+$$;
+
+-- Remembers where the customer of this browser is: 'pages', the last ones of their visit, the newest last, and 'referrer', where it
+-- came from. Their addresses are cut by the caller, which knows what the site keeps of them.
+create or replace function public.record_pages(p_visitor text, p_visit jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+begin
+    -- Against an erasure, after which nothing may be written.
+    perform from public.user_sessions where session_id = chat and erased_at is null for share;
+    if not found then
+        return;
+    end if;
+    insert into public.customer_pages as kept (session_id, pages, referrer)
+    values (chat, p_visit -> 'pages', p_visit ->> 'referrer')
+    on conflict (session_id) do update set pages = excluded.pages, referrer = excluded.referrer, updated_at = now()
+    where (kept.pages, kept.referrer) is distinct from (excluded.pages, excluded.referrer);
+    if found then
+        perform _supportchat.log_event('pages.changed', chat, '{}', 'customer');
+    end if;
+end $$;
+
+-- Where the customer of a conversation is; null when that is not known.
+create or replace function public.pages_of_session(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('pages', pages, 'referrer', referrer, 'updated_at', updated_at)
+    from public.customer_pages where session_id = p_session_id
+$$;
+
+-- Makes the link, by the hash of its token, that takes the chat of a browser along into another window, for two minutes and in
+-- place of an earlier one. p_sealed_key is the key of the browser, which only who has the token can read. PT404 when there is
+-- no chat.
+create or replace function public.make_handover(p_visitor text, p_token_hash text, p_sealed_key text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    visitor uuid := (select visitor_id from public.visitors where token_hash = p_visitor for no key update);
+begin
+    if _supportchat.newest_session(visitor) is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    delete from public.one_time_links where visitor_id = visitor;
+    insert into public.one_time_links (token_hash, purpose, expires_at, visitor_id, sealed_key)
+    values (p_token_hash, 'handover', now() + interval '2 minutes', visitor, p_sealed_key);
+end $$;
+
+-- Which chat a link takes along, without using it up: null for one that take_handover would refuse.
+create or replace function public.show_handover(p_token_hash text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('number', t.number, 'site', coalesce((select s.key from public.sites s where s.site_id = t.site_id), 'main'))
+    from public.one_time_links l
+    cross join _supportchat.ticket_of_session(_supportchat.newest_session(l.visitor_id)) as t
+    where l.token_hash = p_token_hash and l.purpose = 'handover' and l.expires_at > now() and t.id is not null
+$$;
+
+-- Uses a link up: gives the sealed key, and the hash of the key that the browser has by now. PT404 for a link that is used, too
+-- old, or never was one.
+create or replace function public.take_handover(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'handover');
+begin
+    return jsonb_build_object(
+        'sealed_key', link.sealed_key,
+        'visitor', (select token_hash from public.visitors where visitor_id = link.visitor_id)
+    );
+end $$;
+
+select _supportchat.record_script('functions/widget.sql', 'd333d0f255cb');
 
 -- identities.sql: who agents are to an OpenID Connect provider, and logins that are on their way there. Safe to run again.
 -- The server checks what the provider says (docs/oidc.md); who that is, and whether they get in, is decided here.
@@ -7634,7 +7757,8 @@ begin
             'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
-            'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq
+            'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
+            'visit', public.pages_of_session(s.session_id)
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -7682,6 +7806,7 @@ begin
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.customer_pages where session_id = p_session_id;
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
         erased_at = now(),
@@ -8009,7 +8134,12 @@ begin
     ));
     delete from public.one_time_links where token_hash in (
         select token_hash from public.one_time_links
-        where expires_at < now() - interval '30 days' limit most for update skip locked
+        where expires_at < now() - interval '30 days' or (purpose = 'handover' and expires_at < now())
+        limit most for update skip locked
+    );
+    delete from public.customer_pages where session_id in (
+        select session_id from public.customer_pages
+        where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -8037,7 +8167,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '9638a4e2e775');
+select _supportchat.record_script('functions/privacy.sql', 'c0407f086e75');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

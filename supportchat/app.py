@@ -36,6 +36,7 @@ from .status import routes as status_routes
 from .tickets import routes as ticket_routes
 from .web import compression, cookies, errors, limits, proxies, security
 from .web.bodies import DeskRequest
+from .widget import routes as widget_routes
 
 
 class Desk(Flask):
@@ -105,6 +106,7 @@ def create_app(config: Config | None = None) -> Flask:
         audit_routes,
         site_routes,
         status_routes,
+        widget_routes,
     ):
         app.register_blueprint(routes.bp)
     provider_routes.init_app(app)

@@ -22,7 +22,8 @@ __all__ = ["ROOT", "Config", "ConfigError", "current_config"]
 
 LIMITS = (
     *("limit_logins", "limit_logins_per_address", "limit_codes", "limit_starts", "limit_starts_per_address"),
-    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_sockets", "limit_hellos"),
+    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_pages"),
+    *("limit_sockets", "limit_hellos"),
 )
 COUNTS = ("connections_per_address", "sockets_per_browser", "sockets_per_address")
 # What LIMITS=off sets, unless it is set itself.
@@ -67,6 +68,7 @@ class Config:
     limit_typing: Limit = field(default=Limit(60, 60))
     limit_receipts: Limit = field(default=Limit(300, 60))
     limit_pictures: Limit = field(default=Limit(30, 300))
+    limit_pages: Limit = field(default=Limit(60, 60))
     limit_sockets: Limit = field(default=Limit(60, 60))
     limit_hellos: Limit = field(default=Limit(30, 15))
 

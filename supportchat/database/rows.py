@@ -123,6 +123,20 @@ class ShownLink(TypedDict):
     expires_at: str
 
 
+class Handover(TypedDict):
+    """Which chat a link takes along into another window."""
+
+    number: int
+    site: str  # its key
+
+
+class TakenHandover(TypedDict):
+    """The key of the browser whose chat is taken along, which only the token opens, and the hash of the one it has."""
+
+    sealed_key: str
+    visitor: str
+
+
 class Offered(TypedDict):
     """Whether the link to set the desk up was offered: not when there is an admin who can log in."""
 
@@ -331,6 +345,22 @@ class Conversation(TypedDict):
     somebody_here: bool
 
 
+class VisitedPage(TypedDict):
+    """A page of a site that a customer has seen."""
+
+    url: str
+    title: str
+    at: str
+
+
+class Visit(TypedDict):
+    """Where a customer is: the last pages that they have seen, the newest last, and where they came from."""
+
+    pages: list[VisitedPage]
+    referrer: str | None
+    updated_at: str
+
+
 class Joined(TypedDict):
     """What a page needs that is about to show a conversation."""
 
@@ -338,6 +368,7 @@ class Joined(TypedDict):
     last_at: str | None  # when its last line was written
     messages: list[Message]
     notes: list[Note]
+    visit: Visit | None  # for an agent's page
 
 
 class Current(TypedDict):
@@ -414,6 +445,7 @@ class Ticket(Conversation):
     customer: Customer
     bans: list[Ban]  # of this customer
     read_seq: int
+    visit: Visit | None
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
     colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
@@ -592,6 +624,7 @@ class ExportedConversation(TypedDict):
     closed_at: str | None
     customer_delivered_seq: int
     customer_read_seq: int
+    visit: Visit | None
 
 
 class Extent(TypedDict):

@@ -160,6 +160,8 @@ class Server:
     def _announce(self) -> None:
         address = self._config.address
         print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Status     {address}/status\n")
+        if self._config.demo:
+            print(f"  The chat on the page of a shop: {address}/demo\n")
         self._point_to_settings()
         self._point_to_setup()
         print("Ready. Ctrl-C stops the desk.")

@@ -46,7 +46,17 @@ NO_TEXTS = {
 TEMPLATES = sorted(ROOT.glob("templates/**/*.html"))
 # What operators read stays English: the command line, the log, refused settings.
 OPERATORS = (
-    *("cli.py", "demo.py", "backends.py", "server/", "config/", "database/", "supabase/", "translations/"),
+    *(
+        "cli.py",
+        "demo.py",
+        "widget/shop.py",
+        "backends.py",
+        "server/",
+        "config/",
+        "database/",
+        "supabase/",
+        "translations/",
+    ),
     *("images/redraw/", "realtime/sockets.py", "realtime/safe_socket.py", "web/refusals.py"),
 )
 MODULES = [

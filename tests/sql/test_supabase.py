@@ -113,6 +113,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     look_after_oneself(door, alice, cast.agent("carol"))
     erase(cast.agent("carol"), number)
     look_after_sites(door, cast.agent("carol"))
+    browse(door, cast.visitor())
     door.call("erase_old_chats")
     assert door.call("take_erasure_files") == [IMAGE["key"]]
     door.call("note_erased_files", keys=[IMAGE["key"]])
@@ -140,6 +141,17 @@ def look_after_sites(door: Recorder, carol: Agent) -> None:
     assert len(door.call("sites_in_use")) == 2
     assert carol.call("archive_site", key="shop")["archived_at"]
     assert len(carol.call("list_sites")) == 2
+
+
+def browse(door: Recorder, sven: Visitor) -> None:
+    """Say where one is, and take the chat along."""
+    session_id = sven.start("Where am I?")["session_id"]
+    assert door.call("unread_of_visitor", visitor=sven.key, site="main") == 0
+    door.call("record_pages", visitor=sven.key, visit={"pages": []})
+    assert door.call("pages_of_session", session_id=session_id)["pages"] == []
+    door.call("make_handover", visitor=sven.key, token_hash="7" * 64, sealed_key="sealed")
+    assert door.call("show_handover", token_hash="7" * 64)["site"] == "main"
+    assert door.call("take_handover", token_hash="7" * 64)["visitor"] == sven.key
 
 
 def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
