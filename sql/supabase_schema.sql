@@ -11,40 +11,43 @@ begin;
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
-        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans,
-        refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
+        recovery_codes, agent_sessions, pending_logins, agent_identities, provider_flows, agent_browsers, desk_settings,
+        role_rights, one_time_links, audit_log, bans, refused_logins, chat_images, customer_pages, erasures,
+        erasure_files, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
-        chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
-        tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
-        tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx,
-        tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
-        agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
-        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, user_sessions_address_idx,
-        bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        throttle_buckets_full_at_idx
+        visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
+        user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
+        chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
+        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
+        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
+        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text, uuid);
-        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
+        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -52,35 +55,43 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text); agent_of_session(text);
+        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text); agent_of_session(text);
         close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
-        remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
-        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        remove_two_factor(uuid, uuid); account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text);
+        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
+        make_handover(text, text, text); show_handover(text); take_handover(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
+        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
+        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text); who_is_here();
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        open_agent_session(uuid, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
+        is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
         list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
-        events_after(text); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        report_process(uuid, integer, uuid[], uuid[], text[]);
+        events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
+        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
         ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
@@ -101,6 +112,11 @@ declare
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
         export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
         take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
@@ -301,8 +317,28 @@ begin
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
+        -- A site from which customers chat: its look, its words, and who may frame the chat (allowed_origins). The one with the
+        -- id 1 and the key 'main' is always there. language is null for that of the browser; of the addresses of its pages,
+        -- which are followed if it says so, kept_parameters are all of the query that is kept. tickets.site_id refers to it without a foreign key, whose index each change of a ticket
+        -- would have to write: no site is ever deleted, and a ticket of one that is missing counts as the main one's.
+        sites              | site_id                | bigint      | key      | identity
+        sites              | key                    | text        | required |
+        sites              | name                   | text        | required |
+        sites              | colour                 | text        | required | '#017272'
+        sites              | logo_path              | text        |          |
+        sites              | greeting               | text        |          |
+        sites              | show_faces             | boolean     | required | true
+        sites              | show_reply_time        | boolean     | required | true
+        sites              | language               | text        |          |
+        sites              | allowed_origins        | text[]      | required | '{}'
+        sites              | follow_pages           | boolean     | required | true
+        sites              | kept_parameters        | text[]      | required | '{}'
+        sites              | created_at             | timestamptz | required | now()
+        sites              | archived_at            | timestamptz |          |
+
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
-        -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote. last_at, last_writer (an agent's
+        -- id, or the sender) and last_continues are of the last message, for the one after it. Of an erased one, and of its
         -- ticket, only what nobody can be known by is left: see privacy.sql.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
@@ -317,6 +353,9 @@ begin
         user_sessions      | last_seq               | integer     | required | 0
         user_sessions      | last_spoken_seq        | integer     | computed | 0
         user_sessions      | customer_lines         | integer     | computed | 0
+        user_sessions      | last_at                | timestamptz |          |
+        user_sessions      | last_writer            | text        |          |
+        user_sessions      | last_continues         | boolean     |          |
         user_sessions      | last_note_no           | integer     | required | 0
         user_sessions      | customer_delivered_seq | integer     | required | 0
         user_sessions      | customer_read_seq      | integer     | required | 0
@@ -346,6 +385,7 @@ begin
         tickets            | number                 | bigint      | computed | nextval('public.ticket_numbers')
         tickets            | session_id             | uuid        |          |                   | user_sessions | cascade
         tickets            | channel                | text        | required | 'web-chat'
+        tickets            | site_id                | bigint      | required | 1
         tickets            | status                 | text        | required | 'waiting'
         tickets            | assigned_agent_id      | uuid        |          |                   | agents
         tickets            | awaiting_since         | timestamptz |          |
@@ -387,7 +427,30 @@ begin
         pending_logins     | agent_id               | uuid        | required |                   | agents        | cascade
         pending_logins     | browser                | text        |          |
         pending_logins     | user_agent             | text        |          |
+        pending_logins     | how                    | text        |          |
         pending_logins     | created_at             | timestamptz | required | now()
+
+        -- Who an agent is to an OpenID Connect provider: an account of its own, known by issuer and subject, and by nothing else
+        -- that the provider says.
+        agent_identities   | issuer                 | text        | key      |
+        agent_identities   | subject                | text        | key      |
+        agent_identities   | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_identities   | created_at             | timestamptz | required | now()
+
+        -- Who was sent to the provider and has not come back, known by the hash of their state: from which browser (the hash of
+        -- its cookie), what for, and where they want to go. link_hash is the invitation that they accept, session_hash the login
+        -- session that connects the provider.
+        provider_flows     | state_hash             | text        | key      |
+        provider_flows     | browser                | text        | required |
+        provider_flows     | issuer                 | text        | required |
+        provider_flows     | nonce                  | text        | required |
+        provider_flows     | code_verifier          | text        | required |
+        provider_flows     | purpose                | text        | required |
+        provider_flows     | target                 | text        |          |
+        provider_flows     | link_hash              | text        |          |
+        provider_flows     | session_hash           | text        |          |
+        provider_flows     | address                | text        | required |
+        provider_flows     | created_at             | timestamptz | required | now()
 
         -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
         agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -410,6 +473,8 @@ begin
         one_time_links     | email                  | text        |          |
         one_time_links     | role                   | text        |          |
         one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | visitor_id             | uuid        |          |                   | visitors      | cascade
+        one_time_links     | sealed_key             | text        |          |
         one_time_links     | created_by             | uuid        |          |
         one_time_links     | created_at             | timestamptz | required | now()
         one_time_links     | expires_at             | timestamptz | required |
@@ -449,6 +514,12 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Where on their site a customer is, and was: the last pages of the visit, and where it came from. See widget.sql.
+        customer_pages     | session_id             | uuid        | key      |                   | user_sessions | cascade
+        customer_pages     | pages                  | jsonb       | required | '[]'
+        customer_pages     | referrer               | text        |          |
+        customer_pages     | updated_at             | timestamptz | required | now()
 
         -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
         -- the store had none of its pictures any more; erasure_files are those that it may still have.
@@ -537,6 +608,7 @@ begin
     select written.place, cells[1], cells[2] is not null, cells[3], cells[4]
     from _supportchat.written_rows($indexes$
         visitors_token_hash_key           | unique | visitors         | (token_hash)
+        sites_key_key                     | unique | sites            | (key)
         agents_email_key                  | unique | agents           | (lower(email))
         user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
         user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
@@ -564,9 +636,14 @@ begin
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
         pending_logins_created_at_idx     |        | pending_logins   | (created_at)
+        agent_identities_agent_id_key     | unique | agent_identities | (agent_id, issuer)
+        provider_flows_created_at_idx     |        | provider_flows   | (created_at)
+        provider_flows_address_idx        |        | provider_flows   | (address, created_at)
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        one_time_links_visitor_id_idx     | unique | one_time_links   | (visitor_id) where visitor_id is not null
+        customer_pages_updated_at_idx     |        | customer_pages   | (updated_at)
         user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
@@ -613,16 +690,17 @@ as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
 
--- What is checked of each row.
+-- What is checked of each row. What is written with "new." is checked by a trigger: a check constraint is parsed and planned
+-- anew by each statement that writes its table, also where it leaves those columns alone, and every message writes these two.
 create or replace function _supportchat.declared_checks()
-returns table (place bigint, table_name text, constraint_name text, definition text)
+returns table (place bigint, table_name text, constraint_name text, condition text, by_trigger boolean)
 language plpgsql
 immutable
 set search_path = ''
 as $$
 begin
     return query
-    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
+    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', cells[3], cells[3] ~ '\mnew\.'
     from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
         agents        | name           | char_length(name) between 1 and 80
         agents        | email          | char_length(email) between 3 and 254
@@ -633,23 +711,39 @@ begin
         agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
         agent_sessions | user_agent    | char_length(user_agent) <= 256
         agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
+        agent_identities | issuer      | char_length(issuer) between 1 and 255
+        agent_identities | subject     | char_length(subject) between 1 and 255
+        provider_flows | state_hash    | char_length(state_hash) = 64
+        provider_flows | purpose       | purpose in ('login', 'invitation', 'account')
+        provider_flows | target        | char_length(target) <= 2000
         one_time_links | token_hash    | char_length(token_hash) = 64
-        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password', 'handover')
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
-        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
-        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
-        user_sessions | time_zone      | char_length(time_zone) <= 64
-        user_sessions | status         | status in ('active', 'ended')
-        user_sessions | address        | char_length(address) between 1 and 64
+        one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
+        customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
+        customer_pages | referrer      | char_length(referrer) <= 500
+        sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
+        sites         | name           | char_length(name) between 1 and 80
+        sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
+        sites         | logo_path      | logo_path ~ '^[0-9a-f]{64}$'
+        sites         | greeting       | char_length(greeting) between 1 and 160
+        sites         | language       | language ~ '^[a-z]{2,3}$'
+        sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
+        sites         | archived_at    | site_id <> 1 or archived_at is null
+        user_sessions | customer_name  | char_length(new.customer_name) between 1 and 80
+        user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
+        user_sessions | time_zone      | char_length(new.time_zone) <= 64
+        user_sessions | status         | new.status in ('active', 'ended')
+        user_sessions | address        | char_length(new.address) between 1 and 64
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
         tickets       | held           | held in ('link', 'spam')
-        chat_messages | sender         | sender in ('user', 'agent', 'system')
-        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
-        chat_messages | seq            | seq > 0
+        chat_messages | sender         | new.sender in ('user', 'agent', 'system')
+        chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
+        chat_messages | seq            | new.seq > 0
         tickets       | status         | status in ('waiting', 'open', 'closed')
         tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
         chat_images   | content_type   | content_type in (%2$s)
@@ -782,6 +876,90 @@ begin
     exception when check_violation or foreign_key_violation then
         raise warning '%: rows written before % stay as they are', p_table, p_name;
     end;
+end $$;
+
+-- Which of some conditions a row breaks, the first one: an expression that gives its name. As with a check constraint, null is
+-- not false.
+create or replace function _supportchat.broken_check(p_names text[], p_conditions text[])
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select format('case %s end', string_agg(format('when not (%s) then %L', condition, name), ' ' order by place))
+    from unnest(p_names, p_conditions) with ordinality as one (name, condition, place)
+$$;
+
+-- Whether no row breaks conditions that a trigger of that name checks, as ensure_row_checks has found: or as the check
+-- constraints of an earlier version say, which it replaces.
+create or replace function _supportchat.is_row_checked(p_table text, p_name text, p_names text[], p_conditions text[])
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select (
+        exists (select from pg_catalog.pg_trigger where tgrelid = format('public.%I', p_table)::regclass and tgname = p_name)
+        and obj_description(to_regprocedure(format('_supportchat.%I()', p_name)), 'pg_proc')
+            is not distinct from _supportchat.broken_check(p_names, p_conditions)
+    ) or not exists (
+        select from unnest(p_names, p_conditions) as one (name, condition)
+        where not exists (
+            select from pg_catalog.pg_constraint k
+            where k.conrelid = format('public.%I', p_table)::regclass and k.conname = one.name and k.convalidated
+                and obj_description(k.oid, 'pg_constraint') = format('check (%s)', replace(one.condition, 'new.', ''))
+        )
+    )
+$$;
+
+-- Has a trigger refuse rows for which one of some conditions on new is false, as check constraints of those names would, and
+-- takes these away. Rows that break them stay as they are: the trigger only looks at what is written. That there are none is
+-- remembered in the comment of its function.
+create or replace function _supportchat.ensure_row_checks(p_table text, p_name text, p_names text[], p_conditions text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    refuses text := format('_supportchat.%I()', p_name);
+    broken text := _supportchat.broken_check(p_names, p_conditions);
+    is_checked boolean := _supportchat.is_row_checked(p_table, p_name, p_names, p_conditions);
+    found_broken boolean := false;
+    name text;
+begin
+    execute format($made$
+        create or replace function %s returns trigger language plpgsql set search_path = '' as $refuse$
+        declare
+            broken text := %s;
+        begin
+            if broken is not null then
+                raise check_violation using
+                    message = format('new row for relation "%%s" violates check constraint "%%s"', tg_table_name, broken),
+                    schema = tg_table_schema, table = tg_table_name, constraint = broken;
+            end if;
+            return new;
+        end $refuse$
+    $made$, refuses, broken);
+    execute format(
+        'create or replace trigger %I before insert or update of %s on %s for each row execute function %s',
+        p_name,
+        (
+            select string_agg(distinct quote_ident(named.words[1]), ', ')
+            from unnest(p_conditions) as condition, regexp_matches(condition, '\mnew\.(\w+)', 'g') as named (words)
+        ),
+        here, refuses
+    );
+    foreach name in array p_names loop
+        execute format('alter table %s drop constraint if exists %I', here, name);
+    end loop;
+    if not is_checked then
+        for name in execute format('select distinct broken from (select %s as broken from %s as new) as looked where broken is not null', broken, here) loop
+            found_broken := true;
+            raise warning '%: rows written before % stay as they are', here, name;
+        end loop;
+    end if;
+    execute format('comment on function %s is %L', refuses, case when not found_broken then broken end);
 end $$;
 
 -- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
@@ -920,8 +1098,17 @@ as $$
         and not exists (
             select from _supportchat.declared_checks() as declared
             left join constraints on constraints.conname = declared.constraint_name
-            where declared.table_name = p_table
-                and (constraints.convalidated and constraints.definition = declared.definition) is not true
+            where declared.table_name = p_table and not declared.by_trigger
+                and (constraints.convalidated and constraints.definition = format('check (%s)', declared.condition)) is not true
+        )
+        and not exists (
+            select from _supportchat.declared_checks() as declared
+            where declared.table_name = p_table and declared.by_trigger
+            group by declared.table_name
+            having not _supportchat.is_row_checked(
+                p_table, 'check_' || p_table,
+                array_agg(declared.constraint_name order by declared.place), array_agg(declared.condition order by declared.place)
+            )
         )
         and not exists (
             select from _supportchat.declared_columns() as declared
@@ -1021,7 +1208,10 @@ begin
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
-            when '_supportchat' then p.proacl is null
+            -- Default privileges may have let others in from the beginning.
+            when '_supportchat' then p.proacl is null or exists (
+                select from aclexplode(p.proacl) where grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated')
+            )
             -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
             when 'public' then _supportchat.is_new(p.xmin) and p.prorettype <> 'trigger'::regtype
                 and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
@@ -1666,11 +1856,13 @@ declare
     old_name text;
 begin
     if (
-        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous']))
+        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous', 'site_id']))
         from unnest(array['user_sessions', 'chat_messages', 'tickets']) as older
     ) then
         return;
     end if;
+    -- Nobody has counted these rows yet, and who guesses that there are few would read a table once for each of another.
+    perform set_config('enable_nestloop', 'off', true);
 
     perform _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
     perform _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
@@ -1849,6 +2041,7 @@ begin
     update public.tickets t set
         status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
     from older where older.place = t.ctid;
+    perform set_config('enable_nestloop', 'on', true);
 end $mend$;
 
 -- Counters that are newer than their rows.
@@ -1995,8 +2188,12 @@ end $$;
 
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
 
-select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, definition)
-from _supportchat.declared_checks() order by place;
+select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, format('check (%s)', condition))
+from _supportchat.declared_checks() where not by_trigger order by place;
+select _supportchat.ensure_row_checks(
+    table_name, 'check_' || table_name, array_agg(constraint_name order by place), array_agg(condition order by place)
+)
+from _supportchat.declared_checks() where by_trigger group by table_name;
 
 insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
@@ -2017,6 +2214,10 @@ with wanted as (
 )
 insert into public.role_rights (role, right_name) select role, right_name from wanted
 on conflict do nothing;
+
+-- The site of everything that names none.
+insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
+select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
@@ -2085,6 +2286,24 @@ begin
     perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
 end $$;
 
+-- The tables, and every view that shows rows of them.
+create or replace function _supportchat.own_relations()
+returns table (relation_id oid)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive own as (
+        select to_regclass(format('public.%I', name))::oid as oid from _supportchat.declared_tables() as name
+        union
+        select r.ev_class from own
+        join pg_catalog.pg_depend d
+            on d.refobjid = own.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select oid from own where oid is not null
+$$;
+
 -- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
 -- policies of the tables behind it.
 create or replace function _supportchat.open_views()
@@ -2093,17 +2312,9 @@ language sql
 stable
 set search_path = ''
 as $$
-    with recursive behind as (
-        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
-        union
-        select r.ev_class from behind
-        join pg_catalog.pg_depend d
-            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
-        join pg_catalog.pg_rewrite r on r.oid = d.objid
-    )
     select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
-    from behind
-    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    from _supportchat.own_relations()
+    join pg_catalog.pg_class c on c.oid = relation_id, aclexplode(c.relacl) as granted
     where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
     group by c.oid
 $$;
@@ -2165,7 +2376,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '99861c0f401c');
+select _supportchat.record_script('supabase_schema.sql', 'a349d65e80b6');
 
 notify pgrst, 'reload schema';
 

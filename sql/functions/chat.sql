@@ -13,32 +13,19 @@ begin
 end $look$;
 -- The check ends here.
 
--- Puts a customer's message into a conversation: stores it, reopens a closed ticket, seeks an agent. The message comes first,
--- because it takes the lock under which the ticket is looked at.
-create or replace function _supportchat.post_as_customer(
-    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
-)
+-- Does for its ticket what a customer's new message means: reopens a closed one, seeks an agent. Gives the answer with the lines
+-- that there are by now.
+create or replace function _supportchat.heed_message(p_session_id uuid, p_line jsonb, p_may_assign boolean)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
     ticket public.tickets;
-    line jsonb;
     preferred uuid;
     is_afterword boolean;
-    is_awaited boolean;
-    nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
-    line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
-    );
-    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock. Most messages change nothing of it.
-    select t.status = 'open' and t.awaiting_since is not null into is_awaited from public.tickets t
-    where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
-    if is_awaited then
-        return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
-    end if;
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
     select * into ticket from public.tickets
     where session_id = p_session_id order by status = 'closed', number desc limit 1;
     if not found then
@@ -72,12 +59,31 @@ begin
             update public.tickets set awaiting_since = now() where id = ticket.id;
         end if;
         if ticket.status = 'open' then
-            return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+            return _supportchat.answer_json(p_session_id, jsonb_build_array(p_line));
         elsif p_may_assign then
             perform _supportchat.drain_queue();
         end if;
     end if;
-    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
+    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (p_line ->> 'seq')::integer - 1));
+end $$;
+
+-- Puts a customer's message into a conversation. It comes first, because it takes the lock under which the ticket is looked at.
+create or replace function _supportchat.post_as_customer(
+    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.check_message(p_message, p_image is not null);
+    return _supportchat.heed_message(
+        p_session_id,
+        _supportchat.append_message(
+            p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+        ),
+        p_may_assign
+    );
 end $$;
 
 -- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
@@ -97,9 +103,23 @@ declare
     status text;
     is_stored boolean;
     is_banned boolean;
+    is_awaited boolean;
     may_assign boolean := false;
+    line jsonb;
     answer jsonb;
 begin
+    -- Most messages are new, of the chat that an agent has, and change nothing of its ticket.
+    if p_image is null and char_length(p_message) <= _supportchat.longest_message() and p_message ~ '\S' then
+        line := _supportchat.append_message(p_session_id, 'user', p_message, p_client_message_id, p_visitor => p_visitor);
+    end if;
+    if line is not null then
+        select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
+        where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
+        return case
+            when is_awaited then _supportchat.answer_json(p_session_id, jsonb_build_array(line))
+            else _supportchat.heed_message(p_session_id, line, false)
+        end || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
+    end if;
     -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
     loop
         select s.session_id, t.number, t.status, exists (
@@ -177,9 +197,12 @@ as $$
     order by s.created_at desc limit 1
 $$;
 
+-- Of an earlier version, without sites.
+drop function if exists _supportchat.open_chat(public.user_sessions, uuid, text, jsonb);
+
 -- Opens a conversation with its ticket and first message, and seeks an agent. The caller holds the assignment lock.
 create or replace function _supportchat.open_chat(
-    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb, p_site text
 )
 returns uuid
 language plpgsql
@@ -199,8 +222,8 @@ begin
         ) + interval '1 microsecond')
     )
     returning session_id into chat;
-    insert into public.tickets (session_id, awaiting_since, held)
-    values (chat, now(), _supportchat.hold_for(p_session.visitor_id, p_message))
+    insert into public.tickets (session_id, site_id, awaiting_since, held)
+    values (chat, _supportchat.site_id_of(p_site), now(), _supportchat.hold_for(p_session.visitor_id, p_message))
     returning * into ticket;
     perform _supportchat.append_message(
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
@@ -214,15 +237,17 @@ begin
     return chat;
 end $$;
 
--- Of earlier versions, without limits, and without a key of its own for each new browser.
+-- Of earlier versions, without limits, without a key of its own for each new browser, and without sites.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
 
 -- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
--- The answer says which of the two it is. PT403 for a browser or an address that is banned.
+-- The answer says which of the two it is. PT403 for a browser or an address that is banned. p_site is the key of the site; one
+-- that is not there, or is archived, means the main one.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -233,7 +258,8 @@ create or replace function public.start_chat(
     p_time_zone text default null,
     p_address text default '',
     p_limits jsonb default '{}',
-    p_fresh text default null
+    p_fresh text default null,
+    p_site text default null
 )
 returns jsonb
 language plpgsql
@@ -268,7 +294,7 @@ begin
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
             new_session.address := nullif(left(p_address, 64), '');
-            chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
+            chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image, p_site);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
     end if;
@@ -310,6 +336,30 @@ begin
     else
         perform _supportchat.take_token('starts', 'address/' || p_address, of_address);
     end if;
+end $$;
+
+-- Gives the browser's conversation the name that its customer says, unless they have said one, and gives the conversation.
+-- PT409 when the page showed another one.
+create or replace function public.name_customer(p_visitor text, p_session_id uuid, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+    ticket public.tickets;
+begin
+    if p_session_id is distinct from chat then
+        raise sqlstate 'PT409' using message = 'conversation_moved_on';
+    end if;
+    ticket := _supportchat.lock_ticket(chat);
+    update public.user_sessions set customer_name = p_name, is_anonymous = false
+    where session_id = chat and customer_name is null and erased_at is null;
+    if found then
+        -- By its version desks see that there is something new about it.
+        update public.tickets set version = version + 1 where id = ticket.id;
+    end if;
+    return _supportchat.conversation_json(chat);
 end $$;
 
 -- Of an earlier version, which did not ask what the page showed.
@@ -385,7 +435,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'bb09f813864f');
+select _supportchat.record_script('functions/chat.sql', '96825ab03005');
 
 notify pgrst, 'reload schema';
 

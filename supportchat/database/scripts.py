@@ -16,6 +16,7 @@ SCRIPTS = (
     "functions/audit.sql",
     "functions/events.sql",
     "functions/settings.sql",
+    "functions/sites.sql",
     "functions/messages.sql",
     "functions/processes.sql",
     "functions/assignment.sql",
@@ -34,7 +35,10 @@ SCRIPTS = (
     "functions/account.sql",
     "functions/people.sql",
     "functions/links.sql",
+    "functions/widget.sql",
+    "functions/identities.sql",
     "functions/privacy.sql",
+    "functions/exposures.sql",
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import logging
 import os
 import resource
 import signal
@@ -21,6 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from logging.config import dictConfig
 from types import FrameType
 
 import psutil
@@ -32,11 +34,14 @@ from ..database import Database, DatabaseError
 from ..database.migrations import describe_failure, migrate
 from ..database.postgres import POOL_SIZE, PostgresDatabase
 from ..database.scripts import SCRIPTS
+from . import logs
 from .beginning import offer_setup, prepare_people
 from .embedded import EmbeddedPostgres, die_with_parent, private_file
 from .hosts import host_and_port
 from .memory import memory_settings
 from .progress import progress
+
+log = logging.getLogger("supportchat.server.run")  # also where it is __main__
 
 STOP_TIMEOUT = 20.0
 MOST_FILES = 10_240  # if there is no limit; the maximum of macOS
@@ -60,6 +65,8 @@ def main() -> int:
     """Serve until a signal arrives, and return the exit code."""
     try:
         config = Config.from_environment()
+        dictConfig(logs.settings(config.log_format))
+        logs.catch_the_rest()
         check_port(config.host, config.port)
         raise_file_limit()
         with prepared_data_dir(config):
@@ -131,6 +138,7 @@ class Server:
                 "HOST": self._config.host,
                 "PORT": str(self._config.port),
                 "WORKERS": str(self._config.workers),
+                "LOG_FORMAT": self._config.log_format,
             },
             start_new_session=True,  # Ctrl-C only reaches this process, which stops gunicorn cleanly
             preexec_fn=die_with_parent,
@@ -144,7 +152,7 @@ class Server:
             if state == "ok":
                 return True
             if state != said and state in NOT_READY:
-                print(f"supportchat: {NOT_READY[state]}", file=sys.stderr, flush=True)
+                log.warning(NOT_READY[state])
                 said = state
             time.sleep(0.1)
         return False
@@ -152,6 +160,8 @@ class Server:
     def _announce(self) -> None:
         address = self._config.address
         print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Status     {address}/status\n")
+        if self._config.demo:
+            print(f"  The chat on the page of a shop: {address}/demo\n")
         self._point_to_settings()
         self._point_to_setup()
         print("Ready. Ctrl-C stops the desk.")
@@ -159,7 +169,7 @@ class Server:
 
     def _point_to_settings(self) -> None:
         config = self._config
-        if config.host in ("0.0.0.0", "::") and not config.public_url:  # noqa: S104
+        if config.host in ("0.0.0.0", "::") and not config.public_url:  # noqa: S104 - compared, and not listened on
             print("  The desk listens on every address of this machine: set PUBLIC_URL to the one that people use.\n")
         if config.embed_origins and not config.is_https:
             print(
@@ -173,7 +183,7 @@ class Server:
                 prepare_people(database, self._config)
                 path = offer_setup(database)
         except DatabaseError as error:
-            print(f"supportchat: {error}", file=sys.stderr, flush=True)
+            log.error("the first steps of a new desk have to wait: %s", error)
             return
         if path:
             print("  There is no admin yet. Create the first one here within an hour; a restart prints a new link:\n")
@@ -195,7 +205,7 @@ class Server:
             if code is not None and code >= 0:
                 return code or 1  # gunicorn gave up, and has said why
             if code is not None:
-                print("supportchat: gunicorn was killed; restarting it", file=sys.stderr, flush=True)
+                log.error("gunicorn was killed; restarting it")
                 self._start_gunicorn()
             if self._postgres is not None:
                 self._postgres.limit_log()
@@ -205,11 +215,11 @@ class Server:
     def _revive_postgres(self) -> None:
         if self._postgres is None or self._postgres.is_running():
             return
-        print("supportchat: Postgres has died; restarting it", file=sys.stderr, flush=True)
+        log.error("Postgres has died; restarting it")
         try:
             self._postgres.start()
         except (ConfigError, OSError, psutil.Error) as error:  # a full disk, say, which may have room later
-            print(f"supportchat: {error}", file=sys.stderr, flush=True)
+            log.error("Postgres could not be restarted: %s", error)
             time.sleep(1)
 
     def _stop(self) -> None:
@@ -290,7 +300,7 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
 
 def readiness(config: Config) -> str:
     """Ask the new server whether it can serve: 'ok', the code of the reason, or '' for no response."""
-    host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
+    host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104 - compared, and not listened on
     url = f"http://{host_and_port(host, config.port)}/readyz"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no http_proxy: this is our own server
     try:

@@ -6,17 +6,20 @@ A stranger can neither write into the log by what they send nor fill it.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
 
-from flask import request
+from flask import g, request
+
+from ..database import Forbidden
 
 log = logging.getLogger(__name__)
 
 LINES = 30  # of one kind
 SECONDS = 60.0
 LONGEST = 120
-LINKS = "/links/"
+ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 class Quota:
@@ -62,14 +65,28 @@ def log_refusal(kind: str, came: str | None, expected: str, setting: str) -> Non
         )
 
 
+def log_forbidden(error: Forbidden) -> None:
+    """Log what somebody has tried without the right to it."""
+    agent = g.get("agent")
+    if quota.allows(f"refused {error.code}"):
+        log.warning(
+            "refused %s: %s (%s %s from %s)",
+            error.code,
+            f"agent {agent['id']} lacks {error.detail}" if agent else "a customer",
+            shown(request.method),
+            shown(_path()),
+            request.remote_addr,
+        )
+
+
 def _path() -> str:
-    # What follows is the secret of a one-time link.
-    return LINKS if request.path.startswith(LINKS) else request.path
+    # The rule says which page it was. The path has ids and the secret of a one-time link.
+    return request.url_rule.rule if request.url_rule is not None else request.path
 
 
 def log_login(email: str, *, is_right: bool) -> None:
     """Log an attempt to log in. What is no address may be a password, typed into the wrong field."""
-    who = shown(email) if "@" in email else "what is no e-mail address"
+    who = shown(email) if ADDRESS.fullmatch(email) else "what is no e-mail address"
     if is_right:
         log.info("login of %s from %s", who, request.remote_addr)
     elif quota.allows("failed login"):

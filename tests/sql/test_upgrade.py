@@ -298,10 +298,10 @@ def test_a_key_binds_every_row_once_the_orphans_are_gone(upgraded: str, old_rows
 )
 def test_status_warns_of_orphans_and_says_what_to_do(door: PostgresDatabase, table: str, said: str) -> None:
     checks = Checks(door, None, None)  # type: ignore[arg-type]
-    state, text, fix, script = checks._table(table)
-    assert (state, script) == ("warn", "fix_foreign_keys.sql")
-    assert said in text
-    assert "Delete them" in fix
+    found = checks._table(table)
+    assert (found.state, found.script) == ("warn", "fix_foreign_keys.sql")
+    assert said in found.text
+    assert "Delete them" in found.fix
     assert checks._table("user_sessions")[0] == "ok"
 
 
@@ -392,6 +392,7 @@ def test_the_old_policies_checks_and_triggers_do_not_stand_in_the_way(old_rows: 
     ours = ["tickets.guard_ticket", "agents.end_sessions", "agent_sessions.log_end_of_session"]
     ours += ["user_sessions.log_end_of_conversation", "tickets.log_version", "agent_credentials.end_demo"]
     ours += ["audit_log.guard_audit", "audit_log.guard_audit_as_a_whole"]
+    ours += ["user_sessions.check_user_sessions", "user_sessions.check_channel", "chat_messages.check_chat_messages"]
     assert states == {"user_sessions.touch": "D", "tickets.touch": "O", **dict.fromkeys(ours, "O")}
 
 
