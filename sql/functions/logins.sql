@@ -140,6 +140,8 @@ end $$;
 -- Of earlier versions, without a browser or an address.
 drop function if exists public.open_agent_session(uuid, text);
 drop function if exists public.open_agent_session(uuid, text, text);
+drop function if exists public.open_agent_session(uuid, text, text, text, text, text);
+drop function if exists _supportchat.begin_session(uuid, text, text, text, text);
 
 -- How long a login session lasts, used or not.
 create or replace function _supportchat.login_lasts()
@@ -151,13 +153,11 @@ as $$
     select interval '12 hours'
 $$;
 
--- Of an earlier version, which kept the key that a browser brought along.
-drop function if exists _supportchat.begin_session(uuid, text, text, text, text);
-
 -- Begins a login session, and forgets the ended ones. p_browser is the new key of the browser, in which this agent is known from
 -- now on, as is everybody who was known by its former one. That one is worth nothing any more: somebody else may have put it there.
+-- p_how is 'provider' where somebody else has said who they are.
 create or replace function _supportchat.begin_session(
-    p_agent_id uuid, p_token_hash text, p_browser text, p_former text, p_address text, p_user_agent text
+    p_agent_id uuid, p_token_hash text, p_browser text, p_former text, p_address text, p_user_agent text, p_how text
 )
 returns void
 language sql
@@ -185,14 +185,14 @@ as $$
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
     select _supportchat.prune_audit();
-    select _supportchat.audit('login.ok', p_agent_id, p_address => p_address);
+    select _supportchat.audit('login.ok', p_agent_id, jsonb_strip_nulls(jsonb_build_object('how', p_how)), p_address);
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
 -- same token. p_known is the key that the browser has had until now, p_browser its next one.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
-    p_known text default ''
+    p_known text default '', p_how text default null
 )
 returns jsonb
 language plpgsql
@@ -204,9 +204,9 @@ declare
     );
 begin
     if needs_code then
-        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent);
+        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
     else
-        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_known, p_address, p_user_agent);
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_known, p_address, p_user_agent, p_how);
     end if;
     return jsonb_build_object('needs_code', needs_code);
 end $$;
@@ -302,7 +302,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '88feeece72e2');
+select _supportchat.record_script('functions/logins.sql', '42ddd42bb45d');
 
 notify pgrst, 'reload schema';
 

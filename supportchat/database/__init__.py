@@ -31,6 +31,7 @@ FUNCTIONS = frozenset(own_names().called)
 # repeated. Those that only read, and these. Messages and notes are among them because client_message_id makes them so.
 REPEATABLE = frozenset(own_names().reading) | {
     "add_note",
+    "agent_of_identity",
     "change_name",
     "change_password",
     "change_settings",
@@ -45,6 +46,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "release_ticket",
     "close_demo_accounts",
     "disable_person",
+    "disconnect_identity",
     "enable_person",
     "erase_old_chats",
     "find_exposures",

@@ -34,6 +34,7 @@ SCRIPTS = (
     "functions/account.sql",
     "functions/people.sql",
     "functions/links.sql",
+    "functions/identities.sql",
     "functions/privacy.sql",
     "functions/exposures.sql",
     "functions/status.sql",
