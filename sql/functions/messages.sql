@@ -280,10 +280,13 @@ begin
     );
 end $$;
 
+-- Of an earlier version, which answered a colleague as well.
+drop function if exists _supportchat.repeated_message(uuid, text, uuid, text, jsonb);
+
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
--- The same id with another text or another picture is an error.
+-- The same id with another text or another picture, or from another agent, is an error.
 create or replace function _supportchat.repeated_message(
-    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb, p_agent_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -300,7 +303,9 @@ begin
         return null;
     end if;
     select digest into earlier_digest from public.chat_images where id = earlier.image_id;
-    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
+    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest')
+        or earlier.sender_agent_id is distinct from p_agent_id
+    then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
     return _supportchat.answer_json(
@@ -309,7 +314,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '14a1e03f4300');
+select _supportchat.record_script('functions/messages.sql', '9601eb01f1d3');
 
 notify pgrst, 'reload schema';
 

@@ -78,6 +78,25 @@ begin
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
+        -- A site from which customers chat: its look, its words, and who may frame the chat (allowed_origins). The one with the
+        -- id 1 and the key 'main' is always there. language is null for that of the browser; of the addresses of its pages,
+        -- which are followed if it says so, kept_parameters are all of the query that is kept. tickets.site_id refers to it without a foreign key, whose index each change of a ticket
+        -- would have to write: no site is ever deleted, and a ticket of one that is missing counts as the main one's.
+        sites              | site_id                | bigint      | key      | identity
+        sites              | key                    | text        | required |
+        sites              | name                   | text        | required |
+        sites              | colour                 | text        | required | '#017272'
+        sites              | logo_path              | text        |          |
+        sites              | greeting               | text        |          |
+        sites              | show_faces             | boolean     | required | true
+        sites              | show_reply_time        | boolean     | required | true
+        sites              | language               | text        |          |
+        sites              | allowed_origins        | text[]      | required | '{}'
+        sites              | follow_pages           | boolean     | required | true
+        sites              | kept_parameters        | text[]      | required | '{}'
+        sites              | created_at             | timestamptz | required | now()
+        sites              | archived_at            | timestamptz |          |
+
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
         -- those of the customer, and last_spoken_seq is the last message that a person wrote. last_at, last_writer (an agent's
         -- id, or the sender) and last_continues are of the last message, for the one after it. Of an erased one, and of its
@@ -127,6 +146,7 @@ begin
         tickets            | number                 | bigint      | computed | nextval('public.ticket_numbers')
         tickets            | session_id             | uuid        |          |                   | user_sessions | cascade
         tickets            | channel                | text        | required | 'web-chat'
+        tickets            | site_id                | bigint      | required | 1
         tickets            | status                 | text        | required | 'waiting'
         tickets            | assigned_agent_id      | uuid        |          |                   | agents
         tickets            | awaiting_since         | timestamptz |          |
@@ -214,6 +234,8 @@ begin
         one_time_links     | email                  | text        |          |
         one_time_links     | role                   | text        |          |
         one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | visitor_id             | uuid        |          |                   | visitors      | cascade
+        one_time_links     | sealed_key             | text        |          |
         one_time_links     | created_by             | uuid        |          |
         one_time_links     | created_at             | timestamptz | required | now()
         one_time_links     | expires_at             | timestamptz | required |
@@ -253,6 +275,12 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Where on their site a customer is, and was: the last pages of the visit, and where it came from. See widget.sql.
+        customer_pages     | session_id             | uuid        | key      |                   | user_sessions | cascade
+        customer_pages     | pages                  | jsonb       | required | '[]'
+        customer_pages     | referrer               | text        |          |
+        customer_pages     | updated_at             | timestamptz | required | now()
 
         -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
         -- the store had none of its pictures any more; erasure_files are those that it may still have.
@@ -341,6 +369,7 @@ begin
     select written.place, cells[1], cells[2] is not null, cells[3], cells[4]
     from _supportchat.written_rows($indexes$
         visitors_token_hash_key           | unique | visitors         | (token_hash)
+        sites_key_key                     | unique | sites            | (key)
         agents_email_key                  | unique | agents           | (lower(email))
         user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
         user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
@@ -374,6 +403,8 @@ begin
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        one_time_links_visitor_id_idx     | unique | one_time_links   | (visitor_id) where visitor_id is not null
+        customer_pages_updated_at_idx     |        | customer_pages   | (updated_at)
         user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
@@ -447,10 +478,21 @@ begin
         provider_flows | purpose       | purpose in ('login', 'invitation', 'account')
         provider_flows | target        | char_length(target) <= 2000
         one_time_links | token_hash    | char_length(token_hash) = 64
-        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password', 'handover')
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
+        customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
+        customer_pages | referrer      | char_length(referrer) <= 500
+        sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
+        sites         | name           | char_length(name) between 1 and 80
+        sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
+        sites         | logo_path      | logo_path ~ '^[0-9a-f]{64}$'
+        sites         | greeting       | char_length(greeting) between 1 and 160
+        sites         | language       | language ~ '^[a-z]{2,3}$'
+        sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
+        sites         | archived_at    | site_id <> 1 or archived_at is null
         user_sessions | customer_name  | char_length(new.customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(new.time_zone) <= 64

@@ -22,7 +22,8 @@ __all__ = ["ROOT", "Config", "ConfigError", "current_config"]
 
 LIMITS = (
     *("limit_logins", "limit_logins_per_address", "limit_codes", "limit_starts", "limit_starts_per_address"),
-    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_sockets", "limit_hellos"),
+    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_pages"),
+    *("limit_sockets", "limit_hellos"),
 )
 COUNTS = ("connections_per_address", "sockets_per_browser", "sockets_per_address")
 # What LIMITS=off sets, unless it is set itself.
@@ -67,6 +68,7 @@ class Config:
     limit_typing: Limit = field(default=Limit(60, 60))
     limit_receipts: Limit = field(default=Limit(300, 60))
     limit_pictures: Limit = field(default=Limit(30, 300))
+    limit_pages: Limit = field(default=Limit(60, 60))
     limit_sockets: Limit = field(default=Limit(60, 60))
     limit_hellos: Limit = field(default=Limit(30, 15))
 
@@ -137,7 +139,7 @@ class Config:
     @property
     def address(self) -> str:
         """Where a browser on this machine finds the desk."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104 - compared, and not listened on
         return self.public_url or f"http://{host_and_port(host, self.port)}"
 
 

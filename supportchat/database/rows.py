@@ -123,6 +123,20 @@ class ShownLink(TypedDict):
     expires_at: str
 
 
+class Handover(TypedDict):
+    """Which chat a link takes along into another window."""
+
+    number: int
+    site: str  # its key
+
+
+class TakenHandover(TypedDict):
+    """The key of the browser whose chat is taken along, which only the token opens, and the hash of the one it has."""
+
+    sealed_key: str
+    visitor: str
+
+
 class Offered(TypedDict):
     """Whether the link to set the desk up was offered: not when there is an admin who can log in."""
 
@@ -180,6 +194,23 @@ class CodeCheck(TypedDict):
 
     secret: str
     step: int  # the last one whose code has counted
+
+
+class Site(TypedDict):
+    """A site from which customers chat."""
+
+    key: str  # in addresses; the main one's is 'main'
+    name: str
+    colour: str  # '#rrggbb'
+    logo: str | None  # the key of the stored picture
+    greeting: str | None  # None: the desk's own words
+    show_faces: bool
+    show_reply_time: bool
+    language: str | None  # None: that of the browser
+    allowed_origins: list[str]
+    follow_pages: bool
+    kept_parameters: list[str]
+    archived_at: str | None
 
 
 class Ban(TypedDict):
@@ -303,6 +334,7 @@ class Conversation(TypedDict):
     agent_delivered_seq: int
     agent_read_seq: int
     number: int
+    site: str  # its key
     status: str
     customer_name: str | None
     agent: Person | None
@@ -313,6 +345,22 @@ class Conversation(TypedDict):
     somebody_here: bool
 
 
+class VisitedPage(TypedDict):
+    """A page of a site that a customer has seen."""
+
+    url: str
+    title: str
+    at: str
+
+
+class Visit(TypedDict):
+    """Where a customer is: the last pages that they have seen, the newest last, and where they came from."""
+
+    pages: list[VisitedPage]
+    referrer: str | None
+    updated_at: str
+
+
 class Joined(TypedDict):
     """What a page needs that is about to show a conversation."""
 
@@ -320,6 +368,7 @@ class Joined(TypedDict):
     last_at: str | None  # when its last line was written
     messages: list[Message]
     notes: list[Note]
+    visit: Visit | None  # for an agent's page
 
 
 class Current(TypedDict):
@@ -392,9 +441,11 @@ class Ticket(Conversation):
     reason: Reason | None
     held: str | None  # 'link' or 'spam': why it is given to nobody by itself
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
     read_seq: int
+    visit: Visit | None
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
     colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
@@ -433,6 +484,7 @@ class QueueRow(TypedDict):
     status: str
     held: str | None  # as in Ticket
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer_name: str | None
     agent: Person | None
     awaiting_since: str | None
@@ -572,6 +624,7 @@ class ExportedConversation(TypedDict):
     closed_at: str | None
     customer_delivered_seq: int
     customer_read_seq: int
+    visit: Visit | None
 
 
 class Extent(TypedDict):

@@ -65,10 +65,16 @@ SENTENCES = {
     "sockets_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "typing_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
+    "pages_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "downloads_too_many": _("Other downloads are running. Try again in %(detail)s."),
     "pictures_unreadable": _("The pictures cannot be read right now. Try again in a moment."),
     # Privacy
     "days_out_of_range": _("Enter a whole number of days from 1 to 3,650."),
+    # Sites
+    "site_not_found": _("There is no site with this key."),
+    "site_key_taken": _("Another site has this key already. Choose another one."),
+    "sites_too_many": _("There can be up to %(detail)s sites. Archive one that you no longer need."),
+    "main_site_stays": _("The main site cannot be archived: it stands in for every other one."),
     # Bans. Without a word of how long, which would say when to come back.
     "banned": _("You can’t write to us here right now. If you think this is a mistake, contact us another way."),
     "nothing_to_ban": _("There is nothing to ban: this chat has no known browser or network."),
@@ -126,6 +132,7 @@ SENTENCES = {
     "person_not_found": _("This person is not on the team any more."),
     "invitation_not_found": _("This invitation was accepted or withdrawn. Invite the person again if they need one."),
     "last_admin": _("The last admin cannot be disabled or given another role. Make somebody else an admin first."),
+    "handover_unknown": _("This link no longer works. Go back to the chat and open it in its own window again."),
     "link_unknown": _("This link no longer works. It was used, replaced, or is too old. Ask an admin for a new one."),
     "foreign_origin": _("This request came from another site, so it was refused. Open the page here and try again."),
     "no_origin": _(
