@@ -109,8 +109,11 @@ as $$
 declare
     -- Who writes. A line continues the one before when the same person spoke within 5 minutes: see message_json.
     writer text := coalesce(p_sender_agent_id::text, p_sender);
+    actor text := case p_sender when 'user' then 'customer' else p_sender end;
     counted record;
     line jsonb;
+    detail jsonb;
+    logged bigint;
     nothing text;
 begin
     if p_visitor is null then
@@ -180,10 +183,14 @@ begin
         'created_at', counted.last_at,
         'continues', p_sender <> 'system' and counted.last_continues is true
     );
-    nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', counted.last_seq),
-        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
-    );
+    -- As log_event does it.
+    detail := jsonb_build_object('seq', counted.last_seq);
+    insert into public.events (kind, session_id, actor, agent_id, detail) values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
+    returning id into logged;
+    nothing := _supportchat.notify_change(jsonb_build_object(
+        'id', logged, 'event', 'message.posted', 'session_id', p_session_id, 'actor', actor, 'agent_id', p_sender_agent_id,
+        'detail', detail, 'row', line
+    ));
     return line;
 end $$;
 
@@ -306,7 +313,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '568d48149035');
+select _supportchat.record_script('functions/messages.sql', '9636584f3eaf');
 
 notify pgrst, 'reload schema';
 

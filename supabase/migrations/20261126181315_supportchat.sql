@@ -326,8 +326,9 @@ begin
         user_sessions      | erased_at              | timestamptz |          |
         user_sessions      | legacy                 | jsonb       |          |
 
-        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
-        chat_messages      | id                     | uuid        | key      | gen_random_uuid()
+        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words. The id is known
+        -- to nobody; for a secret one the embedded Postgres opens a file each time.
+        chat_messages      | id                     | uuid        | key      | md5(concat(random(), clock_timestamp()))::uuid
         chat_messages      | session_id             | uuid        |          |                   | user_sessions | cascade
         chat_messages      | seq                    | integer     |          |
         chat_messages      | sender                 | text        | computed |
@@ -794,8 +795,8 @@ as $$
 $$;
 
 -- Has a trigger refuse rows for which one of some conditions on new is false, as check constraints of those names would, and
--- takes these away. Rows that break them stay as they are: the trigger only looks at what is written. That there are none is
--- remembered in the comment of its function.
+-- takes these away. After the row, because one before it would lock each row that is updated. Rows that break them stay as they
+-- are: the trigger only looks at what is written. That there are none is remembered in the comment of its function.
 create or replace function _supportchat.ensure_row_checks(p_table text, p_name text, p_names text[], p_conditions text[])
 returns void
 language plpgsql
@@ -819,11 +820,11 @@ begin
                     message = format('new row for relation "%%s" violates check constraint "%%s"', tg_table_name, broken),
                     schema = tg_table_schema, table = tg_table_name, constraint = broken;
             end if;
-            return new;
+            return null;
         end $refuse$
     $made$, refuses, broken);
     execute format(
-        'create or replace trigger %I before insert or update of %s on %s for each row execute function %s',
+        'create or replace trigger %I after insert or update of %s on %s for each row execute function %s',
         p_name,
         (
             select string_agg(distinct quote_ident(named.words[1]), ', ')
@@ -2237,7 +2238,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'b3c5457b2ea6');
+select _supportchat.record_script('supabase_schema.sql', '9b16e7e90ee6');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2979,8 +2980,11 @@ as $$
 declare
     -- Who writes. A line continues the one before when the same person spoke within 5 minutes: see message_json.
     writer text := coalesce(p_sender_agent_id::text, p_sender);
+    actor text := case p_sender when 'user' then 'customer' else p_sender end;
     counted record;
     line jsonb;
+    detail jsonb;
+    logged bigint;
     nothing text;
 begin
     if p_visitor is null then
@@ -3050,10 +3054,14 @@ begin
         'created_at', counted.last_at,
         'continues', p_sender <> 'system' and counted.last_continues is true
     );
-    nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', counted.last_seq),
-        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
-    );
+    -- As log_event does it.
+    detail := jsonb_build_object('seq', counted.last_seq);
+    insert into public.events (kind, session_id, actor, agent_id, detail) values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
+    returning id into logged;
+    nothing := _supportchat.notify_change(jsonb_build_object(
+        'id', logged, 'event', 'message.posted', 'session_id', p_session_id, 'actor', actor, 'agent_id', p_sender_agent_id,
+        'detail', detail, 'row', line
+    ));
     return line;
 end $$;
 
@@ -3176,7 +3184,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '568d48149035');
+select _supportchat.record_script('functions/messages.sql', '9636584f3eaf');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -4310,10 +4318,15 @@ begin
     if line is not null then
         select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
         where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
-        return case
-            when is_awaited then _supportchat.answer_json(p_session_id, jsonb_build_array(line))
-            else _supportchat.heed_message(p_session_id, line, false)
-        end || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
+        if is_awaited then
+            -- As answer_json has it.
+            return jsonb_build_object(
+                'duplicate', false, 'session_id', p_session_id, 'messages', jsonb_build_array(line), 'image_key', null,
+                'conversation', jsonb_build_object('session_id', p_session_id, 'number', number)
+            );
+        end if;
+        return _supportchat.heed_message(p_session_id, line, false)
+            || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
     end if;
     -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
     loop
@@ -4581,7 +4594,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '366548f80d48');
+select _supportchat.record_script('functions/chat.sql', '133e9a7f7015');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
