@@ -9,7 +9,7 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
-        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log,
+        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans,
         refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
         server_processes, customers_here, heartbeat, throttle_buckets
     }';
@@ -18,14 +18,16 @@ declare
         chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
         chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
         tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
-        tickets_closed_idx, tickets_closed_of_agent_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
-        tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
-        pending_logins_agent_id_idx, pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key,
-        one_time_links_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
-        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx,
+        tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
+        agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
+        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, user_sessions_address_idx,
+        bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
+        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -33,17 +35,18 @@ declare
         change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
-        sweep_assignment(); conversations(uuid[]); conversation_of_visitor(text);
+        sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text, uuid); who_is_here();
-        image_of_session(uuid, text, bigint); orphan_images(text[]); queue_changes(uuid[], uuid[]); queue_counts();
-        list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text, uuid);
+        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
         refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text); agent_of_session(text);
@@ -59,12 +62,12 @@ declare
         use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
@@ -76,14 +79,15 @@ declare
         events_after(text); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
         report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
-        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); join_conversation();
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
+        ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
         join_conversation(text); join_conversation(text, bigint); join_conversation(text, bigint, uuid);
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); image_of_session(uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
         image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
@@ -280,6 +284,8 @@ begin
         -- A browser that has chatted here, known by the hash of its cookie and by nothing that a person could type.
         visitors           | visitor_id             | uuid        | key      | gen_random_uuid()
         visitors           | token_hash             | text        | required |
+        -- What its ban says, so that a message need not ask; see apply_ban.
+        visitors           | banned_until           | timestamptz |          |
         visitors           | created_at             | timestamptz | required | now()
 
         -- A person who answers. Passwords and login sessions live in tables of their own, so that no row holds a secret.
@@ -308,6 +314,8 @@ begin
         user_sessions      | customer_name          | text        |          |
         user_sessions      | customer_phone         | text        |          |
         user_sessions      | time_zone              | text        |          |
+        -- From which network it was started: an IPv4 address, or the /64 of an IPv6 one.
+        user_sessions      | address                | text        |          |
         user_sessions      | channel                | text        | required | 'web-chat'
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
@@ -355,6 +363,9 @@ begin
         tickets            | first_reply_at         | timestamptz |          |
         tickets            | closed_at              | timestamptz |          |
         tickets            | erased_at              | timestamptz |          |
+        -- Why it is given to nobody by itself, and whether it was closed as spam: see spam.sql.
+        tickets            | held                   | text        |          |
+        tickets            | is_spam                | boolean     | required | false
         tickets            | version                | integer     | required | 1
         tickets            | created_at             | timestamptz | required | now()
         tickets            | updated_at             | timestamptz | computed | now()
@@ -419,6 +430,18 @@ begin
         audit_log          | about                  | jsonb       | required | '{}'
         audit_log          | address                | text        |          |
         audit_log          | created_at             | timestamptz | required | clock_timestamp()
+
+        -- Browsers and networks that may not write. session_id is the chat for which they were banned; is_spam says that it was done
+        -- by closing it as spam. See bans.sql.
+        bans               | id                     | uuid        | key      | gen_random_uuid()
+        bans               | visitor_id             | uuid        |          |                   | visitors      | cascade
+        bans               | network                | text        |          |
+        bans               | session_id             | uuid        |          |                   | user_sessions | set null
+        bans               | is_spam                | boolean     | required | false
+        bans               | reason                 | text        | required | ''
+        bans               | created_by             | uuid        |          |
+        bans               | created_at             | timestamptz | required | now()
+        bans               | expires_at             | timestamptz | required |
 
         -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
         refused_logins     | key                    | text        | key      |
@@ -540,6 +563,8 @@ begin
         tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
         tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
+        tickets_ready_idx                 |        | tickets          | (awaiting_since, number) where status = 'waiting' and held is null
+        tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_created_at_idx            |        | tickets          | (created_at desc)
@@ -551,6 +576,10 @@ begin
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
+        bans_visitor_id_key               | unique | bans             | (visitor_id)
+        bans_network_key                  | unique | bans             | (network)
+        bans_session_id_idx               |        | bans             | (session_id)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -623,6 +652,11 @@ begin
         user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
         user_sessions | status         | new.status in ('active', 'ended')
+        user_sessions | address        | char_length(new.address) between 1 and 64
+        bans          | subject        | num_nonnulls(visitor_id, network) = 1
+        bans          | network        | char_length(network) between 1 and 64
+        bans          | reason         | char_length(reason) <= 200
+        tickets       | held           | held in ('link', 'spam')
         chat_messages | sender         | new.sender in ('user', 'agent', 'system')
         chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
         chat_messages | seq            | new.seq > 0
@@ -1090,7 +1124,10 @@ begin
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
-            when '_supportchat' then p.proacl is null
+            -- Default privileges may have let others in from the beginning.
+            when '_supportchat' then p.proacl is null or exists (
+                select from aclexplode(p.proacl) where grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated')
+            )
             -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
             when 'public' then _supportchat.is_new(p.xmin) and p.prorettype <> 'trigger'::regtype
                 and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
@@ -2158,6 +2195,24 @@ begin
     perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
 end $$;
 
+-- The tables, and every view that shows rows of them.
+create or replace function _supportchat.own_relations()
+returns table (relation_id oid)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive own as (
+        select to_regclass(format('public.%I', name))::oid as oid from _supportchat.declared_tables() as name
+        union
+        select r.ev_class from own
+        join pg_catalog.pg_depend d
+            on d.refobjid = own.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select oid from own where oid is not null
+$$;
+
 -- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
 -- policies of the tables behind it.
 create or replace function _supportchat.open_views()
@@ -2166,17 +2221,9 @@ language sql
 stable
 set search_path = ''
 as $$
-    with recursive behind as (
-        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
-        union
-        select r.ev_class from behind
-        join pg_catalog.pg_depend d
-            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
-        join pg_catalog.pg_rewrite r on r.oid = d.objid
-    )
     select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
-    from behind
-    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    from _supportchat.own_relations()
+    join pg_catalog.pg_class c on c.oid = relation_id, aclexplode(c.relacl) as granted
     where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
     group by c.oid
 $$;
@@ -2238,7 +2285,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '9b16e7e90ee6');
+select _supportchat.record_script('supabase_schema.sql', '0e2c610c2fd3');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2807,6 +2854,8 @@ set search_path = ''
 as $$
     values
         ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb, null::integer, null::integer),
+        -- Whether first messages with links wait until somebody releases them: see spam.sql.
+        ('hold_links', '"off"', '["off", "on"]', null, null),
         -- For how many days chats are kept after their end (null: for ever), and the audit log.
         ('retention_days', 'null', '[null]', 1, 3650),
         ('audit_days', '730', '[]', 365, 3650)
@@ -2879,7 +2928,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', '2319d3a3bef2');
+select _supportchat.record_script('functions/settings.sql', '65731975ee80');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -2959,9 +3008,9 @@ $$;
 drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
 
 -- Writes one line at the end of a conversation, and gives it as message_json has it. The row lock that it takes makes commit
--- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, an agent has
--- it, and the line is new there; or else null. Looked up by the statement that counts the line, since each one of its own
--- takes a tenth of the time.
+-- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which is not
+-- banned, an agent has it, and the line is new there; or else null. The statement that counts the line looks all of that up:
+-- each one of its own takes a tenth of the time.
 create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
@@ -3011,7 +3060,10 @@ begin
         where session_id = p_session_id and erased_at is null
             and session_id = (
                 select session_id from public.user_sessions
-                where visitor_id = (select visitor_id from public.visitors where token_hash = p_visitor)
+                where visitor_id = (
+                    select visitor_id from public.visitors
+                    where token_hash = p_visitor and banned_until > now() is not true
+                )
                 order by created_at desc limit 1
             )
             and 'open' = (
@@ -3056,7 +3108,8 @@ begin
     );
     -- As log_event does it.
     detail := jsonb_build_object('seq', counted.last_seq);
-    insert into public.events (kind, session_id, actor, agent_id, detail) values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
+    insert into public.events (kind, session_id, actor, agent_id, detail)
+    values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
     returning id into logged;
     nothing := _supportchat.notify_change(jsonb_build_object(
         'id', logged, 'event', 'message.posted', 'session_id', p_session_id, 'actor', actor, 'agent_id', p_sender_agent_id,
@@ -3184,7 +3237,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '9636584f3eaf');
+select _supportchat.record_script('functions/messages.sql', '68312c8b7c2b');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -3416,8 +3469,8 @@ as $$
     select 101
 $$;
 
--- The place of a waiting ticket in the queue: the longest waiting first, and those that have their answer last. It is
--- last_place() at most, or a long queue would be counted each time somebody looks.
+-- The place of a waiting ticket in the queue: the longest waiting first, and those that have their answer last. Held ones have
+-- none. It is last_place() at most, or a long queue would be counted each time somebody looks.
 create or replace function _supportchat.place_of_ticket(p_ticket public.tickets)
 returns bigint
 language sql
@@ -3427,10 +3480,10 @@ as $$
     select 1 + count(*)
     from (
         select from public.tickets
-        where status = 'waiting' and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        where status = 'waiting' and held is null and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
         union all
         select from public.tickets
-        where p_ticket.awaiting_since is null and status = 'waiting' and (awaiting_since is not null or number < p_ticket.number)
+        where p_ticket.awaiting_since is null and status = 'waiting' and held is null and (awaiting_since is not null or number < p_ticket.number)
         limit _supportchat.last_place() - 1
     ) as ahead
 $$;
@@ -3692,7 +3745,7 @@ begin
         detail := detail || '{"again": true}';
     end if;
     update public.tickets set
-        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
+        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null, held = null
     where id = p_ticket.id;
     -- What they read before counts for the customer from now on.
     perform _supportchat.move_marks(p_ticket.session_id, read_seq, read_seq, p_agent_id)
@@ -3719,7 +3772,7 @@ begin
     for candidate in
         -- Whoever gave a ticket back does not get it again. With a limit, the index is read, and no further.
         select session_id, given_back_by from public.tickets
-        where status = 'waiting' and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
+        where status = 'waiting' and held is null and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
         order by awaiting_since nulls last, number
         limit cardinality(places)
     loop
@@ -3729,7 +3782,7 @@ begin
         );
         continue when place is null;
         ticket := _supportchat.lock_ticket(candidate.session_id);
-        if ticket.status = 'waiting' then
+        if ticket.status = 'waiting' and ticket.held is null then
             perform _supportchat.give_ticket(ticket, places[place], 'least_loaded', 'system');
             places := places[:place - 1] || places[place + 1:];
             given := given + 1;
@@ -3849,7 +3902,364 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'd46737135064');
+select _supportchat.record_script('functions/assignment.sql', 'f87bb064d7f6');
+
+-- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
+-- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
+-- start_chat does.
+
+-- Refuses to start a chat for a browser, or a network, that is banned: PT403.
+create or replace function _supportchat.refuse_banned(p_visitor text, p_address text)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if exists (select from public.visitors where token_hash = p_visitor and banned_until > now())
+        or exists (select from public.bans where network = p_address and expires_at > now()) then
+        raise sqlstate 'PT403' using message = 'banned';
+    end if;
+end $$;
+
+-- Refuses a message in a chat that came from a network which is banned: PT403.
+create or replace function _supportchat.refuse_network_of(p_session_id uuid)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if exists (
+        select from public.user_sessions s
+        join public.bans b on b.network = s.address
+        where s.session_id = p_session_id and b.expires_at > now()
+    ) then
+        raise sqlstate 'PT403' using message = 'banned';
+    end if;
+end $$;
+
+-- Locks the browser of a ticket, for whoever is about to ban it or to end its ban.
+create or replace function _supportchat.lock_browser_of_ticket(p_number bigint)
+returns void
+language sql
+set search_path = ''
+as $$
+    select from public.visitors v
+    join public.user_sessions s on s.visitor_id = v.visitor_id
+    join public.tickets t on t.session_id = s.session_id
+    where t.number = p_number
+    for no key update of v
+$$;
+
+-- Has the browser's row say until when it is banned, after its ban was made or ended, and the pages of customers and agents look
+-- again: of a network at most 200 that are open.
+create or replace function _supportchat.apply_ban(p_ban public.bans)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid;
+    ticket public.tickets;
+begin
+    update public.visitors set banned_until = (select expires_at from public.bans where visitor_id = p_ban.visitor_id)
+    where visitor_id = p_ban.visitor_id;
+    for chat in
+        select touched.session_id
+        from (
+            select p_ban.session_id
+            union
+            select _supportchat.newest_session(p_ban.visitor_id)
+            union
+            (
+                select s.session_id from public.customers_here c
+                join public.user_sessions s on s.session_id = c.session_id
+                where s.address = p_ban.network limit 200
+            )
+        ) as touched
+        where exists (select from public.tickets t where t.session_id = touched.session_id)
+        order by touched.session_id
+    loop
+        ticket := _supportchat.lock_ticket(chat);
+        update public.tickets set version = version + 1 where id = ticket.id;
+    end loop;
+end $$;
+
+-- Bans the browser or the network of a ticket's customer, in place of an earlier ban of the same. PT409 when it is not known. The
+-- caller holds the locks.
+create or replace function _supportchat.make_ban(
+    p_ticket public.tickets, p_agent_id uuid, p_what text, p_until timestamptz, p_reason text, p_is_spam boolean default false
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    made public.bans;
+begin
+    select case p_what when 'browser' then visitor_id end, case p_what when 'network' then address end
+    into made.visitor_id, made.network
+    from public.user_sessions where session_id = p_ticket.session_id;
+    if made.visitor_id is null and made.network is null then
+        raise sqlstate 'PT409' using message = 'nothing_to_ban';
+    end if;
+    delete from public.bans
+    where visitor_id = made.visitor_id or network = made.network or expires_at < now();
+    insert into public.bans (visitor_id, network, session_id, is_spam, reason, created_by, expires_at)
+    values (made.visitor_id, made.network, p_ticket.session_id, p_is_spam, p_reason, p_agent_id, p_until)
+    returning * into made;
+    perform _supportchat.apply_ban(made);
+    perform _supportchat.record_event(p_ticket, 'banned', 'agent', p_agent_id, jsonb_build_object(
+        'what', p_what, 'until', case when isfinite(p_until) then p_until end
+    ));
+    perform _supportchat.audit('ban.made', p_agent_id, jsonb_build_object(
+        'ban', made.id, 'what', p_what, 'ticket', p_ticket.number, 'until', case when isfinite(p_until) then p_until end
+    ));
+end $$;
+
+-- Ends a ban. The caller holds the locks.
+create or replace function _supportchat.lift_ban(p_ban public.bans, p_agent_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets := _supportchat.ticket_of_session(p_ban.session_id);
+    what text := case when p_ban.network is null then 'browser' else 'network' end;
+begin
+    delete from public.bans where id = p_ban.id;
+    perform _supportchat.apply_ban(p_ban);
+    if ticket.id is not null then
+        perform _supportchat.record_event(ticket, 'unbanned', 'agent', p_agent_id, jsonb_build_object('what', what));
+    end if;
+    perform _supportchat.audit('ban.ended', p_agent_id, jsonb_build_object(
+        'ban', p_ban.id, 'what', what, 'ticket', ticket.number
+    ));
+end $$;
+
+-- Bans the customer of a ticket: their browser, or everybody in their network, for so many days (null: for good).
+create or replace function public.ban_customer(
+    p_agent_id uuid, p_number bigint, p_what text, p_days integer default null, p_reason text default ''
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.lock_browser_of_ticket(p_number);
+    perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'ban');
+    if p_days not between 1 and 3650 or p_what in ('browser', 'network') is not true then
+        raise sqlstate 'PT422' using message = 'value_refused';
+    end if;
+    perform _supportchat.make_ban(
+        _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number)), p_agent_id, p_what,
+        coalesce(now() + make_interval(days => p_days), 'infinity'), coalesce(p_reason, '')
+    );
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+-- Ends a ban. Nothing happens when it has ended already.
+create or replace function public.end_ban(p_agent_id uuid, p_ban_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ban public.bans;
+begin
+    perform from public.visitors where visitor_id = (select visitor_id from public.bans where id = p_ban_id) for no key update;
+    perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'ban');
+    select * into ban from public.bans where id = p_ban_id;
+    if found then
+        perform _supportchat.lift_ban(ban, p_agent_id);
+    end if;
+end $$;
+
+-- A ban as those know it who may end it.
+create or replace function _supportchat.ban_json(p_ban public.bans)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'id', p_ban.id,
+        'what', case when p_ban.network is null then 'browser' else 'network' end,
+        'network', p_ban.network,
+        'number', (_supportchat.ticket_of_session(p_ban.session_id)).number,
+        'customer_name', (select customer_name from public.user_sessions where session_id = p_ban.session_id),
+        'is_spam', p_ban.is_spam,
+        'reason', p_ban.reason,
+        'by', _supportchat.person_json(p_ban.created_by),
+        'created_at', p_ban.created_at,
+        'expires_at', case when isfinite(p_ban.expires_at) then p_ban.expires_at end
+    )
+$$;
+
+-- The bans that last, the latest 200; the tickets that were closed as spam last, and how many were within 30 days, up to 1,000.
+create or replace function public.list_bans(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'ban');
+    return jsonb_build_object(
+        'bans', (
+            select coalesce(jsonb_agg(_supportchat.ban_json(latest) order by latest.created_at desc, latest.id), '[]')
+            from (select * from public.bans where expires_at > now() order by created_at desc, id limit 200) as latest
+        ),
+        'count', (select count(*) from public.bans where expires_at > now()),
+        'spam', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'number', latest.number, 'closed_at', latest.closed_at, 'customer_name', s.customer_name
+            ) order by latest.closed_at desc, latest.number), '[]')
+            from (select * from public.tickets where is_spam order by closed_at desc limit 20) as latest
+            join public.user_sessions s on s.session_id = latest.session_id
+        ),
+        'spam_count', (
+            select count(*)
+            from (select from public.tickets where is_spam and closed_at > now() - interval '30 days' limit 1000) as counted
+        ),
+        'holds_links', _supportchat.setting('hold_links') = '"on"'
+    );
+end $$;
+
+select _supportchat.record_script('functions/bans.sql', 'f36cf00ab3da');
+
+-- spam.sql: first messages that wait for somebody to look at them, and tickets that are closed as spam. Safe to run again.
+-- A held ticket waits like any other, but is given to nobody by itself. tickets.held says why: 'link', of a first message that
+-- has one; 'spam', of a customer who writes again in a ticket that was closed as spam.
+
+-- Whether a text has a link: with a scheme, with www, or a name that ends like those of most sites. No e-mail address is one.
+create or replace function _supportchat.has_link(p_text text)
+returns boolean
+language sql
+immutable
+set search_path = ''
+as $$
+    select p_text ~* '(https?://|\mwww\.)\S' or p_text ~* concat(
+        '(^|[^[:alnum:]@._-])[[:alnum:]-]+(\.[[:alnum:]-]+)*',
+        '\.(com|net|org|info|biz|io|me|co|ai|app|dev|ru|cn|su|xyz|top|shop|store|site|online|click|link|live|club|vip|win|bet|icu|pw|ly|gl|gg|to)\M'
+    )
+$$;
+
+-- Why a chat that begins with this message has to wait for somebody to release it: null, or 'link' where the desk holds first
+-- messages with links and nobody has replied to this browser in its last 20 chats.
+create or replace function _supportchat.hold_for(p_visitor_id uuid, p_message text)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select 'link'
+    where _supportchat.setting('hold_links') = '"on"' and _supportchat.has_link(p_message) and not exists (
+        select from (
+            select session_id from public.user_sessions where visitor_id = p_visitor_id order by created_at desc limit 20
+        ) as chats
+        join public.tickets t on t.session_id = chats.session_id
+        where t.first_reply_at is not null
+    )
+$$;
+
+-- Tells the customer of a held ticket that the message is there; agents read why it waits.
+create or replace function _supportchat.tell_held(p_ticket public.tickets)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.append_message(
+        p_ticket.session_id, 'system', 'The message is kept and will be answered here.',
+        p_event => 'queued', p_detail => jsonb_build_object('code', 'held_' || p_ticket.held)
+    );
+end $$;
+
+-- Lets a held ticket go to whoever has room, like any other. Nothing happens to one that is not held.
+create or replace function public.release_ticket(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    if ticket.held is not null then
+        update public.tickets set held = null where id = ticket.id;
+        perform _supportchat.record_event(ticket, 'released', 'agent', p_agent_id);
+        perform _supportchat.drain_queue();
+    end if;
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+-- Closes a ticket as spam, as close_ticket would, or says of a closed one that it was. Who may ban also bans the browser for a
+-- day; reopen_ticket takes all of it back. PT409 when it is erased.
+create or replace function public.mark_spam(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+    bans boolean := false;
+begin
+    perform _supportchat.lock_browser_of_ticket(p_number);
+    perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    perform _supportchat.check_kept(ticket);
+    if ticket.status <> 'closed' and ticket.assigned_agent_id is not null then
+        perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
+    end if;
+    if not ticket.is_spam then
+        update public.tickets set is_spam = true where id = ticket.id;
+        if ticket.status = 'closed' then
+            perform _supportchat.record_event(ticket, 'spam', 'agent', p_agent_id);
+        else
+            perform _supportchat.end_ticket(ticket, 'agent', p_agent_id, p_is_spam => true);
+        end if;
+        bans := _supportchat.has_right(p_agent_id, 'ban') and exists (
+            select from public.user_sessions s
+            join public.visitors v on v.visitor_id = s.visitor_id
+            where s.session_id = ticket.session_id and v.banned_until > now() is not true
+        );
+    end if;
+    if bans then
+        perform _supportchat.make_ban(ticket, p_agent_id, 'browser', now() + interval '1 day', '', p_is_spam => true);
+    end if;
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1),
+        'banned', bans
+    );
+end $$;
+
+-- Takes back what mark_spam has done besides closing: the mark, and the ban that it has made, for who may. The caller holds the
+-- locks, and opens the ticket again.
+create or replace function _supportchat.unmark_spam(p_ticket public.tickets, p_agent_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ban public.bans;
+begin
+    update public.tickets set is_spam = false where id = p_ticket.id;
+    if _supportchat.has_right(p_agent_id, 'ban') then
+        select * into ban from public.bans where session_id = p_ticket.session_id and is_spam;
+        if found then
+            perform _supportchat.lift_ban(ban, p_agent_id);
+        end if;
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/spam.sql', 'cb4427fb16c8');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -3878,6 +4288,9 @@ as $$
         ), false),
         'customer_here', p_customer_here,
         'queue_position', p_queue_position,
+        -- As post_message finds it.
+        'banned', coalesce((select v.banned_until > now() from public.visitors v where v.visitor_id = p_session.visitor_id), false)
+            or exists (select from public.bans where network = p_session.address and expires_at > now()),
         'somebody_here', exists (
             select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
         ),
@@ -3900,7 +4313,7 @@ as $$
     select _supportchat.state_json(
         s, t,
         exists (select from public.customers_here c where c.session_id = s.session_id),
-        case when t.status = 'waiting' then _supportchat.place_of_ticket(t) end
+        case when t.status = 'waiting' and t.held is null then _supportchat.place_of_ticket(t) end
     )
     from public.user_sessions s
     cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -3926,7 +4339,7 @@ as $$
         select id, row_number() over () as place
         from (
             select id from public.tickets
-            where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
+            where status = 'waiting' and held is null and exists (select from asked where asked.status = 'waiting')
             order by awaiting_since nulls last, number
             limit _supportchat.last_place() - 1
         ) as ahead
@@ -3934,7 +4347,7 @@ as $$
     select coalesce(jsonb_agg(_supportchat.state_json(
         asked.session, asked.ticket,
         exists (select from public.customers_here c where c.session_id = (asked.session).session_id),
-        case when asked.status = 'waiting' then coalesce(places.place, _supportchat.last_place()) end
+        case when asked.status = 'waiting' and (asked.ticket).held is null then coalesce(places.place, _supportchat.last_place()) end
     )), '[]')
     from asked
     left join places on places.id = asked.id
@@ -4044,7 +4457,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '78cfdda1ca62');
+select _supportchat.record_script('functions/conversations.sql', '17f54f786754');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -4248,10 +4661,12 @@ begin
         perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
-            awaiting_since = now(), given_back_by = null
+            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' end, is_spam = false
         where id = ticket.id
         returning * into ticket;
-        if is_afterword and exists (
+        if ticket.held is not null then
+            perform _supportchat.tell_held(ticket);
+        elsif is_afterword and exists (
             select from public.agents
             where id = preferred and is_active and availability = 'available' and lease_expires_at > now()
         ) then
@@ -4293,7 +4708,8 @@ end $$;
 
 -- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
 -- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
--- client_message_id that was stored.
+-- client_message_id that was stored. PT403 for a browser that is banned, or when nobody has the
+-- chat and it came from a network that is.
 create or replace function public.post_message(
     p_visitor text, p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -4306,6 +4722,7 @@ declare
     number bigint;
     status text;
     is_stored boolean;
+    is_banned boolean;
     is_awaited boolean;
     may_assign boolean := false;
     line jsonb;
@@ -4333,7 +4750,7 @@ begin
         select s.session_id, t.number, t.status, exists (
             select from public.chat_messages m
             where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
-        ) into chat, number, status, is_stored
+        ), v.banned_until > now() is true into chat, number, status, is_stored, is_banned
         from public.visitors v
         cross join lateral (
             select session_id from public.user_sessions where visitor_id = v.visitor_id order by created_at desc limit 1
@@ -4344,7 +4761,7 @@ begin
         ) as t on true
         where v.token_hash = p_visitor;
         -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-        exit when may_assign or is_stored or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
+        exit when may_assign or is_stored or is_banned or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
         perform _supportchat.lock_assignment();
         may_assign := true;
     end loop;
@@ -4361,7 +4778,13 @@ begin
         end if;
     elsif is_stored then
         answer := _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
+    elsif is_banned then
+        raise sqlstate 'PT403' using message = 'banned';
     else
+        -- To look for a network takes a tenth of the time of a message: not while an agent has the chat.
+        if status <> 'open' then
+            perform _supportchat.refuse_network_of(chat);
+        end if;
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
     return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', number));
@@ -4411,9 +4834,9 @@ declare
     chat uuid;
     ticket public.tickets;
 begin
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous, created_at)
+    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, address, is_anonymous, created_at)
     values (
-        p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone,
+        p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone, p_session.address,
         p_session.customer_name is null and p_session.customer_phone is null,
         -- After the browser's last one, which a wrong clock may have dated into the future: the newest is found by it.
         greatest(now(), (
@@ -4421,12 +4844,18 @@ begin
         ) + interval '1 microsecond')
     )
     returning session_id into chat;
-    insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
+    insert into public.tickets (session_id, awaiting_since, held)
+    values (chat, now(), _supportchat.hold_for(p_session.visitor_id, p_message))
+    returning * into ticket;
     perform _supportchat.append_message(
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
     );
     perform _supportchat.record_event(ticket, 'opened', 'customer');
-    perform _supportchat.seek_agent(ticket);
+    if ticket.held is null then
+        perform _supportchat.seek_agent(ticket);
+    else
+        perform _supportchat.tell_held(ticket);
+    end if;
     return chat;
 end $$;
 
@@ -4438,7 +4867,7 @@ drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, t
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
--- The answer says which of the two it is.
+-- The answer says which of the two it is. PT403 for a browser or an address that is banned.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -4464,6 +4893,7 @@ declare
     answer jsonb;
 begin
     perform _supportchat.check_message(p_message, p_image is not null);
+    perform _supportchat.refuse_banned(p_visitor, p_address);
     -- Before any lock that others wait for: a flood is to be refused on its way there.
     if not _supportchat.goes_on(key, p_client_message_id) then
         perform _supportchat.take_start(key, p_address, p_limits);
@@ -4482,6 +4912,7 @@ begin
             new_session.customer_name := p_customer_name;
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
+            new_session.address := nullif(left(p_address, 64), '');
             chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
@@ -4572,9 +5003,12 @@ as $$
     ) as latest
 $$;
 
+-- Of an earlier version, without bans.
+drop function if exists public.who_is_here();
+
 -- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
--- left out below 3 answers in the last 7 days.
-create or replace function public.who_is_here()
+-- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat.
+create or replace function public.who_is_here(p_visitor text default null, p_address text default null)
 returns jsonb
 language sql
 stable
@@ -4590,11 +5024,13 @@ as $$
             from available where place <= 3
         ),
         'others', (select count(*) from available where place > 3),
-        'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days')
+        'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days'),
+        'banned', exists (select from public.visitors where token_hash = p_visitor and banned_until > now())
+            or exists (select from public.bans where network = p_address and expires_at > now())
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '133e9a7f7015');
+select _supportchat.record_script('functions/chat.sql', '80fef0fd88fc');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -4671,6 +5107,8 @@ as $$
         'number', t.number,
         'session_id', t.session_id,
         'status', t.status,
+        'held', t.held,
+        'is_spam', t.is_spam,
         'customer_name', s.customer_name,
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
@@ -4865,7 +5303,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'f923c5f434aa');
+select _supportchat.record_script('functions/queue.sql', '2189c68699c5');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -4946,9 +5384,18 @@ begin
             'created_at', t.created_at,
             'closed_at', case when t.status = 'closed' then t.closed_at end,
             'awaiting_since', t.awaiting_since,
-            'reason', case when t.status = 'waiting' then _supportchat.unassigned_reason(t.given_back_by) end,
+            'reason', case when t.status = 'waiting' then _supportchat.unassigned_reason(t.given_back_by) || case
+                when t.held is null then '{}' else jsonb_build_object('code', 'held_' || t.held)
+            end end,
+            'held', t.held,
+            'is_spam', t.is_spam,
             'customer', jsonb_build_object(
-                'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone
+                'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
+            ),
+            'bans', (
+                select coalesce(jsonb_agg(_supportchat.ban_json(b) order by b.created_at), '[]') from public.bans b
+                where (b.visitor_id = s.visitor_id or b.network = s.address) and b.expires_at > now()
             ),
             'read_seq', coalesce((
                 select r.read_seq from public.ticket_reads r where r.agent_id = p_agent_id and r.session_id = chat
@@ -5124,17 +5571,23 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
+-- Of an earlier version, which knew no spam.
+drop function if exists _supportchat.end_ticket(public.tickets, text, uuid);
+
 -- Ends a ticket and its conversation, and gives the freed place to who waits. The caller holds the locks.
-create or replace function _supportchat.end_ticket(p_ticket public.tickets, p_actor text, p_agent_id uuid default null)
+create or replace function _supportchat.end_ticket(
+    p_ticket public.tickets, p_actor text, p_agent_id uuid default null, p_is_spam boolean default false
+)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('actor', p_actor, 'agent', _supportchat.agent_json(p_agent_id));
+    detail jsonb := jsonb_build_object('actor', p_actor, 'agent', _supportchat.agent_json(p_agent_id))
+        || case when p_is_spam then '{"spam": true}' else '{}' end::jsonb;
 begin
     update public.tickets set
-        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
+        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null, held = null
     where id = p_ticket.id;
     perform _supportchat.tell_event(
         p_ticket, 'closed',
@@ -5168,7 +5621,7 @@ begin
     );
 end $$;
 
--- Opens a closed ticket again, for the agent who does it. A customer who had no answer waits for one again. PT409 when
+-- Opens a closed ticket again, for the agent who does it; it is no spam then. A customer who had no answer waits for one again. PT409 when
 -- somebody has it open already, or when the customer has begun another chat since.
 create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
@@ -5179,6 +5632,7 @@ declare
     ticket public.tickets;
     newer bigint;
 begin
+    perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
@@ -5199,6 +5653,9 @@ begin
     if found then
         raise sqlstate 'PT409' using message = 'customer_moved_on', detail = newer;
     end if;
+    if ticket.is_spam then
+        perform _supportchat.unmark_spam(ticket, p_agent_id);
+    end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
@@ -5213,7 +5670,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4e501ff3a082');
+select _supportchat.record_script('functions/tickets.sql', 'd3971b684755');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -6585,7 +7042,7 @@ begin
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
             'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
-            'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone,
+            'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq
         ) order by s.created_at, s.session_id), '[]')
@@ -6636,14 +7093,15 @@ begin
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     update public.user_sessions set
-        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, legacy = null, erased_at = now(),
+        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
+        erased_at = now(),
         last_seq = 0, last_spoken_seq = 0, last_note_no = 0,
         customer_delivered_seq = 0, customer_read_seq = 0, agent_delivered_seq = 0, agent_read_seq = 0
     where session_id = p_session_id;
     for ticket in
         update public.tickets set
             status = 'closed', closed_at = case when status = 'closed' then closed_at else clock_timestamp() end,
-            awaiting_since = null, given_back_by = null, legacy = null, erased_at = now()
+            awaiting_since = null, given_back_by = null, held = null, legacy = null, erased_at = now()
         where session_id = p_session_id
         returning *
     loop
@@ -6657,7 +7115,8 @@ begin
     where id = p_erasure_id;
 end $$;
 
--- Forgets a browser that has no conversation any more, and how often it did what is limited. The caller holds its lock.
+-- Forgets a browser that has no conversation any more, and how often it did what is limited; one that is banned, once the ban has
+-- ended. The caller holds its lock.
 create or replace function _supportchat.forget_visitor(p_visitor_id uuid)
 returns void
 language plpgsql
@@ -6669,6 +7128,7 @@ begin
     delete from public.visitors v
     where v.visitor_id = p_visitor_id
         and not exists (select from public.user_sessions s where s.visitor_id = p_visitor_id)
+        and not exists (select from public.bans b where b.visitor_id = p_visitor_id and b.expires_at > now())
     returning token_hash into key_hash;
     delete from public.throttle_buckets where key = 'starts/browser/' || key_hash;
 end $$;
@@ -6724,6 +7184,9 @@ begin
         perform from public.user_sessions where session_id = chat for no key update;
         perform _supportchat.erase_conversation(chat, receipt.id, 'agent', p_agent_id);
     end loop;
+    if p_everything then
+        delete from public.bans where visitor_id = visitor;
+    end if;
     perform _supportchat.forget_visitor(visitor);
     perform _supportchat.close_erasure(receipt.id);
     perform _supportchat.drain_queue();
@@ -6930,8 +7393,8 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, counts of what is limited, and the oldest of the audit log. Says whether there may be
--- more.
+-- 180 days, links that ended a month ago, the networks of chats that began a month ago, bans that have ended, counts of what is
+-- limited, and the oldest of the audit log. Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -6939,6 +7402,7 @@ set search_path = ''
 as $$
 declare
     most integer := 100;
+    ended uuid;
     forgotten integer;
 begin
     delete from public.agent_sessions where token_hash in (
@@ -6961,6 +7425,19 @@ begin
         where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
     ));
     perform _supportchat.prune_audit();
+    update public.user_sessions set address = null where session_id in (
+        select session_id from public.user_sessions
+        where address is not null and created_at < now() - interval '30 days'
+        order by created_at limit most for no key update skip locked
+    );
+    for ended in
+        delete from public.bans where id in (
+            select id from public.bans where expires_at < now() limit most for update skip locked
+        )
+        returning visitor_id
+    loop
+        perform _supportchat.forget_visitor(ended);
+    end loop;
     -- The only ones of which strangers can make many.
     delete from public.throttle_buckets where ctid = any (array(
         select ctid from public.throttle_buckets where full_at < now() order by full_at limit most for update skip locked
@@ -6969,7 +7446,344 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'fc08b079f197');
+select _supportchat.record_script('functions/privacy.sql', '346413c1cebf');
+
+-- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
+
+-- Who is not let in: everybody, and the roles of the keys that a browser may hold.
+create or replace function _supportchat.outsiders()
+returns table (role_id oid, role_name text)
+language sql
+stable
+set search_path = ''
+as $$
+    select 0::oid, 'public'
+    union all
+    select oid, rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
+$$;
+
+-- Everything that is the desk's: schema, tables and what belongs to them, the views above them, and functions by their
+-- names in public, whatever their arguments are. `target` is what a grant calls it.
+create or replace function _supportchat.own_things(p_names text[])
+returns table (kind text, id oid, thing text, target text, owner_id oid, acl aclitem[])
+language sql
+stable
+set search_path = ''
+as $$
+    with own as (
+        select relation_id as id from _supportchat.own_relations()
+        union
+        select oid from pg_catalog.pg_class
+        where relkind in ('r', 'p', 'v', 'm', 'S', 'f') and (
+            relnamespace = '_supportchat'::regnamespace
+            or (relnamespace = 'public'::regnamespace and relname = 'ticket_numbers')
+        )
+        union
+        select s.oid
+        from _supportchat.own_relations()
+        join pg_catalog.pg_depend d on d.refobjid = relation_id and d.refclassid = 'pg_class'::regclass
+            and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+        join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
+    )
+    select 'relation', c.oid, c.oid::regclass::text,
+        case c.relkind when 'S' then 'sequence ' else '' end || c.oid::regclass::text,
+        c.relowner, coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end, c.relowner))
+    from own join pg_catalog.pg_class c on c.oid = own.id
+    union all
+    select 'routine', p.oid, p.oid::regprocedure::text, 'routine ' || p.oid::regprocedure::text,
+        p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+    from pg_catalog.pg_proc p
+    where p.pronamespace = '_supportchat'::regnamespace
+        or (p.pronamespace = 'public'::regnamespace and p.proname = any (p_names))
+    union all
+    select 'schema', n.oid, 'schema ' || n.nspname, 'schema ' || n.nspname, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+    from pg_catalog.pg_namespace n where n.nspname = '_supportchat'
+$$;
+
+-- What was granted to them, or is theirs: whole things, columns, and new things in our schemas.
+create or replace function _supportchat.granted_to_outsiders(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select * from _supportchat.own_things(p_names)
+    ), outsider as materialized (
+        select role_id, role_name, case role_id when 0 then 'public' else quote_ident(role_name) end as grantee
+        from _supportchat.outsiders()
+    ), granted as (
+        select thing, target, owner_id, g.*
+        from own cross join aclexplode(own.acl) as g
+        union all
+        select format('%s (%s)', own.thing, a.attname), own.target, own.owner_id, g.*
+        from own join pg_catalog.pg_attribute a on own.kind = 'relation' and a.attrelid = own.id and not a.attisdropped
+        cross join aclexplode(a.attacl) as g
+        union all
+        -- Who may create something in public could put a function in the place of one of ours.
+        select 'schema public', 'schema public', n.nspowner, g.*
+        from pg_catalog.pg_namespace n cross join aclexplode(n.nspacl) as g
+        where n.nspname = 'public' and g.privilege_type = 'CREATE'
+    )
+    select 'grant', o.role_name, g.thing, string_agg(distinct g.privilege_type, ', '), case
+        when g.grantor = g.owner_id then format('revoke %s on %s from %s', case g.target
+            when 'schema public' then 'create' else 'all'
+        end, g.target, o.grantee)
+        -- Only who has granted it could take it back by name.
+        else format('revoke grant option for all on %s from %I cascade', g.target, pg_get_userbyid(g.grantor))
+    end
+    from granted g join outsider o on o.role_id = g.grantee and g.grantee <> g.owner_id
+    group by o.role_name, o.grantee, g.thing, g.target, g.grantor, g.owner_id
+    union all
+    select 'owner', o.role_name, own.thing, null, format(
+        'alter %s owner to %I', case own.kind when 'relation' then 'table ' || own.thing else own.target end, (
+            select pg_get_userbyid(nspowner) from pg_catalog.pg_namespace where nspname = '_supportchat'
+        )
+    )
+    from own join outsider o on o.role_id = own.owner_id
+    where own.target not like 'sequence %'
+    union all
+    select 'default', o.role_name, '_supportchat', string_agg(distinct g.privilege_type, ', '), format(
+        'alter default privileges for role %I in schema _supportchat revoke all on %s from %s',
+        pg_get_userbyid(d.defaclrole),
+        case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end,
+        o.grantee
+    )
+    from pg_catalog.pg_default_acl d
+    cross join aclexplode(d.defaclacl) as g
+    join outsider o on o.role_id = g.grantee
+    where d.defaclnamespace = '_supportchat'::regnamespace
+    group by o.role_name, o.grantee, d.defaclrole, d.defaclobjtype
+$$;
+
+-- Tables whose rows are not closed by row-level security any more, and tables whose changes Supabase tells to browsers.
+create or replace function _supportchat.opened_tables()
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select c.oid, c.oid::regclass::text as thing, c.relrowsecurity
+        from _supportchat.declared_tables() as name
+        join pg_catalog.pg_class c on c.oid = to_regclass(format('public.%I', name))
+    )
+    select 'row_security', null, thing, null, format('alter table %s enable row level security', thing)
+    from own where not relrowsecurity
+    union all
+    select 'no_policy', null, thing, null, format(
+        'drop policy if exists server_only on %1$s;'
+        ' create policy server_only on %1$s as restrictive using (false) with check (false)', thing
+    )
+    from own
+    where not exists (
+        select from pg_catalog.pg_policy p
+        where p.polrelid = own.oid and p.polname = 'server_only' and not p.polpermissive and p.polcmd = '*'
+            and p.polroles = '{0}' and pg_get_expr(p.polqual, p.polrelid) = 'false'
+            and pg_get_expr(p.polwithcheck, p.polrelid) = 'false'
+    )
+    union all
+    select 'policy', string_agg(o.role_name, ', ' order by o.role_name), own.thing, p.polname, format(
+        'drop policy %I on %s', p.polname, own.thing
+    )
+    from own
+    join pg_catalog.pg_policy p on p.polrelid = own.oid and p.polpermissive and p.polname <> 'server_only'
+    join _supportchat.outsiders() as o on o.role_id = any (p.polroles)
+    group by own.thing, p.polname
+    union all
+    select 'published', null, coalesce(own.thing, 'public'), p.pubname, case
+        when p.puballtables then format('drop publication %1$I; create publication %1$I', p.pubname)
+        when own.thing is null then format('alter publication %I drop tables in schema public', p.pubname)
+        else format('alter publication %I drop table %s', p.pubname, own.thing)
+    end
+    from pg_catalog.pg_publication p
+    left join pg_catalog.pg_publication_namespace n on n.pnpubid = p.oid and n.pnnspid = 'public'::regnamespace
+    left join (pg_catalog.pg_publication_rel r join own on own.oid = r.prrelid) on r.prpubid = p.oid
+    where p.pubname like 'supabase\_realtime%' and (p.puballtables or n.oid is not null or own.oid is not null)
+$$;
+
+-- The roles that stand above row-level security and all grants, or own the tables, and are neither the desk nor Supabase's own:
+-- attributes of an outsider, what outsiders are members of, and others with rights on the tables.
+create or replace function _supportchat.powerful_roles(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select * from _supportchat.own_things(p_names)
+    ), outsider as materialized (
+        select r.* from pg_catalog.pg_roles r join _supportchat.outsiders() as o on o.role_id = r.oid
+    ), owner as materialized (
+        select distinct owner_id from own where owner_id not in (select oid from outsider)
+    ), powerful as materialized (
+        select r.oid from pg_catalog.pg_roles r
+        where r.oid not in (select oid from outsider) and (
+            r.rolsuper or r.rolbypassrls or r.oid in (
+                select owner_id from owner union select g.grantee from own cross join aclexplode(own.acl) as g
+            ) or r.rolname in (
+                'pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
+                'pg_execute_server_program'
+            )
+        )
+    ), others as materialized (
+        select r.* from pg_catalog.pg_roles r
+        where r.oid <> 10 and r.oid not in (select oid from outsider) and r.oid not in (select owner_id from owner)
+            and r.rolname not in (current_user, session_user, 'service_role', 'postgres')
+            and r.rolname !~ '^(pg|supabase|cli_login)_'
+    )
+    select 'attribute', o.rolname, null, has.attribute, format('alter role %I no%s', o.rolname, lower(has.attribute))
+    from outsider o cross join lateral (values
+        ('SUPERUSER', o.rolsuper), ('BYPASSRLS', o.rolbypassrls), ('CREATEROLE', o.rolcreaterole),
+        ('REPLICATION', o.rolreplication)
+    ) as has (attribute, is_so)
+    where has.is_so
+    union all
+    select 'member', o.rolname, pg_get_userbyid(m.roleid), null, format(
+        'revoke %I from %I granted by %I', pg_get_userbyid(m.roleid), o.rolname, pg_get_userbyid(m.grantor)
+    )
+    from outsider o join pg_catalog.pg_auth_members m on m.member = o.oid
+    where exists (select from powerful p where pg_has_role(m.roleid, p.oid, 'member'))
+    union all
+    select case when r.rolsuper then 'superuser' else 'bypass' end, r.rolname, null, case when r.rolsuper then 'SUPERUSER' else 'BYPASSRLS' end,
+        format('alter role %I %s', r.rolname, case when r.rolsuper then 'nosuperuser' else 'nobypassrls' end)
+    from others r
+    where r.rolsuper or (r.rolbypassrls and exists (
+        select from own where own.kind = 'relation' and own.target not like 'sequence %'
+            and has_table_privilege(r.oid, own.id, 'select, insert, update, delete, truncate')
+    ))
+    union all
+    -- An administrator of the owner is no member of it yet: CREATEROLE makes everybody one of who they create.
+    select 'member', r.rolname, pg_get_userbyid(m.roleid), null, format(
+        'revoke %I from %I granted by %I', pg_get_userbyid(m.roleid), r.rolname, pg_get_userbyid(m.grantor)
+    )
+    from others r
+    join pg_catalog.pg_auth_members m on m.member = r.oid and m.roleid in (select owner_id from owner)
+    where not r.rolsuper and (
+        coalesce(to_jsonb(m) ->> 'inherit_option', 'true')::boolean or coalesce(to_jsonb(m) ->> 'set_option', 'true')::boolean
+    )
+$$;
+
+-- Functions of others that outsiders may run and that read our tables with the rights of their owner.
+create or replace function _supportchat.functions_that_lend_rights(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    select 'lends', o.role_name, p.oid::regprocedure::text, null, format(
+        'revoke all on routine %s from %s', p.oid::regprocedure, case o.role_id when 0 then 'public' else quote_ident(o.role_name) end
+    )
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as g
+    join _supportchat.outsiders() as o on o.role_id = g.grantee
+    where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema', '_supportchat')
+        and not (n.nspname = 'public' and p.proname = any (p_names))
+        and exists (
+            select from _supportchat.declared_tables() as name
+            where has_table_privilege(p.proowner, to_regclass(format('public.%I', name)), 'select, insert, update, delete')
+                -- A path that does not lead to public means tables of somebody else, unless it is written out.
+                and coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* format(
+                    '\m(from|join|into|update|table|only)\s+(public\.)%s"?%s\M', case
+                        when array_to_string(p.proconfig, ',') ~ 'search_path=(?!.*public)' then '' else '?'
+                    end, name
+                )
+        )
+$$;
+
+-- Whether a role may do something that the policies of a table decide. It is tried, and taken back; nothing is said of what
+-- cannot be tried.
+create or replace function _supportchat.may_do(p_role text, p_prepare text, p_act text)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    done bigint;
+begin
+    execute p_prepare;
+    perform set_config('request.jwt.claims', jsonb_build_object('role', p_role, 'sub', gen_random_uuid())::text, true),
+        set_config('realtime.topic', 'supportchat', true), set_config('storage.can_delete', 'true', true),
+        set_config('role', p_role, true);
+    execute p_act;
+    get diagnostics done = row_count;
+    raise sqlstate 'SC003' using message = done;
+exception
+    when sqlstate 'SC003' then
+        return sqlerrm::bigint > 0;
+    when others then
+        return false;
+end $$;
+
+-- Policies of an app on Supabase's own tables that also let its users hear our events, or see and change our pictures.
+-- The restrictive policy that closes it leaves the app's as they are.
+create or replace function _supportchat.opened_on_supabase()
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+set search_path = ''
+as $$
+    with place (kind, thing, bounds, prepare) as (
+        values
+        (
+            'realtime', 'realtime.messages', 'realtime.topic() is distinct from ''supportchat''',
+            'insert into realtime.messages (topic, extension, event, private, payload)'
+            ' values (''supportchat'', ''broadcast'', ''look'', true, ''{}'')'
+        ),
+        (
+            'storage', 'storage.objects', 'bucket_id is distinct from ''chat-images''',
+            'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look'')'
+        )
+    ), act (thing, right_name, act) as (
+        values
+        ('realtime.messages', 'SELECT', 'select from realtime.messages where topic = ''supportchat'' limit 1'),
+        (
+            'realtime.messages', 'INSERT',
+            'insert into realtime.messages (topic, extension, private) values (''supportchat'', ''broadcast'', true)'
+        ),
+        ('storage.objects', 'SELECT', 'select from storage.objects where bucket_id = ''chat-images'' limit 1'),
+        ('storage.objects', 'INSERT', 'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look again'')'),
+        ('storage.objects', 'UPDATE', 'update storage.objects set name = ''changed'' where bucket_id = ''chat-images'''),
+        ('storage.objects', 'DELETE', 'delete from storage.objects where bucket_id = ''chat-images''')
+    )
+    select place.kind, o.role_name, place.thing, string_agg(act.right_name, ', ' order by act.right_name desc), format(
+        'drop policy if exists supportchat_is_private on %1$s;'
+        ' create policy supportchat_is_private on %1$s as restrictive to anon, authenticated using (%2$s)',
+        place.thing, place.bounds
+    )
+    from place
+    join act using (thing)
+    join _supportchat.outsiders() as o on o.role_id <> 0
+    -- Whoever stands above all policies is reported for that.
+    join pg_catalog.pg_roles r on r.oid = o.role_id and not r.rolsuper and not r.rolbypassrls
+    where _supportchat.may_do(o.role_name, place.prepare, act.act)
+    group by place.kind, place.thing, place.bounds, o.role_name
+$$;
+
+-- What of the desk others than its server can reach. `p_names` are the functions that it calls. Each entry has a kind, who can,
+-- what, with which rights, and the statements that close it.
+create or replace function public.find_exposures(p_names text[])
+returns jsonb
+language sql
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(
+        jsonb_build_object('kind', kind, 'role', upper_public, 'thing', thing, 'rights', rights, 'fix', fix || ';')
+        order by kind, thing, upper_public
+    ), '[]')
+    from (
+        select 'key' as kind, current_user::text as role_name, null::text as thing, null::text as rights, null::text as fix
+        where current_user in (select o.role_name from _supportchat.outsiders() as o)
+        union all select * from _supportchat.granted_to_outsiders(p_names)
+        union all select * from _supportchat.opened_tables()
+        union all select * from _supportchat.powerful_roles(p_names)
+        union all select * from _supportchat.functions_that_lend_rights(p_names)
+        union all select * from _supportchat.opened_on_supabase()
+    ) as found
+    cross join lateral (select case role_name when 'public' then 'PUBLIC' else role_name end as upper_public) as said
+$$;
+
+select _supportchat.record_script('functions/exposures.sql', 'fa83230250a6');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 
@@ -7084,7 +7898,7 @@ as $$
     select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
     from (
         select number from public.tickets
-        where status = 'waiting' and updated_at < now() - interval '15 seconds'
+        where status = 'waiting' and held is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
         order by awaiting_since nulls last, number
@@ -7142,7 +7956,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', 'a79d729080d6');
+select _supportchat.record_script('functions/status.sql', '94e2f8d44db9');
 
 notify pgrst, 'reload schema';
 

@@ -13,6 +13,7 @@ from . import backends, cli
 from .account import routes as account_routes
 from .agents import routes as agent_routes
 from .audit import routes as audit_routes
+from .bans import routes as ban_routes
 from .chat import routes as chat_routes
 from .chat import visitors
 from .config import ROOT, Config
@@ -21,6 +22,7 @@ from .people import links as link_routes
 from .people import routes as people_routes
 from .privacy import routes as privacy_routes
 from .privacy.eraser import Eraser
+from .realtime.allowance import Allowance
 from .realtime.hub import Hub
 from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
@@ -28,7 +30,7 @@ from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
-from .web import compression, cookies, errors, limits, security
+from .web import compression, cookies, errors, limits, proxies, security
 from .web.bodies import DeskRequest
 
 
@@ -70,10 +72,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["images"] = images
     app.extensions["eraser"] = Eraser(database, images)
     app.extensions["fragments"] = Fragments(app)
-    app.extensions["hub"] = Hub(
-        database, events, app.extensions["fragments"], receipts=config.limit_receipts, typing=config.limit_typing
-    )
+    app.extensions["hub"] = Hub(database, events, app.extensions["fragments"], Allowance.of(config))
 
+    proxies.init_app(app, config)
     security.init_app(app, config)
     cookies.init_app(app)
     visitors.init_app(app)
@@ -90,6 +91,7 @@ def create_app(config: Config | None = None) -> Flask:
         account_routes,
         ticket_routes,
         people_routes,
+        ban_routes,
         link_routes,
         privacy_routes,
         audit_routes,

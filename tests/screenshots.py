@@ -167,6 +167,8 @@ def go_through(
         shot(carol, "people-invited")
         waiting.page.goto(link)
         shot(waiting, "link")
+        carol.page.goto(f"{server.url}/bans")
+        shot(carol, "bans")
         carol.page.goto(f"{server.url}/nowhere")
         shot(carol, "error")
         for window in (alice, vera, waiting, carol):

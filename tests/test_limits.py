@@ -18,8 +18,10 @@ from supportchat.agents import passwords
 from supportchat.agents.pool import Full, SmallPool
 from supportchat.config import Config, ConfigError
 from supportchat.database import Database, TooFast
+from supportchat.realtime.allowance import Allowance, Hellos, OpenPages
+from supportchat.realtime.connection import Connection
 from supportchat.server.connections import network_of
-from supportchat.web.limits import Buckets, Limit
+from supportchat.web.limits import Buckets, KnownBrowsers, Limit
 from supportchat.web.sentences import in_words
 from tests.cast import PASSWORD, Cast, new_id
 from tests.web import Browser, Web
@@ -83,6 +85,48 @@ def test_a_picture_too_many_is_refused_before_it_is_drawn(web: Web, rows: Any) -
     statuses = [browser.post("/chat/messages", message="Look", image=(png(), "a.png")).status_code for _ in range(2)]
     assert statuses == [303, 429]
     assert rows("select count(*) from chat_images") == [(1,)]
+
+
+@pytest.mark.mode("postgres")
+def test_keys_that_are_made_up_count_for_their_address_and_lock_out_nobody_who_is_known(web: Web) -> None:
+    vera = web.customer()
+    statuses = []
+    for number in range(21):
+        stranger = web.visitor()
+        stranger.client.set_cookie("c", f"{number:043}")
+        statuses.append(stranger.post("/chat/messages", htmx=True, message="x").status_code)
+    assert statuses == [*[404] * 19, 429, 429]  # five times four, of which vera's first message was one
+    assert vera.post("/chat/messages", htmx=True, message="Hello").status_code == 200
+
+
+def test_known_browsers_are_bounded_in_number() -> None:
+    known = KnownBrowsers(most=2)
+    for key in "abca":
+        known.add(key)
+    assert [key in known for key in "abc"] == [True, False, True]
+
+
+def test_open_pages_are_counted_by_browser_and_of_customers_by_address() -> None:
+    pages = OpenPages(Allowance(per_viewer=2, per_address=3))
+    browsers = [Connection(token_hash=key, address="127.0.0.1") for key in ("a", "a", "a", "b", "c")]
+    assert [pages.enter(page) for page in browsers] == [True, True, False, True, False]
+    assert all(pages.enter(Connection(agent_id=f"{n}", address="127.0.0.1")) for n in range(9))
+    pages.leave(browsers[0])
+    assert pages.enter(browsers[4])
+
+
+def test_the_hellos_of_one_browser_take_turns_over_all_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    hellos, waits = Hellos(Limit(2, 60)), list[int]()
+    pages = [Connection(token_hash="a") for _ in range(3)]
+
+    def sleep(seconds: float) -> None:
+        waits.append(round(seconds))
+        pages[2].close(1013)
+
+    monkeypatch.setattr("gevent.sleep", sleep)
+    for page in (*pages, Connection(token_hash="b")):
+        hellos.wait(page)
+    assert waits == [30]
 
 
 def png() -> io.BytesIO:

@@ -48,8 +48,8 @@ as $$
     select 101
 $$;
 
--- The place of a waiting ticket in the queue: the longest waiting first, and those that have their answer last. It is
--- last_place() at most, or a long queue would be counted each time somebody looks.
+-- The place of a waiting ticket in the queue: the longest waiting first, and those that have their answer last. Held ones have
+-- none. It is last_place() at most, or a long queue would be counted each time somebody looks.
 create or replace function _supportchat.place_of_ticket(p_ticket public.tickets)
 returns bigint
 language sql
@@ -59,10 +59,10 @@ as $$
     select 1 + count(*)
     from (
         select from public.tickets
-        where status = 'waiting' and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        where status = 'waiting' and held is null and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
         union all
         select from public.tickets
-        where p_ticket.awaiting_since is null and status = 'waiting' and (awaiting_since is not null or number < p_ticket.number)
+        where p_ticket.awaiting_since is null and status = 'waiting' and held is null and (awaiting_since is not null or number < p_ticket.number)
         limit _supportchat.last_place() - 1
     ) as ahead
 $$;
@@ -324,7 +324,7 @@ begin
         detail := detail || '{"again": true}';
     end if;
     update public.tickets set
-        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null
+        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null, held = null
     where id = p_ticket.id;
     -- What they read before counts for the customer from now on.
     perform _supportchat.move_marks(p_ticket.session_id, read_seq, read_seq, p_agent_id)
@@ -351,7 +351,7 @@ begin
     for candidate in
         -- Whoever gave a ticket back does not get it again. With a limit, the index is read, and no further.
         select session_id, given_back_by from public.tickets
-        where status = 'waiting' and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
+        where status = 'waiting' and held is null and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
         order by awaiting_since nulls last, number
         limit cardinality(places)
     loop
@@ -361,7 +361,7 @@ begin
         );
         continue when place is null;
         ticket := _supportchat.lock_ticket(candidate.session_id);
-        if ticket.status = 'waiting' then
+        if ticket.status = 'waiting' and ticket.held is null then
             perform _supportchat.give_ticket(ticket, places[place], 'least_loaded', 'system');
             places := places[:place - 1] || places[place + 1:];
             given := given + 1;
@@ -481,7 +481,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'd46737135064');
+select _supportchat.record_script('functions/assignment.sql', 'f87bb064d7f6');
 
 notify pgrst, 'reload schema';
 

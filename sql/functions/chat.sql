@@ -41,10 +41,12 @@ begin
         perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
-            awaiting_since = now(), given_back_by = null
+            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' end, is_spam = false
         where id = ticket.id
         returning * into ticket;
-        if is_afterword and exists (
+        if ticket.held is not null then
+            perform _supportchat.tell_held(ticket);
+        elsif is_afterword and exists (
             select from public.agents
             where id = preferred and is_active and availability = 'available' and lease_expires_at > now()
         ) then
@@ -86,7 +88,8 @@ end $$;
 
 -- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
 -- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
--- client_message_id that was stored.
+-- client_message_id that was stored. PT403 for a browser that is banned, or when nobody has the
+-- chat and it came from a network that is.
 create or replace function public.post_message(
     p_visitor text, p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
@@ -99,6 +102,7 @@ declare
     number bigint;
     status text;
     is_stored boolean;
+    is_banned boolean;
     is_awaited boolean;
     may_assign boolean := false;
     line jsonb;
@@ -126,7 +130,7 @@ begin
         select s.session_id, t.number, t.status, exists (
             select from public.chat_messages m
             where m.session_id = s.session_id and m.sender = 'user' and m.client_message_id = p_client_message_id
-        ) into chat, number, status, is_stored
+        ), v.banned_until > now() is true into chat, number, status, is_stored, is_banned
         from public.visitors v
         cross join lateral (
             select session_id from public.user_sessions where visitor_id = v.visitor_id order by created_at desc limit 1
@@ -137,7 +141,7 @@ begin
         ) as t on true
         where v.token_hash = p_visitor;
         -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
-        exit when may_assign or is_stored or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
+        exit when may_assign or is_stored or is_banned or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
         perform _supportchat.lock_assignment();
         may_assign := true;
     end loop;
@@ -154,7 +158,13 @@ begin
         end if;
     elsif is_stored then
         answer := _supportchat.repeated_message(chat, 'user', p_client_message_id, p_message, p_image);
+    elsif is_banned then
+        raise sqlstate 'PT403' using message = 'banned';
     else
+        -- To look for a network takes a tenth of the time of a message: not while an agent has the chat.
+        if status <> 'open' then
+            perform _supportchat.refuse_network_of(chat);
+        end if;
         answer := _supportchat.post_as_customer(chat, p_client_message_id, p_message, p_image, may_assign);
     end if;
     return answer || jsonb_build_object('conversation', jsonb_build_object('session_id', chat, 'number', number));
@@ -204,9 +214,9 @@ declare
     chat uuid;
     ticket public.tickets;
 begin
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, is_anonymous, created_at)
+    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, address, is_anonymous, created_at)
     values (
-        p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone,
+        p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone, p_session.address,
         p_session.customer_name is null and p_session.customer_phone is null,
         -- After the browser's last one, which a wrong clock may have dated into the future: the newest is found by it.
         greatest(now(), (
@@ -214,12 +224,18 @@ begin
         ) + interval '1 microsecond')
     )
     returning session_id into chat;
-    insert into public.tickets (session_id, awaiting_since) values (chat, now()) returning * into ticket;
+    insert into public.tickets (session_id, awaiting_since, held)
+    values (chat, now(), _supportchat.hold_for(p_session.visitor_id, p_message))
+    returning * into ticket;
     perform _supportchat.append_message(
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
     );
     perform _supportchat.record_event(ticket, 'opened', 'customer');
-    perform _supportchat.seek_agent(ticket);
+    if ticket.held is null then
+        perform _supportchat.seek_agent(ticket);
+    else
+        perform _supportchat.tell_held(ticket);
+    end if;
     return chat;
 end $$;
 
@@ -231,7 +247,7 @@ drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, t
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
--- The answer says which of the two it is.
+-- The answer says which of the two it is. PT403 for a browser or an address that is banned.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -257,6 +273,7 @@ declare
     answer jsonb;
 begin
     perform _supportchat.check_message(p_message, p_image is not null);
+    perform _supportchat.refuse_banned(p_visitor, p_address);
     -- Before any lock that others wait for: a flood is to be refused on its way there.
     if not _supportchat.goes_on(key, p_client_message_id) then
         perform _supportchat.take_start(key, p_address, p_limits);
@@ -275,6 +292,7 @@ begin
             new_session.customer_name := p_customer_name;
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
+            new_session.address := nullif(left(p_address, 64), '');
             chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
@@ -365,9 +383,12 @@ as $$
     ) as latest
 $$;
 
+-- Of an earlier version, without bans.
+drop function if exists public.who_is_here();
+
 -- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
--- left out below 3 answers in the last 7 days.
-create or replace function public.who_is_here()
+-- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat.
+create or replace function public.who_is_here(p_visitor text default null, p_address text default null)
 returns jsonb
 language sql
 stable
@@ -383,11 +404,13 @@ as $$
             from available where place <= 3
         ),
         'others', (select count(*) from available where place > 3),
-        'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days')
+        'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days'),
+        'banned', exists (select from public.visitors where token_hash = p_visitor and banned_until > now())
+            or exists (select from public.bans where network = p_address and expires_at > now())
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '133e9a7f7015');
+select _supportchat.record_script('functions/chat.sql', '80fef0fd88fc');
 
 notify pgrst, 'reload schema';
 

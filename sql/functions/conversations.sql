@@ -37,6 +37,9 @@ as $$
         ), false),
         'customer_here', p_customer_here,
         'queue_position', p_queue_position,
+        -- As post_message finds it.
+        'banned', coalesce((select v.banned_until > now() from public.visitors v where v.visitor_id = p_session.visitor_id), false)
+            or exists (select from public.bans where network = p_session.address and expires_at > now()),
         'somebody_here', exists (
             select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
         ),
@@ -59,7 +62,7 @@ as $$
     select _supportchat.state_json(
         s, t,
         exists (select from public.customers_here c where c.session_id = s.session_id),
-        case when t.status = 'waiting' then _supportchat.place_of_ticket(t) end
+        case when t.status = 'waiting' and t.held is null then _supportchat.place_of_ticket(t) end
     )
     from public.user_sessions s
     cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -85,7 +88,7 @@ as $$
         select id, row_number() over () as place
         from (
             select id from public.tickets
-            where status = 'waiting' and exists (select from asked where asked.status = 'waiting')
+            where status = 'waiting' and held is null and exists (select from asked where asked.status = 'waiting')
             order by awaiting_since nulls last, number
             limit _supportchat.last_place() - 1
         ) as ahead
@@ -93,7 +96,7 @@ as $$
     select coalesce(jsonb_agg(_supportchat.state_json(
         asked.session, asked.ticket,
         exists (select from public.customers_here c where c.session_id = (asked.session).session_id),
-        case when asked.status = 'waiting' then coalesce(places.place, _supportchat.last_place()) end
+        case when asked.status = 'waiting' and (asked.ticket).held is null then coalesce(places.place, _supportchat.last_place()) end
     )), '[]')
     from asked
     left join places on places.id = asked.id
@@ -203,7 +206,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '78cfdda1ca62');
+select _supportchat.record_script('functions/conversations.sql', '17f54f786754');
 
 notify pgrst, 'reload schema';
 

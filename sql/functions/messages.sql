@@ -88,9 +88,9 @@ $$;
 drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
 
 -- Writes one line at the end of a conversation, and gives it as message_json has it. The row lock that it takes makes commit
--- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, an agent has
--- it, and the line is new there; or else null. Looked up by the statement that counts the line, since each one of its own
--- takes a tenth of the time.
+-- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which is not
+-- banned, an agent has it, and the line is new there; or else null. The statement that counts the line looks all of that up:
+-- each one of its own takes a tenth of the time.
 create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
@@ -140,7 +140,10 @@ begin
         where session_id = p_session_id and erased_at is null
             and session_id = (
                 select session_id from public.user_sessions
-                where visitor_id = (select visitor_id from public.visitors where token_hash = p_visitor)
+                where visitor_id = (
+                    select visitor_id from public.visitors
+                    where token_hash = p_visitor and banned_until > now() is not true
+                )
                 order by created_at desc limit 1
             )
             and 'open' = (
@@ -185,7 +188,8 @@ begin
     );
     -- As log_event does it.
     detail := jsonb_build_object('seq', counted.last_seq);
-    insert into public.events (kind, session_id, actor, agent_id, detail) values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
+    insert into public.events (kind, session_id, actor, agent_id, detail)
+    values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
     returning id into logged;
     nothing := _supportchat.notify_change(jsonb_build_object(
         'id', logged, 'event', 'message.posted', 'session_id', p_session_id, 'actor', actor, 'agent_id', p_sender_agent_id,
@@ -313,7 +317,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '9636584f3eaf');
+select _supportchat.record_script('functions/messages.sql', '68312c8b7c2b');
 
 notify pgrst, 'reload schema';
 

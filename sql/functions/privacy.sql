@@ -70,7 +70,7 @@ begin
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
             'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
-            'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone,
+            'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq
         ) order by s.created_at, s.session_id), '[]')
@@ -121,14 +121,15 @@ begin
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     update public.user_sessions set
-        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, legacy = null, erased_at = now(),
+        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
+        erased_at = now(),
         last_seq = 0, last_spoken_seq = 0, last_note_no = 0,
         customer_delivered_seq = 0, customer_read_seq = 0, agent_delivered_seq = 0, agent_read_seq = 0
     where session_id = p_session_id;
     for ticket in
         update public.tickets set
             status = 'closed', closed_at = case when status = 'closed' then closed_at else clock_timestamp() end,
-            awaiting_since = null, given_back_by = null, legacy = null, erased_at = now()
+            awaiting_since = null, given_back_by = null, held = null, legacy = null, erased_at = now()
         where session_id = p_session_id
         returning *
     loop
@@ -142,7 +143,8 @@ begin
     where id = p_erasure_id;
 end $$;
 
--- Forgets a browser that has no conversation any more, and how often it did what is limited. The caller holds its lock.
+-- Forgets a browser that has no conversation any more, and how often it did what is limited; one that is banned, once the ban has
+-- ended. The caller holds its lock.
 create or replace function _supportchat.forget_visitor(p_visitor_id uuid)
 returns void
 language plpgsql
@@ -154,6 +156,7 @@ begin
     delete from public.visitors v
     where v.visitor_id = p_visitor_id
         and not exists (select from public.user_sessions s where s.visitor_id = p_visitor_id)
+        and not exists (select from public.bans b where b.visitor_id = p_visitor_id and b.expires_at > now())
     returning token_hash into key_hash;
     delete from public.throttle_buckets where key = 'starts/browser/' || key_hash;
 end $$;
@@ -209,6 +212,9 @@ begin
         perform from public.user_sessions where session_id = chat for no key update;
         perform _supportchat.erase_conversation(chat, receipt.id, 'agent', p_agent_id);
     end loop;
+    if p_everything then
+        delete from public.bans where visitor_id = visitor;
+    end if;
     perform _supportchat.forget_visitor(visitor);
     perform _supportchat.close_erasure(receipt.id);
     perform _supportchat.drain_queue();
@@ -415,8 +421,8 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, counts of what is limited, and the oldest of the audit log. Says whether there may be
--- more.
+-- 180 days, links that ended a month ago, the networks of chats that began a month ago, bans that have ended, counts of what is
+-- limited, and the oldest of the audit log. Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -424,6 +430,7 @@ set search_path = ''
 as $$
 declare
     most integer := 100;
+    ended uuid;
     forgotten integer;
 begin
     delete from public.agent_sessions where token_hash in (
@@ -446,6 +453,19 @@ begin
         where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
     ));
     perform _supportchat.prune_audit();
+    update public.user_sessions set address = null where session_id in (
+        select session_id from public.user_sessions
+        where address is not null and created_at < now() - interval '30 days'
+        order by created_at limit most for no key update skip locked
+    );
+    for ended in
+        delete from public.bans where id in (
+            select id from public.bans where expires_at < now() limit most for update skip locked
+        )
+        returning visitor_id
+    loop
+        perform _supportchat.forget_visitor(ended);
+    end loop;
     -- The only ones of which strangers can make many.
     delete from public.throttle_buckets where ctid = any (array(
         select ctid from public.throttle_buckets where full_at < now() order by full_at limit most for update skip locked
@@ -454,7 +474,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'fc08b079f197');
+select _supportchat.record_script('functions/privacy.sql', '346413c1cebf');
 
 notify pgrst, 'reload schema';
 

@@ -28,6 +28,8 @@ as $$
         'number', t.number,
         'session_id', t.session_id,
         'status', t.status,
+        'held', t.held,
+        'is_spam', t.is_spam,
         'customer_name', s.customer_name,
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
@@ -222,7 +224,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'f923c5f434aa');
+select _supportchat.record_script('functions/queue.sql', '2189c68699c5');
 
 notify pgrst, 'reload schema';
 

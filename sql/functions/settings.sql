@@ -21,6 +21,8 @@ set search_path = ''
 as $$
     values
         ('two_factor_required', '"off"'::jsonb, '["off", "admins", "everyone"]'::jsonb, null::integer, null::integer),
+        -- Whether first messages with links wait until somebody releases them: see spam.sql.
+        ('hold_links', '"off"', '["off", "on"]', null, null),
         -- For how many days chats are kept after their end (null: for ever), and the audit log.
         ('retention_days', 'null', '[null]', 1, 3650),
         ('audit_days', '730', '[]', 365, 3650)
@@ -93,7 +95,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', '2319d3a3bef2');
+select _supportchat.record_script('functions/settings.sql', '65731975ee80');
 
 notify pgrst, 'reload schema';
 

@@ -123,7 +123,7 @@ as $$
     select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
     from (
         select number from public.tickets
-        where status = 'waiting' and updated_at < now() - interval '15 seconds'
+        where status = 'waiting' and held is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
         order by awaiting_since nulls last, number
@@ -181,7 +181,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', 'a79d729080d6');
+select _supportchat.record_script('functions/status.sql', '94e2f8d44db9');
 
 notify pgrst, 'reload schema';
 

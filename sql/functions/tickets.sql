@@ -89,9 +89,18 @@ begin
             'created_at', t.created_at,
             'closed_at', case when t.status = 'closed' then t.closed_at end,
             'awaiting_since', t.awaiting_since,
-            'reason', case when t.status = 'waiting' then _supportchat.unassigned_reason(t.given_back_by) end,
+            'reason', case when t.status = 'waiting' then _supportchat.unassigned_reason(t.given_back_by) || case
+                when t.held is null then '{}' else jsonb_build_object('code', 'held_' || t.held)
+            end end,
+            'held', t.held,
+            'is_spam', t.is_spam,
             'customer', jsonb_build_object(
-                'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone
+                'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
+            ),
+            'bans', (
+                select coalesce(jsonb_agg(_supportchat.ban_json(b) order by b.created_at), '[]') from public.bans b
+                where (b.visitor_id = s.visitor_id or b.network = s.address) and b.expires_at > now()
             ),
             'read_seq', coalesce((
                 select r.read_seq from public.ticket_reads r where r.agent_id = p_agent_id and r.session_id = chat
@@ -267,17 +276,23 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
+-- Of an earlier version, which knew no spam.
+drop function if exists _supportchat.end_ticket(public.tickets, text, uuid);
+
 -- Ends a ticket and its conversation, and gives the freed place to who waits. The caller holds the locks.
-create or replace function _supportchat.end_ticket(p_ticket public.tickets, p_actor text, p_agent_id uuid default null)
+create or replace function _supportchat.end_ticket(
+    p_ticket public.tickets, p_actor text, p_agent_id uuid default null, p_is_spam boolean default false
+)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    detail jsonb := jsonb_build_object('actor', p_actor, 'agent', _supportchat.agent_json(p_agent_id));
+    detail jsonb := jsonb_build_object('actor', p_actor, 'agent', _supportchat.agent_json(p_agent_id))
+        || case when p_is_spam then '{"spam": true}' else '{}' end::jsonb;
 begin
     update public.tickets set
-        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null
+        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null, held = null
     where id = p_ticket.id;
     perform _supportchat.tell_event(
         p_ticket, 'closed',
@@ -311,7 +326,7 @@ begin
     );
 end $$;
 
--- Opens a closed ticket again, for the agent who does it. A customer who had no answer waits for one again. PT409 when
+-- Opens a closed ticket again, for the agent who does it; it is no spam then. A customer who had no answer waits for one again. PT409 when
 -- somebody has it open already, or when the customer has begun another chat since.
 create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
@@ -322,6 +337,7 @@ declare
     ticket public.tickets;
     newer bigint;
 begin
+    perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
     perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
@@ -342,6 +358,9 @@ begin
     if found then
         raise sqlstate 'PT409' using message = 'customer_moved_on', detail = newer;
     end if;
+    if ticket.is_spam then
+        perform _supportchat.unmark_spam(ticket, p_agent_id);
+    end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
@@ -356,7 +375,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '4e501ff3a082');
+select _supportchat.record_script('functions/tickets.sql', 'd3971b684755');
 
 notify pgrst, 'reload schema';
 

@@ -57,6 +57,8 @@ begin
         -- A browser that has chatted here, known by the hash of its cookie and by nothing that a person could type.
         visitors           | visitor_id             | uuid        | key      | gen_random_uuid()
         visitors           | token_hash             | text        | required |
+        -- What its ban says, so that a message need not ask; see apply_ban.
+        visitors           | banned_until           | timestamptz |          |
         visitors           | created_at             | timestamptz | required | now()
 
         -- A person who answers. Passwords and login sessions live in tables of their own, so that no row holds a secret.
@@ -85,6 +87,8 @@ begin
         user_sessions      | customer_name          | text        |          |
         user_sessions      | customer_phone         | text        |          |
         user_sessions      | time_zone              | text        |          |
+        -- From which network it was started: an IPv4 address, or the /64 of an IPv6 one.
+        user_sessions      | address                | text        |          |
         user_sessions      | channel                | text        | required | 'web-chat'
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
@@ -132,6 +136,9 @@ begin
         tickets            | first_reply_at         | timestamptz |          |
         tickets            | closed_at              | timestamptz |          |
         tickets            | erased_at              | timestamptz |          |
+        -- Why it is given to nobody by itself, and whether it was closed as spam: see spam.sql.
+        tickets            | held                   | text        |          |
+        tickets            | is_spam                | boolean     | required | false
         tickets            | version                | integer     | required | 1
         tickets            | created_at             | timestamptz | required | now()
         tickets            | updated_at             | timestamptz | computed | now()
@@ -196,6 +203,18 @@ begin
         audit_log          | about                  | jsonb       | required | '{}'
         audit_log          | address                | text        |          |
         audit_log          | created_at             | timestamptz | required | clock_timestamp()
+
+        -- Browsers and networks that may not write. session_id is the chat for which they were banned; is_spam says that it was done
+        -- by closing it as spam. See bans.sql.
+        bans               | id                     | uuid        | key      | gen_random_uuid()
+        bans               | visitor_id             | uuid        |          |                   | visitors      | cascade
+        bans               | network                | text        |          |
+        bans               | session_id             | uuid        |          |                   | user_sessions | set null
+        bans               | is_spam                | boolean     | required | false
+        bans               | reason                 | text        | required | ''
+        bans               | created_by             | uuid        |          |
+        bans               | created_at             | timestamptz | required | now()
+        bans               | expires_at             | timestamptz | required |
 
         -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
         refused_logins     | key                    | text        | key      |
@@ -317,6 +336,8 @@ begin
         tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
         tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
+        tickets_ready_idx                 |        | tickets          | (awaiting_since, number) where status = 'waiting' and held is null
+        tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
         tickets_created_at_idx            |        | tickets          | (created_at desc)
@@ -328,6 +349,10 @@ begin
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
+        bans_visitor_id_key               | unique | bans             | (visitor_id)
+        bans_network_key                  | unique | bans             | (network)
+        bans_session_id_idx               |        | bans             | (session_id)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -400,6 +425,11 @@ begin
         user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
         user_sessions | status         | new.status in ('active', 'ended')
+        user_sessions | address        | char_length(new.address) between 1 and 64
+        bans          | subject        | num_nonnulls(visitor_id, network) = 1
+        bans          | network        | char_length(network) between 1 and 64
+        bans          | reason         | char_length(reason) <= 200
+        tickets       | held           | held in ('link', 'spam')
         chat_messages | sender         | new.sender in ('user', 'agent', 'system')
         chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
         chat_messages | seq            | new.seq > 0

@@ -18,6 +18,7 @@ import "./behaviours/submitting.js";
 import "./behaviours/sending.js";
 import "./behaviours/retrying.js";
 import "./behaviours/pending.js";
+import "./behaviours/countdown.js";
 import "./behaviours/notices.js";
 import "./behaviours/typing.js";
 import "./behaviours/lightbox.js";

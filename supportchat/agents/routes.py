@@ -121,7 +121,6 @@ def socket(client: ClientSocket) -> ResponseReturnValue:
     page = Connection(
         agent_id=agent_id,
         token_hash=logins.agent_token_hash(),
-        address=request.remote_addr or "",
     )
     hub.report_soon()
 

@@ -20,5 +20,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("password.link_made", "two_factor.removed"),
     ),
     "privacy": ("customer.exported", "customer.erased", "conversation.erased", "retention.began", "audit.exported"),
+    "bans": ("ban.made", "ban.ended"),
     "settings": ("settings.changed",),
 }

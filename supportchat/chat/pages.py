@@ -7,8 +7,9 @@ from flask.typing import ResponseReturnValue
 
 from ..database import NotFound, call
 from ..database.batches import is_cut
-from ..database.rows import Conversation, Current, Message
+from ..database.rows import Conversation, Current, Message, PeopleHere
 from ..rendering.fragments import current_fragments, joined, partial
+from ..web import limits
 from ..web.forms import new_message_id, typed_text, whole_number
 from ..web.htmx import from_htmx
 from ..web.sentences import sentence
@@ -40,7 +41,13 @@ def start_page(form: StartForm, *, error: str = "", detail: str = "", status: in
         html = render_template("chat/_start_form.html", **values)
         return html, status, {"HX-Retarget": "#start", "HX-Reswap": "outerMorph"}
     was_erased = "erased" in request.args
-    return render_template("chat/start.html", here=call("who_is_here"), was_erased=was_erased, **values), status
+    return render_template("chat/start.html", here=who_is_here(), was_erased=was_erased, **values), status
+
+
+def who_is_here() -> PeopleHere:
+    """Return who is here, and whether the calling browser is banned."""
+    here: PeopleHere = call("who_is_here", visitor=visitors.visitor(), address=limits.address())
+    return here
 
 
 def chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> ResponseReturnValue:

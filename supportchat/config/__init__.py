@@ -21,10 +21,11 @@ __all__ = ["ROOT", "Config", "ConfigError", "current_config"]
 
 LIMITS = (
     *("limit_logins", "limit_logins_per_address", "limit_codes", "limit_starts", "limit_starts_per_address"),
-    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures"),
+    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_sockets", "limit_hellos"),
 )
+COUNTS = ("connections_per_address", "sockets_per_browser", "sockets_per_address")
 # What LIMITS=off sets, unless it is set itself.
-NO_LIMITS = dict.fromkeys(("CONNECTIONS_PER_ADDRESS", *(name.upper() for name in LIMITS)), "0")
+NO_LIMITS = dict.fromkeys((name.upper() for name in COUNTS + LIMITS), "0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +43,13 @@ class Config:
     trusted_proxies: int = 0
     embed_origins: tuple[str, ...] = ()
     demo: bool = False
+    log_format: str = "text"
     header_seconds: int = 5
     body_seconds: int = 20
     answer_seconds: int = 20
     connections_per_address: int = 256
+    sockets_per_browser: int = 20
+    sockets_per_address: int = 1000
     limit_logins: Limit = field(default=Limit(20, 900))
     limit_logins_per_address: Limit = field(default=Limit(100, 900))
     limit_codes: Limit = field(default=Limit(5, 900))
@@ -55,6 +59,8 @@ class Config:
     limit_typing: Limit = field(default=Limit(60, 60))
     limit_receipts: Limit = field(default=Limit(300, 60))
     limit_pictures: Limit = field(default=Limit(30, 300))
+    limit_sockets: Limit = field(default=Limit(60, 60))
+    limit_hellos: Limit = field(default=Limit(30, 15))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -79,12 +85,10 @@ class Config:
             public_url=values.origin_of("PUBLIC_URL", environ.get("PUBLIC_URL", "")),
             trusted_proxies=values.whole_number(environ, "TRUSTED_PROXIES", 0, 0, 10),
             embed_origins=tuple(values.origin_of("EMBED_ORIGINS", o) for o in environ.get("EMBED_ORIGINS", "").split()),
+            log_format=values.one_of(environ, "LOG_FORMAT", ("text", "json")),
             header_seconds=values.whole_number(environ, "HEADER_SECONDS", cls.header_seconds, 1, 300),
             body_seconds=values.whole_number(environ, "BODY_SECONDS", cls.body_seconds, 1, 300),
             answer_seconds=values.whole_number(environ, "ANSWER_SECONDS", cls.answer_seconds, 1, 300),
-            connections_per_address=values.whole_number(
-                environ, "CONNECTIONS_PER_ADDRESS", cls.connections_per_address, 0, 10_000
-            ),
             **_limits(environ),
         )
         # By default only where nobody else can see it.
@@ -127,7 +131,8 @@ class Config:
 
 
 def _limits(environ: Mapping[str, str]) -> dict[str, Any]:
-    return {name: values.limit(environ, name.upper(), getattr(Config, name)) for name in LIMITS}
+    counts = {name: values.whole_number(environ, name.upper(), getattr(Config, name), 0, 10_000) for name in COUNTS}
+    return counts | {name: values.limit(environ, name.upper(), getattr(Config, name)) for name in LIMITS}
 
 
 def current_config() -> Config:

@@ -168,12 +168,46 @@ class CodeCheck(TypedDict):
     step: int  # the last one whose code has counted
 
 
+class Ban(TypedDict):
+    """A browser or a network that may not write, and for which chat it was banned."""
+
+    id: str
+    what: str  # 'browser' or 'network'
+    network: str | None
+    number: int | None
+    customer_name: str | None
+    is_spam: bool  # made by closing that chat as spam
+    reason: str
+    by: Person | None
+    created_at: str
+    expires_at: str | None  # None: for good
+
+
+class SpamTicket(TypedDict):
+    """A ticket that was closed as spam."""
+
+    number: int
+    closed_at: str | None
+    customer_name: str | None
+
+
+class Bans(TypedDict):
+    """The latest bans that last, and the latest spam."""
+
+    bans: list[Ban]
+    count: int
+    spam: list[SpamTicket]
+    spam_count: int  # within 30 days, up to 1,000
+    holds_links: bool  # whether first messages with links are held
+
+
 class PeopleHere(TypedDict):
     """Who is here, for the page that starts a chat."""
 
     agents: list[Person]  # three at most
     others: int
     answers_in_seconds: int | None
+    banned: bool  # who asks could not start a chat
 
 
 class Picture(TypedDict):
@@ -260,7 +294,8 @@ class Conversation(TypedDict):
     agent: Person | None
     agent_here: bool
     customer_here: bool
-    queue_position: int | None  # 101 stands for that or any later one
+    queue_position: int | None  # 101 stands for that or any later one; None while it is held
+    banned: bool  # the customer cannot write
     somebody_here: bool
 
 
@@ -312,6 +347,7 @@ class Customer(TypedDict):
     phone: str | None
     channel: str
     time_zone: str | None
+    address: str | None  # the network that the chat came from, for those who may ban
 
 
 class TicketEvent(TypedDict):
@@ -340,7 +376,10 @@ class Ticket(Conversation):
     closed_at: str | None
     awaiting_since: str | None
     reason: Reason | None
+    held: str | None  # 'link' or 'spam': why it is given to nobody by itself
+    is_spam: bool
     customer: Customer
+    bans: list[Ban]  # of this customer
     read_seq: int
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
@@ -378,6 +417,8 @@ class QueueRow(TypedDict):
     number: int
     session_id: str
     status: str
+    held: str | None  # as in Ticket
+    is_spam: bool
     customer_name: str | None
     agent: Person | None
     awaiting_since: str | None
@@ -448,6 +489,12 @@ class ClosedTicket(TypedDict):
     queue: Queue
 
 
+class MarkedSpam(ClosedTicket):
+    """A ticket that was closed as spam, and whether its browser was banned by it."""
+
+    banned: bool
+
+
 class ProcessReport(TypedDict):
     """What a server process learns when it reports: which logins are still good, how many agents have come, and whether
     the process was known."""
@@ -506,6 +553,7 @@ class ExportedConversation(TypedDict):
     customer_name: str | None
     customer_phone: str | None
     time_zone: str | None
+    address: str | None
     created_at: str
     closed_at: str | None
     customer_delivered_seq: int
@@ -586,6 +634,16 @@ class AuditPage(TypedDict):
 
     rows: list[AuditEntry]
     people: list[Person]
+
+
+class Exposure(TypedDict):
+    """Something of the desk's that others than its server can reach, and the statements that close it."""
+
+    kind: str
+    role: str | None  # who; PUBLIC is everybody
+    thing: str | None
+    rights: str | None
+    fix: str | None
 
 
 class DeskFigures(TypedDict):

@@ -19,6 +19,8 @@ SCRIPTS = (
     "functions/messages.sql",
     "functions/processes.sql",
     "functions/assignment.sql",
+    "functions/bans.sql",
+    "functions/spam.sql",
     "functions/conversations.sql",
     "functions/marks.sql",
     "functions/chat.sql",
@@ -33,6 +35,7 @@ SCRIPTS = (
     "functions/people.sql",
     "functions/links.sql",
     "functions/privacy.sql",
+    "functions/exposures.sql",
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]

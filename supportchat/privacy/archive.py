@@ -148,6 +148,7 @@ def _described(conversation: ExportedConversation) -> dict[str, Any]:
             "name": conversation["customer_name"],
             "phone": conversation["customer_phone"],
             "time_zone": conversation["time_zone"],
+            "network": conversation["address"],
         },
         "received_up_to": conversation["customer_delivered_seq"],
         "read_up_to": conversation["customer_read_seq"],

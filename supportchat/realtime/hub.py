@@ -6,7 +6,6 @@ import contextlib
 import logging
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,8 +17,8 @@ from ..database import Database, DatabaseError
 from ..database.rows import Answer, IdleReport, Joined, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
-from ..server.hosts import is_loopback
-from ..web.limits import Buckets, Limit
+from ..web.limits import Buckets
+from .allowance import Allowance, Hellos, OpenPages
 from .chores import Chores
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown
 from .conversation import Conversation
@@ -47,10 +46,7 @@ REFRESH_SHARE = 10  # no more than a tenth of the time is spent on telling those
 LIVE_SECONDS = 25.0  # for which a report counts: two more may be lost
 IDLE_LIVE_SECONDS = 75.0
 COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
-PAGES_PER_VIEWER = 20
-PAGES_PER_ADDRESS = 500
 POLLER_SECONDS = 20.0
-NO_LIMIT = Limit(0, 0)
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +59,10 @@ class Hub:
         database: Database,
         events: Events,
         fragments: Fragments,
-        *,
-        receipts: Limit = NO_LIMIT,
-        typing: Limit = NO_LIMIT,
+        allowance: Allowance | None = None,
     ) -> None:
-        """:param receipts: how many a viewer may send by their sockets. :param typing: the same."""
+        """:param allowance: what pages may ask for; by default without end."""
+        allowance = allowance or Allowance()
         self.process_id = str(uuid.uuid4())
         self.events = events
         self.is_stopping = False
@@ -75,7 +70,8 @@ class Hub:
         self._fragments = fragments
         self._conversations: dict[str, Conversation] = {}
         self._pages: dict[Connection, Conversation | None] = {}
-        self._counts: Counter[str] = Counter()
+        self._open = OpenPages(allowance)
+        self._hellos = Hellos(allowance.hellos)
         self._polls: dict[tuple[str, str], float] = {}
         self._pings: dict[str, Callable[[], None]] = {}
         self._log = Log(database)
@@ -83,8 +79,8 @@ class Hub:
         self._pulse = Pulse()
         self._chores = Chores()
         self.desks = Desks(database, fragments, self._chores.soon)
-        self.receipts = Receipts(database, self._chores.soon, receipts)
-        self._typing, self._typing_limit = Buckets(), typing
+        self.receipts = Receipts(database, self._chores.soon, allowance.receipts)
+        self._typing, self._typing_limit = Buckets(), allowance.typing
         self._news = News()
         self._shifted_at = float("-inf")  # when those who wait, or an agent, have changed last
         self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
@@ -107,22 +103,13 @@ class Hub:
         if self.is_stopping:
             page.close(RESTART)
             return False
-        limits = self._counted(page)
-        if any(self._counts[key] >= limit for key, limit in limits.items()):
+        if not self._open.enter(page):
             return False
-        self._counts.update(limits.keys())
         self._follow_from_now()
         self._pages[page] = None
         if page.agent_id:
             self.desks.add(page)
         return True
-
-    @staticmethod
-    def _counted(page: Connection) -> dict[str, int]:
-        limits = {page.viewer: PAGES_PER_VIEWER}
-        if page.address and not is_loopback(page.address):  # our own proxy, which all connections come from
-            limits[page.address] = PAGES_PER_ADDRESS
-        return limits
 
     def remove(self, page: Connection) -> None:
         """Remove a page whose socket is gone."""
@@ -130,10 +117,7 @@ class Hub:
         if page in self._pages:
             del self._pages[page]
             self._left_at = time.monotonic()
-            for key in self._counted(page):
-                self._counts[key] -= 1
-                if not self._counts[key]:
-                    del self._counts[key]
+            self._open.leave(page)
         self.desks.discard(page)
 
     def find(self, **whose: Any) -> Found | None:
@@ -147,10 +131,18 @@ class Hub:
         return Found(joined, asked_at, self._news) if joined else None
 
     def show_ticket(self, page: Connection, shown: Shown) -> None:
-        """Subscribe an agent's page to the conversation of the ticket that it shows, if it shows one."""
+        """Subscribe an agent's page to the conversation of the ticket that it shows, if it shows one.
+
+        It may have to wait for its turn among the pages of its agent.
+        """
+        self._hellos.wait(page)
         asked = {"number": shown.ticket, "after": shown.seq, "after_note": shown.note_no}
         page.found = self.find(**asked) if shown.ticket else None
         self.show(page, page.found.session_id if page.found else None, "agent", shown)
+
+    def greet(self, page: Connection) -> None:
+        """Wait until a customer's page may show its conversation: its turn among the pages of its browser."""
+        self._hellos.wait(page)
 
     def show(self, page: Connection, session_id: str | None, audience: str, shown: Shown) -> None:
         """Subscribe a page to one conversation, after sending what it lacks. None: to no conversation."""

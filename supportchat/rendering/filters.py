@@ -20,7 +20,7 @@ from ..web.forms import MESSAGE_CHARACTERS
 from .languages import gettext, language, once_per_language
 from .links import linkified
 from .names import called
-from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_unassigned
+from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_held, why_unassigned
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 STATUSES = {
@@ -51,6 +51,7 @@ def init_app(app: Flask) -> None:
         reason,
         reason_for_customer,
         has_room,
+        why_held,
         why_unassigned,
         taken,
         capacity,

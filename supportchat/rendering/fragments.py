@@ -24,7 +24,7 @@ L = TypeVar("L", bound=Line)
 SORTED = "upsert key:data-seq"
 MOST_NEWEST = 16  # rendered lines
 MOST_SHARED = 500
-SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position", "somebody_here")
+SHOWN_TO_CUSTOMER = ("status", "agent", "agent_here", "queue_position", "somebody_here", "banned")
 SHOWN_TO_AGENT = ("status", "agent", "version")
 
 
@@ -152,7 +152,7 @@ class Fragments:
         """
         events: dict[str, dict[str, Any]] = {"live:receipts": _receipts(audience, state)}
         if audience == "customer":
-            events["live:chat_state"] = {"status": state["status"]}
+            events["live:chat_state"] = _chat_state(state)
         else:
             events["live:ticket_version"] = {"number": state["number"], "version": state["version"]}
         if epoch is not None and epoch != state["epoch"]:
@@ -183,7 +183,7 @@ class Fragments:
         if audience == "customer":
             if changed(SHOWN_TO_CUSTOMER):
                 frames.append(content_frame(self.presence(state, language), "#presence", "innerMorph"))
-                frames.append(event_frame("chat_state", status=state["status"]))
+                frames.append(event_frame("chat_state", **_chat_state(state)))
             return frames
         if before is None:  # has it changed since the page was rendered?
             frames.append(event_frame("ticket_version", number=state["number"], version=state["version"]))
@@ -212,6 +212,11 @@ class Fragments:
         if template is None:
             template = self._templates[name] = self._app.jinja_env.get_template(name)
         return Markup(template.render(values))  # noqa: S704
+
+
+def _chat_state(state: Conversation) -> dict[str, Any]:
+    """Return what decides which parts of a customer's page are shown."""
+    return {"status": state["status"], "banned": state["banned"]}
 
 
 def _receipts(audience: str, state: Conversation) -> dict[str, Any]:

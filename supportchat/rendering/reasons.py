@@ -16,6 +16,8 @@ REASONS = {
     "everybody_full": lazy_gettext("all agents are at their limit"),
     "nobody_else": lazy_gettext("returned to the queue, no one else has room"),
     "about_to_be_assigned": lazy_gettext("an agent has room"),
+    "held_link": lazy_gettext("held: has a link"),
+    "held_spam": lazy_gettext("held: wrote again after spam"),
 }
 
 
@@ -24,10 +26,17 @@ def reason(code: str | None) -> str:
     return str(REASONS.get(code, code.replace("_", " "))) if code else ""
 
 
+def why_held(held: str) -> str:
+    """Write why a ticket is held, as a sentence of its own."""
+    return gettext("Held: wrote again after spam") if held == "spam" else gettext("Held: has a link")
+
+
 def reason_for_customer(code: str | None) -> str:
     """Write for the customer why nobody replies yet."""
     if code == "everybody_full":
         return gettext("All our agents are busy right now. You’re in line, and your message is saved.")
+    if code and code.startswith("held_"):
+        return gettext("Your message is saved, and we’ll reply here.")
     return gettext("No one is online right now. Your message is saved, and we’ll reply here.")
 
 

@@ -1,4 +1,4 @@
-"""The check of /status that inspects its own request: are the proxy settings right?"""
+"""The check of /status that inspects its own request, and what others sent: are the proxy settings right?"""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from .checks import Check
 FORWARDED = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded")
 
 
-def check_proxy(config: Config, headers: Headers) -> Check:
-    """Compare what the headers of a request say about proxies with the settings."""
-    state, text, fix = _finding(config, headers)
+def check_proxy(config: Config, headers: Headers, undeclared: str | None = None) -> Check:
+    """Compare what the headers of a request say about proxies with the settings.
+
+    :param undeclared: the address of a proxy that the settings do not count, by what other requests say.
+    """
+    state, text, fix = _finding(config, headers, undeclared)
     return Check("services", "proxy", state, text, fix)
 
 
-def _finding(config: Config, headers: Headers) -> tuple[str, str, str]:
+def _finding(config: Config, headers: Headers, undeclared: str | None) -> tuple[str, str, str]:
     came = [name for name in FORWARDED if name in headers]
     addresses = len([part for part in headers.get("X-Forwarded-For", "").split(",") if part.strip()])
     if came and not config.trusted_proxies:
@@ -35,6 +38,16 @@ def _finding(config: Config, headers: Headers) -> tuple[str, str, str]:
                 "Set TRUSTED_PROXIES to the number of proxies in front of the desk and PUBLIC_URL to the address that"
                 " browsers use, and restart it."
             ),
+        )
+    if undeclared and not config.trusted_proxies:
+        return (
+            "warn",
+            _(
+                "Most recent requests come from %(address)s with the headers of a proxy, but TRUSTED_PROXIES is 0. If"
+                " that is your proxy, everyone shares the limits of one address.",
+                address=undeclared,
+            ),
+            _("Set TRUSTED_PROXIES to the number of proxies in front of the desk and restart it."),
         )
     if config.trusted_proxies > addresses:
         return (

@@ -13,6 +13,7 @@ from ..config import current_config
 from ..database import FUNCTIONS, DatabaseError, Unavailable, call
 from ..web.htmx import from_htmx
 from ..web.policies import for_people_with, open_to_all
+from ..web.proxies import undeclared_proxy
 from .checks import GROUPS, Check, Checks
 from .proxy import check_proxy
 from .since import FirstSeen
@@ -65,7 +66,7 @@ def _report() -> dict[str, Any]:
     app = current_app
     examined = Checks(app.extensions["database"], app.extensions["images"], app.extensions["hub"])
     checks = examined.run()
-    checks.append(check_proxy(current_config(), request.headers))
+    checks.append(check_proxy(current_config(), request.headers, undeclared_proxy()))
     app.extensions.setdefault("first_seen", FirstSeen()).note(checks)
     figures = examined.figures
     return {

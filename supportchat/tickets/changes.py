@@ -24,9 +24,17 @@ def _closed(states: list[TicketEvent], agent: Agent) -> str:
         return _("This ticket is closed.")
     if last["actor"] == "customer":
         return _("The customer ended this chat.")
+    if last["detail"].get("spam"):
+        return _spam(last["agent"], agent)
     if _is(last["agent"], agent):
         return _("You closed this ticket.")
     return _("%(agent)s closed this ticket.", agent=_name(last["agent"]))
+
+
+def _spam(by: Person | None, agent: Agent) -> str:
+    if _is(by, agent):
+        return _("You closed this ticket as spam.")
+    return _("%(agent)s closed this ticket as spam.", agent=_name(by))
 
 
 def _lost(states: list[TicketEvent], agent: Agent) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import secrets
+from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, request
 from flask.typing import ResponseReturnValue
@@ -15,7 +16,7 @@ from ..images.refused import ImageRefused
 from ..images.stores import StoreRefuses, StoreUnavailable
 from .error_pages import failure
 from .refusals import log_refusal
-from .sentences import SENTENCES, in_words
+from .sentences import SENTENCES, counting_down, in_words, sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
 STATUS: dict[type[Exception], int] = {Forbidden: 403, NotFound: 404, Conflict: 409, Invalid: 422}
@@ -32,6 +33,7 @@ def init_app(app: Flask) -> None:
         app.register_error_handler(refusal, on_refusal)
     app.register_error_handler(Exception, on_fault)
     app.after_request(_say_when_to_come_back)
+    app.jinja_env.globals["sentence_for"] = sentence
 
 
 def on_http_error(error: HTTPException) -> ResponseReturnValue:
@@ -71,7 +73,7 @@ def described(error: Exception) -> tuple[int, str, str]:
         current_app.logger.error("database: %s %s (%s)", error.code, error.detail, error.__cause__)
         return 503, error.code, ""
     if isinstance(error, TooFast):
-        g.retry_after = error.retry_after
+        g.retry_after, g.too_fast = error.retry_after, error.code
         return 429, error.code, in_words(error.retry_after)
     if isinstance(error, DatabaseError):
         return STATUS[type(error)], error.code, error.detail
@@ -81,6 +83,7 @@ def described(error: Exception) -> tuple[int, str, str]:
 def _say_when_to_come_back(response: Response) -> Response:
     if response.status_code == 429 and "retry_after" in g:
         response.headers["Retry-After"] = str(g.retry_after)
+        response.headers["X-Reason"] = quote(counting_down(g.too_fast))
     return response
 
 

@@ -14,6 +14,7 @@ from ..database import TooFast
 from ..server.connections import network_of
 
 MOST_BUCKETS = 20_000
+UNKNOWN_SHARE = 5  # of the limit of one browser, for all at an address that are not known yet
 
 
 class Limit(NamedTuple):
@@ -76,18 +77,66 @@ class Buckets:
         self._full_at = {whose: full_at for full_at, whose in left[: self._most // 2]}
 
 
+class KnownBrowsers:
+    """The keys of browsers that the database has known lately, bounded in number."""
+
+    def __init__(self, most: int = MOST_BUCKETS) -> None:
+        self._most = most
+        self._keys: dict[str, None] = {}
+
+    def add(self, key: str) -> None:
+        """Remember a key; the one that was added first goes when there are too many."""
+        if key not in self._keys:
+            if len(self._keys) >= self._most:
+                del self._keys[next(iter(self._keys))]
+            self._keys[key] = None
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+
 def init_app(app: Flask) -> None:
     """Give the app its buckets."""
     app.extensions["buckets"] = Buckets()
+    app.extensions["known_browsers"] = KnownBrowsers()
 
 
 def check(act: str, whose: str) -> None:
-    """Count one act of somebody; `act` names the setting: messages, typing, receipts or pictures.
+    """Count one act of somebody; `act` names the setting: messages, typing, receipts, pictures or sockets.
+
+    :param whose: who has logged in, or '' for somebody of whom only the address is known.
+    :raise TooFast: when it is one too many.
+    """
+    _take(act, whose or address(), _limit_of(act))
+
+
+def check_browser(act: str, key: str) -> None:
+    """Count one act of a customer's browser.
+
+    A key that this process has not seen to be good may be made up, another one for each request: it counts for its
+    address, which may do as much as five browsers. `know` ends that.
 
     :raise TooFast: when it is one too many.
     """
+    limit = _limit_of(act)
+    if key in current_app.extensions["known_browsers"]:
+        _take(act, key, limit)
+    else:
+        _take(act, f"unknown/{address()}", Limit(UNKNOWN_SHARE * limit.most, limit.seconds))
+
+
+def know(key: str) -> None:
+    """Remember that the database knows the key of a browser."""
+    current_app.extensions["known_browsers"].add(key)
+
+
+def _limit_of(act: str) -> Limit:
     limit: Limit = getattr(current_app.extensions["config"], f"limit_{act}")
-    wait = current_app.extensions["buckets"].take(f"{act}/{whose or address()}", limit)
+    return limit
+
+
+def _take(act: str, whose: str, limit: Limit) -> None:
+    wait = current_app.extensions["buckets"].take(f"{act}/{whose}", limit)
     if wait:
         raise TooFast(f"{act}_too_fast", str(max(1, round(wait + 0.5))))
 

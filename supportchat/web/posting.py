@@ -8,7 +8,7 @@ from flask import current_app
 from werkzeug.datastructures import FileStorage
 
 from ..agents.logins import agent_token_hash
-from ..database import Conflict, Invalid, NotFound, TooFast, call
+from ..database import Conflict, Forbidden, Invalid, NotFound, TooFast, call
 from ..database.rows import Answer
 from ..images import notices
 from ..images.pipeline import delete_unneeded, store_upload
@@ -30,11 +30,12 @@ def store_message(function: str, message: str, whose: str, **arguments: Any) -> 
     client_message_id = message_id()
     upload = uploaded_image()
     if upload is not None:
-        limits.check("pictures", whose)
+        visitor = arguments.get("visitor")
+        (limits.check_browser if visitor and whose else limits.check)("pictures", whose)
     image = _stored(upload, store, arguments.get("visitor")) if upload is not None else None
     try:
         answer: Answer = call(function, client_message_id=client_message_id, message=message, image=image, **arguments)
-    except (NotFound, Conflict, Invalid, TooFast):
+    except (Forbidden, NotFound, Conflict, Invalid, TooFast):
         if image is not None:
             delete_unneeded(image["key"], store)
         raise

@@ -62,12 +62,16 @@ SENTENCES = {
     "starts_too_fast": _("Too many chats were just started from here. Try again in %(detail)s."),
     "logins_too_fast": _("Too many attempts to log in. Try again in %(detail)s."),
     "logins_busy": _("Too many people are logging in right now. Try again in %(detail)s."),
+    "sockets_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "typing_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "downloads_too_many": _("Other downloads are running. Try again in %(detail)s."),
     "pictures_unreadable": _("The pictures cannot be read right now. Try again in a moment."),
     # Privacy
     "days_out_of_range": _("Enter a whole number of days from 1 to 3,650."),
+    # Bans. Without a word of how long, which would say when to come back.
+    "banned": _("You can’t write to us here right now. If you think this is a mistake, contact us another way."),
+    "nothing_to_ban": _("There is nothing to ban: this chat has no known browser or network."),
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "password_wrong": _("This is not your current password. Check it and try again."),
@@ -131,6 +135,19 @@ SENTENCES = {
     "not_understood": _("The request could not be understood. Reload the page and try again."),
     "fault": _("Something went wrong on our side, and it has been logged. Try again in a moment."),
 }
+
+
+# The same for a page that tries again by itself, and counts the time down.
+AGAIN = {
+    "messages_too_fast": _("You are sending messages too fast. It will be sent in %(detail)s."),
+    "pictures_too_fast": _("You are sending pictures too fast. It will be sent in %(detail)s."),
+    "starts_too_fast": _("Too many chats were just started from here. It will be sent in %(detail)s."),
+}
+
+
+def counting_down(code: str) -> str:
+    """Return the sentence of a page that tries again by itself, in which its script fills in how long that takes."""
+    return str(AGAIN.get(code) or SENTENCES.get(code, SENTENCES["not_understood"])) % {"detail": "%(time)s"}
 
 
 def sentence(code: str, detail: str = "") -> str:

@@ -29,6 +29,21 @@ where id in (
 )
 """
 NEW_ID = "00000000-0000-4000-8000-000000000000"
+HELD = f"""
+update public.tickets set held = 'link' where session_id in (
+    select session_id from public.user_sessions join public.visitors using (visitor_id)
+    where token_hash = '{LAST_IN_LINE}'
+)
+"""
+FROM_ONE_NETWORK = """
+update public.user_sessions set address = '192.0.2.1'
+where session_id in (select session_id from public.customers_here limit 100)
+    or visitor_id = (select visitor_id from public.visitors where token_hash = 'grown-1')
+"""
+BANNED = (
+    f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
+    f" from public.visitors where token_hash = '{ANSWERED}'"
+)
 TOKEN = "f" * 64
 LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
@@ -223,6 +238,13 @@ class People:
             act("close_ticket", "all full"),
             act("close_ticket", "one has room", ONE_HAS_ROOM),
             act("reopen_ticket", number=closed),
+            act("release_ticket", given=HELD, number=waiting),
+            act("mark_spam"),
+            act("mark_spam", "by who may ban", IS_ADMIN),
+            act("ban_customer", "a browser", IS_ADMIN, what="browser", days=1),
+            act("ban_customer", "a network", f"{IS_ADMIN}; {FROM_ONE_NETWORK}", what="network", days=1),
+            Act("list_bans", {"agent_id": self.agent}, given=IS_ADMIN),
+            Act("end_ban", {"agent_id": self.agent, "ban_id": NEW_ID}, given=f"{IS_ADMIN}; {BANNED}"),
             *(
                 Act("list_tickets", {"agent_id": self.agent, "view": view}, view)
                 for view in ("mine", "unassigned", "all")
@@ -373,6 +395,7 @@ class People:
             Act("verify_chat"),
             Act("applied_scripts"),
             Act("missing_functions", {"names": self.functions}),
+            Act("find_exposures", {"names": self.functions}),
         ]
 
 

@@ -133,6 +133,12 @@ def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None
     link = carol.page.get_by_label("Link", exact=True).input_value()
     carol.page.locator(".person summary").first.click()
     found["people"] = violations(carol.page)
+    carol.send_unseen("/tickets/1001/bans", {"what": "network", "days": "7", "reason": "Sells watches"})
+    carol.page.goto(f"{carol.url}/bans")
+    found["bans"] = violations(carol.page)
+    carol.page.goto(f"{carol.url}/agent?ticket=1001")
+    carol.page.locator(".ban").evaluate("element => { element.open = true }")
+    found["ban"] = violations(carol.page)
     vera.page.goto(link)
     vera.page.get_by_role("button", name="Create account").click()
     vera.sees("Enter a name.")
@@ -191,6 +197,9 @@ def test_on_a_touch_screen_every_target_has_44_pixels_and_no_box_zooms(windows: 
     carol.page.goto(f"{carol.url}/people")
     carol.page.locator(".person summary").first.click()
     found["people"] = small_targets(carol.page)
+    carol.send_unseen("/tickets/1001/bans", {"what": "browser", "days": "7", "reason": "Sells watches"})
+    carol.page.goto(f"{carol.url}/bans")
+    found["bans"] = small_targets(carol.page)
     assert {name: targets for name, targets in found.items() if targets} == {}
 
 

@@ -154,9 +154,9 @@ def test_a_page_without_a_socket_is_told_of_receipts_and_of_the_end(web: Web, al
     alice.call("record_receipt", number=1001, delivered=2, read=2)
     told = json.loads(browser.get("/chat/messages?after=2").headers["HX-Trigger"])
     assert told["live:receipts"] == {"number": 1001, "delivered": 2, "read": 2}
-    assert told["live:chat_state"] == {"status": "open"}
+    assert told["live:chat_state"] == {"status": "open", "banned": False}
     ended = browser.post("/chat/closure", htmx=True)
-    assert json.loads(ended.headers["HX-Trigger"])["live:chat_state"] == {"status": "closed"}
+    assert json.loads(ended.headers["HX-Trigger"])["live:chat_state"] == {"status": "closed", "banned": False}
 
 
 def test_a_tab_that_another_has_left_behind_is_told_to_load_anew(web: Web, alice: Agent) -> None:

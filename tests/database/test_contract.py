@@ -144,6 +144,7 @@ def have_a_day(door: Heard) -> None:
     look_after(door, alice)
     chat(door, cast, alice)
     pass_on(door, cast, alice)
+    shut_out(door, cast, alice)
     run_the_agents(door, alice)
     look_after_privacy(door, cast)
     go_home(door, alice)
@@ -184,6 +185,7 @@ def look_after(door: Heard, alice: Agent) -> None:
     ):
         door.call(function)
     door.call("missing_functions", names=["start_chat", "no_such_function"])
+    door.call("find_exposures", names=["start_chat", "no_such_function"])
     door.call("check_table", table="tickets")
     door.call("orphan_rows")
     door.call("send_ping", nonce="n")
@@ -247,6 +249,23 @@ def pass_on(door: Heard, cast: Cast, alice: Agent) -> None:
     alice.call("close_ticket", number=number)
     alice.call("reopen_ticket", number=number)
     door.call("close_chat", visitor=victor.key)
+
+
+def shut_out(door: Heard, cast: Cast, alice: Agent) -> None:
+    """Hold a chat with a link, release it, close it as spam, and ban who wrote it."""
+    carol, sam = cast.agent("carol"), cast.visitor()
+    carol.call("change_settings", values={"hold_links": "on"})
+    number = sam.start("See www.example.com", address="2001:db8::/64")["number"]
+    alice.call("ticket_of_agent", number=number)
+    alice.call("release_ticket", number=number)
+    carol.call("mark_spam", number=number)
+    door.refused("post_message", visitor=sam.key, session_id=None, client_message_id=new_id(), message="Again")
+    carol.call("ban_customer", number=number, what="network", days=7, reason="Sells watches")
+    door.refused("ban_customer", agent_id=alice.id, number=number, what="browser")
+    door.refused("ban_customer", agent_id=carol.id, number=number, what="phone")
+    door.refused("start_chat", visitor=new_id(), client_message_id=new_id(), message="Me", address="2001:db8::/64")
+    for ban in carol.call("list_bans")["bans"]:
+        carol.call("end_ban", ban_id=ban["id"])
 
 
 def run_the_agents(door: Heard, alice: Agent) -> None:

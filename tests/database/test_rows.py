@@ -69,6 +69,8 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
     bob.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["c"])
     code_check = call("begin_code", agent_id=bob.id, browser="")
     begun = call("open_agent_session", agent_id=bob.id, token_hash="p" * 64)
+    spammer = cast.visitor().start("Buy now", address="192.0.2.9")["number"]
+    banned = carol.call("ban_customer", number=spammer, what="network", days=7, reason="Sells watches")
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
@@ -121,6 +123,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         ),
         "sweep_assignment": (call("sweep_assignment"), shapes.Sweep),
         "desk_figures": (call("desk_figures"), shapes.DeskFigures),
+        "find_exposures": (call("find_exposures", names=["show_account"]), list[shapes.Exposure]),
         "export_customer": (exported, list[shapes.ExportedConversation]),
         "preview_erasure": (preview, shapes.ErasurePreview),
         "erase_customer": (receipt, shapes.Erasure),
@@ -128,6 +131,10 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "preview_retention": (carol.call("preview_retention", days=30), shapes.RetentionPreview),
         "erase_old_chats": (call("erase_old_chats"), shapes.OldChats),
         "list_audit": (carol.call("list_audit"), shapes.AuditPage),
+        "ban_customer": (banned, shapes.Ticket),
+        "mark_spam": (carol.call("mark_spam", number=spammer), shapes.MarkedSpam),
+        "list_bans": (carol.call("list_bans"), shapes.Bans),
+        "release_ticket": (alice.call("release_ticket", number=waits), shapes.Ticket),
         "list_people": (carol.call("list_people"), shapes.People),
         "invite_person": (invited, shapes.MadeLink),
         "show_link": (call("show_link", token_hash=token), shapes.ShownLink),

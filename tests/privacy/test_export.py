@@ -54,7 +54,12 @@ def test_a_copy_has_every_chat_and_every_picture_of_the_customer(
     assert archive.read("pictures/1001-3.png") == BYTES
     text = archive.read("conversation.json").decode()
     first, second = json.loads(text)["conversations"]
-    assert first["customer"] == {"name": "Vera Lindt", "phone": "+49 30 1234567", "time_zone": "Europe/Berlin"}
+    assert first["customer"] == {
+        "name": "Vera Lindt",
+        "phone": "+49 30 1234567",
+        "time_zone": "Europe/Berlin",
+        "network": None,
+    }
     lines = [(line["from"], line["agent"], line["text"]) for line in first["messages"] if not line["event"]]
     assert lines == [("customer", None, "My secret"), ("customer", None, ""), ("agent", "Alice", "An answer")]
     assert first["messages"][2]["picture"] == {"file": "pictures/1001-3.png", "width": 2, "height": 2}

@@ -103,11 +103,22 @@ def have_a_day(database: Database, vera: Visitor, alice: Agent, bob: Agent) -> N
     owner.call("unassign_ticket", number=number)
     owner.call("assign_ticket", number=number, assignee_id=owner.id, expected_id=None)
     owner.call("close_ticket", number=number)
+    owner.call("mark_spam", number=number)
     owner.call("reopen_ticket", number=number)
+    shut_out(database, vera, owner)
     owner.call("add_note", number=number, client_message_id=new_id(), note="Careful")
     database.call(
         "report_process", process_id=new_id(), sockets=1, came=[vera.chat["session_id"]], left=[], token_hashes=[]
     )
+
+
+def shut_out(database: Database, vera: Visitor, owner: Agent) -> None:
+    carol, number = Agent(database, "carol"), vera.chat["number"]
+    owner.call("mark_spam", number=number)
+    vera.post("I write again")
+    owner.call("release_ticket", number=number)
+    [ban] = carol.call("ban_customer", number=number, what="browser")["bans"]
+    carol.call("end_ban", ban_id=ban["id"])
 
 
 def test_no_event_of_the_log_holds_a_text_or_a_name(cast: Cast, alice: Agent, rows: Any) -> None:

@@ -19,7 +19,7 @@ ADMINS = frozenset({ADMIN})
 ALL = AGENTS | {STRANGER}
 
 # Who is let in. Whose conversation is meant is another question: for who may chat the key of the browser decides.
-LETS_IN = {"anybody": ALL, "who may chat": ALL, "agents": AGENTS, "admins": ADMINS}
+LETS_IN = {"anybody": ALL, "who may chat": ALL, "agents": AGENTS, "leads": LEADS, "admins": ADMINS}
 
 CLASSES = {
     "/": "who may chat",
@@ -41,6 +41,10 @@ CLASSES = {
     "/tickets": "agents",
     "/tickets/<number>": "agents",
     "/tickets/<number>/assignment": "agents",
+    "/tickets/<number>/bans": "leads",
+    "/tickets/<number>/hold": "agents",
+    "/tickets/<number>/hold/delete": "agents",
+    "/tickets/<number>/spam": "agents",
     "/tickets/<number>/assignment/delete": "agents",
     "/tickets/<number>/changes": "agents",
     "/tickets/<number>/closure": "agents",
@@ -66,6 +70,9 @@ CLASSES = {
     "/agent/login/code": "anybody",
     "/links/<token>": "anybody",
     "/pictures/<key>": "anybody",
+    "/bans": "leads",
+    "/bans/<id>/delete": "leads",
+    "/bans/holding": "admins",
     "/audit": "admins",
     "/audit/export": "admins",
     "/people": "admins",
@@ -89,7 +96,7 @@ CLASSES = {
 }
 
 # What may stand in a path.
-ARGUMENTS = {"number", "image_id", "session_id", "person_id", "link_id", "token", "key", "version", "file"}
+ARGUMENTS = {"number", "image_id", "session_id", "person_id", "link_id", "ban_id", "token", "key", "version", "file"}
 
 # By right, as the routes name it.
 POLICIES = {

@@ -52,7 +52,9 @@ def people(app: Flask, web: Web, alice: Agent, bob: Agent, rows: Any) -> People:
     made = People(_chat(app, rows, 1001, KEY_OF_HERS), _chat(app, rows, 1002, KEY_OF_HIS))
     made.browsers = {"nobody": Browser(app), "new": web.visitor(), "vera": vera, "victor": victor}
     made.roles = dict.fromkeys(made.browsers, "stranger")
-    for name, role in (("alice", "agent"), ("carol", "admin"), ("disabled", "stranger"), ("returned", "stranger")):
+    add_lead(app)
+    roles = {"alice": "agent", "erin": "lead", "carol": "admin", "disabled": "stranger", "returned": "stranger"}
+    for name, role in roles.items():
         made.browsers[name] = web.agent({"disabled": "bob", "returned": "alice"}.get(name, name))
         made.roles[name] = role
     cookie = made.browsers["returned"].client.get_cookie("a")
@@ -61,6 +63,20 @@ def people(app: Flask, web: Web, alice: Agent, bob: Agent, rows: Any) -> People:
     made.browsers["returned"].client.set_cookie("a", cookie.value)
     rows("update agents set is_active = false where name = 'Bob Ortiz'")
     return made
+
+
+def add_lead(app: Flask) -> None:
+    """Have the desk a lead, who logs in like everybody."""
+    call = app.extensions["database"].call
+    password_hash = call("begin_login", email="alice@example.com", browser="", address="")["password_hash"]
+    call(
+        "create_agent",
+        name="Erin Vogt",
+        email="erin@example.com",
+        role="lead",
+        password_hash=password_hash,
+        max_tickets=3,
+    )
 
 
 def _chat(app: Flask, rows: Any, number: int, key: str) -> Chat:

@@ -21,7 +21,7 @@ from .access import roles_of, rows_about, tables, unclassed
 from .conftest import SECRET, Chat, People
 
 LAST = ("/agent/logout", "/chat/key/delete")  # after them a browser is somebody else
-FORM = {"message": "x", "availability": "away"}
+FORM = {"message": "x", "availability": "away", "what": "browser"}
 
 
 def test_row_01_every_route_is_classed_and_lets_in_whom_its_class_names(app: Flask) -> None:
@@ -183,8 +183,8 @@ def test_row_01_a_ticket_that_is_not_there_is_not_found_whatever_is_done_with_it
         if path.startswith(f"/tickets/{number}") and not (
             method == "GET" and path.endswith((f"/{number}", "/assignment"))
         ):
-            # Admins alone may copy and erase.
-            who = "carol" if path.endswith(("/export", "/erasure")) else "alice"
+            # Agents may neither copy nor erase nor ban.
+            who = "carol" if path.endswith(("/export", "/erasure", "/bans")) else "alice"
             answer = people.browsers[who].send(method, path, FORM, htmx=True)
             assert answer.status_code == 404, (method, path)
     assert tables(rows) == before

@@ -22,8 +22,11 @@ SMALL = {"tickets": 1_000, "messages_per_ticket": 4, "waiting": 110, "open": 60,
 LARGE = {name: 4 * value for name, value in SMALL.items()} | {"messages_per_ticket": 4}
 AGENTS = 10
 READING = own_names().reading
-# They say how many tickets wait and are open, and count them in the index.
-COUNTING = ("desk_figures", "queue_counts", "list_tickets", "close_ticket", "list_people")
+# They say how many tickets wait and are open, and count them in the index; or look at every page that is open.
+COUNTING = (
+    *("desk_figures", "queue_counts", "list_tickets", "close_ticket", "list_people"),
+    *("mark_spam", "ban_customer", "end_ban"),
+)
 # The rows of tables that are read as a whole, and the entries of indexes.
 READ = """
 select sum(pg_stat_get_xact_tuples_returned(oid)) from pg_class

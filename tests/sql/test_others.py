@@ -76,9 +76,10 @@ STRANGE = {
     "a table beside an older desk": (old_desk(after="create table visitors (name text)"), "table visitors"),
     "a function beside an older desk": (
         old_desk(
-            after="create function who_is_here() returns text language sql set search_path = '' return current_user"
+            after="create function who_is_here(text, text) returns text language sql set search_path = ''"
+            " return current_user"
         ),
-        "function who_is_here()",
+        "function who_is_here(text, text)",
     ),
     "a trigger of our name on an older desk": (
         old_desk(
@@ -298,11 +299,11 @@ def test_a_desk_stops_when_something_else_has_taken_one_of_its_names(database_ur
         migrate(database_url)
     rows("drop table heartbeat")
     rows("alter table pulse rename to heartbeat")
-    rows("drop function who_is_here()")
-    rows("create function who_is_here() returns text language sql return 'mine'")
-    with pytest.raises(psycopg.Error, match=r"needs: function who_is_here\(\)\. "):
+    rows("drop function who_is_here(text, text)")
+    rows("create function who_is_here(text, text) returns text language sql return 'mine'")
+    with pytest.raises(psycopg.Error, match=r"needs: function who_is_here\(text, text\)\. "):
         migrate(database_url)
-    rows("drop function who_is_here()")
+    rows("drop function who_is_here(text, text)")
     assert migrate(database_url) == ["functions/chat.sql"]
 
 
@@ -312,11 +313,11 @@ def test_status_says_so_when_a_table_of_a_desk_has_been_replaced(
 ) -> None:
     rows("drop table tickets cascade")
     rows("create table tickets (seat text, status text)")
-    state, _, said, _ = Checks(database, None, None)._table("tickets")  # type: ignore[arg-type]
-    assert state == "fail"
+    found = Checks(database, None, None)._table("tickets")  # type: ignore[arg-type]
+    assert found.state == "fail"
     with psycopg.connect(database_url, autocommit=True) as connection, pytest.raises(psycopg.Error) as refused:
         connection.execute(script_text("supabase_schema.sql").encode())
-    assert said == refused.value.diag.message_primary
+    assert found.fix == refused.value.diag.message_primary
 
 
 def test_a_desk_on_supabase_sees_it_by_the_connection_string_if_it_has_one(platform: MakeDatabase) -> None:

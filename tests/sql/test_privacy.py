@@ -414,3 +414,49 @@ def test_the_audit_log_is_read_newest_first_by_kind_person_and_page(
     assert [row["kind"] for row in page["rows"]] == ["person.role_changed"]
     assert page["rows"][0]["person"] == {"id": bob.id, "name": "Bobby", "picture": None}
     assert "Bobby" not in json.dumps([row["about"] for row in found["rows"]])
+
+
+def test_who_is_erased_can_be_neither_banned_nor_called_spam(database: Database, carol: Agent, number: int) -> None:
+    carol.call("erase_customer", number=number, everything=True)
+    with pytest.raises(Conflict, match="ticket_erased"):
+        carol.call("mark_spam", number=number)
+    with pytest.raises(Conflict, match="nothing_to_ban"):
+        carol.call("ban_customer", number=number, what="network")
+
+
+def test_erasing_a_customer_erases_their_network_and_ends_their_ban(
+    cast: Cast, carol: Agent, rows: Any, database: Database
+) -> None:
+    victor = cast.visitor()
+    number = victor.start("Hello", address="192.0.2.7")["number"]
+    carol.call("ban_customer", number=number, what="browser")
+    carol.call("erase_customer", number=number, everything=True)
+    assert (
+        rows("select count(*) from bans")
+        == rows("select count(*) from visitors where banned_until is not null")
+        == [(0,)]
+    )
+    assert rows("select address from user_sessions where address is not null") == []
+
+
+def test_a_ban_outlives_the_chats_of_its_browser_and_both_are_forgotten_when_it_ends(
+    cast: Cast, carol: Agent, rows: Any, database: Database
+) -> None:
+    victor = cast.visitor()
+    number = victor.start("Hello", address="192.0.2.7")["number"]
+    carol.call("ban_customer", number=number, what="browser", days=7)
+    carol.call("erase_customer", number=number)
+    with pytest.raises(Forbidden, match="banned"):
+        victor.start("Hello again")
+    rows("update bans set expires_at = now() - interval '1 second'")
+    database.call("forget_old_data")
+    assert rows("select count(*) from bans") == [(0,)]
+    assert rows("select count(*) from visitors where banned_until is not null") == [(0,)]
+
+
+def test_networks_are_forgotten_after_30_days(cast: Cast, rows: Any, database: Database) -> None:
+    cast.visitor().start("Old", address="192.0.2.7")
+    rows("update user_sessions set created_at = now() - interval '31 days'")
+    cast.visitor().start("New", address="192.0.2.8")
+    database.call("forget_old_data")
+    assert rows("select address from user_sessions where address is not null") == [("192.0.2.8",)]

@@ -12,7 +12,7 @@ from supportchat.database.errors import Invalid, NotFound
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
 from supportchat.database.scripts import SCRIPTS, script_text
-from tests.cast import Agent, Cast, new_id
+from tests.cast import Agent, Cast, Visitor, new_id
 from tests.sql.conftest import superuser_of_project
 
 pytestmark = pytest.mark.mode("postgres")
@@ -102,10 +102,12 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("check_table", table="tickets")["rows"] == 1
     assert door.call("orphan_rows") == []
     assert door.call("missing_functions", names=["start_chat", "end_chat"]) == ["end_chat"]
+    assert door.call("find_exposures", names=sorted(FUNCTIONS)) == []
     door.call("send_ping", nonce="n")
     assert door.call("send_heartbeat", seconds=0) == {"beat": 1}
     door.call("close_agent_session", token_hash=bob.token_hash)
     door.call("reset_password", email="bob@example.com", password_hash="y")
+    shut_out(door, cast, vera)
     manage_people(door, cast)
     look_after_oneself(door, alice, cast.agent("carol"))
     erase(cast.agent("carol"), number)
@@ -147,6 +149,16 @@ def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
     alice.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=[])
     assert carol.call("remove_two_factor", person_id=alice.id) == "Alice K."
     carol.call("change_settings", values={"two_factor_required": "admins"})
+
+
+def shut_out(door: Recorder, cast: Cast, vera: Visitor) -> None:
+    """Close a chat as spam, ban who wrote it, and take it back."""
+    carol, number = cast.agent("carol"), vera.chat["number"]
+    assert carol.call("mark_spam", number=number)["banned"]
+    [ban] = carol.call("ban_customer", number=number, what="browser", days=1)["bans"]
+    assert carol.call("list_bans")["count"] == 1
+    carol.call("end_ban", ban_id=ban["id"])
+    carol.call("release_ticket", number=number)
 
 
 def manage_people(door: Recorder, cast: Cast) -> None:

@@ -167,7 +167,10 @@ if (root) {
   root.addEventListener("htmx:ws:close", onClose);
   document.addEventListener("live:caught_up", onCaughtUp);
   document.addEventListener("live:reset", loadNewest);
-  document.addEventListener("live:chat_state", ({ detail }) => (root.dataset.status = detail.status));
+  document.addEventListener("live:chat_state", ({ detail: { status, banned } }) => {
+    root.dataset.status = status;
+    root.toggleAttribute("data-banned", banned);
+  });
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
   document.addEventListener("resume", wake);
   window.addEventListener("offline", () => (lostSince ??= now()));

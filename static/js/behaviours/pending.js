@@ -3,6 +3,7 @@ import { formOf, textOf } from "../lib/forms.js";
 import { messageList } from "../lib/messages.js";
 import { findMessage, outboxOf } from "../lib/outbox.js";
 import { keptPicture } from "../lib/pictures.js";
+import { countDown } from "./countdown.js";
 import { enlargeEmoji } from "./items.js";
 import { putIntoBox, retry, takeBack } from "./sending.js";
 
@@ -80,6 +81,7 @@ function moveFocus(item, action) {
 function show(item, outbox, message) {
   const state = outbox.stateOf(message);
   if (item.dataset.stands !== state) showState(item, state, message);
+  if (state === "limited") countDown(item.querySelector("[data-reason]"), outbox.limit);
   const edit = item.querySelector('[data-pending-act="edit"]');
   if (edit) edit.hidden = !formOf(outbox.key); // somebody else has the ticket: there is no box
 }

@@ -15,6 +15,7 @@ export async function attempt(outbox) {
   const message = outbox.first;
   if (!message || outbox.isBusy || message.isStopped) return;
   outbox.isBusy = true;
+  outbox.limit = null;
   outbox.announce("started");
   outbox.announce();
   const outgoing = await deliver(outbox, message);
@@ -34,7 +35,7 @@ function goOn(outgoing) {
   if (status !== SIGNED_OUT && outbox.first && !outbox.timer) attempt(outbox);
 }
 
-function tryLater({ outbox, message, wait }) {
+function tryLater({ outbox, message, wait, isLimited, reason }) {
   if (message.isTakenBack) {
     leave(outbox, message);
     return;
@@ -43,7 +44,9 @@ function tryLater({ outbox, message, wait }) {
   message.isStopped = outbox.isOutOfPatience;
   outbox.save();
   if (message.isStopped) return;
-  outbox.timer = setTimeout(() => attempt(outbox), Math.max(wait, backoff(outbox.failures)));
+  const pause = Math.max(wait, backoff(outbox.failures));
+  if (isLimited) outbox.limit = { reason, until: Date.now() + pause };
+  outbox.timer = setTimeout(() => attempt(outbox), pause);
 }
 
 // It will never be accepted as it is: it goes back into the box, if that is empty.

@@ -1,6 +1,7 @@
 // The state of what a form sends: shown at the form that starts a chat, for screen readers at the others.
 import { copyOf, formOf, hasConversation, keyOf, placeOfError, placeOfState } from "../lib/forms.js";
 import { outboxOf } from "../lib/outbox.js";
+import { countDown, inTime } from "./countdown.js";
 
 function show(form) {
   const outbox = outboxOf(keyOf(form));
@@ -12,6 +13,14 @@ function show(form) {
   place.replaceChildren();
   const isSaidHere = outbox.state !== "stopped" || hasConversation(outbox.key);
   if (isSaidHere && form.querySelector(`[data-when=${outbox.state}]`)) place.append(copyOf(form, outbox.state));
+  if (outbox.state === "limited") showLimit(place, outbox.limit);
+}
+
+// Screen readers say it once, not each second.
+function showLimit(place, limit) {
+  place.querySelector("[data-said]").textContent = inTime(limit);
+  const counted = place.querySelector("[data-countdown]");
+  if (counted) countDown(counted, limit);
 }
 
 function showStart(form, outbox) {

@@ -7,6 +7,7 @@ import { upload } from "./upload.js";
 import { word } from "./words.js";
 
 export const SIGNED_OUT = 401;
+const TOO_FAST = 429;
 const UNPROCESSABLE = [413, 422]; // if the desk says so
 // The desk reads a urlencoded form in a fraction of the time, but takes 64 KB of one: nine bytes for each あ.
 const SHORT = 4000;
@@ -76,6 +77,7 @@ function readAnswer(outgoing, response, text) {
   Object.assign(outgoing, {
     isStored,
     status: isNoAnswer ? 0 : response.status,
+    isLimited: isOwn && response.status === TOO_FAST,
     isFinal: isOwn && UNPROCESSABLE.includes(response.status),
     reason: isOwn ? reasonIn(response.headers) : reasonOf(response.status),
     wait: retryAfter(response.headers),

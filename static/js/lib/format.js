@@ -50,6 +50,15 @@ export function duration(milliseconds) {
   return hours < 48 ? inUnit(hours, "hour") : inUnit(Math.floor(hours / 24), "day");
 }
 
+const inLongUnit = (count, unit) =>
+  new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count);
+
+// How long to wait: in seconds up to a minute and a half, else in minutes, as `in_words` in web/sentences.py.
+export function waitOf(milliseconds) {
+  const seconds = Math.max(1, Math.ceil(milliseconds / 1000));
+  return seconds < 90 ? inLongUnit(seconds, "second") : inLongUnit(Math.ceil(seconds / 60), "minute");
+}
+
 // How long ago, for whoever watches the seconds.
 export const since = (seconds) =>
   seconds < 60 ? relative.format(-seconds, "second") : relative.format(-Math.floor(seconds / 60), "minute");

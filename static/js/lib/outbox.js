@@ -11,6 +11,7 @@ class Outbox {
     this.messages = JSON.parse(recall("unsent", key) ?? "[]");
     this.isBusy = false; // a request is under way
     this.failures = 0; // of the first message, since somebody sent or retried it
+    this.limit = null; // reason and until: when the desk has said that this is too much at once
     this.note = ""; // changed, deleted, or empty when there was nothing to send
     this.timer = null;
   }
@@ -24,6 +25,7 @@ class Outbox {
     const [message] = this.messages;
     if (!message) return this.note || "idle";
     if (message.isStopped) return "stopped";
+    if (this.limit) return "limited";
     return this.failures ? "trying" : "sending";
   }
 
@@ -32,6 +34,7 @@ class Outbox {
     if (message.isTakenBack) return "leaving";
     if (message.isRefused) return message.isFinal ? "final" : "refused";
     if (message.isStopped) return "stopped";
+    if (this.limit && message === this.first) return "limited";
     if (!this.failures && !this.first.isStopped) return "sending";
     return message === this.first ? "trying" : "waiting";
   }

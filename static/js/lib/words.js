@@ -22,4 +22,4 @@ export function countWord(name, count, values = {}) {
   return fill(forms[plurals.select(count)] ?? forms.other, { num: formatNumber(count), ...values });
 }
 
-const fill = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
+export const fill = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);

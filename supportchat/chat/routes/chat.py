@@ -18,7 +18,7 @@ from ...web.htmx import from_htmx
 from ...web.policies import for_visitors
 from .. import visitors
 from ..forms import StartForm, normal_phone
-from ..pages import chat_page, news, start_page
+from ..pages import chat_page, news, start_page, who_is_here
 from ..time_zones import known_time_zone
 from .blueprint import bp
 
@@ -40,6 +40,7 @@ def show() -> ResponseReturnValue:
         visitors.ensure_visitor()
         return start_page(StartForm(MultiDict({"client_message_id": new_message_id()})))
     visitors.keep_visitor()
+    limits.know(key)
     return chat_page(chat)
 
 
@@ -52,7 +53,7 @@ def start() -> ResponseReturnValue:
     if not form.validate():
         return start_page(form, status=422)
     try:
-        limits.check("messages", visitors.visitor())
+        limits.check_browser("messages", visitor)
         fresh = visitors.fresh_key(message_id())
         answer: Started = posting.store_message(
             "start_chat",
@@ -71,6 +72,7 @@ def start() -> ResponseReturnValue:
         return start_page(form, error=code, detail=detail, status=status)
     if answer["visitor"] != visitor:
         visitors.take_key(fresh)
+    limits.know(answer["visitor"])
     current_hub().offer(answer)
     if from_htmx():
         response = make_response("", 200)
@@ -102,4 +104,4 @@ def forget() -> ResponseReturnValue:
 @for_visitors
 def people() -> ResponseReturnValue:
     """Show who is here, for the page that starts a chat."""
-    return render_template("chat/_people.html", here=call("who_is_here"))
+    return render_template("chat/_people.html", here=who_is_here())

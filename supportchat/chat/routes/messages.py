@@ -26,7 +26,7 @@ def post_message() -> ResponseReturnValue:
     """Send a message into the conversation of this browser."""
     visitor = visitors.known_visitor()
     try:
-        limits.check("messages", visitor)
+        limits.check_browser("messages", visitor)
         posted: Posted = posting.store_message(
             "post_message", message_text(), visitor, visitor=visitor, session_id=shown_session()
         )
@@ -35,6 +35,7 @@ def post_message() -> ResponseReturnValue:
             raise
         status, code, detail = described(error)
         return chat_page(conversation_of_browser(), error=sentence(code, detail), status=status)
+    limits.know(visitor)
     current_hub().offer(posted)
     if not from_htmx():
         return redirect(url_for("chat.show", _anchor="end"), 303)

@@ -20,8 +20,9 @@ from .blueprint import bp
 @for_visitors
 def type_message() -> ResponseReturnValue:
     """Let the agent see that the customer is typing."""
-    limits.check("typing", visitors.visitor())
-    call("signal_typing", visitor=visitors.known_visitor())
+    visitor = visitors.known_visitor()
+    limits.check_browser("typing", visitor)
+    call("signal_typing", visitor=visitor)
     return "", 204
 
 
@@ -29,10 +30,11 @@ def type_message() -> ResponseReturnValue:
 @for_visitors
 def acknowledge() -> ResponseReturnValue:
     """Remember how far this browser has received and read; not of a conversation that another tab has left behind."""
-    limits.check("receipts", visitors.visitor())
+    visitor = visitors.known_visitor()
+    limits.check_browser("receipts", visitor)
     call(
         "record_receipt",
-        visitor=visitors.known_visitor(),
+        visitor=visitor,
         delivered=whole_number("delivered"),
         read=whole_number("read"),
         epoch=request.form.get("epoch"),

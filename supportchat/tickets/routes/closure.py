@@ -19,15 +19,22 @@ from .blueprint import TICKET, after_action, bp, in_pane, to_desk, whole_ticket
 def close(number: int) -> ResponseReturnValue:
     """Close a ticket and end its chat. The page goes on with the one that has waited longest, and offers a way back."""
     closed: ClosedTicket = call("close_ticket", agent_id=g.agent["id"], number=number)
-    if not from_htmx():
-        return to_desk(number)
-    following = waiting_ticket(closed["queue"])
+    return go_on(closed) if from_htmx() else to_desk(number)
+
+
+def go_on(closed: ClosedTicket, done: str = "closed") -> ResponseReturnValue:
+    """Have the page show the ticket that has waited longest, and offer a way back to the one that was closed.
+
+    :param done: 'closed', 'spam', or 'spam_banned'.
+    """
+    number, following = closed["ticket"]["number"], waiting_ticket(closed["queue"])
     if following:
         pane = whole_ticket(following)
     else:
         nothing = render_template("tickets/_nothing_chosen.html", caught_up=closed["queue"]["counts"])
         pane = joined(nothing, partial("", "#customer"))
-    return in_pane(joined(pane, partial(render_template("tickets/_toast.html", number=number), "#toast")), following)
+    toast = render_template("tickets/_toast.html", number=number, done=done)
+    return in_pane(joined(pane, partial(toast, "#toast")), following)
 
 
 @bp.delete(f"{TICKET}/closure")

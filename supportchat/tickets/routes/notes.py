@@ -28,5 +28,7 @@ def add_note(number: int) -> ResponseReturnValue:
     ticket = added["ticket"]
     return joined(
         current_fragments().note(number, added["note"]),
-        partial(render_template("tickets/_customer.html", ticket=ticket), f"#customer-{number}", "outerHTML"),
+        partial(
+            render_template("tickets/_customer.html", ticket=ticket, agent=g.agent), f"#customer-{number}", "outerHTML"
+        ),
     )
