@@ -8,40 +8,43 @@ begin;
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
-        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans,
-        refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
+        recovery_codes, agent_sessions, pending_logins, agent_identities, provider_flows, agent_browsers, desk_settings,
+        role_rights, one_time_links, audit_log, bans, refused_logins, chat_images, customer_pages, erasures,
+        erasure_files, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
-        chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
-        tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
-        tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx,
-        tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
-        agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
-        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, user_sessions_address_idx,
-        bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        throttle_buckets_full_at_idx
+        visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
+        user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
+        chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
+        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
+        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
+        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text, uuid);
-        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
+        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -49,17 +52,22 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text); agent_of_session(text);
+        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text); agent_of_session(text);
         close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
-        remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
-        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        remove_two_factor(uuid, uuid); account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text);
+        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
+        make_handover(text, text, text); show_handover(text); take_handover(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
+        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
+        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -67,17 +75,20 @@ declare
         messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text); who_is_here();
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        open_agent_session(uuid, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
+        is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
         list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
-        events_after(text); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        report_process(uuid, integer, uuid[], uuid[], text[]);
+        events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
+        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
         ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
@@ -98,6 +109,11 @@ declare
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
         export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
         take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
@@ -305,6 +321,25 @@ begin
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
+        -- A site from which customers chat: its look, its words, and who may frame the chat (allowed_origins). The one with the
+        -- id 1 and the key 'main' is always there. language is null for that of the browser; of the addresses of its pages,
+        -- which are followed if it says so, kept_parameters are all of the query that is kept. tickets.site_id refers to it without a foreign key, whose index each change of a ticket
+        -- would have to write: no site is ever deleted, and a ticket of one that is missing counts as the main one's.
+        sites              | site_id                | bigint      | key      | identity
+        sites              | key                    | text        | required |
+        sites              | name                   | text        | required |
+        sites              | colour                 | text        | required | '#017272'
+        sites              | logo_path              | text        |          |
+        sites              | greeting               | text        |          |
+        sites              | show_faces             | boolean     | required | true
+        sites              | show_reply_time        | boolean     | required | true
+        sites              | language               | text        |          |
+        sites              | allowed_origins        | text[]      | required | '{}'
+        sites              | follow_pages           | boolean     | required | true
+        sites              | kept_parameters        | text[]      | required | '{}'
+        sites              | created_at             | timestamptz | required | now()
+        sites              | archived_at            | timestamptz |          |
+
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
         -- those of the customer, and last_spoken_seq is the last message that a person wrote. last_at, last_writer (an agent's
         -- id, or the sender) and last_continues are of the last message, for the one after it. Of an erased one, and of its
@@ -355,6 +390,7 @@ begin
         tickets            | number                 | bigint      | computed | nextval('public.ticket_numbers')
         tickets            | session_id             | uuid        |          |                   | user_sessions | cascade
         tickets            | channel                | text        | required | 'web-chat'
+        tickets            | site_id                | bigint      | required | 1
         tickets            | status                 | text        | required | 'waiting'
         tickets            | assigned_agent_id      | uuid        |          |                   | agents
         tickets            | awaiting_since         | timestamptz |          |
@@ -396,7 +432,30 @@ begin
         pending_logins     | agent_id               | uuid        | required |                   | agents        | cascade
         pending_logins     | browser                | text        |          |
         pending_logins     | user_agent             | text        |          |
+        pending_logins     | how                    | text        |          |
         pending_logins     | created_at             | timestamptz | required | now()
+
+        -- Who an agent is to an OpenID Connect provider: an account of its own, known by issuer and subject, and by nothing else
+        -- that the provider says.
+        agent_identities   | issuer                 | text        | key      |
+        agent_identities   | subject                | text        | key      |
+        agent_identities   | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_identities   | created_at             | timestamptz | required | now()
+
+        -- Who was sent to the provider and has not come back, known by the hash of their state: from which browser (the hash of
+        -- its cookie), what for, and where they want to go. link_hash is the invitation that they accept, session_hash the login
+        -- session that connects the provider.
+        provider_flows     | state_hash             | text        | key      |
+        provider_flows     | browser                | text        | required |
+        provider_flows     | issuer                 | text        | required |
+        provider_flows     | nonce                  | text        | required |
+        provider_flows     | code_verifier          | text        | required |
+        provider_flows     | purpose                | text        | required |
+        provider_flows     | target                 | text        |          |
+        provider_flows     | link_hash              | text        |          |
+        provider_flows     | session_hash           | text        |          |
+        provider_flows     | address                | text        | required |
+        provider_flows     | created_at             | timestamptz | required | now()
 
         -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
         agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -419,6 +478,8 @@ begin
         one_time_links     | email                  | text        |          |
         one_time_links     | role                   | text        |          |
         one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | visitor_id             | uuid        |          |                   | visitors      | cascade
+        one_time_links     | sealed_key             | text        |          |
         one_time_links     | created_by             | uuid        |          |
         one_time_links     | created_at             | timestamptz | required | now()
         one_time_links     | expires_at             | timestamptz | required |
@@ -458,6 +519,12 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Where on their site a customer is, and was: the last pages of the visit, and where it came from. See widget.sql.
+        customer_pages     | session_id             | uuid        | key      |                   | user_sessions | cascade
+        customer_pages     | pages                  | jsonb       | required | '[]'
+        customer_pages     | referrer               | text        |          |
+        customer_pages     | updated_at             | timestamptz | required | now()
 
         -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
         -- the store had none of its pictures any more; erasure_files are those that it may still have.
@@ -546,6 +613,7 @@ begin
     select written.place, cells[1], cells[2] is not null, cells[3], cells[4]
     from _supportchat.written_rows($indexes$
         visitors_token_hash_key           | unique | visitors         | (token_hash)
+        sites_key_key                     | unique | sites            | (key)
         agents_email_key                  | unique | agents           | (lower(email))
         user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
         user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
@@ -573,9 +641,14 @@ begin
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
         pending_logins_created_at_idx     |        | pending_logins   | (created_at)
+        agent_identities_agent_id_key     | unique | agent_identities | (agent_id, issuer)
+        provider_flows_created_at_idx     |        | provider_flows   | (created_at)
+        provider_flows_address_idx        |        | provider_flows   | (address, created_at)
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        one_time_links_visitor_id_idx     | unique | one_time_links   | (visitor_id) where visitor_id is not null
+        customer_pages_updated_at_idx     |        | customer_pages   | (updated_at)
         user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
@@ -643,11 +716,27 @@ begin
         agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
         agent_sessions | user_agent    | char_length(user_agent) <= 256
         agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
+        agent_identities | issuer      | char_length(issuer) between 1 and 255
+        agent_identities | subject     | char_length(subject) between 1 and 255
+        provider_flows | state_hash    | char_length(state_hash) = 64
+        provider_flows | purpose       | purpose in ('login', 'invitation', 'account')
+        provider_flows | target        | char_length(target) <= 2000
         one_time_links | token_hash    | char_length(token_hash) = 64
-        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password', 'handover')
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
+        customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
+        customer_pages | referrer      | char_length(referrer) <= 500
+        sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
+        sites         | name           | char_length(name) between 1 and 80
+        sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
+        sites         | logo_path      | logo_path ~ '^[0-9a-f]{64}$'
+        sites         | greeting       | char_length(greeting) between 1 and 160
+        sites         | language       | language ~ '^[a-z]{2,3}$'
+        sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
+        sites         | archived_at    | site_id <> 1 or archived_at is null
         user_sessions | customer_name  | char_length(new.customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
@@ -1772,11 +1861,13 @@ declare
     old_name text;
 begin
     if (
-        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous']))
+        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous', 'site_id']))
         from unnest(array['user_sessions', 'chat_messages', 'tickets']) as older
     ) then
         return;
     end if;
+    -- Nobody has counted these rows yet, and who guesses that there are few would read a table once for each of another.
+    perform set_config('enable_nestloop', 'off', true);
 
     perform _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
     perform _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
@@ -1955,6 +2046,7 @@ begin
     update public.tickets t set
         status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
     from older where older.place = t.ctid;
+    perform set_config('enable_nestloop', 'on', true);
 end $mend$;
 
 -- Counters that are newer than their rows.
@@ -2128,6 +2220,10 @@ with wanted as (
 insert into public.role_rights (role, right_name) select role, right_name from wanted
 on conflict do nothing;
 
+-- The site of everything that names none.
+insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
+select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
+
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2285,7 +2381,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '0e2c610c2fd3');
+select _supportchat.record_script('supabase_schema.sql', '416b947285de');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2930,6 +3026,220 @@ end $$;
 
 select _supportchat.record_script('functions/settings.sql', '65731975ee80');
 
+-- sites.sql: the sites from which customers chat, each with its look and its words. Safe to run again.
+
+-- How many sites there may be at once, archived ones not counted.
+create or replace function _supportchat.most_sites()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 50
+$$;
+
+-- A site, as pages and admins know it.
+create or replace function _supportchat.site_json(p_site public.sites)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select to_jsonb(p_site) - array['site_id', 'logo_path', 'created_at'] || jsonb_build_object('logo', p_site.logo_path)
+$$;
+
+-- The id of the site with a key; of the main one, when there is no such site or it is archived.
+create or replace function _supportchat.site_id_of(p_key text)
+returns bigint
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce((select site_id from public.sites where key = p_key and archived_at is null), 1)
+$$;
+
+-- What agents call the site of a ticket: null while there is only one, which goes without saying.
+create or replace function _supportchat.site_label(p_site_id bigint)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select s.name from public.sites s
+    where s.site_id = p_site_id
+        and (p_site_id <> 1 or exists (select from public.sites o where o.site_id <> 1 and o.archived_at is null))
+$$;
+
+-- The sites that are not archived, the main one first. Each server process keeps them for two seconds.
+create or replace function public.sites_in_use()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_agg(_supportchat.site_json(s) order by s.site_id <> 1, lower(s.name), s.site_id)
+    from public.sites s where s.archived_at is null
+$$;
+
+-- All sites, for those who manage them: the main one first, archived ones last.
+create or replace function public.list_sites(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    return (
+        select jsonb_agg(
+            _supportchat.site_json(s) order by s.archived_at nulls first, s.site_id <> 1, lower(s.name), s.site_id
+        )
+        from public.sites s
+    );
+end $$;
+
+-- Locks a site for a change by an agent. PT404 when there is none with this key.
+create or replace function _supportchat.lock_site(p_agent_id uuid, p_key text)
+returns public.sites
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    select * into site from public.sites where key = p_key for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'site_not_found';
+    end if;
+    return site;
+end $$;
+
+-- Tells every server process that a site has changed.
+create or replace function _supportchat.tell_site(p_agent_id uuid, p_key text)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.log_event('site.changed', null, jsonb_build_object('site', p_key), 'agent', p_agent_id)
+$$;
+
+-- Refuses one site more than there may be: PT409.
+create or replace function _supportchat.demand_room_for_site()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    -- One at a time: two who add the last one would not see each other's.
+    perform from public.sites where site_id = 1 for update;
+    if (select count(*) from public.sites where archived_at is null) >= _supportchat.most_sites() then
+        raise sqlstate 'PT409' using message = 'sites_too_many', detail = _supportchat.most_sites()::text;
+    end if;
+end $$;
+
+-- Adds a site. Its key stands in addresses, and never changes. PT409 when another one has it.
+create or replace function public.add_site(p_agent_id uuid, p_key text, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    perform _supportchat.demand_room_for_site();
+    insert into public.sites (key, name) values (p_key, p_name) on conflict (key) do nothing returning * into site;
+    if not found then
+        raise sqlstate 'PT409' using message = 'site_key_taken', detail = p_key;
+    end if;
+    perform _supportchat.audit('site.added', p_agent_id, jsonb_build_object('site', p_key));
+    perform _supportchat.tell_site(p_agent_id, p_key);
+    return _supportchat.site_json(site);
+end $$;
+
+-- Changes what is given of a site, by the names of its columns. PT422 for anything else.
+create or replace function public.change_site(p_agent_id uuid, p_key text, p_values jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites := _supportchat.lock_site(p_agent_id, p_key);
+    wanted public.sites;
+    changed jsonb;
+begin
+    if jsonb_typeof(p_values) is distinct from 'object' or p_values - array[
+        'name', 'colour', 'greeting', 'show_faces', 'show_reply_time', 'language', 'allowed_origins', 'follow_pages', 'kept_parameters'
+    ] <> '{}' then
+        raise sqlstate 'PT422' using message = 'setting_unknown';
+    end if;
+    wanted := jsonb_populate_record(site, p_values);
+    changed := (
+        select jsonb_agg(given.key order by given.key) from jsonb_each(to_jsonb(wanted)) as given
+        where given.value <> to_jsonb(site) -> given.key
+    );
+    if changed is null then
+        return _supportchat.site_json(site);
+    end if;
+    update public.sites set
+        name = wanted.name, colour = wanted.colour, greeting = wanted.greeting, show_faces = wanted.show_faces,
+        show_reply_time = wanted.show_reply_time, language = wanted.language, allowed_origins = wanted.allowed_origins,
+        follow_pages = wanted.follow_pages, kept_parameters = wanted.kept_parameters
+    where site_id = site.site_id;
+    perform _supportchat.audit('site.changed', p_agent_id, jsonb_build_object('site', p_key, 'changed', changed));
+    perform _supportchat.tell_site(p_agent_id, p_key);
+    return _supportchat.site_json(wanted);
+end $$;
+
+-- Gives a site another logo, by the key of the stored object; null for none. Returns the key of the former one, which nothing
+-- needs any more.
+create or replace function public.change_logo(p_agent_id uuid, p_key text, p_logo text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites := _supportchat.lock_site(p_agent_id, p_key);
+begin
+    if p_logo is distinct from site.logo_path then
+        update public.sites set logo_path = p_logo where site_id = site.site_id;
+        perform _supportchat.audit('site.changed', p_agent_id, jsonb_build_object('site', p_key, 'changed', '["logo"]'::jsonb));
+        perform _supportchat.tell_site(p_agent_id, p_key);
+    end if;
+    return site.logo_path;
+end $$;
+
+-- Puts a site away, or (p_archived false) takes it up again. Its address shows the main one meanwhile; its tickets stay as they
+-- are. The main one cannot be put away: PT409.
+create or replace function public.archive_site(p_agent_id uuid, p_key text, p_archived boolean default true)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites := _supportchat.lock_site(p_agent_id, p_key);
+begin
+    if p_archived and site.site_id = 1 then
+        raise sqlstate 'PT409' using message = 'main_site_stays';
+    elsif p_archived is distinct from (site.archived_at is not null) then
+        if not p_archived then
+            perform _supportchat.demand_room_for_site();
+        end if;
+        update public.sites set archived_at = case when p_archived then now() end
+        where site_id = site.site_id returning * into site;
+        if p_archived then
+            perform _supportchat.audit('site.archived', p_agent_id, jsonb_build_object('site', p_key));
+        else
+            perform _supportchat.audit('site.restored', p_agent_id, jsonb_build_object('site', p_key));
+        end if;
+        perform _supportchat.tell_site(p_agent_id, p_key);
+    end if;
+    return _supportchat.site_json(site);
+end $$;
+
+select _supportchat.record_script('functions/sites.sql', '8a1f6d927544');
+
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
 -- An agent as others may know one: id and name.
@@ -3226,10 +3536,13 @@ begin
     );
 end $$;
 
+-- Of an earlier version, which answered a colleague as well.
+drop function if exists _supportchat.repeated_message(uuid, text, uuid, text, jsonb);
+
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
--- The same id with another text or another picture is an error.
+-- The same id with another text or another picture, or from another agent, is an error.
 create or replace function _supportchat.repeated_message(
-    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb, p_agent_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -3246,7 +3559,9 @@ begin
         return null;
     end if;
     select digest into earlier_digest from public.chat_images where id = earlier.image_id;
-    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
+    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest')
+        or earlier.sender_agent_id is distinct from p_agent_id
+    then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
     return _supportchat.answer_json(
@@ -3255,7 +3570,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '43d9dac651c1');
+select _supportchat.record_script('functions/messages.sql', '91ad3c3338a2');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -4295,6 +4610,7 @@ as $$
         'session_id', p_session.session_id,
         'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
         'customer_name', p_session.customer_name,
+        'site', coalesce((select s.key from public.sites s where s.site_id = p_ticket.site_id), 'main'),
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
@@ -4456,7 +4772,8 @@ begin
             select created_at from public.chat_messages where session_id = chat and seq = (state ->> 'last_seq')::integer
         ),
         'messages', case when p_after is null then '[]' else public.messages_after(chat, p_after - 1) end,
-        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end
+        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end,
+        'visit', case when p_after_note is not null then public.pages_of_session(chat) end
     );
 end $$;
 
@@ -4475,7 +4792,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '17f54f786754');
+select _supportchat.record_script('functions/conversations.sql', '584dedccc341');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -4840,9 +5157,12 @@ as $$
     order by s.created_at desc limit 1
 $$;
 
+-- Of an earlier version, without sites.
+drop function if exists _supportchat.open_chat(public.user_sessions, uuid, text, jsonb);
+
 -- Opens a conversation with its ticket and first message, and seeks an agent. The caller holds the assignment lock.
 create or replace function _supportchat.open_chat(
-    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb, p_site text
 )
 returns uuid
 language plpgsql
@@ -4862,8 +5182,8 @@ begin
         ) + interval '1 microsecond')
     )
     returning session_id into chat;
-    insert into public.tickets (session_id, awaiting_since, held)
-    values (chat, now(), _supportchat.hold_for(p_session.visitor_id, p_message))
+    insert into public.tickets (session_id, site_id, awaiting_since, held)
+    values (chat, _supportchat.site_id_of(p_site), now(), _supportchat.hold_for(p_session.visitor_id, p_message))
     returning * into ticket;
     perform _supportchat.append_message(
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
@@ -4877,15 +5197,17 @@ begin
     return chat;
 end $$;
 
--- Of earlier versions, without limits, and without a key of its own for each new browser.
+-- Of earlier versions, without limits, without a key of its own for each new browser, and without sites.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
 
 -- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
--- The answer says which of the two it is. PT403 for a browser or an address that is banned.
+-- The answer says which of the two it is. PT403 for a browser or an address that is banned. p_site is the key of the site; one
+-- that is not there, or is archived, means the main one.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -4896,7 +5218,8 @@ create or replace function public.start_chat(
     p_time_zone text default null,
     p_address text default '',
     p_limits jsonb default '{}',
-    p_fresh text default null
+    p_fresh text default null,
+    p_site text default null
 )
 returns jsonb
 language plpgsql
@@ -4931,7 +5254,7 @@ begin
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
             new_session.address := nullif(left(p_address, 64), '');
-            chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
+            chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image, p_site);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
     end if;
@@ -4973,6 +5296,30 @@ begin
     else
         perform _supportchat.take_token('starts', 'address/' || p_address, of_address);
     end if;
+end $$;
+
+-- Gives the browser's conversation the name that its customer says, unless they have said one, and gives the conversation.
+-- PT409 when the page showed another one.
+create or replace function public.name_customer(p_visitor text, p_session_id uuid, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+    ticket public.tickets;
+begin
+    if p_session_id is distinct from chat then
+        raise sqlstate 'PT409' using message = 'conversation_moved_on';
+    end if;
+    ticket := _supportchat.lock_ticket(chat);
+    update public.user_sessions set customer_name = p_name, is_anonymous = false
+    where session_id = chat and customer_name is null and erased_at is null;
+    if found then
+        -- By its version desks see that there is something new about it.
+        update public.tickets set version = version + 1 where id = ticket.id;
+    end if;
+    return _supportchat.conversation_json(chat);
 end $$;
 
 -- Of an earlier version, which did not ask what the page showed.
@@ -5048,7 +5395,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '80fef0fd88fc');
+select _supportchat.record_script('functions/chat.sql', '31cb6a80c520');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -5075,10 +5422,15 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
-    where not exists (select from public.chat_images where storage_key = key)
-        and not exists (select from public.agents where picture_key = key)
-        and (exists (select from public.chat_images) or exists (select from public.agents where picture_key is not null))
+    select coalesce(jsonb_agg(asked), '[]') from unnest(p_keys) as asked
+    where not exists (select from public.chat_images where storage_key = asked)
+        and not exists (select from public.agents where picture_key = asked)
+        and not exists (select from public.sites where logo_path = asked)
+        and (
+            exists (select from public.chat_images)
+            or exists (select from public.agents where picture_key is not null)
+            or exists (select from public.sites where logo_path is not null)
+        )
 $$;
 
 -- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
@@ -5105,7 +5457,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'f017fec14e77');
+select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -5128,6 +5480,7 @@ as $$
         'held', t.held,
         'is_spam', t.is_spam,
         'customer_name', s.customer_name,
+        'site_name', _supportchat.site_label(t.site_id),
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
@@ -5321,7 +5674,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '2189c68699c5');
+select _supportchat.record_script('functions/queue.sql', '0b98dbcce2fc');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -5407,6 +5760,7 @@ begin
             end end,
             'held', t.held,
             'is_spam', t.is_spam,
+            'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
                 'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
@@ -5415,6 +5769,7 @@ begin
                 select coalesce(jsonb_agg(_supportchat.ban_json(b) order by b.created_at), '[]') from public.bans b
                 where (b.visitor_id = s.visitor_id or b.network = s.address) and b.expires_at > now()
             ),
+            'visit', public.pages_of_session(chat),
             'read_seq', coalesce((
                 select r.read_seq from public.ticket_reads r where r.agent_id = p_agent_id and r.session_id = chat
             ), 0),
@@ -5504,10 +5859,13 @@ set search_path = ''
 as $$
 declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
-    answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
+    answer jsonb;
     line jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    answer := _supportchat.repeated_message(
+        ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
+    );
     if answer is not null then
         return answer;
     end if;
@@ -5688,7 +6046,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd3971b684755');
+select _supportchat.record_script('functions/tickets.sql', '09d5135aa7d6');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -5800,8 +6158,9 @@ $$;
 -- Of an earlier version, without demo accounts.
 drop function if exists public.create_agent(text, text, text, text, integer);
 
--- Makes an agent of some role; p_is_demo says that others know the password. An agent whom an older version left here without
--- a password, who so can not log in, gets this one, and the name, role and limit given. PT409 when the e-mail address is taken.
+-- Makes an agent of some role; p_is_demo says that others know the password. Without a password (null) somebody else has to let
+-- them in. An agent whom an older version left here, who can not log in at all, gets this one, and the name, role and limit given.
+-- PT409 when the e-mail address is taken.
 create or replace function public.create_agent(
     p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5,
     p_is_demo boolean default false
@@ -5818,8 +6177,9 @@ begin
     on conflict (lower(email)) do update set
         name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true, disabled_at = null
     where not exists (select from public.agent_credentials c where c.agent_id = agents.id)
+        and not exists (select from public.agent_identities i where i.agent_id = agents.id)
     returning * into made;
-    if found then
+    if found and p_password_hash is not null then
         insert into public.agent_credentials (agent_id, password_hash) values (made.id, p_password_hash)
         on conflict do nothing;
     end if;
@@ -5908,7 +6268,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '97a5bc7e3867');
+select _supportchat.record_script('functions/agents.sql', '9412ead48812');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -6040,6 +6400,8 @@ end $$;
 -- Of earlier versions, without a browser or an address.
 drop function if exists public.open_agent_session(uuid, text);
 drop function if exists public.open_agent_session(uuid, text, text);
+drop function if exists public.open_agent_session(uuid, text, text, text, text, text);
+drop function if exists _supportchat.begin_session(uuid, text, text, text, text);
 
 -- How long a login session lasts, used or not.
 create or replace function _supportchat.login_lasts()
@@ -6051,9 +6413,11 @@ as $$
     select interval '12 hours'
 $$;
 
--- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
+-- Begins a login session, and forgets the ended ones. p_browser is the new key of the browser, in which this agent is known from
+-- now on, as is everybody who was known by its former one. That one is worth nothing any more: somebody else may have put it there.
+-- p_how is 'provider' where somebody else has said who they are.
 create or replace function _supportchat.begin_session(
-    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text
+    p_agent_id uuid, p_token_hash text, p_browser text, p_former text, p_address text, p_user_agent text, p_how text
 )
 returns void
 language sql
@@ -6069,18 +6433,26 @@ as $$
         select ctid from public.agent_browsers
         where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
     );
+    -- What was counted of this browser stays counted: who logs in as themselves must not get to guess anew for others.
+    update public.throttle_buckets set key = replace(key, p_former, p_browser)
+    where p_former <> '' and key in (
+        select 'logins/browser/' || p_former
+        union all
+        select concat_ws('/', 'codes', agent_id, p_former) from public.agent_browsers where token_hash = p_former
+    );
+    update public.agent_browsers set token_hash = p_browser where p_browser <> '' and token_hash = nullif(p_former, '');
     insert into public.agent_browsers (agent_id, token_hash)
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
     select _supportchat.prune_audit();
-    select _supportchat.audit('login.ok', p_agent_id, p_address => p_address);
+    select _supportchat.audit('login.ok', p_agent_id, jsonb_strip_nulls(jsonb_build_object('how', p_how)), p_address);
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
--- same token. p_known is the browser, if the agent has logged in there before.
+-- same token. p_known is the key that the browser has had until now, p_browser its next one.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
-    p_known text default ''
+    p_known text default '', p_how text default null
 )
 returns jsonb
 language plpgsql
@@ -6092,9 +6464,9 @@ declare
     );
 begin
     if needs_code then
-        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent);
+        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
     else
-        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent);
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_known, p_address, p_user_agent, p_how);
     end if;
     return jsonb_build_object('needs_code', needs_code);
 end $$;
@@ -6190,7 +6562,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'af24e43ad0e8');
+select _supportchat.record_script('functions/logins.sql', '42ddd42bb45d');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -6261,8 +6633,13 @@ as $$
     select interval '5 minutes'
 $$;
 
--- Keeps a login whose password was right, until its second step, and forgets the ones that waited too long.
-create or replace function _supportchat.begin_second_step(p_agent_id uuid, p_token_hash text, p_browser text, p_user_agent text)
+-- Of an earlier version, which knew only passwords.
+drop function if exists _supportchat.begin_second_step(uuid, text, text, text);
+
+-- Keeps a login whose first step was right, until its second step, and forgets the ones that waited too long.
+create or replace function _supportchat.begin_second_step(
+    p_agent_id uuid, p_token_hash text, p_browser text, p_user_agent text, p_how text
+)
 returns void
 language sql
 set search_path = ''
@@ -6271,8 +6648,8 @@ as $$
         select token_hash from public.pending_logins
         where created_at < now() - _supportchat.pending_lasts() for update skip locked
     );
-    insert into public.pending_logins (token_hash, agent_id, browser, user_agent)
-    values (p_token_hash, p_agent_id, p_browser, p_user_agent);
+    insert into public.pending_logins (token_hash, agent_id, browser, user_agent, how)
+    values (p_token_hash, p_agent_id, p_browser, p_user_agent, p_how);
 $$;
 
 -- The login that waits for its second step in the browser that began it; null when there is none, or it has waited too long.
@@ -6312,7 +6689,9 @@ begin
     end if;
     perform public.use_code(pending.agent_id, p_browser, p_step, p_code_hash);
     delete from public.pending_logins where agent_id = pending.agent_id;
-    perform _supportchat.begin_session(pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent);
+    perform _supportchat.begin_session(
+        pending.agent_id, p_token_hash, p_new_browser, p_browser, p_address, pending.user_agent, pending.how
+    );
 end $$;
 
 -- Gives an agent new recovery codes, by their hashes; the former ones count no more.
@@ -6406,13 +6785,16 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '2db32a436635');
+select _supportchat.record_script('functions/two_factor.sql', '1b4bc4c652ef');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
--- What an agent's own page shows: when the password was changed, whether two-factor is on, and where they are logged in.
--- p_token_hash is the login session that asks.
-create or replace function public.account(p_agent_id uuid, p_token_hash text)
+-- Of an earlier version, which knew no provider.
+drop function if exists public.account(uuid, text);
+
+-- What an agent's own page shows: when the password was changed, whether two-factor is on, since when the provider of p_issuer is
+-- connected, and where they are logged in. p_token_hash is the login session that asks.
+create or replace function public.account(p_agent_id uuid, p_token_hash text, p_issuer text default null)
 returns jsonb
 language sql
 stable
@@ -6421,6 +6803,9 @@ as $$
     select jsonb_build_object(
         'password_changed_at', c.changed_at,
         'two_factor_since', c.totp_since,
+        'provider_since', (
+            select i.created_at from public.agent_identities i where i.agent_id = p_agent_id and i.issuer = p_issuer
+        ),
         'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
         'sessions', (
             select coalesce(jsonb_agg(jsonb_build_object(
@@ -6474,14 +6859,18 @@ begin
     return former;
 end $$;
 
--- Whether a stored object is the picture of an agent. Its key is not to be guessed.
-create or replace function public.is_picture_of_agent(p_key text)
+-- Of an earlier version, without the logos of sites.
+drop function if exists public.is_picture_of_agent(text);
+
+-- Whether a stored object is the picture of an agent or the logo of a site, which everybody may see who knows its key. Nobody
+-- guesses it.
+create or replace function public.is_open_picture(p_key text)
 returns boolean
 language sql
 stable
 set search_path = ''
 as $$
-    select exists (select from public.agents where picture_key = p_key)
+    select exists (select from public.agents where picture_key = p_key) or exists (select from public.sites where logo_path = p_key)
 $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
@@ -6526,10 +6915,21 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', 'b499640fbc38');
+select _supportchat.record_script('functions/account.sql', '47bd71180a66');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
+
+-- Whether an agent could log in if they are not disabled: with a password, or by the provider.
+create or replace function _supportchat.has_way_in(p_agent_id uuid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (select from public.agent_credentials where agent_id = p_agent_id)
+        or exists (select from public.agent_identities where agent_id = p_agent_id)
+$$;
 
 -- Whether there is an admin who can log in: somebody has to be able to let others in.
 create or replace function _supportchat.has_admin()
@@ -6541,8 +6941,7 @@ as $$
     select exists (
         select from public.agents a
         join public.role_rights r on r.role = a.role and r.right_name = 'manage_people'
-        join public.agent_credentials c on c.agent_id = a.id
-        where a.is_active
+        where a.is_active and _supportchat.has_way_in(a.id)
     )
 $$;
 
@@ -6593,6 +6992,7 @@ begin
                 'disabled_at', case when not a.is_active then a.disabled_at end,
                 'is_demo', a.is_demo,
                 'has_password', c.agent_id is not null,
+                'has_way_in', _supportchat.has_way_in(a.id),
                 'has_two_factor', c.totp_secret is not null,
                 'here', a.is_active and a.lease_expires_at > now() is true,
                 -- A lease lasts for 45 seconds after the page was last open.
@@ -6719,6 +7119,23 @@ begin
     end if;
 end $$;
 
+-- Gives somebody another role. A right to manage people that they lose takes the links with it that they have made. The caller holds
+-- the assignment lock, and sees to it that there is an admin.
+create or replace function _supportchat.give_role(p_person public.agents, p_role text, p_by uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agents set role = p_role where id = p_person.id;
+    if not _supportchat.has_right(p_person.id, 'manage_people') then
+        delete from public.one_time_links where created_by = p_person.id;
+    end if;
+    perform _supportchat.audit('person.role_changed', p_by, jsonb_build_object(
+        'person', p_person.id, 'from', p_person.role, 'to', p_role
+    ));
+end $$;
+
 -- Changes the name, the role or the limit of somebody, whatever is given. PT409 for the role of the last admin.
 create or replace function public.change_person(
     p_agent_id uuid, p_person_id uuid, p_name text default null, p_role text default null, p_max_tickets integer default null
@@ -6737,19 +7154,13 @@ begin
     if p_role is not null and not exists (select from public.role_rights where role = p_role) then
         raise sqlstate 'PT422' using message = 'role_unknown';
     end if;
-    update public.agents set
-        name = coalesce(p_name, name), role = coalesce(p_role, role), max_tickets = coalesce(p_max_tickets, max_tickets)
+    if p_role <> former.role then
+        perform _supportchat.give_role(former, p_role, p_agent_id);
+        perform _supportchat.keep_an_admin();
+    end if;
+    update public.agents set name = coalesce(p_name, name), max_tickets = coalesce(p_max_tickets, max_tickets)
     where id = p_person_id
     returning * into person;
-    if person.role <> former.role then
-        perform _supportchat.keep_an_admin();
-        if not _supportchat.has_right(person.id, 'manage_people') then
-            delete from public.one_time_links where created_by = person.id;
-        end if;
-        perform _supportchat.audit('person.role_changed', p_agent_id, jsonb_build_object(
-            'person', person.id, 'from', former.role, 'to', person.role
-        ));
-    end if;
     if person.name <> former.name then
         perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object('person', person.id));
     end if;
@@ -6821,7 +7232,7 @@ begin
     return jsonb_build_object('name', person.name, 'returned', returned);
 end $$;
 
--- Lets somebody in again who was disabled. They log in with the password that they had.
+-- Lets somebody in again who was disabled. They log in as they did before.
 create or replace function public.enable_person(p_agent_id uuid, p_person_id uuid)
 returns jsonb
 language plpgsql
@@ -6838,9 +7249,7 @@ begin
         perform _supportchat.audit('person.enabled', p_agent_id, jsonb_build_object('person', person.id));
         perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => person.id);
     end if;
-    return jsonb_build_object('name', person.name, 'has_password', exists (
-        select from public.agent_credentials where agent_id = person.id
-    ));
+    return jsonb_build_object('name', person.name, 'has_way_in', _supportchat.has_way_in(person.id));
 end $$;
 
 -- Disables the demo accounts that still have the password of the demo, and forgets it: others can reach the desk now. Gives
@@ -6869,7 +7278,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '18fde5c38104');
+select _supportchat.record_script('functions/people.sql', 'a516f09c56df');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -6931,6 +7340,7 @@ as $$
         and case l.purpose
             when 'setup' then not _supportchat.has_admin()
             when 'password' then a.is_active
+            when 'handover' then false  -- see show_handover
             else true
         end
 $$;
@@ -6998,7 +7408,324 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
+select _supportchat.record_script('functions/links.sql', '937fb5467a40');
+
+-- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
+-- chat along into a window of its own. Safe to run again.
+
+-- How many lines of agents a browser has not read in its newest chat, up to 100: none of a chat with another site.
+create or replace function public.unread_of_visitor(p_visitor text, p_site text)
+returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select count(*)::integer
+    from (
+        select from public.user_sessions s
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        join public.chat_messages m on m.session_id = s.session_id and m.seq > s.customer_read_seq
+        where s.session_id = _supportchat.session_of_visitor(p_visitor)
+            and t.site_id = _supportchat.site_id_of(p_site) and m.sender = 'agent'
+        limit 100
+    ) as unread
+$$;
+
+-- Remembers where the customer of this browser is: 'pages', the last ones of their visit, the newest last, and 'referrer', where it
+-- came from. Their addresses are cut by the caller, which knows what the site keeps of them.
+create or replace function public.record_pages(p_visitor text, p_visit jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+begin
+    -- Against an erasure, after which nothing may be written.
+    perform from public.user_sessions where session_id = chat and erased_at is null for share;
+    if not found then
+        return;
+    end if;
+    insert into public.customer_pages as kept (session_id, pages, referrer)
+    values (chat, p_visit -> 'pages', p_visit ->> 'referrer')
+    on conflict (session_id) do update set pages = excluded.pages, referrer = excluded.referrer, updated_at = now()
+    where (kept.pages, kept.referrer) is distinct from (excluded.pages, excluded.referrer);
+    if found then
+        perform _supportchat.log_event('pages.changed', chat, '{}', 'customer');
+    end if;
+end $$;
+
+-- Where the customer of a conversation is; null when that is not known.
+create or replace function public.pages_of_session(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('pages', pages, 'referrer', referrer, 'updated_at', updated_at)
+    from public.customer_pages where session_id = p_session_id
+$$;
+
+-- Makes the link, by the hash of its token, that takes the chat of a browser along into another window, for two minutes and in
+-- place of an earlier one. p_sealed_key is the key of the browser, which only who has the token can read. PT404 when there is
+-- no chat.
+create or replace function public.make_handover(p_visitor text, p_token_hash text, p_sealed_key text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    visitor uuid := (select visitor_id from public.visitors where token_hash = p_visitor for no key update);
+begin
+    if _supportchat.newest_session(visitor) is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    delete from public.one_time_links where visitor_id = visitor;
+    insert into public.one_time_links (token_hash, purpose, expires_at, visitor_id, sealed_key)
+    values (p_token_hash, 'handover', now() + interval '2 minutes', visitor, p_sealed_key);
+end $$;
+
+-- Which chat a link takes along, without using it up: null for one that take_handover would refuse.
+create or replace function public.show_handover(p_token_hash text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('number', t.number, 'site', coalesce((select s.key from public.sites s where s.site_id = t.site_id), 'main'))
+    from public.one_time_links l
+    cross join _supportchat.ticket_of_session(_supportchat.newest_session(l.visitor_id)) as t
+    where l.token_hash = p_token_hash and l.purpose = 'handover' and l.expires_at > now() and t.id is not null
+$$;
+
+-- Uses a link up: gives the sealed key, and the hash of the key that the browser has by now. PT404 for a link that is used, too
+-- old, or never was one.
+create or replace function public.take_handover(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'handover');
+begin
+    return jsonb_build_object(
+        'sealed_key', link.sealed_key,
+        'visitor', (select token_hash from public.visitors where visitor_id = link.visitor_id)
+    );
+end $$;
+
+select _supportchat.record_script('functions/widget.sql', 'd333d0f255cb');
+
+-- identities.sql: who agents are to an OpenID Connect provider, and logins that are on their way there. Safe to run again.
+-- The server checks what the provider says (docs/oidc.md); who that is, and whether they get in, is decided here.
+
+-- How long somebody may take at the provider.
+create or replace function _supportchat.flow_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '10 minutes'
+$$;
+
+-- Forgets who took too long at the provider, and the oldest of too many: those beyond 99 of an address, if one is given, and beyond
+-- 9,999 in all.
+create or replace function _supportchat.forget_flows(p_address text default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    -- One transaction at a time: two that take the same rows in another order would wait in a circle.
+    if not pg_catalog.pg_try_advisory_xact_lock(7308332048) then
+        return;
+    end if;
+    delete from public.provider_flows where state_hash in (
+        (select state_hash from public.provider_flows where created_at < now() - _supportchat.flow_lasts() limit 100)
+        union all
+        (select state_hash from public.provider_flows where address = p_address order by created_at desc offset 99 limit 100)
+        union all
+        (select state_hash from public.provider_flows order by created_at desc offset 9999 limit 100)
+    );
+end $$;
+
+-- Notes that a browser is sent to the provider, and what for. It counts as a login of the address. Of too many that have not come back
+-- the oldest are forgotten: those of the address first, then any. PT429 when it was done too often.
+create or replace function public.begin_provider_flow(
+    p_state_hash text, p_browser text, p_issuer text, p_nonce text, p_code_verifier text, p_purpose text, p_address text,
+    p_target text default null, p_link_hash text default null, p_session_hash text default null, p_limits jsonb default '{}'
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
+    perform _supportchat.forget_flows(p_address);
+    insert into public.provider_flows (
+        state_hash, browser, issuer, nonce, code_verifier, purpose, address, target, link_hash, session_hash
+    ) values (
+        p_state_hash, p_browser, p_issuer, p_nonce, p_code_verifier, p_purpose, p_address, p_target, p_link_hash, p_session_hash
+    );
+end $$;
+
+-- Uses up what was noted about a browser that comes back: null when it was used before, has taken too long, or began in another
+-- browser.
+create or replace function public.take_provider_flow(p_state_hash text, p_browser text)
+returns jsonb
+language sql
+set search_path = ''
+as $$
+    delete from public.provider_flows
+    where state_hash = p_state_hash and browser = p_browser and created_at > now() - _supportchat.flow_lasts()
+    returning jsonb_build_object(
+        'issuer', issuer, 'nonce', nonce, 'code_verifier', code_verifier, 'purpose', purpose, 'target', target,
+        'link_hash', link_hash, 'session_hash', session_hash
+    )
+$$;
+
+-- Binds an identity to an agent, and notes how that came: 'invitation', 'account' or 'rule'. PT409 when it is somebody else's, or the
+-- agent has another one of this issuer.
+create or replace function _supportchat.bind_identity(p_agent_id uuid, p_issuer text, p_subject text, p_by text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.agent_identities (issuer, subject, agent_id) values (p_issuer, p_subject, p_agent_id)
+    on conflict do nothing;
+    if not found then
+        raise sqlstate 'PT409' using message = case
+            when exists (select from public.agent_identities where issuer = p_issuer and subject = p_subject and agent_id <> p_agent_id)
+                then 'identity_taken'
+            else 'identity_connected'
+        end;
+    end if;
+    perform _supportchat.audit('identity.bound', p_agent_id, jsonb_build_object('issuer', p_issuer, 'by', p_by));
+end $$;
+
+-- The agent whom a provider names by issuer and subject: null when nobody is bound to them, or who is was disabled. p_role is what the
+-- provider's claim makes of them, null for no say; the last admin keeps their role. Where a rule gives this account of the provider one
+-- here, p_account has its name, email and role, and it is made. PT409 when the address is that of another account: an address alone
+-- binds nobody.
+create or replace function public.agent_of_identity(
+    p_issuer text, p_subject text, p_role text default null, p_account jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    if p_role is not null or p_account is not null then
+        perform _supportchat.lock_assignment();
+    end if;
+    select a.* into who from public.agents a
+    join public.agent_identities i on i.agent_id = a.id
+    where i.issuer = p_issuer and i.subject = p_subject;
+    if not found and p_account is not null then
+        return _supportchat.join_by_identity(p_issuer, p_subject, p_account ->> 'name', p_account ->> 'email', p_account ->> 'role', 'rule');
+    elsif who.is_active is not true then
+        return null;
+    end if;
+    if p_role <> who.role then
+        perform _supportchat.follow_claim(who, p_role);
+    end if;
+    return (select _supportchat.colleague_json(a) from public.agents a where a.id = who.id);
+end $$;
+
+-- Gives an agent the role that a claim of the provider demands, unless nobody would be left who can let others in.
+create or replace function _supportchat.follow_claim(p_person public.agents, p_role text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.give_role(p_person, p_role, null);
+    perform _supportchat.keep_an_admin();
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'system', p_agent_id => p_person.id);
+exception when sqlstate 'PT409' then
+    null;
+end $$;
+
+-- Makes an agent who logs in by the provider, and has no password here. PT409 when the address is that of another account, whoever
+-- can use that, or the identity somebody else's.
+create or replace function _supportchat.join_by_identity(
+    p_issuer text, p_subject text, p_name text, p_email text, p_role text, p_by text, p_max_tickets integer default 5
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    joined jsonb;
+begin
+    if exists (select from public.agents where lower(email) = lower(p_email)) then
+        raise sqlstate 'PT409' using message = 'provider_email_taken';
+    end if;
+    joined := public.create_agent(
+        coalesce(nullif(p_name, ''), left(split_part(p_email, '@', 1), 80)), p_email, null, p_role, p_max_tickets
+    );
+    perform _supportchat.bind_identity((joined ->> 'id')::uuid, p_issuer, p_subject, p_by);
+    return joined;
+end $$;
+
+-- Makes an agent of somebody who was invited and comes from the provider instead of choosing a password. p_email is an address that the
+-- provider has verified, null for none: PT409 when it is another one than was invited; then the invitation can still be used.
+create or replace function public.accept_invitation_by_identity(
+    p_token_hash text, p_issuer text, p_subject text, p_name text, p_email text default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'invitation');
+    joined jsonb;
+begin
+    if lower(p_email) <> lower(link.email) then
+        raise sqlstate 'PT409' using message = 'provider_email_other';
+    end if;
+    joined := _supportchat.join_by_identity(
+        p_issuer, p_subject, p_name, link.email, link.role, 'invitation', link.max_tickets
+    );
+    perform _supportchat.audit('person.joined', (joined ->> 'id')::uuid, jsonb_build_object('link', link.id));
+    return joined;
+end $$;
+
+-- Connects an identity with the agent who is logged in. PT409 when it is somebody else's, or they have another one of this issuer.
+create or replace function public.connect_identity(p_agent_id uuid, p_issuer text, p_subject text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    perform _supportchat.bind_identity(p_agent_id, p_issuer, p_subject, 'account');
+end $$;
+
+-- Takes the identity of an issuer from the agent who is logged in. PT409 when they could not log in any more.
+create or replace function public.disconnect_identity(p_agent_id uuid, p_issuer text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if not exists (select from public.agent_credentials where agent_id = p_agent_id) then
+        raise sqlstate 'PT409' using message = 'provider_is_only_way';
+    end if;
+    delete from public.agent_identities where agent_id = p_agent_id and issuer = p_issuer;
+    if found then
+        perform _supportchat.audit('identity.unbound', p_agent_id, jsonb_build_object('issuer', p_issuer));
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/identities.sql', '3db81d70a2d1');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -7062,7 +7789,8 @@ begin
             'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
-            'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq
+            'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
+            'visit', public.pages_of_session(s.session_id)
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -7110,6 +7838,7 @@ begin
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.customer_pages where session_id = p_session_id;
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
         erased_at = now(),
@@ -7431,12 +8160,18 @@ begin
         select token_hash from public.pending_logins
         where created_at < now() - _supportchat.pending_lasts() limit most for update skip locked
     );
+    perform _supportchat.forget_flows();
     delete from public.agent_browsers where ctid = any (array(
         select ctid from public.agent_browsers where seen_at < now() - interval '180 days' limit most for update skip locked
     ));
     delete from public.one_time_links where token_hash in (
         select token_hash from public.one_time_links
-        where expires_at < now() - interval '30 days' limit most for update skip locked
+        where expires_at < now() - interval '30 days' or (purpose = 'handover' and expires_at < now())
+        limit most for update skip locked
+    );
+    delete from public.customer_pages where session_id in (
+        select session_id from public.customer_pages
+        where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -7464,7 +8199,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '346413c1cebf');
+select _supportchat.record_script('functions/privacy.sql', 'c0407f086e75');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

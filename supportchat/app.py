@@ -22,16 +22,21 @@ from .people import links as link_routes
 from .people import routes as people_routes
 from .privacy import routes as privacy_routes
 from .privacy.eraser import Eraser
+from .provider import routes as provider_routes
 from .realtime.allowance import Allowance
 from .realtime.hub import Hub
 from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
+from .sites import Sites
+from .sites import init_app as init_sites
+from .sites import routes as site_routes
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
 from .web import compression, cookies, errors, limits, proxies, security
 from .web.bodies import DeskRequest
+from .widget import routes as widget_routes
 
 
 class Desk(Flask):
@@ -72,7 +77,10 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["images"] = images
     app.extensions["eraser"] = Eraser(database, images)
     app.extensions["fragments"] = Fragments(app)
-    app.extensions["hub"] = Hub(database, events, app.extensions["fragments"], Allowance.of(config))
+    app.extensions["sites"] = Sites(database)
+    app.extensions["hub"] = Hub(
+        database, events, app.extensions["fragments"], app.extensions["sites"], Allowance.of(config)
+    )
 
     proxies.init_app(app, config)
     security.init_app(app, config)
@@ -80,6 +88,7 @@ def create_app(config: Config | None = None) -> Flask:
     visitors.init_app(app)
     assets.init_app(app)
     filters.init_app(app)
+    init_sites(app)
     words.init_app(app)
     errors.init_app(app)
     limits.init_app(app)
@@ -95,9 +104,12 @@ def create_app(config: Config | None = None) -> Flask:
         link_routes,
         privacy_routes,
         audit_routes,
+        site_routes,
         status_routes,
+        widget_routes,
     ):
         app.register_blueprint(routes.bp)
+    provider_routes.init_app(app)
     cli.init_app(app)
 
     if config.trusted_proxies:

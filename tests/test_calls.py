@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import gevent.socket
@@ -19,18 +20,23 @@ from PIL import Image
 
 from supportchat.config import ROOT
 from supportchat.database import Database
+from supportchat.provider.provider import Provider
 from supportchat.server.client_socket import ClientSocket
 from supportchat.server.connections import Connections
 from supportchat.server.turns import Turns
+from supportchat.sites.look import look_name
 from supportchat.web.cookies import token_hash
 from tests.cast import PASSWORD, Agent, agent_id, email_of, new_id
+from tests.people.cast import link_for
+from tests.provider.conftest import agreed, left_for
+from tests.provider.issuer import CLIENT, SECRET, Issuer
 from tests.routes import rules, written
 from tests.web import ORIGIN, Browser, Web
 
 pytestmark = pytest.mark.mode("postgres")
 
 # What a process does for all its pages at once.
-BY_ITSELF = {"events_after", "report_process"}
+BY_ITSELF = {"events_after", "report_process", "sites_in_use"}
 SOCKET = {
     "Upgrade": "websocket",
     "Connection": "Upgrade",
@@ -189,6 +195,19 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /tickets/<number>/closure/delete, without scripts", desk, status=303)
     act("POST /tickets/<number>/closure", desk, "/tickets/1002/closure")
     act("DELETE /tickets/<number>/closure, taken back", desk, "/tickets/1002/closure?show=")
+    visit = json.dumps({"pages": [], "referrer": ""})
+    database.call("change_site", agent_id=admin_id, key="main", values={"follow_pages": True})
+    app.extensions["sites"].forget()
+    act("POST /chat/pages", vera, status=204, visit=visit)
+    act("GET /chat/unread", vera)
+    act("POST /chat/handover", vera)
+    path = vera.post("/chat/handover").text
+    act("GET /chat/handover/<token>", web.visitor(), path)
+    act("POST /chat/handover/<token>", web.visitor(), path, status=303)
+    act("GET /widget.js", Browser(app))
+    act("GET /demo", Browser(app), status=404)
+    act("GET /demo/<chosen>", Browser(app), "/demo/cm-210", status=404)
+    act("POST /chat/name", vera, session=chat["session_id"], customer_name="Vera")
     act("POST /chat/closure", vera)
     act("POST /chat/key/delete", vera, status=303)
     look_after_oneself(day, web, desk)
@@ -200,6 +219,8 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     [path] = re.findall(r'data-link="([^"]+)"', admin.post(f"/people/invitations/{link}").text)
     act("GET /links/<token>", Browser(app), path)
     act("POST /links/<token>, an invitation", Browser(app), path, status=303, name="Eve", password=PASSWORD)
+    path = link_for(Agent(database, "carol"), "invite_person", email="gil@example.com")
+    come_from_the_provider(day, web, web.agent("bob"), path)
     act("POST /people/links/<id>/delete", admin, f"/people/links/{link}/delete")
     person = f"/people/{agent_id(database, 'bob')}"
     act("POST /people/<id>", admin, person, role="lead")
@@ -225,12 +246,30 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /privacy/retention", admin, status=303, days=30)
     act("POST /privacy/retention/delete", admin, status=303)
     act("POST /privacy/audit", admin, status=303, years=3)
+    look_after_sites(day, admin)
     act("GET /audit", admin)
     act("POST /audit/export", admin)
     act("GET /status", admin)
     act("GET /healthz", admin)
     act("GET /readyz", admin)
     return day
+
+
+def look_after_sites(day: Day, admin: Browser) -> None:
+    """Do what there is on the page of the sites."""
+    act = day.act
+    act("GET /sites", admin)
+    act("POST /sites", admin, status=303, name="The shop")
+    site = "/sites/the-shop"
+    act("GET /sites/<key>", admin, site)
+    act("POST /sites/<key>", admin, site, status=303, name="The shop", colour="#8c4126")
+    act("POST /sites/<key>/preview", admin, f"{site}/preview", name="The shop", colour="#8c4126")
+    act("GET /sites/<key>/look", admin, f"{site}/look?colour=8c4126")
+    act("GET /look/<name>.css", Browser(day.app), f"/look/{look_name('#8c4126')}.css")
+    act("POST /sites/<key>/logo", admin, f"{site}/logo", status=303, image=small_picture())
+    act("POST /sites/<key>/logo/delete", admin, f"{site}/logo/delete", status=303)
+    act("POST /sites/<key>/archive", admin, f"{site}/archive", status=303)
+    act("POST /sites/<key>/archive/delete", admin, f"{site}/archive/delete", status=303)
 
 
 def look_after_oneself(day: Day, web: Web, desk: Browser) -> None:
@@ -260,6 +299,30 @@ def look_after_oneself(day: Day, web: Web, desk: Browser) -> None:
     code = pyotp.TOTP(secret).at(int(time.time()) + 30)
     act("POST /agent/login/code", other, status=303, code=code)
     act("POST /account/two-factor/delete", desk, status=303, proof=current)
+
+
+def come_from_the_provider(day: Day, web: Web, desk: Browser, invitation: str) -> None:
+    """Connect a provider, log in with it, and join with it."""
+    app, act = day.app, day.act
+    issuer = Issuer().start()
+    named = {"oidc_issuer": issuer.url, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET, "oidc_name": "Acme"}
+    app.extensions["config"] = replace(app.extensions["config"], **named)
+    app.extensions["provider"] = Provider(app.extensions["config"])
+    act("GET /account/provider", desk)
+    act("POST /account/provider", desk, proof=PASSWORD)
+    back = agreed(left_for(desk.post("/account/provider", proof=PASSWORD)))
+    act("GET /agent/login/callback, to connect it", desk, back, status=303)
+    other = web.visitor()
+    act("POST /agent/login/provider", other)
+    back = agreed(left_for(other.post("/agent/login/provider")))
+    act("GET /agent/login/callback", other, back, status=303)
+    act("POST /account/provider/delete", desk, status=303)
+    other = web.visitor()
+    act("POST /links/<token>/provider", other, f"{invitation}/provider")
+    back = agreed(left_for(other.post(f"{invitation}/provider")))
+    act("GET /agent/login/callback, with an invitation", other, back, status=303)
+    app.extensions["provider"] = None
+    issuer.stop()
 
 
 def small_picture() -> tuple[io.BytesIO, str]:

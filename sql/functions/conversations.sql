@@ -26,6 +26,7 @@ as $$
         'session_id', p_session.session_id,
         'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
         'customer_name', p_session.customer_name,
+        'site', coalesce((select s.key from public.sites s where s.site_id = p_ticket.site_id), 'main'),
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
@@ -187,7 +188,8 @@ begin
             select created_at from public.chat_messages where session_id = chat and seq = (state ->> 'last_seq')::integer
         ),
         'messages', case when p_after is null then '[]' else public.messages_after(chat, p_after - 1) end,
-        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end
+        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end,
+        'visit', case when p_after_note is not null then public.pages_of_session(chat) end
     );
 end $$;
 
@@ -206,7 +208,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '17f54f786754');
+select _supportchat.record_script('functions/conversations.sql', '584dedccc341');
 
 notify pgrst, 'reload schema';
 

@@ -72,7 +72,8 @@ begin
             'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
-            'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq
+            'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
+            'visit', public.pages_of_session(s.session_id)
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -120,6 +121,7 @@ begin
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.customer_pages where session_id = p_session_id;
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
         erased_at = now(),
@@ -441,12 +443,18 @@ begin
         select token_hash from public.pending_logins
         where created_at < now() - _supportchat.pending_lasts() limit most for update skip locked
     );
+    perform _supportchat.forget_flows();
     delete from public.agent_browsers where ctid = any (array(
         select ctid from public.agent_browsers where seen_at < now() - interval '180 days' limit most for update skip locked
     ));
     delete from public.one_time_links where token_hash in (
         select token_hash from public.one_time_links
-        where expires_at < now() - interval '30 days' limit most for update skip locked
+        where expires_at < now() - interval '30 days' or (purpose = 'handover' and expires_at < now())
+        limit most for update skip locked
+    );
+    delete from public.customer_pages where session_id in (
+        select session_id from public.customer_pages
+        where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -474,7 +482,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '346413c1cebf');
+select _supportchat.record_script('functions/privacy.sql', 'c0407f086e75');
 
 notify pgrst, 'reload schema';
 

@@ -31,6 +31,7 @@ as $$
         'held', t.held,
         'is_spam', t.is_spam,
         'customer_name', s.customer_name,
+        'site_name', _supportchat.site_label(t.site_id),
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
@@ -224,7 +225,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '2189c68699c5');
+select _supportchat.record_script('functions/queue.sql', '0b98dbcce2fc');
 
 notify pgrst, 'reload schema';
 

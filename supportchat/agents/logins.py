@@ -61,9 +61,12 @@ def log_in(email: str, password: str) -> Begun | None:
     return begin_session(known["agent_id"]) if known else None
 
 
-def begin_session(agent_id: str) -> Begun:
-    """Begin a login session of an agent who has shown who they are; with two-factor, the second step of one."""
-    token, browser = secrets.token_urlsafe(32), _new_browser()
+def begin_session(agent_id: str, how: str | None = None) -> Begun:
+    """Begin a login session of an agent who has shown who they are; with two-factor, the second step of one.
+
+    :param how: for the audit log: 'provider', where it was not a password or a link.
+    """
+    token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     answer: BegunLogin = call(
         "open_agent_session",
         agent_id=agent_id,
@@ -72,6 +75,7 @@ def begin_session(agent_id: str) -> Begun:
         address=limits.address(),
         user_agent=own_user_agent(),
         known=known_browser(),
+        how=how,
     )
     return Begun(token, browser, answer["needs_code"])
 
@@ -81,7 +85,7 @@ def finish_login(proof: Proof) -> Begun:
 
     :raise Invalid: when it does not count any more. :raise NotFound: when the login has waited too long.
     """
-    token, browser = secrets.token_urlsafe(32), _new_browser()
+    token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     call(
         "finish_login",
         pending=pending_token_hash(),
@@ -127,17 +131,7 @@ def checked(email: str, password: str) -> Credentials | None:
 
 def known_browser() -> str:
     """Return the hash of the key of a browser in which an agent has logged in before; '' for any other."""
-    return token_hash(_agents_browser())
-
-
-def _new_browser() -> str:
-    return _agents_browser() or secrets.token_urlsafe(32)
-
-
-def _agents_browser() -> str:
-    """Return the key of a browser in which an agent has logged in before; '' for any other."""
-    key = request.cookies.get(cookie_name("k"), "")
-    return key if token_hash(key) else ""
+    return token_hash(request.cookies.get(cookie_name("k"), ""))
 
 
 def set_login_cookies(response: Response, begun: Begun) -> None:

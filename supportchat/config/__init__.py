@@ -13,6 +13,7 @@ from flask import current_app
 from ..server.hosts import host_and_port, is_loopback
 from ..web.limits import Limit
 from . import values
+from .oidc import provider_settings
 from .values import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -21,7 +22,8 @@ __all__ = ["ROOT", "Config", "ConfigError", "current_config"]
 
 LIMITS = (
     *("limit_logins", "limit_logins_per_address", "limit_codes", "limit_starts", "limit_starts_per_address"),
-    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_sockets", "limit_hellos"),
+    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_pages"),
+    *("limit_sockets", "limit_hellos"),
 )
 COUNTS = ("connections_per_address", "sockets_per_browser", "sockets_per_address")
 # What LIMITS=off sets, unless it is set itself.
@@ -44,6 +46,13 @@ class Config:
     embed_origins: tuple[str, ...] = ()
     demo: bool = False
     log_format: str = "text"
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_name: str = ""
+    oidc_accounts: tuple[str, ...] = ()
+    oidc_role_claim: str = ""
+    oidc_roles: tuple[tuple[str, str], ...] = ()
     header_seconds: int = 5
     body_seconds: int = 20
     answer_seconds: int = 20
@@ -59,6 +68,7 @@ class Config:
     limit_typing: Limit = field(default=Limit(60, 60))
     limit_receipts: Limit = field(default=Limit(300, 60))
     limit_pictures: Limit = field(default=Limit(30, 300))
+    limit_pages: Limit = field(default=Limit(60, 60))
     limit_sockets: Limit = field(default=Limit(60, 60))
     limit_hellos: Limit = field(default=Limit(30, 15))
 
@@ -89,6 +99,7 @@ class Config:
             header_seconds=values.whole_number(environ, "HEADER_SECONDS", cls.header_seconds, 1, 300),
             body_seconds=values.whole_number(environ, "BODY_SECONDS", cls.body_seconds, 1, 300),
             answer_seconds=values.whole_number(environ, "ANSWER_SECONDS", cls.answer_seconds, 1, 300),
+            **provider_settings(environ),
             **_limits(environ),
         )
         # By default only where nobody else can see it.
@@ -104,6 +115,8 @@ class Config:
                 "DEMO=on is for trying the desk on this machine: remove it, or set HOST to 127.0.0.1 without a"
                 " PUBLIC_URL."
             )
+        if config.oidc_issuer and config.is_reachable and not config.public_url:
+            raise ConfigError("PUBLIC_URL is not set: a provider (OIDC_ISSUER) sends people back to one address only.")
         return config
 
     @property
@@ -126,7 +139,7 @@ class Config:
     @property
     def address(self) -> str:
         """Where a browser on this machine finds the desk."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104 - compared, and not listened on
         return self.public_url or f"http://{host_and_port(host, self.port)}"
 
 

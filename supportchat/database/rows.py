@@ -61,6 +61,7 @@ class OwnAccount(TypedDict):
 
     password_changed_at: str | None
     two_factor_since: str | None
+    provider_since: str | None  # when the provider was connected
     recovery_codes: int  # that are left
     sessions: list[LoginSession]
 
@@ -79,6 +80,7 @@ class Account(Colleague):
     disabled_at: str | None
     is_demo: bool
     has_password: bool
+    has_way_in: bool  # a password, or the provider
     has_two_factor: bool
     last_seen_at: str | None  # None: never
     open_tickets: int
@@ -121,6 +123,20 @@ class ShownLink(TypedDict):
     expires_at: str
 
 
+class Handover(TypedDict):
+    """Which chat a link takes along into another window."""
+
+    number: int
+    site: str  # its key
+
+
+class TakenHandover(TypedDict):
+    """The key of the browser whose chat is taken along, which only the token opens, and the hash of the one it has."""
+
+    sealed_key: str
+    visitor: str
+
+
 class Offered(TypedDict):
     """Whether the link to set the desk up was offered: not when there is an admin who can log in."""
 
@@ -135,10 +151,10 @@ class Disabled(TypedDict):
 
 
 class Enabled(TypedDict):
-    """Who can log in again, if they have a password."""
+    """Who can log in again, if they have a password or a provider lets them in."""
 
     name: str
-    has_password: bool
+    has_way_in: bool
 
 
 class Credentials(TypedDict):
@@ -161,11 +177,40 @@ class PendingLogin(TypedDict):
     email: str
 
 
+class ProviderFlow(TypedDict):
+    """What was noted about a browser that was sent to the provider."""
+
+    issuer: str
+    nonce: str
+    code_verifier: str
+    purpose: str  # 'login', 'invitation' or 'account'
+    target: str | None
+    link_hash: str | None
+    session_hash: str | None
+
+
 class CodeCheck(TypedDict):
     """What a code of an authenticator app is checked against."""
 
     secret: str
     step: int  # the last one whose code has counted
+
+
+class Site(TypedDict):
+    """A site from which customers chat."""
+
+    key: str  # in addresses; the main one's is 'main'
+    name: str
+    colour: str  # '#rrggbb'
+    logo: str | None  # the key of the stored picture
+    greeting: str | None  # None: the desk's own words
+    show_faces: bool
+    show_reply_time: bool
+    language: str | None  # None: that of the browser
+    allowed_origins: list[str]
+    follow_pages: bool
+    kept_parameters: list[str]
+    archived_at: str | None
 
 
 class Ban(TypedDict):
@@ -289,6 +334,7 @@ class Conversation(TypedDict):
     agent_delivered_seq: int
     agent_read_seq: int
     number: int
+    site: str  # its key
     status: str
     customer_name: str | None
     agent: Person | None
@@ -299,6 +345,22 @@ class Conversation(TypedDict):
     somebody_here: bool
 
 
+class VisitedPage(TypedDict):
+    """A page of a site that a customer has seen."""
+
+    url: str
+    title: str
+    at: str
+
+
+class Visit(TypedDict):
+    """Where a customer is: the last pages that they have seen, the newest last, and where they came from."""
+
+    pages: list[VisitedPage]
+    referrer: str | None
+    updated_at: str
+
+
 class Joined(TypedDict):
     """What a page needs that is about to show a conversation."""
 
@@ -306,6 +368,7 @@ class Joined(TypedDict):
     last_at: str | None  # when its last line was written
     messages: list[Message]
     notes: list[Note]
+    visit: Visit | None  # for an agent's page
 
 
 class Current(TypedDict):
@@ -378,9 +441,11 @@ class Ticket(Conversation):
     reason: Reason | None
     held: str | None  # 'link' or 'spam': why it is given to nobody by itself
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
     read_seq: int
+    visit: Visit | None
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
     colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
@@ -419,6 +484,7 @@ class QueueRow(TypedDict):
     status: str
     held: str | None  # as in Ticket
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer_name: str | None
     agent: Person | None
     awaiting_since: str | None
@@ -558,6 +624,7 @@ class ExportedConversation(TypedDict):
     closed_at: str | None
     customer_delivered_seq: int
     customer_read_seq: int
+    visit: Visit | None
 
 
 class Extent(TypedDict):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 class Kind:
     """What one kind of event makes of the pages."""
 
-    # What of its conversation has to be read: 'messages', 'notes' or 'state'.
+    # What of its conversation has to be read: 'messages', 'notes', 'visit' or 'state'.
     makes_stale: str | None = None
     # Its detail is part of the new state of the conversation, which need not be read.
     patches_state: bool = False
@@ -25,6 +25,8 @@ class Kind:
     touches_agent: bool = False
     # The sockets of the login session that it names are closed.
     ends_session: bool = False
+    # The look and the names of sites, which every row of the queue may show.
+    touches_sites: bool = False
 
 
 _TICKET = Kind("state", touches_row=True, touches_waiting=True)
@@ -34,6 +36,7 @@ KINDS = {
     "message.posted": Kind("messages", touches_row=True),
     "receipt.recorded": Kind(patches_state=True),
     "presence.changed": Kind(patches_state=True),
+    "pages.changed": Kind("visit"),
     "ticket.opened": _TICKET,
     "ticket.changed": _TICKET,
     "ticket.assigned": _HISTORY,
@@ -49,4 +52,5 @@ KINDS = {
     "conversation.deleted": _TICKET,
     "agent.changed": Kind(touches_waiting=True, touches_agent=True),
     "session.revoked": Kind(ends_session=True),
+    "site.changed": Kind(touches_sites=True),
 }

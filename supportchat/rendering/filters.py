@@ -59,6 +59,7 @@ def init_app(app: Flask) -> None:
         linkified,
         lines,
         callable_number,
+        without_scheme,
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["picture_box"] = picture_box
@@ -76,7 +77,7 @@ def bdi(text: str) -> Markup:
 
 def listed(parts: Iterable[str]) -> Markup:
     """Join names to a list, as the language of the page does: "Alice, Bob, and Carol"."""
-    return Markup(format_list([str(escape(part)) for part in parts], locale=language()))  # noqa: S704
+    return Markup(format_list([str(escape(part)) for part in parts], locale=language()))  # noqa: S704 - every part is escaped
 
 
 def first_sentence(text: str) -> tuple[str, str]:
@@ -122,10 +123,15 @@ def clock(moment: str | None) -> str:
     return f"{moment[11:16]} UTC" if moment else ""
 
 
+def without_scheme(address: str) -> str:
+    """Return an address as people write it: without https://, and without a slash behind the name of the host."""
+    return address.partition("://")[2].removesuffix("/")
+
+
 def with_local_times(text: str) -> Markup:
     """Mark each moment of a sentence, written as '2026-01-31 14:05 UTC', for scripts to write it in local time."""
     marked = r'<time datetime="\1T\2Z" data-moment>\1 \2 UTC</time>'
-    return Markup(re.sub(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC", marked, str(escape(text))))  # noqa: S704
+    return Markup(re.sub(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC", marked, str(escape(text))))  # noqa: S704 - every part is escaped
 
 
 def lines(text: str) -> list[str]:

@@ -15,7 +15,7 @@ from flask import Flask, current_app
 from jinja2 import Template
 from markupsafe import Markup
 
-from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, read_marks
+from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, Visit, read_marks
 from ..server.turns import give_way
 from .languages import language
 
@@ -45,7 +45,7 @@ def content_frame(content: str, target: str, swap: str, **more: Any) -> str:
 
 def partial(content: str, target: str, swap: str = "innerHTML") -> Markup:
     """Wrap HTML so that htmx puts it elsewhere than the rest of an HTTP answer."""
-    return Markup('<hx-partial hx-target="{}" hx-swap="{}">{}</hx-partial>').format(target, swap, Markup(content))  # noqa: S704
+    return Markup('<hx-partial hx-target="{}" hx-swap="{}">{}</hx-partial>').format(target, swap, Markup(content))  # noqa: S704 - rendered by a template
 
 
 def messages_id(number: int) -> str:
@@ -55,7 +55,7 @@ def messages_id(number: int) -> str:
 
 def joined(*parts: str) -> Markup:
     """Join rendered HTML to one answer."""
-    return Markup("".join(parts))  # noqa: S704
+    return Markup("".join(parts))  # noqa: S704 - rendered by a template
 
 
 class Fragments:
@@ -117,6 +117,10 @@ class Fragments:
     def notes_frame(self, number: int, rows: Sequence[Note]) -> str:
         """Return the frame that puts notes into an agent's list."""
         return content_frame(self.lines(number, rows), f"#{messages_id(number)}", SORTED)
+
+    def visit_frame(self, number: int, visit: Visit | None) -> str:
+        """Return the frame that shows an agent where the customer is."""
+        return content_frame(self._render("tickets/_visit.html", visit=visit), f"#visit-{number}", "innerMorph")
 
     def typing_frame(self, audience: str, state: Conversation, agent: Person | None) -> str:
         """Return the frame that shows to one side that the other is typing; the page takes it away by itself."""
@@ -211,7 +215,7 @@ class Fragments:
         template = self._templates.get(name)
         if template is None:
             template = self._templates[name] = self._app.jinja_env.get_template(name)
-        return Markup(template.render(values))  # noqa: S704
+        return Markup(template.render(values))  # noqa: S704 - rendered by a template
 
 
 def _chat_state(state: Conversation) -> dict[str, Any]:

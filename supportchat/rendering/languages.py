@@ -69,7 +69,7 @@ def _agents_language() -> str | None:
 
 
 def _customers_language() -> str | None:
-    return _asked_for() or shipped_language(request.cookies.get(cookie_name("l")))
+    return _asked_for() or shipped_language(request.cookies.get(cookie_name("l"))) or g.get("site_language")
 
 
 def _asked_for() -> str | None:
@@ -128,13 +128,13 @@ def choose_anew() -> None:
 
 def translated(text: str, /, **variables: object) -> Markup:
     """Translate a text of a template: what `_` is there."""
-    found = Markup(spoken().catalog.ugettext(text))  # noqa: S704
+    found = Markup(spoken().catalog.ugettext(text))  # noqa: S704 - a text of our catalogs; what is put in is escaped
     return found % variables if variables else found
 
 
 def counted(singular: str, plural: str, num: int, /, **variables: object) -> Markup:
     """Translate a text of a template about so many: what `ngettext` is there."""
-    return Markup(spoken().catalog.ungettext(singular, plural, num)) % {"num": num, **variables}  # noqa: S704
+    return Markup(spoken().catalog.ungettext(singular, plural, num)) % {"num": num, **variables}  # noqa: S704 - a text of our catalogs; what is put in is escaped
 
 
 def gettext(text: str, /, **variables: object) -> str:

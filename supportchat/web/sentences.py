@@ -65,10 +65,16 @@ SENTENCES = {
     "sockets_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "typing_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
+    "pages_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "downloads_too_many": _("Other downloads are running. Try again in %(detail)s."),
     "pictures_unreadable": _("The pictures cannot be read right now. Try again in a moment."),
     # Privacy
     "days_out_of_range": _("Enter a whole number of days from 1 to 3,650."),
+    # Sites
+    "site_not_found": _("There is no site with this key."),
+    "site_key_taken": _("Another site has this key already. Choose another one."),
+    "sites_too_many": _("There can be up to %(detail)s sites. Archive one that you no longer need."),
+    "main_site_stays": _("The main site cannot be archived: it stands in for every other one."),
     # Bans. Without a word of how long, which would say when to come back.
     "banned": _("You can’t write to us here right now. If you think this is a mistake, contact us another way."),
     "nothing_to_ban": _("There is nothing to ban: this chat has no known browser or network."),
@@ -88,6 +94,31 @@ SENTENCES = {
     "two_factor_on": _("Two-factor is already on."),
     "two_factor_off": _("Two-factor is already off."),
     "proof_wrong": _("This is neither your password nor a valid code. Check it and try again."),
+    # Logins by a provider: the detail is its name
+    "provider_unreachable": _("%(detail)s cannot be reached right now. Try again in a moment, or use your password."),
+    "provider_answer_bad": _("%(detail)s did not answer as it should. Try again in a moment, or use your password."),
+    "provider_declined": _("The request was declined at %(detail)s, so nothing has changed."),
+    "provider_expired": _(
+        "This login with %(detail)s took more than 10 minutes, was used before, or began in another browser. Try again."
+    ),
+    "provider_unknown": _(
+        "Your account at %(detail)s has no access to this desk. Ask an admin to invite you, or log in with your "
+        "password and connect it on your account page."
+    ),
+    "provider_other_login": _("You were logged out in the meantime. Log in and connect %(detail)s again."),
+    "provider_email_other": _(
+        "The invitation is for another e-mail address than your account at %(detail)s has. Open the invitation again, "
+        "and use the account with the invited address, or choose a password. You can connect %(detail)s afterwards."
+    ),
+    "provider_email_taken": _(
+        "Your e-mail address already has an account here. Log in with its password, then connect %(detail)s on your "
+        "account page."
+    ),
+    "provider_is_only_way": _(
+        "%(detail)s is your only way to log in. Ask an admin for a link to set a password first."
+    ),
+    "identity_taken": _("This account at %(detail)s belongs to somebody else on the team."),
+    "identity_connected": _("Another account at %(detail)s is already connected. Disconnect it first."),
     "setting_unknown": _("There is no such setting."),
     "agent_unknown": _("No agent has this e-mail address."),
     "agent_deactivated": _("%(detail)s is disabled and cannot log in."),
@@ -101,6 +132,7 @@ SENTENCES = {
     "person_not_found": _("This person is not on the team any more."),
     "invitation_not_found": _("This invitation was accepted or withdrawn. Invite the person again if they need one."),
     "last_admin": _("The last admin cannot be disabled or given another role. Make somebody else an admin first."),
+    "handover_unknown": _("This link no longer works. Go back to the chat and open it in its own window again."),
     "link_unknown": _("This link no longer works. It was used, replaced, or is too old. Ask an admin for a new one."),
     "foreign_origin": _("This request came from another site, so it was refused. Open the page here and try again."),
     "no_origin": _(

@@ -67,6 +67,21 @@ PASSWORD_LINK = f"""
 insert into public.one_time_links (token_hash, purpose, agent_id, expires_at)
 select '{TOKEN}', 'password', id, now() + interval '1 day' from public.agents where name = 'Agent 2'
 """
+HANDOVER = f"""
+insert into public.one_time_links (token_hash, purpose, visitor_id, sealed_key, expires_at)
+select '{TOKEN}', 'handover', visitor_id, 'x', now() + interval '1 day'
+from public.visitors where token_hash = '{RETURNING}'
+"""
+IDENTITY = {"issuer": "https://login.example.com", "subject": "1"}
+FLOW = f"""
+insert into public.provider_flows (state_hash, browser, issuer, nonce, code_verifier, purpose, address)
+values ('{TOKEN}', 'b', 'i', 'n', 'v', 'login', '192.0.2.1')
+"""
+BOUND = f"""
+{HAS_PASSWORD};
+insert into public.agent_identities (issuer, subject, agent_id)
+select 'https://login.example.com', '1', id from public.agents where name = 'Agent 1'
+"""
 SETUP_LINK = f"""
 update public.agents set role = 'agent' where role = 'admin';
 insert into public.one_time_links (token_hash, purpose, expires_at)
@@ -207,6 +222,7 @@ class People:
             ),
             Act("close_chat", {"visitor": ANSWERED, "session_id": self.open.session_id}, "answered"),
             Act("close_chat", {"visitor": LAST_IN_LINE}, "in line"),
+            Act("name_customer", {"visitor": ANSWERED, "session_id": self.open.session_id, "name": "Vera"}),
             Act("image_of_session", {"image_id": self.image, "visitor": ANSWERED}),
             Act("signal_typing", {"visitor": ANSWERED}),
             Act("record_receipt", {"delivered": 9, "read": 9, "visitor": LAST_IN_LINE}, "of a customer"),
@@ -299,7 +315,7 @@ class People:
             act("account", **session),
             act("change_name", name="Alice"),
             act("change_picture", key="f" * 64),
-            Act("is_picture_of_agent", {"key": "f" * 64}),
+            Act("is_open_picture", {"key": "f" * 64}),
             act("change_password", HAS_PASSWORD, password_hash="x", browser="", **session),
             act("end_agent_sessions", **session),
             act("turn_on_two_factor", HAS_PASSWORD, secret="A" * 32, step=1, code_hashes=["c"]),
@@ -331,6 +347,18 @@ class People:
             Act("close_demo_accounts"),
             Act("show_link", {"token_hash": TOKEN}, given=LINK),
             Act("accept_invitation", account, given=LINK),
+            Act("accept_invitation_by_identity", {"token_hash": TOKEN, "name": "Eve", **IDENTITY}, given=LINK),
+            Act(
+                "begin_provider_flow",
+                {
+                    **{"state_hash": TOKEN, "browser": "b", "issuer": "i", "nonce": "n", "code_verifier": "v"},
+                    **{"purpose": "login", "address": "192.0.2.1", "limits": {"address": [9, 60]}},
+                },
+            ),
+            Act("take_provider_flow", {"state_hash": TOKEN, "browser": "b"}, given=FLOW),
+            Act("agent_of_identity", {**IDENTITY, "role": "lead"}, given=BOUND),
+            act("connect_identity", **IDENTITY),
+            act("disconnect_identity", BOUND, issuer=IDENTITY["issuer"]),
             Act("use_password_link", {"token_hash": TOKEN, "password_hash": "x"}, given=PASSWORD_LINK),
             Act("offer_setup", new, given=NO_ADMIN),
             Act("set_up", {**account, "email": "eve@example.com"}, given=SETUP_LINK),
@@ -350,6 +378,18 @@ class People:
             act("erase_customer", number=number, everything=True),
             act("show_privacy"),
             act("preview_retention", days=3650),
+            act("list_sites"),
+            act("add_site", key="shop", name="The shop"),
+            act("change_site", key="main", values={"name": "The shop"}),
+            act("change_logo", key="main", logo="a" * 64),
+            act("archive_site", key="main", archived=False),
+            Act("sites_in_use"),
+            Act("unread_of_visitor", {"visitor": RETURNING, "site": "main"}),
+            Act("record_pages", {"visitor": RETURNING, "visit": {"pages": []}}),
+            Act("pages_of_session", {"session_id": self.closed.session_id}),
+            Act("make_handover", {"visitor": RETURNING, "token_hash": TOKEN, "sealed_key": "x"}),
+            Act("show_handover", {"token_hash": TOKEN}, given=HANDOVER),
+            Act("take_handover", {"token_hash": TOKEN}, given=HANDOVER),
             act("list_audit", kinds=["settings.changed"]),
             act("note_audit_export", format="csv"),
             Act("erase_old_chats", given=OLD_CHATS),

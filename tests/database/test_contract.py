@@ -29,6 +29,7 @@ VOLATILE = re.compile(
     r"|-?\d+\.\d+"
 )
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
+PAGES = [{"url": "https://shop.example/", "title": "The shop", "at": "2026-11-27T09:00:00+00:00"}]
 # By type of the argument; `text` is also what is put into every other type but these.
 UNKNOWN: dict[str, Any] = {
     "bigint": 77,
@@ -147,6 +148,7 @@ def have_a_day(door: Heard) -> None:
     shut_out(door, cast, alice)
     run_the_agents(door, alice)
     look_after_privacy(door, cast)
+    look_after_sites(door, cast)
     go_home(door, alice)
 
 
@@ -171,6 +173,38 @@ def look_after_privacy(door: Heard, cast: Cast) -> None:
     door.call("forget_old_data")
     carol.call("list_audit", kinds=["customer.erased", "retention.began"])
     carol.call("note_audit_export", format="csv")
+
+
+def look_after_sites(door: Heard, cast: Cast) -> None:
+    """Give another site its look, chat from it, and put it away."""
+    carol = cast.agent("carol")
+    carol.call("add_site", key="shop", name="The shop")
+    door.refused("add_site", agent_id=carol.id, key="shop", name="Another")
+    values = {"colour": "#9a3412", "greeting": "Hello", "allowed_origins": ["https://shop.example"], "language": "de"}
+    carol.call("change_site", key="shop", values=values)
+    door.refused("change_site", agent_id=carol.id, key="shop", values={"key": "other"})
+    door.refused("change_site", agent_id=carol.id, key="shop", values={"colour": "red"})
+    for logo in ("f" * 64, None):
+        carol.call("change_logo", key="shop", logo=logo)
+    vera = cast.visitor()
+    session_id = vera.start("From the shop", site="shop")["session_id"]
+    door.call("name_customer", visitor=vera.key, session_id=session_id, name="Vera")
+    door.refused("name_customer", visitor=vera.key, session_id=new_id(), name="Vera")
+    carol.call("list_tickets", view="all")
+    sven = cast.visitor()
+    sven.start("From the shop", site="shop")
+    for site in ("shop", "main"):
+        door.call("unread_of_visitor", visitor=sven.key, site=site)
+    door.call("record_pages", visitor=sven.key, visit={"pages": PAGES, "referrer": "https://search.example/"})
+    door.call("pages_of_session", session_id=sven.chat["session_id"])
+    door.call("make_handover", visitor=sven.key, token_hash="7" * 64, sealed_key="sealed")
+    door.call("show_handover", token_hash="7" * 64)
+    door.call("take_handover", token_hash="7" * 64)
+    door.refused("take_handover", token_hash="7" * 64)
+    door.call("sites_in_use")
+    carol.call("archive_site", key="shop")
+    door.refused("archive_site", agent_id=carol.id, key="main")
+    carol.call("list_sites")
 
 
 def look_after(door: Heard, alice: Agent) -> None:
@@ -288,7 +322,7 @@ def look_after_oneself(door: Heard, alice: Agent, carol: Agent) -> None:
     alice.call("change_name", name="Alice K.")
     for key in ("e" * 64, None):
         alice.call("change_picture", key=key)
-        door.call("is_picture_of_agent", key="e" * 64)
+        door.call("is_open_picture", key="e" * 64)
     door.call("open_agent_session", agent_id=alice.id, token_hash="1" * 64, user_agent="Browser 1.0")
     other = next(s for s in alice.call("account", token_hash=alice.token_hash)["sessions"] if not s["is_this"])
     alice.call("end_agent_sessions", token_hash=alice.token_hash, session_id=other["id"])
@@ -340,7 +374,39 @@ def manage_people(door: Heard, cast: Cast) -> None:
     carol.call("enable_person", person_id=eve["id"])
     door.call("create_agent", name="Demo", email="demo@example.com", password_hash="x", is_demo=True)
     door.call("close_demo_accounts")
+    come_from_the_provider(door, carol, bob)
     set_up(door, carol)
+
+
+def come_from_the_provider(door: Heard, carol: Agent, bob: Agent) -> None:
+    """Log in, join and be bound by what a provider says."""
+    flow = {"issuer": "https://login.example.com", "nonce": "n", "code_verifier": "v", "purpose": "login"}
+    for _ in range(2):  # the second is one too many
+        door.refused(
+            "begin_provider_flow",
+            **flow,
+            state_hash="1" * 64,
+            browser="b",
+            address="192.0.2.9",
+            target="/agent",
+            limits={"address": Limit(1, 60)},
+        )
+    for browser in ("another", "b", "b"):
+        door.call("take_provider_flow", state_hash="1" * 64, browser=browser)
+    one, two = ({"issuer": flow["issuer"], "subject": subject} for subject in ("1", "2"))
+    bob.call("connect_identity", **one)
+    door.refused("connect_identity", agent_id=bob.id, **two)
+    door.refused("connect_identity", agent_id=carol.id, **one)
+    door.call("agent_of_identity", **one, role="agent")
+    door.call("agent_of_identity", **two)
+    account = {"name": "", "email": "gil@example.com", "role": "agent"}
+    door.refused("agent_of_identity", **two, account=account | {"email": "bob@example.com"})
+    gil = door.call("agent_of_identity", **two, account=account)
+    door.refused("disconnect_identity", agent_id=gil["id"], issuer=flow["issuer"])
+    bob.call("disconnect_identity", issuer=flow["issuer"])
+    carol.call("invite_person", token_hash="e" * 64, email="hal@example.com")
+    for email in ("other@example.com", "HAL@example.com", None):
+        door.refused("accept_invitation_by_identity", token_hash="e" * 64, **one, name="Hal", email=email)
 
 
 def set_up(door: Heard, carol: Agent) -> None:

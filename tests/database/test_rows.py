@@ -23,6 +23,9 @@ IMAGE = {
 }
 
 
+PAGE = {"url": "https://shop.example/", "title": "Shop", "at": "2026-11-27T09:00:00+00:00"}
+
+
 def misfits(value: Any, shape: Any, place: str = "") -> list[str]:
     """Return where a value differs from a type."""
     if shape is Any or get_origin(shape) is dict:
@@ -71,6 +74,11 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
     begun = call("open_agent_session", agent_id=bob.id, token_hash="p" * 64)
     spammer = cast.visitor().start("Buy now", address="192.0.2.9")["number"]
     banned = carol.call("ban_customer", number=spammer, what="network", days=7, reason="Sells watches")
+    call("record_pages", visitor=vera.key, visit={"pages": [PAGE], "referrer": "https://search.example/"})
+    call("make_handover", visitor=vera.key, token_hash="7" * 64, sealed_key="sealed")
+    shown_handover, taken = (call(f"{act}_handover", token_hash="7" * 64) for act in ("show", "take"))
+    flow = {"issuer": "i", "nonce": "n", "code_verifier": "v", "purpose": "login", "address": "192.0.2.1"}
+    call("begin_provider_flow", state_hash="e" * 64, browser="b", **flow)
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
@@ -78,6 +86,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "begin_code": (code_check, shapes.CodeCheck),
         "open_agent_session": (begun, shapes.BegunLogin),
         "pending_login": (call("pending_login", token_hash="p" * 64, browser=""), shapes.PendingLogin),
+        "take_provider_flow": (call("take_provider_flow", state_hash="e" * 64, browser="b"), shapes.ProviderFlow),
         "list_agents": (call("list_agents"), list[shapes.Colleague]),
         "begin_login": (call("begin_login", email="alice@example.com", browser="", address=""), shapes.Credentials),
         "who_is_here": (call("who_is_here"), shapes.PeopleHere),
@@ -97,6 +106,10 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "messages_before": (call("messages_before", session_id=session_id), lines),
         "image_of_session": (call("image_of_session", visitor=vera.key, image_id=picture), shapes.StoredPicture),
         "close_chat": (closed, shapes.Closed),
+        "name_customer": (
+            call("name_customer", visitor=vera.key, session_id=session_id, name="Vera"),
+            shapes.Conversation,
+        ),
         "conversation_of_visitor": (vera.chat, shapes.Conversation),
         "join_conversation": (call("join_conversation", number=number, after=1, after_note=0), shapes.Joined),
         "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
@@ -130,6 +143,14 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "show_privacy": (carol.call("show_privacy"), shapes.Privacy),
         "preview_retention": (carol.call("preview_retention", days=30), shapes.RetentionPreview),
         "erase_old_chats": (call("erase_old_chats"), shapes.OldChats),
+        "list_sites": (carol.call("list_sites"), list[shapes.Site]),
+        "add_site": (carol.call("add_site", key="shop", name="The shop"), shapes.Site),
+        "change_site": (carol.call("change_site", key="shop", values={}), shapes.Site),
+        "sites_in_use": (call("sites_in_use"), list[shapes.Site]),
+        "archive_site": (carol.call("archive_site", key="shop"), shapes.Site),
+        "pages_of_session": (call("pages_of_session", session_id=session_id), shapes.Visit),
+        "show_handover": (shown_handover, shapes.Handover),
+        "take_handover": (taken, shapes.TakenHandover),
         "list_audit": (carol.call("list_audit"), shapes.AuditPage),
         "ban_customer": (banned, shapes.Ticket),
         "mark_spam": (carol.call("mark_spam", number=spammer), shapes.MarkedSpam),

@@ -44,6 +44,11 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "remove_two_factor": ("manage_people", {"person_id": new_id()}),
     "change_settings": ("manage_desk", {"values": {"none": 1}}),
     "show_privacy": ("manage_desk", {}),
+    "list_sites": ("manage_desk", {}),
+    "add_site": ("manage_desk", {"key": "shop", "name": "The shop"}),
+    "change_site": ("manage_desk", {"key": "main", "values": {}}),
+    "change_logo": ("manage_desk", {"key": "main", "logo": None}),
+    "archive_site": ("manage_desk", {"key": "main"}),
     "preview_retention": ("manage_desk", {"days": 30}),
     "list_audit": ("see_audit", {}),
     "note_audit_export": ("see_audit", {"format": "csv"}),
@@ -55,7 +60,7 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
 OWN = {
     *("set_language", "open_agent_session", "account", "change_name", "change_picture", "change_password"),
     *("end_agent_sessions", "begin_code", "use_code", "turn_on_two_factor", "turn_off_two_factor"),
-    "replace_recovery_codes",
+    *("replace_recovery_codes", "connect_identity", "disconnect_identity"),
 }
 
 

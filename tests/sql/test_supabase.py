@@ -86,6 +86,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("join_conversation", number=number)["conversation"]["session_id"] == session_id
     alice.call("set_availability", availability="away")
     alice.call("set_language", language="de")
+    assert door.call("name_customer", visitor=vera.key, session_id=vera.chat["session_id"], name="Vera")
     door.call("close_chat", visitor=vera.key)
     assert door.call("sweep_assignment") == {"returned": 0, "assigned": 0}
     assert len(door.call("conversations", session_ids=[session_id])) == 1
@@ -111,6 +112,8 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     manage_people(door, cast)
     look_after_oneself(door, alice, cast.agent("carol"))
     erase(cast.agent("carol"), number)
+    look_after_sites(door, cast.agent("carol"))
+    browse(door, cast.visitor())
     door.call("erase_old_chats")
     assert door.call("take_erasure_files") == [IMAGE["key"]]
     door.call("note_erased_files", keys=[IMAGE["key"]])
@@ -130,11 +133,32 @@ def erase(carol: Agent, number: int) -> None:
     carol.call("note_audit_export", format="json")
 
 
+def look_after_sites(door: Recorder, carol: Agent) -> None:
+    """Add a site, change it, and put it away."""
+    assert carol.call("add_site", key="shop", name="The shop")["colour"] == "#017272"
+    assert carol.call("change_site", key="shop", values={"colour": "#9a3412"})["colour"] == "#9a3412"
+    assert carol.call("change_logo", key="shop", logo="f" * 64) is None
+    assert len(door.call("sites_in_use")) == 2
+    assert carol.call("archive_site", key="shop")["archived_at"]
+    assert len(carol.call("list_sites")) == 2
+
+
+def browse(door: Recorder, sven: Visitor) -> None:
+    """Say where one is, and take the chat along."""
+    session_id = sven.start("Where am I?")["session_id"]
+    assert door.call("unread_of_visitor", visitor=sven.key, site="main") == 0
+    door.call("record_pages", visitor=sven.key, visit={"pages": []})
+    assert door.call("pages_of_session", session_id=session_id)["pages"] == []
+    door.call("make_handover", visitor=sven.key, token_hash="7" * 64, sealed_key="sealed")
+    assert door.call("show_handover", token_hash="7" * 64)["site"] == "main"
+    assert door.call("take_handover", token_hash="7" * 64)["visitor"] == sven.key
+
+
 def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
     """Do what an agent does on their own page, and log in with two-factor."""
     assert alice.call("change_name", name="Alice K.")["name"] == "Alice K."
     alice.call("change_picture", key="e" * 64)
-    assert door.call("is_picture_of_agent", key="e" * 64)
+    assert door.call("is_open_picture", key="e" * 64)
     assert len(alice.call("account", token_hash=alice.token_hash)["sessions"]) == 1
     assert alice.call("end_agent_sessions", token_hash=alice.token_hash) == 0
     alice.call("change_password", password_hash="z", token_hash=alice.token_hash, browser="")
@@ -178,6 +202,15 @@ def manage_people(door: Recorder, cast: Cast) -> None:
     carol.call("enable_person", person_id=bob.id)
     door.call("create_agent", name="Demo", email="demo@example.com", password_hash="x", is_demo=True)
     assert door.call("close_demo_accounts") == ["demo@example.com"]
+    identity = {"issuer": "https://login.example.com", "subject": "1"}
+    flow = {"nonce": "n", "code_verifier": "v", "purpose": "login", "address": "192.0.2.1"}
+    door.call("begin_provider_flow", state_hash="e" * 64, browser="b", issuer=identity["issuer"], **flow)
+    assert door.call("take_provider_flow", state_hash="e" * 64, browser="b")["nonce"] == "n"
+    bob.call("connect_identity", **identity)
+    assert door.call("agent_of_identity", **identity, role="lead")["id"] == bob.id
+    bob.call("disconnect_identity", issuer=identity["issuer"])
+    carol.call("invite_person", token_hash="e" * 64, email="gil@example.com")
+    assert door.call("accept_invitation_by_identity", token_hash="e" * 64, **identity, name="Gil")["name"] == "Gil"
     assert door.call("offer_setup", token_hash="d" * 64) == {"offered": False}
     with pytest.raises(NotFound):
         door.call("set_up", token_hash="d" * 64, name="Eve", email="eve@example.com", password_hash="x")
