@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from zxcvbn import matching, zxcvbn
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from ..database import TooFast
 from .forms import SHORTEST_PASSWORD
@@ -15,8 +15,6 @@ SCORED_CHARACTERS = 72
 LEAST_SCORE, BEST_SCORE = 3, 4  # from 10^8 and from 10^10 guesses on
 FEWEST_LETTERS = 4  # of a name that must not be in a password
 
-# It tries every combination of what digits and signs may stand for: 72 characters took 8 seconds. Now 8 combinations.
-matching.L33T_TABLE.update({"c": ["("], "g": ["6"], "i": ["1", "!"], "l": ["|"], "t": ["7"]})
 # One thread: it keeps what it knows of a person in a dictionary that all its calls share.
 _scores = SmallPool(threads=1, most_waiting=20)
 
@@ -50,5 +48,16 @@ def _scored(password: str, known: list[str]) -> int:
 
 
 def _score(password: str, known: list[str]) -> int:
-    score: int = zxcvbn(password, user_inputs=known)["score"] if password else 0
+    score: int = _zxcvbn()(password, user_inputs=known)["score"] if password else 0
     return score
+
+
+@functools.cache
+def _zxcvbn() -> Callable[..., Any]:
+    # Its lists of words take 13 MB, and few workers are ever asked for a new password.
+    from zxcvbn import matching, zxcvbn
+
+    # It tries all combinations of what digits and signs may stand for: 72 characters took 8 seconds. Now 8 of them.
+    matching.L33T_TABLE.update({"c": ["("], "g": ["6"], "i": ["1", "!"], "l": ["|"], "t": ["7"]})
+    scored: Callable[..., Any] = zxcvbn
+    return scored
