@@ -34,6 +34,8 @@ def current_agent() -> Agent | None:
     if "agent" not in g:
         token = agent_token_hash()
         g.agent = call("agent_of_session", token_hash=token) if token else None
+        if g.agent:
+            limits.know(token)
         choose_anew()  # the rest of the answer is in their language
     agent: Agent | None = g.agent
     return agent
