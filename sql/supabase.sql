@@ -369,8 +369,9 @@ begin
         user_sessions      | erased_at              | timestamptz |          |
         user_sessions      | legacy                 | jsonb       |          |
 
-        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
-        chat_messages      | id                     | uuid        | key      | gen_random_uuid()
+        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words. The id is known
+        -- to nobody; for a secret one the embedded Postgres opens a file each time.
+        chat_messages      | id                     | uuid        | key      | md5(concat(random(), clock_timestamp()))::uuid
         chat_messages      | session_id             | uuid        |          |                   | user_sessions | cascade
         chat_messages      | seq                    | integer     |          |
         chat_messages      | sender                 | text        | computed |
@@ -917,8 +918,8 @@ as $$
 $$;
 
 -- Has a trigger refuse rows for which one of some conditions on new is false, as check constraints of those names would, and
--- takes these away. Rows that break them stay as they are: the trigger only looks at what is written. That there are none is
--- remembered in the comment of its function.
+-- takes these away. After the row, because one before it would lock each row that is updated. Rows that break them stay as they
+-- are: the trigger only looks at what is written. That there are none is remembered in the comment of its function.
 create or replace function _supportchat.ensure_row_checks(p_table text, p_name text, p_names text[], p_conditions text[])
 returns void
 language plpgsql
@@ -942,11 +943,11 @@ begin
                     message = format('new row for relation "%%s" violates check constraint "%%s"', tg_table_name, broken),
                     schema = tg_table_schema, table = tg_table_name, constraint = broken;
             end if;
-            return new;
+            return null;
         end $refuse$
     $made$, refuses, broken);
     execute format(
-        'create or replace trigger %I before insert or update of %s on %s for each row execute function %s',
+        'create or replace trigger %I after insert or update of %s on %s for each row execute function %s',
         p_name,
         (
             select string_agg(distinct quote_ident(named.words[1]), ', ')
@@ -2380,7 +2381,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'a349d65e80b6');
+select _supportchat.record_script('supabase_schema.sql', '416b947285de');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3262,9 +3263,8 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) from public.agents a where a.id = p_agent_id
 $$;
 
--- Of earlier versions, which looked at the line before, and made a line of its row.
+-- Of an earlier version, which looked at the line before.
 drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
-drop function if exists _supportchat.known_message_json(public.chat_messages, text, boolean);
 
 -- A picture as the web code knows it.
 create or replace function _supportchat.image_json(p_image_id uuid)
@@ -3277,32 +3277,51 @@ as $$
     select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) from public.chat_images i where i.id = p_image_id
 $$;
 
--- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes. Of an agent's line
--- by an older version it may be unknown whose it was.
-create or replace function _supportchat.message_json(p_row public.chat_messages)
+-- A message as the web code knows it. The caller knows the customer's name, and whether the message continues the one before.
+-- Only what a message has is looked up.
+create or replace function _supportchat.known_message_json(p_row public.chat_messages, p_customer_name text, p_continues boolean)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+declare
+    agent jsonb;
+begin
+    if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
+        -- Of an agent's line by an older version it may be unknown whose it was.
+        agent := coalesce(
+            _supportchat.person_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
+        );
+    end if;
+    return jsonb_build_object(
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
-        'agent', coalesce(
-            _supportchat.person_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
-        ),
-        'customer_name', (
-            select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'
-        ),
+        'agent', agent,
+        'customer_name', case p_row.sender when 'user' then p_customer_name end,
         'message', p_row.message,
         'image', _supportchat.image_json(p_row.image_id),
         'event', p_row.event,
         'detail', p_row.detail,
         'client_message_id', p_row.client_message_id,
         'created_at', p_row.created_at,
-        'continues', p_row.sender <> 'system' and exists (
+        'continues', p_continues
+    );
+end $$;
+
+-- The same of any message. It continues the one before when the same person spoke within 5 minutes.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.known_message_json(
+        p_row,
+        (select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'),
+        p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
                 and earlier.seq = p_row.seq - 1
@@ -3316,10 +3335,10 @@ $$;
 -- Of an earlier version, which did not look whose conversation it is.
 drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
 
--- Writes one line at the end of a conversation, and gives it as message_json has it. The row lock that it takes makes commit
--- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which
--- is not banned, an agent has it, and the line is new there; or else null. Looked up by the statement that counts the line, since each one of its own
--- takes a tenth of the time.
+-- Writes one line at the end of a conversation, and gives it as known_message_json has it. The row lock that it takes makes commit
+-- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which is not
+-- banned, an agent has it, and the line is new there; or else null. The statement that counts the line looks all of that up:
+-- each one of its own takes a tenth of the time.
 create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
@@ -3338,8 +3357,11 @@ as $$
 declare
     -- Who writes. A line continues the one before when the same person spoke within 5 minutes: see message_json.
     writer text := coalesce(p_sender_agent_id::text, p_sender);
+    actor text := case p_sender when 'user' then 'customer' else p_sender end;
     counted record;
     line jsonb;
+    detail jsonb;
+    logged bigint;
     nothing text;
 begin
     if p_visitor is null then
@@ -3412,10 +3434,15 @@ begin
         'created_at', counted.last_at,
         'continues', p_sender <> 'system' and counted.last_continues is true
     );
-    nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', counted.last_seq),
-        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
-    );
+    -- As log_event does it.
+    detail := jsonb_build_object('seq', counted.last_seq);
+    insert into public.events (kind, session_id, actor, agent_id, detail)
+    values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
+    returning id into logged;
+    nothing := _supportchat.notify_change(jsonb_build_object(
+        'id', logged, 'event', 'message.posted', 'session_id', p_session_id, 'actor', actor, 'agent_id', p_sender_agent_id,
+        'detail', detail, 'row', line
+    ));
     return line;
 end $$;
 
@@ -3543,7 +3570,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '9601eb01f1d3');
+select _supportchat.record_script('functions/messages.sql', '91ad3c3338a2');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -5043,10 +5070,15 @@ begin
     if line is not null then
         select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
         where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
-        return case
-            when is_awaited then _supportchat.answer_json(p_session_id, jsonb_build_array(line))
-            else _supportchat.heed_message(p_session_id, line, false)
-        end || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
+        if is_awaited then
+            -- As answer_json has it.
+            return jsonb_build_object(
+                'duplicate', false, 'session_id', p_session_id, 'messages', jsonb_build_array(line), 'image_key', null,
+                'conversation', jsonb_build_object('session_id', p_session_id, 'number', number)
+            );
+        end if;
+        return _supportchat.heed_message(p_session_id, line, false)
+            || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
     end if;
     -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
     loop
@@ -5363,7 +5395,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '96825ab03005');
+select _supportchat.record_script('functions/chat.sql', '31cb6a80c520');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -8413,9 +8445,9 @@ as $$
         )
 $$;
 
--- Whether a role may do something that the policies of a table decide. It is tried, and taken back; nothing is said of what
--- cannot be tried.
-create or replace function _supportchat.may_do(p_role text, p_prepare text, p_act text)
+-- Whether a role may do something that the policies of Supabase's own tables decide. It is tried with a row of ours, and taken
+-- back; nothing is said of what cannot be tried.
+create or replace function _supportchat.may_do(p_role text, p_right text, p_table text)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -8423,11 +8455,29 @@ as $$
 declare
     done bigint;
 begin
-    execute p_prepare;
+    if p_table = 'realtime.messages' then
+        insert into realtime.messages (topic, extension, event, private, payload)
+        values ('supportchat', 'broadcast', 'look', true, '{}');
+    else
+        insert into storage.objects (bucket_id, name) values ('chat-images', 'look');
+    end if;
     perform set_config('request.jwt.claims', jsonb_build_object('role', p_role, 'sub', gen_random_uuid())::text, true),
         set_config('realtime.topic', 'supportchat', true), set_config('storage.can_delete', 'true', true),
         set_config('role', p_role, true);
-    execute p_act;
+    case p_right || ' ' || p_table
+        when 'SELECT realtime.messages' then
+            perform from realtime.messages where topic = 'supportchat' limit 1;
+        when 'INSERT realtime.messages' then
+            insert into realtime.messages (topic, extension, private) values ('supportchat', 'broadcast', true);
+        when 'SELECT storage.objects' then
+            perform from storage.objects where bucket_id = 'chat-images' limit 1;
+        when 'INSERT storage.objects' then
+            insert into storage.objects (bucket_id, name) values ('chat-images', 'look again');
+        when 'UPDATE storage.objects' then
+            update storage.objects set name = 'changed' where bucket_id = 'chat-images';
+        when 'DELETE storage.objects' then
+            delete from storage.objects where bucket_id = 'chat-images';
+    end case;
     get diagnostics done = row_count;
     raise sqlstate 'SC003' using message = done;
 exception
@@ -8444,40 +8494,28 @@ returns table (kind text, role_name text, thing text, rights text, fix text)
 language sql
 set search_path = ''
 as $$
-    with place (kind, thing, bounds, prepare) as (
+    with place (kind, thing, possible, bounds) as (
         values
         (
-            'realtime', 'realtime.messages', 'realtime.topic() is distinct from ''supportchat''',
-            'insert into realtime.messages (topic, extension, event, private, payload)'
-            ' values (''supportchat'', ''broadcast'', ''look'', true, ''{}'')'
+            'realtime', 'realtime.messages', '{SELECT,INSERT}'::text[],
+            'realtime.topic() is distinct from ''supportchat'''
         ),
         (
-            'storage', 'storage.objects', 'bucket_id is distinct from ''chat-images''',
-            'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look'')'
+            'storage', 'storage.objects', '{SELECT,INSERT,UPDATE,DELETE}'::text[],
+            'bucket_id is distinct from ''chat-images'''
         )
-    ), act (thing, right_name, act) as (
-        values
-        ('realtime.messages', 'SELECT', 'select from realtime.messages where topic = ''supportchat'' limit 1'),
-        (
-            'realtime.messages', 'INSERT',
-            'insert into realtime.messages (topic, extension, private) values (''supportchat'', ''broadcast'', true)'
-        ),
-        ('storage.objects', 'SELECT', 'select from storage.objects where bucket_id = ''chat-images'' limit 1'),
-        ('storage.objects', 'INSERT', 'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look again'')'),
-        ('storage.objects', 'UPDATE', 'update storage.objects set name = ''changed'' where bucket_id = ''chat-images'''),
-        ('storage.objects', 'DELETE', 'delete from storage.objects where bucket_id = ''chat-images''')
     )
-    select place.kind, o.role_name, place.thing, string_agg(act.right_name, ', ' order by act.right_name desc), format(
+    select place.kind, o.role_name, place.thing, string_agg(right_name, ', ' order by right_name desc), format(
         'drop policy if exists supportchat_is_private on %1$s;'
         ' create policy supportchat_is_private on %1$s as restrictive to anon, authenticated using (%2$s)',
         place.thing, place.bounds
     )
     from place
-    join act using (thing)
+    cross join unnest(place.possible) as right_name
     join _supportchat.outsiders() as o on o.role_id <> 0
     -- Whoever stands above all policies is reported for that.
     join pg_catalog.pg_roles r on r.oid = o.role_id and not r.rolsuper and not r.rolbypassrls
-    where _supportchat.may_do(o.role_name, place.prepare, act.act)
+    where _supportchat.may_do(o.role_name, right_name, place.thing)
     group by place.kind, place.thing, place.bounds, o.role_name
 $$;
 
@@ -8504,7 +8542,7 @@ as $$
     cross join lateral (select case role_name when 'public' then 'PUBLIC' else role_name end as upper_public) as said
 $$;
 
-select _supportchat.record_script('functions/exposures.sql', 'fa83230250a6');
+select _supportchat.record_script('functions/exposures.sql', '4546b46e7756');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

@@ -32,6 +32,7 @@ NO_TEXTS = {
     # Into the log
     *("at most ", " bytes, and less for text", "'websocket' and 'upgrade' as Upgrade and Connection"),
     *("the name of a host", "PUBLIC_URL, or TRUSTED_PROXIES behind a proxy"),
+    "login by the provider",
     "the sandbox of the frame, which has to say allow-same-origin",
     "the browser, or what removes Origin on the way",
     # In templates: the product's name, a folder, and what buttons do
@@ -58,6 +59,7 @@ OPERATORS = (
         "translations/",
     ),
     *("images/redraw/", "realtime/sockets.py", "realtime/safe_socket.py", "web/refusals.py"),
+    *("provider/errands.py", "provider/provider.py"),
 )
 MODULES = [
     path
