@@ -10,39 +10,40 @@ select set_config('supportchat.adopt', '', true);
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
-        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans,
-        refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
+        recovery_codes, agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links,
+        audit_log, bans, refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes,
+        ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
-        chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
-        tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
-        tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx,
-        tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
-        agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
-        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, user_sessions_address_idx,
-        bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        throttle_buckets_full_at_idx
+        visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
+        user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
+        chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
+        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
+        audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
+        chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
+        erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
+        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
+        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text, uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
         who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
@@ -56,7 +57,7 @@ declare
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
         remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
-        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
@@ -69,17 +70,19 @@ declare
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text); who_is_here();
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[]);
+        is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
         list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
-        events_after(text); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        report_process(uuid, integer, uuid[], uuid[], text[]);
+        events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
+        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
         ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
@@ -252,6 +255,12 @@ drop function if exists
     public.send_heartbeat(double precision),
     public.database_epoch(),
     public.change_settings(uuid, jsonb),
+    public.sites_in_use(),
+    public.list_sites(uuid),
+    public.add_site(uuid, text, text),
+    public.change_site(uuid, text, jsonb),
+    public.change_logo(uuid, text, text),
+    public.archive_site(uuid, text, boolean),
     public.messages_after(uuid, integer, integer, integer),
     public.messages_before(uuid, integer, integer, integer),
     public.report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean),
@@ -269,7 +278,7 @@ drop function if exists
     public.record_receipt(integer, integer, text, uuid, bigint, text),
     public.record_receipts(jsonb),
     public.post_message(text, uuid, uuid, text, jsonb),
-    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text),
+    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text),
     public.close_chat(text, uuid),
     public.who_is_here(text, text),
     public.image_of_session(uuid, text, bigint),
@@ -308,7 +317,7 @@ drop function if exists
     public.account(uuid, text),
     public.change_name(uuid, text),
     public.change_picture(uuid, text),
-    public.is_picture_of_agent(text),
+    public.is_open_picture(text),
     public.end_agent_sessions(uuid, text, uuid),
     public.change_password(uuid, text, text, text),
     public.list_people(uuid),
@@ -348,6 +357,7 @@ drop function if exists
     public.record_receipt(uuid, text, integer, integer, uuid),
     public.start_chat(text, uuid, text, jsonb, text, text, text),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
+    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text),
     public.close_chat(text),
     public.who_is_here(),
     public.image_of_session(uuid, uuid),
@@ -358,11 +368,13 @@ drop function if exists
     public.reset_password(text, text),
     public.open_agent_session(uuid, text),
     public.open_agent_session(uuid, text, text),
-    public.good_sessions(text[]);
+    public.good_sessions(text[]),
+    public.is_picture_of_agent(text);
 drop table if exists
     public.schema_scripts,
     public.visitors,
     public.agents,
+    public.sites,
     public.user_sessions,
     public.chat_messages,
     public.tickets,

@@ -11,39 +11,40 @@ begin;
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
-        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans,
-        refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
+        recovery_codes, agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links,
+        audit_log, bans, refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes,
+        ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
-        chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
-        tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
-        tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx,
-        tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
-        agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
-        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, user_sessions_address_idx,
-        bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        throttle_buckets_full_at_idx
+        visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
+        user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
+        chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
+        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
+        audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
+        chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
+        erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
+        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
+        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text, uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
         who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
@@ -57,7 +58,7 @@ declare
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
         remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
-        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
@@ -70,17 +71,19 @@ declare
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text); who_is_here();
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[]);
+        is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
         list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
-        events_after(text); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        report_process(uuid, integer, uuid[], uuid[], text[]);
+        events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
+        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
         ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
@@ -301,6 +304,25 @@ begin
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
+        -- A site from which customers chat: its look, its words, and who may frame the chat (allowed_origins). The one with the
+        -- id 1 and the key 'main' is always there. language is null for that of the browser; of the addresses of its pages,
+        -- which are followed if it says so, kept_parameters are all of the query that is kept. tickets.site_id refers to it without a foreign key, whose index each change of a ticket
+        -- would have to write: no site is ever deleted, and a ticket of one that is missing counts as the main one's.
+        sites              | site_id                | bigint      | key      | identity
+        sites              | key                    | text        | required |
+        sites              | name                   | text        | required |
+        sites              | colour                 | text        | required | '#017272'
+        sites              | logo_path              | text        |          |
+        sites              | greeting               | text        |          |
+        sites              | show_faces             | boolean     | required | true
+        sites              | show_reply_time        | boolean     | required | true
+        sites              | language               | text        |          |
+        sites              | allowed_origins        | text[]      | required | '{}'
+        sites              | follow_pages           | boolean     | required | true
+        sites              | kept_parameters        | text[]      | required | '{}'
+        sites              | created_at             | timestamptz | required | now()
+        sites              | archived_at            | timestamptz |          |
+
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
         -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
         -- ticket, only what nobody can be known by is left: see privacy.sql.
@@ -346,6 +368,7 @@ begin
         tickets            | number                 | bigint      | computed | nextval('public.ticket_numbers')
         tickets            | session_id             | uuid        |          |                   | user_sessions | cascade
         tickets            | channel                | text        | required | 'web-chat'
+        tickets            | site_id                | bigint      | required | 1
         tickets            | status                 | text        | required | 'waiting'
         tickets            | assigned_agent_id      | uuid        |          |                   | agents
         tickets            | awaiting_since         | timestamptz |          |
@@ -537,6 +560,7 @@ begin
     select written.place, cells[1], cells[2] is not null, cells[3], cells[4]
     from _supportchat.written_rows($indexes$
         visitors_token_hash_key           | unique | visitors         | (token_hash)
+        sites_key_key                     | unique | sites            | (key)
         agents_email_key                  | unique | agents           | (lower(email))
         user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
         user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
@@ -638,6 +662,14 @@ begin
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
+        sites         | name           | char_length(name) between 1 and 80
+        sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
+        sites         | logo_path      | logo_path ~ '^[0-9a-f]{64}$'
+        sites         | greeting       | char_length(greeting) between 1 and 160
+        sites         | language       | language ~ '^[a-z]{2,3}$'
+        sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
+        sites         | archived_at    | site_id <> 1 or archived_at is null
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1666,11 +1698,13 @@ declare
     old_name text;
 begin
     if (
-        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous']))
+        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous', 'site_id']))
         from unnest(array['user_sessions', 'chat_messages', 'tickets']) as older
     ) then
         return;
     end if;
+    -- Nobody has counted these rows yet, and who guesses that there are few would read a table once for each of another.
+    perform set_config('enable_nestloop', 'off', true);
 
     perform _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
     perform _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
@@ -1849,6 +1883,7 @@ begin
     update public.tickets t set
         status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
     from older where older.place = t.ctid;
+    perform set_config('enable_nestloop', 'on', true);
 end $mend$;
 
 -- Counters that are newer than their rows.
@@ -2018,6 +2053,10 @@ with wanted as (
 insert into public.role_rights (role, right_name) select role, right_name from wanted
 on conflict do nothing;
 
+-- The site of everything that names none.
+insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
+select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
+
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2165,7 +2204,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '99861c0f401c');
+select _supportchat.record_script('supabase_schema.sql', 'c25339e918e9');
 
 notify pgrst, 'reload schema';
 

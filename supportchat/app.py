@@ -28,6 +28,9 @@ from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
+from .sites import Sites
+from .sites import init_app as init_sites
+from .sites import routes as site_routes
 from .status import routes as status_routes
 from .tickets import routes as ticket_routes
 from .web import compression, cookies, errors, limits, proxies, security
@@ -72,7 +75,10 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["images"] = images
     app.extensions["eraser"] = Eraser(database, images)
     app.extensions["fragments"] = Fragments(app)
-    app.extensions["hub"] = Hub(database, events, app.extensions["fragments"], Allowance.of(config))
+    app.extensions["sites"] = Sites(database)
+    app.extensions["hub"] = Hub(
+        database, events, app.extensions["fragments"], app.extensions["sites"], Allowance.of(config)
+    )
 
     proxies.init_app(app, config)
     security.init_app(app, config)
@@ -80,6 +86,7 @@ def create_app(config: Config | None = None) -> Flask:
     visitors.init_app(app)
     assets.init_app(app)
     filters.init_app(app)
+    init_sites(app)
     words.init_app(app)
     errors.init_app(app)
     limits.init_app(app)
@@ -95,6 +102,7 @@ def create_app(config: Config | None = None) -> Flask:
         link_routes,
         privacy_routes,
         audit_routes,
+        site_routes,
         status_routes,
     ):
         app.register_blueprint(routes.bp)

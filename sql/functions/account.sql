@@ -76,14 +76,18 @@ begin
     return former;
 end $$;
 
--- Whether a stored object is the picture of an agent. Its key is not to be guessed.
-create or replace function public.is_picture_of_agent(p_key text)
+-- Of an earlier version, without the logos of sites.
+drop function if exists public.is_picture_of_agent(text);
+
+-- Whether a stored object is the picture of an agent or the logo of a site, which everybody may see who knows its key. Nobody
+-- guesses it.
+create or replace function public.is_open_picture(p_key text)
 returns boolean
 language sql
 stable
 set search_path = ''
 as $$
-    select exists (select from public.agents where picture_key = p_key)
+    select exists (select from public.agents where picture_key = p_key) or exists (select from public.sites where logo_path = p_key)
 $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
@@ -128,7 +132,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', 'b499640fbc38');
+select _supportchat.record_script('functions/account.sql', 'c8b5c6556066');
 
 notify pgrst, 'reload schema';
 

@@ -177,9 +177,12 @@ as $$
     order by s.created_at desc limit 1
 $$;
 
+-- Of an earlier version, without sites.
+drop function if exists _supportchat.open_chat(public.user_sessions, uuid, text, jsonb);
+
 -- Opens a conversation with its ticket and first message, and seeks an agent. The caller holds the assignment lock.
 create or replace function _supportchat.open_chat(
-    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb, p_site text
 )
 returns uuid
 language plpgsql
@@ -199,8 +202,8 @@ begin
         ) + interval '1 microsecond')
     )
     returning session_id into chat;
-    insert into public.tickets (session_id, awaiting_since, held)
-    values (chat, now(), _supportchat.hold_for(p_session.visitor_id, p_message))
+    insert into public.tickets (session_id, site_id, awaiting_since, held)
+    values (chat, _supportchat.site_id_of(p_site), now(), _supportchat.hold_for(p_session.visitor_id, p_message))
     returning * into ticket;
     perform _supportchat.append_message(
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
@@ -214,15 +217,17 @@ begin
     return chat;
 end $$;
 
--- Of earlier versions, without limits, and without a key of its own for each new browser.
+-- Of earlier versions, without limits, without a key of its own for each new browser, and without sites.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
 
 -- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
--- The answer says which of the two it is. PT403 for a browser or an address that is banned.
+-- The answer says which of the two it is. PT403 for a browser or an address that is banned. p_site is the key of the site; one
+-- that is not there, or is archived, means the main one.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -233,7 +238,8 @@ create or replace function public.start_chat(
     p_time_zone text default null,
     p_address text default '',
     p_limits jsonb default '{}',
-    p_fresh text default null
+    p_fresh text default null,
+    p_site text default null
 )
 returns jsonb
 language plpgsql
@@ -268,7 +274,7 @@ begin
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
             new_session.address := nullif(left(p_address, 64), '');
-            chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
+            chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image, p_site);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
     end if;
@@ -385,7 +391,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'bb09f813864f');
+select _supportchat.record_script('functions/chat.sql', '09d68b1bf360');
 
 notify pgrst, 'reload schema';
 

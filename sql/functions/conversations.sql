@@ -26,6 +26,7 @@ as $$
         'session_id', p_session.session_id,
         'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
         'customer_name', p_session.customer_name,
+        'site', coalesce((select s.key from public.sites s where s.site_id = p_ticket.site_id), 'main'),
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
@@ -206,7 +207,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '17f54f786754');
+select _supportchat.record_script('functions/conversations.sql', '9c4c18887656');
 
 notify pgrst, 'reload schema';
 

@@ -38,7 +38,12 @@ as $$
     select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
     where not exists (select from public.chat_images where storage_key = key)
         and not exists (select from public.agents where picture_key = key)
-        and (exists (select from public.chat_images) or exists (select from public.agents where picture_key is not null))
+        and not exists (select from public.sites where logo_path = key)
+        and (
+            exists (select from public.chat_images)
+            or exists (select from public.agents where picture_key is not null)
+            or exists (select from public.sites where logo_path is not null)
+        )
 $$;
 
 -- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
@@ -65,7 +70,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'f017fec14e77');
+select _supportchat.record_script('functions/pictures.sql', '745a9883df2a');
 
 notify pgrst, 'reload schema';
 

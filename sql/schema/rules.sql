@@ -23,6 +23,10 @@ with wanted as (
 insert into public.role_rights (role, right_name) select role, right_name from wanted
 on conflict do nothing;
 
+-- The site of everything that names none.
+insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
+select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
+
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here

@@ -78,6 +78,25 @@ begin
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
+        -- A site from which customers chat: its look, its words, and who may frame the chat (allowed_origins). The one with the
+        -- id 1 and the key 'main' is always there. language is null for that of the browser; of the addresses of its pages,
+        -- which are followed if it says so, kept_parameters are all of the query that is kept. tickets.site_id refers to it without a foreign key, whose index each change of a ticket
+        -- would have to write: no site is ever deleted, and a ticket of one that is missing counts as the main one's.
+        sites              | site_id                | bigint      | key      | identity
+        sites              | key                    | text        | required |
+        sites              | name                   | text        | required |
+        sites              | colour                 | text        | required | '#017272'
+        sites              | logo_path              | text        |          |
+        sites              | greeting               | text        |          |
+        sites              | show_faces             | boolean     | required | true
+        sites              | show_reply_time        | boolean     | required | true
+        sites              | language               | text        |          |
+        sites              | allowed_origins        | text[]      | required | '{}'
+        sites              | follow_pages           | boolean     | required | true
+        sites              | kept_parameters        | text[]      | required | '{}'
+        sites              | created_at             | timestamptz | required | now()
+        sites              | archived_at            | timestamptz |          |
+
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
         -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
         -- ticket, only what nobody can be known by is left: see privacy.sql.
@@ -123,6 +142,7 @@ begin
         tickets            | number                 | bigint      | computed | nextval('public.ticket_numbers')
         tickets            | session_id             | uuid        |          |                   | user_sessions | cascade
         tickets            | channel                | text        | required | 'web-chat'
+        tickets            | site_id                | bigint      | required | 1
         tickets            | status                 | text        | required | 'waiting'
         tickets            | assigned_agent_id      | uuid        |          |                   | agents
         tickets            | awaiting_since         | timestamptz |          |
@@ -314,6 +334,7 @@ begin
     select written.place, cells[1], cells[2] is not null, cells[3], cells[4]
     from _supportchat.written_rows($indexes$
         visitors_token_hash_key           | unique | visitors         | (token_hash)
+        sites_key_key                     | unique | sites            | (key)
         agents_email_key                  | unique | agents           | (lower(email))
         user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
         user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
@@ -415,6 +436,14 @@ begin
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
+        sites         | name           | char_length(name) between 1 and 80
+        sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
+        sites         | logo_path      | logo_path ~ '^[0-9a-f]{64}$'
+        sites         | greeting       | char_length(greeting) between 1 and 160
+        sites         | language       | language ~ '^[a-z]{2,3}$'
+        sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
+        sites         | archived_at    | site_id <> 1 or archived_at is null
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64

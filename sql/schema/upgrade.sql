@@ -614,11 +614,13 @@ declare
     old_name text;
 begin
     if (
-        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous']))
+        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous', 'site_id']))
         from unnest(array['user_sessions', 'chat_messages', 'tickets']) as older
     ) then
         return;
     end if;
+    -- Nobody has counted these rows yet, and who guesses that there are few would read a table once for each of another.
+    perform set_config('enable_nestloop', 'off', true);
 
     perform _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
     perform _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
@@ -797,6 +799,7 @@ begin
     update public.tickets t set
         status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
     from older where older.place = t.ctid;
+    perform set_config('enable_nestloop', 'on', true);
 end $mend$;
 
 -- Counters that are newer than their rows.

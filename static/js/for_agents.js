@@ -5,3 +5,4 @@ import "./behaviours/opening.js";
 import "./behaviours/ticket.js";
 import "./behaviours/drawer.js";
 import "./behaviours/choosing.js";
+import "./behaviours/colours.js";

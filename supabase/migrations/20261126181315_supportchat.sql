@@ -8,39 +8,40 @@ select set_config('statement_timeout', '0', true);
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, user_sessions, chat_messages, tickets, agent_credentials, recovery_codes,
-        agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans,
-        refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
+        recovery_codes, agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links,
+        audit_log, bans, refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes,
+        ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
-        visitors_token_hash_key, agents_email_key, user_sessions_visitor_id_idx, user_sessions_created_at_idx,
-        chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx, chat_messages_of_agent_idx,
-        chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx, tickets_assigned_agent_id_idx,
-        tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx, tickets_answered_idx,
-        tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx,
-        tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx,
-        agent_sessions_created_at_idx, pending_logins_agent_id_idx, pending_logins_created_at_idx,
-        one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx, user_sessions_address_idx,
-        bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        throttle_buckets_full_at_idx
+        visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
+        user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
+        chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
+        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
+        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
+        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
+        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
+        audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
+        chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
+        erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
+        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
+        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); messages_after(uuid, integer, integer, integer);
-        messages_before(uuid, integer, integer, integer);
+        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
+        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text, uuid);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
         who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
@@ -54,7 +55,7 @@ declare
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
         remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
-        is_picture_of_agent(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
@@ -67,17 +68,19 @@ declare
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
         signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb); close_chat(text); who_is_here();
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[])
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[]);
+        is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
         list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
-        events_after(text); messages_after(uuid, integer); messages_before(uuid); messages_before(uuid, integer);
-        report_process(uuid, integer, uuid[], uuid[], text[]);
+        events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
+        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
         ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
@@ -305,6 +308,25 @@ begin
         agents             | created_at             | timestamptz | required | now()
         agents             | legacy                 | jsonb       |          |
 
+        -- A site from which customers chat: its look, its words, and who may frame the chat (allowed_origins). The one with the
+        -- id 1 and the key 'main' is always there. language is null for that of the browser; of the addresses of its pages,
+        -- which are followed if it says so, kept_parameters are all of the query that is kept. tickets.site_id refers to it without a foreign key, whose index each change of a ticket
+        -- would have to write: no site is ever deleted, and a ticket of one that is missing counts as the main one's.
+        sites              | site_id                | bigint      | key      | identity
+        sites              | key                    | text        | required |
+        sites              | name                   | text        | required |
+        sites              | colour                 | text        | required | '#017272'
+        sites              | logo_path              | text        |          |
+        sites              | greeting               | text        |          |
+        sites              | show_faces             | boolean     | required | true
+        sites              | show_reply_time        | boolean     | required | true
+        sites              | language               | text        |          |
+        sites              | allowed_origins        | text[]      | required | '{}'
+        sites              | follow_pages           | boolean     | required | true
+        sites              | kept_parameters        | text[]      | required | '{}'
+        sites              | created_at             | timestamptz | required | now()
+        sites              | archived_at            | timestamptz |          |
+
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
         -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
         -- ticket, only what nobody can be known by is left: see privacy.sql.
@@ -350,6 +372,7 @@ begin
         tickets            | number                 | bigint      | computed | nextval('public.ticket_numbers')
         tickets            | session_id             | uuid        |          |                   | user_sessions | cascade
         tickets            | channel                | text        | required | 'web-chat'
+        tickets            | site_id                | bigint      | required | 1
         tickets            | status                 | text        | required | 'waiting'
         tickets            | assigned_agent_id      | uuid        |          |                   | agents
         tickets            | awaiting_since         | timestamptz |          |
@@ -541,6 +564,7 @@ begin
     select written.place, cells[1], cells[2] is not null, cells[3], cells[4]
     from _supportchat.written_rows($indexes$
         visitors_token_hash_key           | unique | visitors         | (token_hash)
+        sites_key_key                     | unique | sites            | (key)
         agents_email_key                  | unique | agents           | (lower(email))
         user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
         user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
@@ -642,6 +666,14 @@ begin
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
+        sites         | name           | char_length(name) between 1 and 80
+        sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
+        sites         | logo_path      | logo_path ~ '^[0-9a-f]{64}$'
+        sites         | greeting       | char_length(greeting) between 1 and 160
+        sites         | language       | language ~ '^[a-z]{2,3}$'
+        sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
+        sites         | archived_at    | site_id <> 1 or archived_at is null
         user_sessions | customer_name  | char_length(customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(time_zone) <= 64
@@ -1670,11 +1702,13 @@ declare
     old_name text;
 begin
     if (
-        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous']))
+        select bool_and(_supportchat.is_in_shape(older, array['last_spoken_seq', 'customer_lines', 'is_anonymous', 'site_id']))
         from unnest(array['user_sessions', 'chat_messages', 'tickets']) as older
     ) then
         return;
     end if;
+    -- Nobody has counted these rows yet, and who guesses that there are few would read a table once for each of another.
+    perform set_config('enable_nestloop', 'off', true);
 
     perform _supportchat.fill_column('chat_messages', 'sender', array['sender_type', 'sender_role', 'role']);
     perform _supportchat.fill_column('chat_messages', 'message', array['content', 'body', 'text', 'image_url', 'attachment_url']);
@@ -1853,6 +1887,7 @@ begin
     update public.tickets t set
         status = 'closed', closed_at = t.updated_at, awaiting_since = null, legacy = _supportchat.noted(legacy, 'status', status)
     from older where older.place = t.ctid;
+    perform set_config('enable_nestloop', 'on', true);
 end $mend$;
 
 -- Counters that are newer than their rows.
@@ -2022,6 +2057,10 @@ with wanted as (
 insert into public.role_rights (role, right_name) select role, right_name from wanted
 on conflict do nothing;
 
+-- The site of everything that names none.
+insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
+select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
+
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2169,7 +2208,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '99861c0f401c');
+select _supportchat.record_script('supabase_schema.sql', 'c25339e918e9');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2809,6 +2848,208 @@ begin
 end $$;
 
 select _supportchat.record_script('functions/settings.sql', '65731975ee80');
+
+-- sites.sql: the sites from which customers chat, each with its look and its words. Safe to run again.
+
+-- How many sites there may be at once, archived ones not counted.
+create or replace function _supportchat.most_sites()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 50
+$$;
+
+-- A site, as pages and admins know it.
+create or replace function _supportchat.site_json(p_site public.sites)
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+    select to_jsonb(p_site) - array['site_id', 'logo_path', 'created_at'] || jsonb_build_object('logo', p_site.logo_path)
+$$;
+
+-- The id of the site with a key; of the main one, when there is no such site or it is archived.
+create or replace function _supportchat.site_id_of(p_key text)
+returns bigint
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce((select site_id from public.sites where key = p_key and archived_at is null), 1)
+$$;
+
+-- The sites that are not archived, the main one first. Each server process keeps them for two seconds.
+create or replace function public.sites_in_use()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_agg(_supportchat.site_json(s) order by s.site_id <> 1, lower(s.name), s.site_id)
+    from public.sites s where s.archived_at is null
+$$;
+
+-- All sites, for those who manage them: the main one first, archived ones last.
+create or replace function public.list_sites(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    return (
+        select jsonb_agg(
+            _supportchat.site_json(s) order by s.archived_at nulls first, s.site_id <> 1, lower(s.name), s.site_id
+        )
+        from public.sites s
+    );
+end $$;
+
+-- Locks a site for a change by an agent. PT404 when there is none with this key.
+create or replace function _supportchat.lock_site(p_agent_id uuid, p_key text)
+returns public.sites
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    select * into site from public.sites where key = p_key for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'site_not_found';
+    end if;
+    return site;
+end $$;
+
+-- Tells every server process that a site has changed.
+create or replace function _supportchat.tell_site(p_agent_id uuid, p_key text)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.log_event('site.changed', null, jsonb_build_object('site', p_key), 'agent', p_agent_id)
+$$;
+
+-- Refuses one site more than there may be: PT409.
+create or replace function _supportchat.demand_room_for_site()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    -- One at a time: two who add the last one would not see each other's.
+    perform from public.sites where site_id = 1 for update;
+    if (select count(*) from public.sites where archived_at is null) >= _supportchat.most_sites() then
+        raise sqlstate 'PT409' using message = 'sites_too_many', detail = _supportchat.most_sites()::text;
+    end if;
+end $$;
+
+-- Adds a site. Its key stands in addresses, and never changes. PT409 when another one has it.
+create or replace function public.add_site(p_agent_id uuid, p_key text, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    perform _supportchat.demand_room_for_site();
+    insert into public.sites (key, name) values (p_key, p_name) on conflict (key) do nothing returning * into site;
+    if not found then
+        raise sqlstate 'PT409' using message = 'site_key_taken', detail = p_key;
+    end if;
+    perform _supportchat.audit('site.added', p_agent_id, jsonb_build_object('site', p_key));
+    perform _supportchat.tell_site(p_agent_id, p_key);
+    return _supportchat.site_json(site);
+end $$;
+
+-- Changes what is given of a site, by the names of its columns. PT422 for anything else.
+create or replace function public.change_site(p_agent_id uuid, p_key text, p_values jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites := _supportchat.lock_site(p_agent_id, p_key);
+    wanted public.sites;
+    changed jsonb;
+begin
+    if jsonb_typeof(p_values) is distinct from 'object' or p_values - array[
+        'name', 'colour', 'greeting', 'show_faces', 'show_reply_time', 'language', 'allowed_origins', 'follow_pages', 'kept_parameters'
+    ] <> '{}' then
+        raise sqlstate 'PT422' using message = 'setting_unknown';
+    end if;
+    wanted := jsonb_populate_record(site, p_values);
+    changed := (
+        select jsonb_agg(given.key order by given.key) from jsonb_each(to_jsonb(wanted)) as given
+        where given.value <> to_jsonb(site) -> given.key
+    );
+    if changed is null then
+        return _supportchat.site_json(site);
+    end if;
+    update public.sites set
+        name = wanted.name, colour = wanted.colour, greeting = wanted.greeting, show_faces = wanted.show_faces,
+        show_reply_time = wanted.show_reply_time, language = wanted.language, allowed_origins = wanted.allowed_origins,
+        follow_pages = wanted.follow_pages, kept_parameters = wanted.kept_parameters
+    where site_id = site.site_id;
+    perform _supportchat.audit('site.changed', p_agent_id, jsonb_build_object('site', p_key, 'changed', changed));
+    perform _supportchat.tell_site(p_agent_id, p_key);
+    return _supportchat.site_json(wanted);
+end $$;
+
+-- Gives a site another logo, by the key of the stored object; null for none. Returns the key of the former one, which nothing
+-- needs any more.
+create or replace function public.change_logo(p_agent_id uuid, p_key text, p_logo text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites := _supportchat.lock_site(p_agent_id, p_key);
+begin
+    if p_logo is distinct from site.logo_path then
+        update public.sites set logo_path = p_logo where site_id = site.site_id;
+        perform _supportchat.audit('site.changed', p_agent_id, jsonb_build_object('site', p_key, 'changed', '["logo"]'::jsonb));
+        perform _supportchat.tell_site(p_agent_id, p_key);
+    end if;
+    return site.logo_path;
+end $$;
+
+-- Puts a site away, or (p_archived false) takes it up again. Its address shows the main one meanwhile; its tickets stay as they
+-- are. The main one cannot be put away: PT409.
+create or replace function public.archive_site(p_agent_id uuid, p_key text, p_archived boolean default true)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites := _supportchat.lock_site(p_agent_id, p_key);
+begin
+    if p_archived and site.site_id = 1 then
+        raise sqlstate 'PT409' using message = 'main_site_stays';
+    elsif p_archived is distinct from (site.archived_at is not null) then
+        if not p_archived then
+            perform _supportchat.demand_room_for_site();
+        end if;
+        update public.sites set archived_at = case when p_archived then now() end
+        where site_id = site.site_id returning * into site;
+        if p_archived then
+            perform _supportchat.audit('site.archived', p_agent_id, jsonb_build_object('site', p_key));
+        else
+            perform _supportchat.audit('site.restored', p_agent_id, jsonb_build_object('site', p_key));
+        end if;
+        perform _supportchat.tell_site(p_agent_id, p_key);
+    end if;
+    return _supportchat.site_json(site);
+end $$;
+
+select _supportchat.record_script('functions/sites.sql', '2af724ed1214');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -4114,6 +4355,7 @@ as $$
         'session_id', p_session.session_id,
         'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
         'customer_name', p_session.customer_name,
+        'site', coalesce((select s.key from public.sites s where s.site_id = p_ticket.site_id), 'main'),
         'status', p_ticket.status,
         'number', p_ticket.number,
         'version', p_ticket.version,
@@ -4294,7 +4536,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '17f54f786754');
+select _supportchat.record_script('functions/conversations.sql', '9c4c18887656');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -4634,9 +4876,12 @@ as $$
     order by s.created_at desc limit 1
 $$;
 
+-- Of an earlier version, without sites.
+drop function if exists _supportchat.open_chat(public.user_sessions, uuid, text, jsonb);
+
 -- Opens a conversation with its ticket and first message, and seeks an agent. The caller holds the assignment lock.
 create or replace function _supportchat.open_chat(
-    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session public.user_sessions, p_client_message_id uuid, p_message text, p_image jsonb, p_site text
 )
 returns uuid
 language plpgsql
@@ -4656,8 +4901,8 @@ begin
         ) + interval '1 microsecond')
     )
     returning session_id into chat;
-    insert into public.tickets (session_id, awaiting_since, held)
-    values (chat, now(), _supportchat.hold_for(p_session.visitor_id, p_message))
+    insert into public.tickets (session_id, site_id, awaiting_since, held)
+    values (chat, _supportchat.site_id_of(p_site), now(), _supportchat.hold_for(p_session.visitor_id, p_message))
     returning * into ticket;
     perform _supportchat.append_message(
         chat, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(chat, p_image)
@@ -4671,15 +4916,17 @@ begin
     return chat;
 end $$;
 
--- Of earlier versions, without limits, and without a key of its own for each new browser.
+-- Of earlier versions, without limits, without a key of its own for each new browser, and without sites.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
 
 -- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
--- The answer says which of the two it is. PT403 for a browser or an address that is banned.
+-- The answer says which of the two it is. PT403 for a browser or an address that is banned. p_site is the key of the site; one
+-- that is not there, or is archived, means the main one.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -4690,7 +4937,8 @@ create or replace function public.start_chat(
     p_time_zone text default null,
     p_address text default '',
     p_limits jsonb default '{}',
-    p_fresh text default null
+    p_fresh text default null,
+    p_site text default null
 )
 returns jsonb
 language plpgsql
@@ -4725,7 +4973,7 @@ begin
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
             new_session.address := nullif(left(p_address, 64), '');
-            chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image);
+            chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image, p_site);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
     end if;
@@ -4842,7 +5090,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'bb09f813864f');
+select _supportchat.record_script('functions/chat.sql', '09d68b1bf360');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -4872,7 +5120,12 @@ as $$
     select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
     where not exists (select from public.chat_images where storage_key = key)
         and not exists (select from public.agents where picture_key = key)
-        and (exists (select from public.chat_images) or exists (select from public.agents where picture_key is not null))
+        and not exists (select from public.sites where logo_path = key)
+        and (
+            exists (select from public.chat_images)
+            or exists (select from public.agents where picture_key is not null)
+            or exists (select from public.sites where logo_path is not null)
+        )
 $$;
 
 -- The bucket of the pictures as it is set up: exists, public, file_size_limit, allowed_mime_types. Null where there is
@@ -4899,7 +5152,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'f017fec14e77');
+select _supportchat.record_script('functions/pictures.sql', '745a9883df2a');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -6268,14 +6521,18 @@ begin
     return former;
 end $$;
 
--- Whether a stored object is the picture of an agent. Its key is not to be guessed.
-create or replace function public.is_picture_of_agent(p_key text)
+-- Of an earlier version, without the logos of sites.
+drop function if exists public.is_picture_of_agent(text);
+
+-- Whether a stored object is the picture of an agent or the logo of a site, which everybody may see who knows its key. Nobody
+-- guesses it.
+create or replace function public.is_open_picture(p_key text)
 returns boolean
 language sql
 stable
 set search_path = ''
 as $$
-    select exists (select from public.agents where picture_key = p_key)
+    select exists (select from public.agents where picture_key = p_key) or exists (select from public.sites where logo_path = p_key)
 $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
@@ -6320,7 +6577,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', 'b499640fbc38');
+select _supportchat.record_script('functions/account.sql', 'c8b5c6556066');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.

@@ -21,5 +21,5 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "privacy": ("customer.exported", "customer.erased", "conversation.erased", "retention.began", "audit.exported"),
     "bans": ("ban.made", "ban.ended"),
-    "settings": ("settings.changed",),
+    "settings": ("settings.changed", "site.added", "site.changed", "site.archived", "site.restored"),
 }

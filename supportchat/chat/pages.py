@@ -9,6 +9,7 @@ from ..database import NotFound, call
 from ..database.batches import is_cut
 from ..database.rows import Conversation, Current, Message, PeopleHere
 from ..rendering.fragments import current_fragments, joined, partial
+from ..sites import chat_address, shown_site
 from ..web import limits
 from ..web.forms import new_message_id, typed_text, whole_number
 from ..web.htmx import from_htmx
@@ -33,6 +34,7 @@ def conversation_of_browser() -> Conversation:
 def start_page(form: StartForm, *, error: str = "", detail: str = "", status: int = 200) -> ResponseReturnValue:
     """Show the form that starts a chat, with what was wrong with it."""
     values = {
+        "site": shown_site(),
         "form": form,
         "error": error and sentence(error, detail),
         "is_message_wrong": error.startswith("message_"),
@@ -52,9 +54,10 @@ def who_is_here() -> PeopleHere:
 
 def chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> ResponseReturnValue:
     """Show a conversation, with what was wrong with a message for it."""
-    before = whole_number("before") or None
+    site, before = shown_site(chat["site"]), whole_number("before") or None
     html = render_template(
         "chat/show.html",
+        site=site,
         chat=chat,
         rows=call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE),
         is_latest=before is None,
@@ -68,7 +71,7 @@ def chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> Resp
 
 def earlier_links() -> dict[str, str]:
     """Return where lines before the shown ones come from."""
-    return {"earlier_page": url_for("chat.show"), "earlier_lines": url_for("chat.messages")}
+    return {"earlier_page": chat_address(), "earlier_lines": url_for("chat.messages")}
 
 
 def news(chat: Conversation, rows: list[Message]) -> ResponseReturnValue:

@@ -31,9 +31,11 @@ FUNCTIONS = frozenset(own_names().called)
 # repeated. Those that only read, and these. Messages and notes are among them because client_message_id makes them so.
 REPEATABLE = frozenset(own_names().reading) | {
     "add_note",
+    "archive_site",
     "change_name",
     "change_password",
     "change_settings",
+    "change_site",
     "agent_of_session",
     "begin_code",
     "begin_login",

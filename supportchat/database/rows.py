@@ -168,6 +168,23 @@ class CodeCheck(TypedDict):
     step: int  # the last one whose code has counted
 
 
+class Site(TypedDict):
+    """A site from which customers chat."""
+
+    key: str  # in addresses; the main one's is 'main'
+    name: str
+    colour: str  # '#rrggbb'
+    logo: str | None  # the key of the stored picture
+    greeting: str | None  # None: the desk's own words
+    show_faces: bool
+    show_reply_time: bool
+    language: str | None  # None: that of the browser
+    allowed_origins: list[str]
+    follow_pages: bool
+    kept_parameters: list[str]
+    archived_at: str | None
+
+
 class Ban(TypedDict):
     """A browser or a network that may not write, and for which chat it was banned."""
 
@@ -289,6 +306,7 @@ class Conversation(TypedDict):
     agent_delivered_seq: int
     agent_read_seq: int
     number: int
+    site: str  # its key
     status: str
     customer_name: str | None
     agent: Person | None

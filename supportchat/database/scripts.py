@@ -16,6 +16,7 @@ SCRIPTS = (
     "functions/audit.sql",
     "functions/events.sql",
     "functions/settings.sql",
+    "functions/sites.sql",
     "functions/messages.sql",
     "functions/processes.sql",
     "functions/assignment.sql",

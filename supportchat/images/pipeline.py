@@ -34,7 +34,7 @@ atexit.register(_decoders.close)
 
 
 def store_upload(
-    upload: FileStorage, store: ImageStore, owner: str, group: str, *, is_face: bool = False
+    upload: FileStorage, store: ImageStore, owner: str, group: str, *, shape: str = ""
 ) -> dict[str, Any]:
     """Check an uploaded picture, re-encode it and store it.
 
@@ -43,7 +43,7 @@ def store_upload(
 
     :param owner: the visitor or the agent's login, with one picture in progress at a time.
     :param group: with whom they wait for their turn, see `Turns.place`.
-    :param is_face: whether it becomes the small square picture of a person.
+    :param shape: 'face' for the small square picture of a person, 'logo' for that of a site.
     :raise ImageRefused: if we do not accept this picture, or not now.
     :raise StoreUnavailable: if it cannot be stored now.
     """
@@ -54,7 +54,7 @@ def store_upload(
             with _opened(source, "rb") as content:
                 check_header(content, kind)
             with _turns.place(group, ends - time.monotonic()):
-                image = _redrawn(kind, source, target, ends - time.monotonic(), is_face)
+                image = _redrawn(kind, source, target, ends - time.monotonic(), shape)
             image |= {"key": new_key(), "bytes": os.fstat(target.fileno()).st_size, "digest": digest}
             with _opened(target, "rb") as content:
                 store.put(image["key"], content, image["content_type"])
@@ -103,10 +103,10 @@ def _received(upload: FileStorage, source: IO[bytes]) -> tuple[str, str]:
     return kind, digest.hexdigest()
 
 
-def _redrawn(kind: str, source: IO[bytes], target: IO[bytes], seconds: float, is_face: bool) -> dict[str, Any]:
+def _redrawn(kind: str, source: IO[bytes], target: IO[bytes], seconds: float, shape: str) -> dict[str, Any]:
     os.lseek(source.fileno(), 0, os.SEEK_SET)
     try:
-        return _description(kind, *_decoders.redraw(f"{kind} face" if is_face else kind, [source, target], seconds))
+        return _description(kind, *_decoders.redraw(f"{kind} {shape}".strip(), [source, target], seconds))
     except TimeoutError as error:
         # Not the picture's fault: a hostile one hits the limit of CPU time long before.
         raise StoreUnavailable("the machine is too busy to draw a picture") from error

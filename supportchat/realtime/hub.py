@@ -17,6 +17,7 @@ from ..database import Database, DatabaseError
 from ..database.rows import Answer, IdleReport, Joined, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
+from ..sites import Sites
 from ..web.limits import Buckets
 from .allowance import Allowance, Hellos, OpenPages
 from .chores import Chores
@@ -59,6 +60,7 @@ class Hub:
         database: Database,
         events: Events,
         fragments: Fragments,
+        sites: Sites,
         allowance: Allowance | None = None,
     ) -> None:
         """:param allowance: what pages may ask for; by default without end."""
@@ -68,6 +70,7 @@ class Hub:
         self.is_stopping = False
         self._database = database
         self._fragments = fragments
+        self._sites = sites
         self._conversations: dict[str, Conversation] = {}
         self._pages: dict[Connection, Conversation | None] = {}
         self._open = OpenPages(allowance)
@@ -255,6 +258,9 @@ class Hub:
             self._sign_out({event["detail"]["token_hash"]})
         if kind.makes_stale or kind.patches_state:
             self._to_conversation(event)
+        if kind.touches_sites:
+            self._sites.forget()
+            self.desks.refresh_all()
         if kind.touches_agent:
             self._doubtful |= self._conversations_of(event["agent_id"])
         if kind.touches_waiting or kind.touches_agent:

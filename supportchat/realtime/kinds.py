@@ -25,6 +25,8 @@ class Kind:
     touches_agent: bool = False
     # The sockets of the login session that it names are closed.
     ends_session: bool = False
+    # The look and the names of sites, which every row of the queue may show.
+    touches_sites: bool = False
 
 
 _TICKET = Kind("state", touches_row=True, touches_waiting=True)
@@ -49,4 +51,5 @@ KINDS = {
     "conversation.deleted": _TICKET,
     "agent.changed": Kind(touches_waiting=True, touches_agent=True),
     "session.revoked": Kind(ends_session=True),
+    "site.changed": Kind(touches_sites=True),
 }

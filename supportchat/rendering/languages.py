@@ -69,7 +69,7 @@ def _agents_language() -> str | None:
 
 
 def _customers_language() -> str | None:
-    return _asked_for() or shipped_language(request.cookies.get(cookie_name("l")))
+    return _asked_for() or shipped_language(request.cookies.get(cookie_name("l"))) or g.get("site_language")
 
 
 def _asked_for() -> str | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Pages that customers' sites may show in a frame, when EMBED_ORIGINS names them.
 EMBEDDABLE = ("chat",)
 # Where the pages of agents are; everything else is for customers.
-DESK = ("/agent", "/tickets", "/account", "/people", "/bans", "/links", "/privacy", "/audit", "/status")
+DESK = ("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status")
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
 VARIES = "Cookie, HX-Request"

@@ -69,6 +69,11 @@ SENTENCES = {
     "pictures_unreadable": _("The pictures cannot be read right now. Try again in a moment."),
     # Privacy
     "days_out_of_range": _("Enter a whole number of days from 1 to 3,650."),
+    # Sites
+    "site_not_found": _("There is no site with this key."),
+    "site_key_taken": _("Another site has this key already. Choose another one."),
+    "sites_too_many": _("There can be up to %(detail)s sites. Archive one that you no longer need."),
+    "main_site_stays": _("The main site cannot be archived: it stands in for every other one."),
     # Bans. Without a word of how long, which would say when to come back.
     "banned": _("You can’t write to us here right now. If you think this is a mistake, contact us another way."),
     "nothing_to_ban": _("There is nothing to ban: this chat has no known browser or network."),

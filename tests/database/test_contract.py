@@ -147,6 +147,7 @@ def have_a_day(door: Heard) -> None:
     shut_out(door, cast, alice)
     run_the_agents(door, alice)
     look_after_privacy(door, cast)
+    look_after_sites(door, cast)
     go_home(door, alice)
 
 
@@ -171,6 +172,24 @@ def look_after_privacy(door: Heard, cast: Cast) -> None:
     door.call("forget_old_data")
     carol.call("list_audit", kinds=["customer.erased", "retention.began"])
     carol.call("note_audit_export", format="csv")
+
+
+def look_after_sites(door: Heard, cast: Cast) -> None:
+    """Give another site its look, chat from it, and put it away."""
+    carol = cast.agent("carol")
+    carol.call("add_site", key="shop", name="The shop")
+    door.refused("add_site", agent_id=carol.id, key="shop", name="Another")
+    values = {"colour": "#9a3412", "greeting": "Hello", "allowed_origins": ["https://shop.example"], "language": "de"}
+    carol.call("change_site", key="shop", values=values)
+    door.refused("change_site", agent_id=carol.id, key="shop", values={"key": "other"})
+    door.refused("change_site", agent_id=carol.id, key="shop", values={"colour": "red"})
+    for logo in ("f" * 64, None):
+        carol.call("change_logo", key="shop", logo=logo)
+    cast.visitor().start("From the shop", site="shop")
+    door.call("sites_in_use")
+    carol.call("archive_site", key="shop")
+    door.refused("archive_site", agent_id=carol.id, key="main")
+    carol.call("list_sites")
 
 
 def look_after(door: Heard, alice: Agent) -> None:
@@ -287,7 +306,7 @@ def look_after_oneself(door: Heard, alice: Agent, carol: Agent) -> None:
     alice.call("change_name", name="Alice K.")
     for key in ("e" * 64, None):
         alice.call("change_picture", key=key)
-        door.call("is_picture_of_agent", key="e" * 64)
+        door.call("is_open_picture", key="e" * 64)
     door.call("open_agent_session", agent_id=alice.id, token_hash="1" * 64, user_agent="Browser 1.0")
     other = next(s for s in alice.call("account", token_hash=alice.token_hash)["sessions"] if not s["is_this"])
     alice.call("end_agent_sessions", token_hash=alice.token_hash, session_id=other["id"])

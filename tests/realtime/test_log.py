@@ -88,6 +88,7 @@ def test_the_hub_knows_every_kind_that_is_logged(log: Log, cast: Cast, alice: Ag
     vera = cast.visitor()
     vera.start()
     have_a_day(log._database, vera, alice, bob)
+    cast.agent("carol").call("change_site", key="main", values={"name": "The shop"})
     cast.agent("carol").call("erase_customer", number=vera.chat["number"])
     happened = set(kinds(log))
     rows("delete from agent_sessions")

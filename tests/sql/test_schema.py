@@ -145,7 +145,9 @@ def test_the_look_knows_every_name_that_the_scripts_take(rows: Any) -> None:
     relations = rows("select relname, relkind::text from pg_class where relnamespace = 'public'::regnamespace")
     assert {name for name, kind in relations if kind == "r"} == set(own.tables)
     assert {name for name, kind in relations if kind == "i" and not name.endswith("_pkey")} == set(own.indexes)
-    assert {name for name, kind in relations if kind == "S"} == {SEQUENCE, "events_id_seq", "audit_log_id_seq"}
+    assert {name for name, kind in relations if kind == "S"} == {
+        *(SEQUENCE, "events_id_seq", "audit_log_id_seq", "sites_site_id_seq")
+    }
     functions = rows(
         "select p.proname || '(' || oidvectortypes(p.proargtypes) || ')' from pg_proc p"
         " where p.pronamespace = 'public'::regnamespace"

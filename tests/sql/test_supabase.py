@@ -110,6 +110,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     manage_people(door, cast)
     look_after_oneself(door, alice, cast.agent("carol"))
     erase(cast.agent("carol"), number)
+    look_after_sites(door, cast.agent("carol"))
     door.call("erase_old_chats")
     assert door.call("take_erasure_files") == [IMAGE["key"]]
     door.call("note_erased_files", keys=[IMAGE["key"]])
@@ -129,11 +130,21 @@ def erase(carol: Agent, number: int) -> None:
     carol.call("note_audit_export", format="json")
 
 
+def look_after_sites(door: Recorder, carol: Agent) -> None:
+    """Add a site, change it, and put it away."""
+    assert carol.call("add_site", key="shop", name="The shop")["colour"] == "#017272"
+    assert carol.call("change_site", key="shop", values={"colour": "#9a3412"})["colour"] == "#9a3412"
+    assert carol.call("change_logo", key="shop", logo="f" * 64) is None
+    assert len(door.call("sites_in_use")) == 2
+    assert carol.call("archive_site", key="shop")["archived_at"]
+    assert len(carol.call("list_sites")) == 2
+
+
 def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
     """Do what an agent does on their own page, and log in with two-factor."""
     assert alice.call("change_name", name="Alice K.")["name"] == "Alice K."
     alice.call("change_picture", key="e" * 64)
-    assert door.call("is_picture_of_agent", key="e" * 64)
+    assert door.call("is_open_picture", key="e" * 64)
     assert len(alice.call("account", token_hash=alice.token_hash)["sessions"]) == 1
     assert alice.call("end_agent_sessions", token_hash=alice.token_hash) == 0
     alice.call("change_password", password_hash="z", token_hash=alice.token_hash, browser="")

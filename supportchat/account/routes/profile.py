@@ -52,7 +52,7 @@ def change_picture() -> ResponseReturnValue:
     limits.check("pictures", owner)
     store: ImageStore = current_app.extensions["images"]
     try:
-        image = store_upload(upload, store, owner, owner, is_face=True)
+        image = store_upload(upload, store, owner, owner, shape="face")
     except (ImageRefused, StoreUnavailable) as error:
         status, code, detail = described(error)
         return account_page(picture_error=sentence(code, detail)), status
@@ -82,7 +82,7 @@ def _replace(key: str | None, store: ImageStore) -> None:
 @open_to_all
 def picture(key: str) -> ResponseReturnValue:
     """Serve the picture of an agent to whoever has been shown them: nobody guesses its key."""
-    if not call("is_picture_of_agent", key=key):
+    if not call("is_open_picture", key=key):
         raise NotFound("not_found")
     store: ImageStore = current_app.extensions["images"]
     try:

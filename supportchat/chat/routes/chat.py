@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import make_response, redirect, render_template, request, url_for
+from flask import make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
@@ -10,6 +10,7 @@ from ...config import current_config
 from ...database import call
 from ...database.rows import Closed, Conversation, Started
 from ...realtime.hub import current_hub
+from ...sites import chat_address, shown_site, site_of_request
 from ...web import limits, posting
 from ...web.cookies import token_hash
 from ...web.errors import REFUSALS, described
@@ -27,7 +28,7 @@ from .blueprint import bp
 @for_visitors
 def index() -> ResponseReturnValue:
     """Lead to the chat."""
-    return redirect(url_for("chat.show"), 303)
+    return redirect(chat_address(), 303)
 
 
 @bp.get("/chat")
@@ -64,6 +65,7 @@ def start() -> ResponseReturnValue:
             customer_name=form.customer_name.data or None,
             customer_phone=normal_phone(form.customer_phone.data or "") or None,
             time_zone=known_time_zone(form.time_zone.data),
+            site=site_of_request()["key"],
             address=limits.address(),
             limits={"browser": config.limit_starts, "address": config.limit_starts_per_address},
         )
@@ -76,9 +78,9 @@ def start() -> ResponseReturnValue:
     current_hub().offer(answer)
     if from_htmx():
         response = make_response("", 200)
-        response.headers["HX-Redirect"] = url_for("chat.show")
+        response.headers["HX-Redirect"] = chat_address()
         return response
-    return redirect(url_for("chat.show"), 303)
+    return redirect(chat_address(), 303)
 
 
 @bp.post("/chat/closure")
@@ -87,7 +89,7 @@ def close() -> ResponseReturnValue:
     """End the chat that the page shows. A later message opens it again."""
     closed: Closed = call("close_chat", visitor=visitors.known_visitor(), session_id=shown_session())
     if not from_htmx():
-        return redirect(url_for("chat.show", _anchor="end"), 303)
+        return redirect(chat_address(_anchor="end"), 303)
     return news(closed["conversation"], closed["messages"])
 
 
@@ -95,7 +97,7 @@ def close() -> ResponseReturnValue:
 @for_visitors
 def forget() -> ResponseReturnValue:
     """Take its key from this browser: the next visit begins anew, and the chat cannot be read here any more."""
-    response = make_response(redirect(url_for("chat.show"), 303))
+    response = make_response(redirect(chat_address(), 303))
     visitors.delete_visitor_cookie(response)
     return response
 
@@ -104,4 +106,4 @@ def forget() -> ResponseReturnValue:
 @for_visitors
 def people() -> ResponseReturnValue:
     """Show who is here, for the page that starts a chat."""
-    return render_template("chat/_people.html", here=who_is_here())
+    return render_template("chat/_people.html", site=shown_site(), here=who_is_here())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import redirect, render_template, url_for
+from flask import redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from ...database import call
 from ...database.rows import Posted
 from ...realtime.hub import current_hub
 from ...rendering.fragments import joined, partial
+from ...sites import chat_address
 from ...web import limits, posting
 from ...web.errors import REFUSALS, described
 from ...web.forms import message_text, shown_session, whole_number
@@ -38,10 +39,10 @@ def post_message() -> ResponseReturnValue:
     limits.know(visitor)
     current_hub().offer(posted)
     if not from_htmx():
-        return redirect(url_for("chat.show", _anchor="end"), 303)
+        return redirect(chat_address(_anchor="end"), 303)
     chat = posted["conversation"]
     if posted["session_id"] != chat["session_id"]:  # this page shows a conversation that another tab has left behind
-        return "", {"HX-Redirect": url_for("chat.show")}
+        return "", {"HX-Redirect": chat_address()}
     return lines(chat, posted["messages"])
 
 

@@ -1,6 +1,6 @@
 """`python -m redraw`: waits on stdin, a socket, for a format and two files, and redraws the first into the second.
 
-"face" after the format asks for the small square picture of a person.
+"face" after the format asks for the small square picture of a person, "logo" for that of a site.
 
 Answers JSON: content_type, width, height, and notice if the sender should be told something; or error with a reason.
 """
@@ -44,8 +44,8 @@ def redrawn(kind: str, shape: str, source: IO[bytes], target: IO[bytes]) -> dict
     except OSError as error:
         return {"fault": f"cannot give up the rights of root: {error}"}
     try:
-        if shape == "face":
-            return redraw_face(source, kind, target)
+        if shape in ("face", "logo"):
+            return redraw_face(source, kind, target, is_logo=shape == "logo")
         return moving(source, kind, target) or redraw_still(source, kind, target)
     except (Image.DecompressionBombError, MemoryError):
         return {"error": "image_too_many_pixels"}

@@ -15,13 +15,21 @@ MOST_RATIO = 8  # of the sides, before the square is cut out: a thin strip is no
 QUALITY = 85
 
 
-def redraw_face(file: IO[bytes], kind: str, target: IO[bytes]) -> dict[str, Any]:
-    """Re-encode one picture, or the first frame of an animation, and return its description."""
+def redraw_face(file: IO[bytes], kind: str, target: IO[bytes], *, is_logo: bool = False) -> dict[str, Any]:
+    """Re-encode one picture, or the first frame of an animation, and return its description.
+
+    :param is_logo: whether all of it has to be seen: a square of the colour of its corner surrounds it then.
+    """
     picture, _ = loaded(file, kind, lambda picture: picture.draft(None, nearly(covering(picture.size))))
     profile, turned = picture.info.get("icc_profile"), picture.getexif().get(ExifTags.Base.Orientation)
     small = on_ground(to_srgb(shrunk(picture, covering(picture.size)), profile))
     picture.close()
-    face = ImageOps.fit(upright(small, turned), (FACE_SIDE, FACE_SIDE), Image.Resampling.BICUBIC)
+    whole = upright(small, turned)
+    if is_logo:
+        corner = tuple(whole.crop((0, 0, 1, 1)).tobytes())
+        face = ImageOps.pad(whole, (FACE_SIDE, FACE_SIDE), Image.Resampling.BICUBIC, color=corner)
+    else:
+        face = ImageOps.fit(whole, (FACE_SIDE, FACE_SIDE), Image.Resampling.BICUBIC)
     canvas = Image.new("RGB", face.size)
     canvas.paste(face)
     canvas.save(target, "WEBP", quality=QUALITY, method=4)
