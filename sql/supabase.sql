@@ -9,9 +9,10 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
-        recovery_codes, agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links,
-        audit_log, bans, refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes,
-        ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        recovery_codes, agent_sessions, pending_logins, agent_identities, provider_flows, agent_browsers, desk_settings,
+        role_rights, one_time_links, audit_log, bans, refused_logins, chat_images, erasures, erasure_files,
+        ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here, heartbeat,
+        throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
@@ -21,7 +22,8 @@ declare
         tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
         tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
         agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
+        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
         audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
         chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
@@ -50,17 +52,21 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text); agent_of_session(text);
+        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text); agent_of_session(text);
         close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
-        remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
+        remove_two_factor(uuid, uuid); account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text);
         is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        use_password_link(text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
+        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
+        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
@@ -72,7 +78,8 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[]);
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        open_agent_session(uuid, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
         is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
@@ -101,6 +108,11 @@ declare
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
         export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
         take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
@@ -414,7 +426,30 @@ begin
         pending_logins     | agent_id               | uuid        | required |                   | agents        | cascade
         pending_logins     | browser                | text        |          |
         pending_logins     | user_agent             | text        |          |
+        pending_logins     | how                    | text        |          |
         pending_logins     | created_at             | timestamptz | required | now()
+
+        -- Who an agent is to an OpenID Connect provider: an account of its own, known by issuer and subject, and by nothing else
+        -- that the provider says.
+        agent_identities   | issuer                 | text        | key      |
+        agent_identities   | subject                | text        | key      |
+        agent_identities   | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_identities   | created_at             | timestamptz | required | now()
+
+        -- Who was sent to the provider and has not come back, known by the hash of their state: from which browser (the hash of
+        -- its cookie), what for, and where they want to go. link_hash is the invitation that they accept, session_hash the login
+        -- session that connects the provider.
+        provider_flows     | state_hash             | text        | key      |
+        provider_flows     | browser                | text        | required |
+        provider_flows     | issuer                 | text        | required |
+        provider_flows     | nonce                  | text        | required |
+        provider_flows     | code_verifier          | text        | required |
+        provider_flows     | purpose                | text        | required |
+        provider_flows     | target                 | text        |          |
+        provider_flows     | link_hash              | text        |          |
+        provider_flows     | session_hash           | text        |          |
+        provider_flows     | address                | text        | required |
+        provider_flows     | created_at             | timestamptz | required | now()
 
         -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
         agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -592,6 +627,9 @@ begin
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
         pending_logins_created_at_idx     |        | pending_logins   | (created_at)
+        agent_identities_agent_id_key     | unique | agent_identities | (agent_id, issuer)
+        provider_flows_created_at_idx     |        | provider_flows   | (created_at)
+        provider_flows_address_idx        |        | provider_flows   | (address, created_at)
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
@@ -661,6 +699,11 @@ begin
         agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
         agent_sessions | user_agent    | char_length(user_agent) <= 256
         agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
+        agent_identities | issuer      | char_length(issuer) between 1 and 255
+        agent_identities | subject     | char_length(subject) between 1 and 255
+        provider_flows | state_hash    | char_length(state_hash) = 64
+        provider_flows | purpose       | purpose in ('login', 'invitation', 'account')
+        provider_flows | target        | char_length(target) <= 2000
         one_time_links | token_hash    | char_length(token_hash) = 64
         one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
         one_time_links | email         | char_length(email) between 3 and 254
@@ -2208,7 +2251,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'c25339e918e9');
+select _supportchat.record_script('supabase_schema.sql', '827c48c4b51f');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -5847,8 +5890,9 @@ $$;
 -- Of an earlier version, without demo accounts.
 drop function if exists public.create_agent(text, text, text, text, integer);
 
--- Makes an agent of some role; p_is_demo says that others know the password. An agent whom an older version left here without
--- a password, who so can not log in, gets this one, and the name, role and limit given. PT409 when the e-mail address is taken.
+-- Makes an agent of some role; p_is_demo says that others know the password. Without a password (null) somebody else has to let
+-- them in. An agent whom an older version left here, who can not log in at all, gets this one, and the name, role and limit given.
+-- PT409 when the e-mail address is taken.
 create or replace function public.create_agent(
     p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5,
     p_is_demo boolean default false
@@ -5865,8 +5909,9 @@ begin
     on conflict (lower(email)) do update set
         name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true, disabled_at = null
     where not exists (select from public.agent_credentials c where c.agent_id = agents.id)
+        and not exists (select from public.agent_identities i where i.agent_id = agents.id)
     returning * into made;
-    if found then
+    if found and p_password_hash is not null then
         insert into public.agent_credentials (agent_id, password_hash) values (made.id, p_password_hash)
         on conflict do nothing;
     end if;
@@ -5955,7 +6000,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '97a5bc7e3867');
+select _supportchat.record_script('functions/agents.sql', '9412ead48812');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -6087,6 +6132,8 @@ end $$;
 -- Of earlier versions, without a browser or an address.
 drop function if exists public.open_agent_session(uuid, text);
 drop function if exists public.open_agent_session(uuid, text, text);
+drop function if exists public.open_agent_session(uuid, text, text, text, text, text);
+drop function if exists _supportchat.begin_session(uuid, text, text, text, text);
 
 -- How long a login session lasts, used or not.
 create or replace function _supportchat.login_lasts()
@@ -6098,9 +6145,10 @@ as $$
     select interval '12 hours'
 $$;
 
--- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
+-- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on. p_how is
+-- 'provider' where somebody else has said who they are.
 create or replace function _supportchat.begin_session(
-    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text
+    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text, p_how text
 )
 returns void
 language sql
@@ -6120,14 +6168,14 @@ as $$
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
     select _supportchat.prune_audit();
-    select _supportchat.audit('login.ok', p_agent_id, p_address => p_address);
+    select _supportchat.audit('login.ok', p_agent_id, jsonb_strip_nulls(jsonb_build_object('how', p_how)), p_address);
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
 -- same token. p_known is the browser, if the agent has logged in there before.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
-    p_known text default ''
+    p_known text default '', p_how text default null
 )
 returns jsonb
 language plpgsql
@@ -6139,9 +6187,9 @@ declare
     );
 begin
     if needs_code then
-        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent);
+        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
     else
-        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent);
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent, p_how);
     end if;
     return jsonb_build_object('needs_code', needs_code);
 end $$;
@@ -6237,7 +6285,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'af24e43ad0e8');
+select _supportchat.record_script('functions/logins.sql', 'c28faa140555');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -6308,8 +6356,13 @@ as $$
     select interval '5 minutes'
 $$;
 
--- Keeps a login whose password was right, until its second step, and forgets the ones that waited too long.
-create or replace function _supportchat.begin_second_step(p_agent_id uuid, p_token_hash text, p_browser text, p_user_agent text)
+-- Of an earlier version, which knew only passwords.
+drop function if exists _supportchat.begin_second_step(uuid, text, text, text);
+
+-- Keeps a login whose first step was right, until its second step, and forgets the ones that waited too long.
+create or replace function _supportchat.begin_second_step(
+    p_agent_id uuid, p_token_hash text, p_browser text, p_user_agent text, p_how text
+)
 returns void
 language sql
 set search_path = ''
@@ -6318,8 +6371,8 @@ as $$
         select token_hash from public.pending_logins
         where created_at < now() - _supportchat.pending_lasts() for update skip locked
     );
-    insert into public.pending_logins (token_hash, agent_id, browser, user_agent)
-    values (p_token_hash, p_agent_id, p_browser, p_user_agent);
+    insert into public.pending_logins (token_hash, agent_id, browser, user_agent, how)
+    values (p_token_hash, p_agent_id, p_browser, p_user_agent, p_how);
 $$;
 
 -- The login that waits for its second step in the browser that began it; null when there is none, or it has waited too long.
@@ -6359,7 +6412,9 @@ begin
     end if;
     perform public.use_code(pending.agent_id, p_browser, p_step, p_code_hash);
     delete from public.pending_logins where agent_id = pending.agent_id;
-    perform _supportchat.begin_session(pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent);
+    perform _supportchat.begin_session(
+        pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent, pending.how
+    );
 end $$;
 
 -- Gives an agent new recovery codes, by their hashes; the former ones count no more.
@@ -6453,13 +6508,16 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '2db32a436635');
+select _supportchat.record_script('functions/two_factor.sql', '43f3e768f921');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
--- What an agent's own page shows: when the password was changed, whether two-factor is on, and where they are logged in.
--- p_token_hash is the login session that asks.
-create or replace function public.account(p_agent_id uuid, p_token_hash text)
+-- Of an earlier version, which knew no provider.
+drop function if exists public.account(uuid, text);
+
+-- What an agent's own page shows: when the password was changed, whether two-factor is on, since when the provider of p_issuer is
+-- connected, and where they are logged in. p_token_hash is the login session that asks.
+create or replace function public.account(p_agent_id uuid, p_token_hash text, p_issuer text default null)
 returns jsonb
 language sql
 stable
@@ -6468,6 +6526,9 @@ as $$
     select jsonb_build_object(
         'password_changed_at', c.changed_at,
         'two_factor_since', c.totp_since,
+        'provider_since', (
+            select i.created_at from public.agent_identities i where i.agent_id = p_agent_id and i.issuer = p_issuer
+        ),
         'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
         'sessions', (
             select coalesce(jsonb_agg(jsonb_build_object(
@@ -6577,10 +6638,21 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', 'c8b5c6556066');
+select _supportchat.record_script('functions/account.sql', '47bd71180a66');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
+
+-- Whether an agent could log in if they are not disabled: with a password, or by the provider.
+create or replace function _supportchat.has_way_in(p_agent_id uuid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (select from public.agent_credentials where agent_id = p_agent_id)
+        or exists (select from public.agent_identities where agent_id = p_agent_id)
+$$;
 
 -- Whether there is an admin who can log in: somebody has to be able to let others in.
 create or replace function _supportchat.has_admin()
@@ -6592,8 +6664,7 @@ as $$
     select exists (
         select from public.agents a
         join public.role_rights r on r.role = a.role and r.right_name = 'manage_people'
-        join public.agent_credentials c on c.agent_id = a.id
-        where a.is_active
+        where a.is_active and _supportchat.has_way_in(a.id)
     )
 $$;
 
@@ -6644,6 +6715,7 @@ begin
                 'disabled_at', case when not a.is_active then a.disabled_at end,
                 'is_demo', a.is_demo,
                 'has_password', c.agent_id is not null,
+                'has_way_in', _supportchat.has_way_in(a.id),
                 'has_two_factor', c.totp_secret is not null,
                 'here', a.is_active and a.lease_expires_at > now() is true,
                 -- A lease lasts for 45 seconds after the page was last open.
@@ -6770,6 +6842,23 @@ begin
     end if;
 end $$;
 
+-- Gives somebody another role. A right to manage people that they lose takes the links with it that they have made. The caller holds
+-- the assignment lock, and sees to it that there is an admin.
+create or replace function _supportchat.give_role(p_person public.agents, p_role text, p_by uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agents set role = p_role where id = p_person.id;
+    if not _supportchat.has_right(p_person.id, 'manage_people') then
+        delete from public.one_time_links where created_by = p_person.id;
+    end if;
+    perform _supportchat.audit('person.role_changed', p_by, jsonb_build_object(
+        'person', p_person.id, 'from', p_person.role, 'to', p_role
+    ));
+end $$;
+
 -- Changes the name, the role or the limit of somebody, whatever is given. PT409 for the role of the last admin.
 create or replace function public.change_person(
     p_agent_id uuid, p_person_id uuid, p_name text default null, p_role text default null, p_max_tickets integer default null
@@ -6788,19 +6877,13 @@ begin
     if p_role is not null and not exists (select from public.role_rights where role = p_role) then
         raise sqlstate 'PT422' using message = 'role_unknown';
     end if;
-    update public.agents set
-        name = coalesce(p_name, name), role = coalesce(p_role, role), max_tickets = coalesce(p_max_tickets, max_tickets)
+    if p_role <> former.role then
+        perform _supportchat.give_role(former, p_role, p_agent_id);
+        perform _supportchat.keep_an_admin();
+    end if;
+    update public.agents set name = coalesce(p_name, name), max_tickets = coalesce(p_max_tickets, max_tickets)
     where id = p_person_id
     returning * into person;
-    if person.role <> former.role then
-        perform _supportchat.keep_an_admin();
-        if not _supportchat.has_right(person.id, 'manage_people') then
-            delete from public.one_time_links where created_by = person.id;
-        end if;
-        perform _supportchat.audit('person.role_changed', p_agent_id, jsonb_build_object(
-            'person', person.id, 'from', former.role, 'to', person.role
-        ));
-    end if;
     if person.name <> former.name then
         perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object('person', person.id));
     end if;
@@ -6872,7 +6955,7 @@ begin
     return jsonb_build_object('name', person.name, 'returned', returned);
 end $$;
 
--- Lets somebody in again who was disabled. They log in with the password that they had.
+-- Lets somebody in again who was disabled. They log in as they did before.
 create or replace function public.enable_person(p_agent_id uuid, p_person_id uuid)
 returns jsonb
 language plpgsql
@@ -6889,9 +6972,7 @@ begin
         perform _supportchat.audit('person.enabled', p_agent_id, jsonb_build_object('person', person.id));
         perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => person.id);
     end if;
-    return jsonb_build_object('name', person.name, 'has_password', exists (
-        select from public.agent_credentials where agent_id = person.id
-    ));
+    return jsonb_build_object('name', person.name, 'has_way_in', _supportchat.has_way_in(person.id));
 end $$;
 
 -- Disables the demo accounts that still have the password of the demo, and forgets it: others can reach the desk now. Gives
@@ -6920,7 +7001,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '18fde5c38104');
+select _supportchat.record_script('functions/people.sql', 'a516f09c56df');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -7050,6 +7131,217 @@ begin
 end $$;
 
 select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
+
+-- identities.sql: who agents are to an OpenID Connect provider, and logins that are on their way there. Safe to run again.
+-- The server checks what the provider says (docs/oidc.md); who that is, and whether they get in, is decided here.
+
+-- How long somebody may take at the provider.
+create or replace function _supportchat.flow_lasts()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '10 minutes'
+$$;
+
+-- Forgets who took too long at the provider, and the oldest of too many: those beyond 99 of an address, if one is given, and beyond
+-- 9,999 in all.
+create or replace function _supportchat.forget_flows(p_address text default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    -- One transaction at a time: two that take the same rows in another order would wait in a circle.
+    if not pg_catalog.pg_try_advisory_xact_lock(7308332048) then
+        return;
+    end if;
+    delete from public.provider_flows where state_hash in (
+        (select state_hash from public.provider_flows where created_at < now() - _supportchat.flow_lasts() limit 100)
+        union all
+        (select state_hash from public.provider_flows where address = p_address order by created_at desc offset 99 limit 100)
+        union all
+        (select state_hash from public.provider_flows order by created_at desc offset 9999 limit 100)
+    );
+end $$;
+
+-- Notes that a browser is sent to the provider, and what for. It counts as a login of the address. Of too many that have not come back
+-- the oldest are forgotten: those of the address first, then any. PT429 when it was done too often.
+create or replace function public.begin_provider_flow(
+    p_state_hash text, p_browser text, p_issuer text, p_nonce text, p_code_verifier text, p_purpose text, p_address text,
+    p_target text default null, p_link_hash text default null, p_session_hash text default null, p_limits jsonb default '{}'
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
+    perform _supportchat.forget_flows(p_address);
+    insert into public.provider_flows (
+        state_hash, browser, issuer, nonce, code_verifier, purpose, address, target, link_hash, session_hash
+    ) values (
+        p_state_hash, p_browser, p_issuer, p_nonce, p_code_verifier, p_purpose, p_address, p_target, p_link_hash, p_session_hash
+    );
+end $$;
+
+-- Uses up what was noted about a browser that comes back: null when it was used before, has taken too long, or began in another
+-- browser.
+create or replace function public.take_provider_flow(p_state_hash text, p_browser text)
+returns jsonb
+language sql
+set search_path = ''
+as $$
+    delete from public.provider_flows
+    where state_hash = p_state_hash and browser = p_browser and created_at > now() - _supportchat.flow_lasts()
+    returning jsonb_build_object(
+        'issuer', issuer, 'nonce', nonce, 'code_verifier', code_verifier, 'purpose', purpose, 'target', target,
+        'link_hash', link_hash, 'session_hash', session_hash
+    )
+$$;
+
+-- Binds an identity to an agent, and notes how that came: 'invitation', 'account' or 'rule'. PT409 when it is somebody else's, or the
+-- agent has another one of this issuer.
+create or replace function _supportchat.bind_identity(p_agent_id uuid, p_issuer text, p_subject text, p_by text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.agent_identities (issuer, subject, agent_id) values (p_issuer, p_subject, p_agent_id)
+    on conflict do nothing;
+    if not found then
+        raise sqlstate 'PT409' using message = case
+            when exists (select from public.agent_identities where issuer = p_issuer and subject = p_subject and agent_id <> p_agent_id)
+                then 'identity_taken'
+            else 'identity_connected'
+        end;
+    end if;
+    perform _supportchat.audit('identity.bound', p_agent_id, jsonb_build_object('issuer', p_issuer, 'by', p_by));
+end $$;
+
+-- The agent whom a provider names by issuer and subject: null when nobody is bound to them, or who is was disabled. p_role is what the
+-- provider's claim makes of them, null for no say; the last admin keeps their role. Where a rule gives this account of the provider one
+-- here, p_account has its name, email and role, and it is made. PT409 when the address is that of another account: an address alone
+-- binds nobody.
+create or replace function public.agent_of_identity(
+    p_issuer text, p_subject text, p_role text default null, p_account jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    if p_role is not null or p_account is not null then
+        perform _supportchat.lock_assignment();
+    end if;
+    select a.* into who from public.agents a
+    join public.agent_identities i on i.agent_id = a.id
+    where i.issuer = p_issuer and i.subject = p_subject;
+    if not found and p_account is not null then
+        return _supportchat.join_by_identity(p_issuer, p_subject, p_account ->> 'name', p_account ->> 'email', p_account ->> 'role', 'rule');
+    elsif who.is_active is not true then
+        return null;
+    end if;
+    if p_role <> who.role then
+        perform _supportchat.follow_claim(who, p_role);
+    end if;
+    return (select _supportchat.colleague_json(a) from public.agents a where a.id = who.id);
+end $$;
+
+-- Gives an agent the role that a claim of the provider demands, unless nobody would be left who can let others in.
+create or replace function _supportchat.follow_claim(p_person public.agents, p_role text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.give_role(p_person, p_role, null);
+    perform _supportchat.keep_an_admin();
+    perform _supportchat.log_event('agent.changed', null, p_actor => 'system', p_agent_id => p_person.id);
+exception when sqlstate 'PT409' then
+    null;
+end $$;
+
+-- Makes an agent who logs in by the provider, and has no password here. PT409 when the address is that of another account, whoever
+-- can use that, or the identity somebody else's.
+create or replace function _supportchat.join_by_identity(
+    p_issuer text, p_subject text, p_name text, p_email text, p_role text, p_by text, p_max_tickets integer default 5
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    joined jsonb;
+begin
+    if exists (select from public.agents where lower(email) = lower(p_email)) then
+        raise sqlstate 'PT409' using message = 'provider_email_taken';
+    end if;
+    joined := public.create_agent(
+        coalesce(nullif(p_name, ''), left(split_part(p_email, '@', 1), 80)), p_email, null, p_role, p_max_tickets
+    );
+    perform _supportchat.bind_identity((joined ->> 'id')::uuid, p_issuer, p_subject, p_by);
+    return joined;
+end $$;
+
+-- Makes an agent of somebody who was invited and comes from the provider instead of choosing a password. p_email is an address that the
+-- provider has verified, null for none: PT409 when it is another one than was invited; then the invitation can still be used.
+create or replace function public.accept_invitation_by_identity(
+    p_token_hash text, p_issuer text, p_subject text, p_name text, p_email text default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'invitation');
+    joined jsonb;
+begin
+    if lower(p_email) <> lower(link.email) then
+        raise sqlstate 'PT409' using message = 'provider_email_other';
+    end if;
+    joined := _supportchat.join_by_identity(
+        p_issuer, p_subject, p_name, link.email, link.role, 'invitation', link.max_tickets
+    );
+    perform _supportchat.audit('person.joined', (joined ->> 'id')::uuid, jsonb_build_object('link', link.id));
+    return joined;
+end $$;
+
+-- Connects an identity with the agent who is logged in. PT409 when it is somebody else's, or they have another one of this issuer.
+create or replace function public.connect_identity(p_agent_id uuid, p_issuer text, p_subject text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    perform _supportchat.bind_identity(p_agent_id, p_issuer, p_subject, 'account');
+end $$;
+
+-- Takes the identity of an issuer from the agent who is logged in. PT409 when they could not log in any more.
+create or replace function public.disconnect_identity(p_agent_id uuid, p_issuer text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if not exists (select from public.agent_credentials where agent_id = p_agent_id) then
+        raise sqlstate 'PT409' using message = 'provider_is_only_way';
+    end if;
+    delete from public.agent_identities where agent_id = p_agent_id and issuer = p_issuer;
+    if found then
+        perform _supportchat.audit('identity.unbound', p_agent_id, jsonb_build_object('issuer', p_issuer));
+    end if;
+end $$;
+
+select _supportchat.record_script('functions/identities.sql', '3db81d70a2d1');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -7482,6 +7774,7 @@ begin
         select token_hash from public.pending_logins
         where created_at < now() - _supportchat.pending_lasts() limit most for update skip locked
     );
+    perform _supportchat.forget_flows();
     delete from public.agent_browsers where ctid = any (array(
         select ctid from public.agent_browsers where seen_at < now() - interval '180 days' limit most for update skip locked
     ));
@@ -7515,7 +7808,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '346413c1cebf');
+select _supportchat.record_script('functions/privacy.sql', '9638a4e2e775');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

@@ -12,9 +12,10 @@ do $look$
 declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
-        recovery_codes, agent_sessions, pending_logins, agent_browsers, desk_settings, role_rights, one_time_links,
-        audit_log, bans, refused_logins, chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes,
-        ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        recovery_codes, agent_sessions, pending_logins, agent_identities, provider_flows, agent_browsers, desk_settings,
+        role_rights, one_time_links, audit_log, bans, refused_logins, chat_images, erasures, erasure_files,
+        ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here, heartbeat,
+        throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
@@ -24,7 +25,8 @@ declare
         tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
         tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
         agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
+        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
+        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
         audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
         chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
@@ -53,17 +55,21 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text); agent_of_session(text);
+        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text); agent_of_session(text);
         close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
-        remove_two_factor(uuid, uuid); account(uuid, text); change_name(uuid, text); change_picture(uuid, text);
+        remove_two_factor(uuid, uuid); account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text);
         is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
         list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        use_password_link(text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
+        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
+        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
@@ -75,7 +81,8 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text); good_sessions(text[]);
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        open_agent_session(uuid, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
         is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
@@ -104,6 +111,11 @@ declare
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
         export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
         take_erasure_files(); erase_old_chats()
     ', E' \n'), ';\s+');
@@ -410,7 +422,30 @@ begin
         pending_logins     | agent_id               | uuid        | required |                   | agents        | cascade
         pending_logins     | browser                | text        |          |
         pending_logins     | user_agent             | text        |          |
+        pending_logins     | how                    | text        |          |
         pending_logins     | created_at             | timestamptz | required | now()
+
+        -- Who an agent is to an OpenID Connect provider: an account of its own, known by issuer and subject, and by nothing else
+        -- that the provider says.
+        agent_identities   | issuer                 | text        | key      |
+        agent_identities   | subject                | text        | key      |
+        agent_identities   | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_identities   | created_at             | timestamptz | required | now()
+
+        -- Who was sent to the provider and has not come back, known by the hash of their state: from which browser (the hash of
+        -- its cookie), what for, and where they want to go. link_hash is the invitation that they accept, session_hash the login
+        -- session that connects the provider.
+        provider_flows     | state_hash             | text        | key      |
+        provider_flows     | browser                | text        | required |
+        provider_flows     | issuer                 | text        | required |
+        provider_flows     | nonce                  | text        | required |
+        provider_flows     | code_verifier          | text        | required |
+        provider_flows     | purpose                | text        | required |
+        provider_flows     | target                 | text        |          |
+        provider_flows     | link_hash              | text        |          |
+        provider_flows     | session_hash           | text        |          |
+        provider_flows     | address                | text        | required |
+        provider_flows     | created_at             | timestamptz | required | now()
 
         -- Browsers in which an agent has logged in before: somebody who guesses passwords elsewhere does not lock them out.
         agent_browsers     | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -588,6 +623,9 @@ begin
         agent_sessions_created_at_idx     |        | agent_sessions   | (created_at)
         pending_logins_agent_id_idx       |        | pending_logins   | (agent_id)
         pending_logins_created_at_idx     |        | pending_logins   | (created_at)
+        agent_identities_agent_id_key     | unique | agent_identities | (agent_id, issuer)
+        provider_flows_created_at_idx     |        | provider_flows   | (created_at)
+        provider_flows_address_idx        |        | provider_flows   | (address, created_at)
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
@@ -657,6 +695,11 @@ begin
         agents        | picture_key    | picture_key ~ '^[0-9a-f]{64}$'
         agent_sessions | user_agent    | char_length(user_agent) <= 256
         agent_credentials | totp_secret | totp_secret ~ '^[A-Z2-7]{32}$'
+        agent_identities | issuer      | char_length(issuer) between 1 and 255
+        agent_identities | subject     | char_length(subject) between 1 and 255
+        provider_flows | state_hash    | char_length(state_hash) = 64
+        provider_flows | purpose       | purpose in ('login', 'invitation', 'account')
+        provider_flows | target        | char_length(target) <= 2000
         one_time_links | token_hash    | char_length(token_hash) = 64
         one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
         one_time_links | email         | char_length(email) between 3 and 254
@@ -2204,7 +2247,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'c25339e918e9');
+select _supportchat.record_script('supabase_schema.sql', '827c48c4b51f');
 
 notify pgrst, 'reload schema';
 

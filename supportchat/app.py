@@ -22,6 +22,7 @@ from .people import links as link_routes
 from .people import routes as people_routes
 from .privacy import routes as privacy_routes
 from .privacy.eraser import Eraser
+from .provider import routes as provider_routes
 from .realtime.allowance import Allowance
 from .realtime.hub import Hub
 from .realtime.sockets import Served
@@ -106,6 +107,7 @@ def create_app(config: Config | None = None) -> Flask:
         status_routes,
     ):
         app.register_blueprint(routes.bp)
+    provider_routes.init_app(app)
     cli.init_app(app)
 
     if config.trusted_proxies:

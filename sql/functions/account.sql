@@ -12,9 +12,12 @@ begin
 end $look$;
 -- The check ends here.
 
--- What an agent's own page shows: when the password was changed, whether two-factor is on, and where they are logged in.
--- p_token_hash is the login session that asks.
-create or replace function public.account(p_agent_id uuid, p_token_hash text)
+-- Of an earlier version, which knew no provider.
+drop function if exists public.account(uuid, text);
+
+-- What an agent's own page shows: when the password was changed, whether two-factor is on, since when the provider of p_issuer is
+-- connected, and where they are logged in. p_token_hash is the login session that asks.
+create or replace function public.account(p_agent_id uuid, p_token_hash text, p_issuer text default null)
 returns jsonb
 language sql
 stable
@@ -23,6 +26,9 @@ as $$
     select jsonb_build_object(
         'password_changed_at', c.changed_at,
         'two_factor_since', c.totp_since,
+        'provider_since', (
+            select i.created_at from public.agent_identities i where i.agent_id = p_agent_id and i.issuer = p_issuer
+        ),
         'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
         'sessions', (
             select coalesce(jsonb_agg(jsonb_build_object(
@@ -132,7 +138,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', 'c8b5c6556066');
+select _supportchat.record_script('functions/account.sql', '47bd71180a66');
 
 notify pgrst, 'reload schema';
 

@@ -45,8 +45,9 @@ $$;
 -- Of an earlier version, without demo accounts.
 drop function if exists public.create_agent(text, text, text, text, integer);
 
--- Makes an agent of some role; p_is_demo says that others know the password. An agent whom an older version left here without
--- a password, who so can not log in, gets this one, and the name, role and limit given. PT409 when the e-mail address is taken.
+-- Makes an agent of some role; p_is_demo says that others know the password. Without a password (null) somebody else has to let
+-- them in. An agent whom an older version left here, who can not log in at all, gets this one, and the name, role and limit given.
+-- PT409 when the e-mail address is taken.
 create or replace function public.create_agent(
     p_name text, p_email text, p_password_hash text, p_role text default 'agent', p_max_tickets integer default 5,
     p_is_demo boolean default false
@@ -63,8 +64,9 @@ begin
     on conflict (lower(email)) do update set
         name = excluded.name, role = excluded.role, max_tickets = excluded.max_tickets, is_active = true, disabled_at = null
     where not exists (select from public.agent_credentials c where c.agent_id = agents.id)
+        and not exists (select from public.agent_identities i where i.agent_id = agents.id)
     returning * into made;
-    if found then
+    if found and p_password_hash is not null then
         insert into public.agent_credentials (agent_id, password_hash) values (made.id, p_password_hash)
         on conflict do nothing;
     end if;
@@ -153,7 +155,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '97a5bc7e3867');
+select _supportchat.record_script('functions/agents.sql', '9412ead48812');
 
 notify pgrst, 'reload schema';
 

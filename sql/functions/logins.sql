@@ -140,6 +140,8 @@ end $$;
 -- Of earlier versions, without a browser or an address.
 drop function if exists public.open_agent_session(uuid, text);
 drop function if exists public.open_agent_session(uuid, text, text);
+drop function if exists public.open_agent_session(uuid, text, text, text, text, text);
+drop function if exists _supportchat.begin_session(uuid, text, text, text, text);
 
 -- How long a login session lasts, used or not.
 create or replace function _supportchat.login_lasts()
@@ -151,9 +153,10 @@ as $$
     select interval '12 hours'
 $$;
 
--- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on.
+-- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on. p_how is
+-- 'provider' where somebody else has said who they are.
 create or replace function _supportchat.begin_session(
-    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text
+    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text, p_how text
 )
 returns void
 language sql
@@ -173,14 +176,14 @@ as $$
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
     select _supportchat.prune_audit();
-    select _supportchat.audit('login.ok', p_agent_id, p_address => p_address);
+    select _supportchat.audit('login.ok', p_agent_id, jsonb_strip_nulls(jsonb_build_object('how', p_how)), p_address);
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
 -- same token. p_known is the browser, if the agent has logged in there before.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
-    p_known text default ''
+    p_known text default '', p_how text default null
 )
 returns jsonb
 language plpgsql
@@ -192,9 +195,9 @@ declare
     );
 begin
     if needs_code then
-        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent);
+        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
     else
-        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent);
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent, p_how);
     end if;
     return jsonb_build_object('needs_code', needs_code);
 end $$;
@@ -290,7 +293,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'af24e43ad0e8');
+select _supportchat.record_script('functions/logins.sql', 'c28faa140555');
 
 notify pgrst, 'reload schema';
 

@@ -13,6 +13,17 @@ begin
 end $look$;
 -- The check ends here.
 
+-- Whether an agent could log in if they are not disabled: with a password, or by the provider.
+create or replace function _supportchat.has_way_in(p_agent_id uuid)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (select from public.agent_credentials where agent_id = p_agent_id)
+        or exists (select from public.agent_identities where agent_id = p_agent_id)
+$$;
+
 -- Whether there is an admin who can log in: somebody has to be able to let others in.
 create or replace function _supportchat.has_admin()
 returns boolean
@@ -23,8 +34,7 @@ as $$
     select exists (
         select from public.agents a
         join public.role_rights r on r.role = a.role and r.right_name = 'manage_people'
-        join public.agent_credentials c on c.agent_id = a.id
-        where a.is_active
+        where a.is_active and _supportchat.has_way_in(a.id)
     )
 $$;
 
@@ -75,6 +85,7 @@ begin
                 'disabled_at', case when not a.is_active then a.disabled_at end,
                 'is_demo', a.is_demo,
                 'has_password', c.agent_id is not null,
+                'has_way_in', _supportchat.has_way_in(a.id),
                 'has_two_factor', c.totp_secret is not null,
                 'here', a.is_active and a.lease_expires_at > now() is true,
                 -- A lease lasts for 45 seconds after the page was last open.
@@ -201,6 +212,23 @@ begin
     end if;
 end $$;
 
+-- Gives somebody another role. A right to manage people that they lose takes the links with it that they have made. The caller holds
+-- the assignment lock, and sees to it that there is an admin.
+create or replace function _supportchat.give_role(p_person public.agents, p_role text, p_by uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.agents set role = p_role where id = p_person.id;
+    if not _supportchat.has_right(p_person.id, 'manage_people') then
+        delete from public.one_time_links where created_by = p_person.id;
+    end if;
+    perform _supportchat.audit('person.role_changed', p_by, jsonb_build_object(
+        'person', p_person.id, 'from', p_person.role, 'to', p_role
+    ));
+end $$;
+
 -- Changes the name, the role or the limit of somebody, whatever is given. PT409 for the role of the last admin.
 create or replace function public.change_person(
     p_agent_id uuid, p_person_id uuid, p_name text default null, p_role text default null, p_max_tickets integer default null
@@ -219,19 +247,13 @@ begin
     if p_role is not null and not exists (select from public.role_rights where role = p_role) then
         raise sqlstate 'PT422' using message = 'role_unknown';
     end if;
-    update public.agents set
-        name = coalesce(p_name, name), role = coalesce(p_role, role), max_tickets = coalesce(p_max_tickets, max_tickets)
+    if p_role <> former.role then
+        perform _supportchat.give_role(former, p_role, p_agent_id);
+        perform _supportchat.keep_an_admin();
+    end if;
+    update public.agents set name = coalesce(p_name, name), max_tickets = coalesce(p_max_tickets, max_tickets)
     where id = p_person_id
     returning * into person;
-    if person.role <> former.role then
-        perform _supportchat.keep_an_admin();
-        if not _supportchat.has_right(person.id, 'manage_people') then
-            delete from public.one_time_links where created_by = person.id;
-        end if;
-        perform _supportchat.audit('person.role_changed', p_agent_id, jsonb_build_object(
-            'person', person.id, 'from', former.role, 'to', person.role
-        ));
-    end if;
     if person.name <> former.name then
         perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object('person', person.id));
     end if;
@@ -303,7 +325,7 @@ begin
     return jsonb_build_object('name', person.name, 'returned', returned);
 end $$;
 
--- Lets somebody in again who was disabled. They log in with the password that they had.
+-- Lets somebody in again who was disabled. They log in as they did before.
 create or replace function public.enable_person(p_agent_id uuid, p_person_id uuid)
 returns jsonb
 language plpgsql
@@ -320,9 +342,7 @@ begin
         perform _supportchat.audit('person.enabled', p_agent_id, jsonb_build_object('person', person.id));
         perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => person.id);
     end if;
-    return jsonb_build_object('name', person.name, 'has_password', exists (
-        select from public.agent_credentials where agent_id = person.id
-    ));
+    return jsonb_build_object('name', person.name, 'has_way_in', _supportchat.has_way_in(person.id));
 end $$;
 
 -- Disables the demo accounts that still have the password of the demo, and forgets it: others can reach the desk now. Gives
@@ -351,7 +371,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', '18fde5c38104');
+select _supportchat.record_script('functions/people.sql', 'a516f09c56df');
 
 notify pgrst, 'reload schema';
 

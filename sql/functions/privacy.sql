@@ -441,6 +441,7 @@ begin
         select token_hash from public.pending_logins
         where created_at < now() - _supportchat.pending_lasts() limit most for update skip locked
     );
+    perform _supportchat.forget_flows();
     delete from public.agent_browsers where ctid = any (array(
         select ctid from public.agent_browsers where seen_at < now() - interval '180 days' limit most for update skip locked
     ));
@@ -474,7 +475,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '346413c1cebf');
+select _supportchat.record_script('functions/privacy.sql', '9638a4e2e775');
 
 notify pgrst, 'reload schema';
 

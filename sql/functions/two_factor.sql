@@ -79,8 +79,13 @@ as $$
     select interval '5 minutes'
 $$;
 
--- Keeps a login whose password was right, until its second step, and forgets the ones that waited too long.
-create or replace function _supportchat.begin_second_step(p_agent_id uuid, p_token_hash text, p_browser text, p_user_agent text)
+-- Of an earlier version, which knew only passwords.
+drop function if exists _supportchat.begin_second_step(uuid, text, text, text);
+
+-- Keeps a login whose first step was right, until its second step, and forgets the ones that waited too long.
+create or replace function _supportchat.begin_second_step(
+    p_agent_id uuid, p_token_hash text, p_browser text, p_user_agent text, p_how text
+)
 returns void
 language sql
 set search_path = ''
@@ -89,8 +94,8 @@ as $$
         select token_hash from public.pending_logins
         where created_at < now() - _supportchat.pending_lasts() for update skip locked
     );
-    insert into public.pending_logins (token_hash, agent_id, browser, user_agent)
-    values (p_token_hash, p_agent_id, p_browser, p_user_agent);
+    insert into public.pending_logins (token_hash, agent_id, browser, user_agent, how)
+    values (p_token_hash, p_agent_id, p_browser, p_user_agent, p_how);
 $$;
 
 -- The login that waits for its second step in the browser that began it; null when there is none, or it has waited too long.
@@ -130,7 +135,9 @@ begin
     end if;
     perform public.use_code(pending.agent_id, p_browser, p_step, p_code_hash);
     delete from public.pending_logins where agent_id = pending.agent_id;
-    perform _supportchat.begin_session(pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent);
+    perform _supportchat.begin_session(
+        pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent, pending.how
+    );
 end $$;
 
 -- Gives an agent new recovery codes, by their hashes; the former ones count no more.
@@ -224,7 +231,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '2db32a436635');
+select _supportchat.record_script('functions/two_factor.sql', '43f3e768f921');
 
 notify pgrst, 'reload schema';
 

@@ -61,8 +61,11 @@ def log_in(email: str, password: str) -> Begun | None:
     return begin_session(known["agent_id"]) if known else None
 
 
-def begin_session(agent_id: str) -> Begun:
-    """Begin a login session of an agent who has shown who they are; with two-factor, the second step of one."""
+def begin_session(agent_id: str, how: str | None = None) -> Begun:
+    """Begin a login session of an agent who has shown who they are; with two-factor, the second step of one.
+
+    :param how: for the audit log: 'provider', where it was not a password or a link.
+    """
     token, browser = secrets.token_urlsafe(32), _new_browser()
     answer: BegunLogin = call(
         "open_agent_session",
@@ -72,6 +75,7 @@ def begin_session(agent_id: str) -> Begun:
         address=limits.address(),
         user_agent=own_user_agent(),
         known=known_browser(),
+        how=how,
     )
     return Begun(token, browser, answer["needs_code"])
 

@@ -8,6 +8,7 @@ from flask import Blueprint, abort, g, make_response, redirect, render_template,
 from flask.typing import ResponseReturnValue
 
 from ..database import DatabaseError, Invalid, call
+from ..provider.flows import said_problem
 from ..realtime.connection import SIGNED_OUT, Connection, Shown, view_of
 from ..realtime.hub import current_hub
 from ..realtime.sockets import DeskSock, refuse_bad_handshake, serve_page
@@ -36,7 +37,7 @@ def login() -> ResponseReturnValue:
     is_after_login = "done" in request.args
     if logins.current_agent():
         return redirect(safe_next(request.args.get("next", "") if is_after_login else ""), 303)
-    error = sentence("cookies_refused") if is_after_login else ""
+    error = sentence("cookies_refused") if is_after_login else said_problem()
     return render_template("agents/login.html", form=LoginForm(), error=error)
 
 

@@ -13,6 +13,7 @@ from flask import current_app
 from ..server.hosts import host_and_port, is_loopback
 from ..web.limits import Limit
 from . import values
+from .oidc import provider_settings
 from .values import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -43,6 +44,13 @@ class Config:
     trusted_proxies: int = 0
     embed_origins: tuple[str, ...] = ()
     demo: bool = False
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_name: str = ""
+    oidc_accounts: tuple[str, ...] = ()
+    oidc_role_claim: str = ""
+    oidc_roles: tuple[tuple[str, str], ...] = ()
     header_seconds: int = 5
     body_seconds: int = 20
     answer_seconds: int = 20
@@ -87,6 +95,7 @@ class Config:
             header_seconds=values.whole_number(environ, "HEADER_SECONDS", cls.header_seconds, 1, 300),
             body_seconds=values.whole_number(environ, "BODY_SECONDS", cls.body_seconds, 1, 300),
             answer_seconds=values.whole_number(environ, "ANSWER_SECONDS", cls.answer_seconds, 1, 300),
+            **provider_settings(environ),
             **_limits(environ),
         )
         # By default only where nobody else can see it.
@@ -102,6 +111,8 @@ class Config:
                 "DEMO=on is for trying the desk on this machine: remove it, or set HOST to 127.0.0.1 without a"
                 " PUBLIC_URL."
             )
+        if config.oidc_issuer and config.is_reachable and not config.public_url:
+            raise ConfigError("PUBLIC_URL is not set: a provider (OIDC_ISSUER) sends people back to one address only.")
         return config
 
     @property

@@ -32,6 +32,7 @@ FUNCTIONS = frozenset(own_names().called)
 REPEATABLE = frozenset(own_names().reading) | {
     "add_note",
     "archive_site",
+    "agent_of_identity",
     "change_name",
     "change_password",
     "change_settings",
@@ -47,6 +48,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "release_ticket",
     "close_demo_accounts",
     "disable_person",
+    "disconnect_identity",
     "enable_person",
     "erase_old_chats",
     "forget_old_data",

@@ -61,6 +61,7 @@ class OwnAccount(TypedDict):
 
     password_changed_at: str | None
     two_factor_since: str | None
+    provider_since: str | None  # when the provider was connected
     recovery_codes: int  # that are left
     sessions: list[LoginSession]
 
@@ -79,6 +80,7 @@ class Account(Colleague):
     disabled_at: str | None
     is_demo: bool
     has_password: bool
+    has_way_in: bool  # a password, or the provider
     has_two_factor: bool
     last_seen_at: str | None  # None: never
     open_tickets: int
@@ -135,10 +137,10 @@ class Disabled(TypedDict):
 
 
 class Enabled(TypedDict):
-    """Who can log in again, if they have a password."""
+    """Who can log in again, if they have a password or a provider lets them in."""
 
     name: str
-    has_password: bool
+    has_way_in: bool
 
 
 class Credentials(TypedDict):
@@ -159,6 +161,18 @@ class PendingLogin(TypedDict):
 
     agent_id: str
     email: str
+
+
+class ProviderFlow(TypedDict):
+    """What was noted about a browser that was sent to the provider."""
+
+    issuer: str
+    nonce: str
+    code_verifier: str
+    purpose: str  # 'login', 'invitation' or 'account'
+    target: str | None
+    link_hash: str | None
+    session_hash: str | None
 
 
 class CodeCheck(TypedDict):

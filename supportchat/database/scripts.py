@@ -35,6 +35,7 @@ SCRIPTS = (
     "functions/account.sql",
     "functions/people.sql",
     "functions/links.sql",
+    "functions/identities.sql",
     "functions/privacy.sql",
     "functions/status.sql",
 )

@@ -12,8 +12,10 @@ from ..agents.entering import enter
 from ..agents.forms import JoinForm, PasswordForm, SetupForm
 from ..agents.passwords import hash_password
 from ..agents.strength import strength_of
-from ..database import DatabaseError, NotFound, call
+from ..database import DatabaseError, NotFound, TooFast, call
 from ..database.rows import Agent, ShownLink
+from ..provider.errands import ProviderError
+from ..provider.flows import leave, log_problem, own_provider, problem_sentence
 from ..web.cookies import token_hash
 from ..web.errors import described
 from ..web.policies import open_to_all
@@ -60,6 +62,24 @@ def use(token: str) -> ResponseReturnValue:
         return _form(link, form, sentence(code, detail)), status
     first_page = "people.index" if link["purpose"] == "setup" else "agents.desk"
     return enter(begun, url_for(first_page))
+
+
+@bp.post("/links/<token>/provider")
+@open_to_all
+def use_with_provider(token: str) -> ResponseReturnValue:
+    """Send somebody who was invited to the provider, to join with it instead of a password."""
+    own_provider()
+    link = _link(token)
+    if link["purpose"] != "invitation":
+        raise NotFound("link_unknown")
+    try:
+        return leave("invitation", link_hash=token_hash(token))
+    except ProviderError as error:
+        log_problem(error)
+        return _form(link, JoinForm(), problem_sentence(error.code)), 502
+    except TooFast as error:
+        status, code, detail = described(error)
+        return _form(link, JoinForm(), sentence(code, detail)), status
 
 
 def _link(token: str) -> ShownLink:

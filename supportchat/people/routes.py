@@ -105,7 +105,7 @@ def disable(person_id: uuid.UUID) -> ResponseReturnValue:
 def enable(person_id: uuid.UUID) -> ResponseReturnValue:
     """Let somebody log in again."""
     done: Enabled = call("enable_person", agent_id=g.agent["id"], person_id=str(person_id))
-    if done["has_password"]:
+    if done["has_way_in"]:
         return _done(_("%(person)s can log in again.", person=done["name"]))
     return _done(_("%(person)s needs a new password. Create a link for it below.", person=done["name"]))
 

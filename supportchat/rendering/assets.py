@@ -17,7 +17,7 @@ from ..web.policies import open_to_all
 from ..web.security import is_for_desk
 
 # Icons that point along the line of the text: mirrored where that runs from right to left.
-DIRECTED = ("arrow-left", "chevron-right", "log-out", "undo-2")
+DIRECTED = ("arrow-left", "chevron-right", "log-in", "log-out", "undo-2")
 BUILT: Path = ROOT / "static" / "built"
 # A page in a sandbox has no origin, and needs styles and scripts to say that the chat cannot work there.
 PUBLIC = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}

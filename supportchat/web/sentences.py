@@ -93,6 +93,33 @@ SENTENCES = {
     "two_factor_on": _("Two-factor is already on."),
     "two_factor_off": _("Two-factor is already off."),
     "proof_wrong": _("This is neither your password nor a valid code. Check it and try again."),
+    # Logins by a provider: the detail is its name
+    "provider_unreachable": _("%(detail)s cannot be reached right now. Try again in a moment, or use your password."),
+    "provider_answer_bad": _(
+        "%(detail)s did not answer as it should, so you were not logged in. Try again, or use your password."
+    ),
+    "provider_declined": _("You were not logged in, because the request was declined at %(detail)s."),
+    "provider_expired": _(
+        "This login with %(detail)s took more than 10 minutes, was used before, or began in another browser. Try again."
+    ),
+    "provider_unknown": _(
+        "Your account at %(detail)s has no access to this desk. Ask an admin to invite you, or log in with your "
+        "password and connect it on your account page."
+    ),
+    "provider_other_login": _("You were logged out in the meantime. Log in and connect %(detail)s again."),
+    "provider_email_other": _(
+        "The invitation is for another e-mail address than your account at %(detail)s has. Open the invitation again, "
+        "and use the account with the invited address, or choose a password. You can connect %(detail)s afterwards."
+    ),
+    "provider_email_taken": _(
+        "Your e-mail address already has an account here. Log in with its password, then connect %(detail)s on your "
+        "account page."
+    ),
+    "provider_is_only_way": _(
+        "%(detail)s is your only way to log in. Ask an admin for a link to set a password first."
+    ),
+    "identity_taken": _("This account at %(detail)s belongs to somebody else on the team."),
+    "identity_connected": _("Another account at %(detail)s is already connected. Disconnect it first."),
     "setting_unknown": _("There is no such setting."),
     "agent_unknown": _("No agent has this e-mail address."),
     "agent_deactivated": _("%(detail)s is disabled and cannot log in."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import password, profile, second_step, sessions, two_factor
+from . import password, profile, provider, second_step, sessions, two_factor
 from .blueprint import bp
 
-__all__ = ["bp", "password", "profile", "second_step", "sessions", "two_factor"]
+__all__ = ["bp", "password", "profile", "provider", "second_step", "sessions", "two_factor"]

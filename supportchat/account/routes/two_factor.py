@@ -18,6 +18,7 @@ from ...web.policies import for_people, for_people_before_two_factor
 from ...web.security import desk_name
 from ...web.sentences import sentence
 from ..forms import ProofForm, SetUpForm
+from ..proof import refusal
 from .blueprint import bp
 
 
@@ -55,8 +56,8 @@ def turn_on() -> ResponseReturnValue:
 def turn_off() -> ResponseReturnValue:
     """Turn two-factor off for an agent who shows once more who they are."""
     form = ProofForm(request.form)
-    if refusal := _refusal(form):
-        return refusal
+    if refused := refusal(form, _manage):
+        return refused
     call("turn_off_two_factor", agent_id=g.agent["id"])
     return redirect(url_for("account.show"), 303)
 
@@ -66,27 +67,7 @@ def turn_off() -> ResponseReturnValue:
 def replace_recovery_codes() -> ResponseReturnValue:
     """Give an agent who shows once more who they are new recovery codes, and show them once."""
     form = ProofForm(request.form)
-    return _refusal(form) or _with_codes("replace_recovery_codes")
-
-
-def _refusal(form: ProofForm) -> ResponseReturnValue | None:
-    """Return the answer to somebody who has not shown who they are; None to whoever has."""
-    if not form.validate():
-        return _manage(form), 422
-    try:
-        if _is_proven(form.proof.data or ""):
-            return None
-    except TooFast as error:
-        status, code, detail = described(error)
-        return _manage(form, error=sentence(code, detail)), status
-    form.proof.errors = (sentence("proof_wrong"),)
-    return _manage(form), 422
-
-
-def _is_proven(typed: str) -> bool:
-    if two_factor.is_like_a_code(typed):
-        return two_factor.is_right_code(g.agent["id"], logins.known_browser(), typed)
-    return logins.checked(g.agent["email"], typed) is not None
+    return refusal(form, _manage) or _with_codes("replace_recovery_codes")
 
 
 def _is_on() -> bool:
