@@ -83,7 +83,11 @@ set search_path = ''
 as $$
     select _supportchat.known_message_json(
         p_row,
-        (select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'),
+        (
+            select coalesce(p.name, s.customer_name) from public.user_sessions s
+            left join public.persons p on p.visitor_id = s.visitor_id
+            where s.session_id = p_row.session_id and p_row.sender = 'user'
+        ),
         p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
@@ -121,7 +125,9 @@ begin
         last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
         customer_lines = customer_lines + (p_sender = 'user')::integer
     where session_id = p_session_id and erased_at is null
-    returning last_seq, user_sessions.customer_name into new_seq, customer_name;
+    returning last_seq, coalesce(
+        (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), user_sessions.customer_name
+    ) into new_seq, customer_name;
     if not found then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     end if;
@@ -274,7 +280,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '037f5132d946');
+select _supportchat.record_script('functions/messages.sql', '7dc220d54e28');
 
 notify pgrst, 'reload schema';
 

@@ -95,7 +95,8 @@ begin
             'held', t.held,
             'is_spam', t.is_spam,
             'customer', jsonb_build_object(
-                'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'person', _supportchat.person_of_visitor(s.visitor_id),
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
             ),
             'bans', (
@@ -137,6 +138,7 @@ begin
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
+        left join public.persons p on p.visitor_id = s.visitor_id
         where t.number = p_number
     );
 end $$;
@@ -375,7 +377,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'd3971b684755');
+select _supportchat.record_script('functions/tickets.sql', 'e38dad872c87');
 
 notify pgrst, 'reload schema';
 
