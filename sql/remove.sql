@@ -41,8 +41,9 @@ declare
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
         add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
-        identify_customer(text, text, text, text, text, text, jsonb, boolean); end_visit(text);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        identify_customer(text, text, text, text, text, text, jsonb, boolean); end_visit(text); check_card();
+        customer_card(uuid, bigint); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
@@ -286,6 +287,8 @@ drop function if exists
     public.delete_site_secret(uuid, text, uuid),
     public.identify_customer(text, text, text, text, text, text, jsonb, boolean),
     public.end_visit(text),
+    public.check_card(),
+    public.customer_card(uuid, bigint),
     public.messages_after(uuid, integer, integer, integer),
     public.messages_before(uuid, integer, integer, integer),
     public.report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean),

@@ -39,8 +39,9 @@ declare
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
         add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
-        identify_customer(text, text, text, text, text, text, jsonb, boolean); end_visit(text);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        identify_customer(text, text, text, text, text, text, jsonb, boolean); end_visit(text); check_card();
+        customer_card(uuid, bigint); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
@@ -763,7 +764,7 @@ begin
         sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
         sites         | archived_at    | site_id <> 1 or archived_at is null
         site_identity | method         | method in ('off', 'secret', 'issuer')
-        site_identity | algorithm      | algorithm in ('ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'EdDSA')
+        site_identity | algorithm      | algorithm in ('ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256')
         site_identity | issuer         | method <> 'issuer' or (issuer is not null and keys_url is not null)
         site_identity | texts          | greatest(char_length(issuer), char_length(keys_url), char_length(audience)) <= 500
         site_identity | longest_minutes | longest_minutes between 1 and 1440
@@ -2306,7 +2307,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'bd8265a62a37');
+select _supportchat.record_script('supabase_schema.sql', 'cd11dc9887c0');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3471,7 +3472,77 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/persons.sql', 'b4ae73835a41');
+-- What runs as supportchat.support_card, for /status; null when there is none. 'reads_only': its owner may write to no table, and it
+-- runs as its owner. 'is_open': everybody in the database may run it.
+create or replace function public.check_card()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'owner', owner.rolname,
+        'reads_only', p.prosecdef and not owner.rolsuper and not exists (
+            select from pg_catalog.pg_class c
+            join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p') and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+                and has_table_privilege(owner.oid, c.oid, 'insert, update, delete, truncate')
+        ),
+        'is_open', exists (
+            select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as granted
+            where granted.grantee = 0
+        ) and exists (
+            select from aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) as granted
+            where granted.grantee = 0 and granted.privilege_type = 'USAGE'
+        )
+    )
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    join pg_catalog.pg_roles owner on owner.oid = p.proowner
+    where n.nspname = 'supportchat' and p.proname = 'support_card' and pg_catalog.oidvectortypes(p.proargtypes) = 'text'
+$$;
+
+-- What the shop's own tables tell of a ticket's customer: the answer of supportchat.support_card, which only ever gets the sub of a
+-- person whom their site has named. Null when there is no such person or function, or the site shows no card. 'error' says what
+-- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile.
+create or replace function public.customer_card(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+set statement_timeout = '500ms'
+as $$
+declare
+    ref text;
+    card jsonb;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    select p.sub into ref from public.tickets t
+    join public.user_sessions s on s.session_id = t.session_id
+    join public.persons p on p.visitor_id = s.visitor_id
+    join public.site_identity i on i.site_id = p.site_id
+    where t.number = p_number and i.shows_card;
+    if ref is null or public.check_card() is null then
+        return null;
+    end if;
+    perform set_config('transaction_read_only', 'on', true);
+    begin
+        card := supportchat.support_card(ref);
+    exception
+        when query_canceled then
+            return '{"error": "slow"}';
+        when insufficient_privilege then
+            return '{"error": "closed"}';
+        when others then
+            return '{"error": "failed"}';
+    end;
+    if pg_column_size(card) > 16384 then
+        return '{"error": "large"}';
+    end if;
+    return jsonb_build_object('card', card);
+end $$;
+
+select _supportchat.record_script('functions/persons.sql', '510a5651d264');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 

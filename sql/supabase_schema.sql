@@ -42,8 +42,9 @@ declare
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
         add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
-        identify_customer(text, text, text, text, text, text, jsonb, boolean); end_visit(text);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        identify_customer(text, text, text, text, text, text, jsonb, boolean); end_visit(text); check_card();
+        customer_card(uuid, bigint); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
@@ -759,7 +760,7 @@ begin
         sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
         sites         | archived_at    | site_id <> 1 or archived_at is null
         site_identity | method         | method in ('off', 'secret', 'issuer')
-        site_identity | algorithm      | algorithm in ('ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'EdDSA')
+        site_identity | algorithm      | algorithm in ('ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256')
         site_identity | issuer         | method <> 'issuer' or (issuer is not null and keys_url is not null)
         site_identity | texts          | greatest(char_length(issuer), char_length(keys_url), char_length(audience)) <= 500
         site_identity | longest_minutes | longest_minutes between 1 and 1440
@@ -2302,7 +2303,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'bd8265a62a37');
+select _supportchat.record_script('supabase_schema.sql', 'cd11dc9887c0');
 
 notify pgrst, 'reload schema';
 

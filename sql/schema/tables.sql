@@ -515,7 +515,7 @@ begin
         sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
         sites         | archived_at    | site_id <> 1 or archived_at is null
         site_identity | method         | method in ('off', 'secret', 'issuer')
-        site_identity | algorithm      | algorithm in ('ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'EdDSA')
+        site_identity | algorithm      | algorithm in ('ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256')
         site_identity | issuer         | method <> 'issuer' or (issuer is not null and keys_url is not null)
         site_identity | texts          | greatest(char_length(issuer), char_length(keys_url), char_length(audience)) <= 500
         site_identity | longest_minutes | longest_minutes between 1 and 1440

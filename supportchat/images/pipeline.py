@@ -33,9 +33,7 @@ _decoders = Decoders()
 atexit.register(_decoders.close)
 
 
-def store_upload(
-    upload: FileStorage, store: ImageStore, owner: str, group: str, *, shape: str = ""
-) -> dict[str, Any]:
+def store_upload(upload: FileStorage, store: ImageStore, owner: str, group: str, *, shape: str = "") -> dict[str, Any]:
     """Check an uploaded picture, re-encode it and store it.
 
     Returns what `post_message` takes as `image`: key, content_type, width, height, bytes, and the SHA-256 of the

@@ -63,6 +63,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["look_class"] = look_class
     app.jinja_env.filters["look_name"] = look_name
     app.jinja_env.filters["site_name"] = site_name
+    app.jinja_env.filters["site_of_key"] = site_of_key
     app.jinja_env.globals["chat_address"] = chat_address
     app.jinja_env.globals["link_values"] = link_values
 
@@ -99,6 +100,12 @@ def shown_site(key: str | None = None) -> Site:
 def site_name(site: Site) -> str:
     """Return what customers call a site. One that nobody has named yet is called in their language."""
     return gettext("Support") if site["name"] == PLAIN["name"] else site["name"]
+
+
+def site_of_key(key: str) -> str:
+    """Return what a site is called, by its key; the key of one that is archived."""
+    site = known_sites().get(key)
+    return site_name(site) if site else key
 
 
 def link_values() -> dict[str, Any]:

@@ -199,5 +199,3 @@ class SiteForm(Form):
             "allowed_origins": (values["allowed_origins"] or "").split(),
             "kept_parameters": (values["kept_parameters"] or "").split(),
         }
-
-

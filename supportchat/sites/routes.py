@@ -223,7 +223,14 @@ def _list(form: NewSiteForm) -> str:
 def _page(site: Site, form: SiteForm, **values: Any) -> str:
     address = current_config().address
     return render_template(
-        "sites/show.html", agent=g.agent, edited=site, form=form, main=MAIN, address=address, **_looks(site, form), **values
+        "sites/show.html",
+        agent=g.agent,
+        edited=site,
+        form=form,
+        main=MAIN,
+        address=address,
+        **_looks(site, form),
+        **values,
     )
 
 
