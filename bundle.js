@@ -1,6 +1,6 @@
 // Makes what browsers load out of static/css and static/js: a stylesheet and a script for each audience, under a path that has
 // the hash of its content, and compressed. bin/bundle calls it.
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
@@ -17,13 +17,16 @@ const { outputFiles } = await build({
   entryPoints: [
     "static/css/for_agents.css",
     "static/css/for_customers.css",
+    "static/css/demo.css",
     "static/js/for_agents.js",
     "static/js/for_customers.js",
+    "static/js/widget/widget.js",
     "static/favicon.svg",
   ],
   outdir: BUILT,
   entryNames: "[hash]/[name]",
   loader: { ".svg": "copy" },
+  plugins: [{ name: "styles as text", setup: (bundler) => bundler.onLoad({ filter: /\/widget\.css$/ }, styleText) }],
   bundle: true,
   minify: true,
   sourcemap: "linked",
@@ -37,6 +40,12 @@ await Promise.all(files.map(compress));
 await dropOld();
 const newest = files.map(({ path }) => [basename(path), relative(BUILT, path)]);
 await write(LIST, JSON.stringify(Object.fromEntries(newest), null, 2));
+
+// The widget's styles are a text in its script: on another site's page there is nothing else that could load them.
+async function styleText({ path }) {
+  const { code } = await transform(await readFile(path), { loader: "css", minify: true, target: BROWSERS });
+  return { contents: code.trim(), loader: "text" };
+}
 
 // In one step: a desk may be serving the file.
 async function write(path, contents) {

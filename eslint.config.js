@@ -6,7 +6,7 @@ export default [
   js.configs.recommended,
   {
     files: ["static/js/**/*.js"],
-    languageOptions: { globals: { ...globals.browser, htmx: "readonly" } },
+    languageOptions: { globals: { ...globals.browser, htmx: "readonly", SUPPORTCHAT_SITE: "readonly" } },
     rules: {
       eqeqeq: "error",
       "no-eval": "error",

@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent
 
+from supportchat.server import logs
 from supportchat.server.hosts import host_and_port
 
 bind = host_and_port(environ.get("HOST") or "127.0.0.1", environ.get("PORT") or 3000)
@@ -23,6 +24,9 @@ graceful_timeout = 10
 control_socket_disable = True
 forwarded_allow_ips = ""  # TRUSTED_PROXIES decides, in the app
 loglevel = "warning"
+logger_class = "supportchat.server.gunicorn_log.GunicornLog"
+# Nobody asks for it here. With --access-logfile, a line has no query, no referrer and no name of a browser.
+access_log_format = "%(h)s %(m)s %(U)s %(s)s %(B)s bytes %(M)s ms"
 
 # How soon sockets learn that their worker stops.
 WATCH_SECONDS = 0.1
@@ -35,6 +39,7 @@ def post_worker_init(worker: Any) -> None:
     """
     from supportchat.images.orphans import sweep_for_ever
 
+    logs.catch_greenlets()
     hub, images, database, eraser = (worker.wsgi.extensions[part] for part in ("hub", "images", "database", "eraser"))
     hub.start()
     gevent.spawn(sweep_for_ever, images, database)

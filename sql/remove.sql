@@ -13,8 +13,8 @@ declare
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -27,12 +27,12 @@ declare
         tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
-        audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
-        erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
-        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
+        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -50,8 +50,8 @@ declare
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
-        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
+        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -73,9 +73,11 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
-        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
-        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
+        disconnect_identity(uuid, text); unread_of_visitor(text, text); record_pages(text, jsonb);
+        pages_of_session(uuid); make_handover(text, text, text); show_handover(text); take_handover(text);
+        export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
+        show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
+        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); find_exposures(text[]);
         check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
@@ -307,6 +309,7 @@ drop function if exists
     public.record_receipts(jsonb),
     public.post_message(text, uuid, uuid, text, jsonb),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text),
+    public.name_customer(text, uuid, text),
     public.close_chat(text, uuid),
     public.who_is_here(text, text),
     public.image_of_session(uuid, text, bigint),
@@ -368,6 +371,12 @@ drop function if exists
     public.accept_invitation_by_identity(text, text, text, text, text),
     public.connect_identity(uuid, text, text),
     public.disconnect_identity(uuid, text),
+    public.unread_of_visitor(text, text),
+    public.record_pages(text, jsonb),
+    public.pages_of_session(uuid),
+    public.make_handover(text, text, text),
+    public.show_handover(text),
+    public.take_handover(text),
     public.export_customer(uuid, bigint, boolean),
     public.preview_erasure(uuid, bigint),
     public.erase_customer(uuid, bigint, boolean),
@@ -377,6 +386,7 @@ drop function if exists
     public.preview_retention(uuid, integer),
     public.erase_old_chats(integer),
     public.forget_old_data(),
+    public.find_exposures(text[]),
     public.check_table(text),
     public.desk_figures(),
     public.stuck_tickets(),
@@ -432,6 +442,7 @@ drop table if exists
     public.bans,
     public.refused_logins,
     public.chat_images,
+    public.customer_pages,
     public.erasures,
     public.erasure_files,
     public.ticket_transitions,

@@ -14,8 +14,8 @@ declare
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -28,12 +28,12 @@ declare
         tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
-        audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
-        erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
-        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
+        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -51,8 +51,8 @@ declare
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
-        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
+        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -74,9 +74,11 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
-        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
-        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
+        disconnect_identity(uuid, text); unread_of_visitor(text, text); record_pages(text, jsonb);
+        pages_of_session(uuid); make_handover(text, text, text); show_handover(text); take_handover(text);
+        export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
+        show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
+        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); find_exposures(text[]);
         check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
@@ -508,6 +510,8 @@ begin
         one_time_links     | email                  | text        |          |
         one_time_links     | role                   | text        |          |
         one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | visitor_id             | uuid        |          |                   | visitors      | cascade
+        one_time_links     | sealed_key             | text        |          |
         one_time_links     | created_by             | uuid        |          |
         one_time_links     | created_at             | timestamptz | required | now()
         one_time_links     | expires_at             | timestamptz | required |
@@ -547,6 +551,12 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Where on their site a customer is, and was: the last pages of the visit, and where it came from. See widget.sql.
+        customer_pages     | session_id             | uuid        | key      |                   | user_sessions | cascade
+        customer_pages     | pages                  | jsonb       | required | '[]'
+        customer_pages     | referrer               | text        |          |
+        customer_pages     | updated_at             | timestamptz | required | now()
 
         -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
         -- the store had none of its pictures any more; erasure_files are those that it may still have.
@@ -675,6 +685,8 @@ begin
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        one_time_links_visitor_id_idx     | unique | one_time_links   | (visitor_id) where visitor_id is not null
+        customer_pages_updated_at_idx     |        | customer_pages   | (updated_at)
         user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
@@ -747,10 +759,13 @@ begin
         provider_flows | purpose       | purpose in ('login', 'invitation', 'account')
         provider_flows | target        | char_length(target) <= 2000
         one_time_links | token_hash    | char_length(token_hash) = 64
-        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password', 'handover')
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
+        customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
+        customer_pages | referrer      | char_length(referrer) <= 500
         sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
         sites         | name           | char_length(name) between 1 and 80
         sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
@@ -1152,7 +1167,10 @@ begin
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
-            when '_supportchat' then p.proacl is null
+            -- Default privileges may have let others in from the beginning.
+            when '_supportchat' then p.proacl is null or exists (
+                select from aclexplode(p.proacl) where grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated')
+            )
             -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
             when 'public' then _supportchat.is_new(p.xmin) and p.prorettype <> 'trigger'::regtype
                 and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
@@ -2223,6 +2241,24 @@ begin
     perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
 end $$;
 
+-- The tables, and every view that shows rows of them.
+create or replace function _supportchat.own_relations()
+returns table (relation_id oid)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive own as (
+        select to_regclass(format('public.%I', name))::oid as oid from _supportchat.declared_tables() as name
+        union
+        select r.ev_class from own
+        join pg_catalog.pg_depend d
+            on d.refobjid = own.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select oid from own where oid is not null
+$$;
+
 -- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
 -- policies of the tables behind it.
 create or replace function _supportchat.open_views()
@@ -2231,17 +2267,9 @@ language sql
 stable
 set search_path = ''
 as $$
-    with recursive behind as (
-        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
-        union
-        select r.ev_class from behind
-        join pg_catalog.pg_depend d
-            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
-        join pg_catalog.pg_rewrite r on r.oid = d.objid
-    )
     select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
-    from behind
-    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    from _supportchat.own_relations()
+    join pg_catalog.pg_class c on c.oid = relation_id, aclexplode(c.relacl) as granted
     where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
     group by c.oid
 $$;
@@ -2303,7 +2331,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'cd11dc9887c0');
+select _supportchat.record_script('supabase_schema.sql', 'be0a1276902c');
 
 notify pgrst, 'reload schema';
 

@@ -39,6 +39,7 @@ from .status import routes as status_routes
 from .tickets import routes as ticket_routes
 from .web import compression, cookies, errors, limits, proxies, security
 from .web.bodies import DeskRequest
+from .widget import routes as widget_routes
 
 
 class Desk(Flask):
@@ -112,6 +113,7 @@ def create_app(config: Config | None = None) -> Flask:
         site_routes,
         identity_routes,
         status_routes,
+        widget_routes,
     ):
         app.register_blueprint(routes.bp)
     provider_routes.init_app(app)

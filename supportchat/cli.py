@@ -117,6 +117,8 @@ def doctor() -> None:
         if fix and fix != said:
             click.echo(f"      {fix}")
             said = fix
+        for statement in check.sql.splitlines():
+            click.echo(f"      {statement}")
     sys.exit(1 if failed else 0)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from .agents.passwords import hash_password, random_password
 from .database import Database
 from .web.cookies import token_hash
+from .widget import shop
 
 AGENTS = (
     ("Alice Kern", "alice@example.com", "agent"),
@@ -53,10 +54,20 @@ def create_demo_agents(database: Database) -> None:
     for name, email, role in AGENTS:
         passwords[email] = random_password()
         password_hash = hash_password(passwords[email])
-        database.call("create_agent", name=name, email=email, role=role, password_hash=password_hash, is_demo=True)
+        made = database.call(
+            "create_agent", name=name, email=email, role=role, password_hash=password_hash, is_demo=True
+        )
+        if role == "admin":
+            open_shop(database, made["id"])
     print("\nCreated three demo accounts. Their passwords are shown only once:\n")
     for _, email, role in AGENTS:
         print(f"  {role:5}  {email:18}  {passwords[email]}")
+
+
+def open_shop(database: Database, admin_id: str) -> None:
+    """Add the site of the shop at /demo."""
+    database.call("add_site", agent_id=admin_id, key=shop.KEY, name=shop.NAME)
+    database.call("change_site", agent_id=admin_id, key=shop.KEY, values=shop.LOOK)
 
 
 def create_demo_chats(database: Database) -> list[int]:

@@ -22,6 +22,7 @@ from supportchat.database import Database
 from supportchat.server.client_socket import ClientSocket
 from supportchat.server.connections import Connections
 from supportchat.server.turns import Turns
+from supportchat.sites.look import look_name
 from supportchat.web.cookies import token_hash
 from tests.cast import PASSWORD, Agent, agent_id, email_of, new_id
 from tests.routes import rules, written
@@ -189,6 +190,19 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /tickets/<number>/closure/delete, without scripts", desk, status=303)
     act("POST /tickets/<number>/closure", desk, "/tickets/1002/closure")
     act("DELETE /tickets/<number>/closure, taken back", desk, "/tickets/1002/closure?show=")
+    visit = json.dumps({"pages": [], "referrer": ""})
+    database.call("change_site", agent_id=admin_id, key="main", values={"follow_pages": True})
+    app.extensions["sites"].forget()
+    act("POST /chat/pages", vera, status=204, visit=visit)
+    act("GET /chat/unread", vera)
+    act("POST /chat/handover", vera)
+    path = vera.post("/chat/handover").text
+    act("GET /chat/handover/<token>", web.visitor(), path)
+    act("POST /chat/handover/<token>", web.visitor(), path, status=303)
+    act("GET /widget.js", Browser(app))
+    act("GET /demo", Browser(app), status=404)
+    act("GET /demo/<chosen>", Browser(app), "/demo/cm-210", status=404)
+    act("POST /chat/name", vera, session=chat["session_id"], customer_name="Vera")
     act("POST /chat/closure", vera)
     act("POST /chat/key/delete", vera, status=303)
     look_after_oneself(day, web, desk)
@@ -225,12 +239,30 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /privacy/retention", admin, status=303, days=30)
     act("POST /privacy/retention/delete", admin, status=303)
     act("POST /privacy/audit", admin, status=303, years=3)
+    look_after_sites(day, admin)
     act("GET /audit", admin)
     act("POST /audit/export", admin)
     act("GET /status", admin)
     act("GET /healthz", admin)
     act("GET /readyz", admin)
     return day
+
+
+def look_after_sites(day: Day, admin: Browser) -> None:
+    """Do what there is on the page of the sites."""
+    act = day.act
+    act("GET /sites", admin)
+    act("POST /sites", admin, status=303, name="The shop")
+    site = "/sites/the-shop"
+    act("GET /sites/<key>", admin, site)
+    act("POST /sites/<key>", admin, site, status=303, name="The shop", colour="#8c4126")
+    act("POST /sites/<key>/preview", admin, f"{site}/preview", name="The shop", colour="#8c4126")
+    act("GET /sites/<key>/look", admin, f"{site}/look?colour=8c4126")
+    act("GET /look/<name>.css", Browser(day.app), f"/look/{look_name('#8c4126')}.css")
+    act("POST /sites/<key>/logo", admin, f"{site}/logo", status=303, image=small_picture())
+    act("POST /sites/<key>/logo/delete", admin, f"{site}/logo/delete", status=303)
+    act("POST /sites/<key>/archive", admin, f"{site}/archive", status=303)
+    act("POST /sites/<key>/archive/delete", admin, f"{site}/archive/delete", status=303)
 
 
 def look_after_oneself(day: Day, web: Web, desk: Browser) -> None:

@@ -206,3 +206,10 @@ def test_a_command_says_what_is_wrong_in_one_sentence() -> None:
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert "not the key of a Supabase project" in line
+
+
+def test_the_format_of_the_log_is_one_of_two() -> None:
+    assert Config.from_environment({}).log_format == "text"
+    assert Config.from_environment({"LOG_FORMAT": "json"}).log_format == "json"
+    with pytest.raises(ConfigError, match="LOG_FORMAT is 'xml': set it to text or json"):
+        Config.from_environment({"LOG_FORMAT": "xml"})

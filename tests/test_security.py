@@ -53,8 +53,9 @@ def test_every_answer_carries_the_headers_of_a_strict_page(app: Flask, web: Web,
         assert "default-src 'none'" in policy, path
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "same-origin"
-        assert "no-store" in headers["Cache-Control"] or path.endswith(hers)
-        assert "Cookie" in headers["Vary"]
+        if path != "/widget.js":
+            assert "no-store" in headers["Cache-Control"] or path.endswith(hers)
+            assert "Cookie" in headers["Vary"]
 
 
 def test_each_answer_has_a_nonce_of_its_own(web: Web) -> None:
@@ -269,7 +270,7 @@ def test_public_url_is_the_origin_behind_a_proxy(config: Config) -> None:
 def test_only_the_named_sites_may_frame_the_chat(config: Config) -> None:
     app = create_app(replace(config, embed_origins=("https://shop.example",)))
     client = app.test_client()
-    assert "frame-ancestors https://shop.example;" in client.get("/chat").headers["Content-Security-Policy"]
+    assert "frame-ancestors 'self' https://shop.example;" in client.get("/chat").headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in client.get("/agent/login").headers["Content-Security-Policy"]
     app.extensions["database"].close()
 

@@ -330,6 +330,30 @@ begin
     end if;
 end $$;
 
+-- Gives the browser's conversation the name that its customer says, unless they have said one, and gives the conversation.
+-- PT409 when the page showed another one.
+create or replace function public.name_customer(p_visitor text, p_session_id uuid, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+    ticket public.tickets;
+begin
+    if p_session_id is distinct from chat then
+        raise sqlstate 'PT409' using message = 'conversation_moved_on';
+    end if;
+    ticket := _supportchat.lock_ticket(chat);
+    update public.user_sessions set customer_name = p_name, is_anonymous = false
+    where session_id = chat and customer_name is null and erased_at is null;
+    if found then
+        -- By its version desks see that there is something new about it.
+        update public.tickets set version = version + 1 where id = ticket.id;
+    end if;
+    return _supportchat.conversation_json(chat);
+end $$;
+
 -- Of an earlier version, which did not ask what the page showed.
 drop function if exists public.close_chat(text);
 
@@ -405,7 +429,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '4e12e292c65d');
+select _supportchat.record_script('functions/chat.sql', '22ce73ff97ba');
 
 notify pgrst, 'reload schema';
 

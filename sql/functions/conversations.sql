@@ -190,7 +190,8 @@ begin
             select created_at from public.chat_messages where session_id = chat and seq = (state ->> 'last_seq')::integer
         ),
         'messages', case when p_after is null then '[]' else public.messages_after(chat, p_after - 1) end,
-        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end
+        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end,
+        'visit', case when p_after_note is not null then public.pages_of_session(chat) end
     );
 end $$;
 
@@ -209,7 +210,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', 'dff878888001');
+select _supportchat.record_script('functions/conversations.sql', '208af20b17e3');
 
 notify pgrst, 'reload schema';
 

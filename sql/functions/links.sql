@@ -70,6 +70,7 @@ as $$
         and case l.purpose
             when 'setup' then not _supportchat.has_admin()
             when 'password' then a.is_active
+            when 'handover' then false  -- see show_handover
             else true
         end
 $$;
@@ -137,7 +138,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
+select _supportchat.record_script('functions/links.sql', '937fb5467a40');
 
 notify pgrst, 'reload schema';
 

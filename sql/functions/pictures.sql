@@ -35,10 +35,10 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
-    where not exists (select from public.chat_images where storage_key = key)
-        and not exists (select from public.agents where picture_key = key)
-        and not exists (select from public.sites where logo_path = key)
+    select coalesce(jsonb_agg(asked), '[]') from unnest(p_keys) as asked
+    where not exists (select from public.chat_images where storage_key = asked)
+        and not exists (select from public.agents where picture_key = asked)
+        and not exists (select from public.sites where logo_path = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
@@ -70,7 +70,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', '745a9883df2a');
+select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
 
 notify pgrst, 'reload schema';
 

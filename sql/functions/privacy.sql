@@ -73,7 +73,8 @@ begin
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
-            'person', _supportchat.person_of_visitor(s.visitor_id)
+            'person', _supportchat.person_of_visitor(s.visitor_id),
+            'visit', public.pages_of_session(s.session_id)
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -125,6 +126,7 @@ begin
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.customer_pages where session_id = p_session_id;
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
         erased_at = now(),
@@ -452,7 +454,12 @@ begin
     ));
     delete from public.one_time_links where token_hash in (
         select token_hash from public.one_time_links
-        where expires_at < now() - interval '30 days' limit most for update skip locked
+        where expires_at < now() - interval '30 days' or (purpose = 'handover' and expires_at < now())
+        limit most for update skip locked
+    );
+    delete from public.customer_pages where session_id in (
+        select session_id from public.customer_pages
+        where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -492,7 +499,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '70696200b28f');
+select _supportchat.record_script('functions/privacy.sql', 'c5aabdc90a34');
 
 notify pgrst, 'reload schema';
 

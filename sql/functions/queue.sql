@@ -32,6 +32,7 @@ as $$
         'is_spam', t.is_spam,
         'customer_name', coalesce(p.name, s.customer_name),
         'is_verified', p.person_id is not null,
+        'site_name', _supportchat.site_label(t.site_id),
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
@@ -226,7 +227,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '1ab02707ab3a');
+select _supportchat.record_script('functions/queue.sql', 'a8d205d35113');
 
 notify pgrst, 'reload schema';
 

@@ -42,6 +42,18 @@ as $$
     select coalesce((select site_id from public.sites where key = p_key and archived_at is null), 1)
 $$;
 
+-- What agents call the site of a ticket: null while there is only one, which goes without saying.
+create or replace function _supportchat.site_label(p_site_id bigint)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select s.name from public.sites s
+    where s.site_id = p_site_id
+        and (p_site_id <> 1 or exists (select from public.sites o where o.site_id <> 1 and o.archived_at is null))
+$$;
+
 -- The sites that are not archived, the main one first. Each server process keeps them for two seconds.
 create or replace function public.sites_in_use()
 returns jsonb
@@ -210,7 +222,7 @@ begin
     return _supportchat.site_json(site);
 end $$;
 
-select _supportchat.record_script('functions/sites.sql', '2af724ed1214');
+select _supportchat.record_script('functions/sites.sql', '8a1f6d927544');
 
 notify pgrst, 'reload schema';
 

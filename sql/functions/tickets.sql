@@ -94,6 +94,7 @@ begin
             end end,
             'held', t.held,
             'is_spam', t.is_spam,
+            'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
                 'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
                 'person', _supportchat.person_of_visitor(s.visitor_id),
@@ -103,6 +104,7 @@ begin
                 select coalesce(jsonb_agg(_supportchat.ban_json(b) order by b.created_at), '[]') from public.bans b
                 where (b.visitor_id = s.visitor_id or b.network = s.address) and b.expires_at > now()
             ),
+            'visit', public.pages_of_session(chat),
             'read_seq', coalesce((
                 select r.read_seq from public.ticket_reads r where r.agent_id = p_agent_id and r.session_id = chat
             ), 0),
@@ -377,7 +379,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'e38dad872c87');
+select _supportchat.record_script('functions/tickets.sql', 'f8ab26c0da39');
 
 notify pgrst, 'reload schema';
 

@@ -32,6 +32,24 @@ begin
     perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
 end $$;
 
+-- The tables, and every view that shows rows of them.
+create or replace function _supportchat.own_relations()
+returns table (relation_id oid)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive own as (
+        select to_regclass(format('public.%I', name))::oid as oid from _supportchat.declared_tables() as name
+        union
+        select r.ev_class from own
+        join pg_catalog.pg_depend d
+            on d.refobjid = own.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select oid from own where oid is not null
+$$;
+
 -- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
 -- policies of the tables behind it.
 create or replace function _supportchat.open_views()
@@ -40,17 +58,9 @@ language sql
 stable
 set search_path = ''
 as $$
-    with recursive behind as (
-        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
-        union
-        select r.ev_class from behind
-        join pg_catalog.pg_depend d
-            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
-        join pg_catalog.pg_rewrite r on r.oid = d.objid
-    )
     select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
-    from behind
-    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    from _supportchat.own_relations()
+    join pg_catalog.pg_class c on c.oid = relation_id, aclexplode(c.relacl) as granted
     where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
     group by c.oid
 $$;

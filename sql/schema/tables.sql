@@ -263,6 +263,8 @@ begin
         one_time_links     | email                  | text        |          |
         one_time_links     | role                   | text        |          |
         one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | visitor_id             | uuid        |          |                   | visitors      | cascade
+        one_time_links     | sealed_key             | text        |          |
         one_time_links     | created_by             | uuid        |          |
         one_time_links     | created_at             | timestamptz | required | now()
         one_time_links     | expires_at             | timestamptz | required |
@@ -302,6 +304,12 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Where on their site a customer is, and was: the last pages of the visit, and where it came from. See widget.sql.
+        customer_pages     | session_id             | uuid        | key      |                   | user_sessions | cascade
+        customer_pages     | pages                  | jsonb       | required | '[]'
+        customer_pages     | referrer               | text        |          |
+        customer_pages     | updated_at             | timestamptz | required | now()
 
         -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
         -- the store had none of its pictures any more; erasure_files are those that it may still have.
@@ -430,6 +438,8 @@ begin
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        one_time_links_visitor_id_idx     | unique | one_time_links   | (visitor_id) where visitor_id is not null
+        customer_pages_updated_at_idx     |        | customer_pages   | (updated_at)
         user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
@@ -502,10 +512,13 @@ begin
         provider_flows | purpose       | purpose in ('login', 'invitation', 'account')
         provider_flows | target        | char_length(target) <= 2000
         one_time_links | token_hash    | char_length(token_hash) = 64
-        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password', 'handover')
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
+        customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
+        customer_pages | referrer      | char_length(referrer) <= 500
         sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
         sites         | name           | char_length(name) between 1 and 80
         sites         | colour         | colour ~ '^#[0-9a-f]{6}$'

@@ -11,8 +11,8 @@ declare
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -25,12 +25,12 @@ declare
         tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, audit_log_created_at_idx,
-        audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx,
-        chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx,
-        erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx, events_created_at_idx,
-        customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx,
-        ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
+        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
+        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
+        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
+        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -48,8 +48,8 @@ declare
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text, uuid);
-        who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
+        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -71,9 +71,11 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
-        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
-        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
+        disconnect_identity(uuid, text); unread_of_visitor(text, text); record_pages(text, jsonb);
+        pages_of_session(uuid); make_handover(text, text, text); show_handover(text); take_handover(text);
+        export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
+        show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
+        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); find_exposures(text[]);
         check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
         messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
         report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
@@ -512,6 +514,8 @@ begin
         one_time_links     | email                  | text        |          |
         one_time_links     | role                   | text        |          |
         one_time_links     | max_tickets            | integer     |          |
+        one_time_links     | visitor_id             | uuid        |          |                   | visitors      | cascade
+        one_time_links     | sealed_key             | text        |          |
         one_time_links     | created_by             | uuid        |          |
         one_time_links     | created_at             | timestamptz | required | now()
         one_time_links     | expires_at             | timestamptz | required |
@@ -551,6 +555,12 @@ begin
         chat_images        | bytes                  | integer     | required |
         chat_images        | digest                 | text        | required |
         chat_images        | created_at             | timestamptz | required | now()
+
+        -- Where on their site a customer is, and was: the last pages of the visit, and where it came from. See widget.sql.
+        customer_pages     | session_id             | uuid        | key      |                   | user_sessions | cascade
+        customer_pages     | pages                  | jsonb       | required | '[]'
+        customer_pages     | referrer               | text        |          |
+        customer_pages     | updated_at             | timestamptz | required | now()
 
         -- Receipts of what was erased: by whom (null: by the retention of chats, one for each day) and how much. closed_at is when
         -- the store had none of its pictures any more; erasure_files are those that it may still have.
@@ -679,6 +689,8 @@ begin
         one_time_links_id_key             | unique | one_time_links   | (id)
         one_time_links_invited_key        | unique | one_time_links   | (lower(email)) where purpose = 'invitation'
         one_time_links_agent_id_idx       |        | one_time_links   | (agent_id) where agent_id is not null
+        one_time_links_visitor_id_idx     | unique | one_time_links   | (visitor_id) where visitor_id is not null
+        customer_pages_updated_at_idx     |        | customer_pages   | (updated_at)
         user_sessions_address_idx         |        | user_sessions    | (created_at) where address is not null
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
@@ -751,10 +763,13 @@ begin
         provider_flows | purpose       | purpose in ('login', 'invitation', 'account')
         provider_flows | target        | char_length(target) <= 2000
         one_time_links | token_hash    | char_length(token_hash) = 64
-        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password')
+        one_time_links | purpose       | purpose in ('setup', 'invitation', 'password', 'handover')
         one_time_links | email         | char_length(email) between 3 and 254
         one_time_links | role          | role in ('agent', 'lead', 'admin')
         one_time_links | max_tickets   | max_tickets between 0 and 1000
+        one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
+        customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
+        customer_pages | referrer      | char_length(referrer) <= 500
         sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
         sites         | name           | char_length(name) between 1 and 80
         sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
@@ -1156,7 +1171,10 @@ begin
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
-            when '_supportchat' then p.proacl is null
+            -- Default privileges may have let others in from the beginning.
+            when '_supportchat' then p.proacl is null or exists (
+                select from aclexplode(p.proacl) where grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated')
+            )
             -- An old trigger's function may have got a path here. What has limits was closed by an earlier script.
             when 'public' then _supportchat.is_new(p.xmin) and p.prorettype <> 'trigger'::regtype
                 and array_to_string(p.proconfig, ' ') !~ 'lock_timeout'
@@ -2227,6 +2245,24 @@ begin
     perform _supportchat.grant_to_server(format('public.%I', p_table), 'select, insert, update, delete');
 end $$;
 
+-- The tables, and every view that shows rows of them.
+create or replace function _supportchat.own_relations()
+returns table (relation_id oid)
+language sql
+stable
+set search_path = ''
+as $$
+    with recursive own as (
+        select to_regclass(format('public.%I', name))::oid as oid from _supportchat.declared_tables() as name
+        union
+        select r.ev_class from own
+        join pg_catalog.pg_depend d
+            on d.refobjid = own.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
+        join pg_catalog.pg_rewrite r on r.oid = d.objid
+    )
+    select oid from own where oid is not null
+$$;
+
 -- The views that show rows of a table to a browser, and to whom. A view reads with the rights of its owner, past the
 -- policies of the tables behind it.
 create or replace function _supportchat.open_views()
@@ -2235,17 +2271,9 @@ language sql
 stable
 set search_path = ''
 as $$
-    with recursive behind as (
-        select to_regclass(format('public.%I', own))::oid as oid from _supportchat.declared_tables() as own
-        union
-        select r.ev_class from behind
-        join pg_catalog.pg_depend d
-            on d.refobjid = behind.oid and d.refclassid = 'pg_class'::regclass and d.classid = 'pg_rewrite'::regclass
-        join pg_catalog.pg_rewrite r on r.oid = d.objid
-    )
     select c.oid, string_agg(distinct case grantee when 0 then 'public' else pg_get_userbyid(grantee)::text end, ', ')
-    from behind
-    join pg_catalog.pg_class c using (oid), aclexplode(c.relacl) as granted
+    from _supportchat.own_relations()
+    join pg_catalog.pg_class c on c.oid = relation_id, aclexplode(c.relacl) as granted
     where c.relkind in ('v', 'm') and (grantee = 0 or pg_get_userbyid(grantee) in ('anon', 'authenticated'))
     group by c.oid
 $$;
@@ -2307,7 +2335,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'cd11dc9887c0');
+select _supportchat.record_script('supabase_schema.sql', 'be0a1276902c');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2980,6 +3008,18 @@ as $$
     select coalesce((select site_id from public.sites where key = p_key and archived_at is null), 1)
 $$;
 
+-- What agents call the site of a ticket: null while there is only one, which goes without saying.
+create or replace function _supportchat.site_label(p_site_id bigint)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select s.name from public.sites s
+    where s.site_id = p_site_id
+        and (p_site_id <> 1 or exists (select from public.sites o where o.site_id <> 1 and o.archived_at is null))
+$$;
+
 -- The sites that are not archived, the main one first. Each server process keeps them for two seconds.
 create or replace function public.sites_in_use()
 returns jsonb
@@ -3148,7 +3188,7 @@ begin
     return _supportchat.site_json(site);
 end $$;
 
-select _supportchat.record_script('functions/sites.sql', '2af724ed1214');
+select _supportchat.record_script('functions/sites.sql', '8a1f6d927544');
 
 -- persons.sql: who customers are, as their site has said it by a signed token. Safe to run again.
 -- The server has checked the token. Whoever identifies takes one lock for the person, then the browsers by their ids, then the
@@ -5022,7 +5062,8 @@ begin
             select created_at from public.chat_messages where session_id = chat and seq = (state ->> 'last_seq')::integer
         ),
         'messages', case when p_after is null then '[]' else public.messages_after(chat, p_after - 1) end,
-        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end
+        'notes', case when p_after_note is null then '[]' else public.notes_after(chat, p_after_note) end,
+        'visit', case when p_after_note is not null then public.pages_of_session(chat) end
     );
 end $$;
 
@@ -5041,7 +5082,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', 'dff878888001');
+select _supportchat.record_script('functions/conversations.sql', '208af20b17e3');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -5537,6 +5578,30 @@ begin
     end if;
 end $$;
 
+-- Gives the browser's conversation the name that its customer says, unless they have said one, and gives the conversation.
+-- PT409 when the page showed another one.
+create or replace function public.name_customer(p_visitor text, p_session_id uuid, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+    ticket public.tickets;
+begin
+    if p_session_id is distinct from chat then
+        raise sqlstate 'PT409' using message = 'conversation_moved_on';
+    end if;
+    ticket := _supportchat.lock_ticket(chat);
+    update public.user_sessions set customer_name = p_name, is_anonymous = false
+    where session_id = chat and customer_name is null and erased_at is null;
+    if found then
+        -- By its version desks see that there is something new about it.
+        update public.tickets set version = version + 1 where id = ticket.id;
+    end if;
+    return _supportchat.conversation_json(chat);
+end $$;
+
 -- Of an earlier version, which did not ask what the page showed.
 drop function if exists public.close_chat(text);
 
@@ -5612,7 +5677,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '4e12e292c65d');
+select _supportchat.record_script('functions/chat.sql', '22ce73ff97ba');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -5639,10 +5704,10 @@ language sql
 stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_agg(key), '[]') from unnest(p_keys) as key
-    where not exists (select from public.chat_images where storage_key = key)
-        and not exists (select from public.agents where picture_key = key)
-        and not exists (select from public.sites where logo_path = key)
+    select coalesce(jsonb_agg(asked), '[]') from unnest(p_keys) as asked
+    where not exists (select from public.chat_images where storage_key = asked)
+        and not exists (select from public.agents where picture_key = asked)
+        and not exists (select from public.sites where logo_path = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
@@ -5674,7 +5739,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', '745a9883df2a');
+select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -5698,6 +5763,7 @@ as $$
         'is_spam', t.is_spam,
         'customer_name', coalesce(p.name, s.customer_name),
         'is_verified', p.person_id is not null,
+        'site_name', _supportchat.site_label(t.site_id),
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
@@ -5892,7 +5958,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '1ab02707ab3a');
+select _supportchat.record_script('functions/queue.sql', 'a8d205d35113');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -5978,6 +6044,7 @@ begin
             end end,
             'held', t.held,
             'is_spam', t.is_spam,
+            'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
                 'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
                 'person', _supportchat.person_of_visitor(s.visitor_id),
@@ -5987,6 +6054,7 @@ begin
                 select coalesce(jsonb_agg(_supportchat.ban_json(b) order by b.created_at), '[]') from public.bans b
                 where (b.visitor_id = s.visitor_id or b.network = s.address) and b.expires_at > now()
             ),
+            'visit', public.pages_of_session(chat),
             'read_seq', coalesce((
                 select r.read_seq from public.ticket_reads r where r.agent_id = p_agent_id and r.session_id = chat
             ), 0),
@@ -6261,7 +6329,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'e38dad872c87');
+select _supportchat.record_script('functions/tickets.sql', 'f8ab26c0da39');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7546,6 +7614,7 @@ as $$
         and case l.purpose
             when 'setup' then not _supportchat.has_admin()
             when 'password' then a.is_active
+            when 'handover' then false  -- see show_handover
             else true
         end
 $$;
@@ -7613,7 +7682,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', 'c73b4d732ff6');
+select _supportchat.record_script('functions/links.sql', '937fb5467a40');
 
 -- identities.sql: who agents are to an OpenID Connect provider, and logins that are on their way there. Safe to run again.
 -- The server checks what the provider says (docs/oidc.md); who that is, and whether they get in, is decided here.
@@ -7826,6 +7895,112 @@ end $$;
 
 select _supportchat.record_script('functions/identities.sql', '3db81d70a2d1');
 
+-- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
+-- chat along into a window of its own. Safe to run again.
+
+-- How many lines of agents a browser has not read in its newest chat, up to 100: none of a chat with another site.
+create or replace function public.unread_of_visitor(p_visitor text, p_site text)
+returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select count(*)::integer
+    from (
+        select from public.user_sessions s
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        join public.chat_messages m on m.session_id = s.session_id and m.seq > s.customer_read_seq
+        where s.session_id = _supportchat.session_of_visitor(p_visitor)
+            and t.site_id = _supportchat.site_id_of(p_site) and m.sender = 'agent'
+        limit 100
+    ) as unread
+$$;
+
+-- Remembers where the customer of this browser is: 'pages', the last ones of their visit, the newest last, and 'referrer', where it
+-- came from. Their addresses are cut by the caller, which knows what the site keeps of them.
+create or replace function public.record_pages(p_visitor text, p_visit jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+begin
+    -- Against an erasure, after which nothing may be written.
+    perform from public.user_sessions where session_id = chat and erased_at is null for share;
+    if not found then
+        return;
+    end if;
+    insert into public.customer_pages as kept (session_id, pages, referrer)
+    values (chat, p_visit -> 'pages', p_visit ->> 'referrer')
+    on conflict (session_id) do update set pages = excluded.pages, referrer = excluded.referrer, updated_at = now()
+    where (kept.pages, kept.referrer) is distinct from (excluded.pages, excluded.referrer);
+    if found then
+        perform _supportchat.log_event('pages.changed', chat, '{}', 'customer');
+    end if;
+end $$;
+
+-- Where the customer of a conversation is; null when that is not known.
+create or replace function public.pages_of_session(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('pages', pages, 'referrer', referrer, 'updated_at', updated_at)
+    from public.customer_pages where session_id = p_session_id
+$$;
+
+-- Makes the link, by the hash of its token, that takes the chat of a browser along into another window, for two minutes and in
+-- place of an earlier one. p_sealed_key is the key of the browser, which only who has the token can read. PT404 when there is
+-- no chat.
+create or replace function public.make_handover(p_visitor text, p_token_hash text, p_sealed_key text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    visitor uuid := (select visitor_id from public.visitors where token_hash = p_visitor for no key update);
+begin
+    if _supportchat.newest_session(visitor) is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    delete from public.one_time_links where visitor_id = visitor;
+    insert into public.one_time_links (token_hash, purpose, expires_at, visitor_id, sealed_key)
+    values (p_token_hash, 'handover', now() + interval '2 minutes', visitor, p_sealed_key);
+end $$;
+
+-- Which chat a link takes along, without using it up: null for one that take_handover would refuse.
+create or replace function public.show_handover(p_token_hash text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('number', t.number, 'site', coalesce((select s.key from public.sites s where s.site_id = t.site_id), 'main'))
+    from public.one_time_links l
+    cross join _supportchat.ticket_of_session(_supportchat.newest_session(l.visitor_id)) as t
+    where l.token_hash = p_token_hash and l.purpose = 'handover' and l.expires_at > now() and t.id is not null
+$$;
+
+-- Uses a link up: gives the sealed key, and the hash of the key that the browser has by now. PT404 for a link that is used, too
+-- old, or never was one.
+create or replace function public.take_handover(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'handover');
+begin
+    return jsonb_build_object(
+        'sealed_key', link.sealed_key,
+        'visitor', (select token_hash from public.visitors where visitor_id = link.visitor_id)
+    );
+end $$;
+
+select _supportchat.record_script('functions/widget.sql', 'd333d0f255cb');
+
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
 --
@@ -7889,7 +8064,8 @@ begin
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
-            'person', _supportchat.person_of_visitor(s.visitor_id)
+            'person', _supportchat.person_of_visitor(s.visitor_id),
+            'visit', public.pages_of_session(s.session_id)
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -7941,6 +8117,7 @@ begin
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.customer_pages where session_id = p_session_id;
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
         erased_at = now(),
@@ -8268,7 +8445,12 @@ begin
     ));
     delete from public.one_time_links where token_hash in (
         select token_hash from public.one_time_links
-        where expires_at < now() - interval '30 days' limit most for update skip locked
+        where expires_at < now() - interval '30 days' or (purpose = 'handover' and expires_at < now())
+        limit most for update skip locked
+    );
+    delete from public.customer_pages where session_id in (
+        select session_id from public.customer_pages
+        where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -8308,7 +8490,344 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '70696200b28f');
+select _supportchat.record_script('functions/privacy.sql', 'c5aabdc90a34');
+
+-- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
+
+-- Who is not let in: everybody, and the roles of the keys that a browser may hold.
+create or replace function _supportchat.outsiders()
+returns table (role_id oid, role_name text)
+language sql
+stable
+set search_path = ''
+as $$
+    select 0::oid, 'public'
+    union all
+    select oid, rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated')
+$$;
+
+-- Everything that is the desk's: schema, tables and what belongs to them, the views above them, and functions by their
+-- names in public, whatever their arguments are. `target` is what a grant calls it.
+create or replace function _supportchat.own_things(p_names text[])
+returns table (kind text, id oid, thing text, target text, owner_id oid, acl aclitem[])
+language sql
+stable
+set search_path = ''
+as $$
+    with own as (
+        select relation_id as id from _supportchat.own_relations()
+        union
+        select oid from pg_catalog.pg_class
+        where relkind in ('r', 'p', 'v', 'm', 'S', 'f') and (
+            relnamespace = '_supportchat'::regnamespace
+            or (relnamespace = 'public'::regnamespace and relname = 'ticket_numbers')
+        )
+        union
+        select s.oid
+        from _supportchat.own_relations()
+        join pg_catalog.pg_depend d on d.refobjid = relation_id and d.refclassid = 'pg_class'::regclass
+            and d.classid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+        join pg_catalog.pg_class s on s.oid = d.objid and s.relkind = 'S'
+    )
+    select 'relation', c.oid, c.oid::regclass::text,
+        case c.relkind when 'S' then 'sequence ' else '' end || c.oid::regclass::text,
+        c.relowner, coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's'::"char" else 'r' end, c.relowner))
+    from own join pg_catalog.pg_class c on c.oid = own.id
+    union all
+    select 'routine', p.oid, p.oid::regprocedure::text, 'routine ' || p.oid::regprocedure::text,
+        p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+    from pg_catalog.pg_proc p
+    where p.pronamespace = '_supportchat'::regnamespace
+        or (p.pronamespace = 'public'::regnamespace and p.proname = any (p_names))
+    union all
+    select 'schema', n.oid, 'schema ' || n.nspname, 'schema ' || n.nspname, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+    from pg_catalog.pg_namespace n where n.nspname = '_supportchat'
+$$;
+
+-- What was granted to them, or is theirs: whole things, columns, and new things in our schemas.
+create or replace function _supportchat.granted_to_outsiders(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select * from _supportchat.own_things(p_names)
+    ), outsider as materialized (
+        select role_id, role_name, case role_id when 0 then 'public' else quote_ident(role_name) end as grantee
+        from _supportchat.outsiders()
+    ), granted as (
+        select thing, target, owner_id, g.*
+        from own cross join aclexplode(own.acl) as g
+        union all
+        select format('%s (%s)', own.thing, a.attname), own.target, own.owner_id, g.*
+        from own join pg_catalog.pg_attribute a on own.kind = 'relation' and a.attrelid = own.id and not a.attisdropped
+        cross join aclexplode(a.attacl) as g
+        union all
+        -- Who may create something in public could put a function in the place of one of ours.
+        select 'schema public', 'schema public', n.nspowner, g.*
+        from pg_catalog.pg_namespace n cross join aclexplode(n.nspacl) as g
+        where n.nspname = 'public' and g.privilege_type = 'CREATE'
+    )
+    select 'grant', o.role_name, g.thing, string_agg(distinct g.privilege_type, ', '), case
+        when g.grantor = g.owner_id then format('revoke %s on %s from %s', case g.target
+            when 'schema public' then 'create' else 'all'
+        end, g.target, o.grantee)
+        -- Only who has granted it could take it back by name.
+        else format('revoke grant option for all on %s from %I cascade', g.target, pg_get_userbyid(g.grantor))
+    end
+    from granted g join outsider o on o.role_id = g.grantee and g.grantee <> g.owner_id
+    group by o.role_name, o.grantee, g.thing, g.target, g.grantor, g.owner_id
+    union all
+    select 'owner', o.role_name, own.thing, null, format(
+        'alter %s owner to %I', case own.kind when 'relation' then 'table ' || own.thing else own.target end, (
+            select pg_get_userbyid(nspowner) from pg_catalog.pg_namespace where nspname = '_supportchat'
+        )
+    )
+    from own join outsider o on o.role_id = own.owner_id
+    where own.target not like 'sequence %'
+    union all
+    select 'default', o.role_name, '_supportchat', string_agg(distinct g.privilege_type, ', '), format(
+        'alter default privileges for role %I in schema _supportchat revoke all on %s from %s',
+        pg_get_userbyid(d.defaclrole),
+        case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' else 'types' end,
+        o.grantee
+    )
+    from pg_catalog.pg_default_acl d
+    cross join aclexplode(d.defaclacl) as g
+    join outsider o on o.role_id = g.grantee
+    where d.defaclnamespace = '_supportchat'::regnamespace
+    group by o.role_name, o.grantee, d.defaclrole, d.defaclobjtype
+$$;
+
+-- Tables whose rows are not closed by row-level security any more, and tables whose changes Supabase tells to browsers.
+create or replace function _supportchat.opened_tables()
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select c.oid, c.oid::regclass::text as thing, c.relrowsecurity
+        from _supportchat.declared_tables() as name
+        join pg_catalog.pg_class c on c.oid = to_regclass(format('public.%I', name))
+    )
+    select 'row_security', null, thing, null, format('alter table %s enable row level security', thing)
+    from own where not relrowsecurity
+    union all
+    select 'no_policy', null, thing, null, format(
+        'drop policy if exists server_only on %1$s;'
+        ' create policy server_only on %1$s as restrictive using (false) with check (false)', thing
+    )
+    from own
+    where not exists (
+        select from pg_catalog.pg_policy p
+        where p.polrelid = own.oid and p.polname = 'server_only' and not p.polpermissive and p.polcmd = '*'
+            and p.polroles = '{0}' and pg_get_expr(p.polqual, p.polrelid) = 'false'
+            and pg_get_expr(p.polwithcheck, p.polrelid) = 'false'
+    )
+    union all
+    select 'policy', string_agg(o.role_name, ', ' order by o.role_name), own.thing, p.polname, format(
+        'drop policy %I on %s', p.polname, own.thing
+    )
+    from own
+    join pg_catalog.pg_policy p on p.polrelid = own.oid and p.polpermissive and p.polname <> 'server_only'
+    join _supportchat.outsiders() as o on o.role_id = any (p.polroles)
+    group by own.thing, p.polname
+    union all
+    select 'published', null, coalesce(own.thing, 'public'), p.pubname, case
+        when p.puballtables then format('drop publication %1$I; create publication %1$I', p.pubname)
+        when own.thing is null then format('alter publication %I drop tables in schema public', p.pubname)
+        else format('alter publication %I drop table %s', p.pubname, own.thing)
+    end
+    from pg_catalog.pg_publication p
+    left join pg_catalog.pg_publication_namespace n on n.pnpubid = p.oid and n.pnnspid = 'public'::regnamespace
+    left join (pg_catalog.pg_publication_rel r join own on own.oid = r.prrelid) on r.prpubid = p.oid
+    where p.pubname like 'supabase\_realtime%' and (p.puballtables or n.oid is not null or own.oid is not null)
+$$;
+
+-- The roles that stand above row-level security and all grants, or own the tables, and are neither the desk nor Supabase's own:
+-- attributes of an outsider, what outsiders are members of, and others with rights on the tables.
+create or replace function _supportchat.powerful_roles(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    with own as materialized (
+        select * from _supportchat.own_things(p_names)
+    ), outsider as materialized (
+        select r.* from pg_catalog.pg_roles r join _supportchat.outsiders() as o on o.role_id = r.oid
+    ), owner as materialized (
+        select distinct owner_id from own where owner_id not in (select oid from outsider)
+    ), powerful as materialized (
+        select r.oid from pg_catalog.pg_roles r
+        where r.oid not in (select oid from outsider) and (
+            r.rolsuper or r.rolbypassrls or r.oid in (
+                select owner_id from owner union select g.grantee from own cross join aclexplode(own.acl) as g
+            ) or r.rolname in (
+                'pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
+                'pg_execute_server_program'
+            )
+        )
+    ), others as materialized (
+        select r.* from pg_catalog.pg_roles r
+        where r.oid <> 10 and r.oid not in (select oid from outsider) and r.oid not in (select owner_id from owner)
+            and r.rolname not in (current_user, session_user, 'service_role', 'postgres')
+            and r.rolname !~ '^(pg|supabase|cli_login)_'
+    )
+    select 'attribute', o.rolname, null, has.attribute, format('alter role %I no%s', o.rolname, lower(has.attribute))
+    from outsider o cross join lateral (values
+        ('SUPERUSER', o.rolsuper), ('BYPASSRLS', o.rolbypassrls), ('CREATEROLE', o.rolcreaterole),
+        ('REPLICATION', o.rolreplication)
+    ) as has (attribute, is_so)
+    where has.is_so
+    union all
+    select 'member', o.rolname, pg_get_userbyid(m.roleid), null, format(
+        'revoke %I from %I granted by %I', pg_get_userbyid(m.roleid), o.rolname, pg_get_userbyid(m.grantor)
+    )
+    from outsider o join pg_catalog.pg_auth_members m on m.member = o.oid
+    where exists (select from powerful p where pg_has_role(m.roleid, p.oid, 'member'))
+    union all
+    select case when r.rolsuper then 'superuser' else 'bypass' end, r.rolname, null, case when r.rolsuper then 'SUPERUSER' else 'BYPASSRLS' end,
+        format('alter role %I %s', r.rolname, case when r.rolsuper then 'nosuperuser' else 'nobypassrls' end)
+    from others r
+    where r.rolsuper or (r.rolbypassrls and exists (
+        select from own where own.kind = 'relation' and own.target not like 'sequence %'
+            and has_table_privilege(r.oid, own.id, 'select, insert, update, delete, truncate')
+    ))
+    union all
+    -- An administrator of the owner is no member of it yet: CREATEROLE makes everybody one of who they create.
+    select 'member', r.rolname, pg_get_userbyid(m.roleid), null, format(
+        'revoke %I from %I granted by %I', pg_get_userbyid(m.roleid), r.rolname, pg_get_userbyid(m.grantor)
+    )
+    from others r
+    join pg_catalog.pg_auth_members m on m.member = r.oid and m.roleid in (select owner_id from owner)
+    where not r.rolsuper and (
+        coalesce(to_jsonb(m) ->> 'inherit_option', 'true')::boolean or coalesce(to_jsonb(m) ->> 'set_option', 'true')::boolean
+    )
+$$;
+
+-- Functions of others that outsiders may run and that read our tables with the rights of their owner.
+create or replace function _supportchat.functions_that_lend_rights(p_names text[])
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+stable
+set search_path = ''
+as $$
+    select 'lends', o.role_name, p.oid::regprocedure::text, null, format(
+        'revoke all on routine %s from %s', p.oid::regprocedure, case o.role_id when 0 then 'public' else quote_ident(o.role_name) end
+    )
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as g
+    join _supportchat.outsiders() as o on o.role_id = g.grantee
+    where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema', '_supportchat')
+        and not (n.nspname = 'public' and p.proname = any (p_names))
+        and exists (
+            select from _supportchat.declared_tables() as name
+            where has_table_privilege(p.proowner, to_regclass(format('public.%I', name)), 'select, insert, update, delete')
+                -- A path that does not lead to public means tables of somebody else, unless it is written out.
+                and coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* format(
+                    '\m(from|join|into|update|table|only)\s+(public\.)%s"?%s\M', case
+                        when array_to_string(p.proconfig, ',') ~ 'search_path=(?!.*public)' then '' else '?'
+                    end, name
+                )
+        )
+$$;
+
+-- Whether a role may do something that the policies of a table decide. It is tried, and taken back; nothing is said of what
+-- cannot be tried.
+create or replace function _supportchat.may_do(p_role text, p_prepare text, p_act text)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+    done bigint;
+begin
+    execute p_prepare;
+    perform set_config('request.jwt.claims', jsonb_build_object('role', p_role, 'sub', gen_random_uuid())::text, true),
+        set_config('realtime.topic', 'supportchat', true), set_config('storage.can_delete', 'true', true),
+        set_config('role', p_role, true);
+    execute p_act;
+    get diagnostics done = row_count;
+    raise sqlstate 'SC003' using message = done;
+exception
+    when sqlstate 'SC003' then
+        return sqlerrm::bigint > 0;
+    when others then
+        return false;
+end $$;
+
+-- Policies of an app on Supabase's own tables that also let its users hear our events, or see and change our pictures.
+-- The restrictive policy that closes it leaves the app's as they are.
+create or replace function _supportchat.opened_on_supabase()
+returns table (kind text, role_name text, thing text, rights text, fix text)
+language sql
+set search_path = ''
+as $$
+    with place (kind, thing, bounds, prepare) as (
+        values
+        (
+            'realtime', 'realtime.messages', 'realtime.topic() is distinct from ''supportchat''',
+            'insert into realtime.messages (topic, extension, event, private, payload)'
+            ' values (''supportchat'', ''broadcast'', ''look'', true, ''{}'')'
+        ),
+        (
+            'storage', 'storage.objects', 'bucket_id is distinct from ''chat-images''',
+            'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look'')'
+        )
+    ), act (thing, right_name, act) as (
+        values
+        ('realtime.messages', 'SELECT', 'select from realtime.messages where topic = ''supportchat'' limit 1'),
+        (
+            'realtime.messages', 'INSERT',
+            'insert into realtime.messages (topic, extension, private) values (''supportchat'', ''broadcast'', true)'
+        ),
+        ('storage.objects', 'SELECT', 'select from storage.objects where bucket_id = ''chat-images'' limit 1'),
+        ('storage.objects', 'INSERT', 'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look again'')'),
+        ('storage.objects', 'UPDATE', 'update storage.objects set name = ''changed'' where bucket_id = ''chat-images'''),
+        ('storage.objects', 'DELETE', 'delete from storage.objects where bucket_id = ''chat-images''')
+    )
+    select place.kind, o.role_name, place.thing, string_agg(act.right_name, ', ' order by act.right_name desc), format(
+        'drop policy if exists supportchat_is_private on %1$s;'
+        ' create policy supportchat_is_private on %1$s as restrictive to anon, authenticated using (%2$s)',
+        place.thing, place.bounds
+    )
+    from place
+    join act using (thing)
+    join _supportchat.outsiders() as o on o.role_id <> 0
+    -- Whoever stands above all policies is reported for that.
+    join pg_catalog.pg_roles r on r.oid = o.role_id and not r.rolsuper and not r.rolbypassrls
+    where _supportchat.may_do(o.role_name, place.prepare, act.act)
+    group by place.kind, place.thing, place.bounds, o.role_name
+$$;
+
+-- What of the desk others than its server can reach. `p_names` are the functions that it calls. Each entry has a kind, who can,
+-- what, with which rights, and the statements that close it.
+create or replace function public.find_exposures(p_names text[])
+returns jsonb
+language sql
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(
+        jsonb_build_object('kind', kind, 'role', upper_public, 'thing', thing, 'rights', rights, 'fix', fix || ';')
+        order by kind, thing, upper_public
+    ), '[]')
+    from (
+        select 'key' as kind, current_user::text as role_name, null::text as thing, null::text as rights, null::text as fix
+        where current_user in (select o.role_name from _supportchat.outsiders() as o)
+        union all select * from _supportchat.granted_to_outsiders(p_names)
+        union all select * from _supportchat.opened_tables()
+        union all select * from _supportchat.powerful_roles(p_names)
+        union all select * from _supportchat.functions_that_lend_rights(p_names)
+        union all select * from _supportchat.opened_on_supabase()
+    ) as found
+    cross join lateral (select case role_name when 'public' then 'PUBLIC' else role_name end as upper_public) as said
+$$;
+
+select _supportchat.record_script('functions/exposures.sql', 'fa83230250a6');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

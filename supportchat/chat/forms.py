@@ -7,7 +7,7 @@ from collections.abc import Callable
 import phonenumbers
 from flask_babel import lazy_gettext as _
 from wtforms import Form, HiddenField, StringField, TextAreaField
-from wtforms.validators import Length, ValidationError
+from wtforms.validators import DataRequired, Length, ValidationError
 
 from ..web.text import clean_line, is_too_long
 
@@ -47,6 +47,17 @@ def normal_phone(value: str) -> str:
     return written if len(written) <= PHONE_CHARACTERS else value
 
 
+NAME_TOO_LONG = Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters."))
+
+
+class NameForm(Form):
+    """What the customer of a chat is called, asked after the first message."""
+
+    customer_name = StringField(
+        _("Name"), filters=[_line_of(NAME_CHARACTERS)], validators=[DataRequired(_("Enter a name.")), NAME_TOO_LONG]
+    )
+
+
 class StartForm(Form):
     """The start of a chat. Everything but the message, or a picture, is optional.
 
@@ -57,7 +68,7 @@ class StartForm(Form):
     customer_name = StringField(
         _("Name"),
         filters=[_line_of(NAME_CHARACTERS)],
-        validators=[Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters."))],
+        validators=[NAME_TOO_LONG],
     )
     customer_phone = StringField(
         _("Phone"),

@@ -15,7 +15,7 @@ from ..web.forms import new_message_id, typed_text, whole_number
 from ..web.htmx import from_htmx
 from ..web.sentences import sentence
 from . import visitors
-from .forms import StartForm
+from .forms import NameForm, StartForm
 
 PAGE = 50
 
@@ -52,7 +52,9 @@ def who_is_here() -> PeopleHere:
     return here
 
 
-def chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> ResponseReturnValue:
+def chat_page(
+    chat: Conversation, *, error: str = "", name_form: NameForm | None = None, status: int = 200
+) -> ResponseReturnValue:
     """Show a conversation, with what was wrong with a message for it."""
     site, before = shown_site(chat["site"]), whole_number("before") or None
     html = render_template(
@@ -61,6 +63,7 @@ def chat_page(chat: Conversation, *, error: str = "", status: int = 200) -> Resp
         chat=chat,
         rows=call("messages_before", session_id=chat["session_id"], before=before, limit=PAGE),
         is_latest=before is None,
+        name_form=name_form,
         error=error,
         text=typed_text() if error else "",
         client_message_id=(error and request.form.get("client_message_id")) or new_message_id(),

@@ -9,7 +9,7 @@ import secrets
 from flask import Flask, Response, abort, g
 
 from ..database import NotFound
-from ..web.cookies import KEPT_SECONDS, cookie, cookie_name, cookie_options, token_hash
+from ..web.cookies import KEPT_SECONDS, cookie, cookie_name, cookie_options, is_in_foreign_frame, token_hash
 
 
 def init_app(app: Flask) -> None:
@@ -20,9 +20,14 @@ def init_app(app: Flask) -> None:
 def visitor() -> str:
     """Return the hash of this browser's key; '' for a browser that has none."""
     if "visitor" not in g:
-        g.visitor = token_hash(cookie("c"))
+        g.visitor = token_hash(own_key())
     key: str = g.visitor
     return key
+
+
+def own_key() -> str:
+    """Return this browser's key; '' for none. Its cookie has another name in a frame on another site."""
+    return cookie("c") or cookie("f")
 
 
 def known_visitor() -> str:
@@ -61,7 +66,7 @@ def fresh_key(client_message_id: str) -> str:
     Whoever chose the one that it has so far (another program on this host can set its cookies) would read the chat. The
     id of the message makes it another one, known to nobody but who has the form, and the same at each retry.
     """
-    digest = hashlib.sha256(f"start {cookie('c')} {client_message_id}".encode()).digest()
+    digest = hashlib.sha256(f"start {own_key()} {client_message_id}".encode()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
@@ -72,16 +77,20 @@ def take_key(key: str) -> None:
 
 def keep_visitor() -> None:
     """Have this browser keep its key for another `KEPT_SECONDS`. Its key must be one that the database knows."""
-    g.fresh_visitor = cookie("c")
+    g.fresh_visitor = own_key()
 
 
 def delete_visitor_cookie(response: Response) -> None:
     """Take its key from a customer's browser."""
-    response.delete_cookie(cookie_name("c"), **cookie_options(in_frames=True))
+    response.delete_cookie(_name(), **cookie_options(in_frames=True))
 
 
 def _give_visitor_cookie(response: Response) -> Response:
     key = g.pop("fresh_visitor", None)
     if key:
-        response.set_cookie(cookie_name("c"), key, max_age=KEPT_SECONDS, **cookie_options(in_frames=True))
+        response.set_cookie(_name(), key, max_age=KEPT_SECONDS, **cookie_options(in_frames=True))
     return response
+
+
+def _name() -> str:
+    return cookie_name("f" if is_in_foreign_frame() else "c")

@@ -22,7 +22,8 @@ __all__ = ["ROOT", "Config", "ConfigError", "current_config"]
 
 LIMITS = (
     *("limit_logins", "limit_logins_per_address", "limit_codes", "limit_starts", "limit_starts_per_address"),
-    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_sockets", "limit_hellos"),
+    *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_pages"),
+    *("limit_sockets", "limit_hellos"),
 )
 COUNTS = ("connections_per_address", "sockets_per_browser", "sockets_per_address")
 # What LIMITS=off sets, unless it is set itself.
@@ -51,6 +52,7 @@ class Config:
     oidc_accounts: tuple[str, ...] = ()
     oidc_role_claim: str = ""
     oidc_roles: tuple[tuple[str, str], ...] = ()
+    log_format: str = "text"
     header_seconds: int = 5
     body_seconds: int = 20
     answer_seconds: int = 20
@@ -66,6 +68,7 @@ class Config:
     limit_typing: Limit = field(default=Limit(60, 60))
     limit_receipts: Limit = field(default=Limit(300, 60))
     limit_pictures: Limit = field(default=Limit(30, 300))
+    limit_pages: Limit = field(default=Limit(60, 60))
     limit_sockets: Limit = field(default=Limit(60, 60))
     limit_hellos: Limit = field(default=Limit(30, 15))
 
@@ -92,6 +95,7 @@ class Config:
             public_url=values.origin_of("PUBLIC_URL", environ.get("PUBLIC_URL", "")),
             trusted_proxies=values.whole_number(environ, "TRUSTED_PROXIES", 0, 0, 10),
             embed_origins=tuple(values.origin_of("EMBED_ORIGINS", o) for o in environ.get("EMBED_ORIGINS", "").split()),
+            log_format=values.one_of(environ, "LOG_FORMAT", ("text", "json")),
             header_seconds=values.whole_number(environ, "HEADER_SECONDS", cls.header_seconds, 1, 300),
             body_seconds=values.whole_number(environ, "BODY_SECONDS", cls.body_seconds, 1, 300),
             answer_seconds=values.whole_number(environ, "ANSWER_SECONDS", cls.answer_seconds, 1, 300),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psycopg
@@ -66,6 +66,14 @@ def whole_number(environ: Mapping[str, str], name: str, default: int, least: int
     if not text.isdecimal() or not least <= int(text) <= most:
         raise ConfigError(f"{name} is {text!r}: set it to a whole number from {least} to {most}.")
     return int(text)
+
+
+def one_of(environ: Mapping[str, str], name: str, choices: Sequence[str]) -> str:
+    """Return the choice that was made, by default the first."""
+    value = environ.get(name) or choices[0]
+    if value not in choices:
+        raise ConfigError(f"{name} is {value!r}: set it to {' or '.join(choices)}.")
+    return value
 
 
 def limit(environ: Mapping[str, str], name: str, default: Limit) -> Limit:

@@ -123,6 +123,20 @@ class ShownLink(TypedDict):
     expires_at: str
 
 
+class Handover(TypedDict):
+    """Which chat a link takes along into another window."""
+
+    number: int
+    site: str  # its key
+
+
+class TakenHandover(TypedDict):
+    """The key of the browser whose chat is taken along, which only the token opens, and the hash of the one it has."""
+
+    sealed_key: str
+    visitor: str
+
+
 class Offered(TypedDict):
     """Whether the link to set the desk up was offered: not when there is an admin who can log in."""
 
@@ -399,6 +413,22 @@ class Conversation(TypedDict):
     somebody_here: bool
 
 
+class VisitedPage(TypedDict):
+    """A page of a site that a customer has seen."""
+
+    url: str
+    title: str
+    at: str
+
+
+class Visit(TypedDict):
+    """Where a customer is: the last pages that they have seen, the newest last, and where they came from."""
+
+    pages: list[VisitedPage]
+    referrer: str | None
+    updated_at: str
+
+
 class Joined(TypedDict):
     """What a page needs that is about to show a conversation."""
 
@@ -406,6 +436,7 @@ class Joined(TypedDict):
     last_at: str | None  # when its last line was written
     messages: list[Message]
     notes: list[Note]
+    visit: Visit | None  # for an agent's page
 
 
 class Current(TypedDict):
@@ -480,9 +511,11 @@ class Ticket(Conversation):
     reason: Reason | None
     held: str | None  # 'link' or 'spam': why it is given to nobody by itself
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
     read_seq: int
+    visit: Visit | None
     history: list[TicketEvent]
     earlier: list[EarlierTicket]
     colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
@@ -521,6 +554,7 @@ class QueueRow(TypedDict):
     status: str
     held: str | None  # as in Ticket
     is_spam: bool
+    site_name: str | None  # None while there is only one
     customer_name: str | None
     is_verified: bool  # their site has named them
     agent: Person | None
@@ -662,6 +696,7 @@ class ExportedConversation(TypedDict):
     customer_delivered_seq: int
     customer_read_seq: int
     person: NamedCustomer | None
+    visit: Visit | None
 
 
 class Extent(TypedDict):
@@ -738,6 +773,16 @@ class AuditPage(TypedDict):
 
     rows: list[AuditEntry]
     people: list[Person]
+
+
+class Exposure(TypedDict):
+    """Something of the desk's that others than its server can reach, and the statements that close it."""
+
+    kind: str
+    role: str | None  # who; PUBLIC is everybody
+    thing: str | None
+    rights: str | None
+    fix: str | None
 
 
 class DeskFigures(TypedDict):

@@ -37,7 +37,9 @@ SCRIPTS = (
     "functions/people.sql",
     "functions/links.sql",
     "functions/identities.sql",
+    "functions/widget.sql",
     "functions/privacy.sql",
+    "functions/exposures.sql",
     "functions/status.sql",
 )
 BASE = SCRIPTS[0]

@@ -150,6 +150,7 @@ def _described(conversation: ExportedConversation) -> dict[str, Any]:
             "time_zone": conversation["time_zone"],
             "network": conversation["address"],
         },
+        "visit": conversation["visit"],
         "received_up_to": conversation["customer_delivered_seq"],
         "read_up_to": conversation["customer_read_seq"],
     }

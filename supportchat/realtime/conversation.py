@@ -14,7 +14,7 @@ from gevent.lock import RLock
 from ..database import Database, DatabaseError
 from ..database.batches import is_cut
 from ..database.rows import Conversation as State
-from ..database.rows import Detail, Joined, Message, Note
+from ..database.rows import Detail, Joined, Message, Note, Visit
 from ..rendering.fragments import Fragments, event_frame
 from ..rendering.languages import ENGLISH
 from .connection import OVERLOAD, Connection, Shown
@@ -49,7 +49,7 @@ class Conversation:
         self._fragments = fragments
         self._here = here
         self._hints: dict[int, Message | None] = {}
-        self._is_stale = {"messages": False, "notes": False, "state": False}
+        self._is_stale = {"messages": False, "notes": False, "visit": False, "state": False}
         self._lock = RLock()
         self._is_working = False
         self._read_at = float("-inf")
@@ -96,6 +96,9 @@ class Conversation:
                 self._here.add(self.session_id)
             # Its other pages may lack what this query found.
             self.compare(state)
+            if audience == "agent" and joined["visit"] is not None:
+                with self._fragments.in_language(page.language):
+                    page.push(self._fragments.visit_frame(self.number, joined["visit"]))
             page.refill = functools.partial(self._go_on, page, audience)
             self._catch_up(page, audience, lines, notes)
 
@@ -188,6 +191,8 @@ class Conversation:
                         self._deliver_messages()
                     if stale["notes"]:
                         self._deliver_notes()
+                    if stale["visit"] and self.pages["agent"]:
+                        self._show_visit(self._read_visit())
                     if stale["state"]:
                         self._take_state(self._read_state())
         except DatabaseError:
@@ -316,6 +321,16 @@ class Conversation:
                 for page in pages:
                     for frame in frames:
                         page.push(frame)
+
+    def _show_visit(self, visit: Visit | None) -> None:
+        for language, pages in self._by_language("agent").items():
+            with self._fragments.in_language(language):
+                frame = self._fragments.visit_frame(self.number, visit)
+            self._send(frame, "agent", pages)
+
+    def _read_visit(self) -> Visit | None:
+        visit: Visit | None = self._database.call("pages_of_session", session_id=self.session_id)
+        return visit
 
     def _read_state(self) -> State | None:
         states: list[State] = self._database.call("conversations", session_ids=[self.session_id])

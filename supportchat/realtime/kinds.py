@@ -13,7 +13,7 @@ from dataclasses import dataclass
 class Kind:
     """What one kind of event makes of the pages."""
 
-    # What of its conversation has to be read: 'messages', 'notes' or 'state'.
+    # What of its conversation has to be read: 'messages', 'notes', 'visit' or 'state'.
     makes_stale: str | None = None
     # Its detail is part of the new state of the conversation, which need not be read.
     patches_state: bool = False
@@ -36,6 +36,7 @@ KINDS = {
     "message.posted": Kind("messages", touches_row=True),
     "receipt.recorded": Kind(patches_state=True),
     "presence.changed": Kind(patches_state=True),
+    "pages.changed": Kind("visit"),
     "ticket.opened": _TICKET,
     "ticket.changed": _TICKET,
     "ticket.assigned": _HISTORY,

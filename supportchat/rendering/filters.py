@@ -59,6 +59,7 @@ def init_app(app: Flask) -> None:
         linkified,
         lines,
         callable_number,
+        without_scheme,
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["picture_box"] = picture_box
@@ -120,6 +121,11 @@ def role_name(role: str) -> str:
 def clock(moment: str | None) -> str:
     """Write the time of an ISO 8601 moment, in UTC. Scripts write the reader's own time over it."""
     return f"{moment[11:16]} UTC" if moment else ""
+
+
+def without_scheme(address: str) -> str:
+    """Return an address as people write it: without https://, and without a slash behind the name of the host."""
+    return address.partition("://")[2].removesuffix("/")
 
 
 def with_local_times(text: str) -> Markup:

@@ -15,7 +15,7 @@ from flask import Flask, current_app
 from jinja2 import Template
 from markupsafe import Markup
 
-from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, read_marks
+from ..database.rows import Conversation, DeskCounts, Line, Load, Message, Note, Person, QueueRow, Visit, read_marks
 from ..server.turns import give_way
 from .languages import language
 
@@ -117,6 +117,10 @@ class Fragments:
     def notes_frame(self, number: int, rows: Sequence[Note]) -> str:
         """Return the frame that puts notes into an agent's list."""
         return content_frame(self.lines(number, rows), f"#{messages_id(number)}", SORTED)
+
+    def visit_frame(self, number: int, visit: Visit | None) -> str:
+        """Return the frame that shows an agent where the customer is."""
+        return content_frame(self._render("tickets/_visit.html", visit=visit), f"#visit-{number}", "innerMorph")
 
     def typing_frame(self, audience: str, state: Conversation, agent: Person | None) -> str:
         """Return the frame that shows to one side that the other is typing; the page takes it away by itself."""

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import logging
 import os
 import resource
 import signal
@@ -21,6 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from logging.config import dictConfig
 from types import FrameType
 
 import psutil
@@ -32,11 +34,14 @@ from ..database import Database, DatabaseError
 from ..database.migrations import describe_failure, migrate
 from ..database.postgres import POOL_SIZE, PostgresDatabase
 from ..database.scripts import SCRIPTS
+from . import logs
 from .beginning import offer_setup, prepare_people
 from .embedded import EmbeddedPostgres, die_with_parent, private_file
 from .hosts import host_and_port
 from .memory import memory_settings
 from .progress import progress
+
+log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 20.0
 MOST_FILES = 10_240  # if there is no limit; the maximum of macOS
@@ -60,6 +65,8 @@ def main() -> int:
     """Serve until a signal arrives, and return the exit code."""
     try:
         config = Config.from_environment()
+        dictConfig(logs.settings(config.log_format))
+        logs.catch_the_rest()
         check_port(config.host, config.port)
         raise_file_limit()
         with prepared_data_dir(config):
@@ -131,6 +138,7 @@ class Server:
                 "HOST": self._config.host,
                 "PORT": str(self._config.port),
                 "WORKERS": str(self._config.workers),
+                "LOG_FORMAT": self._config.log_format,
             },
             start_new_session=True,  # Ctrl-C only reaches this process, which stops gunicorn cleanly
             preexec_fn=die_with_parent,
@@ -144,7 +152,7 @@ class Server:
             if state == "ok":
                 return True
             if state != said and state in NOT_READY:
-                print(f"supportchat: {NOT_READY[state]}", file=sys.stderr, flush=True)
+                log.warning(NOT_READY[state])
                 said = state
             time.sleep(0.1)
         return False
@@ -173,7 +181,7 @@ class Server:
                 prepare_people(database, self._config)
                 path = offer_setup(database)
         except DatabaseError as error:
-            print(f"supportchat: {error}", file=sys.stderr, flush=True)
+            log.error("the first steps of a new desk have to wait: %s", error)
             return
         if path:
             print("  There is no admin yet. Create the first one here within an hour; a restart prints a new link:\n")
@@ -195,7 +203,7 @@ class Server:
             if code is not None and code >= 0:
                 return code or 1  # gunicorn gave up, and has said why
             if code is not None:
-                print("supportchat: gunicorn was killed; restarting it", file=sys.stderr, flush=True)
+                log.error("gunicorn was killed; restarting it")
                 self._start_gunicorn()
             if self._postgres is not None:
                 self._postgres.limit_log()
@@ -205,11 +213,11 @@ class Server:
     def _revive_postgres(self) -> None:
         if self._postgres is None or self._postgres.is_running():
             return
-        print("supportchat: Postgres has died; restarting it", file=sys.stderr, flush=True)
+        log.error("Postgres has died; restarting it")
         try:
             self._postgres.start()
         except (ConfigError, OSError, psutil.Error) as error:  # a full disk, say, which may have room later
-            print(f"supportchat: {error}", file=sys.stderr, flush=True)
+            log.error("Postgres could not be restarted: %s", error)
             time.sleep(1)
 
     def _stop(self) -> None:

@@ -49,7 +49,8 @@ class Brief(logging.Filter):
         text = record.getMessage()
         if not text.startswith("Invalid request"):
             return True
-        record.msg, record.args = "".join(c if c.isprintable() else "?" for c in text[:LONGEST_LINE]), ()
+        # What follows the first quote was sent, and may be anything.
+        record.msg, record.args = text[:LONGEST_LINE].partition("'")[0].rstrip(" :"), ()
         return self._allows("invalid request")
 
 

@@ -64,6 +64,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["look_name"] = look_name
     app.jinja_env.filters["site_name"] = site_name
     app.jinja_env.filters["site_of_key"] = site_of_key
+    app.jinja_env.filters["site_label"] = site_label
     app.jinja_env.globals["chat_address"] = chat_address
     app.jinja_env.globals["link_values"] = link_values
 
@@ -89,7 +90,7 @@ def site_of_request() -> Site:
 
 
 def shown_site(key: str | None = None) -> Site:
-    """Return the site whose look and language the page of this request has: the one with a key, else the one it names."""
+    """Return the site whose look and language the page has: the one with a key, else the one that the request names."""
     site = site_with(key) if key else site_of_request()
     if site["language"]:
         g.site_language = site["language"]
@@ -98,8 +99,13 @@ def shown_site(key: str | None = None) -> Site:
 
 
 def site_name(site: Site) -> str:
-    """Return what customers call a site. One that nobody has named yet is called in their language."""
-    return gettext("Support") if site["name"] == PLAIN["name"] else site["name"]
+    """Return what people call a site."""
+    return site_label(site["name"])
+
+
+def site_label(name: str) -> str:
+    """Return the name of a site. One that nobody has named yet is called in the language of the page."""
+    return gettext("Support") if name == PLAIN["name"] else name
 
 
 def site_of_key(key: str) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask_babel import gettext
+from flask_babel import format_decimal, gettext
 from flask_babel import lazy_gettext as _
-from wtforms import BooleanField, Field, Form, SelectField, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, Regexp, ValidationError
+from wtforms import BooleanField, Field, Form, StringField, TextAreaField
+from wtforms.validators import AnyOf, DataRequired, Length, Regexp, ValidationError
 
 from ..database.rows import Site
 from ..rendering.languages import SHIPPED
@@ -66,11 +67,12 @@ def check_colour(form: Form, field: Field) -> None:
     if not COLOUR.fullmatch(field.data):
         raise ValidationError(_("Enter a colour like #9a3412."))
     if not is_readable(field.data):
-        found = f"{contrast(WHITE, field.data):.1f}"
+        # Rounded down: 4.47 does not reach 4.5.
+        found = math.floor(contrast(WHITE, field.data) * 10) / 10
         text = gettext(
-            "White text on it is hard to read: the contrast is %(found)s : 1, and %(wanted)s : 1 is needed.",
-            found=found,
-            wanted=TEXT_CONTRAST,
+            "White text on it is hard to read: the contrast is %(found)s:1, and %(wanted)s:1 is needed.",
+            found=format_decimal(found),
+            wanted=format_decimal(TEXT_CONTRAST),
         )
         raise ValidationError(text)
 
@@ -158,7 +160,10 @@ class SiteForm(Form):
         filters=[_line(GREETING_CHARACTERS)],
         validators=[Length(max=GREETING_CHARACTERS, message=_("A greeting can have up to %(max)s characters."))],
     )
-    language = SelectField(_("Language"), choices=[("", ""), *SHIPPED.items()], coerce=lambda value: value or "")
+    language = StringField(
+        _("Language"),
+        validators=[AnyOf(("", None, *SHIPPED), message=_("This language does not exist. Choose another one."))],
+    )
     show_faces = BooleanField(_("Show who is online, with name and picture"))
     show_reply_time = BooleanField(_("Show how soon we usually reply"))
     allowed_origins = TextAreaField(

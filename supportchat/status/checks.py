@@ -25,12 +25,15 @@ from ..images.stores import ImageStore, StoreUnavailable
 from ..realtime.hub import Hub
 from ..rendering.filters import decimal
 from ..rendering.reasons import capacity, has_room, what_helps, why_unassigned
+from .exposures import describe
+from .findings import Finding
 
 PING_SECONDS = 2
 GROUPS = {"database": lazy_gettext("Database"), "services": lazy_gettext("Services")}
 # Those of the tables are called by the table's name.
 NAMES = {
     "connection": lazy_gettext("Connection"),
+    "access": lazy_gettext("Access"),
     "schema": lazy_gettext("Schema version"),
     "realtime": lazy_gettext("Realtime"),
     "images": lazy_gettext("Image storage"),
@@ -41,7 +44,7 @@ NAMES = {
 
 @dataclass
 class Check:
-    """One line of the page: `state` is 'ok', 'warn' or 'fail'; `fix` says what to do, `script` names what to run."""
+    """One line of the page: what a check has found (see `Finding`), and how long that took."""
 
     group: str
     key: str
@@ -49,6 +52,7 @@ class Check:
     text: str
     fix: str = ""
     script: str = ""
+    sql: str = ""
     milliseconds: float = 0.0
     since: str = ""  # ISO 8601: when this process first saw it fail, if that is a while ago
 
@@ -58,12 +62,9 @@ class Check:
         return str(NAMES.get(self.key, self.key))
 
     @property
-    def script_text(self) -> str:
-        """Return the text of the script, for copying into an SQL editor."""
-        return script_text(self.script) if self.script else ""
-
-
-Finding = tuple[str, str, str, str]  # state, text, fix, script
+    def statements(self) -> str:
+        """Return what to run, for copying into an SQL editor."""
+        return script_text(self.script) if self.script else self.sql
 
 
 class Checks:
@@ -84,6 +85,7 @@ class Checks:
         yield self._timed("database", "schema", self._schema)
         for table in ("user_sessions", "chat_messages", "tickets", "agents"):
             yield self._timed("database", table, functools.partial(self._table, table))
+        yield self._timed("database", "access", self._access)
         yield self._timed("services", "realtime", self._realtime)
         yield self._timed("services", "images", self._image_storage)
         yield self._timed("services", "assignment", self._assignment)
@@ -91,10 +93,10 @@ class Checks:
     def _timed(self, group: str, key: str, look: Callable[[], Finding]) -> Check:
         start = time.perf_counter()
         try:
-            state, text, fix, script = look()
+            found = look()
         except DatabaseError as error:
-            state, text, fix, script = "fail", *self._described(error), ""
-        return Check(group, key, state, text, fix, script, (time.perf_counter() - start) * 1000)
+            found = Finding("fail", *self._described(error))
+        return Check(group, key, *found, (time.perf_counter() - start) * 1000)
 
     def _described(self, error: DatabaseError) -> tuple[str, str]:
         match error.code:
@@ -127,14 +129,14 @@ class Checks:
         missing = self._database.call("missing_functions", names=sorted(FUNCTIONS))
         if missing:
             raise Unavailable("schema_missing", ", ".join(missing))
-        return "ok", _("responding, all %(count)s functions found", count=len(FUNCTIONS)), "", ""
+        return Finding("ok", _("responding, all %(count)s functions found", count=len(FUNCTIONS)))
 
     def _schema(self) -> Finding:
         applied = self._database.call("applied_scripts")
         changed = [name for name, checksum in checksums().items() if applied.get(name) != checksum]
         if not changed:
-            return "ok", _("all %(count)s scripts are up to date", count=len(SCRIPTS)), "", ""
-        return (
+            return Finding("ok", _("all %(count)s scripts are up to date", count=len(SCRIPTS)))
+        return Finding(
             "warn",
             ngettext(
                 "%(names)s has changed since it was last run.",
@@ -150,12 +152,12 @@ class Checks:
         found = self._database.call("check_table", table=table)
         if problem := _problem(found):
             if taken := self._database.names_taken():
-                return "fail", _names_taken(), taken, ""
+                return Finding("fail", _names_taken(), taken)
             text, script = problem
-            return "fail", text, _("Run the script. It is safe to run again and loses no rows."), script
+            return Finding("fail", text, _("Run the script. It is safe to run again and loses no rows."), script)
         orphans = self._database.call("orphan_rows", table=table)
         if orphans:
-            return (
+            return Finding(
                 "warn",
                 "; ".join(describe_orphans(orphan) for orphan in orphans),
                 _(
@@ -164,7 +166,10 @@ class Checks:
                 ),
                 "fix_foreign_keys.sql",
             )
-        return "ok", _rows(found["rows"], found["last_at"]), "", ""
+        return Finding("ok", _rows(found["rows"], found["last_at"]))
+
+    def _access(self) -> Finding:
+        return describe(self._database.call("find_exposures", names=sorted(FUNCTIONS)))
 
     def _realtime(self) -> Finding:
         fix = _(
@@ -173,35 +178,35 @@ class Checks:
             advice=self._hub.events.advice,
         )
         if not self._hub.events.is_connected:
-            return "fail", _("This server process is not receiving events."), fix, ""
+            return Finding("fail", _("This server process is not receiving events."), fix)
         heard, nonce, start = Event(), secrets.token_hex(8), time.perf_counter()
         self._hub.expect_ping(nonce, heard.set)
         try:
             self._database.call("send_ping", nonce=nonce)
             if not heard.wait(PING_SECONDS):
                 text = _("A test event did not arrive within %(seconds)s seconds.", seconds=PING_SECONDS)
-                return "fail", text, fix, ""
+                return Finding("fail", text, fix)
         finally:
             self._hub.forget_ping(nonce)
         took = decimal(round((time.perf_counter() - start) * 1000, 1))
-        return "ok", _("a test event arrived after %(milliseconds)s ms", milliseconds=took), "", ""
+        return Finding("ok", _("a test event arrived after %(milliseconds)s ms", milliseconds=took))
 
     def _image_storage(self) -> Finding:
         key, content = new_key(), secrets.token_bytes(64)
         fix = _("Text messages still work. %(advice)s", advice=self._images.advice)
         try:
             if problems := self._images.problems():
-                return "fail", problems[0], fix, ""
+                return Finding("fail", problems[0], fix)
             self._images.put(key, io.BytesIO(content), "image/webp")
             try:
                 with self._images.open(key) as file:
                     if file.read() != content:
-                        return "fail", _("A stored file was different when read back."), fix, ""
+                        return Finding("fail", _("A stored file was different when read back."), fix)
             finally:
                 self._images.delete(key)
         except (StoreUnavailable, OSError) as error:
-            return "fail", _("A picture could not be stored: %(error)s.", error=error), fix, ""
-        return "ok", _("stored, read back and deleted a test file"), "", ""
+            return Finding("fail", _("A picture could not be stored: %(error)s.", error=error), fix)
+        return Finding("ok", _("stored, read back and deleted a test file"))
 
     def _assignment(self) -> Finding:
         figures: DeskFigures = self._database.call("desk_figures")
@@ -214,16 +219,16 @@ class Checks:
                 len(stuck),
                 numbers=", ".join(f"#{number}" for number in stuck[:5]),
             )
-            return "fail", text, _("Restart the server. If this persists, check its log."), ""
+            return Finding("fail", text, _("Restart the server. If this persists, check its log."))
         swept = figures["swept_seconds_ago"]
         if swept is None or swept > 60:
             text = _("No server process has checked the queue for a minute.")
-            return "fail", text, _("Restart the server and check its log."), ""
+            return Finding("fail", text, _("Restart the server and check its log."))
         reason = figures["reason"]
         if has_room(reason):
-            return "ok", capacity(reason), "", ""
+            return Finding("ok", capacity(reason))
         why = why_unassigned(reason)
-        return "warn", f"{why[0].upper()}{why[1:]}", what_helps(reason), ""
+        return Finding("warn", f"{why[0].upper()}{why[1:]}", what_helps(reason))
 
 
 def _names_taken() -> str:

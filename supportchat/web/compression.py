@@ -21,6 +21,8 @@ def compress(response: Response) -> Response:
     """Compress a text, if the browser takes that."""
     if not (response.mimetype or "").startswith("text/") or response.direct_passthrough or response.is_streamed:
         return response
+    if "Content-Encoding" in response.headers:
+        return response  # it has been done
     data = response.get_data()
     if len(data) < LEAST:
         return response

@@ -14,6 +14,7 @@ from ..config import current_config
 KEPT_SECONDS = 180 * 86400  # of what is to outlast a login
 # How the session began that older versions kept the token of their forms in, as Flask writes it: {"csrf_token"
 FORMER_SESSION = "eyJjc3JmX3Rva2Vu"
+FRAMES = ("iframe", "frame")
 
 
 def init_app(app: Flask) -> None:
@@ -57,16 +58,27 @@ def old_cookie_name(name: str) -> str:
     return f"__Host-{name}" if current_config().is_https else name
 
 
+def is_in_foreign_frame() -> bool:
+    """Whether the request comes from a frame on another site, where browsers keep only cookies that are set for it.
+
+    The browser says so of the page itself. What that page sends later shows by its key: no other one has this name.
+    """
+    headers = request.headers
+    is_shown_there = headers.get("Sec-Fetch-Dest") in FRAMES and headers.get("Sec-Fetch-Site") == "cross-site"
+    return is_shown_there or (not cookie("c") and bool(cookie("f")))
+
+
 def cookie_options(*, in_frames: bool = False) -> dict[str, Any]:
-    """Return how a cookie of ours is set; `in_frames`: also in the frame of another site, if EMBED_ORIGINS names one.
+    """Return how a cookie of ours is set; `in_frames`: so that it works in a frame on another site, if this is one.
 
     Lax otherwise: whoever follows a link from a mail to a ticket is logged in. No GET changes anything, and unsafe
-    requests have to come from our own pages.
+    requests have to come from our own pages. A partitioned one belongs to the site that shows the frame: on any other
+    site the browser does not send it.
     """
-    config = current_config()
-    is_framed = in_frames and config.is_https and bool(config.embed_origins)
+    is_https = current_config().is_https
+    is_framed = in_frames and is_https and is_in_foreign_frame()
     return {
-        "secure": config.is_https,
+        "secure": is_https,
         "httponly": True,
         "samesite": "None" if is_framed else "Lax",
         "partitioned": is_framed,

@@ -102,7 +102,7 @@ def init_app(app: Flask) -> None:
 
 
 def check(act: str, whose: str) -> None:
-    """Count one act of somebody; `act` names the setting: messages, typing, receipts, pictures or sockets.
+    """Count one act of somebody; `act` names the setting: messages, typing, receipts, pictures, pages or sockets.
 
     :param whose: who has logged in, or '' for somebody of whom only the address is known.
     :raise TooFast: when it is one too many.

@@ -6,6 +6,7 @@ A stranger can neither write into the log by what they send nor fill it.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
 
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 LINES = 30  # of one kind
 SECONDS = 60.0
 LONGEST = 120
-LINKS = "/links/"
+ADDRESS = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
 class Quota:
@@ -63,13 +64,13 @@ def log_refusal(kind: str, came: str | None, expected: str, setting: str) -> Non
 
 
 def _path() -> str:
-    # What follows is the secret of a one-time link.
-    return LINKS if request.path.startswith(LINKS) else request.path
+    # The rule says which page it was. The path has ids and the secret of a one-time link.
+    return request.url_rule.rule if request.url_rule is not None else request.path
 
 
 def log_login(email: str, *, is_right: bool) -> None:
     """Log an attempt to log in. What is no address may be a password, typed into the wrong field."""
-    who = shown(email) if "@" in email else "what is no e-mail address"
+    who = shown(email) if ADDRESS.fullmatch(email) else "what is no e-mail address"
     if is_right:
         log.info("login of %s from %s", who, request.remote_addr)
     elif quota.allows("failed login"):

@@ -16,13 +16,16 @@ from ..config import Config, current_config
 from ..server.hosts import is_loopback
 from . import bodies
 from .bodies import SAFE_METHODS
+from .cookies import FRAMES
 from .refusals import log_refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Pages that customers' sites may show in a frame, when EMBED_ORIGINS names them.
+# Pages that customers' sites may show in a frame, if the desk knows them: see `_framing_origins`.
 EMBEDDABLE = ("chat",)
+# Pages that show the chat in a frame themselves.
+FRAMING = ("widget.demo",)
 # Where the pages of agents are; everything else is for customers.
 DESK = ("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status")
 # Asked by machines, by whatever name their network has for this one.
@@ -116,7 +119,7 @@ def is_from_our_pages() -> bool:
 def _why_foreign() -> tuple[str, str]:
     """Return the code for whoever sent a request that is not from our pages, and the setting that may be wrong."""
     origin, site = request.headers.get("Origin", ""), request.headers.get("Sec-Fetch-Site")
-    if origin == "null" and request.blueprint in EMBEDDABLE and current_config().embed_origins:
+    if origin == "null" and request.blueprint in EMBEDDABLE:
         return "sandboxed", "the sandbox of the frame, which has to say allow-same-origin"
     if site is None and origin in ("", "null"):
         return "no_origin", "the browser, or what removes Origin on the way"
@@ -166,8 +169,10 @@ def add_headers(response: Response) -> Response:
     given = {name.lower() for name, _ in headers}
     # By this the page knows that it was the desk that answered, and no proxy or hotel's login page in between.
     added = {"Content-Security-Policy": _policy(), "X-Supportchat": "1", **current_app.extensions["page_headers"]}
-    headers.extend({name: value for name, value in added.items() if name.lower() not in given})
-    if "vary" in given:
+    if request.blueprint in EMBEDDABLE:
+        added |= _framed_headers()
+    headers.extend({name: value for name, value in added.items() if value and name.lower() not in given})
+    if "vary" in given and not response.cache_control.public:
         response.vary.update(VARIES.split(", "))
     return response
 
@@ -176,21 +181,50 @@ def _policy() -> str:
     config = current_config()
     # What asks for no nonce has neither scripts nor htmx attributes.
     scripts = f"'nonce-{g.csp_nonce}'" if "csp_nonce" in g else "'none'"
-    is_framed = config.embed_origins and request.blueprint in EMBEDDABLE
-    frames = " ".join(config.embed_origins) if is_framed else "'none'"
+    frames = " ".join(("'self'", *framing_origins())) if request.blueprint in EMBEDDABLE else "'none'"
+    framed = "frame-src 'self'; " if request.endpoint in FRAMING else ""
     # 'self' includes websockets but in Safari before 16. What the request names as its host may be a proxy's matter.
     websocket = config.public_url.replace("http", " ws", 1)
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
         f"connect-src 'self'{websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
-        f"frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx"
+        f"{framed}frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx"
     )
+
+
+def framing_origins() -> tuple[str, ...]:
+    """Return the origins that may show the chat of the request's site in a frame."""
+    from ..sites import site_of_request  # which needs the languages, and those this module
+
+    return (*site_of_request()["allowed_origins"], *current_config().embed_origins)
+
+
+def may_frame(origin: str) -> bool:
+    """Whether a page of this origin may show the chat of the request's site, as frame-ancestors says it to browsers."""
+    if not origin.startswith(("https://", "http://")):
+        return False  # null, or none
+    parts = origin.partition("://")
+    for allowed in (own_origin(), *framing_origins()):
+        scheme, _, host = allowed.partition("://")
+        if origin == allowed or (host.startswith("*.") and parts[0] == scheme and parts[2].endswith(host[1:])):
+            return True
+    return False
+
+
+def _framed_headers() -> dict[str, str]:
+    """Return what lets a page in a frame on another site, also where that one has a Cross-Origin-Embedder-Policy."""
+    if not framing_origins():
+        return {"X-Frame-Options": "SAMEORIGIN"}
+    headers = {"X-Frame-Options": "", "Cross-Origin-Resource-Policy": "cross-origin"}
+    is_framed = request.headers.get("Sec-Fetch-Dest") in FRAMES
+    return headers | ({"Cross-Origin-Embedder-Policy": "require-corp"} if is_framed else {})
 
 
 def page_headers(config: Config) -> dict[str, str]:
     """Return the headers that are the same for every answer."""
     headers = {
         "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",  # frame-ancestors says the same, and more
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",

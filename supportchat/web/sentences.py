@@ -65,6 +65,7 @@ SENTENCES = {
     "sockets_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "typing_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
+    "pages_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "downloads_too_many": _("Other downloads are running. Try again in %(detail)s."),
     "pictures_unreadable": _("The pictures cannot be read right now. Try again in a moment."),
     # Privacy
@@ -137,6 +138,7 @@ SENTENCES = {
     "person_not_found": _("This person is not on the team any more."),
     "invitation_not_found": _("This invitation was accepted or withdrawn. Invite the person again if they need one."),
     "last_admin": _("The last admin cannot be disabled or given another role. Make somebody else an admin first."),
+    "handover_unknown": _("This link no longer works. Go back to the chat and open it in its own window again."),
     "link_unknown": _("This link no longer works. It was used, replaced, or is too old. Ask an admin for a new one."),
     "foreign_origin": _("This request came from another site, so it was refused. Open the page here and try again."),
     "no_origin": _(

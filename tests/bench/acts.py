@@ -67,6 +67,11 @@ PASSWORD_LINK = f"""
 insert into public.one_time_links (token_hash, purpose, agent_id, expires_at)
 select '{TOKEN}', 'password', id, now() + interval '1 day' from public.agents where name = 'Agent 2'
 """
+HANDOVER = f"""
+insert into public.one_time_links (token_hash, purpose, visitor_id, sealed_key, expires_at)
+select '{TOKEN}', 'handover', visitor_id, 'x', now() + interval '1 day'
+from public.visitors where token_hash = '{RETURNING}'
+"""
 SETUP_LINK = f"""
 update public.agents set role = 'agent' where role = 'admin';
 insert into public.one_time_links (token_hash, purpose, expires_at)
@@ -207,6 +212,7 @@ class People:
             ),
             Act("close_chat", {"visitor": ANSWERED, "session_id": self.open.session_id}, "answered"),
             Act("close_chat", {"visitor": LAST_IN_LINE}, "in line"),
+            Act("name_customer", {"visitor": ANSWERED, "session_id": self.open.session_id, "name": "Vera"}),
             Act("image_of_session", {"image_id": self.image, "visitor": ANSWERED}),
             Act("signal_typing", {"visitor": ANSWERED}),
             Act("record_receipt", {"delivered": 9, "read": 9, "visitor": LAST_IN_LINE}, "of a customer"),
@@ -356,6 +362,12 @@ class People:
             act("change_logo", key="main", logo="a" * 64),
             act("archive_site", key="main", archived=False),
             Act("sites_in_use"),
+            Act("unread_of_visitor", {"visitor": RETURNING, "site": "main"}),
+            Act("record_pages", {"visitor": RETURNING, "visit": {"pages": []}}),
+            Act("pages_of_session", {"session_id": self.closed.session_id}),
+            Act("make_handover", {"visitor": RETURNING, "token_hash": TOKEN, "sealed_key": "x"}),
+            Act("show_handover", {"token_hash": TOKEN}, given=HANDOVER),
+            Act("take_handover", {"token_hash": TOKEN}, given=HANDOVER),
             act("list_audit", kinds=["settings.changed"]),
             act("note_audit_export", format="csv"),
             Act("erase_old_chats", given=OLD_CHATS),
@@ -401,6 +413,7 @@ class People:
             Act("verify_chat"),
             Act("applied_scripts"),
             Act("missing_functions", {"names": self.functions}),
+            Act("find_exposures", {"names": self.functions}),
         ]
 
 

@@ -29,6 +29,7 @@ VOLATILE = re.compile(
     r"|-?\d+\.\d+"
 )
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
+PAGES = [{"url": "https://shop.example/", "title": "The shop", "at": "2026-11-27T09:00:00+00:00"}]
 # By type of the argument; `text` is also what is put into every other type but these.
 UNKNOWN: dict[str, Any] = {
     "bigint": 77,
@@ -185,7 +186,21 @@ def look_after_sites(door: Heard, cast: Cast) -> None:
     door.refused("change_site", agent_id=carol.id, key="shop", values={"colour": "red"})
     for logo in ("f" * 64, None):
         carol.call("change_logo", key="shop", logo=logo)
-    cast.visitor().start("From the shop", site="shop")
+    vera = cast.visitor()
+    session_id = vera.start("From the shop", site="shop")["session_id"]
+    door.call("name_customer", visitor=vera.key, session_id=session_id, name="Vera")
+    door.refused("name_customer", visitor=vera.key, session_id=new_id(), name="Vera")
+    carol.call("list_tickets", view="all")
+    sven = cast.visitor()
+    sven.start("From the shop", site="shop")
+    for site in ("shop", "main"):
+        door.call("unread_of_visitor", visitor=sven.key, site=site)
+    door.call("record_pages", visitor=sven.key, visit={"pages": PAGES, "referrer": "https://search.example/"})
+    door.call("pages_of_session", session_id=sven.chat["session_id"])
+    door.call("make_handover", visitor=sven.key, token_hash="7" * 64, sealed_key="sealed")
+    door.call("show_handover", token_hash="7" * 64)
+    door.call("take_handover", token_hash="7" * 64)
+    door.refused("take_handover", token_hash="7" * 64)
     door.call("sites_in_use")
     carol.call("archive_site", key="shop")
     door.refused("archive_site", agent_id=carol.id, key="main")
@@ -204,6 +219,7 @@ def look_after(door: Heard, alice: Agent) -> None:
     ):
         door.call(function)
     door.call("missing_functions", names=["start_chat", "no_such_function"])
+    door.call("find_exposures", names=["start_chat", "no_such_function"])
     door.call("check_table", table="tickets")
     door.call("orphan_rows")
     door.call("send_ping", nonce="n")

@@ -23,6 +23,9 @@ IMAGE = {
 }
 
 
+PAGE = {"url": "https://shop.example/", "title": "Shop", "at": "2026-11-27T09:00:00+00:00"}
+
+
 def misfits(value: Any, shape: Any, place: str = "") -> list[str]:
     """Return where a value differs from a type."""
     if shape is Any or get_origin(shape) is dict:
@@ -71,6 +74,9 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
     begun = call("open_agent_session", agent_id=bob.id, token_hash="p" * 64)
     spammer = cast.visitor().start("Buy now", address="192.0.2.9")["number"]
     banned = carol.call("ban_customer", number=spammer, what="network", days=7, reason="Sells watches")
+    call("record_pages", visitor=vera.key, visit={"pages": [PAGE], "referrer": "https://search.example/"})
+    call("make_handover", visitor=vera.key, token_hash="7" * 64, sealed_key="sealed")
+    shown_handover, taken = (call(f"{act}_handover", token_hash="7" * 64) for act in ("show", "take"))
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
@@ -97,6 +103,10 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "messages_before": (call("messages_before", session_id=session_id), lines),
         "image_of_session": (call("image_of_session", visitor=vera.key, image_id=picture), shapes.StoredPicture),
         "close_chat": (closed, shapes.Closed),
+        "name_customer": (
+            call("name_customer", visitor=vera.key, session_id=session_id, name="Vera"),
+            shapes.Conversation,
+        ),
         "conversation_of_visitor": (vera.chat, shapes.Conversation),
         "join_conversation": (call("join_conversation", number=number, after=1, after_note=0), shapes.Joined),
         "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
@@ -123,6 +133,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         ),
         "sweep_assignment": (call("sweep_assignment"), shapes.Sweep),
         "desk_figures": (call("desk_figures"), shapes.DeskFigures),
+        "find_exposures": (call("find_exposures", names=["show_account"]), list[shapes.Exposure]),
         "export_customer": (exported, list[shapes.ExportedConversation]),
         "preview_erasure": (preview, shapes.ErasurePreview),
         "erase_customer": (receipt, shapes.Erasure),
@@ -134,6 +145,9 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "change_site": (carol.call("change_site", key="shop", values={}), shapes.Site),
         "sites_in_use": (call("sites_in_use"), list[shapes.Site]),
         "archive_site": (carol.call("archive_site", key="shop"), shapes.Site),
+        "pages_of_session": (call("pages_of_session", session_id=session_id), shapes.Visit),
+        "show_handover": (shown_handover, shapes.Handover),
+        "take_handover": (taken, shapes.TakenHandover),
         "list_audit": (carol.call("list_audit"), shapes.AuditPage),
         "ban_customer": (banned, shapes.Ticket),
         "mark_spam": (carol.call("mark_spam", number=spammer), shapes.MarkedSpam),

@@ -90,9 +90,12 @@ def test_the_hub_knows_every_kind_that_is_logged(log: Log, cast: Cast, alice: Ag
     have_a_day(log._database, vera, alice, bob)
     cast.agent("carol").call("change_site", key="main", values={"name": "The shop"})
     cast.agent("carol").call("erase_customer", number=vera.chat["number"])
+    victor = cast.visitor()
+    victor.start()
+    log._database.call("record_pages", visitor=victor.key, visit={"pages": []})
     happened = set(kinds(log))
     rows("delete from agent_sessions")
-    assert rows("delete from user_sessions returning true") == [(True,)]
+    assert rows("delete from user_sessions returning true") == [(True,), (True,)]
     assert happened | set(kinds(log)) == set(KINDS)
 
 

@@ -25,9 +25,17 @@ CLASSES = {
     "/": "who may chat",
     "/chat": "who may chat",
     "/chat/closure": "who may chat",
+    "/chat/handover": "who may chat",
+    "/chat/handover/<token>": "who may chat",
+    "/chat/pages": "who may chat",
+    "/chat/unread": "who may chat",
+    "/widget.js": "anybody",
+    "/demo": "anybody",
+    "/demo/<chosen>": "anybody",
     "/chat/images/<id>": "who may chat",
     "/chat/key/delete": "who may chat",
     "/chat/messages": "who may chat",
+    "/chat/name": "who may chat",
     "/chat/people": "who may chat",
     "/chat/receipts": "who may chat",
     "/chat/typing": "who may chat",
@@ -89,6 +97,15 @@ CLASSES = {
     "/privacy/audit": "admins",
     "/privacy/retention": "admins",
     "/privacy/retention/delete": "admins",
+    "/sites": "admins",
+    "/sites/<key>": "admins",
+    "/sites/<key>/archive": "admins",
+    "/sites/<key>/archive/delete": "admins",
+    "/sites/<key>/logo": "admins",
+    "/sites/<key>/logo/delete": "admins",
+    "/sites/<key>/look": "admins",
+    "/sites/<key>/preview": "admins",
+    "/look/<name>.css": "anybody",
     "/status": "admins",
     "/healthz": "anybody",
     "/readyz": "anybody",
@@ -96,7 +113,20 @@ CLASSES = {
 }
 
 # What may stand in a path.
-ARGUMENTS = {"number", "image_id", "session_id", "person_id", "link_id", "ban_id", "token", "key", "version", "file"}
+ARGUMENTS = {
+    "number",
+    "image_id",
+    "session_id",
+    "person_id",
+    "link_id",
+    "ban_id",
+    "token",
+    "chosen",
+    "key",
+    "version",
+    "name",
+    "file",
+}
 
 # By right, as the routes name it.
 POLICIES = {

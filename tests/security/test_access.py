@@ -96,7 +96,7 @@ def test_row_01_nobody_but_her_and_the_desk_reads_what_she_wrote(app: Flask, peo
 
 
 OWN_HEADERS = ("Set-Cookie", "Content-Length")
-VARYING = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|nonce[-=]\S+|\d+")
+VARYING = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|nonce[-=]\S+|/chat/handover/\S+|\d+")
 
 
 def shape(answer: TestResponse, said: Iterable[str]) -> tuple[int, str, list[tuple[str, str]]]:
@@ -116,7 +116,8 @@ class Counted:
         app.extensions["database"].call = self._counted
 
     def _counted(self, function: str, /, **arguments: Any) -> Any:
-        self.calls.append(function)
+        if function != "sites_in_use":  # every two seconds, whoever asks for what
+            self.calls.append(function)
         return self._call(function, **arguments)
 
     def costs(self, answer: TestResponse, said: Iterable[str] = ()) -> tuple[Any, list[str]]:

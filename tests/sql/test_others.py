@@ -313,11 +313,11 @@ def test_status_says_so_when_a_table_of_a_desk_has_been_replaced(
 ) -> None:
     rows("drop table tickets cascade")
     rows("create table tickets (seat text, status text)")
-    state, _, said, _ = Checks(database, None, None)._table("tickets")  # type: ignore[arg-type]
-    assert state == "fail"
+    found = Checks(database, None, None)._table("tickets")  # type: ignore[arg-type]
+    assert found.state == "fail"
     with psycopg.connect(database_url, autocommit=True) as connection, pytest.raises(psycopg.Error) as refused:
         connection.execute(script_text("supabase_schema.sql").encode())
-    assert said == refused.value.diag.message_primary
+    assert found.fix == refused.value.diag.message_primary
 
 
 def test_a_desk_on_supabase_sees_it_by_the_connection_string_if_it_has_one(platform: MakeDatabase) -> None:

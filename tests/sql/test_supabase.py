@@ -86,6 +86,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("join_conversation", number=number)["conversation"]["session_id"] == session_id
     alice.call("set_availability", availability="away")
     alice.call("set_language", language="de")
+    assert door.call("name_customer", visitor=vera.key, session_id=vera.chat["session_id"], name="Vera")
     door.call("close_chat", visitor=vera.key)
     assert door.call("sweep_assignment") == {"returned": 0, "assigned": 0}
     assert len(door.call("conversations", session_ids=[session_id])) == 1
@@ -102,6 +103,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("check_table", table="tickets")["rows"] == 1
     assert door.call("orphan_rows") == []
     assert door.call("missing_functions", names=["start_chat", "end_chat"]) == ["end_chat"]
+    assert door.call("find_exposures", names=sorted(FUNCTIONS)) == []
     door.call("send_ping", nonce="n")
     assert door.call("send_heartbeat", seconds=0) == {"beat": 1}
     door.call("close_agent_session", token_hash=bob.token_hash)
@@ -111,6 +113,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     look_after_oneself(door, alice, cast.agent("carol"))
     erase(cast.agent("carol"), number)
     look_after_sites(door, cast.agent("carol"))
+    browse(door, cast.visitor())
     door.call("erase_old_chats")
     assert door.call("take_erasure_files") == [IMAGE["key"]]
     door.call("note_erased_files", keys=[IMAGE["key"]])
@@ -138,6 +141,17 @@ def look_after_sites(door: Recorder, carol: Agent) -> None:
     assert len(door.call("sites_in_use")) == 2
     assert carol.call("archive_site", key="shop")["archived_at"]
     assert len(carol.call("list_sites")) == 2
+
+
+def browse(door: Recorder, sven: Visitor) -> None:
+    """Say where one is, and take the chat along."""
+    session_id = sven.start("Where am I?")["session_id"]
+    assert door.call("unread_of_visitor", visitor=sven.key, site="main") == 0
+    door.call("record_pages", visitor=sven.key, visit={"pages": []})
+    assert door.call("pages_of_session", session_id=session_id)["pages"] == []
+    door.call("make_handover", visitor=sven.key, token_hash="7" * 64, sealed_key="sealed")
+    assert door.call("show_handover", token_hash="7" * 64)["site"] == "main"
+    assert door.call("take_handover", token_hash="7" * 64)["visitor"] == sven.key
 
 
 def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:

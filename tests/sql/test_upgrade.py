@@ -298,10 +298,10 @@ def test_a_key_binds_every_row_once_the_orphans_are_gone(upgraded: str, old_rows
 )
 def test_status_warns_of_orphans_and_says_what_to_do(door: PostgresDatabase, table: str, said: str) -> None:
     checks = Checks(door, None, None)  # type: ignore[arg-type]
-    state, text, fix, script = checks._table(table)
-    assert (state, script) == ("warn", "fix_foreign_keys.sql")
-    assert said in text
-    assert "Delete them" in fix
+    found = checks._table(table)
+    assert (found.state, found.script) == ("warn", "fix_foreign_keys.sql")
+    assert said in found.text
+    assert "Delete them" in found.fix
     assert checks._table("user_sessions")[0] == "ok"
 
 

@@ -69,7 +69,7 @@ def test_a_damaged_table_fails_and_names_the_script_that_fixes_it(
     rows(damage)
     check = checks(table)
     assert (check.state, check.script) == ("fail", script)
-    assert check.script_text
+    assert check.statements
 
 
 def test_a_missing_function_is_named(checks: Any, rows: Any) -> None:
@@ -87,6 +87,50 @@ def test_a_function_that_only_a_chat_would_miss_is_named(checks: Any, rows: Any)
     assert "paste sql/supabase.sql" in check.fix
 
 
+@pytest.mark.parametrize(
+    ("exposed", "said", "fix"),
+    [
+        (
+            "grant select on tickets to public",
+            "PUBLIC has access to public.tickets (SELECT).",
+            "revoke all on public.tickets from public;",
+        ),
+        (
+            "create view held as select * from chat_messages; grant select on held to public",
+            "PUBLIC has access to public.held (SELECT).",
+            "revoke all on public.held from public;",
+        ),
+        (
+            "grant execute on function list_agents to public",
+            "PUBLIC has access to public.list_agents() (EXECUTE).",
+            "revoke all on routine public.list_agents() from public;",
+        ),
+    ],
+)
+def test_what_everybody_could_reach_fails_with_the_statement_that_closes_it(
+    checks: Any, web: Web, app: Flask, rows: Any, exposed: str, said: str, fix: str
+) -> None:
+    assert checks("access").state == "ok"
+    rows(exposed)
+    check = checks("access")
+    assert (check.state, check.text, check.statements) == ("fail", said, fix)
+    assert f'data-copy="{fix}"' in web.agent("carol").get("/status").text
+    with app.app_context():
+        doctor = app.test_cli_runner().invoke(args=["doctor"])
+    assert doctor.exit_code == 1
+    assert fix in doctor.output
+    rows(fix)
+    assert checks("access").state == "ok"
+
+
+@pytest.mark.mode("postgres")
+def test_many_things_that_others_reach_are_said_in_short_and_closed_at_once(checks: Any, rows: Any) -> None:
+    rows("grant select on tickets, agents, chat_messages, chat_images, visitors to public")
+    check = checks("access")
+    assert check.text.endswith("2 more findings.")
+    assert len(check.statements.splitlines()) == 5
+
+
 def test_an_older_script_is_named(checks: Any, rows: Any) -> None:
     assert checks("schema").state == "ok"
     rows("update schema_scripts set checksum = 'older' where name = 'functions/chat.sql'")
@@ -98,7 +142,7 @@ def test_several_older_scripts_are_one_paste(checks: Any, rows: Any) -> None:
     rows("update schema_scripts set checksum = 'older' where name like 'functions/%%'")
     check = checks("schema")
     assert (check.state, check.script) == ("warn", "supabase.sql")
-    assert all(f"record_script('{name}'" in check.script_text for name in SCRIPTS)
+    assert all(f"record_script('{name}'" in check.statements for name in SCRIPTS)
 
 
 def test_image_storage_fails_when_it_cannot_be_written(checks: Any, app: Flask, tmp_path: Path) -> None:

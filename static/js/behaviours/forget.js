@@ -4,7 +4,7 @@ import { dropPicture } from "../lib/pictures.js";
 import { remember, remembered } from "../lib/storage.js";
 import { hearTabs, tellTabs } from "../lib/tabs.js";
 
-function forget() {
+export function forget() {
   for (const form of document.querySelectorAll("form[data-form]")) form.reset(); // or the drafts would be stored again
   for (const outbox of allOutboxes()) for (const { id } of outbox.messages) dropPicture(id);
   for (const kind of ["draft", "unsent"]) for (const key of remembered(kind)) remember(kind, key, "");
@@ -18,7 +18,9 @@ document.addEventListener("submit", (event) => {
 if (document.querySelector("[data-forget]")) {
   document.addEventListener("live:erased", () => {
     forget();
-    window.location.replace("/chat?erased=");
+    const address = new URL(window.location);
+    address.searchParams.set("erased", "");
+    window.location.replace(address);
   });
   hearTabs("forgotten", () => {
     forget();

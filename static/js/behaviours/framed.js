@@ -1,7 +1,7 @@
 // In a frame, the browser or the embedding site may forbid cookies and new windows.
+import { isFramed, keepsCookies } from "../lib/embedding.js";
 import { word } from "../lib/words.js";
 
-const isFramed = window.parent !== window;
 const notice = document.getElementById("notice");
 
 // A sandboxed frame ignores a click on such a link without a word; window.open() tells.
@@ -17,6 +17,6 @@ function openLink(event) {
 if (isFramed) {
   document.addEventListener("click", openLink);
   // In a sandbox without allow-same-origin the page has no origin, and the desk takes nothing that it sends.
-  const canWork = navigator.cookieEnabled && window.origin !== "null";
+  const canWork = keepsCookies();
   for (const hint of document.querySelectorAll("[data-cannot-embed]")) hint.hidden = canWork;
 }

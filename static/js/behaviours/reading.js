@@ -1,4 +1,5 @@
 // Read receipts, and the number of unread messages in the title of a chat; the desk has its own.
+import { isSeen } from "../lib/embedding.js";
 import { tell } from "../lib/http.js";
 import { messageList, seqOf, shownSeq } from "../lib/messages.js";
 import { hearTabs, tellTabs } from "../lib/tabs.js";
@@ -31,12 +32,13 @@ function receiptsOf(list, before) {
   const shown = shownSeq(list);
   const theirs = [...list.querySelectorAll(".message--theirs")].map(seqOf);
   const delivered = theirs.findLast((seq) => seq <= shown) ?? 0;
-  const isRead = document.visibilityState === "visible" && list.closest("[data-timeline]").hasAttribute("data-at-end");
+  const isVisible = document.visibilityState === "visible" && isSeen();
+  const isRead = isVisible && list.closest("[data-timeline]").hasAttribute("data-at-end");
   return { delivered, read: isRead ? delivered : before.read };
 }
 
 document.addEventListener("live:caught_up", sayAgain);
-for (const name of ["timeline:added", "htmx:after:swap", "visibilitychange"]) {
+for (const name of ["timeline:added", "htmx:after:swap", "visibilitychange", "embedded:opened"]) {
   document.addEventListener(name, sendReceipts);
 }
 document.addEventListener("scroll", sendReceipts, { capture: true, passive: true });

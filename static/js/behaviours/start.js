@@ -1,4 +1,5 @@
 import { hasMouse, isShown } from "../lib/browser.js";
+import { isFramed } from "../lib/embedding.js";
 
 const REFRESH_EVERY = 60_000;
 const people = document.querySelector("[data-people]");
@@ -23,7 +24,8 @@ if (form) {
     if (!isShown(document.activeElement)) focusBox();
   });
 }
-if (document.activeElement === document.body) focus(document.querySelector("[data-focus-first]"));
+// A frame must not take the focus from the page around it: embedded.js gives it to the box when the widget is opened.
+if (document.activeElement === document.body && !isFramed) focus(document.querySelector("[data-focus-first]"));
 if (people) {
   setInterval(refreshPeople, REFRESH_EVERY);
   document.addEventListener("visibilitychange", refreshPeople);

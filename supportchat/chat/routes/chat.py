@@ -18,8 +18,8 @@ from ...web.forms import message_id, message_text, new_message_id, shown_session
 from ...web.htmx import from_htmx
 from ...web.policies import for_visitors
 from .. import visitors
-from ..forms import StartForm, normal_phone
-from ..pages import chat_page, news, start_page, who_is_here
+from ..forms import NameForm, StartForm, normal_phone
+from ..pages import chat_page, conversation_of_browser, news, start_page, who_is_here
 from ..time_zones import known_time_zone
 from .blueprint import bp
 
@@ -81,6 +81,23 @@ def start() -> ResponseReturnValue:
         response.headers["HX-Redirect"] = chat_address()
         return response
     return redirect(chat_address(), 303)
+
+
+@bp.post("/chat/name")
+@for_visitors
+def introduce() -> ResponseReturnValue:
+    """Note what the customer of the chat is called."""
+    visitor, form = visitors.known_visitor(), NameForm(request.form)
+    limits.check_browser("messages", visitor)
+    if not form.validate():
+        chat = conversation_of_browser()
+        if from_htmx():
+            return render_template("chat/_introduction.html", chat=chat, name_form=form), 422
+        return chat_page(chat, name_form=form, status=422)
+    chat = call("name_customer", visitor=visitor, session_id=shown_session(), name=form.customer_name.data)
+    if from_htmx():
+        return render_template("chat/_introduced.html", chat=chat)
+    return redirect(chat_address(_anchor="end"), 303)
 
 
 @bp.post("/chat/closure")

@@ -1,0 +1,111 @@
+// The chat in the widget of another site: what it says to the page around it, and what that page may tell it.
+import { isFramed, isSeen, keepsCookies, setShut } from "../lib/embedding.js";
+import { hasMouse } from "../lib/browser.js";
+import { post } from "../lib/http.js";
+import { messageList, seqOf } from "../lib/messages.js";
+import { word } from "../lib/words.js";
+import { forget } from "./forget.js";
+import { keepVisit } from "./visit.js";
+
+const NO_WIDGET_AFTER = 3000; // a plain frame, as the site has written it into its page
+
+let host = null; // the origin of the page around, which frame-ancestors has let in
+let seenUpTo = Number(messageList()?.dataset.seen ?? 0);
+
+const tell = (type, more) => host && window.parent.postMessage({ supportchat: type, ...more }, host);
+const theirs = () => [...(messageList()?.querySelectorAll(".message--theirs") ?? [])].map(seqOf);
+const unread = () => (isSeen() ? 0 : theirs().filter((seq) => seq > seenUpTo).length);
+
+const heard = {
+  __proto__: null,
+  hello(said) {
+    for (const element of document.querySelectorAll("[data-embedded]")) element.hidden = false;
+    if (said.isLeaving) return leave();
+    setShut(!said.isOpen);
+    if (said.isOpen) focusBox();
+    keepVisit(said.visit);
+    tell("ready", { canWork: keepsCookies(), hasChat: messageList() !== null, unread: unread() });
+    if (said.token) identify(said);
+  },
+  open() {
+    setShut(false);
+    tell("unread", { unread: 0 });
+    focusBox();
+  },
+  close() {
+    seenUpTo = Math.max(seenUpTo, ...theirs());
+    setShut(true);
+  },
+  page: (said) => keepVisit(said.visit),
+  identify,
+  logout: leave,
+};
+
+function onMessage({ source, origin, data }) {
+  if (source !== window.parent || origin !== (host ?? origin) || origin === "null") return;
+  if (host === null && data?.supportchat !== "hello") return;
+  const does = heard[data?.supportchat];
+  if (!does) return;
+  host = origin;
+  does(data);
+}
+
+// On a touch screen the keyboard would cover the chat. A page that opens it anew keeps its focus.
+function focusBox() {
+  if (hasMouse() && document.hasFocus()) document.querySelector("[data-text]")?.focus({ preventScroll: true });
+}
+
+// Who the customer is, as their site has signed it. The desk says at data-identity where it wants to know.
+async function identify({ token }) {
+  const path = document.querySelector("[data-identity]")?.dataset.identity;
+  const isIdentified =
+    Boolean(path) && (await post(path, new URLSearchParams({ token })).catch(() => null))?.ok === true;
+  tell("identified", { isIdentified });
+}
+
+async function leave() {
+  forget();
+  await post(document.querySelector("[data-leave]").dataset.leave).catch(() => {});
+  window.location.reload();
+}
+
+// Esc closes what is open inside first.
+let isForInside = false;
+function onEscape(event) {
+  if (event.key === "Escape" && !event.isComposing && !event.defaultPrevented && !isForInside) tell("close");
+}
+
+// The window has to be opened during the click, and is sent on once the desk has made the link. It has cookies of its own.
+async function openOwnWindow(event) {
+  const link = event.target.closest("[data-own-window]");
+  if (!link || host === null) return;
+  event.preventDefault();
+  const opened = window.open("about:blank", "_blank");
+  if (!opened) {
+    document.getElementById("notice").textContent = word("linkBlocked", { address: link.href });
+    return;
+  }
+  opened.opener = null;
+  const answer = await post(link.dataset.ownWindow).catch(() => null);
+  opened.location.replace(answer?.ok ? new URL(await answer.text(), window.location) : link.href);
+  tell("close");
+}
+
+if (isFramed) {
+  window.addEventListener("message", onMessage);
+  window.addEventListener("load", () => setTimeout(() => host ?? setShut(false), NO_WIDGET_AFTER));
+  window.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key === "Escape") isForInside = document.querySelector("dialog[open], details.menu[open]") !== null;
+    },
+    true,
+  );
+  window.addEventListener("keydown", onEscape);
+  document.addEventListener("click", openOwnWindow);
+  document.addEventListener("click", (event) => event.target.closest("[data-embedded-close]") && tell("close"));
+  document.addEventListener("timeline:added", ({ detail }) => {
+    if (detail.theirs) tell("message");
+    tell("unread", { unread: unread() });
+  });
+}
