@@ -22,11 +22,14 @@ select _supportchat.ensure_columns('user_sessions');
 -- Where every row is as it has to be, and the checks at the end are there, this script has been here before: no row is looked at.
 do $$
 begin
-    if _supportchat.is_in_shape('user_sessions') and _supportchat.is_in_shape('tickets') and 2 = (
-        select count(*) from pg_catalog.pg_constraint
-        where conrelid in ('public.user_sessions'::regclass, 'public.tickets'::regclass) and convalidated
-            and conname in ('user_sessions_channel_check', 'tickets_channel_check')
-    ) then
+    if _supportchat.is_in_shape('user_sessions') and _supportchat.is_in_shape('tickets')
+        and _supportchat.is_row_checked(
+            'user_sessions', 'check_channel', '{user_sessions_channel_check}', '{char_length(new.channel) between 1 and 32}'
+        )
+        and exists (
+            select from pg_catalog.pg_constraint
+            where conrelid = 'public.tickets'::regclass and convalidated and conname = 'tickets_channel_check'
+        ) then
         return;
     end if;
     perform _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
@@ -44,12 +47,13 @@ end $$;
 
 select _supportchat.require_columns('user_sessions'), _supportchat.require_columns('tickets');
 
-select _supportchat.ensure_constraint(
-    'public.user_sessions', 'user_sessions_channel_check', 'check (char_length(channel) between 1 and 32)'
+-- See declared_checks.
+select _supportchat.ensure_row_checks(
+    'user_sessions', 'check_channel', '{user_sessions_channel_check}', '{char_length(new.channel) between 1 and 32}'
 );
 select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select _supportchat.record_script('fix_user_sessions_columns.sql', '0b6b8224d1a7');
+select _supportchat.record_script('fix_user_sessions_columns.sql', '821107e1cf43');
 
 notify pgrst, 'reload schema';
 

@@ -382,7 +382,8 @@ begin
         person_keys        | seen_at                | timestamptz | required | now()
 
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
-        -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote. last_at, last_writer (an agent's
+        -- id, or the sender) and last_continues are of the last message, for the one after it. Of an erased one, and of its
         -- ticket, only what nobody can be known by is left: see privacy.sql.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
@@ -397,6 +398,9 @@ begin
         user_sessions      | last_seq               | integer     | required | 0
         user_sessions      | last_spoken_seq        | integer     | computed | 0
         user_sessions      | customer_lines         | integer     | computed | 0
+        user_sessions      | last_at                | timestamptz |          |
+        user_sessions      | last_writer            | text        |          |
+        user_sessions      | last_continues         | boolean     |          |
         user_sessions      | last_note_no           | integer     | required | 0
         user_sessions      | customer_delivered_seq | integer     | required | 0
         user_sessions      | customer_read_seq      | integer     | required | 0
@@ -737,16 +741,17 @@ as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
 
--- What is checked of each row.
+-- What is checked of each row. What is written with "new." is checked by a trigger: a check constraint is parsed and planned
+-- anew by each statement that writes its table, also where it leaves those columns alone, and every message writes these two.
 create or replace function _supportchat.declared_checks()
-returns table (place bigint, table_name text, constraint_name text, definition text)
+returns table (place bigint, table_name text, constraint_name text, condition text, by_trigger boolean)
 language plpgsql
 immutable
 set search_path = ''
 as $$
 begin
     return query
-    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
+    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', cells[3], cells[3] ~ '\mnew\.'
     from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
         agents        | name           | char_length(name) between 1 and 80
         agents        | email          | char_length(email) between 3 and 254
@@ -787,18 +792,18 @@ begin
         persons       | sub            | char_length(sub) between 1 and 255
         persons       | name           | char_length(name) between 1 and 80
         persons       | email          | char_length(email) between 3 and 254
-        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
-        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
-        user_sessions | time_zone      | char_length(time_zone) <= 64
-        user_sessions | status         | status in ('active', 'ended')
-        user_sessions | address        | char_length(address) between 1 and 64
+        user_sessions | customer_name  | char_length(new.customer_name) between 1 and 80
+        user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
+        user_sessions | time_zone      | char_length(new.time_zone) <= 64
+        user_sessions | status         | new.status in ('active', 'ended')
+        user_sessions | address        | char_length(new.address) between 1 and 64
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
         tickets       | held           | held in ('link', 'spam')
-        chat_messages | sender         | sender in ('user', 'agent', 'system')
-        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
-        chat_messages | seq            | seq > 0
+        chat_messages | sender         | new.sender in ('user', 'agent', 'system')
+        chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
+        chat_messages | seq            | new.seq > 0
         tickets       | status         | status in ('waiting', 'open', 'closed')
         tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
         chat_images   | content_type   | content_type in (%2$s)
@@ -931,6 +936,90 @@ begin
     exception when check_violation or foreign_key_violation then
         raise warning '%: rows written before % stay as they are', p_table, p_name;
     end;
+end $$;
+
+-- Which of some conditions a row breaks, the first one: an expression that gives its name. As with a check constraint, null is
+-- not false.
+create or replace function _supportchat.broken_check(p_names text[], p_conditions text[])
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select format('case %s end', string_agg(format('when not (%s) then %L', condition, name), ' ' order by place))
+    from unnest(p_names, p_conditions) with ordinality as one (name, condition, place)
+$$;
+
+-- Whether no row breaks conditions that a trigger of that name checks, as ensure_row_checks has found: or as the check
+-- constraints of an earlier version say, which it replaces.
+create or replace function _supportchat.is_row_checked(p_table text, p_name text, p_names text[], p_conditions text[])
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select (
+        exists (select from pg_catalog.pg_trigger where tgrelid = format('public.%I', p_table)::regclass and tgname = p_name)
+        and obj_description(to_regprocedure(format('_supportchat.%I()', p_name)), 'pg_proc')
+            is not distinct from _supportchat.broken_check(p_names, p_conditions)
+    ) or not exists (
+        select from unnest(p_names, p_conditions) as one (name, condition)
+        where not exists (
+            select from pg_catalog.pg_constraint k
+            where k.conrelid = format('public.%I', p_table)::regclass and k.conname = one.name and k.convalidated
+                and obj_description(k.oid, 'pg_constraint') = format('check (%s)', replace(one.condition, 'new.', ''))
+        )
+    )
+$$;
+
+-- Has a trigger refuse rows for which one of some conditions on new is false, as check constraints of those names would, and
+-- takes these away. Rows that break them stay as they are: the trigger only looks at what is written. That there are none is
+-- remembered in the comment of its function.
+create or replace function _supportchat.ensure_row_checks(p_table text, p_name text, p_names text[], p_conditions text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    refuses text := format('_supportchat.%I()', p_name);
+    broken text := _supportchat.broken_check(p_names, p_conditions);
+    is_checked boolean := _supportchat.is_row_checked(p_table, p_name, p_names, p_conditions);
+    found_broken boolean := false;
+    name text;
+begin
+    execute format($made$
+        create or replace function %s returns trigger language plpgsql set search_path = '' as $refuse$
+        declare
+            broken text := %s;
+        begin
+            if broken is not null then
+                raise check_violation using
+                    message = format('new row for relation "%%s" violates check constraint "%%s"', tg_table_name, broken),
+                    schema = tg_table_schema, table = tg_table_name, constraint = broken;
+            end if;
+            return new;
+        end $refuse$
+    $made$, refuses, broken);
+    execute format(
+        'create or replace trigger %I before insert or update of %s on %s for each row execute function %s',
+        p_name,
+        (
+            select string_agg(distinct quote_ident(named.words[1]), ', ')
+            from unnest(p_conditions) as condition, regexp_matches(condition, '\mnew\.(\w+)', 'g') as named (words)
+        ),
+        here, refuses
+    );
+    foreach name in array p_names loop
+        execute format('alter table %s drop constraint if exists %I', here, name);
+    end loop;
+    if not is_checked then
+        for name in execute format('select distinct broken from (select %s as broken from %s as new) as looked where broken is not null', broken, here) loop
+            found_broken := true;
+            raise warning '%: rows written before % stay as they are', here, name;
+        end loop;
+    end if;
+    execute format('comment on function %s is %L', refuses, case when not found_broken then broken end);
 end $$;
 
 -- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
@@ -1069,8 +1158,17 @@ as $$
         and not exists (
             select from _supportchat.declared_checks() as declared
             left join constraints on constraints.conname = declared.constraint_name
-            where declared.table_name = p_table
-                and (constraints.convalidated and constraints.definition = declared.definition) is not true
+            where declared.table_name = p_table and not declared.by_trigger
+                and (constraints.convalidated and constraints.definition = format('check (%s)', declared.condition)) is not true
+        )
+        and not exists (
+            select from _supportchat.declared_checks() as declared
+            where declared.table_name = p_table and declared.by_trigger
+            group by declared.table_name
+            having not _supportchat.is_row_checked(
+                p_table, 'check_' || p_table,
+                array_agg(declared.constraint_name order by declared.place), array_agg(declared.condition order by declared.place)
+            )
         )
         and not exists (
             select from _supportchat.declared_columns() as declared
@@ -2151,8 +2249,12 @@ end $$;
 
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
 
-select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, definition)
-from _supportchat.declared_checks() order by place;
+select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, format('check (%s)', condition))
+from _supportchat.declared_checks() where not by_trigger order by place;
+select _supportchat.ensure_row_checks(
+    table_name, 'check_' || table_name, array_agg(constraint_name order by place), array_agg(condition order by place)
+)
+from _supportchat.declared_checks() where by_trigger group by table_name;
 
 insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
@@ -2335,7 +2437,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'be0a1276902c');
+select _supportchat.record_script('supabase_schema.sql', '05202d0b47c6');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2419,11 +2521,14 @@ select _supportchat.ensure_columns('user_sessions');
 -- Where every row is as it has to be, and the checks at the end are there, this script has been here before: no row is looked at.
 do $$
 begin
-    if _supportchat.is_in_shape('user_sessions') and _supportchat.is_in_shape('tickets') and 2 = (
-        select count(*) from pg_catalog.pg_constraint
-        where conrelid in ('public.user_sessions'::regclass, 'public.tickets'::regclass) and convalidated
-            and conname in ('user_sessions_channel_check', 'tickets_channel_check')
-    ) then
+    if _supportchat.is_in_shape('user_sessions') and _supportchat.is_in_shape('tickets')
+        and _supportchat.is_row_checked(
+            'user_sessions', 'check_channel', '{user_sessions_channel_check}', '{char_length(new.channel) between 1 and 32}'
+        )
+        and exists (
+            select from pg_catalog.pg_constraint
+            where conrelid = 'public.tickets'::regclass and convalidated and conname = 'tickets_channel_check'
+        ) then
         return;
     end if;
     perform _supportchat.pause_triggers(name, true) from unnest(array['user_sessions', 'tickets']) as name;
@@ -2441,12 +2546,13 @@ end $$;
 
 select _supportchat.require_columns('user_sessions'), _supportchat.require_columns('tickets');
 
-select _supportchat.ensure_constraint(
-    'public.user_sessions', 'user_sessions_channel_check', 'check (char_length(channel) between 1 and 32)'
+-- See declared_checks.
+select _supportchat.ensure_row_checks(
+    'user_sessions', 'check_channel', '{user_sessions_channel_check}', '{char_length(new.channel) between 1 and 32}'
 );
 select _supportchat.ensure_constraint('public.tickets', 'tickets_channel_check', 'check (char_length(channel) between 1 and 32)');
 
-select _supportchat.record_script('fix_user_sessions_columns.sql', '0b6b8224d1a7');
+select _supportchat.record_script('fix_user_sessions_columns.sql', '821107e1cf43');
 
 -- limits.sql: how often somebody may do something, exact across all server processes. Safe to run again.
 -- A limit is [how many, in how many seconds], as JSON: so many at once, then one more whenever that share of the time has
@@ -3601,68 +3707,55 @@ create or replace function _supportchat.person_json(p_agent_id uuid)
 returns jsonb
 language sql
 stable
+strict
 set search_path = ''
 as $$
     select jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) from public.agents a where a.id = p_agent_id
 $$;
 
--- Of an earlier version, which looked at the line before.
+-- Of earlier versions, which looked at the line before, and made a line of its row.
 drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
+drop function if exists _supportchat.known_message_json(public.chat_messages, text, boolean);
 
--- A message as the web code knows it. The caller knows the customer's name, and whether the message continues the one before.
--- Only what a message has is looked up: this is called for each new one.
-create or replace function _supportchat.known_message_json(p_row public.chat_messages, p_customer_name text, p_continues boolean)
+-- A picture as the web code knows it.
+create or replace function _supportchat.image_json(p_image_id uuid)
 returns jsonb
-language plpgsql
+language sql
 stable
+strict
 set search_path = ''
 as $$
-declare
-    image jsonb;
-    agent jsonb;
-begin
-    if p_row.image_id is not null then
-        select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) into image
-        from public.chat_images i where i.id = p_row.image_id;
-    end if;
-    if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
-        -- Of an agent's line by an older version it may be unknown whose it was.
-        agent := coalesce(
-            _supportchat.person_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
-        );
-    end if;
-    return jsonb_build_object(
-        'session_id', p_row.session_id,
-        'seq', p_row.seq,
-        'sender', p_row.sender,
-        'agent', agent,
-        'customer_name', case p_row.sender when 'user' then p_customer_name end,
-        'message', p_row.message,
-        'image', image,
-        'event', p_row.event,
-        'detail', p_row.detail,
-        'client_message_id', p_row.client_message_id,
-        'created_at', p_row.created_at,
-        'continues', p_continues
-    );
-end $$;
+    select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) from public.chat_images i where i.id = p_image_id
+$$;
 
--- The same of any message. It continues the one before when the same person spoke within 5 minutes.
+-- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes. Of an agent's line
+-- by an older version it may be unknown whose it was.
 create or replace function _supportchat.message_json(p_row public.chat_messages)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.known_message_json(
-        p_row,
-        (
+    select jsonb_build_object(
+        'session_id', p_row.session_id,
+        'seq', p_row.seq,
+        'sender', p_row.sender,
+        'agent', coalesce(
+            _supportchat.person_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
+        ),
+        'customer_name', (
             select coalesce(p.name, s.customer_name) from public.user_sessions s
             left join public.persons p on p.visitor_id = s.visitor_id
             where s.session_id = p_row.session_id and p_row.sender = 'user'
         ),
-        p_row.sender <> 'system' and exists (
+        'message', p_row.message,
+        'image', _supportchat.image_json(p_row.image_id),
+        'event', p_row.event,
+        'detail', p_row.detail,
+        'client_message_id', p_row.client_message_id,
+        'created_at', p_row.created_at,
+        'continues', p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
                 and earlier.seq = p_row.seq - 1
@@ -3673,7 +3766,13 @@ as $$
     )
 $$;
 
--- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
+-- Of an earlier version, which did not look whose conversation it is.
+drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
+
+-- Writes one line at the end of a conversation, and gives it as message_json has it. The row lock that it takes makes commit
+-- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which
+-- is not banned, an agent has it, and the line is new there; or else null. Looked up by the statement that counts the line, since each one of its own
+-- takes a tenth of the time.
 create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
@@ -3682,54 +3781,100 @@ create or replace function _supportchat.append_message(
     p_sender_agent_id uuid default null,
     p_image_id uuid default null,
     p_event text default null,
-    p_detail jsonb default '{}'
+    p_detail jsonb default '{}',
+    p_visitor text default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    new_seq integer;
-    customer_name text;
+    -- Who writes. A line continues the one before when the same person spoke within 5 minutes: see message_json.
+    writer text := coalesce(p_sender_agent_id::text, p_sender);
+    counted record;
     line jsonb;
     nothing text;
 begin
-    update public.user_sessions set
-        last_seq = last_seq + 1,
-        last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
-        customer_lines = customer_lines + (p_sender = 'user')::integer
-    where session_id = p_session_id and erased_at is null
-    returning last_seq, coalesce(
-        (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), user_sessions.customer_name
-    ) into new_seq, customer_name;
-    if not found then
-        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    if p_visitor is null then
+        update public.user_sessions set
+            last_seq = last_seq + 1,
+            last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
+            customer_lines = customer_lines + (p_sender = 'user')::integer,
+            last_continues = last_writer = writer and last_at > clock_timestamp() - interval '5 minutes',
+            last_writer = writer,
+            last_at = clock_timestamp()
+        where session_id = p_session_id and erased_at is null
+        returning last_seq, coalesce(
+            (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), customer_name
+        ) as customer_name, last_at, last_continues into counted;
+        if not found then
+            raise sqlstate 'PT404' using message = 'conversation_not_found';
+        end if;
+    else
+        update public.user_sessions set
+            last_seq = last_seq + 1,
+            last_spoken_seq = last_seq + 1,
+            customer_lines = customer_lines + 1,
+            last_continues = last_writer = writer and last_at > clock_timestamp() - interval '5 minutes',
+            last_writer = writer,
+            last_at = clock_timestamp()
+        where session_id = p_session_id and erased_at is null
+            and session_id = (
+                select session_id from public.user_sessions
+                where visitor_id = (
+                    select visitor_id from public.visitors
+                    where token_hash = p_visitor and banned_until > now() is not true
+                    union all
+                    select v.visitor_id from public.person_keys k
+                    join public.visitors v on v.visitor_id = k.visitor_id
+                    where k.token_hash = p_visitor and v.banned_until > now() is not true
+                )
+                order by created_at desc limit 1
+            )
+            and 'open' = (
+                select status from public.tickets where session_id = p_session_id
+                order by status = 'closed', number desc limit 1
+            )
+            and not exists (
+                select from public.chat_messages
+                where session_id = p_session_id and sender = 'user' and client_message_id = p_client_message_id
+            )
+        returning last_seq, coalesce(
+            (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), customer_name
+        ) as customer_name, last_at, last_continues into counted;
+        if not found then
+            return null;
+        end if;
     end if;
 
-    insert into public.chat_messages as written (
-        session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
+    insert into public.chat_messages (
+        session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail, created_at
     )
     values (
-        p_session_id, new_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
+        p_session_id, counted.last_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail,
+        counted.last_at
     )
-    on conflict (session_id, sender, client_message_id) do nothing
-    -- Whether it continues the line before as message_json has it, and here, because a statement of its own takes longer. In
-    -- order: without statistics the planner would take another index, and read all that was said.
-    returning _supportchat.known_message_json(written, customer_name, written.sender <> 'system' and exists (
-        select from (
-            select sender, sender_agent_id, created_at from public.chat_messages
-            where session_id = written.session_id and seq < written.seq order by seq desc limit 1
-        ) as earlier
-        where earlier.sender = written.sender
-            and earlier.sender_agent_id is not distinct from written.sender_agent_id
-            and written.created_at - earlier.created_at < interval '5 minutes'
-    )) into line;
+    on conflict (session_id, sender, client_message_id) do nothing;
     if not found then
         -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
         raise sqlstate '40001' using message = 'stored_meanwhile';
     end if;
+    line := jsonb_build_object(
+        'session_id', p_session_id,
+        'seq', counted.last_seq,
+        'sender', p_sender,
+        'agent', case when p_sender_agent_id is not null then _supportchat.person_json(p_sender_agent_id) end,
+        'customer_name', case p_sender when 'user' then counted.customer_name end,
+        'message', p_message,
+        'image', _supportchat.image_json(p_image_id),
+        'event', p_event,
+        'detail', p_detail,
+        'client_message_id', p_client_message_id,
+        'created_at', counted.last_at,
+        'continues', p_sender <> 'system' and counted.last_continues is true
+    );
     nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', new_seq),
+        'message.posted', p_session_id, jsonb_build_object('seq', counted.last_seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
     );
     return line;
@@ -3854,7 +3999,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '7dc220d54e28');
+select _supportchat.record_script('functions/messages.sql', '58e6772eeafd');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -5261,32 +5406,19 @@ select _supportchat.record_script('functions/marks.sql', 'd8769bff1d58');
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
 
--- Puts a customer's message into a conversation: stores it, reopens a closed ticket, seeks an agent. The message comes first,
--- because it takes the lock under which the ticket is looked at.
-create or replace function _supportchat.post_as_customer(
-    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
-)
+-- Does for its ticket what a customer's new message means: reopens a closed one, seeks an agent. Gives the answer with the lines
+-- that there are by now.
+create or replace function _supportchat.heed_message(p_session_id uuid, p_line jsonb, p_may_assign boolean)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
     ticket public.tickets;
-    line jsonb;
     preferred uuid;
     is_afterword boolean;
-    is_awaited boolean;
-    nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
-    line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
-    );
-    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock. Most messages change nothing of it.
-    select t.status = 'open' and t.awaiting_since is not null into is_awaited from public.tickets t
-    where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
-    if is_awaited then
-        return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
-    end if;
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
     select * into ticket from public.tickets
     where session_id = p_session_id order by status = 'closed', number desc limit 1;
     if not found then
@@ -5320,12 +5452,31 @@ begin
             update public.tickets set awaiting_since = now() where id = ticket.id;
         end if;
         if ticket.status = 'open' then
-            return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+            return _supportchat.answer_json(p_session_id, jsonb_build_array(p_line));
         elsif p_may_assign then
             perform _supportchat.drain_queue();
         end if;
     end if;
-    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
+    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (p_line ->> 'seq')::integer - 1));
+end $$;
+
+-- Puts a customer's message into a conversation. It comes first, because it takes the lock under which the ticket is looked at.
+create or replace function _supportchat.post_as_customer(
+    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.check_message(p_message, p_image is not null);
+    return _supportchat.heed_message(
+        p_session_id,
+        _supportchat.append_message(
+            p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+        ),
+        p_may_assign
+    );
 end $$;
 
 -- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
@@ -5345,9 +5496,23 @@ declare
     status text;
     is_stored boolean;
     is_banned boolean;
+    is_awaited boolean;
     may_assign boolean := false;
+    line jsonb;
     answer jsonb;
 begin
+    -- Most messages are new, of the chat that an agent has, and change nothing of its ticket.
+    if p_image is null and char_length(p_message) <= _supportchat.longest_message() and p_message ~ '\S' then
+        line := _supportchat.append_message(p_session_id, 'user', p_message, p_client_message_id, p_visitor => p_visitor);
+    end if;
+    if line is not null then
+        select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
+        where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
+        return case
+            when is_awaited then _supportchat.answer_json(p_session_id, jsonb_build_array(line))
+            else _supportchat.heed_message(p_session_id, line, false)
+        end || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
+    end if;
     -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
     loop
         select s.session_id, t.number, t.status, exists (
@@ -5677,7 +5842,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '22ce73ff97ba');
+select _supportchat.record_script('functions/chat.sql', '9d9dc1608b1a');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 

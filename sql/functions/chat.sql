@@ -13,32 +13,19 @@ begin
 end $look$;
 -- The check ends here.
 
--- Puts a customer's message into a conversation: stores it, reopens a closed ticket, seeks an agent. The message comes first,
--- because it takes the lock under which the ticket is looked at.
-create or replace function _supportchat.post_as_customer(
-    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
-)
+-- Does for its ticket what a customer's new message means: reopens a closed one, seeks an agent. Gives the answer with the lines
+-- that there are by now.
+create or replace function _supportchat.heed_message(p_session_id uuid, p_line jsonb, p_may_assign boolean)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
     ticket public.tickets;
-    line jsonb;
     preferred uuid;
     is_afterword boolean;
-    is_awaited boolean;
-    nothing text := _supportchat.check_message(p_message, p_image is not null);
 begin
-    line := _supportchat.append_message(
-        p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
-    );
-    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock. Most messages change nothing of it.
-    select t.status = 'open' and t.awaiting_since is not null into is_awaited from public.tickets t
-    where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
-    if is_awaited then
-        return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
-    end if;
+    -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
     select * into ticket from public.tickets
     where session_id = p_session_id order by status = 'closed', number desc limit 1;
     if not found then
@@ -72,12 +59,31 @@ begin
             update public.tickets set awaiting_since = now() where id = ticket.id;
         end if;
         if ticket.status = 'open' then
-            return _supportchat.answer_json(p_session_id, jsonb_build_array(line));
+            return _supportchat.answer_json(p_session_id, jsonb_build_array(p_line));
         elsif p_may_assign then
             perform _supportchat.drain_queue();
         end if;
     end if;
-    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (line ->> 'seq')::integer - 1));
+    return _supportchat.answer_json(p_session_id, public.messages_after(p_session_id, (p_line ->> 'seq')::integer - 1));
+end $$;
+
+-- Puts a customer's message into a conversation. It comes first, because it takes the lock under which the ticket is looked at.
+create or replace function _supportchat.post_as_customer(
+    p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb, p_may_assign boolean
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.check_message(p_message, p_image is not null);
+    return _supportchat.heed_message(
+        p_session_id,
+        _supportchat.append_message(
+            p_session_id, 'user', p_message, p_client_message_id, p_image_id => _supportchat.add_image(p_session_id, p_image)
+        ),
+        p_may_assign
+    );
 end $$;
 
 -- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
@@ -97,9 +103,23 @@ declare
     status text;
     is_stored boolean;
     is_banned boolean;
+    is_awaited boolean;
     may_assign boolean := false;
+    line jsonb;
     answer jsonb;
 begin
+    -- Most messages are new, of the chat that an agent has, and change nothing of its ticket.
+    if p_image is null and char_length(p_message) <= _supportchat.longest_message() and p_message ~ '\S' then
+        line := _supportchat.append_message(p_session_id, 'user', p_message, p_client_message_id, p_visitor => p_visitor);
+    end if;
+    if line is not null then
+        select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
+        where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
+        return case
+            when is_awaited then _supportchat.answer_json(p_session_id, jsonb_build_array(line))
+            else _supportchat.heed_message(p_session_id, line, false)
+        end || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
+    end if;
     -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
     loop
         select s.session_id, t.number, t.status, exists (
@@ -429,7 +449,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '22ce73ff97ba');
+select _supportchat.record_script('functions/chat.sql', '9d9dc1608b1a');
 
 notify pgrst, 'reload schema';
 

@@ -27,68 +27,55 @@ create or replace function _supportchat.person_json(p_agent_id uuid)
 returns jsonb
 language sql
 stable
+strict
 set search_path = ''
 as $$
     select jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) from public.agents a where a.id = p_agent_id
 $$;
 
--- Of an earlier version, which looked at the line before.
+-- Of earlier versions, which looked at the line before, and made a line of its row.
 drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
+drop function if exists _supportchat.known_message_json(public.chat_messages, text, boolean);
 
--- A message as the web code knows it. The caller knows the customer's name, and whether the message continues the one before.
--- Only what a message has is looked up: this is called for each new one.
-create or replace function _supportchat.known_message_json(p_row public.chat_messages, p_customer_name text, p_continues boolean)
+-- A picture as the web code knows it.
+create or replace function _supportchat.image_json(p_image_id uuid)
 returns jsonb
-language plpgsql
+language sql
 stable
+strict
 set search_path = ''
 as $$
-declare
-    image jsonb;
-    agent jsonb;
-begin
-    if p_row.image_id is not null then
-        select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) into image
-        from public.chat_images i where i.id = p_row.image_id;
-    end if;
-    if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
-        -- Of an agent's line by an older version it may be unknown whose it was.
-        agent := coalesce(
-            _supportchat.person_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
-        );
-    end if;
-    return jsonb_build_object(
-        'session_id', p_row.session_id,
-        'seq', p_row.seq,
-        'sender', p_row.sender,
-        'agent', agent,
-        'customer_name', case p_row.sender when 'user' then p_customer_name end,
-        'message', p_row.message,
-        'image', image,
-        'event', p_row.event,
-        'detail', p_row.detail,
-        'client_message_id', p_row.client_message_id,
-        'created_at', p_row.created_at,
-        'continues', p_continues
-    );
-end $$;
+    select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) from public.chat_images i where i.id = p_image_id
+$$;
 
--- The same of any message. It continues the one before when the same person spoke within 5 minutes.
+-- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes. Of an agent's line
+-- by an older version it may be unknown whose it was.
 create or replace function _supportchat.message_json(p_row public.chat_messages)
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.known_message_json(
-        p_row,
-        (
+    select jsonb_build_object(
+        'session_id', p_row.session_id,
+        'seq', p_row.seq,
+        'sender', p_row.sender,
+        'agent', coalesce(
+            _supportchat.person_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
+        ),
+        'customer_name', (
             select coalesce(p.name, s.customer_name) from public.user_sessions s
             left join public.persons p on p.visitor_id = s.visitor_id
             where s.session_id = p_row.session_id and p_row.sender = 'user'
         ),
-        p_row.sender <> 'system' and exists (
+        'message', p_row.message,
+        'image', _supportchat.image_json(p_row.image_id),
+        'event', p_row.event,
+        'detail', p_row.detail,
+        'client_message_id', p_row.client_message_id,
+        'created_at', p_row.created_at,
+        'continues', p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
                 and earlier.seq = p_row.seq - 1
@@ -99,7 +86,13 @@ as $$
     )
 $$;
 
--- Writes one line at the end of a conversation. The row lock that it takes makes commit order the order of seq.
+-- Of an earlier version, which did not look whose conversation it is.
+drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
+
+-- Writes one line at the end of a conversation, and gives it as message_json has it. The row lock that it takes makes commit
+-- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which
+-- is not banned, an agent has it, and the line is new there; or else null. Looked up by the statement that counts the line, since each one of its own
+-- takes a tenth of the time.
 create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
@@ -108,54 +101,100 @@ create or replace function _supportchat.append_message(
     p_sender_agent_id uuid default null,
     p_image_id uuid default null,
     p_event text default null,
-    p_detail jsonb default '{}'
+    p_detail jsonb default '{}',
+    p_visitor text default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    new_seq integer;
-    customer_name text;
+    -- Who writes. A line continues the one before when the same person spoke within 5 minutes: see message_json.
+    writer text := coalesce(p_sender_agent_id::text, p_sender);
+    counted record;
     line jsonb;
     nothing text;
 begin
-    update public.user_sessions set
-        last_seq = last_seq + 1,
-        last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
-        customer_lines = customer_lines + (p_sender = 'user')::integer
-    where session_id = p_session_id and erased_at is null
-    returning last_seq, coalesce(
-        (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), user_sessions.customer_name
-    ) into new_seq, customer_name;
-    if not found then
-        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    if p_visitor is null then
+        update public.user_sessions set
+            last_seq = last_seq + 1,
+            last_spoken_seq = case when p_sender = 'system' then last_spoken_seq else last_seq + 1 end,
+            customer_lines = customer_lines + (p_sender = 'user')::integer,
+            last_continues = last_writer = writer and last_at > clock_timestamp() - interval '5 minutes',
+            last_writer = writer,
+            last_at = clock_timestamp()
+        where session_id = p_session_id and erased_at is null
+        returning last_seq, coalesce(
+            (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), customer_name
+        ) as customer_name, last_at, last_continues into counted;
+        if not found then
+            raise sqlstate 'PT404' using message = 'conversation_not_found';
+        end if;
+    else
+        update public.user_sessions set
+            last_seq = last_seq + 1,
+            last_spoken_seq = last_seq + 1,
+            customer_lines = customer_lines + 1,
+            last_continues = last_writer = writer and last_at > clock_timestamp() - interval '5 minutes',
+            last_writer = writer,
+            last_at = clock_timestamp()
+        where session_id = p_session_id and erased_at is null
+            and session_id = (
+                select session_id from public.user_sessions
+                where visitor_id = (
+                    select visitor_id from public.visitors
+                    where token_hash = p_visitor and banned_until > now() is not true
+                    union all
+                    select v.visitor_id from public.person_keys k
+                    join public.visitors v on v.visitor_id = k.visitor_id
+                    where k.token_hash = p_visitor and v.banned_until > now() is not true
+                )
+                order by created_at desc limit 1
+            )
+            and 'open' = (
+                select status from public.tickets where session_id = p_session_id
+                order by status = 'closed', number desc limit 1
+            )
+            and not exists (
+                select from public.chat_messages
+                where session_id = p_session_id and sender = 'user' and client_message_id = p_client_message_id
+            )
+        returning last_seq, coalesce(
+            (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), customer_name
+        ) as customer_name, last_at, last_continues into counted;
+        if not found then
+            return null;
+        end if;
     end if;
 
-    insert into public.chat_messages as written (
-        session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail
+    insert into public.chat_messages (
+        session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail, created_at
     )
     values (
-        p_session_id, new_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail
+        p_session_id, counted.last_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail,
+        counted.last_at
     )
-    on conflict (session_id, sender, client_message_id) do nothing
-    -- Whether it continues the line before as message_json has it, and here, because a statement of its own takes longer. In
-    -- order: without statistics the planner would take another index, and read all that was said.
-    returning _supportchat.known_message_json(written, customer_name, written.sender <> 'system' and exists (
-        select from (
-            select sender, sender_agent_id, created_at from public.chat_messages
-            where session_id = written.session_id and seq < written.seq order by seq desc limit 1
-        ) as earlier
-        where earlier.sender = written.sender
-            and earlier.sender_agent_id is not distinct from written.sender_agent_id
-            and written.created_at - earlier.created_at < interval '5 minutes'
-    )) into line;
+    on conflict (session_id, sender, client_message_id) do nothing;
     if not found then
         -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
         raise sqlstate '40001' using message = 'stored_meanwhile';
     end if;
+    line := jsonb_build_object(
+        'session_id', p_session_id,
+        'seq', counted.last_seq,
+        'sender', p_sender,
+        'agent', case when p_sender_agent_id is not null then _supportchat.person_json(p_sender_agent_id) end,
+        'customer_name', case p_sender when 'user' then counted.customer_name end,
+        'message', p_message,
+        'image', _supportchat.image_json(p_image_id),
+        'event', p_event,
+        'detail', p_detail,
+        'client_message_id', p_client_message_id,
+        'created_at', counted.last_at,
+        'continues', p_sender <> 'system' and counted.last_continues is true
+    );
     nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', new_seq),
+        'message.posted', p_session_id, jsonb_build_object('seq', counted.last_seq),
         case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
     );
     return line;
@@ -280,7 +319,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '7dc220d54e28');
+select _supportchat.record_script('functions/messages.sql', '58e6772eeafd');
 
 notify pgrst, 'reload schema';
 

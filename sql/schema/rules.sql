@@ -1,7 +1,11 @@
 -- rules.sql: what has to be true of a row, and which ways a ticket may go.
 
-select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, definition)
-from _supportchat.declared_checks() order by place;
+select _supportchat.ensure_constraint(format('public.%I', table_name)::regclass, constraint_name, format('check (%s)', condition))
+from _supportchat.declared_checks() where not by_trigger order by place;
+select _supportchat.ensure_row_checks(
+    table_name, 'check_' || table_name, array_agg(constraint_name order by place), array_agg(condition order by place)
+)
+from _supportchat.declared_checks() where by_trigger group by table_name;
 
 insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')

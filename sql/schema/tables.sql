@@ -131,7 +131,8 @@ begin
         person_keys        | seen_at                | timestamptz | required | now()
 
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
-        -- those of the customer, and last_spoken_seq is the last message that a person wrote. Of an erased one, and of its
+        -- those of the customer, and last_spoken_seq is the last message that a person wrote. last_at, last_writer (an agent's
+        -- id, or the sender) and last_continues are of the last message, for the one after it. Of an erased one, and of its
         -- ticket, only what nobody can be known by is left: see privacy.sql.
         user_sessions      | session_id             | uuid        | key      | gen_random_uuid()
         user_sessions      | visitor_id             | uuid        |          |                   | visitors      | set null
@@ -146,6 +147,9 @@ begin
         user_sessions      | last_seq               | integer     | required | 0
         user_sessions      | last_spoken_seq        | integer     | computed | 0
         user_sessions      | customer_lines         | integer     | computed | 0
+        user_sessions      | last_at                | timestamptz |          |
+        user_sessions      | last_writer            | text        |          |
+        user_sessions      | last_continues         | boolean     |          |
         user_sessions      | last_note_no           | integer     | required | 0
         user_sessions      | customer_delivered_seq | integer     | required | 0
         user_sessions      | customer_read_seq      | integer     | required | 0
@@ -486,16 +490,17 @@ as $$
     select array['image/png', 'image/jpeg', 'image/webp', 'image/gif'], 10485760
 $$;
 
--- What is checked of each row.
+-- What is checked of each row. What is written with "new." is checked by a trigger: a check constraint is parsed and planned
+-- anew by each statement that writes its table, also where it leaves those columns alone, and every message writes these two.
 create or replace function _supportchat.declared_checks()
-returns table (place bigint, table_name text, constraint_name text, definition text)
+returns table (place bigint, table_name text, constraint_name text, condition text, by_trigger boolean)
 language plpgsql
 immutable
 set search_path = ''
 as $$
 begin
     return query
-    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', 'check (' || cells[3] || ')'
+    select written.place, cells[1], cells[1] || '_' || cells[2] || '_check', cells[3], cells[3] ~ '\mnew\.'
     from _supportchat.picture_limits() as picture, _supportchat.written_rows(format($checks$
         agents        | name           | char_length(name) between 1 and 80
         agents        | email          | char_length(email) between 3 and 254
@@ -536,18 +541,18 @@ begin
         persons       | sub            | char_length(sub) between 1 and 255
         persons       | name           | char_length(name) between 1 and 80
         persons       | email          | char_length(email) between 3 and 254
-        user_sessions | customer_name  | char_length(customer_name) between 1 and 80
-        user_sessions | customer_phone | char_length(customer_phone) between 1 and 32
-        user_sessions | time_zone      | char_length(time_zone) <= 64
-        user_sessions | status         | status in ('active', 'ended')
-        user_sessions | address        | char_length(address) between 1 and 64
+        user_sessions | customer_name  | char_length(new.customer_name) between 1 and 80
+        user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
+        user_sessions | time_zone      | char_length(new.time_zone) <= 64
+        user_sessions | status         | new.status in ('active', 'ended')
+        user_sessions | address        | char_length(new.address) between 1 and 64
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
         tickets       | held           | held in ('link', 'spam')
-        chat_messages | sender         | sender in ('user', 'agent', 'system')
-        chat_messages | message        | legacy is not null or (char_length(message) <= %1$s and (message ~ '\S' or image_id is not null))
-        chat_messages | seq            | seq > 0
+        chat_messages | sender         | new.sender in ('user', 'agent', 'system')
+        chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
+        chat_messages | seq            | new.seq > 0
         tickets       | status         | status in ('waiting', 'open', 'closed')
         tickets       | assigned       | case status when 'open' then assigned_agent_id is not null when 'waiting' then assigned_agent_id is null else true end
         chat_images   | content_type   | content_type in (%2$s)

@@ -28,6 +28,90 @@ begin
     end;
 end $$;
 
+-- Which of some conditions a row breaks, the first one: an expression that gives its name. As with a check constraint, null is
+-- not false.
+create or replace function _supportchat.broken_check(p_names text[], p_conditions text[])
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select format('case %s end', string_agg(format('when not (%s) then %L', condition, name), ' ' order by place))
+    from unnest(p_names, p_conditions) with ordinality as one (name, condition, place)
+$$;
+
+-- Whether no row breaks conditions that a trigger of that name checks, as ensure_row_checks has found: or as the check
+-- constraints of an earlier version say, which it replaces.
+create or replace function _supportchat.is_row_checked(p_table text, p_name text, p_names text[], p_conditions text[])
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select (
+        exists (select from pg_catalog.pg_trigger where tgrelid = format('public.%I', p_table)::regclass and tgname = p_name)
+        and obj_description(to_regprocedure(format('_supportchat.%I()', p_name)), 'pg_proc')
+            is not distinct from _supportchat.broken_check(p_names, p_conditions)
+    ) or not exists (
+        select from unnest(p_names, p_conditions) as one (name, condition)
+        where not exists (
+            select from pg_catalog.pg_constraint k
+            where k.conrelid = format('public.%I', p_table)::regclass and k.conname = one.name and k.convalidated
+                and obj_description(k.oid, 'pg_constraint') = format('check (%s)', replace(one.condition, 'new.', ''))
+        )
+    )
+$$;
+
+-- Has a trigger refuse rows for which one of some conditions on new is false, as check constraints of those names would, and
+-- takes these away. Rows that break them stay as they are: the trigger only looks at what is written. That there are none is
+-- remembered in the comment of its function.
+create or replace function _supportchat.ensure_row_checks(p_table text, p_name text, p_names text[], p_conditions text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    here regclass := format('public.%I', p_table);
+    refuses text := format('_supportchat.%I()', p_name);
+    broken text := _supportchat.broken_check(p_names, p_conditions);
+    is_checked boolean := _supportchat.is_row_checked(p_table, p_name, p_names, p_conditions);
+    found_broken boolean := false;
+    name text;
+begin
+    execute format($made$
+        create or replace function %s returns trigger language plpgsql set search_path = '' as $refuse$
+        declare
+            broken text := %s;
+        begin
+            if broken is not null then
+                raise check_violation using
+                    message = format('new row for relation "%%s" violates check constraint "%%s"', tg_table_name, broken),
+                    schema = tg_table_schema, table = tg_table_name, constraint = broken;
+            end if;
+            return new;
+        end $refuse$
+    $made$, refuses, broken);
+    execute format(
+        'create or replace trigger %I before insert or update of %s on %s for each row execute function %s',
+        p_name,
+        (
+            select string_agg(distinct quote_ident(named.words[1]), ', ')
+            from unnest(p_conditions) as condition, regexp_matches(condition, '\mnew\.(\w+)', 'g') as named (words)
+        ),
+        here, refuses
+    );
+    foreach name in array p_names loop
+        execute format('alter table %s drop constraint if exists %I', here, name);
+    end loop;
+    if not is_checked then
+        for name in execute format('select distinct broken from (select %s as broken from %s as new) as looked where broken is not null', broken, here) loop
+            found_broken := true;
+            raise warning '%: rows written before % stay as they are', here, name;
+        end loop;
+    end if;
+    execute format('comment on function %s is %L', refuses, case when not found_broken then broken end);
+end $$;
+
 -- Gives a column the foreign key that is declared for it, and takes away every other one: an older version's may point to
 -- another table or column.
 create or replace function _supportchat.ensure_foreign_key(p_table text, p_column text)
@@ -164,8 +248,17 @@ as $$
         and not exists (
             select from _supportchat.declared_checks() as declared
             left join constraints on constraints.conname = declared.constraint_name
-            where declared.table_name = p_table
-                and (constraints.convalidated and constraints.definition = declared.definition) is not true
+            where declared.table_name = p_table and not declared.by_trigger
+                and (constraints.convalidated and constraints.definition = format('check (%s)', declared.condition)) is not true
+        )
+        and not exists (
+            select from _supportchat.declared_checks() as declared
+            where declared.table_name = p_table and declared.by_trigger
+            group by declared.table_name
+            having not _supportchat.is_row_checked(
+                p_table, 'check_' || p_table,
+                array_agg(declared.constraint_name order by declared.place), array_agg(declared.condition order by declared.place)
+            )
         )
         and not exists (
             select from _supportchat.declared_columns() as declared

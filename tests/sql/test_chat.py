@@ -55,17 +55,19 @@ def test_seq_counts_without_a_gap_under_many_writers(cast: Cast, alice: Agent, r
     assert rows("select last_seq from user_sessions") == [(before + 80,)]
 
 
-def test_a_message_reads_nothing_of_what_was_said_but_the_line_before(cast: Cast, alice: Agent, place: Any) -> None:
+@pytest.mark.parametrize("is_said", [True, False])
+def test_a_message_reads_nothing_of_what_was_said(cast: Cast, alice: Agent, place: Any, is_said: bool) -> None:
     vera = cast.visitor()
-    vera.start()
+    session_id = vera.start()["session_id"]
     for number in range(20):
         vera.post(f"Line {number}")
     with psycopg.connect(place.conninfo) as connection:
         # Without statistics, as in the first minutes of a new desk.
         connection.execute("set enable_seqscan = off")
-        connection.execute("select public.post_message(%s, null, gen_random_uuid(), 'One more')", [vera.key])
+        shown = session_id if is_said else None
+        connection.execute("select public.post_message(%s, %s, gen_random_uuid(), 'One more')", [vera.key, shown])
         read = "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'chat_messages'"
-        assert connection.execute(read).fetchone() == (1,)
+        assert connection.execute(read).fetchone() == (0,)
         connection.rollback()
 
 
@@ -261,6 +263,16 @@ def test_a_line_continues_the_one_before_within_five_minutes(cast: Cast, rows: A
     vera.post("Four")
     rows("update chat_messages set created_at = (select created_at from chat_messages where message = 'Three')")
     assert vera.lines[-1]["continues"]
+
+
+def test_a_line_is_told_as_it_is_read_later(cast: Cast, alice: Agent) -> None:
+    vera = cast.visitor()
+    vera.start("One")
+    told = [vera.post(f"m{number}")["messages"][0] for number in range(2)]
+    told += [alice.reply(vera.chat["number"], f"r{number}")["messages"][0] for number in range(2)]
+    told += [vera.post(f"n{number}")["messages"][0] for number in range(2)]
+    assert told == [line for line in vera.lines if line["seq"] >= told[0]["seq"]]
+    assert [line["continues"] for line in told] == [False, True, False, True, False, True]
 
 
 def test_receipts_only_move_forward_and_not_past_the_end(cast: Cast, database: Database) -> None:

@@ -235,9 +235,65 @@ def test_a_missing_foreign_key_is_added_again(database_url: str, rows: Any) -> N
     assert rows("select count(*) from pg_constraint where conname = 'tickets_assigned_agent_id_fkey'") == [(1,)]
 
 
+@pytest.mark.parametrize(
+    ("statement", "check"),
+    [
+        ("update user_sessions set customer_name = ''", "user_sessions_customer_name_check"),
+        ("update user_sessions set customer_phone = repeat('1', 33)", "user_sessions_customer_phone_check"),
+        ("update user_sessions set time_zone = repeat('z', 65)", "user_sessions_time_zone_check"),
+        ("update user_sessions set status = 'asleep'", "user_sessions_status_check"),
+        ("update user_sessions set channel = ''", "user_sessions_channel_check"),
+        ("insert into user_sessions (status) values ('asleep')", "user_sessions_status_check"),
+        ("update chat_messages set sender = 'nobody'", "chat_messages_sender_check"),
+        ("update chat_messages set seq = 0", "chat_messages_seq_check"),
+        ("update chat_messages set message = ' '", "chat_messages_message_check"),
+        ("update chat_messages set message = repeat('m', 8001)", "chat_messages_message_check"),
+        ("insert into chat_messages (sender, seq, message) values ('user', 1, ' ')", "chat_messages_message_check"),
+    ],
+)
+def test_direct_sql_is_refused_what_no_row_may_have(cast: Cast, rows: Any, statement: str, check: str) -> None:
+    cast.visitor().start("Hello")
+    with pytest.raises(psycopg.errors.CheckViolation) as refused:
+        rows(statement)
+    assert refused.value.diag.constraint_name == check
+
+
+def test_checks_of_the_version_before_become_triggers_and_no_row_is_read(
+    cast: Cast, database_url: str, rows: Any
+) -> None:
+    cast.visitor().start("Hello")
+    rows("drop trigger check_chat_messages on chat_messages")
+    rows("alter table chat_messages add constraint chat_messages_seq_check check (seq > 0)")
+    rows("comment on constraint chat_messages_seq_check on chat_messages is 'check (seq > 0)'")
+    rows("delete from schema_scripts where name = 'supabase_schema.sql'")
+    migrate(database_url)
+    assert rows("select from pg_constraint where conname = 'chat_messages_seq_check'") == []
+    with pytest.raises(psycopg.errors.CheckViolation):
+        rows("update chat_messages set seq = -1")
+
+
+def test_rows_that_break_a_check_stay_and_are_named_each_time(cast: Cast, database_url: str, rows: Any) -> None:
+    cast.visitor().start("Hello")
+    rows("alter table user_sessions disable trigger check_user_sessions")
+    rows("update user_sessions set time_zone = repeat('z', 65)")
+    rows("drop function _supportchat.check_user_sessions() cascade")
+    ensure = (
+        "select _supportchat.ensure_row_checks('user_sessions', 'check_user_sessions', array_agg(constraint_name),"
+        " array_agg(condition)) from _supportchat.declared_checks() where by_trigger and table_name = 'user_sessions'"
+    )
+    said: list[str | None] = []
+    with psycopg.connect(database_url) as connection:
+        connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
+        for _ in range(2):
+            connection.execute(ensure)
+    sentence = "public.user_sessions: rows written before user_sessions_time_zone_check stay as they are"
+    assert [one for one in said if one and "rows written" in one] == [sentence, sentence]
+    rows("update user_sessions set last_seq = last_seq + 1")  # what it has stays out of the way
+
+
 def test_a_table_without_channel_and_is_anonymous_gets_them(cast: Cast, database_url: str, rows: Any) -> None:
     cast.visitor().start("Old one", customer_name="Vera")
-    rows("alter table user_sessions drop column channel, drop column is_anonymous")
+    rows("alter table user_sessions drop column channel cascade, drop column is_anonymous")
     rows("update tickets set channel = 'web'")
     rows("delete from schema_scripts where name = 'fix_user_sessions_columns.sql'")
     migrate(database_url)

@@ -392,6 +392,7 @@ def test_the_old_policies_checks_and_triggers_do_not_stand_in_the_way(old_rows: 
     ours = ["tickets.guard_ticket", "agents.end_sessions", "agent_sessions.log_end_of_session"]
     ours += ["user_sessions.log_end_of_conversation", "tickets.log_version", "agent_credentials.end_demo"]
     ours += ["audit_log.guard_audit", "audit_log.guard_audit_as_a_whole"]
+    ours += ["user_sessions.check_user_sessions", "user_sessions.check_channel", "chat_messages.check_chat_messages"]
     assert states == {"user_sessions.touch": "D", "tickets.touch": "O", **dict.fromkeys(ours, "O")}
 
 
