@@ -52,7 +52,7 @@ class Cards:
         self._kept: dict[int, tuple[float, Card | None]] = {}
         self._places = BoundedSemaphore(MOST_AT_ONCE)
 
-    def known(self, number: int) -> Card | None | Literal[False]:
+    def known(self, number: int) -> Card | Literal[False] | None:
         """Return the card of a ticket's customer, if it was asked for within the last minute; otherwise False."""
         until, card = self._kept.get(number, (0.0, None))
         return card if time.monotonic() < until else False
@@ -91,7 +91,7 @@ class Cards:
         self._kept[number] = time.monotonic() + (FAILED_SECONDS if card and card.error else KEPT_SECONDS), card
 
 
-def kept_card(number: int) -> Card | None | Literal[False]:
+def kept_card(number: int) -> Card | Literal[False] | None:
     """Return what this process knows of a customer's card, for templates."""
     cards: Cards = current_app.extensions["cards"]
     return cards.known(number)

@@ -99,7 +99,7 @@ def test_a_browser_that_is_somebody_elses_is_asked_first(web: Web) -> None:
     assert (refused.status_code, refused.get_json()) == (409, {"asks": True})
     assert shown_number(shared) == "1001"
     question = shared.get("/chat/identity").text
-    assert "Of Vera" not in question and "1001" not in question
+    assert "Of Vera" not in question and "#1001" not in question
 
     answer = identify(shared, signed(sub="victor-2"), replace="1")
     assert answer.get_json() == {"moved": True, "has_chat": False}

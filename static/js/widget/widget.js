@@ -2,7 +2,7 @@
 // The desk fills SUPPORTCHAT_SITE in when it serves this.
 import { keep } from "./storage.js";
 import { add, draw, sheetOf } from "./view.js";
-import { seen } from "./visit.js";
+import { forgetVisit, seen } from "./visit.js";
 
 const site = SUPPORTCHAT_SITE;
 const script = document.currentScript;
@@ -114,6 +114,7 @@ function start() {
       if (isReady) send("logout");
       else if (hasChat()) makeFrame();
       keep("localStorage", name, "");
+      forgetVisit();
       count(0);
     },
     page() {
