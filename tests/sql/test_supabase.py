@@ -113,6 +113,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     look_after_oneself(door, alice, cast.agent("carol"))
     erase(cast.agent("carol"), number)
     look_after_sites(door, cast.agent("carol"))
+    name_a_customer(door, cast.agent("carol"), cast.visitor())
     browse(door, cast.visitor())
     door.call("erase_old_chats")
     assert door.call("take_erasure_files") == [IMAGE["key"]]
@@ -152,6 +153,21 @@ def browse(door: Recorder, sven: Visitor) -> None:
     door.call("make_handover", visitor=sven.key, token_hash="7" * 64, sealed_key="sealed")
     assert door.call("show_handover", token_hash="7" * 64)["site"] == "main"
     assert door.call("take_handover", token_hash="7" * 64)["visitor"] == sven.key
+
+
+def name_a_customer(door: Recorder, carol: Agent, vera: Visitor) -> None:
+    """Have the main site name its customers, and log one out."""
+    carol.call("change_identity", key="main", values={"method": "secret"})
+    carol.call("add_site_secret", key="main", secret="s" * 43)
+    assert len(door.call("identity_rules", site="main")["secrets"]) == 1
+    [secret] = carol.call("show_identity", key="main")["secrets"]
+    carol.call("delete_site_secret", key="main", secret_id=secret["id"])
+    number = vera.start("Who am I?")["number"]
+    assert door.call("identify_customer", visitor=vera.key, fresh="1" * 64, site="main", sub="vera")["moved"]
+    assert door.call("check_card") is None
+    assert carol.call("customer_card", number=number) is None
+    door.call("end_visit", visitor="1" * 64)
+    assert door.call("conversation_of_visitor", visitor="1" * 64) is None
 
 
 def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
