@@ -16,6 +16,7 @@ from .database import Conflict, DatabaseError, NotFound, call
 from .demo import create_demo_chats
 from .server.embedded import EmbeddedPostgres
 from .status.checks import Checks
+from .status.provider import check_provider
 from .web.sentences import sentence
 from .web.text import clean_line
 
@@ -107,6 +108,7 @@ def doctor() -> None:
     """Run the checks of /status in a terminal, except Realtime, which only a running server can check."""
     with _running_database(must_be_there=True):
         checks = Checks(*(current_app.extensions[part] for part in ("database", "images", "hub"))).run()
+        checks += check_provider()
     failed, said = False, ""
     for check in checks:
         if check.key == "realtime":

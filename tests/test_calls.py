@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import gevent.socket
@@ -19,12 +20,16 @@ from PIL import Image
 
 from supportchat.config import ROOT
 from supportchat.database import Database
+from supportchat.provider.provider import Provider
 from supportchat.server.client_socket import ClientSocket
 from supportchat.server.connections import Connections
 from supportchat.server.turns import Turns
 from supportchat.sites.look import look_name
 from supportchat.web.cookies import token_hash
 from tests.cast import PASSWORD, Agent, agent_id, email_of, new_id
+from tests.people.cast import link_for
+from tests.provider.conftest import agreed, left_for
+from tests.provider.issuer import CLIENT, SECRET, Issuer
 from tests.routes import rules, written
 from tests.web import ORIGIN, Browser, Web
 
@@ -214,6 +219,8 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     [path] = re.findall(r'data-link="([^"]+)"', admin.post(f"/people/invitations/{link}").text)
     act("GET /links/<token>", Browser(app), path)
     act("POST /links/<token>, an invitation", Browser(app), path, status=303, name="Eve", password=PASSWORD)
+    path = link_for(Agent(database, "carol"), "invite_person", email="gil@example.com")
+    come_from_the_provider(day, web, web.agent("bob"), path)
     act("POST /people/links/<id>/delete", admin, f"/people/links/{link}/delete")
     person = f"/people/{agent_id(database, 'bob')}"
     act("POST /people/<id>", admin, person, role="lead")
@@ -292,6 +299,30 @@ def look_after_oneself(day: Day, web: Web, desk: Browser) -> None:
     code = pyotp.TOTP(secret).at(int(time.time()) + 30)
     act("POST /agent/login/code", other, status=303, code=code)
     act("POST /account/two-factor/delete", desk, status=303, proof=current)
+
+
+def come_from_the_provider(day: Day, web: Web, desk: Browser, invitation: str) -> None:
+    """Connect a provider, log in with it, and join with it."""
+    app, act = day.app, day.act
+    issuer = Issuer().start()
+    named = {"oidc_issuer": issuer.url, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET, "oidc_name": "Acme"}
+    app.extensions["config"] = replace(app.extensions["config"], **named)
+    app.extensions["provider"] = Provider(app.extensions["config"])
+    act("GET /account/provider", desk)
+    act("POST /account/provider", desk, proof=PASSWORD)
+    back = agreed(left_for(desk.post("/account/provider", proof=PASSWORD)))
+    act("GET /agent/login/callback, to connect it", desk, back, status=303)
+    other = web.visitor()
+    act("POST /agent/login/provider", other)
+    back = agreed(left_for(other.post("/agent/login/provider")))
+    act("GET /agent/login/callback", other, back, status=303)
+    act("POST /account/provider/delete", desk, status=303)
+    other = web.visitor()
+    act("POST /links/<token>/provider", other, f"{invitation}/provider")
+    back = agreed(left_for(other.post(f"{invitation}/provider")))
+    act("GET /agent/login/callback, with an invitation", other, back, status=303)
+    app.extensions["provider"] = None
+    issuer.stop()
 
 
 def small_picture() -> tuple[io.BytesIO, str]:

@@ -45,6 +45,7 @@ class Config:
     trusted_proxies: int = 0
     embed_origins: tuple[str, ...] = ()
     demo: bool = False
+    log_format: str = "text"
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: str = field(default="", repr=False)
@@ -52,7 +53,6 @@ class Config:
     oidc_accounts: tuple[str, ...] = ()
     oidc_role_claim: str = ""
     oidc_roles: tuple[tuple[str, str], ...] = ()
-    log_format: str = "text"
     header_seconds: int = 5
     body_seconds: int = 20
     answer_seconds: int = 20

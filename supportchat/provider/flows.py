@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 
-from flask import Response, abort, make_response, render_template, request, url_for
+from flask import Response, abort, make_response, render_template, request
 
 from ..config import current_config
 from ..database import call
@@ -19,6 +19,7 @@ from ..web.sentences import sentence
 from .errands import BAD, UNREACHABLE, ProviderError
 from .provider import Provider, current_provider
 
+CALLBACK = "/agent/login/callback"
 SECONDS = 10 * 60  # identities.sql forgets it then
 LONGEST_TARGET = 2000
 LONGEST_CODE = 4096
@@ -41,7 +42,7 @@ def own_provider() -> Provider:
 
 def redirect_address() -> str:
     """Return where the provider sends browsers back to: it has to be registered there."""
-    return own_origin() + url_for("provider.come_back")
+    return own_origin() + CALLBACK
 
 
 def leave(purpose: str, *, target: str = "", link_hash: str = "", session_hash: str = "") -> Response:

@@ -78,6 +78,11 @@ class Provider:
         """Return what the provider says of itself. :raise ProviderError: when it cannot be asked."""
         return self._metadata.get(errand)
 
+    def try_out(self, errand: Errand) -> None:
+        """Ask the provider anew what it says of itself. :raise ProviderError: when that is not enough to log in."""
+        if not keys_of(errand.ask("jwks_uri", self._discover(errand).keys)):
+            raise ProviderError(BAD, "jwks_uri has no key for RS256, ES256 or the like")
+
     def authorization_address(self, state: str, nonce: str, code_verifier: str, redirect_uri: str) -> str:
         """Return where a browser is sent to. :raise ProviderError: when the provider cannot be asked."""
         address: str = prepare_grant_uri(

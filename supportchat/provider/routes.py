@@ -21,6 +21,7 @@ from ..web.refusals import log_login
 from ..web.sentences import sentence
 from .errands import ProviderError
 from .flows import (
+    CALLBACK,
     EXPIRED,
     brought_code,
     leave,
@@ -59,7 +60,7 @@ def go() -> ResponseReturnValue:
         return _login_page(sentence(code, detail)), status
 
 
-@bp.get("/agent/login/callback")
+@bp.get(CALLBACK)
 @open_to_all
 def come_back() -> ResponseReturnValue:
     """Go on with somebody who comes from the provider. What is in this address is used up, and shown nowhere."""

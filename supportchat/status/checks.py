@@ -38,6 +38,7 @@ NAMES = {
     "realtime": lazy_gettext("Realtime"),
     "images": lazy_gettext("Image storage"),
     "assignment": lazy_gettext("Assignment"),
+    "provider": lazy_gettext("Login provider"),
     "proxy": lazy_gettext("Proxy"),
 }
 

@@ -15,6 +15,7 @@ from ..web.htmx import from_htmx
 from ..web.policies import for_people_with, open_to_all
 from ..web.proxies import undeclared_proxy
 from .checks import GROUPS, Check, Checks
+from .provider import check_provider
 from .proxy import check_proxy
 from .since import FirstSeen
 
@@ -66,6 +67,7 @@ def _report() -> dict[str, Any]:
     app = current_app
     examined = Checks(app.extensions["database"], app.extensions["images"], app.extensions["hub"])
     checks = examined.run()
+    checks += check_provider()
     checks.append(check_proxy(current_config(), request.headers, undeclared_proxy()))
     app.extensions.setdefault("first_seen", FirstSeen()).note(checks)
     figures = examined.figures

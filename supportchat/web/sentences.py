@@ -100,10 +100,8 @@ SENTENCES = {
     "proof_wrong": _("This is neither your password nor a valid code. Check it and try again."),
     # Logins by a provider: the detail is its name
     "provider_unreachable": _("%(detail)s cannot be reached right now. Try again in a moment, or use your password."),
-    "provider_answer_bad": _(
-        "%(detail)s did not answer as it should, so you were not logged in. Try again, or use your password."
-    ),
-    "provider_declined": _("You were not logged in, because the request was declined at %(detail)s."),
+    "provider_answer_bad": _("%(detail)s did not answer as it should. Try again in a moment, or use your password."),
+    "provider_declined": _("The request was declined at %(detail)s, so nothing has changed."),
     "provider_expired": _(
         "This login with %(detail)s took more than 10 minutes, was used before, or began in another browser. Try again."
     ),

@@ -72,6 +72,16 @@ insert into public.one_time_links (token_hash, purpose, visitor_id, sealed_key, 
 select '{TOKEN}', 'handover', visitor_id, 'x', now() + interval '1 day'
 from public.visitors where token_hash = '{RETURNING}'
 """
+IDENTITY = {"issuer": "https://login.example.com", "subject": "1"}
+FLOW = f"""
+insert into public.provider_flows (state_hash, browser, issuer, nonce, code_verifier, purpose, address)
+values ('{TOKEN}', 'b', 'i', 'n', 'v', 'login', '192.0.2.1')
+"""
+BOUND = f"""
+{HAS_PASSWORD};
+insert into public.agent_identities (issuer, subject, agent_id)
+select 'https://login.example.com', '1', id from public.agents where name = 'Agent 1'
+"""
 SETUP_LINK = f"""
 update public.agents set role = 'agent' where role = 'admin';
 insert into public.one_time_links (token_hash, purpose, expires_at)
@@ -337,6 +347,18 @@ class People:
             Act("close_demo_accounts"),
             Act("show_link", {"token_hash": TOKEN}, given=LINK),
             Act("accept_invitation", account, given=LINK),
+            Act("accept_invitation_by_identity", {"token_hash": TOKEN, "name": "Eve", **IDENTITY}, given=LINK),
+            Act(
+                "begin_provider_flow",
+                {
+                    **{"state_hash": TOKEN, "browser": "b", "issuer": "i", "nonce": "n", "code_verifier": "v"},
+                    **{"purpose": "login", "address": "192.0.2.1", "limits": {"address": [9, 60]}},
+                },
+            ),
+            Act("take_provider_flow", {"state_hash": TOKEN, "browser": "b"}, given=FLOW),
+            Act("agent_of_identity", {**IDENTITY, "role": "lead"}, given=BOUND),
+            act("connect_identity", **IDENTITY),
+            act("disconnect_identity", BOUND, issuer=IDENTITY["issuer"]),
             Act("use_password_link", {"token_hash": TOKEN, "password_hash": "x"}, given=PASSWORD_LINK),
             Act("offer_setup", new, given=NO_ADMIN),
             Act("set_up", {**account, "email": "eve@example.com"}, given=SETUP_LINK),

@@ -407,7 +407,39 @@ def manage_people(door: Heard, cast: Cast) -> None:
     carol.call("enable_person", person_id=eve["id"])
     door.call("create_agent", name="Demo", email="demo@example.com", password_hash="x", is_demo=True)
     door.call("close_demo_accounts")
+    come_from_the_provider(door, carol, bob)
     set_up(door, carol)
+
+
+def come_from_the_provider(door: Heard, carol: Agent, bob: Agent) -> None:
+    """Log in, join and be bound by what a provider says."""
+    flow = {"issuer": "https://login.example.com", "nonce": "n", "code_verifier": "v", "purpose": "login"}
+    for _ in range(2):  # the second is one too many
+        door.refused(
+            "begin_provider_flow",
+            **flow,
+            state_hash="1" * 64,
+            browser="b",
+            address="192.0.2.9",
+            target="/agent",
+            limits={"address": Limit(1, 60)},
+        )
+    for browser in ("another", "b", "b"):
+        door.call("take_provider_flow", state_hash="1" * 64, browser=browser)
+    one, two = ({"issuer": flow["issuer"], "subject": subject} for subject in ("1", "2"))
+    bob.call("connect_identity", **one)
+    door.refused("connect_identity", agent_id=bob.id, **two)
+    door.refused("connect_identity", agent_id=carol.id, **one)
+    door.call("agent_of_identity", **one, role="agent")
+    door.call("agent_of_identity", **two)
+    account = {"name": "", "email": "gil@example.com", "role": "agent"}
+    door.refused("agent_of_identity", **two, account=account | {"email": "bob@example.com"})
+    gil = door.call("agent_of_identity", **two, account=account)
+    door.refused("disconnect_identity", agent_id=gil["id"], issuer=flow["issuer"])
+    bob.call("disconnect_identity", issuer=flow["issuer"])
+    carol.call("invite_person", token_hash="e" * 64, email="hal@example.com")
+    for email in ("other@example.com", "HAL@example.com", None):
+        door.refused("accept_invitation_by_identity", token_hash="e" * 64, **one, name="Hal", email=email)
 
 
 def set_up(door: Heard, carol: Agent) -> None:

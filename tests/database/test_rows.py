@@ -85,6 +85,8 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
     identified = call("identify_customer", visitor=buyer.key, fresh="n" * 64, site="main", sub="b", name="Bea")
     rows("create schema supportchat")
     rows("create function supportchat.support_card(ref text) returns jsonb language sql as $$ select '{}'::jsonb $$")
+    flow = {"issuer": "i", "nonce": "n", "code_verifier": "v", "purpose": "login", "address": "192.0.2.1"}
+    call("begin_provider_flow", state_hash="e" * 64, browser="b", **flow)
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
@@ -92,6 +94,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "begin_code": (code_check, shapes.CodeCheck),
         "open_agent_session": (begun, shapes.BegunLogin),
         "pending_login": (call("pending_login", token_hash="p" * 64, browser=""), shapes.PendingLogin),
+        "take_provider_flow": (call("take_provider_flow", state_hash="e" * 64, browser="b"), shapes.ProviderFlow),
         "list_agents": (call("list_agents"), list[shapes.Colleague]),
         "begin_login": (call("begin_login", email="alice@example.com", browser="", address=""), shapes.Credentials),
         "who_is_here": (call("who_is_here"), shapes.PeopleHere),

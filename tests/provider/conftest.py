@@ -70,5 +70,5 @@ def problem(web: Web, answer: TestResponse) -> str:
     """Return what the page says to which somebody is sent who does not get in."""
     assert answer.status_code == 303
     page = web.visitor().get(answer.location)
-    [said] = re.findall(r'id="login-error"[^>]*>.*?<span>(.*?)</span>', page.text, re.DOTALL)
+    [said] = re.findall(r'id="login-error"[^>]*>.*?<span[^>]*>(.*?)</span>', page.text, re.DOTALL)
     return html.unescape(said)

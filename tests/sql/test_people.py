@@ -144,7 +144,7 @@ def test_a_claim_that_waits_while_its_agent_is_disabled_is_refused(
 
 def test_whoever_is_enabled_logs_in_with_the_password_they_had(alice: Agent, carol: Agent, rows: Any) -> None:
     carol.call("disable_person", person_id=alice.id)
-    assert carol.call("enable_person", person_id=alice.id) == {"name": "Alice Kern", "has_password": True}
+    assert carol.call("enable_person", person_id=alice.id) == {"name": "Alice Kern", "has_way_in": True}
     assert rows("select disabled_at from agents where name = 'Alice Kern'") == [(None,)]
     for _ in range(2):  # nothing happens twice
         carol.call("enable_person", person_id=alice.id)
@@ -266,7 +266,7 @@ def test_demo_accounts_are_closed_for_good_but_not_once_they_have_a_password_of_
         ("Kept", True, False),
     ]
     [(demo,)] = rows("select id::text from agents where name = 'Demo'")
-    assert carol.call("enable_person", person_id=demo)["has_password"] is False
+    assert carol.call("enable_person", person_id=demo)["has_way_in"] is False
     assert rows("select _supportchat.credentials_of('demo@example.com')") == [(None,)]
 
 

@@ -373,6 +373,7 @@ def test_what_nobody_needs_any_more_is_forgotten_without_anybody_logging_in(
         "throttle_buckets",
         "refused_logins",
         "pending_logins",
+        "provider_flows",
     )
     database.call("open_agent_session", agent_id=alice.id, token_hash="t", browser="b")
     rows("update agent_sessions set created_at = now() - interval '13 hours'")
@@ -387,6 +388,11 @@ def test_what_nobody_needs_any_more_is_forgotten_without_anybody_logging_in(
     rows(
         "insert into pending_logins (token_hash, agent_id, created_at) values ('p', %s, now() - interval '1 hour')",
         alice.id,
+    )
+    rows(
+        "insert into provider_flows (state_hash, browser, issuer, nonce, code_verifier, purpose, address, created_at)"
+        " values (%s, 'b', 'i', 'n', 'v', 'login', '192.0.2.1', now() - interval '11 minutes')",
+        "a" * 64,
     )
     assert [name for name in tables if rows(f"select count(*) from {name}") == [(0,)]] == []
     database.call("forget_old_data")

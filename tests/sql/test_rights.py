@@ -65,7 +65,7 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
 OWN = {
     *("set_language", "open_agent_session", "account", "change_name", "change_picture", "change_password"),
     *("end_agent_sessions", "begin_code", "use_code", "turn_on_two_factor", "turn_off_two_factor"),
-    "replace_recovery_codes",
+    *("replace_recovery_codes", "connect_identity", "disconnect_identity"),
 }
 
 

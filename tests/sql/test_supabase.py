@@ -218,6 +218,15 @@ def manage_people(door: Recorder, cast: Cast) -> None:
     carol.call("enable_person", person_id=bob.id)
     door.call("create_agent", name="Demo", email="demo@example.com", password_hash="x", is_demo=True)
     assert door.call("close_demo_accounts") == ["demo@example.com"]
+    identity = {"issuer": "https://login.example.com", "subject": "1"}
+    flow = {"nonce": "n", "code_verifier": "v", "purpose": "login", "address": "192.0.2.1"}
+    door.call("begin_provider_flow", state_hash="e" * 64, browser="b", issuer=identity["issuer"], **flow)
+    assert door.call("take_provider_flow", state_hash="e" * 64, browser="b")["nonce"] == "n"
+    bob.call("connect_identity", **identity)
+    assert door.call("agent_of_identity", **identity, role="lead")["id"] == bob.id
+    bob.call("disconnect_identity", issuer=identity["issuer"])
+    carol.call("invite_person", token_hash="e" * 64, email="gil@example.com")
+    assert door.call("accept_invitation_by_identity", token_hash="e" * 64, **identity, name="Gil")["name"] == "Gil"
     assert door.call("offer_setup", token_hash="d" * 64) == {"offered": False}
     with pytest.raises(NotFound):
         door.call("set_up", token_hash="d" * 64, name="Eve", email="eve@example.com", password_hash="x")

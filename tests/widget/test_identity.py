@@ -41,7 +41,9 @@ def test_a_key_that_was_planted_reads_nothing_once_the_customer_is_named(shop: S
     shop.start("My order")
     planted = Shop(shop.context.browser, shop.desk)  # type: ignore[arg-type]
     [cookie] = [each for each in shop.context.cookies(shop.desk) if re.search("[cf]-", each["name"])]
-    planted.context.add_cookies([{"name": cookie["name"].replace("f-", "c-"), "value": cookie["value"], "url": shop.desk}])
+    planted.context.add_cookies(
+        [{"name": cookie["name"].replace("f-", "c-"), "value": cookie["value"], "url": shop.desk}]
+    )
     planted.page.goto(f"{shop.desk}/chat")
     expect(planted.page.locator("[data-messages] .bubble")).to_have_text("My order")
     expect(planted.page.locator("html")).to_have_attribute("data-live", "yes")
@@ -86,6 +88,4 @@ def test_logging_out_leaves_nothing_of_the_chat_in_the_browser(shop: Shop) -> No
     assert frame.locator("body").evaluate("() => Object.keys(sessionStorage)") == []
 
 
-SNIPPET_AFTER_LOGIN = (
-    '<main><h1>Logged in</h1></main><a href="{desk}/chat">Chat with us</a><script async src="{desk}/widget.js"></script>'
-)
+SNIPPET_AFTER_LOGIN = '<main><h1>Logged in</h1></main><a href="{desk}/chat">Chat with us</a><script async src="{desk}/widget.js"></script>'
