@@ -12,7 +12,7 @@ from ..provider.errands import Errand
 from ..provider.metadata import Key, keys_of
 from ..provider.provider import Kept
 
-SECONDS = 3.0
+SECONDS = 5.0
 ANEW_SECONDS = 30.0  # between two looks for a key that is not known: anybody can name one
 MOST_ISSUERS = 50
 MOST_TRIED = 10  # of a set, for a token that does not say which

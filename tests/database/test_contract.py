@@ -213,10 +213,10 @@ def name_customers(door: Heard, cast: Cast) -> None:
     carol, vera, victor = cast.agent("carol"), cast.visitor(), cast.visitor()
     carol.call("show_identity", key="main")
     issuer = {"method": "issuer", "issuer": "https://id.example", "keys_url": "https://id.example/keys"}
-    for values in (issuer, {"method": "secret", "longest_minutes": 5, "audience": "desk"}, {}):
-        carol.call("change_identity", key="main", values=values)
-    for values in ({"method": "none"}, {"secret": "x"}, {"longest_minutes": 0}):
-        door.refused("change_identity", agent_id=carol.id, key="main", values=values)
+    for taken in (issuer, {"method": "secret", "longest_minutes": 5, "audience": "desk"}, {}):
+        carol.call("change_identity", key="main", values=taken)
+    for refused in ({"method": "none"}, {"secret": "x"}, {"longest_minutes": 0}):
+        door.refused("change_identity", agent_id=carol.id, key="main", values=refused)
     for _ in range(2):
         carol.call("add_site_secret", key="main", secret="s" * 43)
     door.refused("add_site_secret", agent_id=carol.id, key="main", secret="s" * 43)

@@ -31,6 +31,7 @@ function start() {
   let isOpen = false;
   let isLeaving = false;
   let token = null;
+  let told = null;
   let unread = null;
   let moved = 0;
 
@@ -43,7 +44,8 @@ function start() {
     frame = add(panel, "iframe", { title: label, src: href });
     frame.addEventListener("load", () => {
       isReady = false;
-      send("hello", { isOpen, token, isLeaving, visit: site.follow ? seen() : null });
+      send("hello", { isOpen, token: (told = token), isLeaving, visit: site.follow ? seen() : null });
+      isLeaving = false;
       setTimeout(giveUp, SILENT_FOR);
     });
     setTimeout(giveUp, NEVER_AFTER);
@@ -76,7 +78,9 @@ function start() {
     __proto__: null,
     ready(said) {
       isReady = true;
-      isLeaving = false;
+      // What was said between its hello and this.
+      if (isLeaving) api.logout();
+      else if (token !== told) api.identify(token);
       isTab = !said.canWork;
       panel.classList.replace("late", "ready") || panel.classList.add("ready");
       keep("localStorage", name, said.hasChat ? "1" : "");
