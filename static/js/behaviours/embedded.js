@@ -56,7 +56,9 @@ function focusBox() {
   if (hasMouse() && document.hasFocus()) document.querySelector("[data-text]")?.focus({ preventScroll: true });
 }
 
-const tellWho = async ({ token }) => tell("identified", { isIdentified: await identify(token) });
+async function tellWho({ token }) {
+  tell("identified", { isIdentified: await identify(token) });
+}
 
 async function leave() {
   forget();
