@@ -27,10 +27,11 @@ from supportchat.server.turns import Turns
 from supportchat.sites.look import look_name
 from supportchat.web.cookies import token_hash
 from tests.cast import PASSWORD, Agent, agent_id, email_of, new_id
+from tests.identity.conftest import SECRET as SITE_SECRET
+from tests.identity.conftest import signed
 from tests.people.cast import link_for
 from tests.provider.conftest import agreed, left_for
 from tests.provider.issuer import CLIENT, SECRET, Issuer
-from tests.identity.conftest import SECRET, signed
 from tests.routes import rules, written
 from tests.web import ORIGIN, Browser, Web
 
@@ -211,7 +212,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /chat/name", vera, session=chat["session_id"], customer_name="Vera")
     act("POST /chat/closure", vera)
     database.call("change_identity", agent_id=admin_id, key="main", values={"method": "secret"})
-    database.call("add_site_secret", agent_id=admin_id, key="main", secret=SECRET)
+    database.call("add_site_secret", agent_id=admin_id, key="main", secret=SITE_SECRET)
     act("GET /chat/identity", vera)
     act("POST /chat/identity", vera, "/chat/identity?site=main", token=signed())
     act("POST /chat/key/delete", vera, status=303)

@@ -381,7 +381,7 @@ begin
     join public.user_sessions s on s.session_id = t.session_id
     join public.persons p on p.visitor_id = s.visitor_id
     join public.site_identity i on i.site_id = p.site_id
-    where t.number = p_number and i.shows_card;
+    where t.session_id = _supportchat.session_of_ticket(p_number) and i.shows_card;
     if ref is null or public.check_card() is null then
         return null;
     end if;
@@ -390,19 +390,19 @@ begin
         card := supportchat.support_card(ref);
     exception
         when query_canceled then
-            return '{"error": "slow"}';
+            return '{"card": null, "error": "slow"}';
         when insufficient_privilege then
-            return '{"error": "closed"}';
+            return '{"card": null, "error": "closed"}';
         when others then
-            return '{"error": "failed"}';
+            return '{"card": null, "error": "failed"}';
     end;
     if pg_column_size(card) > 16384 then
-        return '{"error": "large"}';
+        return '{"card": null, "error": "large"}';
     end if;
-    return jsonb_build_object('card', card);
+    return jsonb_build_object('card', card, 'error', null);
 end $$;
 
-select _supportchat.record_script('functions/persons.sql', '510a5651d264');
+select _supportchat.record_script('functions/persons.sql', 'fe30c54d35af');
 
 notify pgrst, 'reload schema';
 

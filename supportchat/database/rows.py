@@ -266,11 +266,11 @@ class NamedCustomer(TypedDict):
     verified_at: str
 
 
-class FoundCard(TypedDict, total=False):
+class FoundCard(TypedDict):
     """What the shop's own tables tell of a customer, or why nothing."""
 
     card: Any
-    error: str  # 'slow', 'large', 'closed' or 'failed'
+    error: str | None  # 'slow', 'large', 'closed' or 'failed'
 
 
 class CardCheck(TypedDict):

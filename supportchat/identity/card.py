@@ -80,10 +80,10 @@ class Cards:
             return Card(error="slow" if error.code == "database_unavailable" else "failed")
         if found is None:
             return None
-        if "error" in found:
+        if found["error"]:
             log.warning("customer card: %s", found["error"])
             return Card(error=found["error"])
-        return card_of(found.get("card"))
+        return card_of(found["card"])
 
     def _keep(self, number: int, card: Card | None) -> None:
         if len(self._kept) >= MOST_KEPT:

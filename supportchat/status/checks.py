@@ -272,8 +272,8 @@ def _rows(count: int, last_at: str | None) -> str:
 def _described_card(card: CardCheck) -> Finding:
     if not card["reads_only"]:
         text = _("support_card runs as %(owner)s, which may write.", owner=card["owner"])
-        return "warn", text, _("Give it an owner that may only read, as docs/identity.md shows."), ""
+        return Finding("warn", text, _("Give it an owner that may only read, as docs/identity.md shows."))
     if card["is_open"]:
         text = _("Everybody in the database may run support_card.")
-        return "warn", text, _("Revoke execute from public, as docs/identity.md shows."), ""
-    return "ok", _("support_card runs as %(owner)s, which only reads", owner=card["owner"]), "", ""
+        return Finding("warn", text, _("Revoke execute from public, as docs/identity.md shows."))
+    return Finding("ok", _("support_card runs as %(owner)s, which only reads", owner=card["owner"]))
