@@ -69,19 +69,18 @@ declare
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text);
+        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
+        make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); unread_of_visitor(text, text); record_pages(text, jsonb);
-        pages_of_session(uuid); make_handover(text, text, text); show_handover(text); take_handover(text);
-        export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
-        show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
-        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); find_exposures(text[]);
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
+        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
+        find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
@@ -365,18 +364,18 @@ drop function if exists
     public.set_up(text, text, text, text),
     public.accept_invitation(text, text, text),
     public.use_password_link(text, text),
-    public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb),
-    public.take_provider_flow(text, text),
-    public.agent_of_identity(text, text, text, jsonb),
-    public.accept_invitation_by_identity(text, text, text, text, text),
-    public.connect_identity(uuid, text, text),
-    public.disconnect_identity(uuid, text),
     public.unread_of_visitor(text, text),
     public.record_pages(text, jsonb),
     public.pages_of_session(uuid),
     public.make_handover(text, text, text),
     public.show_handover(text),
     public.take_handover(text),
+    public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb),
+    public.take_provider_flow(text, text),
+    public.agent_of_identity(text, text, text, jsonb),
+    public.accept_invitation_by_identity(text, text, text, text, text),
+    public.connect_identity(uuid, text, text),
+    public.disconnect_identity(uuid, text),
     public.export_customer(uuid, bigint, boolean),
     public.preview_erasure(uuid, bigint),
     public.erase_customer(uuid, bigint, boolean),

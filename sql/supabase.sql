@@ -67,19 +67,18 @@ declare
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text);
+        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
+        make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); unread_of_visitor(text, text); record_pages(text, jsonb);
-        pages_of_session(uuid); make_handover(text, text, text); show_handover(text); take_handover(text);
-        export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
-        show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
-        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); find_exposures(text[]);
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
+        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
+        find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
@@ -410,8 +409,9 @@ begin
         user_sessions      | erased_at              | timestamptz |          |
         user_sessions      | legacy                 | jsonb       |          |
 
-        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
-        chat_messages      | id                     | uuid        | key      | gen_random_uuid()
+        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words. The id is known
+        -- to nobody; for a secret one the embedded Postgres opens a file each time.
+        chat_messages      | id                     | uuid        | key      | md5(concat(random(), clock_timestamp()))::uuid
         chat_messages      | session_id             | uuid        |          |                   | user_sessions | cascade
         chat_messages      | seq                    | integer     |          |
         chat_messages      | sender                 | text        | computed |
@@ -973,8 +973,8 @@ as $$
 $$;
 
 -- Has a trigger refuse rows for which one of some conditions on new is false, as check constraints of those names would, and
--- takes these away. Rows that break them stay as they are: the trigger only looks at what is written. That there are none is
--- remembered in the comment of its function.
+-- takes these away. After the row, because one before it would lock each row that is updated. Rows that break them stay as they
+-- are: the trigger only looks at what is written. That there are none is remembered in the comment of its function.
 create or replace function _supportchat.ensure_row_checks(p_table text, p_name text, p_names text[], p_conditions text[])
 returns void
 language plpgsql
@@ -998,11 +998,11 @@ begin
                     message = format('new row for relation "%%s" violates check constraint "%%s"', tg_table_name, broken),
                     schema = tg_table_schema, table = tg_table_name, constraint = broken;
             end if;
-            return new;
+            return null;
         end $refuse$
     $made$, refuses, broken);
     execute format(
-        'create or replace trigger %I before insert or update of %s on %s for each row execute function %s',
+        'create or replace trigger %I after insert or update of %s on %s for each row execute function %s',
         p_name,
         (
             select string_agg(distinct quote_ident(named.words[1]), ', ')
@@ -2437,7 +2437,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '05202d0b47c6');
+select _supportchat.record_script('supabase_schema.sql', '093c2ecd5e8d');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3713,9 +3713,8 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) from public.agents a where a.id = p_agent_id
 $$;
 
--- Of earlier versions, which looked at the line before, and made a line of its row.
+-- Of an earlier version, which looked at the line before.
 drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
-drop function if exists _supportchat.known_message_json(public.chat_messages, text, boolean);
 
 -- A picture as the web code knows it.
 create or replace function _supportchat.image_json(p_image_id uuid)
@@ -3728,34 +3727,55 @@ as $$
     select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) from public.chat_images i where i.id = p_image_id
 $$;
 
--- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes. Of an agent's line
--- by an older version it may be unknown whose it was.
-create or replace function _supportchat.message_json(p_row public.chat_messages)
+-- A message as the web code knows it. The caller knows the customer's name, and whether the message continues the one before.
+-- Only what a message has is looked up.
+create or replace function _supportchat.known_message_json(p_row public.chat_messages, p_customer_name text, p_continues boolean)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+declare
+    agent jsonb;
+begin
+    if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
+        -- Of an agent's line by an older version it may be unknown whose it was.
+        agent := coalesce(
+            _supportchat.person_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
+        );
+    end if;
+    return jsonb_build_object(
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
-        'agent', coalesce(
-            _supportchat.person_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
-        ),
-        'customer_name', (
-            select coalesce(p.name, s.customer_name) from public.user_sessions s
-            left join public.persons p on p.visitor_id = s.visitor_id
-            where s.session_id = p_row.session_id and p_row.sender = 'user'
-        ),
+        'agent', agent,
+        'customer_name', case p_row.sender when 'user' then p_customer_name end,
         'message', p_row.message,
         'image', _supportchat.image_json(p_row.image_id),
         'event', p_row.event,
         'detail', p_row.detail,
         'client_message_id', p_row.client_message_id,
         'created_at', p_row.created_at,
-        'continues', p_row.sender <> 'system' and exists (
+        'continues', p_continues
+    );
+end $$;
+
+-- The same of any message. It continues the one before when the same person spoke within 5 minutes.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.known_message_json(
+        p_row,
+        (
+            select coalesce(p.name, s.customer_name) from public.user_sessions s
+            left join public.persons p on p.visitor_id = s.visitor_id
+            where s.session_id = p_row.session_id and p_row.sender = 'user'
+        ),
+        p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
                 and earlier.seq = p_row.seq - 1
@@ -3769,10 +3789,10 @@ $$;
 -- Of an earlier version, which did not look whose conversation it is.
 drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
 
--- Writes one line at the end of a conversation, and gives it as message_json has it. The row lock that it takes makes commit
--- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which
--- is not banned, an agent has it, and the line is new there; or else null. Looked up by the statement that counts the line, since each one of its own
--- takes a tenth of the time.
+-- Writes one line at the end of a conversation, and gives it as known_message_json has it. The row lock that it takes makes commit
+-- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which is not
+-- banned, an agent has it, and the line is new there; or else null. The statement that counts the line looks all of that up:
+-- each one of its own takes a tenth of the time.
 create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
@@ -3791,8 +3811,11 @@ as $$
 declare
     -- Who writes. A line continues the one before when the same person spoke within 5 minutes: see message_json.
     writer text := coalesce(p_sender_agent_id::text, p_sender);
+    actor text := case p_sender when 'user' then 'customer' else p_sender end;
     counted record;
     line jsonb;
+    detail jsonb;
+    logged bigint;
     nothing text;
 begin
     if p_visitor is null then
@@ -3873,10 +3896,15 @@ begin
         'created_at', counted.last_at,
         'continues', p_sender <> 'system' and counted.last_continues is true
     );
-    nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', counted.last_seq),
-        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
-    );
+    -- As log_event does it.
+    detail := jsonb_build_object('seq', counted.last_seq);
+    insert into public.events (kind, session_id, actor, agent_id, detail)
+    values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
+    returning id into logged;
+    nothing := _supportchat.notify_change(jsonb_build_object(
+        'id', logged, 'event', 'message.posted', 'session_id', p_session_id, 'actor', actor, 'agent_id', p_sender_agent_id,
+        'detail', detail, 'row', line
+    ));
     return line;
 end $$;
 
@@ -3970,10 +3998,13 @@ begin
     );
 end $$;
 
+-- Of an earlier version, which answered a colleague as well.
+drop function if exists _supportchat.repeated_message(uuid, text, uuid, text, jsonb);
+
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
--- The same id with another text or another picture is an error.
+-- The same id with another text or another picture, or from another agent, is an error.
 create or replace function _supportchat.repeated_message(
-    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb, p_agent_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -3990,7 +4021,9 @@ begin
         return null;
     end if;
     select digest into earlier_digest from public.chat_images where id = earlier.image_id;
-    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
+    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest')
+        or earlier.sender_agent_id is distinct from p_agent_id
+    then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
     return _supportchat.answer_json(
@@ -3999,7 +4032,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '58e6772eeafd');
+select _supportchat.record_script('functions/messages.sql', '1cd4a605b5b1');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -5508,10 +5541,15 @@ begin
     if line is not null then
         select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
         where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
-        return case
-            when is_awaited then _supportchat.answer_json(p_session_id, jsonb_build_array(line))
-            else _supportchat.heed_message(p_session_id, line, false)
-        end || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
+        if is_awaited then
+            -- As answer_json has it.
+            return jsonb_build_object(
+                'duplicate', false, 'session_id', p_session_id, 'messages', jsonb_build_array(line), 'image_key', null,
+                'conversation', jsonb_build_object('session_id', p_session_id, 'number', number)
+            );
+        end if;
+        return _supportchat.heed_message(p_session_id, line, false)
+            || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
     end if;
     -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
     loop
@@ -5842,7 +5880,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '9d9dc1608b1a');
+select _supportchat.record_script('functions/chat.sql', '023a52370e19');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -6310,10 +6348,13 @@ set search_path = ''
 as $$
 declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
-    answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
+    answer jsonb;
     line jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    answer := _supportchat.repeated_message(
+        ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
+    );
     if answer is not null then
         return answer;
     end if;
@@ -6494,7 +6535,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'f8ab26c0da39');
+select _supportchat.record_script('functions/tickets.sql', 'b9e36869a4e9');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -6861,10 +6902,11 @@ as $$
     select interval '12 hours'
 $$;
 
--- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on. p_how is
--- 'provider' where somebody else has said who they are.
+-- Begins a login session, and forgets the ended ones. p_browser is the new key of the browser, in which this agent is known from
+-- now on, as is everybody who was known by its former one. That one is worth nothing any more: somebody else may have put it there.
+-- p_how is 'provider' where somebody else has said who they are.
 create or replace function _supportchat.begin_session(
-    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text, p_how text
+    p_agent_id uuid, p_token_hash text, p_browser text, p_former text, p_address text, p_user_agent text, p_how text
 )
 returns void
 language sql
@@ -6880,6 +6922,14 @@ as $$
         select ctid from public.agent_browsers
         where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
     );
+    -- What was counted of this browser stays counted: who logs in as themselves must not get to guess anew for others.
+    update public.throttle_buckets set key = replace(key, p_former, p_browser)
+    where p_former <> '' and key in (
+        select 'logins/browser/' || p_former
+        union all
+        select concat_ws('/', 'codes', agent_id, p_former) from public.agent_browsers where token_hash = p_former
+    );
+    update public.agent_browsers set token_hash = p_browser where p_browser <> '' and token_hash = nullif(p_former, '');
     insert into public.agent_browsers (agent_id, token_hash)
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
@@ -6888,7 +6938,7 @@ as $$
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
--- same token. p_known is the browser, if the agent has logged in there before.
+-- same token. p_known is the key that the browser has had until now, p_browser its next one.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
     p_known text default '', p_how text default null
@@ -6905,7 +6955,7 @@ begin
     if needs_code then
         perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
     else
-        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent, p_how);
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_known, p_address, p_user_agent, p_how);
     end if;
     return jsonb_build_object('needs_code', needs_code);
 end $$;
@@ -7001,7 +7051,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'c28faa140555');
+select _supportchat.record_script('functions/logins.sql', '42ddd42bb45d');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -7129,7 +7179,7 @@ begin
     perform public.use_code(pending.agent_id, p_browser, p_step, p_code_hash);
     delete from public.pending_logins where agent_id = pending.agent_id;
     perform _supportchat.begin_session(
-        pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent, pending.how
+        pending.agent_id, p_token_hash, p_new_browser, p_browser, p_address, pending.user_agent, pending.how
     );
 end $$;
 
@@ -7224,7 +7274,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '43f3e768f921');
+select _supportchat.record_script('functions/two_factor.sql', '1b4bc4c652ef');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -7849,6 +7899,120 @@ end $$;
 
 select _supportchat.record_script('functions/links.sql', '937fb5467a40');
 
+-- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
+-- chat along into a window of its own. Safe to run again.
+
+-- How many lines of agents a browser has not read in its newest chat, up to 100: none of a chat with another site.
+create or replace function public.unread_of_visitor(p_visitor text, p_site text)
+returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select count(*)::integer
+    from (
+        select from public.user_sessions s
+        cross join _supportchat.ticket_of_session(s.session_id) as t
+        join public.chat_messages m on m.session_id = s.session_id and m.seq > s.customer_read_seq
+        where s.session_id = _supportchat.session_of_visitor(p_visitor)
+            and t.site_id = _supportchat.site_id_of(p_site) and m.sender = 'agent'
+        limit 100
+    ) as unread
+$$;
+
+-- Remembers where the customer of this browser is: 'pages', the last ones of their visit, the newest last, and 'referrer', where it
+-- came from. Their addresses are cut by the caller, which knows what the site keeps of them.
+create or replace function public.record_pages(p_visitor text, p_visit jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
+begin
+    -- Against an erasure, after which nothing may be written.
+    perform from public.user_sessions where session_id = chat and erased_at is null for share;
+    if not found then
+        return;
+    end if;
+    insert into public.customer_pages as kept (session_id, pages, referrer)
+    values (chat, p_visit -> 'pages', p_visit ->> 'referrer')
+    on conflict (session_id) do update set pages = excluded.pages, referrer = excluded.referrer, updated_at = now()
+    where (kept.pages, kept.referrer) is distinct from (excluded.pages, excluded.referrer);
+    if found then
+        perform _supportchat.log_event('pages.changed', chat, '{}', 'customer');
+    end if;
+end $$;
+
+-- Where the customer of a conversation is; null when that is not known.
+create or replace function public.pages_of_session(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('pages', pages, 'referrer', referrer, 'updated_at', updated_at)
+    from public.customer_pages where session_id = p_session_id
+$$;
+
+-- Makes the link, by the hash of its token, that takes the chat of a browser along into another window, for two minutes and in
+-- place of an earlier one. p_sealed_key is the key of the browser, which only who has the token can read. PT404 when there is
+-- no chat.
+create or replace function public.make_handover(p_visitor text, p_token_hash text, p_sealed_key text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    visitor uuid := _supportchat.visitor_of(p_visitor);
+begin
+    perform from public.visitors where visitor_id = visitor for no key update;
+    if _supportchat.newest_session(visitor) is null then
+        raise sqlstate 'PT404' using message = 'conversation_not_found';
+    end if;
+    delete from public.one_time_links where visitor_id = visitor;
+    insert into public.one_time_links (token_hash, purpose, expires_at, visitor_id, sealed_key)
+    values (p_token_hash, 'handover', now() + interval '2 minutes', visitor, p_sealed_key);
+end $$;
+
+-- Which chat a link takes along, without using it up: null for one that take_handover would refuse.
+create or replace function public.show_handover(p_token_hash text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('number', t.number, 'site', coalesce((select s.key from public.sites s where s.site_id = t.site_id), 'main'))
+    from public.one_time_links l
+    cross join _supportchat.ticket_of_session(_supportchat.newest_session(l.visitor_id)) as t
+    where l.token_hash = p_token_hash and l.purpose = 'handover' and l.expires_at > now() and t.id is not null
+$$;
+
+-- Uses a link up: gives the sealed key, and the hashes of the keys that its customer's browsers have by now. PT404 for a link that is used, too
+-- old, or never was one.
+create or replace function public.take_handover(p_token_hash text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    link public.one_time_links := _supportchat.take_link(p_token_hash, 'handover');
+begin
+    return jsonb_build_object(
+        'sealed_key', link.sealed_key,
+        'visitors', (
+            select jsonb_agg(token_hash)
+            from (
+                select token_hash from public.visitors where visitor_id = link.visitor_id
+                union all
+                select token_hash from public.person_keys where visitor_id = link.visitor_id
+            ) as theirs
+        )
+    );
+end $$;
+
+select _supportchat.record_script('functions/widget.sql', 'cbdfaf77d0dc');
+
 -- identities.sql: who agents are to an OpenID Connect provider, and logins that are on their way there. Safe to run again.
 -- The server checks what the provider says (docs/oidc.md); who that is, and whether they get in, is decided here.
 
@@ -8059,112 +8223,6 @@ begin
 end $$;
 
 select _supportchat.record_script('functions/identities.sql', '3db81d70a2d1');
-
--- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
--- chat along into a window of its own. Safe to run again.
-
--- How many lines of agents a browser has not read in its newest chat, up to 100: none of a chat with another site.
-create or replace function public.unread_of_visitor(p_visitor text, p_site text)
-returns integer
-language sql
-stable
-set search_path = ''
-as $$
-    select count(*)::integer
-    from (
-        select from public.user_sessions s
-        cross join _supportchat.ticket_of_session(s.session_id) as t
-        join public.chat_messages m on m.session_id = s.session_id and m.seq > s.customer_read_seq
-        where s.session_id = _supportchat.session_of_visitor(p_visitor)
-            and t.site_id = _supportchat.site_id_of(p_site) and m.sender = 'agent'
-        limit 100
-    ) as unread
-$$;
-
--- Remembers where the customer of this browser is: 'pages', the last ones of their visit, the newest last, and 'referrer', where it
--- came from. Their addresses are cut by the caller, which knows what the site keeps of them.
-create or replace function public.record_pages(p_visitor text, p_visit jsonb)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    chat uuid := _supportchat.session_of_viewer(p_visitor, null);
-begin
-    -- Against an erasure, after which nothing may be written.
-    perform from public.user_sessions where session_id = chat and erased_at is null for share;
-    if not found then
-        return;
-    end if;
-    insert into public.customer_pages as kept (session_id, pages, referrer)
-    values (chat, p_visit -> 'pages', p_visit ->> 'referrer')
-    on conflict (session_id) do update set pages = excluded.pages, referrer = excluded.referrer, updated_at = now()
-    where (kept.pages, kept.referrer) is distinct from (excluded.pages, excluded.referrer);
-    if found then
-        perform _supportchat.log_event('pages.changed', chat, '{}', 'customer');
-    end if;
-end $$;
-
--- Where the customer of a conversation is; null when that is not known.
-create or replace function public.pages_of_session(p_session_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object('pages', pages, 'referrer', referrer, 'updated_at', updated_at)
-    from public.customer_pages where session_id = p_session_id
-$$;
-
--- Makes the link, by the hash of its token, that takes the chat of a browser along into another window, for two minutes and in
--- place of an earlier one. p_sealed_key is the key of the browser, which only who has the token can read. PT404 when there is
--- no chat.
-create or replace function public.make_handover(p_visitor text, p_token_hash text, p_sealed_key text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    visitor uuid := (select visitor_id from public.visitors where token_hash = p_visitor for no key update);
-begin
-    if _supportchat.newest_session(visitor) is null then
-        raise sqlstate 'PT404' using message = 'conversation_not_found';
-    end if;
-    delete from public.one_time_links where visitor_id = visitor;
-    insert into public.one_time_links (token_hash, purpose, expires_at, visitor_id, sealed_key)
-    values (p_token_hash, 'handover', now() + interval '2 minutes', visitor, p_sealed_key);
-end $$;
-
--- Which chat a link takes along, without using it up: null for one that take_handover would refuse.
-create or replace function public.show_handover(p_token_hash text)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select jsonb_build_object('number', t.number, 'site', coalesce((select s.key from public.sites s where s.site_id = t.site_id), 'main'))
-    from public.one_time_links l
-    cross join _supportchat.ticket_of_session(_supportchat.newest_session(l.visitor_id)) as t
-    where l.token_hash = p_token_hash and l.purpose = 'handover' and l.expires_at > now() and t.id is not null
-$$;
-
--- Uses a link up: gives the sealed key, and the hash of the key that the browser has by now. PT404 for a link that is used, too
--- old, or never was one.
-create or replace function public.take_handover(p_token_hash text)
-returns jsonb
-language plpgsql
-set search_path = ''
-as $$
-declare
-    link public.one_time_links := _supportchat.take_link(p_token_hash, 'handover');
-begin
-    return jsonb_build_object(
-        'sealed_key', link.sealed_key,
-        'visitor', (select token_hash from public.visitors where visitor_id = link.visitor_id)
-    );
-end $$;
-
-select _supportchat.record_script('functions/widget.sql', 'd333d0f255cb');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -8901,9 +8959,9 @@ as $$
         )
 $$;
 
--- Whether a role may do something that the policies of a table decide. It is tried, and taken back; nothing is said of what
--- cannot be tried.
-create or replace function _supportchat.may_do(p_role text, p_prepare text, p_act text)
+-- Whether a role may do something that the policies of Supabase's own tables decide. It is tried with a row of ours, and taken
+-- back; nothing is said of what cannot be tried.
+create or replace function _supportchat.may_do(p_role text, p_right text, p_table text)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -8911,11 +8969,29 @@ as $$
 declare
     done bigint;
 begin
-    execute p_prepare;
+    if p_table = 'realtime.messages' then
+        insert into realtime.messages (topic, extension, event, private, payload)
+        values ('supportchat', 'broadcast', 'look', true, '{}');
+    else
+        insert into storage.objects (bucket_id, name) values ('chat-images', 'look');
+    end if;
     perform set_config('request.jwt.claims', jsonb_build_object('role', p_role, 'sub', gen_random_uuid())::text, true),
         set_config('realtime.topic', 'supportchat', true), set_config('storage.can_delete', 'true', true),
         set_config('role', p_role, true);
-    execute p_act;
+    case p_right || ' ' || p_table
+        when 'SELECT realtime.messages' then
+            perform from realtime.messages where topic = 'supportchat' limit 1;
+        when 'INSERT realtime.messages' then
+            insert into realtime.messages (topic, extension, private) values ('supportchat', 'broadcast', true);
+        when 'SELECT storage.objects' then
+            perform from storage.objects where bucket_id = 'chat-images' limit 1;
+        when 'INSERT storage.objects' then
+            insert into storage.objects (bucket_id, name) values ('chat-images', 'look again');
+        when 'UPDATE storage.objects' then
+            update storage.objects set name = 'changed' where bucket_id = 'chat-images';
+        when 'DELETE storage.objects' then
+            delete from storage.objects where bucket_id = 'chat-images';
+    end case;
     get diagnostics done = row_count;
     raise sqlstate 'SC003' using message = done;
 exception
@@ -8932,40 +9008,28 @@ returns table (kind text, role_name text, thing text, rights text, fix text)
 language sql
 set search_path = ''
 as $$
-    with place (kind, thing, bounds, prepare) as (
+    with place (kind, thing, possible, bounds) as (
         values
         (
-            'realtime', 'realtime.messages', 'realtime.topic() is distinct from ''supportchat''',
-            'insert into realtime.messages (topic, extension, event, private, payload)'
-            ' values (''supportchat'', ''broadcast'', ''look'', true, ''{}'')'
+            'realtime', 'realtime.messages', '{SELECT,INSERT}'::text[],
+            'realtime.topic() is distinct from ''supportchat'''
         ),
         (
-            'storage', 'storage.objects', 'bucket_id is distinct from ''chat-images''',
-            'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look'')'
+            'storage', 'storage.objects', '{SELECT,INSERT,UPDATE,DELETE}'::text[],
+            'bucket_id is distinct from ''chat-images'''
         )
-    ), act (thing, right_name, act) as (
-        values
-        ('realtime.messages', 'SELECT', 'select from realtime.messages where topic = ''supportchat'' limit 1'),
-        (
-            'realtime.messages', 'INSERT',
-            'insert into realtime.messages (topic, extension, private) values (''supportchat'', ''broadcast'', true)'
-        ),
-        ('storage.objects', 'SELECT', 'select from storage.objects where bucket_id = ''chat-images'' limit 1'),
-        ('storage.objects', 'INSERT', 'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look again'')'),
-        ('storage.objects', 'UPDATE', 'update storage.objects set name = ''changed'' where bucket_id = ''chat-images'''),
-        ('storage.objects', 'DELETE', 'delete from storage.objects where bucket_id = ''chat-images''')
     )
-    select place.kind, o.role_name, place.thing, string_agg(act.right_name, ', ' order by act.right_name desc), format(
+    select place.kind, o.role_name, place.thing, string_agg(right_name, ', ' order by right_name desc), format(
         'drop policy if exists supportchat_is_private on %1$s;'
         ' create policy supportchat_is_private on %1$s as restrictive to anon, authenticated using (%2$s)',
         place.thing, place.bounds
     )
     from place
-    join act using (thing)
+    cross join unnest(place.possible) as right_name
     join _supportchat.outsiders() as o on o.role_id <> 0
     -- Whoever stands above all policies is reported for that.
     join pg_catalog.pg_roles r on r.oid = o.role_id and not r.rolsuper and not r.rolbypassrls
-    where _supportchat.may_do(o.role_name, place.prepare, act.act)
+    where _supportchat.may_do(o.role_name, right_name, place.thing)
     group by place.kind, place.thing, place.bounds, o.role_name
 $$;
 
@@ -8992,7 +9056,7 @@ as $$
     cross join lateral (select case role_name when 'public' then 'PUBLIC' else role_name end as upper_public) as said
 $$;
 
-select _supportchat.record_script('functions/exposures.sql', 'fa83230250a6');
+select _supportchat.record_script('functions/exposures.sql', '4546b46e7756');
 
 -- status.sql: what /status asks. Every answer is read when it is asked for. Safe to run again.
 

@@ -70,19 +70,18 @@ declare
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
-        use_password_link(text, text);
+        use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
+        make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); unread_of_visitor(text, text); record_pages(text, jsonb);
-        pages_of_session(uuid); make_handover(text, text, text); show_handover(text); take_handover(text);
-        export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint); erase_customer(uuid, bigint, boolean);
-        show_privacy(uuid, uuid, integer); take_erasure_files(integer); note_erased_files(text[]);
-        preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data(); find_exposures(text[]);
-        check_table(text); desk_figures(); stuck_tickets(); verify_chat(); missing_functions(text[]); applied_scripts();
-        messages_after(uuid, integer, integer); messages_before(uuid, integer, integer);
-        report_process(uuid, integer, uuid[], text[], boolean); conversation_heads(uuid[]);
-        signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
+        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
+        note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
+        find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
+        missing_functions(text[]); applied_scripts(); messages_after(uuid, integer, integer);
+        messages_before(uuid, integer, integer); report_process(uuid, integer, uuid[], text[], boolean);
+        conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
@@ -406,8 +405,9 @@ begin
         user_sessions      | erased_at              | timestamptz |          |
         user_sessions      | legacy                 | jsonb       |          |
 
-        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
-        chat_messages      | id                     | uuid        | key      | gen_random_uuid()
+        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words. The id is known
+        -- to nobody; for a secret one the embedded Postgres opens a file each time.
+        chat_messages      | id                     | uuid        | key      | md5(concat(random(), clock_timestamp()))::uuid
         chat_messages      | session_id             | uuid        |          |                   | user_sessions | cascade
         chat_messages      | seq                    | integer     |          |
         chat_messages      | sender                 | text        | computed |
@@ -969,8 +969,8 @@ as $$
 $$;
 
 -- Has a trigger refuse rows for which one of some conditions on new is false, as check constraints of those names would, and
--- takes these away. Rows that break them stay as they are: the trigger only looks at what is written. That there are none is
--- remembered in the comment of its function.
+-- takes these away. After the row, because one before it would lock each row that is updated. Rows that break them stay as they
+-- are: the trigger only looks at what is written. That there are none is remembered in the comment of its function.
 create or replace function _supportchat.ensure_row_checks(p_table text, p_name text, p_names text[], p_conditions text[])
 returns void
 language plpgsql
@@ -994,11 +994,11 @@ begin
                     message = format('new row for relation "%%s" violates check constraint "%%s"', tg_table_name, broken),
                     schema = tg_table_schema, table = tg_table_name, constraint = broken;
             end if;
-            return new;
+            return null;
         end $refuse$
     $made$, refuses, broken);
     execute format(
-        'create or replace trigger %I before insert or update of %s on %s for each row execute function %s',
+        'create or replace trigger %I after insert or update of %s on %s for each row execute function %s',
         p_name,
         (
             select string_agg(distinct quote_ident(named.words[1]), ', ')
@@ -2433,7 +2433,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '05202d0b47c6');
+select _supportchat.record_script('supabase_schema.sql', '093c2ecd5e8d');
 
 notify pgrst, 'reload schema';
 

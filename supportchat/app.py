@@ -39,6 +39,7 @@ from .status import routes as status_routes
 from .tickets import routes as ticket_routes
 from .web import compression, cookies, errors, limits, proxies, security
 from .web.bodies import DeskRequest
+from .web.door import Door
 from .widget import routes as widget_routes
 
 
@@ -119,6 +120,7 @@ def create_app(config: Config | None = None) -> Flask:
     provider_routes.init_app(app)
     cli.init_app(app)
 
+    app.wsgi_app = Door(app.wsgi_app, config.limit_requests, app.extensions["known_browsers"])  # type: ignore[method-assign]
     if config.trusted_proxies:
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -21,7 +21,12 @@ from .web.sentences import sentence
 from .web.text import clean_line
 
 ROLES = ("agent", "lead", "admin")
-PASSWORD_HELP = f"At least {SHORTEST_PASSWORD} characters. By default a random password is generated and shown."
+# No option takes the password: all users of the machine see the arguments of a command, and the shell keeps them.
+password_option = click.option(
+    "--choose-password",
+    is_flag=True,
+    help="Ask for the password, or read a line from standard input. By default a random one is generated and shown.",
+)
 
 
 def init_app(app: Flask) -> None:
@@ -33,18 +38,18 @@ def init_app(app: Flask) -> None:
 @click.command("create-agent")
 @click.option("--name", prompt="Name", help="Shown to customers.")
 @click.option("--email", prompt="E-mail", help="Used to log in.")
-@click.option("--password", default="", help=PASSWORD_HELP)
+@password_option
 @click.option("--role", type=click.Choice(ROLES), default="agent", show_default=True, help="What they may do.")
 @click.option("--admin", is_flag=True, help="Short for --role admin.")
 @click.option("--max-tickets", default=5, show_default=True, type=click.IntRange(0, 1000), help="Open tickets at once.")
-def create_agent(name: str, email: str, password: str, role: str, admin: bool, max_tickets: int) -> None:
+def create_agent(name: str, email: str, choose_password: bool, role: str, admin: bool, max_tickets: int) -> None:
     """Add somebody who replies to customers."""
     name, email = clean_line(name), clean_email(email)
     if not 1 <= len(name) <= 80:
         raise click.BadParameter("A name must have 1 to 80 characters.", param_hint="--name")
     if not 3 <= len(email) <= 254 or "@" not in email:
         raise click.BadParameter("This is not an e-mail address.", param_hint="--email")
-    given = _password(password)
+    given = _password(choose_password)
     with _running_database():
         try:
             call(
@@ -62,16 +67,16 @@ def create_agent(name: str, email: str, password: str, role: str, admin: bool, m
             ) from None
         except DatabaseError as error:
             raise click.ClickException(sentence(error.code)) from error
-    click.echo(f"Created {name} <{email}>." + ("" if password else f" Password: {given}"))
+    click.echo(f"Created {name} <{email}>." + ("" if choose_password else f" Password: {given}"))
 
 
 @click.command("reset-password")
 @click.option("--email", prompt="E-mail", help="The agent's e-mail address.")
-@click.option("--password", default="", help=PASSWORD_HELP)
+@password_option
 @click.option("--forget-two-factor", is_flag=True, help="Also turn two-factor off, if they have lost their phone.")
-def reset_password(email: str, password: str, forget_two_factor: bool) -> None:
+def reset_password(email: str, choose_password: bool, forget_two_factor: bool) -> None:
     """Give an agent a new password, and log them out everywhere."""
-    email, given = clean_email(email), _password(password)
+    email, given = clean_email(email), _password(choose_password)
     with _running_database(must_be_there=True):
         try:
             agent = call(
@@ -84,7 +89,7 @@ def reset_password(email: str, password: str, forget_two_factor: bool) -> None:
             raise click.ClickException(f"No agent has the address {email}. Check it and try again.") from None
         except DatabaseError as error:
             raise click.ClickException(sentence(error.code, error.detail)) from error
-    told = "" if password else f" Password: {given}"
+    told = "" if choose_password else f" Password: {given}"
     click.echo(f"Reset the password of {agent['name']} <{agent['email']}> and logged them out everywhere.{told}")
 
 
@@ -124,16 +129,18 @@ def doctor() -> None:
     sys.exit(1 if failed else 0)
 
 
-def _password(given: str) -> str:
-    if given and len(given) < SHORTEST_PASSWORD:
-        raise click.BadParameter(
-            f"A password must have at least {SHORTEST_PASSWORD} characters.", param_hint="--password"
-        )
+def _password(is_chosen: bool) -> str:
+    if not is_chosen:
+        return random_password()
+    if sys.stdin.isatty():
+        given = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    else:
+        given = sys.stdin.readline().rstrip("\r\n")
+    if len(given) < SHORTEST_PASSWORD:
+        raise click.UsageError(f"A password must have at least {SHORTEST_PASSWORD} characters.")
     if len(given) > PASSWORD_CHARACTERS:
-        raise click.BadParameter(
-            f"A password can have at most {PASSWORD_CHARACTERS} characters.", param_hint="--password"
-        )
-    return given or random_password()
+        raise click.UsageError(f"A password can have at most {PASSWORD_CHARACTERS} characters.")
+    return given
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from supportchat.config import ROOT, Config
 from supportchat.database import Database
 from supportchat.database.migrations import migrate
 from supportchat.database.postgres import PostgresDatabase
+from supportchat.server.buckets import Limit
 
 from .cast import Agent, Cast, create_cast
 from .postgres import COPY, running_postgres, superuser_of
@@ -198,7 +199,8 @@ def carol(cast: Cast) -> Agent:
 @pytest.fixture
 def config(place: Place, tmp_path: Path) -> Config:
     """The settings of a desk on the fresh database."""
-    return Config(data_dir=tmp_path, **place.settings)
+    # Tests ask for far more than anybody does.
+    return Config(data_dir=tmp_path, limit_requests=Limit(0, 1), **place.settings)
 
 
 @pytest.fixture(scope="session")

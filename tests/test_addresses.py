@@ -19,7 +19,7 @@ from supportchat.rendering.assets import BUILT, newest_files
 from supportchat.status.proxy import check_proxy
 from supportchat.web import refusals
 from supportchat.web.refusals import LINES, Quota, shown
-from tests.cast import PASSWORD
+from tests.cast import PASSWORD, Agent
 from tests.routes import calls, sockets
 from tests.web import ORIGIN, Browser, Web
 
@@ -410,6 +410,15 @@ def test_the_status_page_looks_at_its_own_request(web: Web) -> None:
     admin = web.agent("carol")
     assert "TRUSTED_PROXIES" not in admin.get("/status").text
     assert "TRUSTED_PROXIES is 0" in admin.get("/status", headers={"X-Forwarded-For": "192.0.2.1"}).text
+
+
+def test_who_tries_what_they_have_no_right_to_is_logged(web: Web, caplog: Any, alice: Agent) -> None:
+    browser = web.agent("alice")
+    caplog.clear()
+    assert browser.get("/people").status_code == 403
+    assert caplog.messages == [
+        f"refused right_missing: agent {alice.id} lacks manage_people ('GET' '/people' from 127.0.0.1)"
+    ]
 
 
 def test_each_login_has_its_line_without_a_password(web: Web, caplog: Any) -> None:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import io
 import os
-import sys
+import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import gevent
+import psutil
 import psycopg
 import pytest
 from PIL import Image
 
 from supportchat.agents import passwords
-from supportchat.agents.pool import Full, SmallPool
+from supportchat.agents.helpers import Helpers
 from supportchat.config import Config, ConfigError
 from supportchat.database import Database, TooFast
 from supportchat.realtime.allowance import Allowance, Hellos, OpenPages
 from supportchat.realtime.connection import Connection
+from supportchat.server.buckets import Buckets, Limit
 from supportchat.server.connections import network_of
-from supportchat.web.limits import Buckets, KnownBrowsers, Limit
+from supportchat.server.places import Full, Places
+from supportchat.web.limits import KnownBrowsers
 from supportchat.web.sentences import in_words
 from tests.cast import PASSWORD, Cast, new_id
 from tests.web import Browser, Web
@@ -230,7 +234,7 @@ def test_who_guesses_passwords_is_told_to_wait_before_another_is_looked_at(
     browser = web.visitor()
     browser.get("/agent/login")
     assert [wrong(browser).status_code for _ in range(2)] == [422, 422]
-    monkeypatch.setattr(passwords._hashes, "run", lambda *a: pytest.fail("a password was looked at"))
+    monkeypatch.setattr(passwords, "ask_helper", lambda *a: pytest.fail("a password was looked at"))
     for password in ("a guess", PASSWORD):
         answer = browser.post("/agent/login", email="ALICE@example.com", password=password)
         assert (answer.status_code, int(answer.headers["Retry-After"]) > 40_000) == (429, True)
@@ -261,7 +265,7 @@ def test_an_agent_gets_in_from_a_browser_that_knows_them_while_others_guess(web:
 
 @pytest.mark.mode("postgres")
 def test_who_comes_while_all_hashing_is_busy_is_told_to_come_back(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_hashes", SmallPool(threads=1, most_waiting=-1))
+    monkeypatch.setattr(passwords, "helpers", Helpers(most=1, most_waiting=0))
     browser = web.visitor()
     browser.get("/agent/login")
     answer = browser.post("/agent/login", email="alice@example.com", password=PASSWORD)
@@ -269,26 +273,46 @@ def test_who_comes_while_all_hashing_is_busy_is_told_to_come_back(web: Web, monk
     assert "Too many people are logging in right now. Try again in 2 seconds." in answer.get_data(as_text=True)
 
 
-def test_a_small_pool_lets_some_wait_and_refuses_the_rest() -> None:
-    pool, begun = SmallPool(threads=1, most_waiting=1), []
+def test_whoever_wants_many_places_makes_only_themselves_wait() -> None:
+    places, order = Places(2, 1, 2), list[str]()
 
-    def work() -> int:
-        begun.append(1)
-        return len(begun)
+    def work(group: str) -> None:
+        with places.place(group):
+            order.append(group)
+            gevent.sleep(0.01)
 
-    running = [gevent.spawn(pool.run, work) for _ in range(2)]
-    third = gevent.spawn(pool.run, work)
-    gevent.joinall([*running, third])
-    assert isinstance(third.exception, Full)
-    assert [task.value for task in running] == [1, 2]
-    assert pool.run(work) == 3
+    waiting = [gevent.spawn(work, group) for group in ("a", "a", "a", "a", "b")]
+    gevent.joinall(waiting)
+    assert order[:2] == ["a", "b"]
+    assert [type(work.exception) for work in waiting] == [type(None), type(None), type(None), Full, type(None)]
+    assert (dict(places._held), dict(places._waiting)) == ({}, {})
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own elsewhere")
-def test_who_guesses_passwords_takes_no_time_from_others() -> None:
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    assert SmallPool(threads=1, most_waiting=1).run(os.getpriority, os.PRIO_PROCESS, 0) > before
-    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+@pytest.fixture
+def helpers() -> Iterator[Helpers]:
+    """Processes for passwords, which end with the test."""
+    made = Helpers(most=1, most_waiting=1)
+    yield made
+    made.close()
+
+
+def test_who_guesses_passwords_takes_no_time_from_others(helpers: Helpers) -> None:
+    assert helpers.ask("", "score", "correct horse battery staple", []) == 4
+    [helper] = helpers._idle
+    assert os.getpriority(os.PRIO_PROCESS, helper._pid) > os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_a_process_for_passwords_that_was_killed_is_replaced(helpers: Helpers) -> None:
+    for _ in range(2):
+        assert helpers.ask("", "verify", "no hash", "a guess") is False
+        os.kill(helpers._idle[0]._pid, signal.SIGKILL)
+        psutil.wait_procs([psutil.Process(helpers._idle[0]._pid)], 1)
+
+
+def test_a_question_that_has_no_answer_leaves_none_for_the_next_one(helpers: Helpers) -> None:
+    with pytest.raises(ConnectionResetError):
+        helpers.ask("", "score", None)
+    assert helpers.ask("", "score", "", []) == 0
 
 
 def test_buckets_are_bounded_in_number_and_keep_who_is_being_refused() -> None:

@@ -22,3 +22,13 @@ def test_styles_have_no_texts() -> None:
     ]
     assert "attr(data-drop-zone)" in "".join(contents)
     assert [text for text in contents if re.search(r"\"[^\"]*[^\W\d_]", text)] == []
+
+
+def test_every_page_beside_the_rail_has_the_same_frame() -> None:
+    pages = [
+        text
+        for path in (ROOT / "templates").rglob("*.html")
+        if "agents/_rail.html" in (text := path.read_text()) and path.name != "desk.html"
+    ]
+    assert len(pages) > 5
+    assert [page for page in pages if "desk desk--page" not in page or '<main class="desk-page"' not in page] == []

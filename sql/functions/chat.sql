@@ -115,10 +115,15 @@ begin
     if line is not null then
         select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
         where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
-        return case
-            when is_awaited then _supportchat.answer_json(p_session_id, jsonb_build_array(line))
-            else _supportchat.heed_message(p_session_id, line, false)
-        end || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
+        if is_awaited then
+            -- As answer_json has it.
+            return jsonb_build_object(
+                'duplicate', false, 'session_id', p_session_id, 'messages', jsonb_build_array(line), 'image_key', null,
+                'conversation', jsonb_build_object('session_id', p_session_id, 'number', number)
+            );
+        end if;
+        return _supportchat.heed_message(p_session_id, line, false)
+            || jsonb_build_object('conversation', jsonb_build_object('session_id', p_session_id, 'number', number));
     end if;
     -- A second time where it waited for the lock, as another conversation may have begun meanwhile.
     loop
@@ -449,7 +454,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '9d9dc1608b1a');
+select _supportchat.record_script('functions/chat.sql', '023a52370e19');
 
 notify pgrst, 'reload schema';
 

@@ -254,9 +254,9 @@ as $$
         )
 $$;
 
--- Whether a role may do something that the policies of a table decide. It is tried, and taken back; nothing is said of what
--- cannot be tried.
-create or replace function _supportchat.may_do(p_role text, p_prepare text, p_act text)
+-- Whether a role may do something that the policies of Supabase's own tables decide. It is tried with a row of ours, and taken
+-- back; nothing is said of what cannot be tried.
+create or replace function _supportchat.may_do(p_role text, p_right text, p_table text)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -264,11 +264,29 @@ as $$
 declare
     done bigint;
 begin
-    execute p_prepare;
+    if p_table = 'realtime.messages' then
+        insert into realtime.messages (topic, extension, event, private, payload)
+        values ('supportchat', 'broadcast', 'look', true, '{}');
+    else
+        insert into storage.objects (bucket_id, name) values ('chat-images', 'look');
+    end if;
     perform set_config('request.jwt.claims', jsonb_build_object('role', p_role, 'sub', gen_random_uuid())::text, true),
         set_config('realtime.topic', 'supportchat', true), set_config('storage.can_delete', 'true', true),
         set_config('role', p_role, true);
-    execute p_act;
+    case p_right || ' ' || p_table
+        when 'SELECT realtime.messages' then
+            perform from realtime.messages where topic = 'supportchat' limit 1;
+        when 'INSERT realtime.messages' then
+            insert into realtime.messages (topic, extension, private) values ('supportchat', 'broadcast', true);
+        when 'SELECT storage.objects' then
+            perform from storage.objects where bucket_id = 'chat-images' limit 1;
+        when 'INSERT storage.objects' then
+            insert into storage.objects (bucket_id, name) values ('chat-images', 'look again');
+        when 'UPDATE storage.objects' then
+            update storage.objects set name = 'changed' where bucket_id = 'chat-images';
+        when 'DELETE storage.objects' then
+            delete from storage.objects where bucket_id = 'chat-images';
+    end case;
     get diagnostics done = row_count;
     raise sqlstate 'SC003' using message = done;
 exception
@@ -285,40 +303,28 @@ returns table (kind text, role_name text, thing text, rights text, fix text)
 language sql
 set search_path = ''
 as $$
-    with place (kind, thing, bounds, prepare) as (
+    with place (kind, thing, possible, bounds) as (
         values
         (
-            'realtime', 'realtime.messages', 'realtime.topic() is distinct from ''supportchat''',
-            'insert into realtime.messages (topic, extension, event, private, payload)'
-            ' values (''supportchat'', ''broadcast'', ''look'', true, ''{}'')'
+            'realtime', 'realtime.messages', '{SELECT,INSERT}'::text[],
+            'realtime.topic() is distinct from ''supportchat'''
         ),
         (
-            'storage', 'storage.objects', 'bucket_id is distinct from ''chat-images''',
-            'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look'')'
+            'storage', 'storage.objects', '{SELECT,INSERT,UPDATE,DELETE}'::text[],
+            'bucket_id is distinct from ''chat-images'''
         )
-    ), act (thing, right_name, act) as (
-        values
-        ('realtime.messages', 'SELECT', 'select from realtime.messages where topic = ''supportchat'' limit 1'),
-        (
-            'realtime.messages', 'INSERT',
-            'insert into realtime.messages (topic, extension, private) values (''supportchat'', ''broadcast'', true)'
-        ),
-        ('storage.objects', 'SELECT', 'select from storage.objects where bucket_id = ''chat-images'' limit 1'),
-        ('storage.objects', 'INSERT', 'insert into storage.objects (bucket_id, name) values (''chat-images'', ''look again'')'),
-        ('storage.objects', 'UPDATE', 'update storage.objects set name = ''changed'' where bucket_id = ''chat-images'''),
-        ('storage.objects', 'DELETE', 'delete from storage.objects where bucket_id = ''chat-images''')
     )
-    select place.kind, o.role_name, place.thing, string_agg(act.right_name, ', ' order by act.right_name desc), format(
+    select place.kind, o.role_name, place.thing, string_agg(right_name, ', ' order by right_name desc), format(
         'drop policy if exists supportchat_is_private on %1$s;'
         ' create policy supportchat_is_private on %1$s as restrictive to anon, authenticated using (%2$s)',
         place.thing, place.bounds
     )
     from place
-    join act using (thing)
+    cross join unnest(place.possible) as right_name
     join _supportchat.outsiders() as o on o.role_id <> 0
     -- Whoever stands above all policies is reported for that.
     join pg_catalog.pg_roles r on r.oid = o.role_id and not r.rolsuper and not r.rolbypassrls
-    where _supportchat.may_do(o.role_name, place.prepare, act.act)
+    where _supportchat.may_do(o.role_name, right_name, place.thing)
     group by place.kind, place.thing, place.bounds, o.role_name
 $$;
 
@@ -345,7 +351,7 @@ as $$
     cross join lateral (select case role_name when 'public' then 'PUBLIC' else role_name end as upper_public) as said
 $$;
 
-select _supportchat.record_script('functions/exposures.sql', 'fa83230250a6');
+select _supportchat.record_script('functions/exposures.sql', '4546b46e7756');
 
 notify pgrst, 'reload schema';
 

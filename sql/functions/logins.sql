@@ -153,10 +153,11 @@ as $$
     select interval '12 hours'
 $$;
 
--- Begins a login session, and forgets the ended ones. The browser is one that this agent is known in from now on. p_how is
--- 'provider' where somebody else has said who they are.
+-- Begins a login session, and forgets the ended ones. p_browser is the new key of the browser, in which this agent is known from
+-- now on, as is everybody who was known by its former one. That one is worth nothing any more: somebody else may have put it there.
+-- p_how is 'provider' where somebody else has said who they are.
 create or replace function _supportchat.begin_session(
-    p_agent_id uuid, p_token_hash text, p_browser text, p_address text, p_user_agent text, p_how text
+    p_agent_id uuid, p_token_hash text, p_browser text, p_former text, p_address text, p_user_agent text, p_how text
 )
 returns void
 language sql
@@ -172,6 +173,14 @@ as $$
         select ctid from public.agent_browsers
         where agent_id = p_agent_id order by seen_at desc offset 19 for update skip locked
     );
+    -- What was counted of this browser stays counted: who logs in as themselves must not get to guess anew for others.
+    update public.throttle_buckets set key = replace(key, p_former, p_browser)
+    where p_former <> '' and key in (
+        select 'logins/browser/' || p_former
+        union all
+        select concat_ws('/', 'codes', agent_id, p_former) from public.agent_browsers where token_hash = p_former
+    );
+    update public.agent_browsers set token_hash = p_browser where p_browser <> '' and token_hash = nullif(p_former, '');
     insert into public.agent_browsers (agent_id, token_hash)
     select p_agent_id, p_browser where p_browser <> ''
     on conflict (agent_id, token_hash) do update set seen_at = excluded.seen_at;
@@ -180,7 +189,7 @@ as $$
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
--- same token. p_known is the browser, if the agent has logged in there before.
+-- same token. p_known is the key that the browser has had until now, p_browser its next one.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
     p_known text default '', p_how text default null
@@ -197,7 +206,7 @@ begin
     if needs_code then
         perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
     else
-        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_address, p_user_agent, p_how);
+        perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_known, p_address, p_user_agent, p_how);
     end if;
     return jsonb_build_object('needs_code', needs_code);
 end $$;
@@ -293,7 +302,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'c28faa140555');
+select _supportchat.record_script('functions/logins.sql', '42ddd42bb45d');
 
 notify pgrst, 'reload schema';
 

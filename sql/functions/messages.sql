@@ -33,9 +33,8 @@ as $$
     select jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) from public.agents a where a.id = p_agent_id
 $$;
 
--- Of earlier versions, which looked at the line before, and made a line of its row.
+-- Of an earlier version, which looked at the line before.
 drop function if exists _supportchat.message_of_customer_json(public.chat_messages, text);
-drop function if exists _supportchat.known_message_json(public.chat_messages, text, boolean);
 
 -- A picture as the web code knows it.
 create or replace function _supportchat.image_json(p_image_id uuid)
@@ -48,34 +47,55 @@ as $$
     select jsonb_build_object('id', i.id, 'width', i.width, 'height', i.height) from public.chat_images i where i.id = p_image_id
 $$;
 
--- A message as the web code knows it. It continues the one before when the same person spoke within 5 minutes. Of an agent's line
--- by an older version it may be unknown whose it was.
-create or replace function _supportchat.message_json(p_row public.chat_messages)
+-- A message as the web code knows it. The caller knows the customer's name, and whether the message continues the one before.
+-- Only what a message has is looked up.
+create or replace function _supportchat.known_message_json(p_row public.chat_messages, p_customer_name text, p_continues boolean)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+declare
+    agent jsonb;
+begin
+    if p_row.sender = 'agent' or p_row.sender_agent_id is not null then
+        -- Of an agent's line by an older version it may be unknown whose it was.
+        agent := coalesce(
+            _supportchat.person_json(p_row.sender_agent_id),
+            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
+        );
+    end if;
+    return jsonb_build_object(
         'session_id', p_row.session_id,
         'seq', p_row.seq,
         'sender', p_row.sender,
-        'agent', coalesce(
-            _supportchat.person_json(p_row.sender_agent_id),
-            case p_row.sender when 'agent' then '{"id": null, "name": "Support", "picture": null}'::jsonb end
-        ),
-        'customer_name', (
-            select coalesce(p.name, s.customer_name) from public.user_sessions s
-            left join public.persons p on p.visitor_id = s.visitor_id
-            where s.session_id = p_row.session_id and p_row.sender = 'user'
-        ),
+        'agent', agent,
+        'customer_name', case p_row.sender when 'user' then p_customer_name end,
         'message', p_row.message,
         'image', _supportchat.image_json(p_row.image_id),
         'event', p_row.event,
         'detail', p_row.detail,
         'client_message_id', p_row.client_message_id,
         'created_at', p_row.created_at,
-        'continues', p_row.sender <> 'system' and exists (
+        'continues', p_continues
+    );
+end $$;
+
+-- The same of any message. It continues the one before when the same person spoke within 5 minutes.
+create or replace function _supportchat.message_json(p_row public.chat_messages)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.known_message_json(
+        p_row,
+        (
+            select coalesce(p.name, s.customer_name) from public.user_sessions s
+            left join public.persons p on p.visitor_id = s.visitor_id
+            where s.session_id = p_row.session_id and p_row.sender = 'user'
+        ),
+        p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
                 and earlier.seq = p_row.seq - 1
@@ -89,10 +109,10 @@ $$;
 -- Of an earlier version, which did not look whose conversation it is.
 drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
 
--- Writes one line at the end of a conversation, and gives it as message_json has it. The row lock that it takes makes commit
--- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which
--- is not banned, an agent has it, and the line is new there; or else null. Looked up by the statement that counts the line, since each one of its own
--- takes a tenth of the time.
+-- Writes one line at the end of a conversation, and gives it as known_message_json has it. The row lock that it takes makes commit
+-- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which is not
+-- banned, an agent has it, and the line is new there; or else null. The statement that counts the line looks all of that up:
+-- each one of its own takes a tenth of the time.
 create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
@@ -111,8 +131,11 @@ as $$
 declare
     -- Who writes. A line continues the one before when the same person spoke within 5 minutes: see message_json.
     writer text := coalesce(p_sender_agent_id::text, p_sender);
+    actor text := case p_sender when 'user' then 'customer' else p_sender end;
     counted record;
     line jsonb;
+    detail jsonb;
+    logged bigint;
     nothing text;
 begin
     if p_visitor is null then
@@ -193,10 +216,15 @@ begin
         'created_at', counted.last_at,
         'continues', p_sender <> 'system' and counted.last_continues is true
     );
-    nothing := _supportchat.log_event(
-        'message.posted', p_session_id, jsonb_build_object('seq', counted.last_seq),
-        case p_sender when 'user' then 'customer' else p_sender end, p_sender_agent_id, p_row => line
-    );
+    -- As log_event does it.
+    detail := jsonb_build_object('seq', counted.last_seq);
+    insert into public.events (kind, session_id, actor, agent_id, detail)
+    values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
+    returning id into logged;
+    nothing := _supportchat.notify_change(jsonb_build_object(
+        'id', logged, 'event', 'message.posted', 'session_id', p_session_id, 'actor', actor, 'agent_id', p_sender_agent_id,
+        'detail', detail, 'row', line
+    ));
     return line;
 end $$;
 
@@ -290,10 +318,13 @@ begin
     );
 end $$;
 
+-- Of an earlier version, which answered a colleague as well.
+drop function if exists _supportchat.repeated_message(uuid, text, uuid, text, jsonb);
+
 -- Finds the message that an earlier attempt with this id has stored: null, or the first answer again.
--- The same id with another text or another picture is an error.
+-- The same id with another text or another picture, or from another agent, is an error.
 create or replace function _supportchat.repeated_message(
-    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb
+    p_session_id uuid, p_sender text, p_client_message_id uuid, p_message text, p_image jsonb, p_agent_id uuid default null
 )
 returns jsonb
 language plpgsql
@@ -310,7 +341,9 @@ begin
         return null;
     end if;
     select digest into earlier_digest from public.chat_images where id = earlier.image_id;
-    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest') then
+    if earlier.message <> p_message or earlier_digest is distinct from (p_image ->> 'digest')
+        or earlier.sender_agent_id is distinct from p_agent_id
+    then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
     return _supportchat.answer_json(
@@ -319,7 +352,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '58e6772eeafd');
+select _supportchat.record_script('functions/messages.sql', '1cd4a605b5b1');
 
 notify pgrst, 'reload schema';
 

@@ -195,10 +195,13 @@ set search_path = ''
 as $$
 declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
-    answer jsonb := _supportchat.repeated_message(ticket.session_id, 'agent', p_client_message_id, p_message, p_image);
+    answer jsonb;
     line jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    answer := _supportchat.repeated_message(
+        ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
+    );
     if answer is not null then
         return answer;
     end if;
@@ -379,7 +382,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'f8ab26c0da39');
+select _supportchat.record_script('functions/tickets.sql', 'b9e36869a4e9');
 
 notify pgrst, 'reload schema';
 

@@ -136,7 +136,7 @@ begin
     perform public.use_code(pending.agent_id, p_browser, p_step, p_code_hash);
     delete from public.pending_logins where agent_id = pending.agent_id;
     perform _supportchat.begin_session(
-        pending.agent_id, p_token_hash, p_new_browser, p_address, pending.user_agent, pending.how
+        pending.agent_id, p_token_hash, p_new_browser, p_browser, p_address, pending.user_agent, pending.how
     );
 end $$;
 
@@ -231,7 +231,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '43f3e768f921');
+select _supportchat.record_script('functions/two_factor.sql', '1b4bc4c652ef');
 
 notify pgrst, 'reload schema';
 

@@ -159,8 +159,9 @@ begin
         user_sessions      | erased_at              | timestamptz |          |
         user_sessions      | legacy                 | jsonb       |          |
 
-        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words.
-        chat_messages      | id                     | uuid        | key      | gen_random_uuid()
+        -- What was said. event and detail mark the lines of the system, which each audience reads in its own words. The id is known
+        -- to nobody; for a secret one the embedded Postgres opens a file each time.
+        chat_messages      | id                     | uuid        | key      | md5(concat(random(), clock_timestamp()))::uuid
         chat_messages      | session_id             | uuid        |          |                   | user_sessions | cascade
         chat_messages      | seq                    | integer     |          |
         chat_messages      | sender                 | text        | computed |

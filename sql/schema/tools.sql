@@ -63,8 +63,8 @@ as $$
 $$;
 
 -- Has a trigger refuse rows for which one of some conditions on new is false, as check constraints of those names would, and
--- takes these away. Rows that break them stay as they are: the trigger only looks at what is written. That there are none is
--- remembered in the comment of its function.
+-- takes these away. After the row, because one before it would lock each row that is updated. Rows that break them stay as they
+-- are: the trigger only looks at what is written. That there are none is remembered in the comment of its function.
 create or replace function _supportchat.ensure_row_checks(p_table text, p_name text, p_names text[], p_conditions text[])
 returns void
 language plpgsql
@@ -88,11 +88,11 @@ begin
                     message = format('new row for relation "%%s" violates check constraint "%%s"', tg_table_name, broken),
                     schema = tg_table_schema, table = tg_table_name, constraint = broken;
             end if;
-            return new;
+            return null;
         end $refuse$
     $made$, refuses, broken);
     execute format(
-        'create or replace trigger %I before insert or update of %s on %s for each row execute function %s',
+        'create or replace trigger %I after insert or update of %s on %s for each row execute function %s',
         p_name,
         (
             select string_agg(distinct quote_ident(named.words[1]), ', ')

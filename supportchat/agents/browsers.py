@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-import ua_parser
 from flask import request
 
 from ..web.text import clean_line
+from .pool import SmallPool
 
 USER_AGENT_CHARACTERS = 256  # the database has the same limit
 PHONES = ("iOS", "Android")
+# One thread: the first look-up compiles expressions for 0.2 s.
+_parsing = SmallPool(threads=1, most_waiting=1000)
 
 
 class Browser(NamedTuple):
@@ -30,7 +32,13 @@ def own_user_agent() -> str | None:
 @functools.lru_cache(maxsize=1000)
 def browser_of(user_agent: str | None) -> Browser:
     """Return the browser behind a user agent. To look one up takes milliseconds, so some are kept."""
-    said = (user_agent or "")[:USER_AGENT_CHARACTERS]
+    return _parsing.run(_parsed, (user_agent or "")[:USER_AGENT_CHARACTERS])
+
+
+def _parsed(said: str) -> Browser:
+    # Here, because it takes 5 MB and only /account asks.
+    import ua_parser
+
     browser, system = ua_parser.parse_user_agent(said), ua_parser.parse_os(said)
     family = system.family if system else ""
     return Browser(_plain(browser.family) if browser else "", family, family in PHONES)

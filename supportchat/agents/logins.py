@@ -34,6 +34,8 @@ def current_agent() -> Agent | None:
     if "agent" not in g:
         token = agent_token_hash()
         g.agent = call("agent_of_session", token_hash=token) if token else None
+        if g.agent:
+            limits.know(token)
         choose_anew()  # the rest of the answer is in their language
     agent: Agent | None = g.agent
     return agent
@@ -66,7 +68,7 @@ def begin_session(agent_id: str, how: str | None = None) -> Begun:
 
     :param how: for the audit log: 'provider', where it was not a password or a link.
     """
-    token, browser = secrets.token_urlsafe(32), _new_browser()
+    token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     answer: BegunLogin = call(
         "open_agent_session",
         agent_id=agent_id,
@@ -85,7 +87,7 @@ def finish_login(proof: Proof) -> Begun:
 
     :raise Invalid: when it does not count any more. :raise NotFound: when the login has waited too long.
     """
-    token, browser = secrets.token_urlsafe(32), _new_browser()
+    token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     call(
         "finish_login",
         pending=pending_token_hash(),
@@ -131,17 +133,7 @@ def checked(email: str, password: str) -> Credentials | None:
 
 def known_browser() -> str:
     """Return the hash of the key of a browser in which an agent has logged in before; '' for any other."""
-    return token_hash(_agents_browser())
-
-
-def _new_browser() -> str:
-    return _agents_browser() or secrets.token_urlsafe(32)
-
-
-def _agents_browser() -> str:
-    """Return the key of a browser in which an agent has logged in before; '' for any other."""
-    key = request.cookies.get(cookie_name("k"), "")
-    return key if token_hash(key) else ""
+    return token_hash(request.cookies.get(cookie_name("k"), ""))
 
 
 def set_login_cookies(response: Response, begun: Begun) -> None:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from zxcvbn import matching, zxcvbn
-
-from ..database import TooFast
 from .forms import SHORTEST_PASSWORD
-from .pool import Full, SmallPool
+from .passwords import ask_helper
 
 # zxcvbn takes the cube of what it is given: the rest of a longer one only makes it better.
 SCORED_CHARACTERS = 72
 LEAST_SCORE, BEST_SCORE = 3, 4  # from 10^8 and from 10^10 guesses on
 FEWEST_LETTERS = 4  # of a name that must not be in a password
-
-# It tries every combination of what digits and signs may stand for: 72 characters took 8 seconds. Now 8 combinations.
-matching.L33T_TABLE.update({"c": ["("], "g": ["6"], "i": ["1", "!"], "l": ["|"], "t": ["7"]})
-# One thread: it keeps what it knows of a person in a dictionary that all its calls share.
-_scores = SmallPool(threads=1, most_waiting=20)
 
 
 class Strength(NamedTuple):
@@ -36,19 +28,7 @@ def strength_of(password: str, name: str, email: str) -> Strength:
     known = [part.lower() for part in (*name.split(), email.partition("@")[0], email) if part]
     if any(part in password.lower() for part in known if len(part) >= FEWEST_LETTERS):
         return Strength(0, "password_is_you")
-    score = _scored(password[:SCORED_CHARACTERS], known)
+    score = int(ask_helper("score", password[:SCORED_CHARACTERS], known))
     if len(password) < SHORTEST_PASSWORD:
         return Strength(min(score, LEAST_SCORE - 1), "password_too_short")
     return Strength(score, "password_too_weak" if score < LEAST_SCORE else "")
-
-
-def _scored(password: str, known: list[str]) -> int:
-    try:
-        return _scores.run(_score, password, known)
-    except Full as error:
-        raise TooFast("logins_busy", "2") from error
-
-
-def _score(password: str, known: list[str]) -> int:
-    score: int = zxcvbn(password, user_inputs=known)["score"] if password else 0
-    return score

@@ -10,8 +10,8 @@ from typing import Any
 
 from flask import current_app
 
+from ..server.buckets import Limit
 from ..server.hosts import host_and_port, is_loopback
-from ..web.limits import Limit
 from . import values
 from .oidc import provider_settings
 from .values import ConfigError
@@ -23,7 +23,7 @@ __all__ = ["ROOT", "Config", "ConfigError", "current_config"]
 LIMITS = (
     *("limit_logins", "limit_logins_per_address", "limit_codes", "limit_starts", "limit_starts_per_address"),
     *("limit_messages", "limit_typing", "limit_receipts", "limit_pictures", "limit_pages"),
-    *("limit_sockets", "limit_hellos"),
+    *("limit_sockets", "limit_hellos", "limit_requests"),
 )
 COUNTS = ("connections_per_address", "sockets_per_browser", "sockets_per_address")
 # What LIMITS=off sets, unless it is set itself.
@@ -71,6 +71,7 @@ class Config:
     limit_pages: Limit = field(default=Limit(60, 60))
     limit_sockets: Limit = field(default=Limit(60, 60))
     limit_hellos: Limit = field(default=Limit(30, 15))
+    limit_requests: Limit = field(default=Limit(100, 20))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -139,7 +140,7 @@ class Config:
     @property
     def address(self) -> str:
         """Where a browser on this machine finds the desk."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104 - compared, and not listened on
         return self.public_url or f"http://{host_and_port(host, self.port)}"
 
 

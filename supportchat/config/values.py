@@ -13,7 +13,7 @@ from click import ClickException
 from dotenv import dotenv_values
 from psycopg.conninfo import conninfo_to_dict
 
-from ..web.limits import Limit
+from ..server.buckets import Limit
 from ..web.origins import origin
 
 # It is sent as a header, which nothing else may be in.

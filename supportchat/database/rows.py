@@ -131,10 +131,10 @@ class Handover(TypedDict):
 
 
 class TakenHandover(TypedDict):
-    """The key of the browser whose chat is taken along, which only the token opens, and the hash of the one it has."""
+    """The key of the browser whose chat is taken along, which only the token opens, and the hashes of those it has."""
 
     sealed_key: str
-    visitor: str
+    visitors: list[str]  # a person's, one for each browser
 
 
 class Offered(TypedDict):

@@ -32,7 +32,7 @@ def sweep_orphans(store: ImageStore, database: Database) -> int:
 def sweep_for_ever(store: ImageStore, database: Database) -> None:
     """Sweep at intervals. It is safe in several processes at once."""
     while True:
-        gevent.sleep(SWEEP_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+        gevent.sleep(SWEEP_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - spreads work over time
         try:
             removed = sweep_orphans(store, database)
             if removed:

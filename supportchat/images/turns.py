@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections import OrderedDict, deque
 from collections.abc import Iterator
 
-from gevent.event import Event
-
+from ..server.places import Full, NoTurn, Places
 from .refused import ImageRefused
 from .stores import StoreUnavailable
 
@@ -23,9 +21,8 @@ class Turns:
     """
 
     def __init__(self, places: int = PLACES) -> None:
-        self._free = places
+        self._places = Places(places, 1, MOST_WAITING)
         self._busy: set[str] = set()
-        self._waiting: OrderedDict[str, deque[Event]] = OrderedDict()
 
     @contextlib.contextmanager
     def alone(self, owner: str) -> Iterator[None]:
@@ -48,43 +45,10 @@ class Turns:
         :param group: who take one turn together: those at an address, or one login.
         :raise ImageRefused: if too many in this queue are waiting already. :raise StoreUnavailable: if no turn came.
         """
-        self._wait(group, seconds)
         try:
-            yield
-        finally:
-            self._free += 1
-            self._call_next()
-
-    def _wait(self, group: str, seconds: float) -> None:
-        queue = self._waiting.setdefault(group, deque())
-        if len(queue) >= MOST_WAITING:
-            raise ImageRefused("image_in_progress")
-        turn = Event()
-        queue.append(turn)
-        self._call_next()
-        try:
-            turn.wait(seconds)
-        except BaseException:
-            if turn.is_set():
-                self._free += 1
-            raise
-        finally:
-            self._leave(group, turn)
-        if not turn.is_set():
-            raise StoreUnavailable("too many pictures wait to be drawn")
-
-    def _leave(self, group: str, turn: Event) -> None:
-        queue = self._waiting.get(group)
-        if queue is not None:
-            with contextlib.suppress(ValueError):
-                queue.remove(turn)
-            if not queue:
-                del self._waiting[group]
-
-    def _call_next(self) -> None:
-        while self._free and self._waiting:
-            group, queue = self._waiting.popitem(last=False)
-            queue.popleft().set()
-            self._free -= 1
-            if queue:
-                self._waiting[group] = queue  # back to the end
+            with self._places.place(group, seconds):
+                yield
+        except Full as error:
+            raise ImageRefused("image_in_progress") from error
+        except NoTurn as error:
+            raise StoreUnavailable("too many pictures wait to be drawn") from error

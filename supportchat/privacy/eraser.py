@@ -37,7 +37,7 @@ class Eraser:
 
     def run(self) -> None:
         """Work until the process ends."""
-        seconds = random.uniform(0.2, 1) * FIRST_SECONDS  # noqa: S311
+        seconds = random.uniform(0.2, 1) * FIRST_SECONDS  # noqa: S311 - spreads work over time
         while True:
             self._is_due.wait(seconds)
             self._is_due.clear()
@@ -50,7 +50,7 @@ class Eraser:
             except Exception:
                 # An exception would end it for good.
                 log.exception("erasing failed")
-            seconds = (RETRY_SECONDS if has_failed else SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311
+            seconds = (RETRY_SECONDS if has_failed else SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311 - spreads work over time
 
     def work(self) -> bool:
         """Do everything that is due now. Return whether every picture that was due is gone."""

@@ -46,7 +46,7 @@ class Errand:
         :param name: of the endpoint, for the log. :raise ProviderError: when there is no such answer in time.
         """
         # Packed, a small answer could be a large one.
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
+        headers = {"accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
         try:
             # The first for a worker, where sockets are gevent's; the second for what comes without waiting.
             with gevent.Timeout(self.left, TimeoutError("no answer in time")), self._client() as client:

@@ -22,7 +22,7 @@ from .people import Person, person_of, wanted_claims
 KEPT_SECONDS = 600.0
 FAILED_SECONDS = 5.0  # for so long nobody else waits for what has just failed
 ANEW_SECONDS = 5.0  # between two looks for a key that is not known
-SCOPE = "openid email profile"
+SCOPE = " ".join(("openid", "email", "profile"))
 T = TypeVar("T")
 
 

@@ -120,7 +120,7 @@ def _connect(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
 def _enter(agent: Agent, target: str | None) -> ResponseReturnValue:
     begun = logins.begin_session(agent["id"], how="provider")
     if not begun.needs_code:  # else the second step has the last word
-        log_login(agent["email"], is_right=True)
+        log_login(agent["email"] or "", is_right=True)
     return enter(begun, target)
 
 

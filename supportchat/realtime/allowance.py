@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from ..web.limits import Buckets, Limit
+from ..server.buckets import Buckets, Limit
 from .connection import Connection
 
 if TYPE_CHECKING:

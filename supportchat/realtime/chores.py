@@ -67,7 +67,7 @@ class Chores:
             worked = self.attempt(task)
             # Soon after a failure: leases that were not renewed run out. With jitter, so that the processes do
             # not all ask at the same moment.
-            gevent.sleep((seconds if worked else min(seconds, RETRY_SECONDS)) * random.uniform(0.8, 1.2))  # noqa: S311
+            gevent.sleep((seconds if worked else min(seconds, RETRY_SECONDS)) * random.uniform(0.8, 1.2))  # noqa: S311 - spreads work over time
 
     def _run_due(self, task: Callable[[], None]) -> None:
         self._due.remove(task.__name__)

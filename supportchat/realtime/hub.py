@@ -17,8 +17,8 @@ from ..database import Database, DatabaseError
 from ..database.rows import Answer, IdleReport, Joined, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
+from ..server.buckets import Buckets
 from ..sites import Sites
-from ..web.limits import Buckets
 from .allowance import Allowance, Hellos, OpenPages
 from .chores import Chores
 from .connection import OVERLOAD, RESTART, SIGNED_OUT, Connection, Shown

@@ -10,7 +10,7 @@ from wsproto.connection import Connection as WSProtocol
 from wsproto.events import CloseConnection, Message, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError
 
-from ..web.limits import Bucket, Limit
+from ..server.buckets import Bucket, Limit
 
 FRAMES = Limit(50, 5)
 BYTES = Limit(65536, 4)

@@ -14,9 +14,9 @@ import gevent
 from wsproto.events import CloseConnection, Pong
 
 from ..rendering.fragments import event_frame
+from ..server.buckets import Bucket, Limit
 from ..server.client_socket import ClientSocket
 from ..server.turns import give_way
-from ..web.limits import Bucket, Limit
 from .connection import OVERLOAD, Connection
 from .incoming import POLICY_VIOLATION, Incoming, Refused
 from .pings import Pings

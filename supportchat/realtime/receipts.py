@@ -8,7 +8,7 @@ from typing import Any
 
 from ..database import Database, Unavailable
 from ..database.rows import Conversation, ReceiptsRecorded, read_marks
-from ..web.limits import Buckets, Limit
+from ..server.buckets import Buckets, Limit
 from .connection import Connection, as_count
 
 WRITE_SECONDS = 0.15

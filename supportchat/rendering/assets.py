@@ -73,4 +73,4 @@ def _add_headers(headers: Headers, path: str, url: str) -> None:
 def icon(name: str, size: int = 20) -> Markup:
     """Draw an icon of the Lucide set, in the colour of the text around it. Words beside it say what it means."""
     css = "icon icon--directed" if name in DIRECTED else "icon"
-    return Markup(lucide(name, size=size, stroke_width=1.75, aria_hidden="true", **{"class": css}))  # noqa: S704
+    return Markup(lucide(name, size=size, stroke_width=1.75, aria_hidden="true", **{"class": css}))  # noqa: S704 - an icon of the package

@@ -128,13 +128,13 @@ def choose_anew() -> None:
 
 def translated(text: str, /, **variables: object) -> Markup:
     """Translate a text of a template: what `_` is there."""
-    found = Markup(spoken().catalog.ugettext(text))  # noqa: S704
+    found = Markup(spoken().catalog.ugettext(text))  # noqa: S704 - a text of our catalogs; what is put in is escaped
     return found % variables if variables else found
 
 
 def counted(singular: str, plural: str, num: int, /, **variables: object) -> Markup:
     """Translate a text of a template about so many: what `ngettext` is there."""
-    return Markup(spoken().catalog.ungettext(singular, plural, num)) % {"num": num, **variables}  # noqa: S704
+    return Markup(spoken().catalog.ungettext(singular, plural, num)) % {"num": num, **variables}  # noqa: S704 - a text of our catalogs; what is put in is escaped
 
 
 def gettext(text: str, /, **variables: object) -> str:

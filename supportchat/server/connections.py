@@ -5,13 +5,15 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 
+from .buckets import Buckets, Limit
 from .hosts import is_ipv4
 
+NEW = Limit(512, 10)  # connections of one address, where they are limited
 IPV6_BITS = 64  # what one household or server gets, with all its addresses
 
 
 class Connections:
-    """Counts connections, and hands out slots while there are any."""
+    """Counts connections, and hands out slots while there are any, to each address not too many in a short time."""
 
     def __init__(self, most: int, most_of_one: int) -> None:
         """:param most_of_one: per address, without sockets, which the hub counts. 0: no limit."""
@@ -19,16 +21,20 @@ class Connections:
         self._most_of_one = most_of_one
         self._taken = 0
         self._of: Counter[str] = Counter()
+        self._new = Buckets()
 
     def enter(self, address: str) -> Slot | None:
         """Return a slot for a connection from an address ('' if it has none); None if no slot is left."""
         home = network_of(address) if self._most_of_one else ""
-        if self._taken >= self._most or (home and self._of[home] >= self._most_of_one):
+        if self._taken >= self._most or (home and self._is_too_much(home)):
             return None
         self._taken += 1
         if home:
             self._of[home] += 1
         return Slot(self, home)
+
+    def _is_too_much(self, home: str) -> bool:
+        return self._of[home] >= self._most_of_one or bool(self._new.take(home, NEW))
 
     @property
     def are_closed(self) -> bool:

@@ -34,7 +34,7 @@ _SECRETS = (
     # The link is the secret.
     (re.compile(r"(/links/)[^\s'\"<>]+"), r"\1***"),
     # Queries: what is searched for, and signatures.
-    (re.compile(r"(?<=[\w/%.-])\?[^\s'\"]*"), "?***"),
+    (re.compile(r"(?<=[\w/%.-])\?[^\s'\"]+"), "?***"),
     # Keys: of Supabase, of browsers, of pictures. UUIDs are no secrets.
     (re.compile(r"\b(sb_secret_|sb_publishable_)[\w-]+"), r"\1***"),
     (

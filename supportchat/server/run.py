@@ -41,7 +41,7 @@ from .hosts import host_and_port
 from .memory import memory_settings
 from .progress import progress
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("supportchat.server.run")  # also where it is __main__
 
 STOP_TIMEOUT = 20.0
 MOST_FILES = 10_240  # if there is no limit; the maximum of macOS
@@ -160,6 +160,8 @@ class Server:
     def _announce(self) -> None:
         address = self._config.address
         print(f"\n  Customers  {address}/chat\n  Agents     {address}/agent\n  Status     {address}/status\n")
+        if self._config.demo:
+            print(f"  The chat on the page of a shop: {address}/demo\n")
         self._point_to_settings()
         self._point_to_setup()
         print("Ready. Ctrl-C stops the desk.")
@@ -167,7 +169,7 @@ class Server:
 
     def _point_to_settings(self) -> None:
         config = self._config
-        if config.host in ("0.0.0.0", "::") and not config.public_url:  # noqa: S104
+        if config.host in ("0.0.0.0", "::") and not config.public_url:  # noqa: S104 - compared, and not listened on
             print("  The desk listens on every address of this machine: set PUBLIC_URL to the one that people use.\n")
         if config.embed_origins and not config.is_https:
             print(
@@ -298,7 +300,7 @@ def prepared_data_dir(config: Config) -> Iterator[None]:
 
 def readiness(config: Config) -> str:
     """Ask the new server whether it can serve: 'ok', the code of the reason, or '' for no response."""
-    host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104
+    host = "127.0.0.1" if config.host in ("0.0.0.0", "::") else config.host  # noqa: S104 - compared, and not listened on
     url = f"http://{host_and_port(host, config.port)}/readyz"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no http_proxy: this is our own server
     try:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import OrderedDict, deque
+from typing import Any
 
 import gevent
+from gevent.event import Event
 from gevent.hub import Hub
 from gevent.lock import Semaphore
 
@@ -32,9 +35,14 @@ class Round:
     def _begin(self) -> None:
         self._began = time.monotonic()
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the rest of what is ready has waited for some time."""
+        return time.monotonic() - self._began > LONG_ROUND_SECONDS
+
     def give_way(self) -> None:
         """Wait for the next round, if this one has been long."""
-        if time.monotonic() - self._began > LONG_ROUND_SECONDS:
+        if self.is_long:
             gevent.sleep(TURN_SECONDS)
 
 
@@ -42,6 +50,54 @@ class Round:
 def round_of(hub: Hub) -> Round:
     """Return the rounds of an event loop."""
     return Round(hub)
+
+
+@functools.cache
+def fair_turns_of(hub: Hub) -> FairTurns:
+    """Return the turns of an event loop."""
+    return FairTurns(hub)
+
+
+class FairTurns:
+    """Lets work begin: in a long round of the event loop not more, in the next ones one of each group in turn."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._round = round_of(hub)
+        self._waiting: OrderedDict[str, deque[Event]] = OrderedDict()
+        self._timer: Any = None
+
+    def take(self, group: str) -> None:
+        """Wait for the turn of a group; go on at once while nobody waits and the round is a short one."""
+        if not self._waiting and not self._round.is_long:
+            return
+        turn = Event()
+        queue = self._waiting.setdefault(group, deque())
+        queue.append(turn)
+        self._call_soon()
+        try:
+            turn.wait()
+        finally:
+            if not turn.is_set():  # it was killed
+                queue.remove(turn)
+
+    def _call_soon(self) -> None:
+        if self._timer is None:
+            self._timer = self._hub.loop.timer(TURN_SECONDS)
+            self._timer.start(self._call_next)
+
+    def _call_next(self) -> None:
+        self._timer.close()
+        self._timer = None
+        while self._waiting:
+            group, queue = self._waiting.popitem(last=False)
+            if queue:
+                queue.popleft().set()
+                if queue:
+                    self._waiting[group] = queue  # back to the end
+                break
+        if self._waiting:
+            self._call_soon()
 
 
 class Turns:

@@ -15,11 +15,12 @@ from urllib.parse import unquote
 
 import gevent
 from gevent.lock import BoundedSemaphore
+from gevent.server import StreamServer
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.workers.ggevent import GeventWorker
 
 from .client_socket import ClientSocket
-from .connections import Connections
+from .connections import Connections, Slot
 from .turns import Turns
 
 SPARE_FILES = 200  # for Postgres, pictures, request bodies, and connections that are rejected
@@ -28,9 +29,11 @@ MOST_OPENING = 8
 CLOSING_SECONDS = 6.0  # more than a page that does not read is waited for
 LOG_SECONDS = 60.0
 LONGEST_LINE = 160
+FULL_TEXT = b"Too many connections are open. Try again in a moment.\n"
+# With its length: to read on until the end would be an error, if the request comes after the connection was closed.
 FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
-    b"Too many connections are open. Try again in a moment.\n"
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(FULL_TEXT), FULL_TEXT)
 )
 
 log = logging.getLogger("gunicorn.error")
@@ -52,6 +55,20 @@ class Brief(logging.Filter):
         # What follows the first quote was sent, and may be anything.
         record.msg, record.args = text[:LONGEST_LINE].partition("'")[0].rstrip(" :"), ()
         return self._allows("invalid request")
+
+
+class DeskServer(StreamServer):
+    """Accepts connections. One that is turned away costs no greenlet, so a flood of them does not fill the queue."""
+
+    def __init__(self, worker: DeskWorker, listener: socket.socket, spawn: Any) -> None:
+        super().__init__(listener, functools.partial(worker.serve, listener), spawn=spawn)
+        self._slot_for = worker.slot_for
+
+    def do_handle(self, client: socket.socket, addr: Any) -> None:
+        """Serve a connection, or turn it away."""
+        slot = self._slot_for(client, addr[0] if isinstance(addr, tuple) else "")
+        if slot is not None:
+            super().do_handle(client, addr, slot)  # type: ignore[call-arg]
 
 
 class DeskWorker(GeventWorker):  # type: ignore[misc]
@@ -90,16 +107,25 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
             while not self._connections.are_closed:
                 gevent.sleep(0.01)
 
-    def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
-        """Serve one connection, or reject it."""
-        address = addr[0] if isinstance(addr, tuple) else ""
+    def server_class(self, listener: socket.socket, *, spawn: Any, **settings: Any) -> DeskServer:
+        """Return what accepts connections: gunicorn calls it instead of its own."""
+        server = DeskServer(self, listener, spawn)
+        if self.cfg.workers > 1:
+            server.max_accept = 1  # as gunicorn does it: the others take some as well
+        return server
+
+    def slot_for(self, client: socket.socket, address: str) -> Slot | None:
+        """Return a slot for a new connection; None for one that was turned away."""
         slot = self._connections.enter(address)
         if slot is None:
             self._turn_away(client, address)
-            return
+        return slot
+
+    def serve(self, listener: socket.socket, client: socket.socket, addr: Any, slot: Slot) -> None:
+        """Serve one connection."""
         connection = ClientSocket(client, slot, self._turns, self._answer_seconds)
         try:
-            super().handle(listener, connection, addr)
+            self.handle(listener, connection, addr)
         finally:
             connection.close()
 
@@ -110,9 +136,8 @@ class DeskWorker(GeventWorker):  # type: ignore[misc]
                 "refused a connection from %s: too many are open, from there (CONNECTIONS_PER_ADDRESS) or in all",
                 address,
             )
-        with contextlib.suppress(OSError, gevent.Timeout), contextlib.closing(client), gevent.Timeout(1):
-            client.sendall(FULL)
-            client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError), contextlib.closing(client):
+            client._sock.send(FULL)  # type: ignore[attr-defined]  # gevent's own waits for who does not read
 
     def timeout_ctx(self) -> gevent.Timeout:
         """Return how long the headers of the next request may take."""

@@ -65,6 +65,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["site_name"] = site_name
     app.jinja_env.filters["site_of_key"] = site_of_key
     app.jinja_env.filters["site_label"] = site_label
+    app.jinja_env.filters["in_title"] = in_title
     app.jinja_env.globals["chat_address"] = chat_address
     app.jinja_env.globals["link_values"] = link_values
 
@@ -112,6 +113,11 @@ def site_of_key(key: str) -> str:
     """Return what a site is called, by its key; the key of one that is archived."""
     site = known_sites().get(key)
     return site_name(site) if site else key
+
+
+def in_title(site: Site) -> str:
+    """Return what the title of a customer's page ends with: the name of the site, once somebody has given it one."""
+    return "" if site["name"] == PLAIN["name"] else f" · {site['name']}"
 
 
 def link_values() -> dict[str, Any]:

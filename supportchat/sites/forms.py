@@ -45,17 +45,21 @@ def clean_colour(value: str | None) -> str:
     return f"#{digits}" if re.fullmatch("[0-9a-f]{6}", digits) else value or ""
 
 
+class WithoutHttpsError(ValueError):
+    """A site that others could change on its way."""
+
+
 def origin_of_site(text: str) -> str:
     """Return the origin of an address that somebody has typed or copied, without what follows the host.
 
-    :raise ValueError: when a site cannot be there, or others could change it on its way.
+    :raise ValueError: when a site cannot be there. :raise WithoutHttpsError: when others could change it on its way.
     """
     address = text if "://" in text else f"https://{text}"
     scheme, _separator, rest = address.partition("://")
     found = origin(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}")
     host = urlsplit(found).hostname or ""
     if scheme.lower() == "http" and not is_loopback(host):
-        raise ValueError("without https")
+        raise WithoutHttpsError(found)
     return found
 
 
@@ -89,7 +93,7 @@ def check_origins(form: Form, field: Field) -> None:
         except ValueError as error:
             sentence = (
                 _("“%(address)s” needs https. Only this machine can do without.")
-                if str(error) == "without https"
+                if isinstance(error, WithoutHttpsError)
                 else _("“%(address)s” is not the address of a site. Write it like https://www.example.com.")
             )
             raise ValidationError(sentence % {"address": text[:80]}) from error

@@ -26,7 +26,7 @@ from . import MAIN, Sites
 from .forms import NewSiteForm, SiteForm
 from .look import COLOUR, OWN, look_name, nearest, preview_stylesheet, stylesheet
 
-SITE = "/sites/<string(maxlength=32):key>"
+SITE = "/sites/<key>"
 
 bp = Blueprint("sites", __name__)
 

@@ -65,7 +65,7 @@ class SupabaseDatabase:
                 with self._places.taken(min(PLACE_SECONDS, deadline - time.monotonic())), _until(deadline):
                     return self._project.client.rpc(function, parameters).execute().data
             except (APIError, httpx.TransportError, TimeoutError) as error:
-                pause = random.uniform(0.5, 1.5) * FIRST_PAUSE * 2**attempt  # noqa: S311
+                pause = random.uniform(0.5, 1.5) * FIRST_PAUSE * 2**attempt  # noqa: S311 - spreads attempts over time
                 if isinstance(error, APIError) and error.code in ROLLED_BACK:
                     if attempt + 1 == ATTEMPTS:
                         raise _translated(error) from error

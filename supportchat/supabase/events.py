@@ -107,7 +107,7 @@ class SupabaseEvents:
             failures = 0 if self._loop.time() - began > GOOD_SECONDS else failures + 1
             log.warning("events are lost until Realtime works again: %s", reason.replace(self._key, "***"))
             pause = PAUSES[min(failures, len(PAUSES)) - 1] if failures else 0.0
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads attempts over time
 
     async def _subscription(self) -> str:
         """Subscribe, receive for as long as all is well, and give why it is not any more."""

@@ -15,7 +15,7 @@ from ..database import Conflict, DatabaseError, Forbidden, Invalid, NotFound, To
 from ..images.refused import ImageRefused
 from ..images.stores import StoreRefuses, StoreUnavailable
 from .error_pages import failure
-from .refusals import log_refusal
+from .refusals import log_forbidden, log_refusal
 from .sentences import SENTENCES, counting_down, in_words, sentence
 
 REFUSALS = (DatabaseError, ImageRefused, StoreUnavailable)
@@ -75,6 +75,8 @@ def described(error: Exception) -> tuple[int, str, str]:
     if isinstance(error, TooFast):
         g.retry_after, g.too_fast = error.retry_after, error.code
         return 429, error.code, in_words(error.retry_after)
+    if isinstance(error, Forbidden):
+        log_forbidden(error)
     if isinstance(error, DatabaseError):
         return STATUS[type(error)], error.code, error.detail
     raise error

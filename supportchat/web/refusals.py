@@ -10,7 +10,9 @@ import re
 import time
 from collections import Counter
 
-from flask import request
+from flask import g, request
+
+from ..database import Forbidden
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,20 @@ def log_refusal(kind: str, came: str | None, expected: str, setting: str) -> Non
             "none" if came is None else shown(came),
             expected,
             setting,
+            shown(request.method),
+            shown(_path()),
+            request.remote_addr,
+        )
+
+
+def log_forbidden(error: Forbidden) -> None:
+    """Log what somebody has tried without the right to it."""
+    agent = g.get("agent")
+    if quota.allows(f"refused {error.code}"):
+        log.warning(
+            "refused %s: %s (%s %s from %s)",
+            error.code,
+            f"agent {agent['id']} lacks {error.detail}" if agent else "a customer",
             shown(request.method),
             shown(_path()),
             request.remote_addr,

@@ -119,7 +119,7 @@ def is_from_our_pages() -> bool:
 def _why_foreign() -> tuple[str, str]:
     """Return the code for whoever sent a request that is not from our pages, and the setting that may be wrong."""
     origin, site = request.headers.get("Origin", ""), request.headers.get("Sec-Fetch-Site")
-    if origin == "null" and request.blueprint in EMBEDDABLE:
+    if origin == "null" and request.blueprint in EMBEDDABLE and framing_origins():
         return "sandboxed", "the sandbox of the frame, which has to say allow-same-origin"
     if site is None and origin in ("", "null"):
         return "no_origin", "the browser, or what removes Origin on the way"

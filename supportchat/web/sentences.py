@@ -65,6 +65,7 @@ SENTENCES = {
     "sockets_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "typing_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "receipts_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
+    "requests_too_fast": _("Too many requests are coming from here. Try again in %(detail)s."),
     "pages_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "downloads_too_many": _("Other downloads are running. Try again in %(detail)s."),
     "pictures_unreadable": _("The pictures cannot be read right now. Try again in a moment."),

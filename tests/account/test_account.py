@@ -11,7 +11,7 @@ from PIL import Image
 
 from supportchat.agents.strength import strength_of
 from supportchat.web.cookies import token_hash
-from tests.cast import PASSWORD, Agent, email_of
+from tests.cast import PASSWORD, Agent, email_of, new_id
 from tests.web import Browser, Web
 
 NEW = "violet tractor sings at noon"
@@ -73,6 +73,14 @@ def test_a_password_that_cannot_be_is_refused_in_words(web: Web, current: str, n
     assert other.get("/account").status_code == 200
 
 
+def test_a_password_may_hold_anything_and_counts_to_its_last_character(web: Web) -> None:
+    new = " \N{SNOWMAN}é'\"<\\%\u202e" * 12 + "end "
+    assert change(web.agent("alice"), PASSWORD, new).location == "/account"
+    for password, status in ((new[:-1], 422), (new.strip(), 422), (new, 303)):
+        answer = web.visitor().post("/agent/login", email=email_of("alice"), password=password)
+        assert answer.status_code == status, password
+
+
 def test_a_link_takes_no_password_that_is_easy_to_guess(web: Web, carol: Agent) -> None:
     token, browser = "t" * 43, web.visitor()
     carol.call("invite_person", token_hash=token_hash(token), email="eve@example.com")
@@ -128,12 +136,14 @@ def test_a_login_is_ended_from_another_browser(web: Web, rows: Any) -> None:
 
 
 def test_nobody_ends_a_login_of_somebody_else(web: Web, rows: Any) -> None:
-    alice, bob = web.agent("alice"), web.agent("bob")
+    bob, alice, carol = web.agent("bob"), web.agent("alice"), web.agent("carol")
     [(session_id,)] = rows(
         "select s.id from agent_sessions s join agents a on a.id = agent_id where a.name = 'Bob Ortiz'"
     )
-    answer = alice.post(f"/account/sessions/{session_id}/delete")
-    assert (answer.status_code, "already ended" in answer.get_data(as_text=True)) == (404, True)
+    for other in (alice, carol):  # an admin disables somebody, or makes a link for a new password
+        answers = [other.post(f"/account/sessions/{any_id}/delete") for any_id in (session_id, new_id())]
+        assert [(answer.status_code, "already ended" in answer.text) for answer in answers] == [(404, True)] * 2
+        other.post("/account/sessions/delete")
     assert bob.get("/account").status_code == 200
 
 

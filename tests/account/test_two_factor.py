@@ -12,7 +12,7 @@ from flask import Flask
 
 from supportchat.agents import two_factor
 from supportchat.database import Database, DatabaseError, Invalid, TooFast
-from supportchat.web.limits import Limit
+from supportchat.server.buckets import Limit
 from tests.cast import PASSWORD, Agent, Cast, email_of
 from tests.web import Browser, Web
 

@@ -16,9 +16,9 @@ from tests.web import Browser, Web
 NEW = "another horse battery"
 
 
-def run(app: Flask, *arguments: str) -> Result:
+def run(app: Flask, *arguments: str, typed: str | None = None) -> Result:
     with app.app_context():
-        return app.test_cli_runner().invoke(args=arguments)
+        return app.test_cli_runner().invoke(args=arguments, input=typed)
 
 
 def logs_in(web: Web, email: str, password: str) -> bool:
@@ -52,8 +52,18 @@ def test_two_factor_is_turned_off_with_a_lost_password_only_when_it_is_asked_for
         assert rows("select count(totp_secret) from agent_credentials") == [(left,)]
 
 
+def test_no_command_takes_a_password_where_others_could_see_it(app: Flask) -> None:
+    taken = {
+        name: [p.name for p in command.params if not getattr(p, "is_flag", False)]
+        for name, command in app.cli.commands.items()
+    }
+    assert "email" in taken["reset-password"]
+    assert [name for name, options in taken.items() for option in options if "password" in str(option)] == []
+    assert run(app, "create-agent", "--name", "Dora", "--email", "dora@example.com", "--password", NEW).exit_code == 2
+
+
 def test_a_password_that_is_given_is_not_shown(app: Flask, web: Web) -> None:
-    done = run(app, "reset-password", "--email", "alice@example.com", "--password", NEW)
+    done = run(app, "reset-password", "--email", "alice@example.com", "--choose-password", typed=f"{NEW}\n")
     assert (done.exit_code, NEW in done.output) == (0, False)
     assert logs_in(web, "alice@example.com", NEW)
 
@@ -70,7 +80,7 @@ def test_why_a_password_is_not_reset_is_said(
     app: Flask, web: Web, rows: Any, email: str, password: str, sentence: str
 ) -> None:
     rows("update agents set is_active = false where name = 'Bob Ortiz'")
-    done = run(app, "reset-password", "--email", email, "--password", password)
+    done = run(app, "reset-password", "--email", email, "--choose-password", typed=f"{password}\n")
     assert done.exit_code != 0
     assert sentence in done.output
     assert logs_in(web, "alice@example.com", PASSWORD)

@@ -1,14 +1,21 @@
-"""One attack in a process of its own: `python -m tests.attacks.attacks NAME URL SECONDS`.
+"""One attack in a process of its own: `python -m tests.attacks.attacks NAME URL SECONDS [RATE]`.
 
-It prints `running` when it has prepared what it needs, and ends by itself.
+It prints `running` when it has prepared what it needs, and ends by itself. RATE is how many requests a second it makes
+at most; without one, as many as it can. `AGENT` may hold the cookies of an agent, for what only somebody inside can
+try, and `SOURCE` the address that it comes from.
 """
 
 from __future__ import annotations
 
 import contextlib
+import http.client
+import io
 import itertools
+import json
+import os
 import re
 import resource
+import secrets
 import socket
 import sys
 import threading
@@ -16,7 +23,9 @@ import time
 import uuid
 from collections.abc import Callable
 
-from .browser import Browser, frame, hello, multipart
+from PIL import Image
+
+from .browser import FORM, Browser, frame, hello, multipart
 
 Attack = Callable[[Browser, float], None]
 ATTACKS: dict[str, Attack] = {}
@@ -38,13 +47,34 @@ def ready() -> None:
     print("running", flush=True)
 
 
+class Pace:
+    """Lets so many through in a second."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Wait until it is one's turn."""
+        if not self._rate:
+            return
+        with self._lock:
+            due = self._next = max(self._next + 1 / self._rate, time.monotonic() - 0.1)
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+pace = Pace(float(sys.argv[4]) if __name__ == "__main__" and len(sys.argv) > 4 else 0)
+
+
 def again_and_again(seconds: float, act: Callable[[], object]) -> None:
     """Do something until the time is over, also when the desk refuses it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
+        pace.wait()
         try:
             act()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             time.sleep(0.01)
 
 
@@ -94,6 +124,13 @@ def flood_socket(browser: Browser, data: bytes, seconds: float, first: bytes = b
         return made
 
     flood(opened, data, seconds)
+
+
+@attack
+def nothing(browser: Browser, seconds: float) -> None:
+    """No flood at all: what the machine does by itself."""
+    ready()
+    time.sleep(seconds)
 
 
 @attack
@@ -153,6 +190,7 @@ def unfinished_bodies(browser: Browser, seconds: float) -> None:
     held: list[socket.socket] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end and len(held) < min(MOST_CONNECTIONS, hard - 50):
+        pace.wait()
         try:
             made = browser.connect()
             held.append(made)
@@ -220,10 +258,11 @@ def unread_answers(browser: Browser, seconds: float) -> None:
 
 @attack
 def logins(browser: Browser, seconds: float) -> None:
-    """Wrong passwords, thirty at once."""
+    """Wrong passwords for one account, thirty at once."""
+    email = f"{uuid.uuid4()}@example.com"
     browser.request("GET", "/agent/login")
     ready()
-    in_parallel(30, seconds, lambda: browser.post("/agent/login", email="alice@example.com", password="wrong"))
+    in_parallel(30, seconds, lambda: browser.post("/agent/login", email=email, password="wrong"))
 
 
 @attack
@@ -282,6 +321,168 @@ def handshakes(browser: Browser, seconds: float) -> None:
 
 
 @attack
+def connections(browser: Browser, seconds: float) -> None:
+    """Connections opened and closed at once."""
+    ready()
+    in_parallel(4, seconds, lambda: browser.connect().close())
+
+
+@attack
+def slow_headers(browser: Browser, seconds: float) -> None:
+    """Headers that never end, by as many connections as there may be."""
+    ready()
+    head, held = browser.head("GET", "/chat")[:-2], []
+
+    def ask() -> None:
+        held.append(browser.connect())
+        held[-1].sendall(head)
+
+    in_parallel(4, seconds, ask)
+
+
+@attack
+def not_found(browser: Browser, seconds: float) -> None:
+    """Addresses where there is nothing."""
+    ready()
+    in_parallel(8, seconds, lambda: browser.request("GET", f"/{uuid.uuid4()}"))
+
+
+@attack
+def unknown_links(browser: Browser, seconds: float) -> None:
+    """One-time links that nobody has made."""
+    ready()
+    in_parallel(8, seconds, lambda: browser.request("GET", f"/links/{secrets.token_urlsafe(32)}"))
+
+
+@attack
+def redirects(browser: Browser, seconds: float) -> None:
+    """Pages of agents, asked for by nobody, and by somebody with a key that was made up."""
+    ready()
+    stranger = Browser(browser.url)
+    stranger.cookies[f"a-{browser.place[1]}"] = secrets.token_urlsafe(32)
+    who = itertools.cycle((browser, stranger))
+    in_parallel(8, seconds, lambda: next(who).request("GET", "/agent"))
+
+
+@attack
+def statics(browser: Browser, seconds: float) -> None:
+    """The largest file, over and over."""
+    script = script_of(browser)
+    ready()
+    in_parallel(8, seconds, lambda: browser.request("GET", script))
+
+
+@attack
+def large_headers(browser: Browser, seconds: float) -> None:
+    """As many cookies and languages as a header may have."""
+    headers = {"Cookie": "; ".join(f"c{n}={n}" for n in range(700)), "Accept-Language": "de;q=0.1, " * 700}
+    ready()
+    in_parallel(8, seconds, lambda: browser.request("GET", "/chat", None, FORM, **headers))
+
+
+@attack
+def made_up_keys(browser: Browser, seconds: float) -> None:
+    """Messages, typing and read marks by browsers that nobody knows."""
+    ready()
+    paths = itertools.cycle(("messages", "typing", "receipts"))
+
+    def send() -> None:
+        stranger = Browser(browser.url)
+        stranger.cookies[f"c-{browser.place[1]}"] = secrets.token_urlsafe(32)
+        stranger.post(f"/chat/{next(paths)}", message="x", client_message_id=str(uuid.uuid4()))
+
+    in_parallel(8, seconds, send)
+
+
+@attack
+def typing(browser: Browser, seconds: float) -> None:
+    """Typing and read marks without end, by a customer."""
+    browser.start()
+    ready()
+    paths = itertools.cycle(("typing", "receipts"))
+    in_parallel(8, seconds, lambda: browser.post(f"/chat/{next(paths)}", read="1"))
+
+
+@attack
+def reading(browser: Browser, seconds: float) -> None:
+    """A customer who loads the chat over and over."""
+    browser.start()
+    ready()
+    paths = itertools.cycle(("/chat", "/chat/messages?after=0"))
+    in_parallel(8, seconds, lambda: browser.request("GET", next(paths), None, FORM, **{"Accept-Encoding": "gzip"}))
+
+
+@attack
+def many_parts(browser: Browser, seconds: float) -> None:
+    """Forms in 100,000 parts, and in as many as there may be."""
+    part = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\r\n'
+    bodies = itertools.cycle((part * 100_000 + b"--b--\r\n", part * 19 + b"--b--\r\n"))
+    browser.request("GET", "/chat")
+    ready()
+    kind = "multipart/form-data; boundary=b"
+    in_parallel(4, seconds, lambda: browser.request("POST", "/chat", next(bodies), kind))
+
+
+@attack
+def long_forms(browser: Browser, seconds: float) -> None:
+    """Texts as long as a form may be."""
+    browser.start()
+    ready()
+    body = b"message=" + b"%F0%9F%98%80" * 5000
+    in_parallel(8, seconds, lambda: browser.request("POST", "/chat/messages", body))
+
+
+@attack
+def large_pictures(browser: Browser, seconds: float) -> None:
+    """Pictures of 40 megapixels, whole and cut off, by browser after browser."""
+    drawn = io.BytesIO()
+    Image.new("RGB", (8000, 5000), "red").save(drawn, "PNG")
+    pictures = itertools.cycle((drawn.getvalue(), drawn.getvalue()[: drawn.tell() // 2]))
+    browsers = itertools.cycle([Browser(browser.url).start() for _ in range(8)])
+    ready()
+
+    def send() -> None:
+        fields = {"client_message_id": str(uuid.uuid4()), "message": ""}
+        next(browsers).request("POST", "/chat/messages", *multipart(fields, next(pictures)))
+
+    in_parallel(8, seconds, send)
+
+
+@attack
+def accounts(browser: Browser, seconds: float) -> None:
+    """One password, tried with account after account."""
+    browser.request("GET", "/agent/login")
+    ready()
+    in_parallel(
+        8, seconds, lambda: browser.post("/agent/login", email=f"{uuid.uuid4()}@example.com", password="Password1")
+    )
+
+
+def as_agent(browser: Browser) -> Browser:
+    """Return a browser in which an agent has logged in."""
+    browser.cookies |= json.loads(os.environ["AGENT"])
+    return browser
+
+
+@attack
+def strengths(browser: Browser, seconds: float) -> None:
+    """Passwords that are hard to judge, by an agent."""
+    as_agent(browser)
+    ready()
+    password = "4bcde6!7(|" * 100
+    in_parallel(8, seconds, lambda: browser.post("/account/password/strength", password=password))
+
+
+@attack
+def searches(browser: Browser, seconds: float) -> None:
+    """The pages of an agent that cost most, over and over."""
+    as_agent(browser)
+    ready()
+    paths = itertools.cycle(("/agent?view=all", "/audit?kind=login", "/account", "/tickets?view=all"))
+    in_parallel(8, seconds, lambda: browser.request("GET", next(paths)))
+
+
+@attack
 def catching_up(browser: Browser, seconds: float) -> None:
     """Two clients that ask for a long conversation from its beginning."""
     browser.start()
@@ -293,7 +494,7 @@ def catching_up(browser: Browser, seconds: float) -> None:
 
 def main() -> None:
     """Run the attack that was named."""
-    name, url, seconds = sys.argv[1:]
+    name, url, seconds = sys.argv[1:4]
     ATTACKS[name](Browser(url), float(seconds))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import secrets
 import socket
 import uuid
@@ -17,7 +18,7 @@ TIMEOUT = 30.0
 class Browser:
     """A browser with a cookie or two. Each request has a connection of its own."""
 
-    def __init__(self, url: str, source: str = "127.0.0.1") -> None:
+    def __init__(self, url: str, source: str = os.environ.get("SOURCE", "127.0.0.1")) -> None:
         self.url = url
         self.place = (urlsplit(url).hostname or "", urlsplit(url).port or 80)
         self.cookies: dict[str, str] = {}

@@ -25,6 +25,9 @@ AT_ONCE = 16
 class Crowd:
     """Customers with a chat each, and for each of them a tab of an agent that shows it."""
 
+    customer: type[Customer] = Customer
+    desk: type[Desk] = Desk
+
     def __init__(self, server: Server, *, reacts: bool = True) -> None:
         self.server = server
         self.book = Book()
@@ -40,11 +43,11 @@ class Crowd:
     async def gather(self, agents: int = AGENTS, tabs: int = TABS) -> None:
         """Let agents log in and customers start chats, which the agents are given, and load all their pages."""
         self.agents = await gathered(self.log_in, self.server.new_agents(agents), AT_ONCE)
-        waiting = [Desk(browser, self.book, reacts=False) for browser in self.agents]
+        waiting = [self.desk(browser, self.book, reacts=False) for browser in self.agents]
         for desk in waiting:
             await desk.load()
             await desk.open()
-        self.customers = [Customer(self.browser(), self.book, reacts=self.reacts) for _ in range(agents * tabs)]
+        self.customers = [self.customer(self.browser(), self.book, reacts=self.reacts) for _ in range(agents * tabs)]
         await gathered(Customer.start, self.customers, AT_ONCE)
         # Those of the floors, which agents have to have too.
         self.start_chats([visitor_of(place) for place in range(CONNECTIONS)])
@@ -68,7 +71,7 @@ class Crowd:
         # A tab shares the cookies of its browser, not its connections: browsers keep six of them.
         own = self.browser()
         own.cookies = browser.cookies
-        desk = Desk(own, self.book, reacts=self.reacts)
+        desk = self.desk(own, self.book, reacts=self.reacts)
         await desk.load(number)
         return desk
 

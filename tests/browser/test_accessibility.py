@@ -127,6 +127,13 @@ def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None
     for path in ("privacy?days=30", "audit", "tickets/1001/erasure"):
         carol.page.goto(f"{carol.url}/{path}")
         found[path] = violations(carol.page)
+    carol.page.goto(f"{carol.url}/sites")
+    found["sites"] = violations(carol.page)
+    carol.page.goto(f"{carol.url}/sites/main")
+    carol.page.get_by_label("Colour", exact=True).fill("#ffd500")
+    carol.page.get_by_role("button", name="Save").first.click()
+    carol.sees("White text on it is hard to read")
+    found["site"] = violations(carol.page)
     carol.page.goto(f"{carol.url}/people")
     carol.page.get_by_placeholder("E-mail").fill("eve@example.com")
     carol.page.get_by_role("button", name="Create invitation link").click()

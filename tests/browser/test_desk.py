@@ -767,7 +767,7 @@ def test_the_admin_sees_that_all_is_well_and_what_to_do_when_it_is_not(
     carol.page.get_by_text("Check messages").click()
     carol.sees("Show me in the query")
     carol.page.get_by_text("Check sessions").click()
-    assert carol.page.locator(".status").evaluate("element => element.scrollWidth <= element.clientWidth")
+    assert carol.page.locator(".desk-page").evaluate("element => element.scrollWidth <= element.clientWidth")
     rows("alter table tickets drop constraint tickets_assigned_agent_id_fkey")
     carol.page.get_by_role("link", name="Check again").first.click()
     carol.sees("1 problem needs attention")

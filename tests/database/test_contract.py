@@ -15,7 +15,7 @@ import pytest
 from supportchat.backends import open_mode
 from supportchat.config import Config
 from supportchat.database import FUNCTIONS, DatabaseError, TooFast
-from supportchat.web.limits import Limit
+from supportchat.server.buckets import Limit
 from tests.cast import Agent, Cast, new_id
 from tests.conftest import MODES, open_place
 

@@ -52,6 +52,7 @@ class Desk:
         self.url = f"http://127.0.0.1:{self.port}"
         self.output = data_dir.parent / f"{data_dir.name}.log"
         self.prefix = prefix
+        self.folder = ROOT  # the checkout that it runs
         kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
         self._environ = {**kept, "DATA_DIR": str(data_dir), "PORT": str(self.port), "WORKERS": "2", "HOST": host}
         # One address sends more here than any office would.
@@ -70,7 +71,7 @@ class Desk:
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", "supportchat.server.run"],
-                cwd=ROOT,
+                cwd=self.folder,
                 env=self._environ,
                 stdout=output,
                 stderr=output,

@@ -32,11 +32,14 @@ NO_TEXTS = {
     # Into the log
     *("at most ", " bytes, and less for text", "'websocket' and 'upgrade' as Upgrade and Connection"),
     *("the name of a host", "PUBLIC_URL, or TRUSTED_PROXIES behind a proxy"),
+    "login by the provider",
     "the sandbox of the frame, which has to say allow-same-origin",
     "the browser, or what removes Origin on the way",
     # In templates: the product's name, a folder, and what buttons do
     *("sc", "supportchat", "sql/"),
     *("copy delete", "retry copy delete", "retry edit copy delete", "edit copy delete"),
+    # The name of the main site in the database, until somebody gives it one; an example
+    *("Support", "https://www.example.com"),
     # In scripts: keys and the like
     *("Enter", "Escape", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "Files", "BroadcastChannel"),
 }
@@ -44,8 +47,19 @@ NO_TEXTS = {
 TEMPLATES = sorted(ROOT.glob("templates/**/*.html"))
 # What operators read stays English: the command line, the log, refused settings.
 OPERATORS = (
-    *("cli.py", "demo.py", "backends.py", "server/", "config/", "database/", "supabase/", "translations/"),
+    *(
+        "cli.py",
+        "demo.py",
+        "widget/shop.py",
+        "backends.py",
+        "server/",
+        "config/",
+        "database/",
+        "supabase/",
+        "translations/",
+    ),
     *("images/redraw/", "realtime/sockets.py", "realtime/safe_socket.py", "web/refusals.py"),
+    *("provider/errands.py", "provider/provider.py"),
 )
 MODULES = [
     path
@@ -150,7 +164,9 @@ def unread_by_people(node: ast.AST) -> list[ast.AST]:
     if isinstance(node, ast.Call):
         name = ast.unparse(node.func)
         is_log = name.split(".")[-1] in ("debug", "info", "warning", "error", "exception") or name == "log_refusal"
-        return [node] if name in KEYWORDS or is_log else []
+        # A request to another program: its names and headers. An error of Python's own is for the log.
+        is_errand = name in ("errand.ask", "quota.allows", "TimeoutError")
+        return [node] if name in KEYWORDS or is_log or is_errand else []
     if isinstance(node, ast.AnnAssign | ast.arg | ast.FunctionDef):
         return [part for part in (getattr(node, "annotation", None), getattr(node, "returns", None)) if part]
     return []

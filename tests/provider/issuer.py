@@ -265,9 +265,12 @@ def slowly(seconds: float) -> Callable[[Handler], None]:
     return trickle
 
 
+_PACKED = gzip.compress(b" " * 10_000_000, 1)
+
+
 def packed(handler: Handler) -> None:
     """Answer with 10 MB that are 10 KB on the way."""
-    handler.answer(200, gzip.compress(b" " * 10_000_000), Content_Encoding="gzip")
+    handler.answer(200, _PACKED, Content_Encoding="gzip")
 
 
 def _part(value: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from supportchat.database import Database, Unavailable
 from supportchat.realtime.connection import Connection, Shown
 from supportchat.realtime.hub import Hub
 from supportchat.realtime.receipts import Receipts
-from supportchat.web.limits import Limit
+from supportchat.server.buckets import Limit
 from tests.cast import Agent, Cast, Visitor
 
 

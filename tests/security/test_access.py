@@ -116,7 +116,7 @@ class Counted:
         app.extensions["database"].call = self._counted
 
     def _counted(self, function: str, /, **arguments: Any) -> Any:
-        if function != "sites_in_use":  # every two seconds, whoever asks for what
+        if function != "sites_in_use":  # once in two seconds, for all pages
             self.calls.append(function)
         return self._call(function, **arguments)
 

@@ -158,6 +158,30 @@ def test_row_12_a_login_session_that_was_there_before_the_login_is_worth_nothing
     assert chooser.get("/agent").status_code == 303
 
 
+def test_row_12_a_key_that_makes_a_browser_known_is_not_adopted(app: Flask, web: Web, rows: Any) -> None:
+    colleague, hers = web.agent("bob"), Browser(app)
+    for chosen in ("z" * 43, key_of(colleague, "k")):  # anybody's, and one that is known already
+        hers.client.set_cookie("k", chosen)
+        hers.post("/agent/login", email=email_of("alice"), password=PASSWORD)
+        assert hers.get("/agent").status_code == 200
+        assert key_of(hers, "k") != chosen
+        assert rows("select count(*) from agent_browsers where token_hash = %s", token_hash(chosen)) == [(0,)]
+        hers.post("/agent/logout")
+
+
+def test_row_12_a_browser_gets_a_new_key_with_each_login_and_stays_known_for_all_who_use_it(
+    web: Web, rows: Any
+) -> None:
+    shared = web.agent("alice")
+    keys = {key_of(shared, "k")}
+    for name in ("bob", "alice"):
+        shared.post("/agent/logout")
+        shared.post("/agent/login", email=email_of(name), password=PASSWORD)
+        keys.add(key_of(shared, "k"))
+    assert len(keys) == 3
+    assert rows("select count(*) from agent_browsers where token_hash = %s", token_hash(key_of(shared, "k"))) == [(2,)]
+
+
 @pytest.mark.parametrize("htmx", [False, True])
 def test_row_12_a_customers_key_that_somebody_else_has_chosen_is_not_adopted(app: Flask, rows: Any, htmx: bool) -> None:
     chosen, browser, chooser = "z" * 43, Browser(app), Browser(app)
@@ -198,13 +222,13 @@ def test_row_46_an_unknown_a_known_and_a_disabled_account_are_refused_alike(
     app: Flask, web: Web, rows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows("update agents set is_active = false where name = 'Bob Ortiz'")
-    verify, hashes = passwords._verify, list[str]()
+    ask, hashes = passwords.ask_helper, list[str]()
 
-    def counted(password_hash: str, password: str) -> bool:
+    def counted(question: str, password_hash: str, password: str) -> Any:
         hashes.append(password_hash)
-        return verify(password_hash, password)
+        return ask(question, password_hash, password)
 
-    monkeypatch.setattr(passwords, "_verify", counted)
+    monkeypatch.setattr(passwords, "ask_helper", counted)
     asked, answers = Counted(app), []
     tries = [(email_of("alice"), "wrong password"), (email_of("nobody"), PASSWORD), (email_of("bob"), PASSWORD)]
     for email, password in tries:

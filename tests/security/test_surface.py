@@ -38,8 +38,11 @@ def imports() -> Iterator[tuple[str, str]]:
 # Rows 24 and 50: what the desk calls, and who calls it
 
 CALLERS = ("httpx", "urllib.request", "http.client", "requests", "aiohttp", "ftplib", "smtplib", "websockets")
-# A Supabase project, by its setting; and bin/run, which asks its own server whether it is ready.
-REACHING = {"supabase/client.py", "supabase/database.py", "supabase/images.py", "server/run.py"}
+# A Supabase project and a provider, by their settings; and bin/run, which asks its own server whether it is ready.
+REACHING = {
+    *("supabase/client.py", "supabase/database.py", "supabase/images.py", "server/run.py"),
+    "provider/errands.py",
+}
 INBOUND = re.compile(r"imaplib|poplib|smtpd|aiosmtpd|imap_tools|mailparser|email\.parser|mail_parser")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.mode("postgres")
 
 
 @pytest.fixture
-def shop(carol: Agent) -> Iterator[Agent]:
+def shop(carol: Agent) -> Agent:
     """An admin who has added a site."""
     carol.call("add_site", key="shop", name="The shop")
     carol.call("change_site", key="shop", values={"colour": "#8c4126"})
@@ -133,10 +132,14 @@ def test_agents_see_the_site_only_where_there_is_more_than_one(cast: Cast, alice
 def test_a_process_reads_the_sites_once_for_all_its_pages_and_anew_when_one_has_changed(
     app: Flask, carol: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sites, calls = app.extensions["sites"], []
-    door = app.extensions["database"]
+    sites, door, calls = app.extensions["sites"], app.extensions["database"], list[str]()
     call = door.call
-    monkeypatch.setattr(door, "call", lambda name, **more: (calls.append(name), call(name, **more))[1])
+
+    def noted(function: str, /, **arguments: Any) -> Any:
+        calls.append(function)
+        return call(function, **arguments)
+
+    monkeypatch.setattr(door, "call", noted)
     for _ in range(3):
         assert sites.all()["main"]["name"] == "Support"
     assert calls == ["sites_in_use"]

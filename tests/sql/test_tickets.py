@@ -33,6 +33,23 @@ def test_a_reply_reaches_the_conversation(vera: Visitor, alice: Agent) -> None:
     assert (last["sender"], last["message"], last["agent"]["name"]) == ("agent", "Of course", "Alice Kern")
 
 
+def test_what_a_colleague_has_sent_is_nobody_elses_first_answer(cast: Cast, alice: Agent, bob: Agent) -> None:
+    vera, victor, once = cast.visitor(), cast.visitor(), new_id()
+    vera.start()
+    number = vera.chat["number"]
+    owner, other = (alice, bob) if vera.chat["agent"]["id"] == alice.id else (bob, alice)
+    for act, field in (("post_reply", "message"), ("add_note", "note")):
+        same = {"number": number, "client_message_id": once, field: "The same words"}
+        owner.call(act, **same)
+        owner.call(act, **same)
+        with pytest.raises(Invalid) as refused:
+            other.call(act, **same)
+        assert refused.value.code == "client_message_id_reused"
+    vera.post("My words", client_message_id=once)
+    victor.start("My words", client_message_id=once)
+    assert [line["message"] for line in victor.lines if line["sender"] == "user"] == ["My words"]
+
+
 def test_only_who_has_the_ticket_can_reply(vera: Visitor, bob: Agent) -> None:
     with pytest.raises(Conflict, match="assigned_to_other") as refused:
         bob.reply(vera.chat["number"])

@@ -52,9 +52,9 @@ def test_a_table_is_well(checks: Any, table: str) -> None:
     ("damage", "table", "script"),
     [
         ("drop table user_sessions cascade", "user_sessions", "supabase_schema.sql"),
-        ("alter table user_sessions drop column channel", "user_sessions", "fix_user_sessions_columns.sql"),
+        ("alter table user_sessions drop column channel cascade", "user_sessions", "fix_user_sessions_columns.sql"),
         ("alter table user_sessions drop column is_anonymous", "user_sessions", "fix_user_sessions_columns.sql"),
-        ("alter table chat_messages drop column seq", "chat_messages", "supabase_schema.sql"),
+        ("alter table chat_messages drop column seq cascade", "chat_messages", "supabase_schema.sql"),
         (
             "alter table tickets drop constraint tickets_assigned_agent_id_fkey",
             "tickets",

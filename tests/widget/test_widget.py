@@ -344,3 +344,29 @@ def test_where_a_frame_keeps_no_cookie_at_all_it_says_so_and_leads_to_a_tab(
         shop.button.click()  # now it is known
     expect(opened.value.get_by_label("Your message")).to_be_visible()
     shop.close()
+
+
+def test_on_a_phone_the_chat_has_the_whole_screen_and_a_button_that_closes_it(browser: Browser, desk: str) -> None:
+    shop = Shop(browser, desk, viewport={"width": 390, "height": 844}, has_touch=True)
+    page = shop.open("<div style='block-size: 4000px'>" + SHOP_BODY + "</div>" + SNIPPET)
+    page.evaluate("scrollTo(0, 700)")
+    shop.button.tap()
+    expect(shop.frame.get_by_label("Your message")).to_be_visible()
+    box = page.locator("support-chat iframe").bounding_box()
+    assert box == {"x": 0, "y": 0, "width": 390, "height": 844}
+    expect(shop.button).to_be_hidden()
+    shop.frame.get_by_role("button", name="Close").tap()
+    expect(shop.button).to_be_visible()
+    assert page.evaluate("scrollY") == 700
+    shop.close()
+
+
+def test_from_right_to_left_and_in_the_dark_it_follows_the_page(browser: Browser, desk: str) -> None:
+    shop = Shop(browser, desk, color_scheme="dark", locale="ar")
+    page = shop.open("<script>document.documentElement.dir = 'rtl'</script>" + SHOP_BODY + SNIPPET)
+    assert shop.button.bounding_box()["x"] == 24
+    dark = "getComputedStyle(document.querySelector('support-chat').shadowRoot.querySelector('.panel')).backgroundColor"
+    assert page.evaluate(dark) == "rgb(255, 255, 255)"  # of a page that has no dark theme
+    page.evaluate("document.documentElement.style.colorScheme = 'light dark'")
+    assert page.evaluate(dark) != "rgb(255, 255, 255)"
+    shop.close()

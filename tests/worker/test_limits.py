@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from supportchat.config import ROOT
+from supportchat.server.buckets import Bucket, Limit
 from supportchat.server.connections import Connections, Slot
 from supportchat.server.deadline import LEAST_RATE, LONGEST_SECONDS, Deadline
 from supportchat.server.worker import LONGEST_LINE, Brief
-from supportchat.web.limits import Bucket, Limit
 from supportchat.web.refusals import LINES, Quota
 
 
@@ -103,6 +103,21 @@ def test_websockets_are_counted_elsewhere_but_keep_their_slot() -> None:
     assert slot is not None
     slot.leave()
     assert connections.enter("192.0.2.1") is not None
+
+
+def test_one_address_opens_no_more_connections_than_it_could_use(clock: Clock) -> None:
+    connections = Connections(10_000, 256)
+
+    def opened() -> bool:
+        slot = connections.enter("192.0.2.1")
+        if slot is not None:
+            slot.leave()
+        return slot is not None
+
+    assert [opened() for _ in range(513)] == [*[True] * 512, False]
+    assert connections.enter("192.0.2.2") is not None
+    clock.now += 10
+    assert opened()
 
 
 def test_behind_a_proxy_only_the_whole_is_bounded() -> None:

@@ -52,3 +52,9 @@ print(psutil.Process().memory_info().rss < 0.6 * most, len(kept))
         [sys.executable, "-c", script], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
     )
     assert done.stdout == "True 300\n"
+
+
+def test_what_few_ask_for_is_not_in_every_workers_memory() -> None:
+    script = "import sys, supportchat.app; print({'zxcvbn', 'ua_parser', 'PIL', 'supabase'} & sys.modules.keys())"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"

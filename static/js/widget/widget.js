@@ -20,7 +20,7 @@ function start() {
   const link = [script.previousElementSibling, ...document.links].find(isWay);
   const href = link?.href ?? `${desk}/chat`;
   const key = new URL(href).searchParams.get("site") ?? "main";
-  const label = link?.textContent.trim() || "Chat";
+  const label = link?.textContent.trim() || desk;
   const { host, panel, way, button, ...view } = draw(site.color, href, label);
   const name = `supportchat:${key}`;
   const listeners = {};

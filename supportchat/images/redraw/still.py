@@ -69,7 +69,7 @@ def shrunk(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
         if canvas is None:
             canvas = Image.new(strip.mode, (strip.width, math.ceil(picture.height / factor)))
         canvas.paste(strip, (0, top // factor))
-    assert canvas is not None  # noqa: S101
+    assert canvas is not None  # noqa: S101 - for mypy: there is a first picture
     box = (0, 0, picture.width / factor, picture.height / factor)
     small = canvas.resize(size, Image.Resampling.BICUBIC, box=box)
     return small.convert("RGBA") if small.mode == "RGBa" else small
