@@ -5,15 +5,13 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
+import gevent
 from flask import request
 
 from ..web.text import clean_line
-from .pool import SmallPool
 
 USER_AGENT_CHARACTERS = 256  # the database has the same limit
 PHONES = ("iOS", "Android")
-# One thread: the first look-up compiles expressions for 0.2 s.
-_parsing = SmallPool(threads=1, most_waiting=1000)
 
 
 class Browser(NamedTuple):
@@ -32,7 +30,9 @@ def own_user_agent() -> str | None:
 @functools.lru_cache(maxsize=1000)
 def browser_of(user_agent: str | None) -> Browser:
     """Return the browser behind a user agent. To look one up takes milliseconds, so some are kept."""
-    return _parsing.run(_parsed, (user_agent or "")[:USER_AGENT_CHARACTERS])
+    # In a thread: the first look-up compiles expressions for 0.2 s.
+    found: Browser = gevent.get_hub().threadpool.apply(_parsed, ((user_agent or "")[:USER_AGENT_CHARACTERS],))
+    return found
 
 
 def _parsed(said: str) -> Browser:
