@@ -99,8 +99,8 @@ as $$
     where l.token_hash = p_token_hash and l.purpose = 'handover' and l.expires_at > now() and t.id is not null
 $$;
 
--- Uses a link up: gives the sealed key, and the hashes of the keys that its customer's browsers have by now. PT404 for a link that is used, too
--- old, or never was one.
+-- Uses a link up: gives the sealed key, and the hashes of the keys that its customer's browsers have by now. PT404 for a link
+-- that is used, too old, or never was one.
 create or replace function public.take_handover(p_token_hash text)
 returns jsonb
 language plpgsql
@@ -122,7 +122,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/widget.sql', 'cbdfaf77d0dc');
+select _supportchat.record_script('functions/widget.sql', '5101002021fe');
 
 notify pgrst, 'reload schema';
 

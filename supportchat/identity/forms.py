@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask_babel import lazy_gettext as _
-from wtforms import BooleanField, Field, Form, IntegerField, SelectField, StringField
-from wtforms.validators import InputRequired, Length, NumberRange, StopValidation, ValidationError
+from wtforms import BooleanField, Field, Form, SelectField, StringField
+from wtforms.fields import SelectChoice
+from wtforms.validators import Length, StopValidation, ValidationError
 
 from ..config import current_config
 from ..database.rows import SiteIdentity
@@ -50,6 +52,15 @@ def check_address(form: Form, field: Field) -> None:
         raise ValidationError(_("Enter an address that begins with https://."))
 
 
+def check_minutes(form: Form, field: Field) -> None:
+    """Refuse what is no number of minutes.
+
+    :raise ValidationError: with what it may be.
+    """
+    if not re.fullmatch("[0-9]{1,4}", field.data) or not 1 <= int(field.data) <= MOST_MINUTES:
+        raise ValidationError(_("Enter a whole number from %(min)s to %(max)s.") % {"min": 1, "max": MOST_MINUTES})
+
+
 def _line(label: Any, *validators: Any) -> StringField:
     limit = Length(max=CHARACTERS, message=_("This can have up to %(max)s characters."))
     return StringField(label, filters=[_stripped], validators=[*validators, limit])
@@ -61,28 +72,26 @@ class IdentityForm(Form):
     method = SelectField(
         _("How your site says who a customer is"),
         choices=[
-            ("off", _("It does not")),
-            ("secret", _("With tokens that it signs with a secret (HS256)")),
-            ("issuer", _("With tokens of an issuer, such as Supabase Auth")),
+            SelectChoice("off", _("It does not")),
+            SelectChoice("secret", _("With tokens that it signs with a secret (HS256)")),
+            SelectChoice("issuer", _("With tokens of an issuer, such as Supabase Auth")),
         ],
     )
     issuer = _line(_("Issuer (iss)"), if_by_issuer)
     keys_url = _line(_("Address of its keys (JWKS)"), if_by_issuer, check_address)
-    algorithm = SelectField(_("Algorithm"), choices=[(name, name) for name in ALGORITHMS], default=ALGORITHMS[0])
+    algorithm = SelectField(
+        _("Algorithm"), choices=[SelectChoice(name, name) for name in ALGORITHMS], default=ALGORITHMS[0]
+    )
     audience = _line(_("Audience (aud)"))
-    longest_minutes = IntegerField(
-        _("Longest time a token may last, in minutes"),
-        validators=[
-            InputRequired(_("Enter a whole number from %(min)s to %(max)s.") % {"min": 1, "max": MOST_MINUTES}),
-            NumberRange(1, MOST_MINUTES, message=_("Enter a whole number from %(min)s to %(max)s.")),
-        ],
+    longest_minutes = StringField(
+        _("Longest time a token may last, in minutes"), filters=[_stripped], validators=[check_minutes]
     )
     shows_card = BooleanField(_("Show the customer card"))
 
     @classmethod
     def of(cls, identity: SiteIdentity) -> IdentityForm:
         """Return the form with what a site has."""
-        return cls(data={**identity})
+        return cls(data={**identity, "longest_minutes": str(identity["longest_minutes"])})
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Whether it can be saved: tokens of an issuer are for whoever they name, so that has to be said as well."""
@@ -96,4 +105,5 @@ class IdentityForm(Form):
     def values(self) -> dict[str, Any]:
         """Return what was typed as `change_identity` takes it."""
         values = dict(self.data)
-        return values | {name: values[name] or None for name in ("issuer", "keys_url", "audience")}
+        texts = {name: values[name] or None for name in ("issuer", "keys_url", "audience")}
+        return values | texts | {"longest_minutes": int(values["longest_minutes"])}

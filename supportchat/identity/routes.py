@@ -17,7 +17,7 @@ from ..web.sentences import sentence
 from .card import Cards
 from .forms import IdentityForm
 
-IDENTITY = "/sites/<string(maxlength=32):key>/identity"
+IDENTITY = "/sites/<key>/identity"
 
 bp = Blueprint("identity", __name__)
 
