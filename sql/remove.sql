@@ -10,20 +10,21 @@ select set_config('supportchat.adopt', '', true);
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
-        recovery_codes, agent_sessions, pending_logins, agent_identities, provider_flows, agent_browsers, desk_settings,
-        role_rights, one_time_links, audit_log, bans, refused_logins, chat_images, customer_pages, erasures,
-        erasure_files, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here,
-        heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
+        chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
+        chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
-        visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
-        user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
-        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
-        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
-        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
-        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
+        persons_verified_at_idx, person_keys_visitor_id_idx, person_keys_seen_at_idx, agents_email_key,
+        user_sessions_visitor_id_idx, user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key,
+        chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
+        tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
+        tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx,
+        tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
+        tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
@@ -38,7 +39,11 @@ declare
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
         change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
+        add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
+        identify_customer(text, text, text, text, text, text, jsonb, boolean); end_visit(text); check_card();
+        customer_card(uuid, bigint); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
@@ -89,8 +94,10 @@ declare
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
         list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
-        events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
-        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
+        events_after(text); archive_site(uuid, text); identify_customer(text, text, text, text);
+        identify_customer(text, text, text, text, text); identify_customer(text, text, text, text, text, text);
+        identify_customer(text, text, text, text, text, text, jsonb); messages_after(uuid, integer);
+        messages_before(uuid); messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
         ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
@@ -274,6 +281,15 @@ drop function if exists
     public.change_site(uuid, text, jsonb),
     public.change_logo(uuid, text, text),
     public.archive_site(uuid, text, boolean),
+    public.identity_rules(text),
+    public.show_identity(uuid, text),
+    public.change_identity(uuid, text, jsonb),
+    public.add_site_secret(uuid, text, text),
+    public.delete_site_secret(uuid, text, uuid),
+    public.identify_customer(text, text, text, text, text, text, jsonb, boolean),
+    public.end_visit(text),
+    public.check_card(),
+    public.customer_card(uuid, bigint),
     public.messages_after(uuid, integer, integer, integer),
     public.messages_before(uuid, integer, integer, integer),
     public.report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean),
@@ -404,6 +420,10 @@ drop table if exists
     public.visitors,
     public.agents,
     public.sites,
+    public.site_identity,
+    public.site_secrets,
+    public.persons,
+    public.person_keys,
     public.user_sessions,
     public.chat_messages,
     public.tickets,

@@ -11,20 +11,21 @@ begin;
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
-        recovery_codes, agent_sessions, pending_logins, agent_identities, provider_flows, agent_browsers, desk_settings,
-        role_rights, one_time_links, audit_log, bans, refused_logins, chat_images, customer_pages, erasures,
-        erasure_files, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here,
-        heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
+        chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
+        chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
-        visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
-        user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
-        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
-        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
-        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
-        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
+        persons_verified_at_idx, person_keys_visitor_id_idx, person_keys_seen_at_idx, agents_email_key,
+        user_sessions_visitor_id_idx, user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key,
+        chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
+        tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
+        tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx,
+        tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
+        tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
@@ -39,7 +40,11 @@ declare
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
         change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
+        add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
+        identify_customer(text, text, text, text, text, text, jsonb, boolean); end_visit(text); check_card();
+        customer_card(uuid, bigint); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
@@ -90,8 +95,10 @@ declare
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
         list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
-        events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
-        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
+        events_after(text); archive_site(uuid, text); identify_customer(text, text, text, text);
+        identify_customer(text, text, text, text, text); identify_customer(text, text, text, text, text, text);
+        identify_customer(text, text, text, text, text, text, jsonb); messages_after(uuid, integer);
+        messages_before(uuid); messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
         ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
@@ -335,6 +342,39 @@ begin
         sites              | kept_parameters        | text[]      | required | '{}'
         sites              | created_at             | timestamptz | required | now()
         sites              | archived_at            | timestamptz |          |
+
+        -- How a site says who its customers are: by tokens that it signs with one of its secrets (method 'secret'), or by those of
+        -- an issuer whose keys are read from keys_url ('issuer'). algorithm is the only one that counts; see docs/identity.md.
+        site_identity      | site_id                | bigint      | key      |                   | sites         | cascade
+        site_identity      | method                 | text        | required | 'off'
+        site_identity      | algorithm              | text        | required | 'ES256'
+        site_identity      | issuer                 | text        |          |
+        site_identity      | keys_url               | text        |          |
+        site_identity      | audience               | text        |          |
+        site_identity      | longest_minutes        | integer     | required | 60
+        site_identity      | shows_card             | boolean     | required | false
+
+        -- The secrets that a site signs with, two at most: the next one while the former is still in use.
+        site_secrets       | id                     | uuid        | key      | gen_random_uuid()
+        site_secrets       | site_id                | bigint      | required |                   | sites         | cascade
+        site_secrets       | secret                 | text        | required |
+        site_secrets       | created_by             | uuid        |          |
+        site_secrets       | created_at             | timestamptz | required | now()
+
+        -- Whom a site has named by a signed token: a person is known by the site and the sub. Their chats are those of the row in
+        -- visitors, whose own key nobody has; each of their browsers has a key in person_keys instead.
+        persons            | person_id              | uuid        | key      | gen_random_uuid()
+        persons            | site_id                | bigint      | required |                   | sites         | cascade
+        persons            | sub                    | text        | required |
+        persons            | visitor_id             | uuid        | required |                   | visitors      | cascade
+        persons            | name                   | text        |          |
+        persons            | email                  | text        |          |
+        persons            | attributes             | jsonb       | required | '{}'
+        persons            | created_at             | timestamptz | required | now()
+        persons            | verified_at            | timestamptz | required | now()
+        person_keys        | token_hash             | text        | key      |
+        person_keys        | visitor_id             | uuid        | required |                   | visitors      | cascade
+        person_keys        | seen_at                | timestamptz | required | now()
 
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
         -- those of the customer, and last_spoken_seq is the last message that a person wrote. last_at, last_writer (an agent's
@@ -610,6 +650,12 @@ begin
     from _supportchat.written_rows($indexes$
         visitors_token_hash_key           | unique | visitors         | (token_hash)
         sites_key_key                     | unique | sites            | (key)
+        site_secrets_site_id_idx          |        | site_secrets     | (site_id)
+        persons_sub_key                   | unique | persons          | (site_id, sub)
+        persons_visitor_id_key            | unique | persons          | (visitor_id)
+        persons_verified_at_idx           |        | persons          | (verified_at)
+        person_keys_visitor_id_idx        |        | person_keys      | (visitor_id, seen_at)
+        person_keys_seen_at_idx           |        | person_keys      | (seen_at)
         agents_email_key                  | unique | agents           | (lower(email))
         user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
         user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
@@ -733,6 +779,15 @@ begin
         sites         | language       | language ~ '^[a-z]{2,3}$'
         sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
         sites         | archived_at    | site_id <> 1 or archived_at is null
+        site_identity | method         | method in ('off', 'secret', 'issuer')
+        site_identity | algorithm      | algorithm in ('ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256')
+        site_identity | issuer         | method <> 'issuer' or (issuer is not null and keys_url is not null)
+        site_identity | texts          | greatest(char_length(issuer), char_length(keys_url), char_length(audience)) <= 500
+        site_identity | longest_minutes | longest_minutes between 1 and 1440
+        site_secrets  | secret         | char_length(secret) between 32 and 128
+        persons       | sub            | char_length(sub) between 1 and 255
+        persons       | name           | char_length(name) between 1 and 80
+        persons       | email          | char_length(email) between 3 and 254
         user_sessions | customer_name  | char_length(new.customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
@@ -1194,8 +1249,8 @@ $$;
 -- Lets only the server's role run what this transaction has made, as everybody may run a new function. What it has made in
 -- public is what the web code calls, and gives up in time. A psycopg connection says so for itself; PostgREST would wait 8
 -- seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a function for the whole
--- request (it "hoists" it), and lock_timeout works inside the function anyway. Helpers have none: each setting costs a
--- little on every call.
+-- request (it "hoists" it), and lock_timeout works inside the function anyway. One that says less for itself keeps that.
+-- Helpers have none: each setting costs a little on every call.
 create or replace function _supportchat.close_functions()
 returns void
 language plpgsql
@@ -1205,7 +1260,8 @@ declare
     made record;
 begin
     for made in
-        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
+        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called,
+            coalesce(substring(array_to_string(p.proconfig, ' ') from 'statement_timeout=(\S+)'), '3s') as patience
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
@@ -1220,7 +1276,7 @@ begin
     loop
         perform _supportchat.grant_to_server(format('function %s', made.signature), 'execute');
         if made.is_called then
-            execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', made.signature);
+            execute format('alter function %s set statement_timeout = %L set lock_timeout = ''2s''', made.signature, made.patience);
         end if;
     end loop;
 end $$;
@@ -2377,7 +2433,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '416b947285de');
+select _supportchat.record_script('supabase_schema.sql', '093c2ecd5e8d');
 
 notify pgrst, 'reload schema';
 

@@ -17,6 +17,9 @@ from .bans import routes as ban_routes
 from .chat import routes as chat_routes
 from .chat import visitors
 from .config import ROOT, Config
+from .identity import routes as identity_routes
+from .identity.card import Cards, kept_card
+from .identity.keys import IssuerKeys
 from .images import notices
 from .people import links as link_routes
 from .people import routes as people_routes
@@ -79,6 +82,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["eraser"] = Eraser(database, images)
     app.extensions["fragments"] = Fragments(app)
     app.extensions["sites"] = Sites(database)
+    app.extensions["cards"] = Cards(database)
+    app.jinja_env.globals["kept_card"] = kept_card
+    app.extensions["issuer_keys"] = IssuerKeys()
     app.extensions["hub"] = Hub(
         database, events, app.extensions["fragments"], app.extensions["sites"], Allowance.of(config)
     )
@@ -106,6 +112,7 @@ def create_app(config: Config | None = None) -> Flask:
         privacy_routes,
         audit_routes,
         site_routes,
+        identity_routes,
         status_routes,
         widget_routes,
     ):

@@ -27,6 +27,8 @@ from supportchat.server.turns import Turns
 from supportchat.sites.look import look_name
 from supportchat.web.cookies import token_hash
 from tests.cast import PASSWORD, Agent, agent_id, email_of, new_id
+from tests.identity.conftest import SECRET as SITE_SECRET
+from tests.identity.conftest import signed
 from tests.people.cast import link_for
 from tests.provider.conftest import agreed, left_for
 from tests.provider.issuer import CLIENT, SECRET, Issuer
@@ -209,6 +211,10 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /demo/<chosen>", Browser(app), "/demo/cm-210", status=404)
     act("POST /chat/name", vera, session=chat["session_id"], customer_name="Vera")
     act("POST /chat/closure", vera)
+    database.call("change_identity", agent_id=admin_id, key="main", values={"method": "secret"})
+    database.call("add_site_secret", agent_id=admin_id, key="main", secret=SITE_SECRET)
+    act("GET /chat/identity", vera)
+    act("POST /chat/identity", vera, "/chat/identity?site=main", token=signed())
     act("POST /chat/key/delete", vera, status=303)
     look_after_oneself(day, web, desk)
     act("POST /agent/logout", desk, status=303)
@@ -264,6 +270,14 @@ def look_after_sites(day: Day, admin: Browser) -> None:
     act("GET /sites/<key>", admin, site)
     act("POST /sites/<key>", admin, site, status=303, name="The shop", colour="#8c4126")
     act("POST /sites/<key>/preview", admin, f"{site}/preview", name="The shop", colour="#8c4126")
+    identity = f"{site}/identity"
+    act("GET /sites/<key>/identity", admin, identity)
+    act(
+        "POST /sites/<key>/identity", admin, identity, status=303, method="off", longest_minutes="60", algorithm="ES256"
+    )
+    act("POST /sites/<key>/identity/secrets", admin, f"{identity}/secrets")
+    act("POST /sites/<key>/identity/secrets/<id>/delete", admin, f"{identity}/secrets/{new_id()}/delete", status=303)
+    act("GET /tickets/<number>/card", admin, "/tickets/1001/card")
     act("GET /sites/<key>/look", admin, f"{site}/look?colour=8c4126")
     act("GET /look/<name>.css", Browser(day.app), f"/look/{look_name('#8c4126')}.css")
     act("POST /sites/<key>/logo", admin, f"{site}/logo", status=303, image=small_picture())

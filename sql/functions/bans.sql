@@ -22,7 +22,7 @@ stable
 set search_path = ''
 as $$
 begin
-    if exists (select from public.visitors where token_hash = p_visitor and banned_until > now())
+    if exists (select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now())
         or exists (select from public.bans where network = p_address and expires_at > now()) then
         raise sqlstate 'PT403' using message = 'banned';
     end if;
@@ -196,7 +196,11 @@ as $$
         'what', case when p_ban.network is null then 'browser' else 'network' end,
         'network', p_ban.network,
         'number', (_supportchat.ticket_of_session(p_ban.session_id)).number,
-        'customer_name', (select customer_name from public.user_sessions where session_id = p_ban.session_id),
+        'customer_name', (
+            select coalesce(p.name, s.customer_name) from public.user_sessions s
+            left join public.persons p on p.visitor_id = s.visitor_id
+            where s.session_id = p_ban.session_id
+        ),
         'is_spam', p_ban.is_spam,
         'reason', p_ban.reason,
         'by', _supportchat.person_json(p_ban.created_by),
@@ -235,7 +239,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/bans.sql', 'f36cf00ab3da');
+select _supportchat.record_script('functions/bans.sql', '3aee56bae5c4');
 
 notify pgrst, 'reload schema';
 

@@ -139,7 +139,12 @@ begin
             select * from public.tickets where session_id = s.session_id
             order by tickets.status = 'closed', tickets.number desc limit 1
         ) as t on true
-        where v.token_hash = p_visitor;
+        -- As visitor_of has it, which would take a while to be called.
+        where v.visitor_id = (
+            select visitor_id from public.visitors where token_hash = p_visitor
+            union all
+            select visitor_id from public.person_keys where token_hash = p_visitor
+        );
         -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
         exit when may_assign or is_stored or is_banned or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
         perform _supportchat.lock_assignment();
@@ -151,8 +156,7 @@ begin
         -- Stored, perhaps, before the browser began another conversation, and its answer was lost.
         select _supportchat.repeated_message(us.session_id, 'user', p_client_message_id, p_message, p_image) into answer
         from public.user_sessions us
-        join public.visitors v on v.visitor_id = us.visitor_id
-        where us.session_id = p_session_id and v.token_hash = p_visitor;
+        where us.session_id = p_session_id and us.visitor_id = _supportchat.visitor_of(p_visitor);
         if answer is null then
             raise sqlstate 'PT409' using message = 'conversation_moved_on';
         end if;
@@ -179,8 +183,16 @@ as $$
 declare
     visitor uuid;
 begin
-    insert into public.visitors (token_hash) values (p_visitor) on conflict (token_hash) do nothing;
-    select visitor_id into visitor from public.visitors where token_hash = p_visitor for no key update;
+    loop
+        visitor := _supportchat.visitor_of(p_visitor);
+        if visitor is null then
+            insert into public.visitors (token_hash) values (p_visitor) on conflict (token_hash) do nothing;
+        else
+            perform from public.visitors where visitor_id = visitor for no key update;
+            -- It may have become a person's while we waited.
+            exit when visitor = _supportchat.visitor_of(p_visitor);
+        end if;
+    end loop;
     return visitor;
 end $$;
 
@@ -272,7 +284,7 @@ set search_path = ''
 as $$
 declare
     key text := case
-        when exists (select from public.visitors where token_hash = p_visitor) then p_visitor else coalesce(p_fresh, p_visitor)
+        when _supportchat.visitor_of(p_visitor) is not null then p_visitor else coalesce(p_fresh, p_visitor)
     end;
     new_session public.user_sessions;
     chat uuid;
@@ -315,7 +327,7 @@ set search_path = ''
 as $$
     select exists (
         select from public.visitors v
-        where v.token_hash = p_visitor and (
+        where v.visitor_id = _supportchat.visitor_of(p_visitor) and (
             exists (
                 select from public.tickets t
                 where t.session_id = _supportchat.newest_session(v.visitor_id) and t.status <> 'closed'
@@ -335,7 +347,7 @@ as $$
 declare
     of_address jsonb := p_limits -> 'address';
 begin
-    if exists (select from public.visitors where token_hash = p_visitor) then
+    if _supportchat.visitor_of(p_visitor) is not null then
         perform _supportchat.take_token('starts', 'browser/' || p_visitor, p_limits -> 'browser');
         perform _supportchat.take_token('starts', 'known/' || p_address, jsonb_build_array(5 * (of_address ->> 0)::integer, of_address -> 1));
     else
@@ -435,12 +447,14 @@ as $$
         ),
         'others', (select count(*) from available where place > 3),
         'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days'),
-        'banned', exists (select from public.visitors where token_hash = p_visitor and banned_until > now())
+        'banned', exists (
+                select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now()
+            )
             or exists (select from public.bans where network = p_address and expires_at > now())
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '31cb6a80c520');
+select _supportchat.record_script('functions/chat.sql', '023a52370e19');
 
 notify pgrst, 'reload schema';
 

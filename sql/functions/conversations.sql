@@ -25,7 +25,9 @@ as $$
     select jsonb_build_object(
         'session_id', p_session.session_id,
         'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
-        'customer_name', p_session.customer_name,
+        'customer_name', coalesce(
+            (select p.name from public.persons p where p.visitor_id = p_session.visitor_id), p_session.customer_name
+        ),
         'site', coalesce((select s.key from public.sites s where s.site_id = p_ticket.site_id), 'main'),
         'status', p_ticket.status,
         'number', p_ticket.number,
@@ -123,7 +125,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.newest_session(visitor_id) from public.visitors where token_hash = p_visitor
+    select _supportchat.newest_session(_supportchat.visitor_of(p_visitor))
 $$;
 
 -- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
@@ -208,7 +210,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '584dedccc341');
+select _supportchat.record_script('functions/conversations.sql', '208af20b17e3');
 
 notify pgrst, 'reload schema';
 

@@ -165,8 +165,11 @@ begin
         where r.session_id = any (free) and r.epoch = _supportchat.epoch_of(r.session_id, history)
             and case when r.agent_id is null then exists (
                 select from public.user_sessions s
-                join public.visitors v on v.visitor_id = s.visitor_id
-                where s.session_id = r.session_id and v.token_hash = r.visitor
+                where s.session_id = r.session_id and s.visitor_id = (
+                    select visitor_id from public.visitors where token_hash = r.visitor
+                    union all
+                    select visitor_id from public.person_keys where token_hash = r.visitor
+                )
             ) else exists (
                 select from public.agent_sessions a
                 where a.agent_id = r.agent_id and a.token_hash = r.token_hash and a.token_hash = any (good)
@@ -179,7 +182,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'd6c47a8f0e35');
+select _supportchat.record_script('functions/marks.sql', 'd8769bff1d58');
 
 notify pgrst, 'reload schema';
 

@@ -90,7 +90,11 @@ set search_path = ''
 as $$
     select _supportchat.known_message_json(
         p_row,
-        (select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'),
+        (
+            select coalesce(p.name, s.customer_name) from public.user_sessions s
+            left join public.persons p on p.visitor_id = s.visitor_id
+            where s.session_id = p_row.session_id and p_row.sender = 'user'
+        ),
         p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
@@ -143,7 +147,9 @@ begin
             last_writer = writer,
             last_at = clock_timestamp()
         where session_id = p_session_id and erased_at is null
-        returning last_seq, customer_name, last_at, last_continues into counted;
+        returning last_seq, coalesce(
+            (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), customer_name
+        ) as customer_name, last_at, last_continues into counted;
         if not found then
             raise sqlstate 'PT404' using message = 'conversation_not_found';
         end if;
@@ -161,6 +167,10 @@ begin
                 where visitor_id = (
                     select visitor_id from public.visitors
                     where token_hash = p_visitor and banned_until > now() is not true
+                    union all
+                    select v.visitor_id from public.person_keys k
+                    join public.visitors v on v.visitor_id = k.visitor_id
+                    where k.token_hash = p_visitor and v.banned_until > now() is not true
                 )
                 order by created_at desc limit 1
             )
@@ -172,7 +182,9 @@ begin
                 select from public.chat_messages
                 where session_id = p_session_id and sender = 'user' and client_message_id = p_client_message_id
             )
-        returning last_seq, customer_name, last_at, last_continues into counted;
+        returning last_seq, coalesce(
+            (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), customer_name
+        ) as customer_name, last_at, last_continues into counted;
         if not found then
             return null;
         end if;
@@ -340,7 +352,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '91ad3c3338a2');
+select _supportchat.record_script('functions/messages.sql', '1cd4a605b5b1');
 
 notify pgrst, 'reload schema';
 

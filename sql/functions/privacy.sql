@@ -73,6 +73,7 @@ begin
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
+            'person', _supportchat.person_of_visitor(s.visitor_id),
             'visit', public.pages_of_session(s.session_id)
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
@@ -94,7 +95,11 @@ begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
     return jsonb_build_object(
         'number', p_number,
-        'customer_name', (select customer_name from public.user_sessions where session_id = chat),
+        'customer_name', (
+            select coalesce(p.name, s.customer_name) from public.user_sessions s
+            left join public.persons p on p.visitor_id = s.visitor_id
+            where s.session_id = chat
+        ),
         'erased_at', (select erased_at from public.user_sessions where session_id = chat),
         'conversation', _supportchat.extent_json(array[chat]),
         'customer', _supportchat.extent_json(_supportchat.sessions_of_customer(chat))
@@ -460,6 +465,18 @@ begin
         select ctid from public.refused_logins
         where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
     ));
+    -- Persons who have never chatted, a month after their site has named them last, and browsers that a person no longer uses.
+    delete from public.visitors where visitor_id in (
+        select p.visitor_id from public.persons p
+        where p.verified_at < now() - interval '30 days'
+            and not exists (select from public.user_sessions s where s.visitor_id = p.visitor_id)
+            and not exists (select from public.bans b where b.visitor_id = p.visitor_id and b.expires_at > now())
+        order by p.verified_at limit most
+    );
+    delete from public.person_keys where token_hash in (
+        select token_hash from public.person_keys
+        where seen_at < now() - interval '180 days' order by seen_at limit most for update skip locked
+    );
     perform _supportchat.prune_audit();
     update public.user_sessions set address = null where session_id in (
         select session_id from public.user_sessions
@@ -482,7 +499,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'c0407f086e75');
+select _supportchat.record_script('functions/privacy.sql', 'c5aabdc90a34');
 
 notify pgrst, 'reload schema';
 

@@ -30,7 +30,8 @@ as $$
         'status', t.status,
         'held', t.held,
         'is_spam', t.is_spam,
-        'customer_name', s.customer_name,
+        'customer_name', coalesce(p.name, s.customer_name),
+        'is_verified', p.person_id is not null,
         'site_name', _supportchat.site_label(t.site_id),
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
@@ -56,6 +57,7 @@ as $$
     -- One by one: the planner would rather read a table of some thousand rows as a whole.
     cross join lateral (select * from public.tickets where id = asked.id limit 1) as t
     join public.user_sessions s on s.session_id = t.session_id
+    left join public.persons p on p.visitor_id = s.visitor_id
     left join public.agents a on a.id = t.assigned_agent_id
     left join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
     left join public.agents writer on writer.id = m.sender_agent_id
@@ -225,7 +227,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '0b98dbcce2fc');
+select _supportchat.record_script('functions/queue.sql', 'a8d205d35113');
 
 notify pgrst, 'reload schema';
 

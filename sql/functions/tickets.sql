@@ -96,7 +96,8 @@ begin
             'is_spam', t.is_spam,
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
-                'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'person', _supportchat.person_of_visitor(s.visitor_id),
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
             ),
             'bans', (
@@ -139,6 +140,7 @@ begin
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
+        left join public.persons p on p.visitor_id = s.visitor_id
         where t.number = p_number
     );
 end $$;
@@ -380,7 +382,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '09d5135aa7d6');
+select _supportchat.record_script('functions/tickets.sql', 'b9e36869a4e9');
 
 notify pgrst, 'reload schema';
 

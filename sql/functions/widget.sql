@@ -75,8 +75,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    visitor uuid := (select visitor_id from public.visitors where token_hash = p_visitor for no key update);
+    visitor uuid := _supportchat.visitor_of(p_visitor);
 begin
+    perform from public.visitors where visitor_id = visitor for no key update;
     if _supportchat.newest_session(visitor) is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     end if;
@@ -98,8 +99,8 @@ as $$
     where l.token_hash = p_token_hash and l.purpose = 'handover' and l.expires_at > now() and t.id is not null
 $$;
 
--- Uses a link up: gives the sealed key, and the hash of the key that the browser has by now. PT404 for a link that is used, too
--- old, or never was one.
+-- Uses a link up: gives the sealed key, and the hashes of the keys that its customer's browsers have by now. PT404 for a link
+-- that is used, too old, or never was one.
 create or replace function public.take_handover(p_token_hash text)
 returns jsonb
 language plpgsql
@@ -110,11 +111,18 @@ declare
 begin
     return jsonb_build_object(
         'sealed_key', link.sealed_key,
-        'visitor', (select token_hash from public.visitors where visitor_id = link.visitor_id)
+        'visitors', (
+            select jsonb_agg(token_hash)
+            from (
+                select token_hash from public.visitors where visitor_id = link.visitor_id
+                union all
+                select token_hash from public.person_keys where visitor_id = link.visitor_id
+            ) as theirs
+        )
     );
 end $$;
 
-select _supportchat.record_script('functions/widget.sql', 'd333d0f255cb');
+select _supportchat.record_script('functions/widget.sql', '5101002021fe');
 
 notify pgrst, 'reload schema';
 

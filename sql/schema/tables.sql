@@ -97,6 +97,39 @@ begin
         sites              | created_at             | timestamptz | required | now()
         sites              | archived_at            | timestamptz |          |
 
+        -- How a site says who its customers are: by tokens that it signs with one of its secrets (method 'secret'), or by those of
+        -- an issuer whose keys are read from keys_url ('issuer'). algorithm is the only one that counts; see docs/identity.md.
+        site_identity      | site_id                | bigint      | key      |                   | sites         | cascade
+        site_identity      | method                 | text        | required | 'off'
+        site_identity      | algorithm              | text        | required | 'ES256'
+        site_identity      | issuer                 | text        |          |
+        site_identity      | keys_url               | text        |          |
+        site_identity      | audience               | text        |          |
+        site_identity      | longest_minutes        | integer     | required | 60
+        site_identity      | shows_card             | boolean     | required | false
+
+        -- The secrets that a site signs with, two at most: the next one while the former is still in use.
+        site_secrets       | id                     | uuid        | key      | gen_random_uuid()
+        site_secrets       | site_id                | bigint      | required |                   | sites         | cascade
+        site_secrets       | secret                 | text        | required |
+        site_secrets       | created_by             | uuid        |          |
+        site_secrets       | created_at             | timestamptz | required | now()
+
+        -- Whom a site has named by a signed token: a person is known by the site and the sub. Their chats are those of the row in
+        -- visitors, whose own key nobody has; each of their browsers has a key in person_keys instead.
+        persons            | person_id              | uuid        | key      | gen_random_uuid()
+        persons            | site_id                | bigint      | required |                   | sites         | cascade
+        persons            | sub                    | text        | required |
+        persons            | visitor_id             | uuid        | required |                   | visitors      | cascade
+        persons            | name                   | text        |          |
+        persons            | email                  | text        |          |
+        persons            | attributes             | jsonb       | required | '{}'
+        persons            | created_at             | timestamptz | required | now()
+        persons            | verified_at            | timestamptz | required | now()
+        person_keys        | token_hash             | text        | key      |
+        person_keys        | visitor_id             | uuid        | required |                   | visitors      | cascade
+        person_keys        | seen_at                | timestamptz | required | now()
+
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
         -- those of the customer, and last_spoken_seq is the last message that a person wrote. last_at, last_writer (an agent's
         -- id, or the sender) and last_continues are of the last message, for the one after it. Of an erased one, and of its
@@ -371,6 +404,12 @@ begin
     from _supportchat.written_rows($indexes$
         visitors_token_hash_key           | unique | visitors         | (token_hash)
         sites_key_key                     | unique | sites            | (key)
+        site_secrets_site_id_idx          |        | site_secrets     | (site_id)
+        persons_sub_key                   | unique | persons          | (site_id, sub)
+        persons_visitor_id_key            | unique | persons          | (visitor_id)
+        persons_verified_at_idx           |        | persons          | (verified_at)
+        person_keys_visitor_id_idx        |        | person_keys      | (visitor_id, seen_at)
+        person_keys_seen_at_idx           |        | person_keys      | (seen_at)
         agents_email_key                  | unique | agents           | (lower(email))
         user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
         user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
@@ -494,6 +533,15 @@ begin
         sites         | language       | language ~ '^[a-z]{2,3}$'
         sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
         sites         | archived_at    | site_id <> 1 or archived_at is null
+        site_identity | method         | method in ('off', 'secret', 'issuer')
+        site_identity | algorithm      | algorithm in ('ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256')
+        site_identity | issuer         | method <> 'issuer' or (issuer is not null and keys_url is not null)
+        site_identity | texts          | greatest(char_length(issuer), char_length(keys_url), char_length(audience)) <= 500
+        site_identity | longest_minutes | longest_minutes between 1 and 1440
+        site_secrets  | secret         | char_length(secret) between 32 and 128
+        persons       | sub            | char_length(sub) between 1 and 255
+        persons       | name           | char_length(name) between 1 and 80
+        persons       | email          | char_length(email) between 3 and 254
         user_sessions | customer_name  | char_length(new.customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(new.time_zone) <= 64

@@ -343,8 +343,8 @@ $$;
 -- Lets only the server's role run what this transaction has made, as everybody may run a new function. What it has made in
 -- public is what the web code calls, and gives up in time. A psycopg connection says so for itself; PostgREST would wait 8
 -- seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a function for the whole
--- request (it "hoists" it), and lock_timeout works inside the function anyway. Helpers have none: each setting costs a
--- little on every call.
+-- request (it "hoists" it), and lock_timeout works inside the function anyway. One that says less for itself keeps that.
+-- Helpers have none: each setting costs a little on every call.
 create or replace function _supportchat.close_functions()
 returns void
 language plpgsql
@@ -354,7 +354,8 @@ declare
     made record;
 begin
     for made in
-        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
+        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called,
+            coalesce(substring(array_to_string(p.proconfig, ' ') from 'statement_timeout=(\S+)'), '3s') as patience
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
@@ -369,7 +370,7 @@ begin
     loop
         perform _supportchat.grant_to_server(format('function %s', made.signature), 'execute');
         if made.is_called then
-            execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', made.signature);
+            execute format('alter function %s set statement_timeout = %L set lock_timeout = ''2s''', made.signature, made.patience);
         end if;
     end loop;
 end $$;

@@ -8,20 +8,21 @@ select set_config('statement_timeout', '0', true);
 do $look$
 declare
     tables text[] := '{
-        schema_scripts, visitors, agents, sites, user_sessions, chat_messages, tickets, agent_credentials,
-        recovery_codes, agent_sessions, pending_logins, agent_identities, provider_flows, agent_browsers, desk_settings,
-        role_rights, one_time_links, audit_log, bans, refused_logins, chat_images, customer_pages, erasures,
-        erasure_files, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here,
-        heartbeat, throttle_buckets
+        schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
+        chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
+        chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
-        visitors_token_hash_key, sites_key_key, agents_email_key, user_sessions_visitor_id_idx,
-        user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key, chat_messages_created_at_idx,
-        chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key, tickets_of_session_idx,
-        tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx, tickets_unanswered_idx,
-        tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_ready_idx, tickets_spam_idx,
-        tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx, tickets_to_erase_idx,
-        agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
+        visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
+        persons_verified_at_idx, person_keys_visitor_id_idx, person_keys_seen_at_idx, agents_email_key,
+        user_sessions_visitor_id_idx, user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key,
+        chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
+        tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
+        tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx,
+        tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
+        tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
@@ -36,7 +37,11 @@ declare
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
         change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
-        messages_after(uuid, integer, integer, integer); messages_before(uuid, integer, integer, integer);
+        identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
+        add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
+        identify_customer(text, text, text, text, text, text, jsonb, boolean); end_visit(text); check_card();
+        customer_card(uuid, bigint); messages_after(uuid, integer, integer, integer);
+        messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
@@ -87,8 +92,10 @@ declare
     overloads text[] := regexp_split_to_array(btrim('
         orphan_rows(); list_audit(uuid); list_audit(uuid, text[]); list_audit(uuid, text[], uuid);
         list_audit(uuid, text[], uuid, bigint); list_audit(uuid, text[], uuid, bigint, integer); events_after();
-        events_after(text); archive_site(uuid, text); messages_after(uuid, integer); messages_before(uuid);
-        messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
+        events_after(text); archive_site(uuid, text); identify_customer(text, text, text, text);
+        identify_customer(text, text, text, text, text); identify_customer(text, text, text, text, text, text);
+        identify_customer(text, text, text, text, text, text, jsonb); messages_after(uuid, integer);
+        messages_before(uuid); messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
         ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
@@ -339,6 +346,39 @@ begin
         sites              | kept_parameters        | text[]      | required | '{}'
         sites              | created_at             | timestamptz | required | now()
         sites              | archived_at            | timestamptz |          |
+
+        -- How a site says who its customers are: by tokens that it signs with one of its secrets (method 'secret'), or by those of
+        -- an issuer whose keys are read from keys_url ('issuer'). algorithm is the only one that counts; see docs/identity.md.
+        site_identity      | site_id                | bigint      | key      |                   | sites         | cascade
+        site_identity      | method                 | text        | required | 'off'
+        site_identity      | algorithm              | text        | required | 'ES256'
+        site_identity      | issuer                 | text        |          |
+        site_identity      | keys_url               | text        |          |
+        site_identity      | audience               | text        |          |
+        site_identity      | longest_minutes        | integer     | required | 60
+        site_identity      | shows_card             | boolean     | required | false
+
+        -- The secrets that a site signs with, two at most: the next one while the former is still in use.
+        site_secrets       | id                     | uuid        | key      | gen_random_uuid()
+        site_secrets       | site_id                | bigint      | required |                   | sites         | cascade
+        site_secrets       | secret                 | text        | required |
+        site_secrets       | created_by             | uuid        |          |
+        site_secrets       | created_at             | timestamptz | required | now()
+
+        -- Whom a site has named by a signed token: a person is known by the site and the sub. Their chats are those of the row in
+        -- visitors, whose own key nobody has; each of their browsers has a key in person_keys instead.
+        persons            | person_id              | uuid        | key      | gen_random_uuid()
+        persons            | site_id                | bigint      | required |                   | sites         | cascade
+        persons            | sub                    | text        | required |
+        persons            | visitor_id             | uuid        | required |                   | visitors      | cascade
+        persons            | name                   | text        |          |
+        persons            | email                  | text        |          |
+        persons            | attributes             | jsonb       | required | '{}'
+        persons            | created_at             | timestamptz | required | now()
+        persons            | verified_at            | timestamptz | required | now()
+        person_keys        | token_hash             | text        | key      |
+        person_keys        | visitor_id             | uuid        | required |                   | visitors      | cascade
+        person_keys        | seen_at                | timestamptz | required | now()
 
         -- A conversation. last_seq is the counter of its messages; it moves only under this row's lock. customer_lines counts
         -- those of the customer, and last_spoken_seq is the last message that a person wrote. last_at, last_writer (an agent's
@@ -614,6 +654,12 @@ begin
     from _supportchat.written_rows($indexes$
         visitors_token_hash_key           | unique | visitors         | (token_hash)
         sites_key_key                     | unique | sites            | (key)
+        site_secrets_site_id_idx          |        | site_secrets     | (site_id)
+        persons_sub_key                   | unique | persons          | (site_id, sub)
+        persons_visitor_id_key            | unique | persons          | (visitor_id)
+        persons_verified_at_idx           |        | persons          | (verified_at)
+        person_keys_visitor_id_idx        |        | person_keys      | (visitor_id, seen_at)
+        person_keys_seen_at_idx           |        | person_keys      | (seen_at)
         agents_email_key                  | unique | agents           | (lower(email))
         user_sessions_visitor_id_idx      |        | user_sessions    | (visitor_id, created_at desc)
         user_sessions_created_at_idx      |        | user_sessions    | (created_at desc)
@@ -737,6 +783,15 @@ begin
         sites         | language       | language ~ '^[a-z]{2,3}$'
         sites         | bounds         | cardinality(allowed_origins) <= 20 and cardinality(kept_parameters) <= 20
         sites         | archived_at    | site_id <> 1 or archived_at is null
+        site_identity | method         | method in ('off', 'secret', 'issuer')
+        site_identity | algorithm      | algorithm in ('ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256')
+        site_identity | issuer         | method <> 'issuer' or (issuer is not null and keys_url is not null)
+        site_identity | texts          | greatest(char_length(issuer), char_length(keys_url), char_length(audience)) <= 500
+        site_identity | longest_minutes | longest_minutes between 1 and 1440
+        site_secrets  | secret         | char_length(secret) between 32 and 128
+        persons       | sub            | char_length(sub) between 1 and 255
+        persons       | name           | char_length(name) between 1 and 80
+        persons       | email          | char_length(email) between 3 and 254
         user_sessions | customer_name  | char_length(new.customer_name) between 1 and 80
         user_sessions | customer_phone | char_length(new.customer_phone) between 1 and 32
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
@@ -1198,8 +1253,8 @@ $$;
 -- Lets only the server's role run what this transaction has made, as everybody may run a new function. What it has made in
 -- public is what the web code calls, and gives up in time. A psycopg connection says so for itself; PostgREST would wait 8
 -- seconds for a statement and for a lock, but it takes a statement_timeout that it finds at a function for the whole
--- request (it "hoists" it), and lock_timeout works inside the function anyway. Helpers have none: each setting costs a
--- little on every call.
+-- request (it "hoists" it), and lock_timeout works inside the function anyway. One that says less for itself keeps that.
+-- Helpers have none: each setting costs a little on every call.
 create or replace function _supportchat.close_functions()
 returns void
 language plpgsql
@@ -1209,7 +1264,8 @@ declare
     made record;
 begin
     for made in
-        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called
+        select p.oid::regprocedure as signature, n.nspname = 'public' as is_called,
+            coalesce(substring(array_to_string(p.proconfig, ' ') from 'statement_timeout=(\S+)'), '3s') as patience
         from pg_catalog.pg_proc p
         join pg_catalog.pg_namespace n on n.oid = p.pronamespace
         where case n.nspname
@@ -1224,7 +1280,7 @@ begin
     loop
         perform _supportchat.grant_to_server(format('function %s', made.signature), 'execute');
         if made.is_called then
-            execute format('alter function %s set statement_timeout = ''3s'' set lock_timeout = ''2s''', made.signature);
+            execute format('alter function %s set statement_timeout = %L set lock_timeout = ''2s''', made.signature, made.patience);
         end if;
     end loop;
 end $$;
@@ -2381,7 +2437,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '416b947285de');
+select _supportchat.record_script('supabase_schema.sql', '093c2ecd5e8d');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3240,6 +3296,400 @@ end $$;
 
 select _supportchat.record_script('functions/sites.sql', '8a1f6d927544');
 
+-- persons.sql: who customers are, as their site has said it by a signed token. Safe to run again.
+-- The server has checked the token. Whoever identifies takes one lock for the person, then the browsers by their ids, then the
+-- assignment lock, then conversations, as start_chat does.
+
+-- Whose browser a key belongs to: that of an unknown customer, or one of a person's. Null for a key that nobody has.
+create or replace function _supportchat.visitor_of(p_visitor text)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select visitor_id from public.visitors where token_hash = p_visitor
+    union all
+    select visitor_id from public.person_keys where token_hash = p_visitor
+$$;
+
+-- A hash of a key that nobody has.
+create or replace function _supportchat.no_key()
+returns text
+language sql
+volatile
+set search_path = ''
+as $$
+    select encode(sha256(convert_to(gen_random_uuid()::text || gen_random_uuid(), 'UTF8')), 'hex')
+$$;
+
+-- Whom agents see behind a conversation's browser; null for somebody whom no site has named.
+create or replace function _supportchat.person_of_visitor(p_visitor_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'sub', p.sub, 'name', p.name, 'email', p.email, 'attributes', p.attributes, 'verified_at', p.verified_at, 'site', s.key
+    )
+    from public.persons p
+    join public.sites s on s.site_id = p.site_id
+    where p.visitor_id = p_visitor_id
+$$;
+
+-- Tells every server process to close the sockets of a browser: its key is another one now, or none.
+create or replace function _supportchat.end_key(p_token_hash text)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.log_event('session.revoked', null, jsonb_build_object('token_hash', p_token_hash), 'customer')
+$$;
+
+-- What a site demands of a token, with its secrets; null when it names nobody. For the server alone.
+create or replace function public.identity_rules(p_site text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'method', i.method, 'algorithm', i.algorithm, 'issuer', i.issuer, 'keys_url', i.keys_url, 'audience', i.audience,
+        'longest_minutes', i.longest_minutes,
+        'secrets', (
+            select coalesce(jsonb_agg(secret order by created_at desc), '[]') from public.site_secrets where site_id = i.site_id
+        )
+    )
+    from public.site_identity i
+    join public.sites s on s.site_id = i.site_id
+    where s.key = p_site and s.archived_at is null and i.method <> 'off'
+$$;
+
+-- How a site says who its customers are, for those who manage it. Of its secrets only when they were made and by whom.
+create or replace function public.show_identity(p_agent_id uuid, p_key text)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    return (
+        select jsonb_build_object(
+            'site', s.key, 'is_new', i.site_id is null, 'method', coalesce(i.method, 'off'), 'algorithm', coalesce(i.algorithm, 'ES256'),
+            'issuer', i.issuer, 'keys_url', i.keys_url, 'audience', i.audience,
+            'longest_minutes', coalesce(i.longest_minutes, 60), 'shows_card', coalesce(i.shows_card, s.site_id = 1),
+            'secrets', (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                    'id', k.id, 'created_at', k.created_at, 'by', _supportchat.person_json(k.created_by)
+                ) order by k.created_at), '[]')
+                from public.site_secrets k where k.site_id = s.site_id
+            )
+        )
+        from public.sites s
+        left join public.site_identity i on i.site_id = s.site_id
+        where s.key = p_key
+    );
+end $$;
+
+-- Changes how a site says who its customers are, by the names of the columns. PT422 for anything else.
+create or replace function public.change_identity(p_agent_id uuid, p_key text, p_values jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites := _supportchat.lock_site(p_agent_id, p_key);
+    former public.site_identity;
+    wanted public.site_identity;
+    changed jsonb;
+begin
+    if jsonb_typeof(p_values) is distinct from 'object' or p_values - array[
+        'method', 'algorithm', 'issuer', 'keys_url', 'audience', 'longest_minutes', 'shows_card'
+    ] <> '{}' then
+        raise sqlstate 'PT422' using message = 'setting_unknown';
+    end if;
+    insert into public.site_identity (site_id, shows_card) values (site.site_id, site.site_id = 1) on conflict do nothing;
+    select * into former from public.site_identity where site_id = site.site_id;
+    wanted := jsonb_populate_record(former, p_values);
+    changed := (
+        select jsonb_agg(given.key order by given.key) from jsonb_each(to_jsonb(wanted)) as given
+        where given.value <> to_jsonb(former) -> given.key
+    );
+    if changed is null then
+        return;
+    end if;
+    update public.site_identity set
+        method = wanted.method, algorithm = wanted.algorithm, issuer = wanted.issuer, keys_url = wanted.keys_url,
+        audience = wanted.audience, longest_minutes = wanted.longest_minutes, shows_card = wanted.shows_card
+    where site_id = site.site_id;
+    perform _supportchat.audit('site.identity_changed', p_agent_id, jsonb_build_object('site', p_key, 'changed', changed));
+end $$;
+
+-- Gives a site another secret to sign with. PT409 when it has two.
+create or replace function public.add_site_secret(p_agent_id uuid, p_key text, p_secret text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites := _supportchat.lock_site(p_agent_id, p_key);
+begin
+    if (select count(*) from public.site_secrets where site_id = site.site_id) >= 2 then
+        raise sqlstate 'PT409' using message = 'secrets_too_many';
+    end if;
+    insert into public.site_secrets (site_id, secret, created_by) values (site.site_id, p_secret, p_agent_id);
+    perform _supportchat.audit('site.secret_made', p_agent_id, jsonb_build_object('site', p_key));
+end $$;
+
+-- Takes a secret away: what it has signed counts no more. Nothing happens when it is gone already.
+create or replace function public.delete_site_secret(p_agent_id uuid, p_key text, p_secret_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site public.sites := _supportchat.lock_site(p_agent_id, p_key);
+begin
+    delete from public.site_secrets where id = p_secret_id and site_id = site.site_id;
+    if found then
+        perform _supportchat.audit('site.secret_deleted', p_agent_id, jsonb_build_object('site', p_key));
+    end if;
+end $$;
+
+-- Locks two browsers, in the order of their ids. Either may be null.
+create or replace function _supportchat.lock_visitors(p_one uuid, p_other uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+    select from public.visitors where visitor_id in (p_one, p_other) order by visitor_id for update
+$$;
+
+-- Gives the chats of a browser to the person whose browser it is, and its ban, if it has one that ends later. The browser's row
+-- goes. The caller holds the locks.
+create or replace function _supportchat.join_visitor(p_from uuid, p_to uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.user_sessions set visitor_id = p_to where visitor_id = p_from;
+    delete from public.bans b
+    using public.bans other
+    where (b.visitor_id, other.visitor_id) in ((p_from, p_to), (p_to, p_from))
+        and (b.expires_at, b.visitor_id = p_to) < (other.expires_at, other.visitor_id = p_to);
+    update public.bans set visitor_id = p_to where visitor_id = p_from;
+    update public.visitors set banned_until = (select expires_at from public.bans where visitor_id = p_to)
+    where visitor_id = p_to;
+    delete from public.visitors where visitor_id = p_from;
+end $$;
+
+-- Notes in the history of a person's tickets that they have been named, or (p_joined false) only has the desk look again. Of
+-- those that are open and the newest one, up to 20.
+create or replace function _supportchat.tell_identified(p_session_ids uuid[], p_joined boolean)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid;
+    ticket public.tickets;
+begin
+    for chat in
+        select s.session_id from public.user_sessions s
+        where s.session_id = any (p_session_ids) and exists (select from public.tickets t where t.session_id = s.session_id)
+        order by s.created_at desc limit 20
+    loop
+        ticket := _supportchat.lock_ticket(chat);
+        if ticket.erased_at is null and (p_joined or ticket.status <> 'closed') then
+            if p_joined then
+                perform _supportchat.record_event(ticket, 'identified', 'customer');
+            end if;
+            update public.tickets set version = version + 1 where id = ticket.id;
+        end if;
+    end loop;
+end $$;
+
+-- Says that a browser is that of a person, whom their site has named by its sub. The chats of an unknown browser become the
+-- person's, in this transaction, and the browser chats under p_fresh from now on: whoever has given it the key that it had reads
+-- nothing. A browser of somebody else's is asked first: PT409, until p_replaces says so; their chats stay theirs.
+-- 'visitor' is the key that counts from now on; 'has_chat' says whether it has a chat, 'moved' whether the key is a new one.
+create or replace function public.identify_customer(
+    p_visitor text, p_fresh text, p_site text, p_sub text, p_name text default null, p_email text default null,
+    p_attributes jsonb default '{}', p_replaces boolean default false
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    site bigint := (select site_id from public.sites where key = p_site and archived_at is null);
+    browser uuid;
+    person public.persons;
+    former public.persons;
+    is_known boolean;
+    ended text;
+    chats uuid[] := '{}';
+begin
+    if site is null then
+        raise sqlstate 'PT404' using message = 'site_not_found';
+    end if;
+    -- Two browsers of the same person, or one twice, wait for each other here.
+    perform pg_advisory_xact_lock(hashtextextended('person/' || site || '/' || p_sub, 0));
+    browser := _supportchat.visitor_of(p_visitor);
+    perform _supportchat.lock_visitors(browser, (select visitor_id from public.persons where site_id = site and sub = p_sub));
+    perform _supportchat.lock_assignment();
+    -- What both are now, as they may have been erased, or have gone elsewhere, meanwhile.
+    browser := _supportchat.visitor_of(p_visitor);
+    is_known := browser is not null;
+    select * into person from public.persons where site_id = site and sub = p_sub;
+    former := person;
+
+    if exists (select from public.persons where visitor_id = browser and person_id is distinct from person.person_id) then
+        if not p_replaces then
+            raise sqlstate 'PT409' using message = 'other_person_here';
+        end if;
+        delete from public.person_keys where token_hash = p_visitor;
+        browser := null;
+    end if;
+    if person.person_id is null then
+        if browser is null then
+            insert into public.visitors (token_hash) values (_supportchat.no_key()) returning visitor_id into person.visitor_id;
+        else
+            update public.visitors set token_hash = _supportchat.no_key() where visitor_id = browser;
+            person.visitor_id := browser;
+        end if;
+        insert into public.persons (site_id, sub, visitor_id) values (site, p_sub, person.visitor_id) returning * into person;
+    end if;
+    if browser is not null and former.visitor_id is distinct from browser then
+        chats := array(select session_id from public.user_sessions where visitor_id = browser);
+        if browser <> person.visitor_id then
+            perform _supportchat.join_visitor(browser, person.visitor_id);
+        end if;
+    end if;
+
+    update public.persons set name = p_name, email = p_email, attributes = p_attributes, verified_at = now()
+    where person_id = person.person_id returning * into person;
+    if browser is not null and browser = former.visitor_id then
+        update public.person_keys set seen_at = now() where token_hash = p_visitor and seen_at < now() - interval '1 day';
+    else
+        insert into public.person_keys (token_hash, visitor_id) values (p_fresh, person.visitor_id) on conflict do nothing;
+        -- The newest 20: browsers that forget their cookies leave others behind.
+        for ended in
+            delete from public.person_keys where token_hash in (
+                select token_hash from public.person_keys where visitor_id = person.visitor_id order by seen_at desc, token_hash offset 20
+            )
+            returning token_hash
+        loop
+            perform _supportchat.end_key(ended);
+        end loop;
+        if is_known then
+            perform _supportchat.end_key(p_visitor);
+        end if;
+    end if;
+    perform _supportchat.tell_identified(chats, p_joined => true);
+    if (former.name, former.email, former.attributes) is distinct from (person.name, person.email, person.attributes) then
+        perform _supportchat.tell_identified(array(
+            select session_id from public.user_sessions
+            where visitor_id = person.visitor_id and session_id <> all (chats) order by created_at desc limit 20
+        ), p_joined => false);
+    end if;
+    return jsonb_build_object(
+        'moved', former.visitor_id is null or browser is distinct from former.visitor_id,
+        'has_chat', _supportchat.newest_session(person.visitor_id) is not null
+    );
+end $$;
+
+-- Ends the key of a browser: whoever has it reads nothing any more, and its pages are closed. The chats stay, a person's with the
+-- person.
+create or replace function public.end_visit(p_visitor text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from public.person_keys where token_hash = p_visitor;
+    if not found then
+        update public.visitors set token_hash = _supportchat.no_key() where token_hash = p_visitor;
+    end if;
+    if found then
+        perform _supportchat.end_key(p_visitor);
+    end if;
+end $$;
+
+-- What runs as supportchat.support_card, for /status; null when there is none. 'reads_only': its owner may write to no table, and it
+-- runs as its owner. 'is_open': everybody in the database may run it.
+create or replace function public.check_card()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'owner', owner.rolname,
+        'reads_only', p.prosecdef and not owner.rolsuper and not exists (
+            select from pg_catalog.pg_class c
+            join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p') and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+                and has_table_privilege(owner.oid, c.oid, 'insert, update, delete, truncate')
+        ),
+        'is_open', exists (
+            select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as granted
+            where granted.grantee = 0
+        ) and exists (
+            select from aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) as granted
+            where granted.grantee = 0 and granted.privilege_type = 'USAGE'
+        )
+    )
+    from pg_catalog.pg_proc p
+    join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    join pg_catalog.pg_roles owner on owner.oid = p.proowner
+    where n.nspname = 'supportchat' and p.proname = 'support_card' and pg_catalog.oidvectortypes(p.proargtypes) = 'text'
+$$;
+
+-- What the shop's own tables tell of a ticket's customer: the answer of supportchat.support_card, which only ever gets the sub of a
+-- person whom their site has named. Null when there is no such person or function, or the site shows no card. 'error' says what
+-- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile.
+create or replace function public.customer_card(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+set statement_timeout = '500ms'
+as $$
+declare
+    ref text;
+    card jsonb;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    select p.sub into ref from public.tickets t
+    join public.user_sessions s on s.session_id = t.session_id
+    join public.persons p on p.visitor_id = s.visitor_id
+    join public.site_identity i on i.site_id = p.site_id
+    where t.session_id = _supportchat.session_of_ticket(p_number) and i.shows_card;
+    if ref is null or public.check_card() is null then
+        return null;
+    end if;
+    perform set_config('transaction_read_only', 'on', true);
+    begin
+        card := supportchat.support_card(ref);
+    exception
+        when query_canceled then
+            return '{"card": null, "error": "slow"}';
+        when insufficient_privilege then
+            return '{"card": null, "error": "closed"}';
+        when others then
+            return '{"card": null, "error": "failed"}';
+    end;
+    if pg_column_size(card) > 16384 then
+        return '{"card": null, "error": "large"}';
+    end if;
+    return jsonb_build_object('card', card, 'error', null);
+end $$;
+
+select _supportchat.record_script('functions/persons.sql', 'fe30c54d35af');
+
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
 -- An agent as others may know one: id and name.
@@ -3320,7 +3770,11 @@ set search_path = ''
 as $$
     select _supportchat.known_message_json(
         p_row,
-        (select s.customer_name from public.user_sessions s where s.session_id = p_row.session_id and p_row.sender = 'user'),
+        (
+            select coalesce(p.name, s.customer_name) from public.user_sessions s
+            left join public.persons p on p.visitor_id = s.visitor_id
+            where s.session_id = p_row.session_id and p_row.sender = 'user'
+        ),
         p_row.sender <> 'system' and exists (
             select from public.chat_messages earlier
             where earlier.session_id = p_row.session_id
@@ -3373,7 +3827,9 @@ begin
             last_writer = writer,
             last_at = clock_timestamp()
         where session_id = p_session_id and erased_at is null
-        returning last_seq, customer_name, last_at, last_continues into counted;
+        returning last_seq, coalesce(
+            (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), customer_name
+        ) as customer_name, last_at, last_continues into counted;
         if not found then
             raise sqlstate 'PT404' using message = 'conversation_not_found';
         end if;
@@ -3391,6 +3847,10 @@ begin
                 where visitor_id = (
                     select visitor_id from public.visitors
                     where token_hash = p_visitor and banned_until > now() is not true
+                    union all
+                    select v.visitor_id from public.person_keys k
+                    join public.visitors v on v.visitor_id = k.visitor_id
+                    where k.token_hash = p_visitor and v.banned_until > now() is not true
                 )
                 order by created_at desc limit 1
             )
@@ -3402,7 +3862,9 @@ begin
                 select from public.chat_messages
                 where session_id = p_session_id and sender = 'user' and client_message_id = p_client_message_id
             )
-        returning last_seq, customer_name, last_at, last_continues into counted;
+        returning last_seq, coalesce(
+            (select p.name from public.persons p where p.visitor_id = user_sessions.visitor_id), customer_name
+        ) as customer_name, last_at, last_continues into counted;
         if not found then
             return null;
         end if;
@@ -3570,7 +4032,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '91ad3c3338a2');
+select _supportchat.record_script('functions/messages.sql', '1cd4a605b5b1');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -4249,7 +4711,7 @@ stable
 set search_path = ''
 as $$
 begin
-    if exists (select from public.visitors where token_hash = p_visitor and banned_until > now())
+    if exists (select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now())
         or exists (select from public.bans where network = p_address and expires_at > now()) then
         raise sqlstate 'PT403' using message = 'banned';
     end if;
@@ -4423,7 +4885,11 @@ as $$
         'what', case when p_ban.network is null then 'browser' else 'network' end,
         'network', p_ban.network,
         'number', (_supportchat.ticket_of_session(p_ban.session_id)).number,
-        'customer_name', (select customer_name from public.user_sessions where session_id = p_ban.session_id),
+        'customer_name', (
+            select coalesce(p.name, s.customer_name) from public.user_sessions s
+            left join public.persons p on p.visitor_id = s.visitor_id
+            where s.session_id = p_ban.session_id
+        ),
         'is_spam', p_ban.is_spam,
         'reason', p_ban.reason,
         'by', _supportchat.person_json(p_ban.created_by),
@@ -4462,7 +4928,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/bans.sql', 'f36cf00ab3da');
+select _supportchat.record_script('functions/bans.sql', '3aee56bae5c4');
 
 -- spam.sql: first messages that wait for somebody to look at them, and tickets that are closed as spam. Safe to run again.
 -- A held ticket waits like any other, but is given to nobody by itself. tickets.held says why: 'link', of a first message that
@@ -4609,7 +5075,9 @@ as $$
     select jsonb_build_object(
         'session_id', p_session.session_id,
         'epoch', _supportchat.epoch_of(p_session.session_id, public.database_epoch()),
-        'customer_name', p_session.customer_name,
+        'customer_name', coalesce(
+            (select p.name from public.persons p where p.visitor_id = p_session.visitor_id), p_session.customer_name
+        ),
         'site', coalesce((select s.key from public.sites s where s.site_id = p_ticket.site_id), 'main'),
         'status', p_ticket.status,
         'number', p_ticket.number,
@@ -4707,7 +5175,7 @@ language sql
 stable
 set search_path = ''
 as $$
-    select _supportchat.newest_session(visitor_id) from public.visitors where token_hash = p_visitor
+    select _supportchat.newest_session(_supportchat.visitor_of(p_visitor))
 $$;
 
 -- The conversation that a viewer means: an agent that of a ticket, a browser its newest. PT404 when there is none.
@@ -4792,7 +5260,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '584dedccc341');
+select _supportchat.record_script('functions/conversations.sql', '208af20b17e3');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -4949,8 +5417,11 @@ begin
         where r.session_id = any (free) and r.epoch = _supportchat.epoch_of(r.session_id, history)
             and case when r.agent_id is null then exists (
                 select from public.user_sessions s
-                join public.visitors v on v.visitor_id = s.visitor_id
-                where s.session_id = r.session_id and v.token_hash = r.visitor
+                where s.session_id = r.session_id and s.visitor_id = (
+                    select visitor_id from public.visitors where token_hash = r.visitor
+                    union all
+                    select visitor_id from public.person_keys where token_hash = r.visitor
+                )
             ) else exists (
                 select from public.agent_sessions a
                 where a.agent_id = r.agent_id and a.token_hash = r.token_hash and a.token_hash = any (good)
@@ -4963,7 +5434,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'd6c47a8f0e35');
+select _supportchat.record_script('functions/marks.sql', 'd8769bff1d58');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -5094,7 +5565,12 @@ begin
             select * from public.tickets where session_id = s.session_id
             order by tickets.status = 'closed', tickets.number desc limit 1
         ) as t on true
-        where v.token_hash = p_visitor;
+        -- As visitor_of has it, which would take a while to be called.
+        where v.visitor_id = (
+            select visitor_id from public.visitors where token_hash = p_visitor
+            union all
+            select visitor_id from public.person_keys where token_hash = p_visitor
+        );
         -- Only a ticket without an agent can need one, so the others do not queue for the assignment lock.
         exit when may_assign or is_stored or is_banned or status = 'open' or chat = coalesce(p_session_id, chat) is not true;
         perform _supportchat.lock_assignment();
@@ -5106,8 +5582,7 @@ begin
         -- Stored, perhaps, before the browser began another conversation, and its answer was lost.
         select _supportchat.repeated_message(us.session_id, 'user', p_client_message_id, p_message, p_image) into answer
         from public.user_sessions us
-        join public.visitors v on v.visitor_id = us.visitor_id
-        where us.session_id = p_session_id and v.token_hash = p_visitor;
+        where us.session_id = p_session_id and us.visitor_id = _supportchat.visitor_of(p_visitor);
         if answer is null then
             raise sqlstate 'PT409' using message = 'conversation_moved_on';
         end if;
@@ -5134,8 +5609,16 @@ as $$
 declare
     visitor uuid;
 begin
-    insert into public.visitors (token_hash) values (p_visitor) on conflict (token_hash) do nothing;
-    select visitor_id into visitor from public.visitors where token_hash = p_visitor for no key update;
+    loop
+        visitor := _supportchat.visitor_of(p_visitor);
+        if visitor is null then
+            insert into public.visitors (token_hash) values (p_visitor) on conflict (token_hash) do nothing;
+        else
+            perform from public.visitors where visitor_id = visitor for no key update;
+            -- It may have become a person's while we waited.
+            exit when visitor = _supportchat.visitor_of(p_visitor);
+        end if;
+    end loop;
     return visitor;
 end $$;
 
@@ -5227,7 +5710,7 @@ set search_path = ''
 as $$
 declare
     key text := case
-        when exists (select from public.visitors where token_hash = p_visitor) then p_visitor else coalesce(p_fresh, p_visitor)
+        when _supportchat.visitor_of(p_visitor) is not null then p_visitor else coalesce(p_fresh, p_visitor)
     end;
     new_session public.user_sessions;
     chat uuid;
@@ -5270,7 +5753,7 @@ set search_path = ''
 as $$
     select exists (
         select from public.visitors v
-        where v.token_hash = p_visitor and (
+        where v.visitor_id = _supportchat.visitor_of(p_visitor) and (
             exists (
                 select from public.tickets t
                 where t.session_id = _supportchat.newest_session(v.visitor_id) and t.status <> 'closed'
@@ -5290,7 +5773,7 @@ as $$
 declare
     of_address jsonb := p_limits -> 'address';
 begin
-    if exists (select from public.visitors where token_hash = p_visitor) then
+    if _supportchat.visitor_of(p_visitor) is not null then
         perform _supportchat.take_token('starts', 'browser/' || p_visitor, p_limits -> 'browser');
         perform _supportchat.take_token('starts', 'known/' || p_address, jsonb_build_array(5 * (of_address ->> 0)::integer, of_address -> 1));
     else
@@ -5390,12 +5873,14 @@ as $$
         ),
         'others', (select count(*) from available where place > 3),
         'answers_in_seconds', _supportchat.median_first_reply(now() - interval '7 days'),
-        'banned', exists (select from public.visitors where token_hash = p_visitor and banned_until > now())
+        'banned', exists (
+                select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now()
+            )
             or exists (select from public.bans where network = p_address and expires_at > now())
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '31cb6a80c520');
+select _supportchat.record_script('functions/chat.sql', '023a52370e19');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -5479,7 +5964,8 @@ as $$
         'status', t.status,
         'held', t.held,
         'is_spam', t.is_spam,
-        'customer_name', s.customer_name,
+        'customer_name', coalesce(p.name, s.customer_name),
+        'is_verified', p.person_id is not null,
         'site_name', _supportchat.site_label(t.site_id),
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
@@ -5505,6 +5991,7 @@ as $$
     -- One by one: the planner would rather read a table of some thousand rows as a whole.
     cross join lateral (select * from public.tickets where id = asked.id limit 1) as t
     join public.user_sessions s on s.session_id = t.session_id
+    left join public.persons p on p.visitor_id = s.visitor_id
     left join public.agents a on a.id = t.assigned_agent_id
     left join public.chat_messages m on m.session_id = s.session_id and m.seq = s.last_spoken_seq
     left join public.agents writer on writer.id = m.sender_agent_id
@@ -5674,7 +6161,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '0b98dbcce2fc');
+select _supportchat.record_script('functions/queue.sql', 'a8d205d35113');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -5762,7 +6249,8 @@ begin
             'is_spam', t.is_spam,
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
-                'name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'person', _supportchat.person_of_visitor(s.visitor_id),
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
             ),
             'bans', (
@@ -5805,6 +6293,7 @@ begin
         )
         from public.tickets t
         join public.user_sessions s on s.session_id = t.session_id
+        left join public.persons p on p.visitor_id = s.visitor_id
         where t.number = p_number
     );
 end $$;
@@ -6046,7 +6535,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '09d5135aa7d6');
+select _supportchat.record_script('functions/tickets.sql', 'b9e36869a4e9');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7475,8 +7964,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    visitor uuid := (select visitor_id from public.visitors where token_hash = p_visitor for no key update);
+    visitor uuid := _supportchat.visitor_of(p_visitor);
 begin
+    perform from public.visitors where visitor_id = visitor for no key update;
     if _supportchat.newest_session(visitor) is null then
         raise sqlstate 'PT404' using message = 'conversation_not_found';
     end if;
@@ -7498,8 +7988,8 @@ as $$
     where l.token_hash = p_token_hash and l.purpose = 'handover' and l.expires_at > now() and t.id is not null
 $$;
 
--- Uses a link up: gives the sealed key, and the hash of the key that the browser has by now. PT404 for a link that is used, too
--- old, or never was one.
+-- Uses a link up: gives the sealed key, and the hashes of the keys that its customer's browsers have by now. PT404 for a link
+-- that is used, too old, or never was one.
 create or replace function public.take_handover(p_token_hash text)
 returns jsonb
 language plpgsql
@@ -7510,11 +8000,18 @@ declare
 begin
     return jsonb_build_object(
         'sealed_key', link.sealed_key,
-        'visitor', (select token_hash from public.visitors where visitor_id = link.visitor_id)
+        'visitors', (
+            select jsonb_agg(token_hash)
+            from (
+                select token_hash from public.visitors where visitor_id = link.visitor_id
+                union all
+                select token_hash from public.person_keys where visitor_id = link.visitor_id
+            ) as theirs
+        )
     );
 end $$;
 
-select _supportchat.record_script('functions/widget.sql', 'd333d0f255cb');
+select _supportchat.record_script('functions/widget.sql', '5101002021fe');
 
 -- identities.sql: who agents are to an OpenID Connect provider, and logins that are on their way there. Safe to run again.
 -- The server checks what the provider says (docs/oidc.md); who that is, and whether they get in, is decided here.
@@ -7790,6 +8287,7 @@ begin
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
+            'person', _supportchat.person_of_visitor(s.visitor_id),
             'visit', public.pages_of_session(s.session_id)
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
@@ -7811,7 +8309,11 @@ begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
     return jsonb_build_object(
         'number', p_number,
-        'customer_name', (select customer_name from public.user_sessions where session_id = chat),
+        'customer_name', (
+            select coalesce(p.name, s.customer_name) from public.user_sessions s
+            left join public.persons p on p.visitor_id = s.visitor_id
+            where s.session_id = chat
+        ),
         'erased_at', (select erased_at from public.user_sessions where session_id = chat),
         'conversation', _supportchat.extent_json(array[chat]),
         'customer', _supportchat.extent_json(_supportchat.sessions_of_customer(chat))
@@ -8177,6 +8679,18 @@ begin
         select ctid from public.refused_logins
         where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
     ));
+    -- Persons who have never chatted, a month after their site has named them last, and browsers that a person no longer uses.
+    delete from public.visitors where visitor_id in (
+        select p.visitor_id from public.persons p
+        where p.verified_at < now() - interval '30 days'
+            and not exists (select from public.user_sessions s where s.visitor_id = p.visitor_id)
+            and not exists (select from public.bans b where b.visitor_id = p.visitor_id and b.expires_at > now())
+        order by p.verified_at limit most
+    );
+    delete from public.person_keys where token_hash in (
+        select token_hash from public.person_keys
+        where seen_at < now() - interval '180 days' order by seen_at limit most for update skip locked
+    );
     perform _supportchat.prune_audit();
     update public.user_sessions set address = null where session_id in (
         select session_id from public.user_sessions
@@ -8199,7 +8713,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'c0407f086e75');
+select _supportchat.record_script('functions/privacy.sql', 'c5aabdc90a34');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

@@ -22,5 +22,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "privacy": ("customer.exported", "customer.erased", "conversation.erased", "retention.began", "audit.exported"),
     "bans": ("ban.made", "ban.ended"),
-    "settings": ("settings.changed", "site.added", "site.changed", "site.archived", "site.restored"),
+    "settings": (
+        "settings.changed",
+        "site.added",
+        "site.changed",
+        "site.archived",
+        "site.restored",
+        "site.identity_changed",
+        "site.secret_made",
+        "site.secret_deleted",
+    ),
 }

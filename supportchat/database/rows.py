@@ -131,10 +131,10 @@ class Handover(TypedDict):
 
 
 class TakenHandover(TypedDict):
-    """The key of the browser whose chat is taken along, which only the token opens, and the hash of the one it has."""
+    """The key of the browser whose chat is taken along, which only the token opens, and the hashes of those it has."""
 
     sealed_key: str
-    visitor: str
+    visitors: list[str]  # a person's, one for each browser
 
 
 class Offered(TypedDict):
@@ -211,6 +211,74 @@ class Site(TypedDict):
     follow_pages: bool
     kept_parameters: list[str]
     archived_at: str | None
+
+
+class IdentityRules(TypedDict):
+    """What a site demands of the tokens by which it names its customers."""
+
+    method: str  # 'secret' or 'issuer'
+    algorithm: str  # of an issuer
+    issuer: str | None
+    keys_url: str | None
+    audience: str | None
+    longest_minutes: int
+    secrets: list[str]  # the newest first
+
+
+class SiteSecret(TypedDict):
+    """A secret that a site signs with: who made it when."""
+
+    id: str
+    created_at: str
+    by: Person | None
+
+
+class SiteIdentity(TypedDict):
+    """How a site says who its customers are, for those who manage it."""
+
+    site: str
+    is_new: bool
+    method: str  # 'off', 'secret' or 'issuer'
+    algorithm: str
+    issuer: str | None
+    keys_url: str | None
+    audience: str | None
+    longest_minutes: int
+    shows_card: bool
+    secrets: list[SiteSecret]
+
+
+class Identified(TypedDict):
+    """What became of a browser whose customer was named."""
+
+    moved: bool  # it has another key from now on
+    has_chat: bool
+
+
+class NamedCustomer(TypedDict):
+    """A customer whom their site has named."""
+
+    site: str
+    sub: str
+    name: str | None
+    email: str | None
+    attributes: dict[str, Any]
+    verified_at: str
+
+
+class FoundCard(TypedDict):
+    """What the shop's own tables tell of a customer, or why nothing."""
+
+    card: Any
+    error: str | None  # 'slow', 'large', 'closed' or 'failed'
+
+
+class CardCheck(TypedDict):
+    """What runs as supportchat.support_card."""
+
+    owner: str
+    reads_only: bool
+    is_open: bool
 
 
 class Ban(TypedDict):
@@ -406,8 +474,10 @@ class Reason(TypedDict):
 class Customer(TypedDict):
     """What agents know of a customer."""
 
-    name: str | None
+    name: str | None  # the one that their site has named them by, else what they have typed
+    typed_name: str | None
     phone: str | None
+    person: NamedCustomer | None
     channel: str
     time_zone: str | None
     address: str | None  # the network that the chat came from, for those who may ban
@@ -486,6 +556,7 @@ class QueueRow(TypedDict):
     is_spam: bool
     site_name: str | None  # None while there is only one
     customer_name: str | None
+    is_verified: bool  # their site has named them
     agent: Person | None
     awaiting_since: str | None
     updated_at: str
@@ -624,6 +695,7 @@ class ExportedConversation(TypedDict):
     closed_at: str | None
     customer_delivered_seq: int
     customer_read_seq: int
+    person: NamedCustomer | None
     visit: Visit | None
 
 

@@ -17,6 +17,7 @@ SCRIPTS = (
     "functions/events.sql",
     "functions/settings.sql",
     "functions/sites.sql",
+    "functions/persons.sql",
     "functions/messages.sql",
     "functions/processes.sql",
     "functions/assignment.sql",

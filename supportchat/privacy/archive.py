@@ -149,6 +149,7 @@ def _described(conversation: ExportedConversation) -> dict[str, Any]:
             "phone": conversation["customer_phone"],
             "time_zone": conversation["time_zone"],
             "network": conversation["address"],
+            "verified": conversation["person"],
         },
         "visit": conversation["visit"],
         "received_up_to": conversation["customer_delivered_seq"],

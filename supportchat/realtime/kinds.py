@@ -47,6 +47,7 @@ KINDS = {
     "ticket.spam": _HISTORY,
     "ticket.banned": _HISTORY,
     "ticket.unbanned": _HISTORY,
+    "ticket.identified": _HISTORY,
     "ticket.noted": Kind("notes"),
     "ticket.erased": _HISTORY,
     "conversation.deleted": _TICKET,

@@ -63,6 +63,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["look_class"] = look_class
     app.jinja_env.filters["look_name"] = look_name
     app.jinja_env.filters["site_name"] = site_name
+    app.jinja_env.filters["site_of_key"] = site_of_key
     app.jinja_env.filters["site_label"] = site_label
     app.jinja_env.filters["in_title"] = in_title
     app.jinja_env.globals["chat_address"] = chat_address
@@ -106,6 +107,12 @@ def site_name(site: Site) -> str:
 def site_label(name: str) -> str:
     """Return the name of a site. One that nobody has named yet is called in the language of the page."""
     return gettext("Support") if name == PLAIN["name"] else name
+
+
+def site_of_key(key: str) -> str:
+    """Return what a site is called, by its key; the key of one that is archived."""
+    site = known_sites().get(key)
+    return site_name(site) if site else key
 
 
 def in_title(site: Site) -> str:

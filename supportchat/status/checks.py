@@ -18,7 +18,7 @@ from gevent.event import Event
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
 from ..database.bundle import PASTE
 from ..database.migrations import checksums, describe_orphans
-from ..database.rows import DeskFigures
+from ..database.rows import CardCheck, DeskFigures
 from ..database.scripts import SCRIPTS, script_text
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
@@ -38,6 +38,7 @@ NAMES = {
     "realtime": lazy_gettext("Realtime"),
     "images": lazy_gettext("Image storage"),
     "assignment": lazy_gettext("Assignment"),
+    "card": lazy_gettext("Customer card"),
     "provider": lazy_gettext("Login provider"),
     "proxy": lazy_gettext("Proxy"),
 }
@@ -90,6 +91,15 @@ class Checks:
         yield self._timed("services", "realtime", self._realtime)
         yield self._timed("services", "images", self._image_storage)
         yield self._timed("services", "assignment", self._assignment)
+        if card := self._card():
+            yield self._timed("services", "card", functools.partial(_described_card, card))
+
+    def _card(self) -> CardCheck | None:
+        try:
+            found: CardCheck | None = self._database.call("check_card")
+        except DatabaseError:  # which other lines tell
+            return None
+        return found
 
     def _timed(self, group: str, key: str, look: Callable[[], Finding]) -> Check:
         start = time.perf_counter()
@@ -257,3 +267,13 @@ def _rows(count: int, last_at: str | None) -> str:
         return rows
     moment = datetime.fromisoformat(last_at).strftime("%Y-%m-%d %H:%M UTC")
     return _("%(rows)s, latest %(moment)s", rows=rows, moment=moment)
+
+
+def _described_card(card: CardCheck) -> Finding:
+    if not card["reads_only"]:
+        text = _("support_card runs as %(owner)s, which may write.", owner=card["owner"])
+        return Finding("warn", text, _("Give it an owner that may only read, as docs/identity.md shows."))
+    if card["is_open"]:
+        text = _("Everybody in the database may run support_card.")
+        return Finding("warn", text, _("Revoke execute from public, as docs/identity.md shows."))
+    return Finding("ok", _("support_card runs as %(owner)s, which only reads", owner=card["owner"]))

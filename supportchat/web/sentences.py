@@ -76,6 +76,10 @@ SENTENCES = {
     "site_key_taken": _("Another site has this key already. Choose another one."),
     "sites_too_many": _("There can be up to %(detail)s sites. Archive one that you no longer need."),
     "main_site_stays": _("The main site cannot be archived: it stands in for every other one."),
+    "identity_off": _("This site does not say who its customers are."),
+    "token_refused": _("Your site did not say who you are in a way that can be checked (%(detail)s)."),
+    "other_person_here": _("This browser has a chat of somebody else."),
+    "secrets_too_many": _("A site can have two secrets. Delete the one that is no longer used first."),
     # Bans. Without a word of how long, which would say when to come back.
     "banned": _("You can’t write to us here right now. If you think this is a mistake, contact us another way."),
     "nothing_to_ban": _("There is nothing to ban: this chat has no known browser or network."),

@@ -85,7 +85,7 @@ def take_handover(token: str) -> ResponseReturnValue:
     """Use a link up: this browser has the chat from now on, as the one that it comes from."""
     taken: TakenHandover = call("take_handover", token_hash=token_hash(token))
     key = opened(taken["sealed_key"], token)
-    if token_hash(key) != taken["visitor"]:  # it has got another one since
+    if token_hash(key) not in taken["visitors"]:  # it has got another one since
         raise NotFound("handover_unknown")
     visitors.take_key(key)
     return redirect(url_for("chat.show"), 303)

@@ -149,6 +149,7 @@ def have_a_day(door: Heard) -> None:
     run_the_agents(door, alice)
     look_after_privacy(door, cast)
     look_after_sites(door, cast)
+    name_customers(door, cast)
     go_home(door, alice)
 
 
@@ -205,6 +206,38 @@ def look_after_sites(door: Heard, cast: Cast) -> None:
     carol.call("archive_site", key="shop")
     door.refused("archive_site", agent_id=carol.id, key="main")
     carol.call("list_sites")
+
+
+def name_customers(door: Heard, cast: Cast) -> None:
+    """Have a site name its customers, join their chats, and log them out."""
+    carol, vera, victor = cast.agent("carol"), cast.visitor(), cast.visitor()
+    carol.call("show_identity", key="main")
+    issuer = {"method": "issuer", "issuer": "https://id.example", "keys_url": "https://id.example/keys"}
+    for taken in (issuer, {"method": "secret", "longest_minutes": 5, "audience": "desk"}, {}):
+        carol.call("change_identity", key="main", values=taken)
+    for refused in ({"method": "none"}, {"secret": "x"}, {"longest_minutes": 0}):
+        door.refused("change_identity", agent_id=carol.id, key="main", values=refused)
+    for _ in range(2):
+        carol.call("add_site_secret", key="main", secret="s" * 43)
+    door.refused("add_site_secret", agent_id=carol.id, key="main", secret="s" * 43)
+    door.call("identity_rules", site="main")
+    door.call("identity_rules", site="shop")
+    [made, _] = carol.call("show_identity", key="main")["secrets"]
+    carol.call("delete_site_secret", key="main", secret_id=made["id"])
+    number = vera.start("Who am I?", customer_name="Queen")["number"]
+    who = {"site": "main", "name": "Vera Lindt", "email": "vera@example.com", "attributes": {"Plan": "Gold"}}
+    door.call("identify_customer", visitor=vera.key, fresh="1" * 64, sub="v", **who)
+    door.call("identify_customer", visitor="1" * 64, fresh="2" * 64, sub="v", **who)
+    door.call("identify_customer", visitor=victor.key, fresh="3" * 64, sub="v", **who)
+    door.refused("identify_customer", visitor="3" * 64, fresh="4" * 64, sub="w", **who)
+    door.call("identify_customer", visitor="3" * 64, fresh="4" * 64, sub="w", replaces=True, **who)
+    door.call("conversation_of_visitor", visitor="1" * 64)
+    carol.call("ticket_of_agent", number=number)
+    carol.call("customer_card", number=number)
+    door.call("check_card")
+    carol.call("export_customer", number=number)
+    door.call("end_visit", visitor="1" * 64)
+    door.call("end_visit", visitor="1" * 64)
 
 
 def look_after(door: Heard, alice: Agent) -> None:

@@ -47,7 +47,7 @@ def misfits(value: Any, shape: Any, place: str = "") -> list[str]:
 
 
 @pytest.fixture
-def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[str, tuple[Any, Any]]:
+def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any) -> dict[str, tuple[Any, Any]]:
     """What each function returns at a desk that has a ticket of every kind, and the type that says so."""
     bob.come()
     vera, once = cast.visitor(), new_id()
@@ -77,6 +77,14 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
     call("record_pages", visitor=vera.key, visit={"pages": [PAGE], "referrer": "https://search.example/"})
     call("make_handover", visitor=vera.key, token_hash="7" * 64, sealed_key="sealed")
     shown_handover, taken = (call(f"{act}_handover", token_hash="7" * 64) for act in ("show", "take"))
+    carol.call("change_identity", key="main", values={"method": "secret"})
+    carol.call("add_site_secret", key="main", secret="s" * 43)
+    identity, rules = carol.call("show_identity", key="main"), call("identity_rules", site="main")
+    buyer = cast.visitor()
+    named = buyer.start("Where is my order?")["number"]
+    identified = call("identify_customer", visitor=buyer.key, fresh="n" * 64, site="main", sub="b", name="Bea")
+    rows("create schema supportchat")
+    rows("create function supportchat.support_card(ref text) returns jsonb language sql as $$ select '{}'::jsonb $$")
     flow = {"issuer": "i", "nonce": "n", "code_verifier": "v", "purpose": "login", "address": "192.0.2.1"}
     call("begin_provider_flow", state_hash="e" * 64, browser="b", **flow)
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
@@ -151,6 +159,12 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent) -> dict[s
         "pages_of_session": (call("pages_of_session", session_id=session_id), shapes.Visit),
         "show_handover": (shown_handover, shapes.Handover),
         "take_handover": (taken, shapes.TakenHandover),
+        "show_identity": (identity, shapes.SiteIdentity),
+        "identity_rules": (rules, shapes.IdentityRules),
+        "identify_customer": (identified, shapes.Identified),
+        "ticket_of_agent of somebody named": (carol.call("ticket_of_agent", number=named), shapes.Ticket),
+        "customer_card": (carol.call("customer_card", number=named), shapes.FoundCard),
+        "check_card": (call("check_card"), shapes.CardCheck),
         "list_audit": (carol.call("list_audit"), shapes.AuditPage),
         "ban_customer": (banned, shapes.Ticket),
         "mark_spam": (carol.call("mark_spam", number=spammer), shapes.MarkedSpam),

@@ -59,6 +59,7 @@ def test_a_copy_has_every_chat_and_every_picture_of_the_customer(
         "phone": "+49 30 1234567",
         "time_zone": "Europe/Berlin",
         "network": None,
+        "verified": None,
     }
     lines = [(line["from"], line["agent"], line["text"]) for line in first["messages"] if not line["event"]]
     assert lines == [("customer", None, "My secret"), ("customer", None, ""), ("agent", "Alice", "An answer")]

@@ -93,6 +93,7 @@ def test_the_hub_knows_every_kind_that_is_logged(log: Log, cast: Cast, alice: Ag
     victor = cast.visitor()
     victor.start()
     log._database.call("record_pages", visitor=victor.key, visit={"pages": []})
+    log._database.call("identify_customer", visitor=victor.key, fresh="f" * 64, site="main", sub="victor")
     happened = set(kinds(log))
     rows("delete from agent_sessions")
     assert rows("delete from user_sessions returning true") == [(True,), (True,)]

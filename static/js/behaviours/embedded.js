@@ -5,6 +5,7 @@ import { post } from "../lib/http.js";
 import { messageList, seqOf } from "../lib/messages.js";
 import { word } from "../lib/words.js";
 import { forget } from "./forget.js";
+import { identify } from "./identity.js";
 import { keepVisit } from "./visit.js";
 
 const NO_WIDGET_AFTER = 3000; // a plain frame, as the site has written it into its page
@@ -24,8 +25,8 @@ const heard = {
     setShut(!said.isOpen);
     if (said.isOpen) focusBox();
     keepVisit(said.visit);
-    tell("ready", { canWork: keepsCookies(), hasChat: messageList() !== null, unread: unread() });
-    if (said.token) identify(said);
+    tell("ready", { canWork: keepsCookies(), hasChat: messageList() !== null, unread: said.token ? 0 : unread() });
+    if (said.token) tellWho(said);
   },
   open() {
     setShut(false);
@@ -37,7 +38,7 @@ const heard = {
     setShut(true);
   },
   page: (said) => keepVisit(said.visit),
-  identify,
+  identify: tellWho,
   logout: leave,
 };
 
@@ -55,12 +56,8 @@ function focusBox() {
   if (hasMouse() && document.hasFocus()) document.querySelector("[data-text]")?.focus({ preventScroll: true });
 }
 
-// Who the customer is, as their site has signed it. The desk says at data-identity where it wants to know.
-async function identify({ token }) {
-  const path = document.querySelector("[data-identity]")?.dataset.identity;
-  const isIdentified =
-    Boolean(path) && (await post(path, new URLSearchParams({ token })).catch(() => null))?.ok === true;
-  tell("identified", { isIdentified });
+async function tellWho({ token }) {
+  tell("identified", { isIdentified: await identify(token) });
 }
 
 async function leave() {

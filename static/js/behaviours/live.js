@@ -1,5 +1,6 @@
 // The socket of the page. Says what is shown whenever it opens, and polls while it is closed.
 // What other behaviours have to say goes the same way, and over HTTP while there is no socket.
+import { pause } from "../lib/timing.js";
 import { fetchMissing, messageList, shownNote, shownSeq, timeOf } from "../lib/messages.js";
 
 const SHOW_AFTER = 2000; // nobody need know about a short gap
@@ -98,13 +99,25 @@ function onClose(event) {
   if (event.detail.code === SIGNED_OUT) leave();
 }
 
+// A customer's key has been changed, or is none any more. Its page waits for whoever is about to give it another one, and for the
+// cookie that comes with that answer, also when another tab has asked.
+const REPLACED_AFTER = 500;
+let staying = null;
+export function stayWhile(promise) {
+  staying = promise;
+  return promise;
+}
+
 let isLeft = false; // the page is going elsewhere already, after a logout say
 
-function leave() {
+async function leave() {
   if (isLeft) return;
   const here = window.location.pathname + window.location.search;
   if (root.hasAttribute("data-desk")) window.location.assign(`/agent/login?next=${encodeURIComponent(here)}`);
-  else window.location.reload();
+  else {
+    await Promise.all([staying, pause(REPLACED_AFTER)]);
+    window.location.reload();
+  }
 }
 
 // The page was hidden, asleep or offline: frames may be missing, and a socket that looks open may be dead.

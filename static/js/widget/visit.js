@@ -6,6 +6,8 @@ const MOST = 10;
 
 let kept = JSON.stringify({ referrer: document.referrer, pages: [] });
 
+export const forgetVisit = () => keep("sessionStorage", NAME, (kept = JSON.stringify({ referrer: "", pages: [] })));
+
 export function seen() {
   const visit = JSON.parse(keep("sessionStorage", NAME) ?? kept);
   const page = { url: location.href, title: document.title, at: Date.now() };

@@ -2,7 +2,7 @@
 // The desk fills SUPPORTCHAT_SITE in when it serves this.
 import { keep } from "./storage.js";
 import { add, draw, sheetOf } from "./view.js";
-import { seen } from "./visit.js";
+import { forgetVisit, seen } from "./visit.js";
 
 const site = SUPPORTCHAT_SITE;
 const script = document.currentScript;
@@ -31,6 +31,7 @@ function start() {
   let isOpen = false;
   let isLeaving = false;
   let token = null;
+  let told = null;
   let unread = null;
   let moved = 0;
 
@@ -43,7 +44,8 @@ function start() {
     frame = add(panel, "iframe", { title: label, src: href });
     frame.addEventListener("load", () => {
       isReady = false;
-      send("hello", { isOpen, token, isLeaving, visit: site.follow ? seen() : null });
+      send("hello", { isOpen, token: (told = token), isLeaving, visit: site.follow ? seen() : null });
+      isLeaving = false;
       setTimeout(giveUp, SILENT_FOR);
     });
     setTimeout(giveUp, NEVER_AFTER);
@@ -76,7 +78,9 @@ function start() {
     __proto__: null,
     ready(said) {
       isReady = true;
-      isLeaving = false;
+      // What was said between its hello and this.
+      if (isLeaving) api.logout();
+      else if (token !== told) api.identify(token);
       isTab = !said.canWork;
       panel.classList.replace("late", "ready") || panel.classList.add("ready");
       keep("localStorage", name, said.hasChat ? "1" : "");
@@ -114,6 +118,7 @@ function start() {
       if (isReady) send("logout");
       else if (hasChat()) makeFrame();
       keep("localStorage", name, "");
+      forgetVisit();
       count(0);
     },
     page() {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import chat, framed, messages, reading, socket
+from . import chat, framed, identity, messages, reading, socket
 from .blueprint import bp, sock
 
-__all__ = ["bp", "chat", "framed", "messages", "reading", "sock", "socket"]
+__all__ = ["bp", "chat", "framed", "identity", "messages", "reading", "sock", "socket"]

@@ -114,6 +114,8 @@ def close() -> ResponseReturnValue:
 @for_visitors
 def forget() -> ResponseReturnValue:
     """Take its key from this browser: the next visit begins anew, and the chat cannot be read here any more."""
+    if key := visitors.visitor():
+        call("end_visit", visitor=key)  # whoever else has it reads nothing either
     response = make_response(redirect(chat_address(), 303))
     visitors.delete_visitor_cookie(response)
     return response
