@@ -55,7 +55,7 @@ class Browser:
         self.request("GET", "/chat")
         status = self.post("/chat", message=message, client_message_id=str(uuid.uuid4()))
         self.request("GET", "/chat")
-        assert status in (303, 422, 429, 503), status
+        assert status in (303, 400, 422, 429, 503), status
         return self
 
     def say(self, message: str) -> int:
