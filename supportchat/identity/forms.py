@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, Field, Form, SelectField, StringField
-from wtforms.fields import SelectChoice
+from wtforms.fields import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import Length, StopValidation, ValidationError
 
 from ..config import current_config
