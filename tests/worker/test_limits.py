@@ -144,7 +144,7 @@ def test_gunicorns_parent_loads_the_worker_without_the_app() -> None:
 def test_what_is_no_request_does_not_fill_the_log() -> None:
     brief, written = Brief(Quota().allows), []
     for number in range(100):
-        text = f"Invalid request from ip=192.0.2.1: {number} \x1b[31m\n{'x' * 4000}"
+        text = f"Invalid request from ip=192.0.2.1: Invalid header name: '{number} \x1b[31m\n{'x' * 4000}'"
         record = logging.LogRecord("gunicorn.error", logging.WARNING, "", 0, text, (), None)
         if brief.filter(record):
             written.append(record.getMessage())
