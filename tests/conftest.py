@@ -43,6 +43,15 @@ MODES = ("postgres", "supabase")
 
 
 @pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests of this process; each window has cookies of its own."""
+    from .chromium import opened  # most processes of a short run need none, and it takes a while to load
+
+    with opened() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
     """A Postgres for this test process; gives the conninfo of its superuser, without a database."""
     with running_postgres() as postgres:

@@ -20,8 +20,9 @@ from supportchat.database.postgres import PostgresDatabase
 from supportchat.demo import AGENTS, create_demo_chats
 from supportchat.server.embedded import EmbeddedPostgres
 from supportchat.web.cookies import token_hash
-from tests.browser.conftest import ARGUMENTS, Agent, Customer, chromium
+from tests.browser.conftest import Agent, Customer
 from tests.cast import PASSWORD, agent_id
+from tests.chromium import ARGUMENTS, chromium
 from tests.server import Server
 
 FOLDER = ROOT / "screenshots"

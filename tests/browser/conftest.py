@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,18 +10,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from supportchat.database import Database
 from tests.cast import PASSWORD, email_of, new_id
 from tests.server import Server
 
-# A sandbox does not start as root, and the network is asked for nothing that no test needs. All tabs of a context share
-# one process: a page in one that has been used before takes half the CPU time.
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--renderer-process-limit=1",
-]
 SECOND = 1000
 LANGUAGE = {"locale": "en-GB"}
 DESK = {"viewport": {"width": 1440, "height": 860}}
@@ -32,29 +25,11 @@ FAKE_CLOCK = "!String(Date).includes('native code')"
 expect.set_options(timeout=15 * SECOND)
 
 
-def chromium() -> str | None:
-    """Return the path of an installed Chromium; None for the one that Playwright brings.
-
-    The one that can do without a screen only is the first choice: a page costs it half as much.
-    """
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-    return next((path for name in names if (path := shutil.which(name))), None)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let a failed test in the browser run once more, as Playwright's own runner does; bin/test shows both runs."""
     for item in items:
         if isinstance(item, pytest.Function) and "browser" in item.fixturenames:
             item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this process; each window has cookies of its own."""
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="session")

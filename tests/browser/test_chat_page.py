@@ -255,7 +255,7 @@ def test_the_chat_works_in_a_browser_without_what_came_in_2023(windows: Opener, 
 def test_a_frame_that_keeps_no_cookies_leads_to_a_window_of_its_own(vera: Customer) -> None:
     vera.context.add_init_script(
         "Object.defineProperty(window, 'parent', { get: () => null });"
-        "Object.defineProperty(navigator, 'cookieEnabled', { get: () => false });"
+        "Object.defineProperty(document, 'cookie', { get: () => '', set: () => {} });"
     )
     vera.visit()
     link = vera.page.get_by_role("link", name="Open the chat in its own window")

@@ -17,7 +17,6 @@ from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
 
 from supportchat.config import Config
 from tests.browser.conftest import LANGUAGE
-from tests.browser.conftest import browser as browser
 from tests.server import Server, free_port
 
 SHOP = "https://shop.example"

@@ -82,7 +82,8 @@ function start() {
       if (isLeaving) api.logout();
       else if (token !== told) api.identify(token);
       isTab = !said.canWork;
-      panel.classList.replace("late", "ready") || panel.classList.add("ready");
+      panel.classList.remove("late");
+      panel.classList.add("ready");
       keep("localStorage", name, said.hasChat ? "1" : "");
       count(said.unread);
     },
@@ -129,7 +130,7 @@ function start() {
     on: (type, listener) => (listeners[type] ??= []).push(listener),
   };
 
-  window.addEventListener("message", ({ source, origin, data }) => {
+  addEventListener("message", ({ source, origin, data }) => {
     if (source === frame?.contentWindow && origin === desk) heard[data.supportchat]?.(data);
   });
   button.addEventListener("click", api.toggle);
@@ -143,10 +144,8 @@ function start() {
   });
   // A browser without the first has no way to hear of history.pushState: its site calls page().
   window.navigation?.addEventListener("currententrychange", api.page);
-  window.addEventListener("popstate", api.page);
-  window.visualViewport?.addEventListener("resize", ({ target }) =>
-    panel.style.setProperty("--height", `${target.height}px`),
-  );
+  addEventListener("popstate", api.page);
+  visualViewport.addEventListener("resize", ({ target }) => panel.style.setProperty("--height", `${target.height}px`));
 
   // The link beside the script is the button now. A rule and not an attribute: the site may put the link in place again.
   const written = (element, name) => `[${name}="${element?.getAttribute(name)}"]`;
