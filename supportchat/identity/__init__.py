@@ -1,1 +1,1 @@
-"""Who customers are, as their site says it by signed tokens, and what the shop's own tables tell of them."""
+"""Customer identity: what sites say by signed tokens, and what the shop's own tables tell of them."""

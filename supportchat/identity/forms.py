@@ -70,9 +70,9 @@ class IdentityForm(Form):
     """How a site names its customers."""
 
     method = SelectField(
-        _("How your site says who a customer is"),
+        _("How your site identifies customers"),
         choices=[
-            SelectChoice("off", _("It does not")),
+            SelectChoice("off", _("It doesn’t")),
             SelectChoice("secret", _("With tokens that it signs with a secret (HS256)")),
             SelectChoice("issuer", _("With tokens of an issuer, such as Supabase Auth")),
         ],

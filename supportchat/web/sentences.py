@@ -78,7 +78,7 @@ SENTENCES = {
     "main_site_stays": _("The main site cannot be archived: it stands in for every other one."),
     "identity_off": _("This site does not say who its customers are."),
     "token_refused": _("Your site did not say who you are in a way that can be checked (%(detail)s)."),
-    "other_person_here": _("This browser has a chat of somebody else."),
+    "other_person_here": _("Someone else’s chat is open in this browser."),
     "secrets_too_many": _("A site can have two secrets. Delete the one that is no longer used first."),
     # Bans. Without a word of how long, which would say when to come back.
     "banned": _("You can’t write to us here right now. If you think this is a mistake, contact us another way."),

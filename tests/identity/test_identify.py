@@ -44,7 +44,7 @@ def test_a_signed_name_stands_at_the_desk_with_a_badge(web: Web, alice: Agent) -
     pane = page[page.index('id="customer-1001"') :]
     for said in ("Verified by", "Vera Lindt", "vera@example.com", "vera-1", "Plan", "Gold"):
         assert said in pane
-    for said in ("Says the name is", "Queen Vera", "Their site confirmed who the customer is"):
+    for said in ("Says their name is", "Queen Vera", "Verified by their site"):
         assert said in pane
 
 
@@ -52,7 +52,7 @@ def test_what_a_customer_types_is_never_shown_as_a_fact(web: Web, alice: Agent) 
     web.customer("Hello", customer_name="Vera Lindt", customer_phone="+49 30 901820")
     page = web.agent("alice").get("/agent?ticket=1001").text
     assert 'class="verified"' not in page
-    for said in ("Says the name is", "Says the phone is", "not verified"):
+    for said in ("Says their name is", "Says their phone is", "not verified"):
         assert said in page
 
 

@@ -67,7 +67,7 @@ def test_somebody_else_at_the_same_browser_is_asked_and_sees_nothing(shop: Shop)
     name(shop, "victor")
     if shop.button.get_attribute("aria-expanded") != "true":
         shop.button.click()
-    expect(shop.frame.get_by_role("heading", name="This browser has a chat of somebody else")).to_be_visible()
+    expect(shop.frame.get_by_role("heading", name="Someone else’s chat is open in this browser")).to_be_visible()
     expect(shop.frame.locator("body")).not_to_contain_text("Of Vera")
     shop.frame.get_by_role("button", name="Continue with my account").click()
     expect(shop.frame.get_by_role("button", name="Start Chat")).to_be_visible()
