@@ -260,6 +260,8 @@ def test_row_52_what_was_sent_once_does_nothing_in_other_hands(
     before = tables(rows)
     assert vera.post("/chat/messages", htmx=True, **{**first, "message": "Changed"}).status_code == 422
     assert people.browsers["victor"].post("/chat/messages", htmx=True, **first).status_code == 409
+    assert tables(rows) == before
     vera.post("/chat/key/delete")
+    before = tables(rows)
     assert vera.post("/chat/messages", htmx=True, **first).status_code == 404
     assert tables(rows) == before
