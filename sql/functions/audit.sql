@@ -25,7 +25,7 @@ as $$
     values (p_kind, p_agent_id, p_about, nullif(left(p_address, 64), ''))
 $$;
 
--- How long the audit log is kept: as admins have set it, and never shorter than the chats.
+-- How long the audit log is kept: as admins have set it, for a year at least, and never shorter than the chats.
 create or replace function _supportchat.audit_lasts()
 returns interval
 language plpgsql
@@ -34,25 +34,28 @@ set search_path = ''
 as $$
 begin
     return make_interval(days => greatest(
-        (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
+        365, (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
     ));
 end $$;
 
--- Refuses every change of the audit log: rows are added, and go when they are old enough.
+-- Refuses every change of the audit log: rows are added, with the moment at which that is, and go when they are old enough.
 create or replace function _supportchat.guard_audit()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
-    if tg_op = 'DELETE' and old.created_at < now() - _supportchat.audit_lasts() then
+    if tg_op = 'INSERT' then
+        new.created_at := clock_timestamp();
+        return new;
+    elsif tg_op = 'DELETE' and old.created_at < now() - _supportchat.audit_lasts() then
         return old;
     end if;
     raise sqlstate 'PT409' using message = 'audit_is_append_only';
 end $$;
 
 create or replace trigger guard_audit
-before update or delete on public.audit_log
+before insert or update or delete on public.audit_log
 for each row execute function _supportchat.guard_audit();
 
 create or replace trigger guard_audit_as_a_whole
@@ -115,7 +118,7 @@ begin
     perform _supportchat.audit('audit.exported', p_agent_id, jsonb_build_object('format', left(p_format, 8)));
 end $$;
 
-select _supportchat.record_script('functions/audit.sql', '416c8e98f177');
+select _supportchat.record_script('functions/audit.sql', '1cee31d2b9af');
 
 notify pgrst, 'reload schema';
 

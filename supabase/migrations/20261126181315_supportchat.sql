@@ -775,6 +775,7 @@ begin
         one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
         customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
         customer_pages | referrer      | char_length(referrer) <= 500
+        desk_settings | value         | case name when 'audit_days' then value between '365' and '3650' when 'retention_days' then value = 'null' or value between '1' and '3650' else true end
         sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
         sites         | name           | char_length(name) between 1 and 80
         sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
@@ -2437,7 +2438,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '093c2ecd5e8d');
+select _supportchat.record_script('supabase_schema.sql', '8ea9b68fe526');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2659,7 +2660,7 @@ as $$
     values (p_kind, p_agent_id, p_about, nullif(left(p_address, 64), ''))
 $$;
 
--- How long the audit log is kept: as admins have set it, and never shorter than the chats.
+-- How long the audit log is kept: as admins have set it, for a year at least, and never shorter than the chats.
 create or replace function _supportchat.audit_lasts()
 returns interval
 language plpgsql
@@ -2668,25 +2669,28 @@ set search_path = ''
 as $$
 begin
     return make_interval(days => greatest(
-        (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
+        365, (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
     ));
 end $$;
 
--- Refuses every change of the audit log: rows are added, and go when they are old enough.
+-- Refuses every change of the audit log: rows are added, with the moment at which that is, and go when they are old enough.
 create or replace function _supportchat.guard_audit()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
-    if tg_op = 'DELETE' and old.created_at < now() - _supportchat.audit_lasts() then
+    if tg_op = 'INSERT' then
+        new.created_at := clock_timestamp();
+        return new;
+    elsif tg_op = 'DELETE' and old.created_at < now() - _supportchat.audit_lasts() then
         return old;
     end if;
     raise sqlstate 'PT409' using message = 'audit_is_append_only';
 end $$;
 
 create or replace trigger guard_audit
-before update or delete on public.audit_log
+before insert or update or delete on public.audit_log
 for each row execute function _supportchat.guard_audit();
 
 create or replace trigger guard_audit_as_a_whole
@@ -2749,7 +2753,7 @@ begin
     perform _supportchat.audit('audit.exported', p_agent_id, jsonb_build_object('format', left(p_format, 8)));
 end $$;
 
-select _supportchat.record_script('functions/audit.sql', '416c8e98f177');
+select _supportchat.record_script('functions/audit.sql', '1cee31d2b9af');
 
 -- events.sql: how the server processes hear of what has changed. Safe to run again.
 

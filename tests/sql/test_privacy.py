@@ -347,12 +347,14 @@ def test_the_audit_log_is_kept_as_long_as_admins_say_and_as_long_as_the_chats(
     def kinds() -> set[str]:
         return {kind for (kind,) in rows("select kind from audit_log where starts_with(kind, 'day.')")}
 
+    rows("alter table audit_log disable trigger guard_audit")
     for days in (300, 500, 1000):
         rows(
             "insert into audit_log (kind, created_at) values (%s, now() - make_interval(days => %s))",
             f"day.{days}",
             days,
         )
+    rows("alter table audit_log enable trigger guard_audit")
     database.call("forget_old_data")
     assert kinds() == {"day.300", "day.500"}
     carol.call("change_settings", values={"audit_days": 365, "retention_days": 600})
