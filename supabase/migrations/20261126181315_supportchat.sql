@@ -2709,6 +2709,20 @@ as $$
     ))
 $$;
 
+-- A person as the audit log shows one: names change, and two people may have the same.
+create or replace function _supportchat.audited_person_json(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+strict
+set search_path = ''
+as $$
+begin
+    return (
+        select _supportchat.person_json(a.id) || jsonb_build_object('email', a.email) from public.agents a where a.id = p_agent_id
+    );
+end $$;
+
 -- A page of the audit log, the newest first: of some kinds, of what somebody did or what was done to them, and before an id, whatever
 -- is given. Everybody has the name that they have by now. With the people, if wanted, whom one can ask for.
 create or replace function public.list_audit(
@@ -2725,8 +2739,10 @@ begin
     return jsonb_build_object(
         'rows', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', found.id, 'kind', found.kind, 'agent', _supportchat.person_json(found.agent_id), 'about', found.about,
-                'person', (select _supportchat.person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'),
+                'id', found.id, 'kind', found.kind, 'agent', _supportchat.audited_person_json(found.agent_id), 'about', found.about,
+                'person', (
+                    select _supportchat.audited_person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'
+                ),
                 'address', found.address, 'created_at', found.created_at
             ) order by found.id desc), '[]')
             from (
@@ -2753,7 +2769,7 @@ begin
     perform _supportchat.audit('audit.exported', p_agent_id, jsonb_build_object('format', left(p_format, 8)));
 end $$;
 
-select _supportchat.record_script('functions/audit.sql', '1cee31d2b9af');
+select _supportchat.record_script('functions/audit.sql', '9d46618190b0');
 
 -- events.sql: how the server processes hear of what has changed. Safe to run again.
 

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..database import Database
-from ..database.rows import AuditEntry, AuditPage
+from ..database.rows import AuditedPerson, AuditEntry, AuditPage
 from ..server.turns import give_way
 
 BATCH = 500
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
-COLUMNS = ("id", "at", "kind", "who", "whom", "address", "about")
+COLUMNS = (
+    *("id", "at", "kind", "who", "who_email", "who_id", "whom", "whom_email", "whom_id"),
+    *("address", "about"),
+)
 # A spreadsheet takes a cell that begins so for a formula: https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -63,9 +66,12 @@ def _as_json(batches: Iterator[list[AuditEntry]]) -> Iterator[bytes]:
 
 
 def _record(row: AuditEntry) -> dict[str, Any]:
-    who, whom = row["agent"], row["person"]
     values = (
-        *(row["id"], row["created_at"], row["kind"], who and who["name"], whom and whom["name"], row["address"]),
-        json.dumps(row["about"], ensure_ascii=False, sort_keys=True),
+        *(row["id"], row["created_at"], row["kind"], *_known_by(row["agent"]), *_known_by(row["person"])),
+        *(row["address"], json.dumps(row["about"], ensure_ascii=False, sort_keys=True)),
     )
     return dict(zip(COLUMNS, values, strict=True))
+
+
+def _known_by(person: AuditedPerson | None) -> tuple[str | None, ...]:
+    return (person["name"], person["email"], person["id"]) if person else (None, None, None)

@@ -756,14 +756,20 @@ class OldChats(TypedDict):
     more: bool
 
 
+class AuditedPerson(Person):
+    """Somebody in the audit log, by more than a name that they may change."""
+
+    email: str
+
+
 class AuditEntry(TypedDict):
     """What somebody has done. `person` is whom it was done to, where `about` names one who is known."""
 
     id: int
     kind: str
-    agent: Person | None
+    agent: AuditedPerson | None
     about: Detail
-    person: Person | None
+    person: AuditedPerson | None
     address: str | None
     created_at: str
 

@@ -45,8 +45,8 @@ def test_the_page_says_who_did_what_to_whom(admin: Browser, carol: Agent, bob: A
     carol.call("change_person", person_id=bob.id, role="lead")
     carol.call("invite_person", token_hash="a" * 64, email="<b>@example.com")
     page = " ".join(re.sub(r"<[^>]*>", "", admin.get("/audit").text).split())
-    assert "Carol Tan Changed the role of Bob Ortiz from Agent to Lead" in page
-    assert "Carol Tan Invited &lt;b&gt;@example.com as Agent" in page
+    assert "Carol Tan carol@example.com Changed the role of Bob Ortiz from Agent to Lead bob@example.com" in page
+    assert "Carol Tan carol@example.com Invited &lt;b&gt;@example.com as Agent" in page
     assert "Logged in" in page
 
 
@@ -88,6 +88,17 @@ def test_a_file_has_what_the_page_shows(admin: Browser) -> None:
     assert [(row["kind"], row["who"]) for row in table] == [("audit.exported", "Carol Tan")]
     assert json.loads(admin.post("/audit/export", format="json", group="people", person="0" * 32).text) == []
     assert admin.post("/audit/export", format="exe").status_code == 422
+
+
+def test_who_takes_the_name_of_somebody_else_is_told_from_them(admin: Browser, carol: Agent, bob: Agent) -> None:
+    carol.call("change_person", person_id=bob.id, role="lead")
+    bob.call("change_name", name="Carol Tan")
+    assert "bob@example.com" in admin.get("/audit?group=logins").text.partition("<tbody>")[2]
+    [renamed] = json.loads(admin.post("/audit/export", format="json", group="logins", person=bob.id).text)
+    assert (renamed["who"], renamed["who_email"], renamed["who_id"]) == ("Carol Tan", "bob@example.com", bob.id)
+    table = csv.DictReader(io.StringIO(admin.post("/audit/export", format="csv", group="people", person=bob.id).text))
+    row = next(table)
+    assert (row["who_id"], row["whom_email"], row["whom_id"]) == (carol.id, "bob@example.com", bob.id)
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"])

@@ -420,7 +420,9 @@ def test_the_audit_log_is_read_newest_first_by_kind_person_and_page(
         "list_audit", kinds=["person.role_changed", "name.changed"], before=of_bob["rows"][0]["id"], limit=1
     )
     assert [row["kind"] for row in page["rows"]] == ["person.role_changed"]
-    assert page["rows"][0]["person"] == {"id": bob.id, "name": "Bobby", "picture": None}
+    assert page["rows"][0]["person"] == {
+        "id": bob.id, "name": "Bobby", "picture": None, "email": "bob@example.com",
+    }  # fmt: skip
     assert "Bobby" not in json.dumps([row["about"] for row in found["rows"]])
 
 
