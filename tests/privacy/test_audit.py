@@ -101,11 +101,37 @@ def test_who_takes_the_name_of_somebody_else_is_told_from_them(admin: Browser, c
     assert (row["who_id"], row["whom_email"], row["whom_id"]) == (carol.id, "bob@example.com", bob.id)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\uff1d1"])
 def test_no_cell_is_taken_for_a_formula(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 
 
+@pytest.mark.parametrize("before", [" ", "\u200b", "\u00a0", "\ufeff", "\U000e0020", "'", '"', "“", ' \u200b"'])
+def test_no_cell_is_taken_for_a_formula_for_what_stands_before_it(before: str) -> None:
+    assert safe_cell(f"{before}=1+1") == f"'{before}=1+1"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a;=2", "a;'=2"),
+        ("a, =2", "a,' =2"),
+        ('a";"=2', 'a";\'"=2'),
+        ("a\n=2;-3", "a\n'=2;'-3"),
+        ("\u22122", "'\u22122"),
+        ("1-2=3, a@b", "1-2=3, a@b"),
+        ('{"from": "a-b", "to": -1}', '{"from": "a-b", "to": -1}'),
+    ],
+)
+def test_no_part_of_a_cell_is_one_where_another_separator_ends_it(text: str, kept: str) -> None:
+    assert safe_cell(text) == kept
+
+
+def test_a_long_cell_without_a_formula_stays_as_it_is() -> None:
+    for part in ("; ", " ", ",", '"'):
+        assert safe_cell(part * 20_000) == part * 20_000
+
+
 def test_a_name_that_is_a_formula_is_none_in_the_file(admin: Browser, carol: Agent) -> None:
     carol.call("change_name", name="=HYPERLINK(1)")
-    assert ",'=HYPERLINK(1)," in admin.post("/audit/export", format="csv").text
+    assert ',"\'=HYPERLINK(1)",' in admin.post("/audit/export", format="csv").text
