@@ -680,6 +680,14 @@ class LogPage(TypedDict):
     events: list[Event]
 
 
+class ExportedBan(TypedDict):
+    """A ban that was made from a conversation. `until` is None when it is for good."""
+
+    what: str
+    reason: str
+    until: str | None
+
+
 class ExportedConversation(TypedDict):
     """A conversation of the customer whose copy is made."""
 
@@ -697,6 +705,7 @@ class ExportedConversation(TypedDict):
     customer_read_seq: int
     person: NamedCustomer | None
     visit: Visit | None
+    bans: list[ExportedBan]
 
 
 class Extent(TypedDict):

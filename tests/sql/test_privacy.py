@@ -449,6 +449,29 @@ def test_erasing_a_customer_erases_their_network_and_ends_their_ban(
     assert rows("select address from user_sessions where address is not null") == []
 
 
+def test_erasing_a_customer_leaves_of_a_ban_of_their_network_only_the_network(
+    cast: Cast, carol: Agent, rows: Any
+) -> None:
+    victor = cast.visitor()
+    number = victor.start("Hello", address="192.0.2.7")["number"]
+    carol.call("ban_customer", number=number, what="network", days=7, reason="Victor swears")
+    carol.call("erase_customer", number=number, everything=True)
+    assert rows("select network, reason, session_id from bans where expires_at > now()") == [("192.0.2.7", "", None)]
+    [listed] = carol.call("list_bans")["bans"]
+    assert (listed["number"], listed["customer_name"]) == (None, None)
+    carol.call("end_ban", ban_id=listed["id"])
+
+
+def test_a_copy_has_the_bans_that_were_made_from_its_chats(cast: Cast, carol: Agent) -> None:
+    number = cast.visitor().start("Hello", address="192.0.2.7")["number"]
+    carol.call("ban_customer", number=number, what="network", reason="Swears")
+    carol.call("ban_customer", number=number, what="browser", days=7)
+    [chat] = carol.call("export_customer", number=number)
+    assert [(ban["what"], ban["reason"], ban["until"] is None) for ban in chat["bans"]] == [
+        ("network", "Swears", True), ("browser", "", False),
+    ]  # fmt: skip
+
+
 def test_a_ban_outlives_the_chats_of_its_browser_and_both_are_forgotten_when_it_ends(
     cast: Cast, carol: Agent, rows: Any, database: Database
 ) -> None:
