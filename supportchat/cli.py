@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 from flask import Flask, current_app
 
-from .agents.forms import PASSWORD_CHARACTERS, SHORTEST_PASSWORD, clean_email
+from .agents.forms import EMAIL, PASSWORD_CHARACTERS, SHORTEST_PASSWORD, clean_email
 from .agents.passwords import hash_password, random_password
 from .config import current_config
 from .database import Conflict, DatabaseError, NotFound, call
@@ -47,7 +47,7 @@ def create_agent(name: str, email: str, choose_password: bool, role: str, admin:
     name, email = clean_line(name), clean_email(email)
     if not 1 <= len(name) <= 80:
         raise click.BadParameter("A name must have 1 to 80 characters.", param_hint="--name")
-    if not 3 <= len(email) <= 254 or "@" not in email:
+    if not 3 <= len(email) <= 254 or not EMAIL.match(email):
         raise click.BadParameter("This is not an e-mail address.", param_hint="--email")
     given = _password(choose_password)
     with _running_database():

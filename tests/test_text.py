@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 
 import pytest
+from werkzeug.datastructures import MultiDict
 
-from supportchat.agents.forms import LoginForm, clean_email
+from supportchat.agents.forms import InvitationForm, LoginForm, clean_email, clean_name
 from supportchat.chat.forms import StartForm
 from supportchat.rendering.filters import lines
 from supportchat.web.text import clean_line, clean_text
@@ -49,6 +50,24 @@ def test_what_shows_nothing_is_empty(code: int) -> None:
 @pytest.mark.parametrize("text", ["0", ".", "👍🏽", "🇩🇪", "ᄀ", "\ue000", "က", "\U0001fae8", "𓀀", "⠁", "@\u0301"])
 def test_what_shows_anything_is_a_text(text: str) -> None:
     assert clean_text(text) == text
+
+
+@pytest.mark.parametrize("code", [0x202A, 0x202E, 0x2066, 0x2069, 0xE0041, 0xE007F], ids=hex)
+def test_no_line_has_what_makes_it_look_like_another_one(code: int) -> None:
+    assert clean_line(f"Carol{chr(code)} Tan") == "Carol Tan"
+    assert clean_name(f"{chr(code)}Carol Tan") == "Carol Tan"
+
+
+def test_marks_that_languages_need_stay_in_a_line() -> None:
+    assert clean_line("\u200fשלום 👩\u200d🚀 क्\u200dष") == "\u200fשלום 👩\u200d🚀 क्\u200dष"
+
+
+@pytest.mark.parametrize("code", [0x202E, 0x2067, 0xE0041, 0x200B, 0x200F, 0xFEFF, 0xAD], ids=hex)
+def test_an_address_with_what_nobody_sees_is_refused(code: int) -> None:
+    for email in (f"x{chr(code)}@example.com", f"x@exa{chr(code)}mple.com"):
+        form = InvitationForm(MultiDict({"email": email}))
+        assert not form.validate()
+        assert form.errors["email"] == ["This is not an e-mail address. Check it for typos."]
 
 
 def test_lines_of_a_preview_stand_apart() -> None:

@@ -25,7 +25,7 @@ as $$
     values (p_kind, p_agent_id, p_about, nullif(left(p_address, 64), ''))
 $$;
 
--- How long the audit log is kept: as admins have set it, and never shorter than the chats.
+-- How long the audit log is kept: as admins have set it, for a year at least, and never shorter than the chats.
 create or replace function _supportchat.audit_lasts()
 returns interval
 language plpgsql
@@ -34,25 +34,28 @@ set search_path = ''
 as $$
 begin
     return make_interval(days => greatest(
-        (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
+        365, (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
     ));
 end $$;
 
--- Refuses every change of the audit log: rows are added, and go when they are old enough.
+-- Refuses every change of the audit log: rows are added, with the moment at which that is, and go when they are old enough.
 create or replace function _supportchat.guard_audit()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
-    if tg_op = 'DELETE' and old.created_at < now() - _supportchat.audit_lasts() then
+    if tg_op = 'INSERT' then
+        new.created_at := clock_timestamp();
+        return new;
+    elsif tg_op = 'DELETE' and old.created_at < now() - _supportchat.audit_lasts() then
         return old;
     end if;
     raise sqlstate 'PT409' using message = 'audit_is_append_only';
 end $$;
 
 create or replace trigger guard_audit
-before update or delete on public.audit_log
+before insert or update or delete on public.audit_log
 for each row execute function _supportchat.guard_audit();
 
 create or replace trigger guard_audit_as_a_whole
@@ -71,6 +74,20 @@ as $$
     ))
 $$;
 
+-- A person as the audit log shows one: names change, and two people may have the same.
+create or replace function _supportchat.audited_person_json(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+strict
+set search_path = ''
+as $$
+begin
+    return (
+        select _supportchat.person_json(a.id) || jsonb_build_object('email', a.email) from public.agents a where a.id = p_agent_id
+    );
+end $$;
+
 -- A page of the audit log, the newest first: of some kinds, of what somebody did or what was done to them, and before an id, whatever
 -- is given. Everybody has the name that they have by now. With the people, if wanted, whom one can ask for.
 create or replace function public.list_audit(
@@ -87,8 +104,10 @@ begin
     return jsonb_build_object(
         'rows', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', found.id, 'kind', found.kind, 'agent', _supportchat.person_json(found.agent_id), 'about', found.about,
-                'person', (select _supportchat.person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'),
+                'id', found.id, 'kind', found.kind, 'agent', _supportchat.audited_person_json(found.agent_id), 'about', found.about,
+                'person', (
+                    select _supportchat.audited_person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'
+                ),
                 'address', found.address, 'created_at', found.created_at
             ) order by found.id desc), '[]')
             from (
@@ -115,7 +134,7 @@ begin
     perform _supportchat.audit('audit.exported', p_agent_id, jsonb_build_object('format', left(p_format, 8)));
 end $$;
 
-select _supportchat.record_script('functions/audit.sql', '416c8e98f177');
+select _supportchat.record_script('functions/audit.sql', '9d46618190b0');
 
 notify pgrst, 'reload schema';
 

@@ -74,7 +74,14 @@ begin
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
             'person', _supportchat.person_of_visitor(s.visitor_id),
-            'visit', public.pages_of_session(s.session_id)
+            'visit', public.pages_of_session(s.session_id),
+            'bans', (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                    'what', case when b.network is null then 'browser' else 'network' end, 'reason', b.reason,
+                    'until', case when isfinite(b.expires_at) then b.expires_at end
+                ) order by b.created_at, b.id), '[]')
+                from public.bans b where b.session_id = s.session_id
+            )
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -206,6 +213,7 @@ declare
     asked uuid := _supportchat.session_of_ticket(p_number);
     visitor uuid := (select visitor_id from public.user_sessions where session_id = asked);
     receipt public.erasures;
+    chats uuid[];
     chat uuid;
 begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
@@ -215,12 +223,14 @@ begin
     insert into public.erasures (kind, agent_id, ticket_number)
     values (case when p_everything then 'customer' else 'conversation' end, p_agent_id, p_number)
     returning * into receipt;
-    foreach chat in array case when p_everything then _supportchat.sessions_of_customer(asked) else array[asked] end loop
+    chats := case when p_everything then _supportchat.sessions_of_customer(asked) else array[asked] end;
+    foreach chat in array chats loop
         perform from public.user_sessions where session_id = chat for no key update;
         perform _supportchat.erase_conversation(chat, receipt.id, 'agent', p_agent_id);
     end loop;
     if p_everything then
         delete from public.bans where visitor_id = visitor;
+        update public.bans set reason = '', session_id = null where session_id = any (chats);
     end if;
     perform _supportchat.forget_visitor(visitor);
     perform _supportchat.close_erasure(receipt.id);
@@ -499,7 +509,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'c5aabdc90a34');
+select _supportchat.record_script('functions/privacy.sql', '87827ce3a87c');
 
 notify pgrst, 'reload schema';
 

@@ -15,15 +15,17 @@ end $look$;
 -- The check ends here.
 
 -- Whether a text has a link: with a scheme, with www, or a name that ends like those of most sites. No e-mail address is one.
+-- Whatever pages make a link to the web has to be one here: see rendering/links.py.
 create or replace function _supportchat.has_link(p_text text)
 returns boolean
 language sql
 immutable
 set search_path = ''
 as $$
-    select p_text ~* '(https?://|\mwww\.)\S' or p_text ~* concat(
-        '(^|[^[:alnum:]@._-])[[:alnum:]-]+(\.[[:alnum:]-]+)*',
-        '\.(com|net|org|info|biz|io|me|co|ai|app|dev|ru|cn|su|xyz|top|shop|store|site|online|click|link|live|club|vip|win|bet|icu|pw|ly|gl|gg|to)\M'
+    select p_text ~* '(https?://|(^|[^a-z0-9_])www\.)\S' or p_text ~* concat(
+        '(^|[^[:alnum:]а-яёА-ЯЁ@._-])[[:alnum:]а-яёА-ЯЁ-]+(\.[[:alnum:]а-яёА-ЯЁ-]+)*',
+        '\.(com|net|org|edu|gov|рф|info|biz|io|me|co|ai|app|dev|ru|cn|su|xyz|top|shop|store|site|online|click|link|live|club|vip|win|bet|',
+        'icu|pw|ly|gl|gg|to)(?![a-z0-9а-яёА-ЯЁ_@-])'
     )
 $$;
 
@@ -138,7 +140,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', 'cb4427fb16c8');
+select _supportchat.record_script('functions/spam.sql', '9ee5ed798835');
 
 notify pgrst, 'reload schema';
 

@@ -525,6 +525,7 @@ begin
         one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
         customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
         customer_pages | referrer      | char_length(referrer) <= 500
+        desk_settings | value         | case name when 'audit_days' then value between '365' and '3650' when 'retention_days' then value = 'null' or value between '1' and '3650' else true end
         sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
         sites         | name           | char_length(name) between 1 and 80
         sites         | colour         | colour ~ '^#[0-9a-f]{6}$'

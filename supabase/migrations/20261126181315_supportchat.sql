@@ -775,6 +775,7 @@ begin
         one_time_links | sealed_key    | (purpose = 'handover') = (sealed_key is not null and visitor_id is not null)
         customer_pages | pages         | jsonb_typeof(pages) = 'array' and octet_length(pages::text) <= 32768
         customer_pages | referrer      | char_length(referrer) <= 500
+        desk_settings | value         | case name when 'audit_days' then value between '365' and '3650' when 'retention_days' then value = 'null' or value between '1' and '3650' else true end
         sites         | key            | key ~ '^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$'
         sites         | name           | char_length(name) between 1 and 80
         sites         | colour         | colour ~ '^#[0-9a-f]{6}$'
@@ -2437,7 +2438,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '093c2ecd5e8d');
+select _supportchat.record_script('supabase_schema.sql', '8ea9b68fe526');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2659,7 +2660,7 @@ as $$
     values (p_kind, p_agent_id, p_about, nullif(left(p_address, 64), ''))
 $$;
 
--- How long the audit log is kept: as admins have set it, and never shorter than the chats.
+-- How long the audit log is kept: as admins have set it, for a year at least, and never shorter than the chats.
 create or replace function _supportchat.audit_lasts()
 returns interval
 language plpgsql
@@ -2668,25 +2669,28 @@ set search_path = ''
 as $$
 begin
     return make_interval(days => greatest(
-        (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
+        365, (_supportchat.setting('audit_days') #>> '{}')::integer, (_supportchat.setting('retention_days') #>> '{}')::integer
     ));
 end $$;
 
--- Refuses every change of the audit log: rows are added, and go when they are old enough.
+-- Refuses every change of the audit log: rows are added, with the moment at which that is, and go when they are old enough.
 create or replace function _supportchat.guard_audit()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
-    if tg_op = 'DELETE' and old.created_at < now() - _supportchat.audit_lasts() then
+    if tg_op = 'INSERT' then
+        new.created_at := clock_timestamp();
+        return new;
+    elsif tg_op = 'DELETE' and old.created_at < now() - _supportchat.audit_lasts() then
         return old;
     end if;
     raise sqlstate 'PT409' using message = 'audit_is_append_only';
 end $$;
 
 create or replace trigger guard_audit
-before update or delete on public.audit_log
+before insert or update or delete on public.audit_log
 for each row execute function _supportchat.guard_audit();
 
 create or replace trigger guard_audit_as_a_whole
@@ -2705,6 +2709,20 @@ as $$
     ))
 $$;
 
+-- A person as the audit log shows one: names change, and two people may have the same.
+create or replace function _supportchat.audited_person_json(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+strict
+set search_path = ''
+as $$
+begin
+    return (
+        select _supportchat.person_json(a.id) || jsonb_build_object('email', a.email) from public.agents a where a.id = p_agent_id
+    );
+end $$;
+
 -- A page of the audit log, the newest first: of some kinds, of what somebody did or what was done to them, and before an id, whatever
 -- is given. Everybody has the name that they have by now. With the people, if wanted, whom one can ask for.
 create or replace function public.list_audit(
@@ -2721,8 +2739,10 @@ begin
     return jsonb_build_object(
         'rows', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', found.id, 'kind', found.kind, 'agent', _supportchat.person_json(found.agent_id), 'about', found.about,
-                'person', (select _supportchat.person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'),
+                'id', found.id, 'kind', found.kind, 'agent', _supportchat.audited_person_json(found.agent_id), 'about', found.about,
+                'person', (
+                    select _supportchat.audited_person_json(a.id) from public.agents a where a.id::text = found.about ->> 'person'
+                ),
                 'address', found.address, 'created_at', found.created_at
             ) order by found.id desc), '[]')
             from (
@@ -2749,7 +2769,7 @@ begin
     perform _supportchat.audit('audit.exported', p_agent_id, jsonb_build_object('format', left(p_format, 8)));
 end $$;
 
-select _supportchat.record_script('functions/audit.sql', '416c8e98f177');
+select _supportchat.record_script('functions/audit.sql', '9d46618190b0');
 
 -- events.sql: how the server processes hear of what has changed. Safe to run again.
 
@@ -4935,15 +4955,17 @@ select _supportchat.record_script('functions/bans.sql', '3aee56bae5c4');
 -- has one; 'spam', of a customer who writes again in a ticket that was closed as spam.
 
 -- Whether a text has a link: with a scheme, with www, or a name that ends like those of most sites. No e-mail address is one.
+-- Whatever pages make a link to the web has to be one here: see rendering/links.py.
 create or replace function _supportchat.has_link(p_text text)
 returns boolean
 language sql
 immutable
 set search_path = ''
 as $$
-    select p_text ~* '(https?://|\mwww\.)\S' or p_text ~* concat(
-        '(^|[^[:alnum:]@._-])[[:alnum:]-]+(\.[[:alnum:]-]+)*',
-        '\.(com|net|org|info|biz|io|me|co|ai|app|dev|ru|cn|su|xyz|top|shop|store|site|online|click|link|live|club|vip|win|bet|icu|pw|ly|gl|gg|to)\M'
+    select p_text ~* '(https?://|(^|[^a-z0-9_])www\.)\S' or p_text ~* concat(
+        '(^|[^[:alnum:]а-яёА-ЯЁ@._-])[[:alnum:]а-яёА-ЯЁ-]+(\.[[:alnum:]а-яёА-ЯЁ-]+)*',
+        '\.(com|net|org|edu|gov|рф|info|biz|io|me|co|ai|app|dev|ru|cn|su|xyz|top|shop|store|site|online|click|link|live|club|vip|win|bet|',
+        'icu|pw|ly|gl|gg|to)(?![a-z0-9а-яёА-ЯЁ_@-])'
     )
 $$;
 
@@ -5058,7 +5080,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', 'cb4427fb16c8');
+select _supportchat.record_script('functions/spam.sql', '9ee5ed798835');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -8288,7 +8310,14 @@ begin
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
             'person', _supportchat.person_of_visitor(s.visitor_id),
-            'visit', public.pages_of_session(s.session_id)
+            'visit', public.pages_of_session(s.session_id),
+            'bans', (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                    'what', case when b.network is null then 'browser' else 'network' end, 'reason', b.reason,
+                    'until', case when isfinite(b.expires_at) then b.expires_at end
+                ) order by b.created_at, b.id), '[]')
+                from public.bans b where b.session_id = s.session_id
+            )
         ) order by s.created_at, s.session_id), '[]')
         from public.user_sessions s
         cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -8420,6 +8449,7 @@ declare
     asked uuid := _supportchat.session_of_ticket(p_number);
     visitor uuid := (select visitor_id from public.user_sessions where session_id = asked);
     receipt public.erasures;
+    chats uuid[];
     chat uuid;
 begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
@@ -8429,12 +8459,14 @@ begin
     insert into public.erasures (kind, agent_id, ticket_number)
     values (case when p_everything then 'customer' else 'conversation' end, p_agent_id, p_number)
     returning * into receipt;
-    foreach chat in array case when p_everything then _supportchat.sessions_of_customer(asked) else array[asked] end loop
+    chats := case when p_everything then _supportchat.sessions_of_customer(asked) else array[asked] end;
+    foreach chat in array chats loop
         perform from public.user_sessions where session_id = chat for no key update;
         perform _supportchat.erase_conversation(chat, receipt.id, 'agent', p_agent_id);
     end loop;
     if p_everything then
         delete from public.bans where visitor_id = visitor;
+        update public.bans set reason = '', session_id = null where session_id = any (chats);
     end if;
     perform _supportchat.forget_visitor(visitor);
     perform _supportchat.close_erasure(receipt.id);
@@ -8713,7 +8745,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'c5aabdc90a34');
+select _supportchat.record_script('functions/privacy.sql', '87827ce3a87c');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

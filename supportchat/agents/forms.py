@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from flask_babel import lazy_gettext as _
 from wtforms import EmailField, Form, PasswordField, StringField
 from wtforms.validators import DataRequired, InputRequired, Length, Regexp
 
-from ..web.text import clean_line, is_too_long
+from ..web.text import MISLEADING, clean_line, clean_text, is_too_long
 
 EMAIL_CHARACTERS = 254
 NAME_CHARACTERS = 80
+UNSEEN = rf"{MISLEADING}\u00ad\u061c\u180e\u200b-\u200f\u2060-\u2065\u206a-\u206f\ufeff"
+# One @, no space, and nothing that makes the address look like another one.
+EMAIL = re.compile(rf"[^@\s{UNSEEN}]+@[^@\s{UNSEEN}]+\Z")
 PASSWORD_CHARACTERS = 1024
 SHORTEST_PASSWORD = 12
 PASSWORD_TOO_LONG = Length(max=PASSWORD_CHARACTERS, message=_("A password can have up to %(max)s characters."))
@@ -56,7 +60,7 @@ def _new_email() -> EmailField:
         validators=[
             DataRequired(_("Enter an e-mail address.")),
             Length(max=EMAIL_CHARACTERS, message=_("An e-mail address can have up to %(max)s characters.")),
-            Regexp(r"[^@\s]+@[^@\s]+\Z", message=_("This is not an e-mail address. Check it for typos.")),
+            Regexp(EMAIL, message=_("This is not an e-mail address. Check it for typos.")),
         ],
     )
 
@@ -113,4 +117,4 @@ def clean_email(value: str) -> str:
     """Return an e-mail address as it is compared: composed (NFC), on one line. One far too long stays as typed."""
     if is_too_long(value, EMAIL_CHARACTERS):
         return value
-    return unicodedata.normalize("NFC", clean_line(value))
+    return unicodedata.normalize("NFC", " ".join(clean_text(value).split()))

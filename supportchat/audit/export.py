@@ -5,18 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from ..database import Database
-from ..database.rows import AuditEntry, AuditPage
+from ..database.rows import AuditedPerson, AuditEntry, AuditPage
 from ..server.turns import give_way
 
 BATCH = 500
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
-COLUMNS = ("id", "at", "kind", "who", "whom", "address", "about")
+COLUMNS = (
+    *("id", "at", "kind", "who", "who_email", "who_id", "whom", "whom_email", "whom_id"),
+    *("address", "about"),
+)
 # A spreadsheet takes a cell that begins so for a formula: https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Some look behind quotes, spaces and what nobody sees, and some begin a cell at every comma or semicolon.
+_UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff"
+)
+_BEFORE = rf"(?:[\"'`“”„‘’«»{_UNSEEN}]|[^\S\t\r\n])*"
+_SIGN = r"[=+@\-\u2212\ufe62\ufe63\ufe66\ufe6b\uff1d\uff0b\uff0d\uff20]"
+FORMULA = re.compile(rf"^(?=[\t\r\n])|(^|[;,\t\r\n])(?={_BEFORE}{_SIGN})")
 
 
 def parts(kind: str, database: Database, **asked: Any) -> Iterator[bytes]:
@@ -29,8 +40,7 @@ def parts(kind: str, database: Database, **asked: Any) -> Iterator[bytes]:
 
 def safe_cell(value: Any) -> str:
     """Return a value that no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return FORMULA.sub(r"\1'", "" if value is None else str(value))
 
 
 def _batches(database: Database, asked: dict[str, Any]) -> Iterator[list[AuditEntry]]:
@@ -48,7 +58,9 @@ def _as_csv(batches: Iterator[list[AuditEntry]]) -> Iterator[bytes]:
     head: tuple[tuple[str, ...], ...] = (COLUMNS,)
     for rows in batches:
         text = io.StringIO()
-        csv.writer(text).writerows([*head, *([safe_cell(value) for value in _record(row).values()] for row in rows)])
+        csv.writer(text, quoting=csv.QUOTE_ALL).writerows(
+            [*head, *([safe_cell(value) for value in _record(row).values()] for row in rows)]
+        )
         yield text.getvalue().encode()
         head = ()
 
@@ -63,9 +75,12 @@ def _as_json(batches: Iterator[list[AuditEntry]]) -> Iterator[bytes]:
 
 
 def _record(row: AuditEntry) -> dict[str, Any]:
-    who, whom = row["agent"], row["person"]
     values = (
-        *(row["id"], row["created_at"], row["kind"], who and who["name"], whom and whom["name"], row["address"]),
-        json.dumps(row["about"], ensure_ascii=False, sort_keys=True),
+        *(row["id"], row["created_at"], row["kind"], *_known_by(row["agent"]), *_known_by(row["person"])),
+        *(row["address"], json.dumps(row["about"], ensure_ascii=False, sort_keys=True)),
     )
     return dict(zip(COLUMNS, values, strict=True))
+
+
+def _known_by(person: AuditedPerson | None) -> tuple[str | None, ...]:
+    return (person["name"], person["email"], person["id"]) if person else (None, None, None)

@@ -680,6 +680,14 @@ class LogPage(TypedDict):
     events: list[Event]
 
 
+class ExportedBan(TypedDict):
+    """A ban that was made from a conversation. `until` is None when it is for good."""
+
+    what: str
+    reason: str
+    until: str | None
+
+
 class ExportedConversation(TypedDict):
     """A conversation of the customer whose copy is made."""
 
@@ -697,6 +705,7 @@ class ExportedConversation(TypedDict):
     customer_read_seq: int
     person: NamedCustomer | None
     visit: Visit | None
+    bans: list[ExportedBan]
 
 
 class Extent(TypedDict):
@@ -756,14 +765,20 @@ class OldChats(TypedDict):
     more: bool
 
 
+class AuditedPerson(Person):
+    """Somebody in the audit log, by more than a name that they may change."""
+
+    email: str
+
+
 class AuditEntry(TypedDict):
     """What somebody has done. `person` is whom it was done to, where `about` names one who is known."""
 
     id: int
     kind: str
-    agent: Person | None
+    agent: AuditedPerson | None
     about: Detail
-    person: Person | None
+    person: AuditedPerson | None
     address: str | None
     created_at: str
 

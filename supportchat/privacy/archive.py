@@ -152,6 +152,7 @@ def _described(conversation: ExportedConversation) -> dict[str, Any]:
             "verified": conversation["person"],
         },
         "visit": conversation["visit"],
+        "bans": conversation["bans"],
         "received_up_to": conversation["customer_delivered_seq"],
         "read_up_to": conversation["customer_read_seq"],
     }

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
-from ..agents.forms import EMAIL_CHARACTERS, NAME_CHARACTERS, clean_email
+from ..agents.forms import EMAIL, EMAIL_CHARACTERS, NAME_CHARACTERS, clean_email
 from ..config import Config
 from ..config.oidc import BY_ROLE, ROLES
 from ..web.text import clean_line
-
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class Person(NamedTuple):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import Counter
 
 from .buckets import Buckets, Limit
 from .hosts import is_ipv4
 
 NEW = Limit(512, 10)  # connections of one address, where they are limited
+UNREADABLE = "unreadable"  # whoever a proxy calls by no address: they share the limits of one
+LONGEST = 128  # characters of an address with its zone and port
+# Some proxies write `192.0.2.1:5678`, or `[2001:db8::1]:80`. What has more colons and no brackets has no port.
+WITH_PORT = re.compile(r"\[([^]]+)\](?::\d{1,5})?|([\d.]+):\d{1,5}", re.ASCII)
 IPV6_BITS = 64  # what one household or server gets, with all its addresses
 
 
@@ -74,13 +79,16 @@ class Slot:
 
 
 def network_of(text: str) -> str:
-    """Return an IPv4 address unchanged, and the /64 of an IPv6 address."""
-    if is_ipv4(text):
+    """Return an IPv4 address without its port, the /64 of an IPv6 address, and `UNREADABLE` for what is neither."""
+    if is_ipv4(text) or not text:
         return text
+    text = text[:LONGEST]
+    parts = WITH_PORT.fullmatch(text)
+    host = parts[1] or parts[2] if parts else text
     try:
-        found = ipaddress.ip_address(text[:64].partition("%")[0])
+        found = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return text[:64]
+        return UNREADABLE
     if isinstance(found, ipaddress.IPv6Address):
         return str(found.ipv4_mapped or ipaddress.ip_network((found, IPV6_BITS), strict=False))
     return str(found)

@@ -21,6 +21,11 @@ _BLANK = re.compile(
     "\U0001d159\U000e0000-\U000e0fff]"
 )
 
+# Formatting characters that make what follows look like something else (the directions of Unicode's bidirectional
+# algorithm), or that nobody sees at all (tags). Marks that texts in Arabic or Hebrew need are not among them.
+MISLEADING = "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f"
+_MISLEADING = re.compile(f"[{MISLEADING}]")
+
 
 def is_too_long(value: str, limit: int) -> bool:
     """Whether a text is so far over its limit that nothing is to be done with it but refuse it."""
@@ -40,8 +45,8 @@ def clean_text(value: str) -> str:
 
 
 def clean_line(value: str) -> str:
-    """Return a text on one line."""
-    return " ".join(clean_text(value).split())
+    """Return a text on one line, without characters that make it look like another one."""
+    return " ".join(_MISLEADING.sub("", clean_text(value)).split())
 
 
 def shows_something(text: str) -> bool:

@@ -65,9 +65,23 @@ def test_only_leads_and_admins_ban(web: Web) -> None:
 def test_what_cannot_be_banned_is_said(web: Web, rows: Any) -> None:
     web.customer("Buy now")
     rows("update user_sessions set address = null")
-    answer = web.agent("carol").post("/tickets/1001/bans", htmx=True, what="network")
+    answer = web.agent("carol").post("/tickets/1001/bans", htmx=True, what="network", days="")
     assert (answer.status_code, "There is nothing to ban" in answer.text) == (409, True)
-    assert web.agent("carol").post("/tickets/1001/bans", what="phone").status_code == 422
+    assert web.agent("carol").post("/tickets/1001/bans", what="phone", days="").status_code == 422
+
+
+@pytest.mark.parametrize("days", ["0", "-3", "1e9", "abc", "3651", " ", "999999999999"])
+def test_only_an_empty_number_of_days_means_for_good(web: Web, rows: Any, days: str) -> None:
+    web.customer("Buy now")
+    answer = web.agent("carol").post("/tickets/1001/bans", htmx=True, what="browser", days=days)
+    assert (answer.status_code, "Enter a whole number of days from 1 to 3,650." in answer.text) == (422, True)
+    assert rows("select count(*) from bans") == [(0,)]
+
+
+def test_a_ban_without_a_number_of_days_is_refused(web: Web, rows: Any) -> None:
+    web.customer("Buy now")
+    assert web.agent("carol").post("/tickets/1001/bans", what="browser").status_code == 422
+    assert rows("select count(*) from bans") == [(0,)]
 
 
 def test_spam_is_one_click_and_so_is_its_way_back(web: Web, alice: Agent) -> None:

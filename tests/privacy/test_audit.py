@@ -45,8 +45,8 @@ def test_the_page_says_who_did_what_to_whom(admin: Browser, carol: Agent, bob: A
     carol.call("change_person", person_id=bob.id, role="lead")
     carol.call("invite_person", token_hash="a" * 64, email="<b>@example.com")
     page = " ".join(re.sub(r"<[^>]*>", "", admin.get("/audit").text).split())
-    assert "Carol Tan Changed the role of Bob Ortiz from Agent to Lead" in page
-    assert "Carol Tan Invited &lt;b&gt;@example.com as Agent" in page
+    assert "Carol Tan carol@example.com Changed the role of Bob Ortiz from Agent to Lead bob@example.com" in page
+    assert "Carol Tan carol@example.com Invited &lt;b&gt;@example.com as Agent" in page
     assert "Logged in" in page
 
 
@@ -90,11 +90,48 @@ def test_a_file_has_what_the_page_shows(admin: Browser) -> None:
     assert admin.post("/audit/export", format="exe").status_code == 422
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\uff1d1"])
+def test_who_takes_the_name_of_somebody_else_is_told_from_them(admin: Browser, carol: Agent, bob: Agent) -> None:
+    carol.call("change_person", person_id=bob.id, role="lead")
+    bob.call("change_name", name="Carol Tan")
+    assert "bob@example.com" in admin.get("/audit?group=logins").text.partition("<tbody>")[2]
+    [renamed] = json.loads(admin.post("/audit/export", format="json", group="logins", person=bob.id).text)
+    assert (renamed["who"], renamed["who_email"], renamed["who_id"]) == ("Carol Tan", "bob@example.com", bob.id)
+    table = csv.DictReader(io.StringIO(admin.post("/audit/export", format="csv", group="people", person=bob.id).text))
+    row = next(table)
+    assert (row["who_id"], row["whom_email"], row["whom_id"]) == (carol.id, "bob@example.com", bob.id)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\uff1d1"])
 def test_no_cell_is_taken_for_a_formula(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 
 
+@pytest.mark.parametrize("before", [" ", "\u200b", "\u00a0", "\ufeff", "\U000e0020", "'", '"', "“", ' \u200b"'])
+def test_no_cell_is_taken_for_a_formula_for_what_stands_before_it(before: str) -> None:
+    assert safe_cell(f"{before}=1+1") == f"'{before}=1+1"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("a;=2", "a;'=2"),
+        ("a, =2", "a,' =2"),
+        ('a";"=2', 'a";\'"=2'),
+        ("a\n=2;-3", "a\n'=2;'-3"),
+        ("\u22122", "'\u22122"),
+        ("1-2=3, a@b", "1-2=3, a@b"),
+        ('{"from": "a-b", "to": -1}', '{"from": "a-b", "to": -1}'),
+    ],
+)
+def test_no_part_of_a_cell_is_one_where_another_separator_ends_it(text: str, kept: str) -> None:
+    assert safe_cell(text) == kept
+
+
+def test_a_long_cell_without_a_formula_stays_as_it_is() -> None:
+    for part in ("; ", " ", ",", '"'):
+        assert safe_cell(part * 20_000) == part * 20_000
+
+
 def test_a_name_that_is_a_formula_is_none_in_the_file(admin: Browser, carol: Agent) -> None:
     carol.call("change_name", name="=HYPERLINK(1)")
-    assert ",'=HYPERLINK(1)," in admin.post("/audit/export", format="csv").text
+    assert ',"\'=HYPERLINK(1)",' in admin.post("/audit/export", format="csv").text

@@ -284,8 +284,25 @@ def test_the_audit_log_cannot_be_changed(carol: Agent, alice: Agent, rows: Any, 
     assert audited(rows, "person.role_changed")
 
 
+def test_no_setting_written_by_hand_empties_the_audit_log(carol: Agent, rows: Any) -> None:
+    for name, value in (("audit_days", "0"), ("audit_days", "null"), ("retention_days", "-1")):
+        with pytest.raises(psycopg.DatabaseError, match="desk_settings_value_check"):
+            rows("insert into desk_settings (name, value) values (%s, %s::jsonb)", name, value)
+    rows("alter table desk_settings drop constraint desk_settings_value_check")
+    rows("insert into desk_settings (name, value) values ('audit_days', '0'), ('retention_days', '0')")
+    with pytest.raises(psycopg.DatabaseError, match="audit_is_append_only"):
+        rows("delete from audit_log")
+
+
+def test_no_entry_of_the_audit_log_is_dated_back(rows: Any) -> None:
+    rows("insert into audit_log (kind, created_at) values ('old', '2020-01-01')")
+    assert rows("select created_at > now() - interval '1 hour' from audit_log where kind = 'old'") == [(True,)]
+
+
 def test_what_is_older_than_the_log_is_kept_goes_with_a_login(bob: Agent, database: Database, rows: Any) -> None:
+    rows("alter table audit_log disable trigger guard_audit")
     rows("insert into audit_log (kind, created_at) values ('old', now() - interval '2 years 1 day'), ('young', now())")
+    rows("alter table audit_log enable trigger guard_audit")
     database.call("open_agent_session", agent_id=bob.id, token_hash="new")
     assert rows("select kind from audit_log where kind in ('old', 'young')") == [("young",)]
 

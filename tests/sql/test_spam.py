@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
 from supportchat.database import Conflict, Database, Forbidden
+from supportchat.rendering.links import render
 from tests.cast import Agent, Cast, Visitor
 
 pytestmark = pytest.mark.mode("postgres")
 
 LINKS = [
     *("https://example.com/a", "see HTTP://EXAMPLE.COM", "www.example.com", "buy at cheap-watches.com now"),
-    *("example.co/x", "(example.org)", "a.b.example.net", "t.me/cheap", "日本語example.com"),
+    *("example.co/x", "(example.org)", "a.b.example.net", "t.me/cheap", "日本語example.com", "example.com日本語"),
+    *("evil.edu", "see evil.gov/x", "пример.рф", "Купи: магазин.пример.рф!", "www.пример.рф", "http://почта.рф/путь"),
 ]
 NO_LINKS = [
     *("Hello", "Hi.please help", "vera@example.com", "vera.lindt@mail.example.com", "order.pdf is broken"),
     *("1.5 or 2.0?", "https:// is what it says", "wwwhat", "e.g. this"),
+    *("почта@пример.рф", "vera.com@example.org", "main.governor", "т.рфы"),
 ]
 
 
@@ -31,6 +35,16 @@ def holding(carol: Agent) -> None:
 def test_what_looks_like_a_link_is_one(rows: Any, texts: list[str], is_one: bool) -> None:
     found = rows("select text, _supportchat.has_link(text) from unnest(%s::text[]) as text", texts)
     assert [text for text, has_link in found if has_link is not is_one] == []
+
+
+def test_what_pages_make_a_link_is_one(rows: Any) -> None:
+    befores = ("", " ", "(", "日本", "\u200b", "e\u0301", "«", "x:", "-", "/")
+    names = ("evil.com", "a.evil.net", "evil.org", "evil.edu", "evil.gov", "пример.рф", "а.пример.рф", "www.evil.xy")
+    afters = ("", ".", "/a", "日本", "!", ")", "?x", "e\u0301", "\u200b", "é", "-x", "@x", ":80")
+    texts = ("".join(parts) for parts in itertools.product(befores, names, afters))
+    linked = [text for text in texts if 'href="http' in render(text)]
+    assert len(linked) > 400
+    assert rows("select text from unnest(%s::text[]) as text where not _supportchat.has_link(text)", linked) == []
 
 
 def test_nothing_is_held_until_an_admin_says_so(cast: Cast, alice: Agent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import g, request
 from flask.typing import ResponseReturnValue
 
-from ...database import call
+from ...database import Invalid, call
 from ...database.rows import MarkedSpam
 from ...web.forms import whole_number
 from ...web.htmx import from_htmx
@@ -15,6 +15,7 @@ from .blueprint import TICKET, after_action, bp, to_desk
 from .closure import go_on
 
 REASON_CHARACTERS = 200
+MOST_DAYS = 3650
 
 
 @bp.delete(f"{TICKET}/hold")
@@ -45,7 +46,17 @@ def ban(number: int) -> ResponseReturnValue:
         agent_id=g.agent["id"],
         number=number,
         what=request.form.get("what", "")[:32],
-        days=whole_number("days") or None,
+        days=_days(),
         reason=reason,
     )
     return after_action(ticket)
+
+
+def _days() -> int | None:
+    """Return for how many days a ban is to last; None for good, which only an empty field says."""
+    if request.form.get("days") == "":
+        return None
+    days = whole_number("days")
+    if not 1 <= days <= MOST_DAYS:
+        raise Invalid("days_out_of_range")
+    return days
