@@ -57,13 +57,14 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text); agent_of_session(text);
-        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
-        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
-        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
-        remove_two_factor(uuid, uuid); account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text);
-        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
-        list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
+        use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
+        end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
@@ -85,7 +86,8 @@ declare
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
-        open_agent_session(uuid, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
+        open_agent_session(uuid, text, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
         is_picture_of_agent(text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
@@ -111,8 +113,10 @@ declare
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
-        open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
-        use_code(uuid, text, bigint); finish_login(text, text, text, text);
+        open_agent_session(uuid, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
+        use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
@@ -6776,16 +6780,20 @@ as $$
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
 
--- Gives an agent another password, and ends every login session of theirs, here and in every server process.
+-- Gives an agent another password, and ends every login session and link for a password of theirs, here and in every server
+-- process.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
+    -- First, as open_agent_session does: no login that is under way gets in by the former password.
+    perform from public.agents where id = p_agent_id for no key update;
     insert into public.agent_credentials (agent_id, password_hash) values (p_agent_id, p_password_hash)
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
     delete from public.pending_logins where agent_id = p_agent_id;
+    delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
@@ -6890,6 +6898,7 @@ end $$;
 drop function if exists public.open_agent_session(uuid, text);
 drop function if exists public.open_agent_session(uuid, text, text);
 drop function if exists public.open_agent_session(uuid, text, text, text, text, text);
+drop function if exists public.open_agent_session(uuid, text, text, text, text, text, text);
 drop function if exists _supportchat.begin_session(uuid, text, text, text, text);
 
 -- How long a login session lasts, used or not.
@@ -6938,22 +6947,38 @@ as $$
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
--- same token. p_known is the key that the browser has had until now, p_browser its next one.
+-- same token. p_known is the key that the browser has had until now, p_browser its next one, to which a second step is bound where
+-- there was none. p_password_hash is what their password was checked against, p_issuer and p_subject whom the provider has named:
+-- null when that has changed since, or the agent was disabled.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
-    p_known text default '', p_how text default null
+    p_known text default '', p_how text default null, p_password_hash text default null, p_issuer text default null,
+    p_subject text default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    needs_code boolean := exists (
-        select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
-    );
+    needs_code boolean;
 begin
+    -- Whoever disables an agent, or changes how they log in, waits for this lock, or has had it before.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found or (
+        p_password_hash is not null
+        and not exists (select from public.agent_credentials where agent_id = p_agent_id and password_hash = p_password_hash)
+    ) or (
+        p_subject is not null and not exists (
+            select from public.agent_identities where agent_id = p_agent_id and issuer = p_issuer and subject = p_subject
+        )
+    ) then
+        return null;
+    end if;
+    needs_code := exists (select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null);
     if needs_code then
-        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
+        perform _supportchat.begin_second_step(
+            p_agent_id, p_token_hash, coalesce(nullif(p_known, ''), p_browser, ''), p_user_agent, p_how
+        );
     else
         perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_known, p_address, p_user_agent, p_how);
     end if;
@@ -7036,13 +7061,14 @@ create or replace trigger log_end_of_session
 after delete on public.agent_sessions
 for each row execute function _supportchat.log_end_of_session();
 
--- Ends the login sessions of an agent who is deactivated, by whatever statement.
+-- Ends the login sessions of an agent who is deactivated, by whatever statement, and logins that wait for their second step.
 create or replace function _supportchat.end_sessions()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
+    delete from public.pending_logins where agent_id = new.id;
     delete from public.agent_sessions where agent_id = new.id;
     return null;
 end $$;
@@ -7051,7 +7077,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '42ddd42bb45d');
+select _supportchat.record_script('functions/logins.sql', 'd872bee86bbf');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -7169,6 +7195,9 @@ as $$
 declare
     pending public.pending_logins;
 begin
+    -- First, as in open_agent_session: a new password, or the end of an account, ends this login too.
+    perform from public.agents
+    where id = (select agent_id from public.pending_logins where token_hash = p_pending) for no key update;
     select * into pending from public.pending_logins p
     where p.token_hash = p_pending and p.browser = p_browser and p.created_at > now() - _supportchat.pending_lasts()
         and exists (select from public.agents a where a.id = p.agent_id and a.is_active)
@@ -7274,7 +7303,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '1b4bc4c652ef');
+select _supportchat.record_script('functions/two_factor.sql', '48f41463d0b1');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -7386,25 +7415,28 @@ begin
     return ended;
 end $$;
 
--- Gives an agent another password, ends every login session but the one that asks, and forgets the browsers that they are known in
--- but this one.
+-- Gives an agent another password, ends every login session but the one that asks and every link for a password, and forgets the
+-- browsers that they are known in but this one.
 create or replace function public.change_password(p_agent_id uuid, p_password_hash text, p_token_hash text, p_browser text)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 begin
-    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where agent_id = p_agent_id;
+    -- First, as set_password does.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where found and agent_id = p_agent_id;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
     delete from public.pending_logins where agent_id = p_agent_id;
+    delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
     delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
     perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '47bd71180a66');
+select _supportchat.record_script('functions/account.sql', '365ffa482818');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
@@ -7885,11 +7917,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    link public.one_time_links := _supportchat.take_link(p_token_hash, 'password');
     who public.agents;
 begin
-    select * into who from public.agents where id = link.agent_id and is_active;
-    if not found then
+    -- The agent first, then the link, as make_password_link does.
+    select * into who from public.agents
+    where id = (select agent_id from public.one_time_links where token_hash = p_token_hash) and is_active for no key update;
+    perform _supportchat.take_link(p_token_hash, 'password');
+    if who.id is null then
         raise sqlstate 'PT404' using message = 'link_unknown';
     end if;
     perform _supportchat.set_password(who.id, p_password_hash);
@@ -7897,7 +7931,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '937fb5467a40');
+select _supportchat.record_script('functions/links.sql', '51fd13ab9605');
 
 -- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
 -- chat along into a window of its own. Safe to run again.
@@ -8213,16 +8247,21 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-    if not exists (select from public.agent_credentials where agent_id = p_agent_id) then
+    -- First, as in open_agent_session.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    elsif not exists (select from public.agent_credentials where agent_id = p_agent_id) then
         raise sqlstate 'PT409' using message = 'provider_is_only_way';
     end if;
+    delete from public.pending_logins where agent_id = p_agent_id and how = 'provider';
     delete from public.agent_identities where agent_id = p_agent_id and issuer = p_issuer;
     if found then
         perform _supportchat.audit('identity.unbound', p_agent_id, jsonb_build_object('issuer', p_issuer));
     end if;
 end $$;
 
-select _supportchat.record_script('functions/identities.sql', '3db81d70a2d1');
+select _supportchat.record_script('functions/identities.sql', 'e4e0c465df47');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.

@@ -120,25 +120,28 @@ begin
     return ended;
 end $$;
 
--- Gives an agent another password, ends every login session but the one that asks, and forgets the browsers that they are known in
--- but this one.
+-- Gives an agent another password, ends every login session but the one that asks and every link for a password, and forgets the
+-- browsers that they are known in but this one.
 create or replace function public.change_password(p_agent_id uuid, p_password_hash text, p_token_hash text, p_browser text)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 begin
-    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where agent_id = p_agent_id;
+    -- First, as set_password does.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where found and agent_id = p_agent_id;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
     delete from public.pending_logins where agent_id = p_agent_id;
+    delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
     delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
     perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '47bd71180a66');
+select _supportchat.record_script('functions/account.sql', '365ffa482818');
 
 notify pgrst, 'reload schema';
 

@@ -210,16 +210,21 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-    if not exists (select from public.agent_credentials where agent_id = p_agent_id) then
+    -- First, as in open_agent_session.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    elsif not exists (select from public.agent_credentials where agent_id = p_agent_id) then
         raise sqlstate 'PT409' using message = 'provider_is_only_way';
     end if;
+    delete from public.pending_logins where agent_id = p_agent_id and how = 'provider';
     delete from public.agent_identities where agent_id = p_agent_id and issuer = p_issuer;
     if found then
         perform _supportchat.audit('identity.unbound', p_agent_id, jsonb_build_object('issuer', p_issuer));
     end if;
 end $$;
 
-select _supportchat.record_script('functions/identities.sql', '3db81d70a2d1');
+select _supportchat.record_script('functions/identities.sql', 'e4e0c465df47');
 
 notify pgrst, 'reload schema';
 

@@ -126,6 +126,9 @@ as $$
 declare
     pending public.pending_logins;
 begin
+    -- First, as in open_agent_session: a new password, or the end of an account, ends this login too.
+    perform from public.agents
+    where id = (select agent_id from public.pending_logins where token_hash = p_pending) for no key update;
     select * into pending from public.pending_logins p
     where p.token_hash = p_pending and p.browser = p_browser and p.created_at > now() - _supportchat.pending_lasts()
         and exists (select from public.agents a where a.id = p.agent_id and a.is_active)
@@ -231,7 +234,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '1b4bc4c652ef');
+select _supportchat.record_script('functions/two_factor.sql', '48f41463d0b1');
 
 notify pgrst, 'reload schema';
 

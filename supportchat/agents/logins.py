@@ -60,16 +60,16 @@ def log_in(email: str, password: str) -> Begun | None:
     :raise TooFast: when it was tried too often, by this address or for this account.
     """
     known = checked(email, password)
-    return begin_session(known["agent_id"]) if known else None
+    return begin_session(known["agent_id"], password_hash=known["password_hash"]) if known else None
 
 
-def begin_session(agent_id: str, how: str | None = None) -> Begun:
+def begin_session(agent_id: str, **shown: str) -> Begun | None:
     """Begin a login session of an agent who has shown who they are; with two-factor, the second step of one.
 
-    :param how: for the audit log: 'provider', where it was not a password or a link.
+    :param shown: by what: `password_hash`, or `issuer` and `subject`. :return: None when that lets nobody in by now.
     """
     token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    answer: BegunLogin = call(
+    answer: BegunLogin | None = call(
         "open_agent_session",
         agent_id=agent_id,
         token_hash=token_hash(token),
@@ -77,9 +77,10 @@ def begin_session(agent_id: str, how: str | None = None) -> Begun:
         address=limits.address(),
         user_agent=own_user_agent(),
         known=known_browser(),
-        how=how,
+        how="provider" if "subject" in shown else None,
+        **shown,
     )
-    return Begun(token, browser, answer["needs_code"])
+    return Begun(token, browser, answer["needs_code"]) if answer else None
 
 
 def finish_login(proof: Proof) -> Begun:
@@ -140,6 +141,8 @@ def set_login_cookies(response: Response, begun: Begun) -> None:
     """Give the browser its login session, or the token of one that waits for its second step."""
     if begun.needs_code:
         response.set_cookie(cookie_name("p"), begun.token, max_age=PENDING_SECONDS, **cookie_options())
+        if not known_browser():  # the second step is bound to this key then, and to no other browser without one
+            response.set_cookie(cookie_name("k"), begun.browser, max_age=KEPT_SECONDS, **cookie_options())
         return
     response.set_cookie(cookie_name("a"), begun.token, max_age=SECONDS, **cookie_options())
     response.set_cookie(cookie_name("k"), begun.browser, max_age=KEPT_SECONDS, **cookie_options())

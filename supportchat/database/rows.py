@@ -165,7 +165,7 @@ class Credentials(TypedDict):
 
 
 class BegunLogin(TypedDict):
-    """What became of a login whose password was right."""
+    """What became of a login whose password was right; None when the account has changed meanwhile."""
 
     needs_code: bool  # it waits for its second step
 

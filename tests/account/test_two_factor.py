@@ -383,3 +383,13 @@ def test_no_answer_but_the_set_up_has_a_secret(web: Web, database: Database) -> 
 def test_a_page_with_a_secret_is_not_compressed(web: Web) -> None:
     answer = web.agent("alice").get("/account/two-factor", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in answer.headers
+
+
+def test_the_token_of_a_first_step_is_worth_nothing_in_another_browser(web: Web) -> None:
+    secret, _ = turn_on(web.agent("alice"))
+    browser, other = first_step(web), web.visitor()
+    token = browser.client.get_cookie("p")
+    assert token is not None
+    other.client.set_cookie("p", token.value)
+    assert second_step(other, code=code_of(secret, 1)).status_code == 422
+    assert second_step(browser, code=code_of(secret, 1)).status_code == 303
