@@ -183,6 +183,8 @@ as $$
     where p_former <> '' and key in (
         select 'logins/browser/' || p_former
         union all
+        select 'logins/flow/browser/' || p_former
+        union all
         select concat_ws('/', 'codes', agent_id, p_former) from public.agent_browsers where token_hash = p_former
     );
     update public.agent_browsers set token_hash = p_browser where p_browser <> '' and token_hash = nullif(p_former, '');
@@ -324,7 +326,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'd872bee86bbf');
+select _supportchat.record_script('functions/logins.sql', '3d4152a541de');
 
 notify pgrst, 'reload schema';
 

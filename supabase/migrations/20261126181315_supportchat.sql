@@ -70,7 +70,7 @@ declare
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
         use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
         make_handover(text, text, text); show_handover(text); take_handover(text);
-        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
         disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
@@ -88,7 +88,8 @@ declare
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text)
+        is_picture_of_agent(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -6936,6 +6937,8 @@ as $$
     where p_former <> '' and key in (
         select 'logins/browser/' || p_former
         union all
+        select 'logins/flow/browser/' || p_former
+        union all
         select concat_ws('/', 'codes', agent_id, p_former) from public.agent_browsers where token_hash = p_former
     );
     update public.agent_browsers set token_hash = p_browser where p_browser <> '' and token_hash = nullif(p_former, '');
@@ -7077,7 +7080,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'd872bee86bbf');
+select _supportchat.record_script('functions/logins.sql', '3d4152a541de');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -8081,18 +8084,27 @@ begin
     );
 end $$;
 
--- Notes that a browser is sent to the provider, and what for. It counts as a login of the address. Of too many that have not come back
--- the oldest are forgotten: those of the address first, then any. PT429 when it was done too often.
+-- Of an earlier version, which counted every one for the address.
+drop function if exists public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+
+-- Notes that a browser is sent to the provider, and what for. It counts for a browser in which an agent has logged in before, by its
+-- key p_known, else for the address, and never against logins with a password. Of too many that have not come back the oldest are
+-- forgotten: those of the address first, then any. PT429 when it was done too often.
 create or replace function public.begin_provider_flow(
     p_state_hash text, p_browser text, p_issuer text, p_nonce text, p_code_verifier text, p_purpose text, p_address text,
-    p_target text default null, p_link_hash text default null, p_session_hash text default null, p_limits jsonb default '{}'
+    p_target text default null, p_link_hash text default null, p_session_hash text default null, p_limits jsonb default '{}',
+    p_known text default ''
 )
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
+    if exists (select from public.agent_browsers where token_hash = p_known) then
+        perform _supportchat.take_token('logins', 'flow/browser/' || p_known, p_limits -> 'account');
+    else
+        perform _supportchat.take_token('logins', 'flow/address/' || p_address, p_limits -> 'address');
+    end if;
     perform _supportchat.forget_flows(p_address);
     insert into public.provider_flows (
         state_hash, browser, issuer, nonce, code_verifier, purpose, address, target, link_hash, session_hash
@@ -8261,7 +8273,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/identities.sql', 'e4e0c465df47');
+select _supportchat.record_script('functions/identities.sql', '34b194cc616d');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
