@@ -93,9 +93,9 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
--- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
--- many. A browser in which this agent has logged in before has a count of its own, so that nobody locks them out by
--- guessing; any other one counts for the account and for the address it comes from.
+-- Counts an attempt to log in, and gives what it is checked against, as credentials_of does, and whether the browser is one in
+-- which this agent has logged in before; PT429 when there were too many. Such a browser has a count of its own, so that nobody
+-- locks them out by guessing; any other one counts for the account and for the address it comes from.
 create or replace function public.begin_login(p_email text, p_browser text, p_address text, p_limits jsonb default '{}')
 returns jsonb
 language plpgsql
@@ -103,17 +103,18 @@ set search_path = ''
 as $$
 declare
     known jsonb := _supportchat.credentials_of(p_email);
-begin
-    if exists (
+    is_known boolean := exists (
         select from public.agent_browsers
         where agent_id = (known ->> 'agent_id')::uuid and token_hash = p_browser
-    ) then
+    );
+begin
+    if is_known then
         perform _supportchat.take_token('logins', 'browser/' || p_browser, p_limits -> 'account');
     else
         perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
         perform _supportchat.take_token('logins', 'account/' || md5(lower(p_email)), p_limits -> 'account');
     end if;
-    return known;
+    return known || jsonb_build_object('browser_known', is_known);
 end $$;
 
 -- Counts a login that was refused: per account, or per address for an account that does not exist. The audit log gets the 1st,
@@ -326,7 +327,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '3d4152a541de');
+select _supportchat.record_script('functions/logins.sql', 'da069ecdfd38');
 
 notify pgrst, 'reload schema';
 

@@ -14,7 +14,7 @@ from ..rendering.languages import choose_anew
 from ..web import limits
 from ..web.cookies import KEPT_SECONDS, cookie, cookie_name, cookie_options, old_cookie_name, token_hash
 from .browsers import own_user_agent
-from .passwords import is_right_password
+from .passwords import is_right_password, refuse_when_busy
 from .two_factor import Proof
 
 SECONDS = 12 * 3600  # logins.sql ends the session then, whatever the cookie says
@@ -118,15 +118,18 @@ def checked(email: str, password: str) -> Credentials | None:
 
     :raise TooFast: when it was tried too often, by this address or for this account.
     """
-    config = current_config()
+    config, browser = current_config(), known_browser()
+    if not browser:  # else the database knows whether it takes turns of its own
+        refuse_when_busy()
     known: Credentials | None = call(
         "begin_login",
         email=email,
-        browser=known_browser(),
+        browser=browser,
         address=limits.address(),
         limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
     )
-    if not is_right_password(known and known["password_hash"], password):
+    group = f"browser/{browser}" if known and known["browser_known"] else ""
+    if not is_right_password(known and known["password_hash"], password, group):
         call("refuse_login", email=email, address=limits.address())
         return None
     return known

@@ -162,6 +162,7 @@ class Credentials(TypedDict):
 
     agent_id: str
     password_hash: str
+    browser_known: bool  # they have logged in there before
 
 
 class BegunLogin(TypedDict):

@@ -219,8 +219,8 @@ def test_the_cookie_of_a_login_lasts_as_long_as_its_session(rows: Any) -> None:
 def test_a_login_whose_password_changes_while_it_is_checked_is_a_wrong_one(
     web: Web, rows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def is_right(password_hash: str | None, password: str) -> bool:
-        found = passwords.is_right_password(password_hash, password)
+    def is_right(password_hash: str | None, password: str, group: str) -> bool:
+        found = passwords.is_right_password(password_hash, password, group)
         rows("update agent_credentials set password_hash = 'new'")
         return found
 
