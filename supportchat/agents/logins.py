@@ -118,6 +118,14 @@ def checked(email: str, password: str) -> Credentials | None:
 
     :raise TooFast: when it was tried too often, by this address or for this account.
     """
+    known = matching(email, password)
+    if known is None:
+        call("refuse_login", email=email, address=limits.address())
+    return known
+
+
+def matching(email: str, password: str) -> Credentials | None:
+    """Do as `checked` does, and note no refusal: what was typed may be something else."""
     config, browser = current_config(), known_browser()
     if not browser:  # else the database knows whether it takes turns of its own
         refuse_when_busy()
@@ -129,10 +137,7 @@ def checked(email: str, password: str) -> Credentials | None:
         limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
     )
     group = f"browser/{browser}" if known and known["browser_known"] else ""
-    if not is_right_password(known and known["password_hash"], password, group):
-        call("refuse_login", email=email, address=limits.address())
-        return None
-    return known
+    return known if is_right_password(known and known["password_hash"], password, group) else None
 
 
 def known_browser() -> str:
