@@ -2637,6 +2637,19 @@ begin
     end if;
 end $$;
 
+-- Refuses whoever was disabled, or never was: PT404. Every function in which agents change or read what is their own asks it.
+create or replace function _supportchat.demand_active(p_agent_id uuid)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if not exists (select from public.agents where id = p_agent_id and is_active) then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+end $$;
+
 -- The rights of a role, as a list.
 create or replace function _supportchat.rights_of(p_role text)
 returns jsonb
@@ -2647,7 +2660,7 @@ as $$
     select coalesce(jsonb_agg(right_name order by right_name), '[]') from public.role_rights where role = p_role
 $$;
 
-select _supportchat.record_script('functions/rights.sql', 'b6214501acc0');
+select _supportchat.record_script('functions/rights.sql', 'efb455cbe954');
 
 -- audit.sql: who has done what, for people who have to know later. Safe to run again.
 -- Kinds are codes such as 'login.ok' and 'person.disabled'; about holds codes and ids, and the address of who was invited.
@@ -6729,7 +6742,7 @@ begin
     if p_language !~ '^[a-z]{2,3}$' then
         raise sqlstate 'PT422' using message = 'language_unknown';
     end if;
-    update public.agents set language = p_language where id = p_agent_id returning * into who;
+    update public.agents set language = p_language where id = p_agent_id and is_active returning * into who;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
@@ -6762,7 +6775,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '9412ead48812');
+select _supportchat.record_script('functions/agents.sql', '9d6c63ab7aa8');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -7101,6 +7114,7 @@ declare
         from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
     );
 begin
+    perform _supportchat.demand_active(p_agent_id);
     if known is not null then
         perform _supportchat.take_token('codes', _supportchat.whose_codes(p_agent_id, p_browser), p_limits -> 'codes');
     end if;
@@ -7127,6 +7141,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     if p_step is not null then
         update public.agent_credentials set totp_step = p_step
         where agent_id = p_agent_id and totp_secret is not null and totp_step < p_step;
@@ -7233,6 +7248,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     update public.agent_credentials set totp_secret = p_secret, totp_since = now(), totp_step = p_step
     where agent_id = p_agent_id and totp_secret is null;
     if not found then
@@ -7249,6 +7265,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     perform from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null for update;
     if not found then
         raise sqlstate 'PT409' using message = 'two_factor_off';
@@ -7280,6 +7297,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     perform _supportchat.forget_two_factor(p_agent_id);
     perform _supportchat.audit('two_factor.off', p_agent_id);
     if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
@@ -7307,7 +7325,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '48f41463d0b1');
+select _supportchat.record_script('functions/two_factor.sql', 'b7e198b7d1c2');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -7318,31 +7336,35 @@ drop function if exists public.account(uuid, text);
 -- connected, and where they are logged in. p_token_hash is the login session that asks.
 create or replace function public.account(p_agent_id uuid, p_token_hash text, p_issuer text default null)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
-        'password_changed_at', c.changed_at,
-        'two_factor_since', c.totp_since,
-        'provider_since', (
-            select i.created_at from public.agent_identities i where i.agent_id = p_agent_id and i.issuer = p_issuer
-        ),
-        'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
-        'sessions', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', s.id, 'user_agent', s.user_agent, 'created_at', s.created_at, 'last_seen_at', s.last_seen_at,
-                'is_this', s.token_hash = p_token_hash
-            ) order by s.token_hash = p_token_hash desc, s.last_seen_at desc), '[]')
-            from public.agent_sessions s
-            where s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
-                and s.last_seen_at > now() - interval '30 minutes'
+begin
+    perform _supportchat.demand_active(p_agent_id);
+    return (
+        select jsonb_build_object(
+            'password_changed_at', c.changed_at,
+            'two_factor_since', c.totp_since,
+            'provider_since', (
+                select i.created_at from public.agent_identities i where i.agent_id = p_agent_id and i.issuer = p_issuer
+            ),
+            'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
+            'sessions', (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                    'id', s.id, 'user_agent', s.user_agent, 'created_at', s.created_at, 'last_seen_at', s.last_seen_at,
+                    'is_this', s.token_hash = p_token_hash
+                ) order by s.token_hash = p_token_hash desc, s.last_seen_at desc), '[]')
+                from public.agent_sessions s
+                where s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
+                    and s.last_seen_at > now() - interval '30 minutes'
+            )
         )
-    )
-    from public.agents a
-    left join public.agent_credentials c on c.agent_id = a.id
-    where a.id = p_agent_id
-$$;
+        from public.agents a
+        left join public.agent_credentials c on c.agent_id = a.id
+        where a.id = p_agent_id
+    );
+end $$;
 
 -- Changes the name of an agent, which customers see.
 create or replace function public.change_name(p_agent_id uuid, p_name text)
@@ -7405,6 +7427,7 @@ as $$
 declare
     ended integer;
 begin
+    perform _supportchat.demand_active(p_agent_id);
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions
@@ -7440,7 +7463,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '365ffa482818');
+select _supportchat.record_script('functions/account.sql', '8d9e57b7b214');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
