@@ -59,19 +59,20 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text); agent_of_session(text);
-        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
-        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
-        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
-        remove_two_factor(uuid, uuid); account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text);
-        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
-        list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
+        use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
+        end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
         use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
         make_handover(text, text, text); show_handover(text); take_handover(text);
-        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
         disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
@@ -87,8 +88,10 @@ declare
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
-        open_agent_session(uuid, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text)
+        open_agent_session(uuid, text, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
+        is_picture_of_agent(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -113,8 +116,10 @@ declare
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
-        open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
-        use_code(uuid, text, bigint); finish_login(text, text, text, text);
+        open_agent_session(uuid, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
+        use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
@@ -333,7 +338,7 @@ drop function if exists
     public.reset_password(text, text, boolean),
     public.begin_login(text, text, text, jsonb),
     public.refuse_login(text, text),
-    public.open_agent_session(uuid, text, text, text, text, text, text),
+    public.open_agent_session(uuid, text, text, text, text, text, text, text, text, text),
     public.agent_of_session(text),
     public.close_agent_session(text),
     public.begin_code(uuid, text, jsonb),
@@ -370,7 +375,7 @@ drop function if exists
     public.make_handover(text, text, text),
     public.show_handover(text),
     public.take_handover(text),
-    public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb),
+    public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text),
     public.take_provider_flow(text, text),
     public.agent_of_identity(text, text, text, jsonb),
     public.accept_invitation_by_identity(text, text, text, text, text),
@@ -412,9 +417,11 @@ drop function if exists
     public.open_agent_session(uuid, text),
     public.open_agent_session(uuid, text, text),
     public.open_agent_session(uuid, text, text, text, text, text),
+    public.open_agent_session(uuid, text, text, text, text, text, text),
     public.good_sessions(text[]),
     public.account(uuid, text),
-    public.is_picture_of_agent(text);
+    public.is_picture_of_agent(text),
+    public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
 drop table if exists
     public.schema_scripts,
     public.visitors,

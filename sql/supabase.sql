@@ -57,19 +57,20 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text); agent_of_session(text);
-        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
-        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
-        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
-        remove_two_factor(uuid, uuid); account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text);
-        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
-        list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
+        use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
+        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
+        end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
+        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
         use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
         make_handover(text, text, text); show_handover(text); take_handover(text);
-        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
         disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
@@ -85,8 +86,10 @@ declare
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
-        open_agent_session(uuid, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text)
+        open_agent_session(uuid, text, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
+        is_picture_of_agent(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -111,8 +114,10 @@ declare
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
-        open_agent_session(uuid, text, text, text, text); begin_code(uuid, text); use_code(uuid, text);
-        use_code(uuid, text, bigint); finish_login(text, text, text, text);
+        open_agent_session(uuid, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
+        use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
         finish_login(text, text, text, text, bigint); finish_login(text, text, text, text, bigint, text);
         end_agent_sessions(uuid, text); invite_person(uuid, text, text); invite_person(uuid, text, text, text);
         change_person(uuid, uuid); change_person(uuid, uuid, text); change_person(uuid, uuid, text, text);
@@ -2633,6 +2638,19 @@ begin
     end if;
 end $$;
 
+-- Refuses whoever was disabled, or never was: PT404. Every function in which agents change or read what is their own asks it.
+create or replace function _supportchat.demand_active(p_agent_id uuid)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if not exists (select from public.agents where id = p_agent_id and is_active) then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+end $$;
+
 -- The rights of a role, as a list.
 create or replace function _supportchat.rights_of(p_role text)
 returns jsonb
@@ -2643,7 +2661,7 @@ as $$
     select coalesce(jsonb_agg(right_name order by right_name), '[]') from public.role_rights where role = p_role
 $$;
 
-select _supportchat.record_script('functions/rights.sql', 'b6214501acc0');
+select _supportchat.record_script('functions/rights.sql', 'efb455cbe954');
 
 -- audit.sql: who has done what, for people who have to know later. Safe to run again.
 -- Kinds are codes such as 'login.ok' and 'person.disabled'; about holds codes and ids, and the address of who was invited.
@@ -6746,7 +6764,7 @@ begin
     if p_language !~ '^[a-z]{2,3}$' then
         raise sqlstate 'PT422' using message = 'language_unknown';
     end if;
-    update public.agents set language = p_language where id = p_agent_id returning * into who;
+    update public.agents set language = p_language where id = p_agent_id and is_active returning * into who;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
@@ -6779,7 +6797,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '9412ead48812');
+select _supportchat.record_script('functions/agents.sql', '9d6c63ab7aa8');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -6798,16 +6816,20 @@ as $$
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
 
--- Gives an agent another password, and ends every login session of theirs, here and in every server process.
+-- Gives an agent another password, and ends every login session and link for a password of theirs, here and in every server
+-- process.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
+    -- First, as open_agent_session does: no login that is under way gets in by the former password.
+    perform from public.agents where id = p_agent_id for no key update;
     insert into public.agent_credentials (agent_id, password_hash) values (p_agent_id, p_password_hash)
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
     delete from public.pending_logins where agent_id = p_agent_id;
+    delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
@@ -6860,9 +6882,9 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
--- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
--- many. A browser in which this agent has logged in before has a count of its own, so that nobody locks them out by
--- guessing; any other one counts for the account and for the address it comes from.
+-- Counts an attempt to log in, and gives what it is checked against, as credentials_of does, and whether the browser is one in
+-- which this agent has logged in before; PT429 when there were too many. Such a browser has a count of its own, so that nobody
+-- locks them out by guessing; any other one counts for the account and for the address it comes from.
 create or replace function public.begin_login(p_email text, p_browser text, p_address text, p_limits jsonb default '{}')
 returns jsonb
 language plpgsql
@@ -6870,17 +6892,18 @@ set search_path = ''
 as $$
 declare
     known jsonb := _supportchat.credentials_of(p_email);
-begin
-    if exists (
+    is_known boolean := exists (
         select from public.agent_browsers
         where agent_id = (known ->> 'agent_id')::uuid and token_hash = p_browser
-    ) then
+    );
+begin
+    if is_known then
         perform _supportchat.take_token('logins', 'browser/' || p_browser, p_limits -> 'account');
     else
         perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
         perform _supportchat.take_token('logins', 'account/' || md5(lower(p_email)), p_limits -> 'account');
     end if;
-    return known;
+    return known || jsonb_build_object('browser_known', is_known);
 end $$;
 
 -- Counts a login that was refused: per account, or per address for an account that does not exist. The audit log gets the 1st,
@@ -6912,6 +6935,7 @@ end $$;
 drop function if exists public.open_agent_session(uuid, text);
 drop function if exists public.open_agent_session(uuid, text, text);
 drop function if exists public.open_agent_session(uuid, text, text, text, text, text);
+drop function if exists public.open_agent_session(uuid, text, text, text, text, text, text);
 drop function if exists _supportchat.begin_session(uuid, text, text, text, text);
 
 -- How long a login session lasts, used or not.
@@ -6949,6 +6973,8 @@ as $$
     where p_former <> '' and key in (
         select 'logins/browser/' || p_former
         union all
+        select 'logins/flow/browser/' || p_former
+        union all
         select concat_ws('/', 'codes', agent_id, p_former) from public.agent_browsers where token_hash = p_former
     );
     update public.agent_browsers set token_hash = p_browser where p_browser <> '' and token_hash = nullif(p_former, '');
@@ -6960,22 +6986,38 @@ as $$
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
--- same token. p_known is the key that the browser has had until now, p_browser its next one.
+-- same token. p_known is the key that the browser has had until now, p_browser its next one, to which a second step is bound where
+-- there was none. p_password_hash is what their password was checked against, p_issuer and p_subject whom the provider has named:
+-- null when that has changed since, or the agent was disabled.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
-    p_known text default '', p_how text default null
+    p_known text default '', p_how text default null, p_password_hash text default null, p_issuer text default null,
+    p_subject text default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    needs_code boolean := exists (
-        select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
-    );
+    needs_code boolean;
 begin
+    -- Whoever disables an agent, or changes how they log in, waits for this lock, or has had it before.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found or (
+        p_password_hash is not null
+        and not exists (select from public.agent_credentials where agent_id = p_agent_id and password_hash = p_password_hash)
+    ) or (
+        p_subject is not null and not exists (
+            select from public.agent_identities where agent_id = p_agent_id and issuer = p_issuer and subject = p_subject
+        )
+    ) then
+        return null;
+    end if;
+    needs_code := exists (select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null);
     if needs_code then
-        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
+        perform _supportchat.begin_second_step(
+            p_agent_id, p_token_hash, coalesce(nullif(p_known, ''), p_browser, ''), p_user_agent, p_how
+        );
     else
         perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_known, p_address, p_user_agent, p_how);
     end if;
@@ -7058,13 +7100,14 @@ create or replace trigger log_end_of_session
 after delete on public.agent_sessions
 for each row execute function _supportchat.log_end_of_session();
 
--- Ends the login sessions of an agent who is deactivated, by whatever statement.
+-- Ends the login sessions of an agent who is deactivated, by whatever statement, and logins that wait for their second step.
 create or replace function _supportchat.end_sessions()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
+    delete from public.pending_logins where agent_id = new.id;
     delete from public.agent_sessions where agent_id = new.id;
     return null;
 end $$;
@@ -7073,7 +7116,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '42ddd42bb45d');
+select _supportchat.record_script('functions/logins.sql', 'da069ecdfd38');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -7093,6 +7136,7 @@ declare
         from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
     );
 begin
+    perform _supportchat.demand_active(p_agent_id);
     if known is not null then
         perform _supportchat.take_token('codes', _supportchat.whose_codes(p_agent_id, p_browser), p_limits -> 'codes');
     end if;
@@ -7119,6 +7163,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     if p_step is not null then
         update public.agent_credentials set totp_step = p_step
         where agent_id = p_agent_id and totp_secret is not null and totp_step < p_step;
@@ -7191,6 +7236,9 @@ as $$
 declare
     pending public.pending_logins;
 begin
+    -- First, as in open_agent_session: a new password, or the end of an account, ends this login too.
+    perform from public.agents
+    where id = (select agent_id from public.pending_logins where token_hash = p_pending) for no key update;
     select * into pending from public.pending_logins p
     where p.token_hash = p_pending and p.browser = p_browser and p.created_at > now() - _supportchat.pending_lasts()
         and exists (select from public.agents a where a.id = p.agent_id and a.is_active)
@@ -7222,6 +7270,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     update public.agent_credentials set totp_secret = p_secret, totp_since = now(), totp_step = p_step
     where agent_id = p_agent_id and totp_secret is null;
     if not found then
@@ -7238,6 +7287,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     perform from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null for update;
     if not found then
         raise sqlstate 'PT409' using message = 'two_factor_off';
@@ -7269,6 +7319,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     perform _supportchat.forget_two_factor(p_agent_id);
     perform _supportchat.audit('two_factor.off', p_agent_id);
     if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
@@ -7296,7 +7347,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '1b4bc4c652ef');
+select _supportchat.record_script('functions/two_factor.sql', 'b7e198b7d1c2');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -7307,31 +7358,35 @@ drop function if exists public.account(uuid, text);
 -- connected, and where they are logged in. p_token_hash is the login session that asks.
 create or replace function public.account(p_agent_id uuid, p_token_hash text, p_issuer text default null)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
-        'password_changed_at', c.changed_at,
-        'two_factor_since', c.totp_since,
-        'provider_since', (
-            select i.created_at from public.agent_identities i where i.agent_id = p_agent_id and i.issuer = p_issuer
-        ),
-        'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
-        'sessions', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', s.id, 'user_agent', s.user_agent, 'created_at', s.created_at, 'last_seen_at', s.last_seen_at,
-                'is_this', s.token_hash = p_token_hash
-            ) order by s.token_hash = p_token_hash desc, s.last_seen_at desc), '[]')
-            from public.agent_sessions s
-            where s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
-                and s.last_seen_at > now() - interval '30 minutes'
+begin
+    perform _supportchat.demand_active(p_agent_id);
+    return (
+        select jsonb_build_object(
+            'password_changed_at', c.changed_at,
+            'two_factor_since', c.totp_since,
+            'provider_since', (
+                select i.created_at from public.agent_identities i where i.agent_id = p_agent_id and i.issuer = p_issuer
+            ),
+            'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
+            'sessions', (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                    'id', s.id, 'user_agent', s.user_agent, 'created_at', s.created_at, 'last_seen_at', s.last_seen_at,
+                    'is_this', s.token_hash = p_token_hash
+                ) order by s.token_hash = p_token_hash desc, s.last_seen_at desc), '[]')
+                from public.agent_sessions s
+                where s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
+                    and s.last_seen_at > now() - interval '30 minutes'
+            )
         )
-    )
-    from public.agents a
-    left join public.agent_credentials c on c.agent_id = a.id
-    where a.id = p_agent_id
-$$;
+        from public.agents a
+        left join public.agent_credentials c on c.agent_id = a.id
+        where a.id = p_agent_id
+    );
+end $$;
 
 -- Changes the name of an agent, which customers see.
 create or replace function public.change_name(p_agent_id uuid, p_name text)
@@ -7394,6 +7449,7 @@ as $$
 declare
     ended integer;
 begin
+    perform _supportchat.demand_active(p_agent_id);
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions
@@ -7408,25 +7464,28 @@ begin
     return ended;
 end $$;
 
--- Gives an agent another password, ends every login session but the one that asks, and forgets the browsers that they are known in
--- but this one.
+-- Gives an agent another password, ends every login session but the one that asks and every link for a password, and forgets the
+-- browsers that they are known in but this one.
 create or replace function public.change_password(p_agent_id uuid, p_password_hash text, p_token_hash text, p_browser text)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 begin
-    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where agent_id = p_agent_id;
+    -- First, as set_password does.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where found and agent_id = p_agent_id;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
     delete from public.pending_logins where agent_id = p_agent_id;
+    delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
     delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
     perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '47bd71180a66');
+select _supportchat.record_script('functions/account.sql', '8d9e57b7b214');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
@@ -7907,11 +7966,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    link public.one_time_links := _supportchat.take_link(p_token_hash, 'password');
     who public.agents;
 begin
-    select * into who from public.agents where id = link.agent_id and is_active;
-    if not found then
+    -- The agent first, then the link, as make_password_link does.
+    select * into who from public.agents
+    where id = (select agent_id from public.one_time_links where token_hash = p_token_hash) and is_active for no key update;
+    perform _supportchat.take_link(p_token_hash, 'password');
+    if who.id is null then
         raise sqlstate 'PT404' using message = 'link_unknown';
     end if;
     perform _supportchat.set_password(who.id, p_password_hash);
@@ -7919,7 +7980,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '937fb5467a40');
+select _supportchat.record_script('functions/links.sql', '51fd13ab9605');
 
 -- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
 -- chat along into a window of its own. Safe to run again.
@@ -8069,18 +8130,27 @@ begin
     );
 end $$;
 
--- Notes that a browser is sent to the provider, and what for. It counts as a login of the address. Of too many that have not come back
--- the oldest are forgotten: those of the address first, then any. PT429 when it was done too often.
+-- Of an earlier version, which counted every one for the address.
+drop function if exists public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+
+-- Notes that a browser is sent to the provider, and what for. It counts for a browser in which an agent has logged in before, by its
+-- key p_known, else for the address, and never against logins with a password. Of too many that have not come back the oldest are
+-- forgotten: those of the address first, then any. PT429 when it was done too often.
 create or replace function public.begin_provider_flow(
     p_state_hash text, p_browser text, p_issuer text, p_nonce text, p_code_verifier text, p_purpose text, p_address text,
-    p_target text default null, p_link_hash text default null, p_session_hash text default null, p_limits jsonb default '{}'
+    p_target text default null, p_link_hash text default null, p_session_hash text default null, p_limits jsonb default '{}',
+    p_known text default ''
 )
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
+    if exists (select from public.agent_browsers where token_hash = p_known) then
+        perform _supportchat.take_token('logins', 'flow/browser/' || p_known, p_limits -> 'account');
+    else
+        perform _supportchat.take_token('logins', 'flow/address/' || p_address, p_limits -> 'address');
+    end if;
     perform _supportchat.forget_flows(p_address);
     insert into public.provider_flows (
         state_hash, browser, issuer, nonce, code_verifier, purpose, address, target, link_hash, session_hash
@@ -8235,16 +8305,21 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-    if not exists (select from public.agent_credentials where agent_id = p_agent_id) then
+    -- First, as in open_agent_session.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    elsif not exists (select from public.agent_credentials where agent_id = p_agent_id) then
         raise sqlstate 'PT409' using message = 'provider_is_only_way';
     end if;
+    delete from public.pending_logins where agent_id = p_agent_id and how = 'provider';
     delete from public.agent_identities where agent_id = p_agent_id and issuer = p_issuer;
     if found then
         perform _supportchat.audit('identity.unbound', p_agent_id, jsonb_build_object('issuer', p_issuer));
     end if;
 end $$;
 
-select _supportchat.record_script('functions/identities.sql', '3db81d70a2d1');
+select _supportchat.record_script('functions/identities.sql', '34b194cc616d');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.

@@ -273,6 +273,25 @@ def test_who_comes_while_all_hashing_is_busy_is_told_to_come_back(web: Web, monk
     assert "Too many people are logging in right now. Try again in 2 seconds." in answer.get_data(as_text=True)
 
 
+@pytest.mark.mode("postgres")
+def test_during_a_flood_of_logins_a_known_browser_at_the_same_address_gets_in(
+    web: Web, monkeypatch: pytest.MonkeyPatch, rows: Any
+) -> None:
+    hers, stranger, busy = web.agent("alice"), web.visitor(), Helpers(most=2, most_waiting=1)
+    hers.post("/agent/logout")
+    counted = rows("select * from throttle_buckets")
+    monkeypatch.setattr(passwords, "helpers", busy)
+    login = {"email": "alice@example.com", "password": PASSWORD}
+    with busy._places.place("127.0.0.1"):
+        waiting = gevent.spawn(busy.ask, "127.0.0.1", "score", "x", [])
+        gevent.sleep(0)
+        assert stranger.post("/agent/login", **login).status_code == 429
+        assert rows("select * from throttle_buckets") == counted  # it was looked at by nobody
+        assert hers.post("/agent/login", **login).status_code == 303
+    waiting.join()
+    busy.close()
+
+
 def test_whoever_wants_many_places_makes_only_themselves_wait() -> None:
     places, order = Places(2, 1, 2), list[str]()
 

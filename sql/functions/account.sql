@@ -19,31 +19,35 @@ drop function if exists public.account(uuid, text);
 -- connected, and where they are logged in. p_token_hash is the login session that asks.
 create or replace function public.account(p_agent_id uuid, p_token_hash text, p_issuer text default null)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
-        'password_changed_at', c.changed_at,
-        'two_factor_since', c.totp_since,
-        'provider_since', (
-            select i.created_at from public.agent_identities i where i.agent_id = p_agent_id and i.issuer = p_issuer
-        ),
-        'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
-        'sessions', (
-            select coalesce(jsonb_agg(jsonb_build_object(
-                'id', s.id, 'user_agent', s.user_agent, 'created_at', s.created_at, 'last_seen_at', s.last_seen_at,
-                'is_this', s.token_hash = p_token_hash
-            ) order by s.token_hash = p_token_hash desc, s.last_seen_at desc), '[]')
-            from public.agent_sessions s
-            where s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
-                and s.last_seen_at > now() - interval '30 minutes'
+begin
+    perform _supportchat.demand_active(p_agent_id);
+    return (
+        select jsonb_build_object(
+            'password_changed_at', c.changed_at,
+            'two_factor_since', c.totp_since,
+            'provider_since', (
+                select i.created_at from public.agent_identities i where i.agent_id = p_agent_id and i.issuer = p_issuer
+            ),
+            'recovery_codes', (select count(*) from public.recovery_codes r where r.agent_id = p_agent_id),
+            'sessions', (
+                select coalesce(jsonb_agg(jsonb_build_object(
+                    'id', s.id, 'user_agent', s.user_agent, 'created_at', s.created_at, 'last_seen_at', s.last_seen_at,
+                    'is_this', s.token_hash = p_token_hash
+                ) order by s.token_hash = p_token_hash desc, s.last_seen_at desc), '[]')
+                from public.agent_sessions s
+                where s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
+                    and s.last_seen_at > now() - interval '30 minutes'
+            )
         )
-    )
-    from public.agents a
-    left join public.agent_credentials c on c.agent_id = a.id
-    where a.id = p_agent_id
-$$;
+        from public.agents a
+        left join public.agent_credentials c on c.agent_id = a.id
+        where a.id = p_agent_id
+    );
+end $$;
 
 -- Changes the name of an agent, which customers see.
 create or replace function public.change_name(p_agent_id uuid, p_name text)
@@ -106,6 +110,7 @@ as $$
 declare
     ended integer;
 begin
+    perform _supportchat.demand_active(p_agent_id);
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions
@@ -120,25 +125,28 @@ begin
     return ended;
 end $$;
 
--- Gives an agent another password, ends every login session but the one that asks, and forgets the browsers that they are known in
--- but this one.
+-- Gives an agent another password, ends every login session but the one that asks and every link for a password, and forgets the
+-- browsers that they are known in but this one.
 create or replace function public.change_password(p_agent_id uuid, p_password_hash text, p_token_hash text, p_browser text)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 begin
-    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where agent_id = p_agent_id;
+    -- First, as set_password does.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where found and agent_id = p_agent_id;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
     delete from public.pending_logins where agent_id = p_agent_id;
+    delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
     delete from public.agent_browsers where agent_id = p_agent_id and token_hash is distinct from p_browser;
     perform _supportchat.audit('password.changed', p_agent_id, '{"by": "self"}');
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '47bd71180a66');
+select _supportchat.record_script('functions/account.sql', '8d9e57b7b214');
 
 notify pgrst, 'reload schema';
 

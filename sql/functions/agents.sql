@@ -122,7 +122,7 @@ begin
     if p_language !~ '^[a-z]{2,3}$' then
         raise sqlstate 'PT422' using message = 'language_unknown';
     end if;
-    update public.agents set language = p_language where id = p_agent_id returning * into who;
+    update public.agents set language = p_language where id = p_agent_id and is_active returning * into who;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
@@ -155,7 +155,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '9412ead48812');
+select _supportchat.record_script('functions/agents.sql', '9d6c63ab7aa8');
 
 notify pgrst, 'reload schema';
 

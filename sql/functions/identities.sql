@@ -44,18 +44,27 @@ begin
     );
 end $$;
 
--- Notes that a browser is sent to the provider, and what for. It counts as a login of the address. Of too many that have not come back
--- the oldest are forgotten: those of the address first, then any. PT429 when it was done too often.
+-- Of an earlier version, which counted every one for the address.
+drop function if exists public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+
+-- Notes that a browser is sent to the provider, and what for. It counts for a browser in which an agent has logged in before, by its
+-- key p_known, else for the address, and never against logins with a password. Of too many that have not come back the oldest are
+-- forgotten: those of the address first, then any. PT429 when it was done too often.
 create or replace function public.begin_provider_flow(
     p_state_hash text, p_browser text, p_issuer text, p_nonce text, p_code_verifier text, p_purpose text, p_address text,
-    p_target text default null, p_link_hash text default null, p_session_hash text default null, p_limits jsonb default '{}'
+    p_target text default null, p_link_hash text default null, p_session_hash text default null, p_limits jsonb default '{}',
+    p_known text default ''
 )
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
+    if exists (select from public.agent_browsers where token_hash = p_known) then
+        perform _supportchat.take_token('logins', 'flow/browser/' || p_known, p_limits -> 'account');
+    else
+        perform _supportchat.take_token('logins', 'flow/address/' || p_address, p_limits -> 'address');
+    end if;
     perform _supportchat.forget_flows(p_address);
     insert into public.provider_flows (
         state_hash, browser, issuer, nonce, code_verifier, purpose, address, target, link_hash, session_hash
@@ -210,16 +219,21 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-    if not exists (select from public.agent_credentials where agent_id = p_agent_id) then
+    -- First, as in open_agent_session.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    elsif not exists (select from public.agent_credentials where agent_id = p_agent_id) then
         raise sqlstate 'PT409' using message = 'provider_is_only_way';
     end if;
+    delete from public.pending_logins where agent_id = p_agent_id and how = 'provider';
     delete from public.agent_identities where agent_id = p_agent_id and issuer = p_issuer;
     if found then
         perform _supportchat.audit('identity.unbound', p_agent_id, jsonb_build_object('issuer', p_issuer));
     end if;
 end $$;
 
-select _supportchat.record_script('functions/identities.sql', '3db81d70a2d1');
+select _supportchat.record_script('functions/identities.sql', '34b194cc616d');
 
 notify pgrst, 'reload schema';
 

@@ -126,11 +126,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    link public.one_time_links := _supportchat.take_link(p_token_hash, 'password');
     who public.agents;
 begin
-    select * into who from public.agents where id = link.agent_id and is_active;
-    if not found then
+    -- The agent first, then the link, as make_password_link does.
+    select * into who from public.agents
+    where id = (select agent_id from public.one_time_links where token_hash = p_token_hash) and is_active for no key update;
+    perform _supportchat.take_link(p_token_hash, 'password');
+    if who.id is null then
         raise sqlstate 'PT404' using message = 'link_unknown';
     end if;
     perform _supportchat.set_password(who.id, p_password_hash);
@@ -138,7 +140,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '937fb5467a40');
+select _supportchat.record_script('functions/links.sql', '51fd13ab9605');
 
 notify pgrst, 'reload schema';
 

@@ -27,16 +27,20 @@ as $$
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
 
--- Gives an agent another password, and ends every login session of theirs, here and in every server process.
+-- Gives an agent another password, and ends every login session and link for a password of theirs, here and in every server
+-- process.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
+    -- First, as open_agent_session does: no login that is under way gets in by the former password.
+    perform from public.agents where id = p_agent_id for no key update;
     insert into public.agent_credentials (agent_id, password_hash) values (p_agent_id, p_password_hash)
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
     delete from public.pending_logins where agent_id = p_agent_id;
+    delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
@@ -89,9 +93,9 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
--- Counts an attempt to log in, and gives what it is checked against, as credentials_of does; PT429 when there were too
--- many. A browser in which this agent has logged in before has a count of its own, so that nobody locks them out by
--- guessing; any other one counts for the account and for the address it comes from.
+-- Counts an attempt to log in, and gives what it is checked against, as credentials_of does, and whether the browser is one in
+-- which this agent has logged in before; PT429 when there were too many. Such a browser has a count of its own, so that nobody
+-- locks them out by guessing; any other one counts for the account and for the address it comes from.
 create or replace function public.begin_login(p_email text, p_browser text, p_address text, p_limits jsonb default '{}')
 returns jsonb
 language plpgsql
@@ -99,17 +103,18 @@ set search_path = ''
 as $$
 declare
     known jsonb := _supportchat.credentials_of(p_email);
-begin
-    if exists (
+    is_known boolean := exists (
         select from public.agent_browsers
         where agent_id = (known ->> 'agent_id')::uuid and token_hash = p_browser
-    ) then
+    );
+begin
+    if is_known then
         perform _supportchat.take_token('logins', 'browser/' || p_browser, p_limits -> 'account');
     else
         perform _supportchat.take_token('logins', 'address/' || p_address, p_limits -> 'address');
         perform _supportchat.take_token('logins', 'account/' || md5(lower(p_email)), p_limits -> 'account');
     end if;
-    return known;
+    return known || jsonb_build_object('browser_known', is_known);
 end $$;
 
 -- Counts a login that was refused: per account, or per address for an account that does not exist. The audit log gets the 1st,
@@ -141,6 +146,7 @@ end $$;
 drop function if exists public.open_agent_session(uuid, text);
 drop function if exists public.open_agent_session(uuid, text, text);
 drop function if exists public.open_agent_session(uuid, text, text, text, text, text);
+drop function if exists public.open_agent_session(uuid, text, text, text, text, text, text);
 drop function if exists _supportchat.begin_session(uuid, text, text, text, text);
 
 -- How long a login session lasts, used or not.
@@ -178,6 +184,8 @@ as $$
     where p_former <> '' and key in (
         select 'logins/browser/' || p_former
         union all
+        select 'logins/flow/browser/' || p_former
+        union all
         select concat_ws('/', 'codes', agent_id, p_former) from public.agent_browsers where token_hash = p_former
     );
     update public.agent_browsers set token_hash = p_browser where p_browser <> '' and token_hash = nullif(p_former, '');
@@ -189,22 +197,38 @@ as $$
 $$;
 
 -- Begins a login session of an agent who has shown who they are, or with two-factor a login that waits for its second step, by the
--- same token. p_known is the key that the browser has had until now, p_browser its next one.
+-- same token. p_known is the key that the browser has had until now, p_browser its next one, to which a second step is bound where
+-- there was none. p_password_hash is what their password was checked against, p_issuer and p_subject whom the provider has named:
+-- null when that has changed since, or the agent was disabled.
 create or replace function public.open_agent_session(
     p_agent_id uuid, p_token_hash text, p_browser text default null, p_address text default null, p_user_agent text default null,
-    p_known text default '', p_how text default null
+    p_known text default '', p_how text default null, p_password_hash text default null, p_issuer text default null,
+    p_subject text default null
 )
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    needs_code boolean := exists (
-        select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
-    );
+    needs_code boolean;
 begin
+    -- Whoever disables an agent, or changes how they log in, waits for this lock, or has had it before.
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found or (
+        p_password_hash is not null
+        and not exists (select from public.agent_credentials where agent_id = p_agent_id and password_hash = p_password_hash)
+    ) or (
+        p_subject is not null and not exists (
+            select from public.agent_identities where agent_id = p_agent_id and issuer = p_issuer and subject = p_subject
+        )
+    ) then
+        return null;
+    end if;
+    needs_code := exists (select from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null);
     if needs_code then
-        perform _supportchat.begin_second_step(p_agent_id, p_token_hash, p_known, p_user_agent, p_how);
+        perform _supportchat.begin_second_step(
+            p_agent_id, p_token_hash, coalesce(nullif(p_known, ''), p_browser, ''), p_user_agent, p_how
+        );
     else
         perform _supportchat.begin_session(p_agent_id, p_token_hash, p_browser, p_known, p_address, p_user_agent, p_how);
     end if;
@@ -287,13 +311,14 @@ create or replace trigger log_end_of_session
 after delete on public.agent_sessions
 for each row execute function _supportchat.log_end_of_session();
 
--- Ends the login sessions of an agent who is deactivated, by whatever statement.
+-- Ends the login sessions of an agent who is deactivated, by whatever statement, and logins that wait for their second step.
 create or replace function _supportchat.end_sessions()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
+    delete from public.pending_logins where agent_id = new.id;
     delete from public.agent_sessions where agent_id = new.id;
     return null;
 end $$;
@@ -302,7 +327,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '42ddd42bb45d');
+select _supportchat.record_script('functions/logins.sql', 'da069ecdfd38');
 
 notify pgrst, 'reload schema';
 

@@ -44,6 +44,19 @@ begin
     end if;
 end $$;
 
+-- Refuses whoever was disabled, or never was: PT404. Every function in which agents change or read what is their own asks it.
+create or replace function _supportchat.demand_active(p_agent_id uuid)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    if not exists (select from public.agents where id = p_agent_id and is_active) then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+end $$;
+
 -- The rights of a role, as a list.
 create or replace function _supportchat.rights_of(p_role text)
 returns jsonb
@@ -54,7 +67,7 @@ as $$
     select coalesce(jsonb_agg(right_name order by right_name), '[]') from public.role_rights where role = p_role
 $$;
 
-select _supportchat.record_script('functions/rights.sql', 'b6214501acc0');
+select _supportchat.record_script('functions/rights.sql', 'efb455cbe954');
 
 notify pgrst, 'reload schema';
 

@@ -28,6 +28,7 @@ declare
         from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null
     );
 begin
+    perform _supportchat.demand_active(p_agent_id);
     if known is not null then
         perform _supportchat.take_token('codes', _supportchat.whose_codes(p_agent_id, p_browser), p_limits -> 'codes');
     end if;
@@ -54,6 +55,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     if p_step is not null then
         update public.agent_credentials set totp_step = p_step
         where agent_id = p_agent_id and totp_secret is not null and totp_step < p_step;
@@ -126,6 +128,9 @@ as $$
 declare
     pending public.pending_logins;
 begin
+    -- First, as in open_agent_session: a new password, or the end of an account, ends this login too.
+    perform from public.agents
+    where id = (select agent_id from public.pending_logins where token_hash = p_pending) for no key update;
     select * into pending from public.pending_logins p
     where p.token_hash = p_pending and p.browser = p_browser and p.created_at > now() - _supportchat.pending_lasts()
         and exists (select from public.agents a where a.id = p.agent_id and a.is_active)
@@ -157,6 +162,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     update public.agent_credentials set totp_secret = p_secret, totp_since = now(), totp_step = p_step
     where agent_id = p_agent_id and totp_secret is null;
     if not found then
@@ -173,6 +179,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     perform from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null for update;
     if not found then
         raise sqlstate 'PT409' using message = 'two_factor_off';
@@ -204,6 +211,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform _supportchat.demand_active(p_agent_id);
     perform _supportchat.forget_two_factor(p_agent_id);
     perform _supportchat.audit('two_factor.off', p_agent_id);
     if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
@@ -231,7 +239,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '1b4bc4c652ef');
+select _supportchat.record_script('functions/two_factor.sql', 'b7e198b7d1c2');
 
 notify pgrst, 'reload schema';
 

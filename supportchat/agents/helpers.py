@@ -42,6 +42,10 @@ class Helpers:
             self._idle.append(helper)
             return answer
 
+    def is_full(self, group: str) -> bool:
+        """Whether too many of a group wait already."""
+        return self._places.is_full(group)
+
     def close(self) -> None:
         """End the processes that nobody uses."""
         while self._idle:

@@ -14,7 +14,7 @@ from ..rendering.languages import choose_anew
 from ..web import limits
 from ..web.cookies import KEPT_SECONDS, cookie, cookie_name, cookie_options, old_cookie_name, token_hash
 from .browsers import own_user_agent
-from .passwords import is_right_password
+from .passwords import is_right_password, refuse_when_busy
 from .two_factor import Proof
 
 SECONDS = 12 * 3600  # logins.sql ends the session then, whatever the cookie says
@@ -60,16 +60,16 @@ def log_in(email: str, password: str) -> Begun | None:
     :raise TooFast: when it was tried too often, by this address or for this account.
     """
     known = checked(email, password)
-    return begin_session(known["agent_id"]) if known else None
+    return begin_session(known["agent_id"], password_hash=known["password_hash"]) if known else None
 
 
-def begin_session(agent_id: str, how: str | None = None) -> Begun:
+def begin_session(agent_id: str, **shown: str) -> Begun | None:
     """Begin a login session of an agent who has shown who they are; with two-factor, the second step of one.
 
-    :param how: for the audit log: 'provider', where it was not a password or a link.
+    :param shown: by what: `password_hash`, or `issuer` and `subject`. :return: None when that lets nobody in by now.
     """
     token, browser = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    answer: BegunLogin = call(
+    answer: BegunLogin | None = call(
         "open_agent_session",
         agent_id=agent_id,
         token_hash=token_hash(token),
@@ -77,9 +77,10 @@ def begin_session(agent_id: str, how: str | None = None) -> Begun:
         address=limits.address(),
         user_agent=own_user_agent(),
         known=known_browser(),
-        how=how,
+        how="provider" if "subject" in shown else None,
+        **shown,
     )
-    return Begun(token, browser, answer["needs_code"])
+    return Begun(token, browser, answer["needs_code"]) if answer else None
 
 
 def finish_login(proof: Proof) -> Begun:
@@ -117,18 +118,26 @@ def checked(email: str, password: str) -> Credentials | None:
 
     :raise TooFast: when it was tried too often, by this address or for this account.
     """
-    config = current_config()
+    known = matching(email, password)
+    if known is None:
+        call("refuse_login", email=email, address=limits.address())
+    return known
+
+
+def matching(email: str, password: str) -> Credentials | None:
+    """Do as `checked` does, and note no refusal: what was typed may be something else."""
+    config, browser = current_config(), known_browser()
+    if not browser:  # else the database knows whether it takes turns of its own
+        refuse_when_busy()
     known: Credentials | None = call(
         "begin_login",
         email=email,
-        browser=known_browser(),
+        browser=browser,
         address=limits.address(),
         limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
     )
-    if not is_right_password(known and known["password_hash"], password):
-        call("refuse_login", email=email, address=limits.address())
-        return None
-    return known
+    group = f"browser/{browser}" if known and known["browser_known"] else ""
+    return known if is_right_password(known and known["password_hash"], password, group) else None
 
 
 def known_browser() -> str:
@@ -140,6 +149,8 @@ def set_login_cookies(response: Response, begun: Begun) -> None:
     """Give the browser its login session, or the token of one that waits for its second step."""
     if begun.needs_code:
         response.set_cookie(cookie_name("p"), begun.token, max_age=PENDING_SECONDS, **cookie_options())
+        if not known_browser():  # the second step is bound to this key then, and to no other browser without one
+            response.set_cookie(cookie_name("k"), begun.browser, max_age=KEPT_SECONDS, **cookie_options())
         return
     response.set_cookie(cookie_name("a"), begun.token, max_age=SECONDS, **cookie_options())
     response.set_cookie(cookie_name("k"), begun.browser, max_age=KEPT_SECONDS, **cookie_options())

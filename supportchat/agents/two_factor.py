@@ -86,7 +86,7 @@ def right_step(secret: str, last_step: int, code: str) -> int | None:
 
 
 def is_like_a_code(text: str) -> bool:
-    """Whether what is typed may be a code, and no password: those have signs that a code has not, or another length."""
+    """Whether what is typed may be a code: most passwords have signs that a code has not, or another length."""
     return _CODE.fullmatch(_plain(text[:CODE_CHARACTERS])) is not None
 
 

@@ -162,10 +162,11 @@ class Credentials(TypedDict):
 
     agent_id: str
     password_hash: str
+    browser_known: bool  # they have logged in there before
 
 
 class BegunLogin(TypedDict):
-    """What became of a login whose password was right."""
+    """What became of a login whose password was right; None when the account has changed meanwhile."""
 
     needs_code: bool  # it waits for its second step
 

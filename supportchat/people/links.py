@@ -54,12 +54,14 @@ def use(token: str) -> ResponseReturnValue:
         )
         if link["purpose"] == "password":
             return redirect(url_for("agents.login"), 303)
-        begun = logins.begin_session(agent["id"])
+        begun = logins.begin_session(agent["id"], password_hash=password_hash)
     except NotFound:
         raise
     except DatabaseError as error:
         status, code, detail = described(error)
         return _form(link, form, sentence(code, detail)), status
+    if begun is None:
+        return redirect(url_for("agents.login"), 303)
     first_page = "people.index" if link["purpose"] == "setup" else "agents.desk"
     return enter(begun, url_for(first_page))
 

@@ -7,6 +7,7 @@ import secrets
 
 from flask import Response, abort, make_response, render_template, request
 
+from ..agents.logins import known_browser
 from ..config import current_config
 from ..database import call
 from ..database.rows import ProviderFlow
@@ -68,7 +69,8 @@ def leave(purpose: str, *, target: str = "", link_hash: str = "", session_hash: 
         target=target if len(target) <= LONGEST_TARGET and safe_next(target) == target else None,
         link_hash=link_hash or None,
         session_hash=session_hash or None,
-        limits={"address": config.limit_logins_per_address},
+        known=known_browser(),
+        limits={"account": config.limit_logins, "address": config.limit_logins_per_address},
     )
     address = provider.authorization_address(state, nonce, code_verifier, redirect_address())
     compression.leave_out()

@@ -94,9 +94,8 @@ def _go_on(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
 def _log_in(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
     agent: Agent | None = call("agent_of_identity", **_identity(person), role=person.role, account=person.account)
     if agent is None:
-        call("refuse_login", email="", address=limits.address())
-        raise ProviderError("provider_unknown", "nobody here is bound to this account")
-    return _enter(agent, flow["target"])
+        raise _unknown()
+    return _enter(agent, person, flow["target"])
 
 
 def _join(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
@@ -107,7 +106,7 @@ def _join(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
         name=person.name,
         email=person.email or None,
     )
-    return _enter(agent, url_for("agents.desk"))
+    return _enter(agent, person, url_for("agents.desk"))
 
 
 def _connect(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
@@ -117,8 +116,15 @@ def _connect(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
     return redirect(url_for("account.show"), 303)
 
 
-def _enter(agent: Agent, target: str | None) -> ResponseReturnValue:
-    begun = logins.begin_session(agent["id"], how="provider")
+def _unknown() -> ProviderError:
+    call("refuse_login", email="", address=limits.address())
+    return ProviderError("provider_unknown", "nobody here is bound to this account")
+
+
+def _enter(agent: Agent, person: Person, target: str | None) -> ResponseReturnValue:
+    begun = logins.begin_session(agent["id"], **_identity(person))
+    if begun is None:
+        raise _unknown()
     if not begun.needs_code:  # else the second step has the last word
         log_login(agent["email"] or "", is_right=True)
     return enter(begun, target)

@@ -41,11 +41,14 @@ class Places:
             self._give_back(group)
             self._call_next()
 
+    def is_full(self, group: str) -> bool:
+        """Whether too many of a group wait already for one more to come."""
+        return len(self._waiting.get(group, ())) >= self._most_waiting
+
     def _wait(self, group: str, seconds: float | None) -> None:
-        queue = self._waiting.setdefault(group, deque())
-        if len(queue) >= self._most_waiting:
-            self._drop_if_empty(group)
+        if self.is_full(group):
             raise Full
+        queue = self._waiting.setdefault(group, deque())
         turn = Event()
         queue.append(turn)
         self._call_next()

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from supportchat.agents import two_factor
+from supportchat.agents.passwords import hash_password
 from supportchat.database import Database, DatabaseError, Invalid, TooFast
 from supportchat.server.buckets import Limit
 from tests.cast import PASSWORD, Agent, Cast, email_of
@@ -383,3 +384,22 @@ def test_no_answer_but_the_set_up_has_a_secret(web: Web, database: Database) -> 
 def test_a_page_with_a_secret_is_not_compressed(web: Web) -> None:
     answer = web.agent("alice").get("/account/two-factor", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in answer.headers
+
+
+def test_the_token_of_a_first_step_is_worth_nothing_in_another_browser(web: Web) -> None:
+    secret, _ = turn_on(web.agent("alice"))
+    browser, other = first_step(web), web.visitor()
+    token = browser.client.get_cookie("p")
+    assert token is not None
+    other.client.set_cookie("p", token.value)
+    assert second_step(other, code=code_of(secret, 1)).status_code == 422
+    assert second_step(browser, code=code_of(secret, 1)).status_code == 303
+
+
+def test_a_password_that_looks_like_a_recovery_code_is_a_proof_too(web: Web, rows: Any) -> None:
+    browser, lookalike = web.agent("alice"), "abcdefghijklmnop"
+    turn_on(browser)
+    rows("update agent_credentials set password_hash = %s", hash_password(lookalike))
+    assert browser.post("/account/recovery-codes", proof="ponmlkjihgfedcba").status_code == 422
+    assert len(RECOVERY_CODE.findall(browser.post("/account/recovery-codes", proof=lookalike).text)) == 10
+    assert rows("select count(*) from refused_logins") == [(0,)]

@@ -214,3 +214,17 @@ def test_an_unknown_address_costs_the_check_of_a_whole_hash() -> None:
 @pytest.mark.mode("postgres")
 def test_the_cookie_of_a_login_lasts_as_long_as_its_session(rows: Any) -> None:
     assert rows("select extract(epoch from _supportchat.login_lasts())::integer") == [(logins.SECONDS,)]
+
+
+def test_a_login_whose_password_changes_while_it_is_checked_is_a_wrong_one(
+    web: Web, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_right(password_hash: str | None, password: str, group: str) -> bool:
+        found = passwords.is_right_password(password_hash, password, group)
+        rows("update agent_credentials set password_hash = 'new'")
+        return found
+
+    monkeypatch.setattr(logins, "is_right_password", is_right)
+    answer = login(web, email="alice@example.com", password=PASSWORD)
+    assert (answer.status_code, "E-mail and password do not match" in answer.text) == (422, True)
+    assert rows("select count(*) from agent_sessions") == [(0,)]

@@ -9,7 +9,7 @@ import pytest
 from supportchat.database import Database
 from tests.cast import PASSWORD, Agent, email_of
 from tests.people.cast import link_for
-from tests.web import Browser, Web
+from tests.web import Web
 
 from .conftest import agreed, left_for, problem, through
 from .issuer import Issuer
@@ -251,12 +251,26 @@ def test_logins_that_never_come_back_are_bounded(web: Web, database: Database, r
     assert rows("select count(*) from provider_flows") == [(10_000,)]
 
 
-def test_leaving_for_the_provider_counts_as_a_login_of_the_address(app: Any, issuer: Issuer) -> None:
-    app.extensions["config"] = app.extensions["config"].__class__(
-        **{**vars(app.extensions["config"]), "limit_logins_per_address": (1, 900)}
-    )
-    browser = Browser(app)
+@pytest.fixture
+def office(app: Any, issuer: Issuer) -> Web:
+    """A desk to which one address may leave for the provider once, or try one password."""
+    config = app.extensions["config"]
+    limits = {"limit_logins_per_address": (1, 900), "limit_logins": (3, 900)}
+    app.extensions["config"] = config.__class__(**{**vars(config), **limits})
+    return Web(app)
+
+
+def test_who_leaves_for_the_provider_too_often_from_an_address_is_told_to_wait(office: Web) -> None:
+    browser = office.visitor()
     assert browser.post("/agent/login/provider").status_code == 200
     again = browser.post("/agent/login/provider")
     assert (again.status_code, "Too many attempts to log in" in again.text) == (429, True)
     assert int(again.headers["Retry-After"]) > 0
+
+
+def test_whoever_uses_up_an_address_at_the_provider_keeps_nobody_from_logging_in_there(office: Web) -> None:
+    stranger = office.visitor()
+    while stranger.post("/agent/login/provider").status_code == 200:
+        pass
+    alice = office.agent("alice")
+    assert [alice.post("/agent/login/provider").status_code for _ in range(4)] == [200, 200, 200, 429]

@@ -224,9 +224,9 @@ def test_row_46_an_unknown_a_known_and_a_disabled_account_are_refused_alike(
     rows("update agents set is_active = false where name = 'Bob Ortiz'")
     ask, hashes = passwords.ask_helper, list[str]()
 
-    def counted(question: str, password_hash: str, password: str) -> Any:
+    def counted(question: str, password_hash: str, password: str, group: str) -> Any:
         hashes.append(password_hash)
-        return ask(question, password_hash, password)
+        return ask(question, password_hash, password, group=group)
 
     monkeypatch.setattr(passwords, "ask_helper", counted)
     asked, answers = Counted(app), []

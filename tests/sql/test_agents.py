@@ -170,3 +170,112 @@ def test_an_agent_has_the_language_they_chose_until_they_choose_none(alice: Agen
     assert alice.call("set_language", language=None)["language"] is None
     with pytest.raises(Invalid, match="language_unknown"):
         alice.call("set_language", language="German")
+
+
+# Logins that are under way
+
+
+def stored(rows: Any) -> str:
+    [(found,)] = rows(
+        "select password_hash from agent_credentials c join agents a on a.id = c.agent_id where name = 'Bob Ortiz'"
+    )
+    return str(found)
+
+
+def shut_out_by(how: str, carol: Agent, bob: Agent, database: Database) -> None:
+    """Change what lets Bob in, in one of the ways that there are."""
+    if how == "own change":
+        bob.call("change_password", password_hash="new", token_hash=bob.token_hash, browser="b")
+    elif how == "command":
+        database.call("reset_password", email="bob@example.com", password_hash="new")
+    elif how == "link":
+        carol.call("make_password_link", person_id=bob.id, token_hash="d" * 64)
+        database.call("use_password_link", token_hash="d" * 64, password_hash="new")
+    else:
+        carol.call("disable_person", person_id=bob.id)
+        carol.call("enable_person", person_id=bob.id)
+
+
+WAYS = ("own change", "command", "link", "disabled")
+
+
+@pytest.mark.parametrize("how", WAYS[:3])
+def test_a_password_that_was_checked_before_it_changed_opens_nothing(
+    bob: Agent, carol: Agent, database: Database, rows: Any, how: str
+) -> None:
+    checked = stored(rows)
+    shut_out_by(how, carol, bob, database)
+    assert database.call("open_agent_session", agent_id=bob.id, token_hash="t", password_hash=checked) is None
+    assert rows("select count(*) from agent_sessions where token_hash = 't'") == [(0,)]
+
+
+def test_a_login_that_is_under_way_when_its_agent_is_disabled_opens_nothing(
+    bob: Agent, carol: Agent, database: Database, rows: Any
+) -> None:
+    carol.call("disable_person", person_id=bob.id)
+    assert database.call("open_agent_session", agent_id=bob.id, token_hash="t", password_hash=stored(rows)) is None
+    assert rows("select count(*) from agent_sessions where token_hash = 't'") == [(0,)]
+
+
+def test_a_login_by_a_provider_opens_nothing_once_it_was_disconnected(bob: Agent, database: Database) -> None:
+    identity = {"issuer": "https://id.example", "subject": "7"}
+    bob.call("connect_identity", **identity)
+    login = {"agent_id": bob.id, **identity}
+    assert database.call("open_agent_session", token_hash="t", **login) == {"needs_code": False}
+    bob.call("disconnect_identity", issuer=identity["issuer"])
+    assert database.call("open_agent_session", token_hash="u", **login) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update agent_credentials set password_hash = 'new' where agent_id = %s",
+        "update agents set is_active = false where id = %s",
+    ],
+)
+def test_a_login_waits_for_whoever_changes_what_lets_its_agent_in(
+    bob: Agent, database: Database, database_url: str, rows: Any, statement: str
+) -> None:
+    checked = stored(rows)
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select from agents where id = %s for no key update", [bob.id])
+        login = pool.submit(database.call, "open_agent_session", agent_id=bob.id, token_hash="t", password_hash=checked)
+        while rows(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        ) != [(1,)]:
+            assert not login.done()
+        other.execute(statement.encode(), [bob.id])
+        other.commit()
+        assert login.result() is None
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_login_that_waits_for_its_second_step_ends_with_what_its_first_step_has_shown(
+    bob: Agent, carol: Agent, database: Database, rows: Any, how: str
+) -> None:
+    bob.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["x"])
+    assert database.call("open_agent_session", agent_id=bob.id, token_hash="t", browser="b") == {"needs_code": True}
+    assert database.call("pending_login", token_hash="t", browser="b")["agent_id"] == bob.id
+    shut_out_by(how, carol, bob, database)
+    assert rows("select count(*) from pending_logins") == [(0,)]
+    with pytest.raises(NotFound, match="login_expired"):
+        database.call("finish_login", pending="t", browser="b", token_hash="u", new_browser="n", step=2)
+
+
+def test_a_second_step_is_bound_to_its_browser_also_where_nobody_was_known_before(
+    bob: Agent, database: Database
+) -> None:
+    bob.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["x"])
+    database.call("open_agent_session", agent_id=bob.id, token_hash="t", browser="b")
+    assert database.call("pending_login", token_hash="t", browser="") is None
+    assert database.call("pending_login", token_hash="t", browser="b")["agent_id"] == bob.id
+
+
+@pytest.mark.parametrize("how", ["own change", "command"])
+def test_a_link_for_a_password_ends_when_the_password_is_changed_otherwise(
+    bob: Agent, carol: Agent, database: Database, how: str
+) -> None:
+    carol.call("make_password_link", person_id=bob.id, token_hash="e" * 64)
+    shut_out_by(how, carol, bob, database)
+    with pytest.raises(NotFound, match="link_unknown"):
+        database.call("use_password_link", token_hash="e" * 64, password_hash="another")

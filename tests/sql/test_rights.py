@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from supportchat.database import Conflict, Database, DatabaseError, Forbidden
+from supportchat.database import Conflict, Database, DatabaseError, Forbidden, NotFound
 from tests.cast import Agent, Cast, Visitor, new_id
 
 pytestmark = pytest.mark.mode("postgres")
@@ -189,3 +189,29 @@ def test_a_lead_hands_over_returns_and_closes_tickets_of_others(
     bob.call("assign_ticket", number=number, assignee_id=bob.id)
     alice.call("close_ticket", number=number)
     assert bobs.chat["status"] == "closed"
+
+
+def test_nothing_is_done_for_who_was_disabled(bob: Agent, rows: Any) -> None:
+    bob.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["x"])
+    rows("update agents set is_active = false where id = %s", bob.id)
+    token, codes = {"token_hash": "t"}, {"code_hashes": ["y"]}
+    own: dict[str, dict[str, Any]] = {
+        "set_language": {"language": "de"},
+        "account": token,
+        "change_name": {"name": "Bo"},
+        "change_picture": {"key": None},
+        "change_password": {**token, "password_hash": "new", "browser": "b"},
+        "end_agent_sessions": token,
+        "begin_code": {"browser": "b"},
+        "use_code": {"browser": "b", "step": 2},
+        "turn_on_two_factor": {"secret": "B" * 32, "step": 1, **codes},
+        "turn_off_two_factor": {},
+        "replace_recovery_codes": codes,
+        "connect_identity": {"issuer": "i", "subject": "7"},
+        "disconnect_identity": {"issuer": "i"},
+    }
+    assert own.keys() | {"open_agent_session"} == OWN
+    for function, arguments in own.items():
+        with pytest.raises(NotFound, match="agent_not_found"):
+            bob.call(function, **arguments)
+    assert bob.call("open_agent_session", **token) is None
