@@ -123,6 +123,18 @@ def test_a_logo_is_drawn_whole_into_a_square_and_served_to_customers(admin: Brow
     assert "/pictures/" not in customer.get("/chat?site=the-shop").text
 
 
+def test_a_logo_changes_its_own_panel_and_the_preview_and_nothing_that_is_typed(admin: Browser, shop: str) -> None:
+    for path, image in (("/logo", {"image": picture((10, 10), "navy")}), ("/logo/delete", {})):
+        answer = admin.post(f"{shop}{path}", htmx=True, **image)
+        assert (answer.status_code, answer.headers["HX-Trigger"]) == (200, '{"look": {"target": "#site"}}')
+        assert 'id="logo-panel"' in answer.text
+        assert 'id="site"' not in answer.text
+    wrong = admin.post(f"{shop}/logo", htmx=True, image=(io.BytesIO(b"no picture"), "logo.png"))
+    assert wrong.status_code == 422
+    assert 'id="logo-error"' in wrong.text
+    assert 'id="site"' not in wrong.text
+
+
 def test_a_file_that_is_no_picture_is_refused_beside_the_logo(admin: Browser, shop: str) -> None:
     for file in ((io.BytesIO(b"no picture"), "logo.png"), (io.BytesIO(b""), "")):
         answer = admin.post(f"{shop}/logo", image=file)
