@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
 from ..agents.logins import agent_token_hash
@@ -17,6 +18,8 @@ from ..images.pipeline import delete_unneeded, store_upload
 from ..images.refused import ImageRefused
 from ..images.stores import ImageStore, StoreUnavailable
 from ..rendering.assets import PUBLIC
+from ..rendering.fragments import current_fragments
+from ..rendering.languages import language, shipped_language
 from ..web import limits
 from ..web.errors import described, on_refusal
 from ..web.forms import uploaded_image
@@ -260,4 +263,6 @@ def _looks(site: Site, form: SiteForm) -> dict[str, Any]:
         "show_reply_time": bool(form.show_reply_time.data),
     }
     here: PeopleHere = call("who_is_here", visitor="", address="")
-    return {"shown": shown, "here": here, "nearest": nearest(shown["colour"])}
+    with current_fragments().in_language(shipped_language(form.language.data) or language()):
+        screens = Markup(render_template("sites/_screens.html", site=shown, here=here))  # noqa: S704 - by a template
+    return {"shown": shown, "screens": screens, "nearest": nearest(shown["colour"])}

@@ -96,6 +96,14 @@ def test_a_preview_shows_what_is_typed_and_saves_nothing(admin: Browser, shop: s
     assert saved(rows) == before
 
 
+def test_a_preview_is_in_the_language_that_is_chosen(admin: Browser, shop: str) -> None:
+    page = admin.post(f"{shop}/preview", htmx=True, **TYPED | {"language": "ar", "colour": "#ffd500"}).text
+    assert 'lang="ar" dir="rtl"' in page
+    assert "is the nearest that works." in page
+    assert "How can we help?" not in page
+    assert 'lang="en" dir="ltr"' in admin.post(f"{shop}/preview", htmx=True, **TYPED, language="xx").text
+
+
 def test_the_snippet_names_the_site_by_the_address_of_the_desk(admin: Browser, shop: str) -> None:
     page = admin.get(shop).text
     assert "/chat?site=the-shop&#34;&gt;Chat with us&lt;/a&gt;" in page
