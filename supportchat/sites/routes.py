@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
 from ..agents.logins import agent_token_hash
@@ -17,9 +18,12 @@ from ..images.pipeline import delete_unneeded, store_upload
 from ..images.refused import ImageRefused
 from ..images.stores import ImageStore, StoreUnavailable
 from ..rendering.assets import PUBLIC
+from ..rendering.fragments import current_fragments
+from ..rendering.languages import language, shipped_language
 from ..web import limits
 from ..web.errors import described, on_refusal
 from ..web.forms import uploaded_image
+from ..web.htmx import from_htmx
 from ..web.policies import for_people_with, open_to_all
 from ..web.sentences import sentence
 from . import MAIN, Sites
@@ -95,7 +99,7 @@ def change_logo(key: str) -> ResponseReturnValue:
     """Give a site the logo that was sent."""
     site, upload = _site(key), uploaded_image()
     if upload is None:
-        return _page(site, SiteForm.of(site), logo_error=sentence("picture_missing")), 422
+        return _logo_page(site, error=sentence("picture_missing")), 422
     owner = agent_token_hash()
     limits.check("pictures", owner)
     store: ImageStore = current_app.extensions["images"]
@@ -103,13 +107,13 @@ def change_logo(key: str) -> ResponseReturnValue:
         image = store_upload(upload, store, owner, owner, shape="logo")
     except (ImageRefused, StoreUnavailable) as error:
         status, code, detail = described(error)
-        return _page(site, SiteForm.of(site), logo_error=sentence(code, detail)), status
+        return _logo_page(site, error=sentence(code, detail)), status
     try:
         _replace_logo(key, image["key"], store)
     except DatabaseError:
         delete_unneeded(image["key"], store)
         raise
-    return redirect(url_for("sites.show", key=key), 303)
+    return _logo_changed(key)
 
 
 @bp.post(f"{SITE}/logo/delete")
@@ -117,7 +121,7 @@ def change_logo(key: str) -> ResponseReturnValue:
 def remove_logo(key: str) -> ResponseReturnValue:
     """Take its logo away from a site."""
     _replace_logo(key, None, current_app.extensions["images"])
-    return redirect(url_for("sites.show", key=key), 303)
+    return _logo_changed(key)
 
 
 @bp.post(f"{SITE}/archive")
@@ -163,7 +167,7 @@ def look(name: str) -> Response:
 def on_refused(error: DatabaseError) -> ResponseReturnValue:
     """Show the page of the site as it is now, with the reason and what was typed."""
     key = (request.view_args or {}).get("key")
-    if error.code == "page_of_another" or key is None:
+    if error.code == "page_of_another" or key is None or from_htmx():
         return on_refusal(error)
     status, code, detail = described(error)
     site = _site(key)
@@ -202,6 +206,19 @@ def _replace_logo(key: str, logo: str | None, store: ImageStore) -> None:
     _forget()
     if former and former != logo:
         delete_unneeded(former, store)
+
+
+def _logo_changed(key: str) -> ResponseReturnValue:
+    if not from_htmx():
+        return redirect(url_for("sites.show", key=key), 303)
+    return _logo_page(_site(key)), {"HX-Trigger": '{"look": {"target": "#site"}}'}  # for the preview
+
+
+def _logo_page(site: Site, error: str = "") -> str:
+    """Return the panel alone to scripts: a page anew would lose what is typed and not saved."""
+    if from_htmx():
+        return render_template("sites/_logo.html", agent=g.agent, edited=site, logo_error=error)
+    return _page(site, SiteForm.of(site), logo_error=error)
 
 
 def _archived(key: str, *, is_archived: bool) -> ResponseReturnValue:
@@ -246,4 +263,6 @@ def _looks(site: Site, form: SiteForm) -> dict[str, Any]:
         "show_reply_time": bool(form.show_reply_time.data),
     }
     here: PeopleHere = call("who_is_here", visitor="", address="")
-    return {"shown": shown, "here": here, "nearest": nearest(shown["colour"])}
+    with current_fragments().in_language(shipped_language(form.language.data) or language()):
+        screens = Markup(render_template("sites/_screens.html", site=shown, here=here))  # noqa: S704 - by a template
+    return {"shown": shown, "screens": screens, "nearest": nearest(shown["colour"])}

@@ -12,7 +12,7 @@ from ..config import current_config
 from ..database import NotFound, call
 from ..database.rows import Handover, TakenHandover
 from ..rendering.assets import PUBLIC
-from ..sites import site_of_request
+from ..sites import shown_site, site_of_request
 from ..web import limits
 from ..web.cookies import token_hash
 from ..web.policies import for_visitors, open_to_all
@@ -76,7 +76,7 @@ def show_handover(token: str) -> ResponseReturnValue:
     link: Handover | None = call("show_handover", token_hash=token_hash(token))
     if link is None:
         raise NotFound("handover_unknown")
-    return render_template("chat/handover.html", link=link)
+    return render_template("chat/handover.html", link=link, site=shown_site(link["site"]))
 
 
 @bp.post("/chat/handover/<token>")

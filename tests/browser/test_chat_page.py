@@ -176,6 +176,7 @@ def test_a_chat_is_ended_and_forgotten_by_dialogs_of_the_page(vera: Customer) ->
     tab = vera.tab()
     tab.goto(f"{vera.url}/chat")
     dialog = vera.page.get_by_role("dialog")
+    expect(vera.page.locator("[data-embedded-close]")).to_be_hidden()  # there is no widget around it
     vera.page.get_by_role("button", name="End chat").click()
     dialog.get_by_role("button", name="Cancel").click()
     expect(vera.page.get_by_role("button", name="End chat")).to_be_visible()

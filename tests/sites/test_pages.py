@@ -96,6 +96,14 @@ def test_a_preview_shows_what_is_typed_and_saves_nothing(admin: Browser, shop: s
     assert saved(rows) == before
 
 
+def test_a_preview_is_in_the_language_that_is_chosen(admin: Browser, shop: str) -> None:
+    page = admin.post(f"{shop}/preview", htmx=True, **TYPED | {"language": "ar", "colour": "#ffd500"}).text
+    assert 'lang="ar" dir="rtl"' in page
+    assert "is the nearest that works." in page
+    assert "How can we help?" not in page
+    assert 'lang="en" dir="ltr"' in admin.post(f"{shop}/preview", htmx=True, **TYPED, language="xx").text
+
+
 def test_the_snippet_names_the_site_by_the_address_of_the_desk(admin: Browser, shop: str) -> None:
     page = admin.get(shop).text
     assert "/chat?site=the-shop&#34;&gt;Chat with us&lt;/a&gt;" in page
@@ -121,6 +129,18 @@ def test_a_logo_is_drawn_whole_into_a_square_and_served_to_customers(admin: Brow
     assert customer.get(f"/pictures/{key}").status_code == 404
     admin.post(f"{shop}/logo/delete")
     assert "/pictures/" not in customer.get("/chat?site=the-shop").text
+
+
+def test_a_logo_changes_its_own_panel_and_the_preview_and_nothing_that_is_typed(admin: Browser, shop: str) -> None:
+    for path, image in (("/logo", {"image": picture((10, 10), "navy")}), ("/logo/delete", {})):
+        answer = admin.post(f"{shop}{path}", htmx=True, **image)
+        assert (answer.status_code, answer.headers["HX-Trigger"]) == (200, '{"look": {"target": "#site"}}')
+        assert 'id="logo-panel"' in answer.text
+        assert 'id="site"' not in answer.text
+    wrong = admin.post(f"{shop}/logo", htmx=True, image=(io.BytesIO(b"no picture"), "logo.png"))
+    assert wrong.status_code == 422
+    assert 'id="logo-error"' in wrong.text
+    assert 'id="site"' not in wrong.text
 
 
 def test_a_file_that_is_no_picture_is_refused_beside_the_logo(admin: Browser, shop: str) -> None:

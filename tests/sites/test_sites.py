@@ -183,7 +183,7 @@ def test_the_start_page_has_the_look_and_the_words_of_its_site(web: Web, shop: A
     shop.call("change_site", key="shop", values={"greeting": "What can <b>we</b> do?"})
     page = web.visitor().get("/chat?site=shop").text
     assert "The shop" in page
-    assert "What can &lt;b&gt;we&lt;/b&gt; do?" in page
+    assert "<bdi>What can &lt;b&gt;we&lt;/b&gt; do?</bdi>" in page  # at the side where the language of the page begins
     assert 'class="look-8c4126"' in page
     assert f"/look/{look_name('#8c4126')}.css" in page
     assert field(page, "site") == "shop"

@@ -115,6 +115,13 @@ def shops(cast: Cast, alice: Agent) -> None:
     carol.call("change_site", key="books", values={"allowed_origins": ["https://books.example"]})
 
 
+def test_the_page_of_a_link_has_the_look_and_the_language_of_the_site(web: Web, shops: None, cast: Cast) -> None:
+    cast.agent("carol").call("change_site", key="books", values={"colour": "#8c4126", "language": "de"})
+    page = web.visitor().get(link_of(web.customer(site="books"))).text
+    for part in ("<strong><bdi>Books</bdi></strong>", 'lang="de"', 'class="look-8c4126"', 'class="brand"'):
+        assert part in page
+
+
 def unread(browser: Browser, origin: str | None, site: str = "main") -> tuple[int, str, str | None]:
     headers = {"Origin": origin} if origin else {}
     answer = browser.get(f"/chat/unread?site={site}", headers=headers)

@@ -111,6 +111,7 @@ def test_an_agent_sees_pages_as_text_with_links_that_tell_nothing(web: Web, foll
     assert "<img src=x" not in shown
     assert "a.example/" in shown
     assert "q=1" not in shown
+    assert "Widget on <bdi>shop.example</bdi>" in shown
 
 
 def test_the_log_knows_that_somebody_has_moved_and_not_where(web: Web, follows: None, rows: Any) -> None:

@@ -369,4 +369,11 @@ def test_from_right_to_left_and_in_the_dark_it_follows_the_page(browser: Browser
     assert page.evaluate(dark) == "rgb(255, 255, 255)"  # of a page that has no dark theme
     page.evaluate("document.documentElement.style.colorScheme = 'light dark'")
     assert page.evaluate(dark) != "rgb(255, 255, 255)"
+    # The frame is told as much: prefers-color-scheme in it is what its element uses, unless a test has set it.
+    frame = "getComputedStyle(document.querySelector('support-chat').shadowRoot.querySelector('iframe')).colorScheme"
+    for declared, used in (("light dark", "light dark"), ("", "light")):
+        page.evaluate("scheme => { document.documentElement.style.colorScheme = scheme }", declared)
+        page.evaluate("supportchat.open()")
+        assert page.evaluate(frame) == used
+        page.evaluate("supportchat.close()")
     shop.close()

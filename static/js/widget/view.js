@@ -1,10 +1,6 @@
 // The button and the panel, in a shadow root. Made by DOM calls only: the site may forbid inline styles and HTML strings.
 import css from "../../css/widget.css";
 
-// From the Lucide set (ISC): message-circle and chevron-down.
-const BUBBLE = "M7.9 20A9 9 0 1 0 4 16.1L2 22Z";
-const DOWN = "m6 9 6 6 6-6";
-
 export function sheetOf(text) {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(text);
@@ -36,8 +32,11 @@ export function draw(color, href, label) {
     button,
     turn(isOpen) {
       panel.classList.toggle("open", isOpen);
+      // A page that declares nothing is light, whatever the browser prefers, and so is the chat in it.
+      panel.style.colorScheme = getComputedStyle(host).colorScheme.replace("normal", "light");
       button.setAttribute("aria-expanded", isOpen);
-      path.setAttribute("d", isOpen ? DOWN : BUBBLE);
+      // From the Lucide set (ISC): chevron-down and message-circle.
+      path.setAttribute("d", isOpen ? "m6 9 6 6 6-6" : "M7.9 20A9 9 0 1 0 4 16.1L2 22Z");
     },
     count(unread) {
       badge.textContent = unread > 99 ? "99+" : unread || "";

@@ -2,13 +2,13 @@
 import { keep } from "./storage.js";
 
 const NAME = "supportchat:visit";
-const MOST = 10;
 
 let kept = JSON.stringify({ referrer: document.referrer, pages: [] });
 
 export const forgetVisit = () => keep("sessionStorage", NAME, (kept = JSON.stringify({ referrer: "", pages: [] })));
 
 export function seen() {
+  const MOST = 10;
   const visit = JSON.parse(keep("sessionStorage", NAME) ?? kept);
   const page = { url: location.href, title: document.title, at: Date.now() };
   if (visit.pages.at(-1)?.url === page.url) page.at = visit.pages.pop().at; // only its title is another one

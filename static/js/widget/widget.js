@@ -8,13 +8,13 @@ const site = SUPPORTCHAT_SITE;
 const script = document.currentScript;
 const early = window.supportchat;
 
-const SILENT_FOR = 1500; // after which a frame that has loaded is not the chat
-const NEVER_AFTER = 12_000;
-const MOVED_AFTER = 400; // single-page apps write the title after the address
-const PHONE = 480; // pixels, up to which the chat has the whole window: as in widget.css
-const OPEN = "open";
-
 function start() {
+  const SILENT_FOR = 1500; // after which a frame that has loaded is not the chat
+  const NEVER_AFTER = 12_000;
+  const MOVED_AFTER = 400; // single-page apps write the title after the address
+  const PHONE = 480; // pixels, up to which the chat has the whole window: as in widget.css
+  const OPEN = "open";
+
   const desk = new URL(script.src).origin;
   const isWay = (link) => link?.origin === desk && link.pathname === "/chat";
   const link = [script.previousElementSibling, ...document.links].find(isWay);
