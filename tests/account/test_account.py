@@ -134,6 +134,16 @@ def test_no_password_takes_long_to_judge(typed: str) -> None:
     assert time.process_time() - began < 1  # 72 of the signs that stand for letters took 8 seconds
 
 
+def test_what_was_done_on_the_own_page_is_said_there(web: Web) -> None:
+    browser, _ = web.agent("alice"), web.agent("alice")
+    browser.post("/account/sessions/delete")
+    assert "All other browsers are logged out." in browser.get("/account").text
+    assert "Enter the new password again" in change(browser, "a guess", NEW).text
+    change(browser, PASSWORD, NEW)
+    assert "Password changed." in browser.get("/account").text
+    assert "Password changed." not in browser.get("/account").text
+
+
 def test_a_login_is_ended_from_another_browser(web: Web, rows: Any) -> None:
     here, there, elsewhere = (web.agent("alice") for _ in range(3))
     page = here.get("/account").get_data(as_text=True)

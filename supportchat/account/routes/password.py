@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from flask import g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from ...agents import logins
 from ...agents.passwords import hash_password
 from ...agents.strength import shown_strength, strength_of
 from ...database import TooFast, call
+from ...images import notices
 from ...web import limits
 from ...web.errors import described
 from ...web.policies import for_people
@@ -42,6 +44,7 @@ def change_password() -> ResponseReturnValue:
         return _form(form, error=sentence(code, detail)), status
     if known is None:
         form.current.errors = (sentence("password_wrong"),)
+        form.password.errors = (_("Enter the new password again as well."),)
         return _form(form), 422
     call(
         "change_password",
@@ -50,6 +53,7 @@ def change_password() -> ResponseReturnValue:
         token_hash=logins.agent_token_hash(),
         browser=logins.known_browser(),
     )
+    notices.say("password_changed")
     return redirect(url_for("account.show"), 303)
 
 
