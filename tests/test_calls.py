@@ -224,6 +224,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /people/invitations/<id>", admin, f"/people/invitations/{link}")
     [path] = re.findall(r'data-link="([^"]+)"', admin.post(f"/people/invitations/{link}").text)
     act("GET /links/<token>", Browser(app), path)
+    act("POST /links/<token>/strength", Browser(app), f"{path}/strength", password="violet")
     act("POST /links/<token>, an invitation", Browser(app), path, status=303, name="Eve", password=PASSWORD)
     path = link_for(Agent(database, "carol"), "invite_person", email="gil@example.com")
     come_from_the_provider(day, web, web.agent("bob"), path)

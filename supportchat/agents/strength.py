@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .forms import SHORTEST_PASSWORD
+from flask import render_template
+from flask_babel import gettext as _
+
+from ..web.sentences import sentence
+from .forms import PASSWORD_CHARACTERS, SHORTEST_PASSWORD
 from .passwords import ask_helper
 
 # zxcvbn takes the cube of what it is given: the rest of a longer one only makes it better.
@@ -32,3 +36,15 @@ def strength_of(password: str, name: str, email: str) -> Strength:
     if len(password) < SHORTEST_PASSWORD:
         return Strength(min(score, LEAST_SCORE - 1), "password_too_short")
     return Strength(score, "password_too_weak" if score < LEAST_SCORE else "")
+
+
+def shown_strength(typed: str, name: str, email: str) -> str:
+    """Return what to show of a password while it is typed."""
+    strength = strength_of(typed[:PASSWORD_CHARACTERS], name, email) if typed else None
+    return render_template("account/_strength.html", strength=strength, verdict=strength and _verdict(strength))
+
+
+def _verdict(strength: Strength) -> str:
+    if strength.problem:
+        return sentence(strength.problem)
+    return _("A very good password.") if strength.score == BEST_SCORE else _("A good password.")

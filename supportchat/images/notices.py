@@ -1,4 +1,4 @@
-"""Notices to the sender about a picture that was accepted, such as an animation of which only one frame was kept."""
+"""Notices about what was done: a picture of which only one frame was kept, a password that was changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..web.cookies import cookie_name, cookie_options
 from ..web.htmx import from_htmx
 from ..web.sentences import sentence
 
-NOTICES = ("animation_first_frame", "image_cut_off")
+NOTICES = ("animation_first_frame", "image_cut_off", "password_changed", "login_ended", "logins_ended")
 SECONDS = 60
 
 
@@ -20,7 +20,7 @@ def init_app(app: Flask) -> None:
 
 
 def say(code: str | None) -> None:
-    """Add a notice about the picture to the response."""
+    """Add a notice to the response."""
     g.picture_notice = code
 
 

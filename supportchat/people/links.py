@@ -9,13 +9,14 @@ from flask.typing import ResponseReturnValue
 
 from ..agents import logins
 from ..agents.entering import enter
-from ..agents.forms import JoinForm, PasswordForm, SetupForm
+from ..agents.forms import EMAIL_CHARACTERS, NAME_CHARACTERS, JoinForm, PasswordForm, SetupForm
 from ..agents.passwords import hash_password
-from ..agents.strength import strength_of
+from ..agents.strength import shown_strength, strength_of
 from ..database import DatabaseError, NotFound, TooFast, call
 from ..database.rows import Agent, ShownLink
 from ..provider.errands import ProviderError
 from ..provider.flows import leave, log_problem, own_provider, problem_sentence
+from ..web import limits
 from ..web.cookies import token_hash
 from ..web.errors import described
 from ..web.policies import open_to_all
@@ -64,6 +65,17 @@ def use(token: str) -> ResponseReturnValue:
         return redirect(url_for("agents.login"), 303)
     first_page = "people.index" if link["purpose"] == "setup" else "agents.desk"
     return enter(begun, url_for(first_page))
+
+
+@bp.post("/links/<token>/strength")
+@open_to_all
+def show_strength(token: str) -> ResponseReturnValue:
+    """Say how good a password is while it is typed."""
+    limits.check("typing", f"strength/{limits.address()}")
+    link = _link(token)
+    name = link["name"] or request.form.get("name", "")[:NAME_CHARACTERS]
+    email = link["email"] or request.form.get("email", "")[:EMAIL_CHARACTERS]
+    return shown_strength(request.form.get("password", ""), name, email)
 
 
 @bp.post("/links/<token>/provider")

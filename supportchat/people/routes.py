@@ -43,7 +43,10 @@ def invite() -> ResponseReturnValue:
     form = InvitationForm(request.form)
     if not form.validate():
         return _page(error=_first_error(form)), 422
-    return _with_link("invite_person", "invitation", email=form.email.data, role=form.role.data or "agent")
+    email = form.email.data or ""
+    had_one = any(invited["email"].lower() == email.lower() for invited in _team()["invited"])
+    said = _("%(email)s already had an invitation. Its link no longer works.", email=email) if had_one else ""
+    return _with_link("invite_person", "invitation", said=said, email=email, role=form.role.data or "agent")
 
 
 @bp.post("/people/invitations/<uuid:link_id>")
@@ -68,12 +71,16 @@ def change(person_id: uuid.UUID) -> ResponseReturnValue:
     who = {"agent_id": g.agent["id"], "person_id": str(person_id)}
     if "role" in request.form:
         changed: Agent = call("change_person", **who, role=request.form["role"][:32])
-        return to_desk() if changed["id"] == g.agent["id"] and "manage_people" not in changed["rights"] else _done()
+        return (
+            to_desk()
+            if changed["id"] == g.agent["id"] and "manage_people" not in changed["rights"]
+            else _done(_("Saved."))
+        )
     form = PersonForm(request.form)
     if not form.validate():
         return _page(error=_first_error(form)), 422
     call("change_person", **who, name=form.name.data, max_tickets=int(form.max_tickets.data or 0))
-    return _done()
+    return _done(_("Saved."))
 
 
 @bp.post(f"{PERSON}/password")
@@ -121,10 +128,14 @@ def remove_two_factor(person_id: uuid.UUID) -> ResponseReturnValue:
 @bp.post("/people/two-factor")
 @for_people_with("manage_desk")
 def require_two_factor() -> ResponseReturnValue:
-    """Say who has to have two-factor."""
+    """Say who has to have two-factor, and ask once if somebody has to set it up then."""
     required = request.form.get("required", "")[:32]
+    if required in ("admins", "everyone") and "sure" not in request.form:
+        team = _team()
+        if more := _without_two_factor(team, required) - _without_two_factor(team, team["two_factor_required"]):
+            return _page(asked={"required": required, "people": len(more)})
     call("change_settings", agent_id=g.agent["id"], values={"two_factor_required": required})
-    return _done()
+    return _done(_("Saved."))
 
 
 @bp.errorhandler(Conflict)
@@ -138,7 +149,7 @@ def on_refused(error: DatabaseError) -> ResponseReturnValue:
     return _page(error=sentence(code, detail)), status
 
 
-def _with_link(function: str, kind: str, **arguments: Any) -> ResponseReturnValue:
+def _with_link(function: str, kind: str, *, said: str = "", **arguments: Any) -> ResponseReturnValue:
     """Make a link and show it. Nothing can show it again: the database has a hash of it."""
     token = secrets.token_urlsafe(32)
     made: MadeLink = call(function, agent_id=g.agent["id"], token_hash=token_hash(token), **arguments)
@@ -146,7 +157,7 @@ def _with_link(function: str, kind: str, **arguments: Any) -> ResponseReturnValu
     path, config = url_for("links.show", token=token), current_config()
     # Without PUBLIC_URL only the browser knows by which address others reach the desk: its script completes the path.
     shown = {"kind": kind, "address": config.address + path, "path": "" if config.public_url else path}
-    return _page(made={**made, **shown})
+    return _page(made={**made, **shown}, said=said)
 
 
 def _done(said: str = "") -> ResponseReturnValue:
@@ -158,16 +169,30 @@ def _first_error(form: Form) -> str:
 
 
 def _page(*, error: str = "", **values: Any) -> str:
-    team: People = call("list_people", agent_id=g.agent["id"])
     return render_template(
         "people/_people.html" if from_htmx() else "people/show.html",
         agent=g.agent,
-        **team,
+        **_team(),
         error=error,
         about=_about(),
         typed=request.form if error else {},
         **values,
     )
+
+
+def _team() -> People:
+    team: People = call("list_people", agent_id=g.agent["id"])
+    return team
+
+
+def _without_two_factor(team: People, required: str) -> set[str]:
+    """Return the ids of those who have to set two-factor up under such a rule."""
+    return {
+        person["id"]
+        for person in team["people"]
+        if person["is_active"] and person["has_password"] and not person["has_two_factor"]
+        if required == "everyone" or (required == "admins" and person["role"] == "admin")
+    }
 
 
 def _about() -> str:

@@ -94,7 +94,7 @@ def keep_for_days() -> ResponseReturnValue:
     except Invalid:
         return _refused(Invalid("days_out_of_range"))
     current_app.extensions["eraser"].wake()
-    return _done(_("Saved. Chats that are old enough are being erased."))
+    return _done(_("Saved. Chats that are old enough are being erased.") if "some" in request.form else _("Saved."))
 
 
 @bp.post("/privacy/retention/delete")

@@ -15,6 +15,7 @@ from flask import g, request
 from ..database import Forbidden
 
 log = logging.getLogger(__name__)
+logins_log = logging.getLogger("supportchat.agents.logins")
 
 LINES = 30  # of one kind
 SECONDS = 60.0
@@ -88,9 +89,9 @@ def log_login(email: str, *, is_right: bool) -> None:
     """Log an attempt to log in. What is no address may be a password, typed into the wrong field."""
     who = shown(email) if ADDRESS.fullmatch(email) else "what is no e-mail address"
     if is_right:
-        log.info("login of %s from %s", who, request.remote_addr)
+        logins_log.info("login of %s from %s", who, request.remote_addr)
     elif quota.allows("failed login"):
-        log.warning("failed login of %s from %s", who, request.remote_addr)
+        logins_log.warning("failed login of %s from %s", who, request.remote_addr)
 
 
 def shown(value: str) -> str:

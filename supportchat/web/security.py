@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import re
 import secrets
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from ..server.hosts import is_loopback
 from . import bodies
 from .bodies import SAFE_METHODS
 from .cookies import FRAMES
-from .refusals import log_refusal
+from .refusals import log_refusal, logins_log
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -35,7 +34,7 @@ VARIES = "Cookie, HX-Request"
 
 def init_app(app: Flask, config: Config) -> None:
     """Install the checks before and the headers after each request."""
-    logging.getLogger(log_refusal.__module__).setLevel("INFO")  # a login that is right has a line as well
+    logins_log.setLevel("INFO")  # a login that is right has a line as well
     app.before_request(check_host)
     app.before_request(check_origin)
     app.before_request(bodies.receive)  # after the others: of what they refuse nothing is read

@@ -86,6 +86,9 @@ SENTENCES = {
     # People
     "login_failed": _("E-mail and password do not match. Check both and try again."),
     "password_wrong": _("This is not your current password. Check it and try again."),
+    "password_changed": _("Password changed. You are logged out everywhere else."),
+    "login_ended": _("The other browser is logged out."),
+    "logins_ended": _("All other browsers are logged out."),
     "password_too_short": _("Use at least 12 characters."),
     "password_too_weak": _("This is easy to guess. Add another word or two, less common ones."),
     "password_is_you": _("Don’t use your name or e-mail address in it."),

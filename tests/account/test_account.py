@@ -90,6 +90,16 @@ def test_a_link_takes_no_password_that_is_easy_to_guess(web: Web, carol: Agent) 
     assert browser.post(f"/links/{token}", name="Eve Adler", password=NEW).status_code == 303
 
 
+def test_a_password_of_a_link_is_judged_while_it_is_typed(web: Web, carol: Agent) -> None:
+    token, browser = "t" * 43, web.visitor()
+    carol.call("invite_person", token_hash=token_hash(token), email="eve@example.com")
+    assert f'hx-post="/links/{token}/strength"' in browser.get(f"/links/{token}").text
+    for typed, says in (("", "At least 12"), ("Eve Adler 1234", "Don’t use your name"), (NEW, "A very good password")):
+        answer = browser.post(f"/links/{token}/strength", htmx=True, name="Eve Adler", password=typed)
+        assert says in answer.text
+    assert browser.post(f"/links/{'u' * 43}/strength", htmx=True, password=NEW).status_code == 404
+
+
 def test_wrong_present_passwords_count_as_logins_do(web: Web, rows: Any) -> None:
     browser = web.agent("alice")
     statuses = [change(browser, "a guess", NEW).status_code for _ in range(21)]
@@ -122,6 +132,16 @@ def test_no_password_takes_long_to_judge(typed: str) -> None:
     began = time.process_time()
     strength_of(typed, "Alice Kern", "alice@example.com")
     assert time.process_time() - began < 1  # 72 of the signs that stand for letters took 8 seconds
+
+
+def test_what_was_done_on_the_own_page_is_said_there(web: Web) -> None:
+    browser, _ = web.agent("alice"), web.agent("alice")
+    browser.post("/account/sessions/delete")
+    assert "All other browsers are logged out." in browser.get("/account").text
+    assert "Enter the new password again" in change(browser, "a guess", NEW).text
+    change(browser, PASSWORD, NEW)
+    assert "Password changed." in browser.get("/account").text
+    assert "Password changed." not in browser.get("/account").text
 
 
 def test_a_login_is_ended_from_another_browser(web: Web, rows: Any) -> None:

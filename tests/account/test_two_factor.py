@@ -295,7 +295,7 @@ def require(web: Web, whom: str) -> Browser:
     """Have an admin say who has to have two-factor."""
     admin = web.agent("carol")
     turn_on(admin)
-    assert admin.post("/people/two-factor", required=whom).location == "/people"
+    assert admin.post("/people/two-factor", required=whom, sure="yes").location == "/people"
     return admin
 
 

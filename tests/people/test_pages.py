@@ -73,6 +73,31 @@ def test_a_new_link_replaces_the_one_before_and_a_withdrawn_one_is_gone(web: Web
     assert admin.post(f"/people/invitations/{link_id}", htmx=True).status_code == 404
 
 
+def test_a_second_invitation_of_an_address_says_that_it_replaces_the_first(admin: Browser) -> None:
+    said = "eve@example.com already had an invitation. Its link no longer works."
+    answers = [admin.post("/people/invitations", email=email).text for email in ("eve@example.com", "Eve@Example.com")]
+    assert [said.lower() in answer.lower() for answer in answers] == [False, True]
+
+
+def test_two_factor_is_required_only_after_the_number_of_people_was_shown(admin: Browser, rows: Any) -> None:
+    asked = admin.post("/people/two-factor", htmx=True, required="everyone").text
+    assert "3 people must set it up now" in asked
+    assert rows("select value from desk_settings where name = 'two_factor_required'") == []
+    admin.post("/people/two-factor", htmx=True, required="everyone", sure="yes")
+    assert rows("select value from desk_settings where name = 'two_factor_required'") == [("everyone",)]
+
+
+def test_the_audit_log_names_settings_and_fields_in_words(admin: Browser) -> None:
+    admin.post("/privacy/audit", years="3")
+    admin.post("/bans/holding", hold_links="on")
+    admin.post("/sites/main", name="The shop", colour="#8c4126")
+    page = admin.get("/audit").text
+    assert "How long the audit log is kept: 3 years" in page
+    assert "Hold first messages with links: On" in page
+    assert "Colour" in page
+    assert "hold_links" not in page
+
+
 @pytest.mark.parametrize("htmx", [True, False])
 @pytest.mark.parametrize(
     ("fields", "sentence"),

@@ -84,6 +84,7 @@ CLASSES = {
     "/agent/login/provider": "anybody",
     "/links/<token>": "anybody",
     "/links/<token>/provider": "anybody",
+    "/links/<token>/strength": "anybody",
     "/pictures/<key>": "anybody",
     "/bans": "leads",
     "/bans/<id>/delete": "leads",

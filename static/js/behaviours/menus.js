@@ -19,6 +19,17 @@ function move(menu, key) {
   items.at(to % items.length)?.focus();
 }
 
+// A menu near the end of a page opens upwards, if there is room.
+function turn(menu) {
+  const main = menu.closest("main");
+  menu.classList.remove("menu--up");
+  if (!menu.open || !main) return;
+  const { top, bottom, height } = menu.querySelector(".menu__panel").getBoundingClientRect();
+  const place = main.getBoundingClientRect();
+  menu.classList.toggle("menu--up", bottom > Math.min(place.bottom, innerHeight) && top - height > place.top);
+}
+
+document.addEventListener("toggle", (event) => event.target.matches?.("details.menu") && turn(event.target), true);
 document.addEventListener("click", (event) => closeAll(event.target.closest("details.menu")));
 document.addEventListener("focusin", (event) => closeAll(event.target.closest("details.menu")));
 document.addEventListener("keydown", (event) => {

@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ...agents import logins
-from ...agents.forms import PASSWORD_CHARACTERS
 from ...agents.passwords import hash_password
-from ...agents.strength import BEST_SCORE, Strength, strength_of
+from ...agents.strength import shown_strength, strength_of
 from ...database import TooFast, call
+from ...images import notices
 from ...web import limits
 from ...web.errors import described
 from ...web.policies import for_people
@@ -34,7 +34,7 @@ def change_password() -> ResponseReturnValue:
     if not form.validate():
         return _form(form), 422
     new = form.password.data or ""
-    if problem := _strength(new).problem:
+    if problem := strength_of(new, g.agent["name"], g.agent["email"] or "").problem:
         form.password.errors = (sentence(problem),)
         return _form(form), 422
     try:
@@ -44,6 +44,7 @@ def change_password() -> ResponseReturnValue:
         return _form(form, error=sentence(code, detail)), status
     if known is None:
         form.current.errors = (sentence("password_wrong"),)
+        form.password.errors = (_("Enter the new password again as well."),)
         return _form(form), 422
     call(
         "change_password",
@@ -52,6 +53,7 @@ def change_password() -> ResponseReturnValue:
         token_hash=logins.agent_token_hash(),
         browser=logins.known_browser(),
     )
+    notices.say("password_changed")
     return redirect(url_for("account.show"), 303)
 
 
@@ -60,19 +62,7 @@ def change_password() -> ResponseReturnValue:
 def show_strength() -> ResponseReturnValue:
     """Say how good a password is while it is typed."""
     limits.check("typing", f"strength/{logins.agent_token_hash()}")
-    typed = request.form.get("password", "")[:PASSWORD_CHARACTERS]
-    strength = _strength(typed) if typed else None
-    return render_template("account/_strength.html", strength=strength, verdict=strength and _verdict(strength))
-
-
-def _strength(typed: str) -> Strength:
-    return strength_of(typed, g.agent["name"], g.agent["email"] or "")
-
-
-def _verdict(strength: Strength) -> str:
-    if strength.problem:
-        return sentence(strength.problem)
-    return _("A very good password.") if strength.score == BEST_SCORE else _("A good password.")
+    return shown_strength(request.form.get("password", ""), g.agent["name"], g.agent["email"] or "")
 
 
 def _form(form: PasswordForm, error: str = "") -> str:

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from ...agents.logins import agent_token_hash
 from ...database import call
+from ...images import notices
 from ...web.policies import for_people
 from .blueprint import bp
 
@@ -18,6 +19,7 @@ from .blueprint import bp
 def end_other_sessions() -> ResponseReturnValue:
     """Log an agent out everywhere else."""
     call("end_agent_sessions", agent_id=g.agent["id"], token_hash=agent_token_hash())
+    notices.say("logins_ended")
     return redirect(url_for("account.show"), 303)
 
 
@@ -26,4 +28,5 @@ def end_other_sessions() -> ResponseReturnValue:
 def end_session(session_id: uuid.UUID) -> ResponseReturnValue:
     """Log an agent out in one other browser."""
     call("end_agent_sessions", agent_id=g.agent["id"], token_hash=agent_token_hash(), session_id=str(session_id))
+    notices.say("login_ended")
     return redirect(url_for("account.show"), 303)
