@@ -164,8 +164,8 @@ def unread_by_people(node: ast.AST) -> list[ast.AST]:
     if isinstance(node, ast.Call):
         name = ast.unparse(node.func)
         is_log = name.split(".")[-1] in ("debug", "info", "warning", "error", "exception") or name == "log_refusal"
-        # A request to another program: its names and headers. An error of Python's own is for the log.
-        is_errand = name in ("errand.ask", "quota.allows", "TimeoutError")
+        # A request to another program: its names and headers. What an error says is for the log.
+        is_errand = name in ("errand.ask", "quota.allows", "TimeoutError", "ProviderError")
         return [node] if name in KEYWORDS or is_log or is_errand else []
     if isinstance(node, ast.AnnAssign | ast.arg | ast.FunctionDef):
         return [part for part in (getattr(node, "annotation", None), getattr(node, "returns", None)) if part]
