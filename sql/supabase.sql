@@ -67,7 +67,7 @@ declare
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
-        offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
+        offer_setup(text, text); set_up(text, text, text, text); accept_invitation(text, text, text);
         use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
         make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
@@ -88,7 +88,7 @@ declare
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text);
+        is_picture_of_agent(text); offer_setup(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
@@ -7490,7 +7490,7 @@ select _supportchat.record_script('functions/account.sql', '8d9e57b7b214');
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
 
--- Whether an agent could log in if they are not disabled: with a password, or by the provider.
+-- Whether an agent could log in if they are not disabled: with a password, or by the provider that offer_setup was told of last.
 create or replace function _supportchat.has_way_in(p_agent_id uuid)
 returns boolean
 language sql
@@ -7498,7 +7498,9 @@ stable
 set search_path = ''
 as $$
     select exists (select from public.agent_credentials where agent_id = p_agent_id)
-        or exists (select from public.agent_identities where agent_id = p_agent_id)
+        or exists (
+            select from public.agent_identities where agent_id = p_agent_id and issuer = _supportchat.setting('oidc_issuer') #>> '{}'
+        )
 $$;
 
 -- Whether there is an admin who can log in: somebody has to be able to let others in.
@@ -7848,7 +7850,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'a516f09c56df');
+select _supportchat.record_script('functions/people.sql', 'dd3b05738fb6');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -7915,15 +7917,21 @@ as $$
         end
 $$;
 
+-- Of an earlier version, for which everybody could log in whom any provider had named.
+drop function if exists public.offer_setup(text);
+
 -- Offers the link of this token to set up the first admin, for an hour, in place of an earlier one. 'offered' is false when
--- there is an admin who can log in.
-create or replace function public.offer_setup(p_token_hash text)
+-- there is an admin who can log in. p_issuer is the provider with which agents log in from now on: null for none.
+create or replace function public.offer_setup(p_token_hash text, p_issuer text default null)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 begin
     perform _supportchat.lock_assignment();
+    delete from public.desk_settings where name = 'oidc_issuer' and p_issuer is null;
+    insert into public.desk_settings (name, value) select 'oidc_issuer', to_jsonb(p_issuer) where p_issuer is not null
+    on conflict (name) do update set value = excluded.value where desk_settings.value <> excluded.value;
     if _supportchat.has_admin() then
         delete from public.one_time_links where purpose = 'setup';
         return jsonb_build_object('offered', false);
@@ -7980,7 +7988,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '51fd13ab9605');
+select _supportchat.record_script('functions/links.sql', '8382659d9290');
 
 -- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
 -- chat along into a window of its own. Safe to run again.

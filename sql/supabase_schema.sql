@@ -70,7 +70,7 @@ declare
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
-        offer_setup(text); set_up(text, text, text, text); accept_invitation(text, text, text);
+        offer_setup(text, text); set_up(text, text, text, text); accept_invitation(text, text, text);
         use_password_link(text, text); unread_of_visitor(text, text); record_pages(text, jsonb); pages_of_session(uuid);
         make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
@@ -91,7 +91,7 @@ declare
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text);
+        is_picture_of_agent(text); offer_setup(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.

@@ -75,15 +75,21 @@ as $$
         end
 $$;
 
+-- Of an earlier version, for which everybody could log in whom any provider had named.
+drop function if exists public.offer_setup(text);
+
 -- Offers the link of this token to set up the first admin, for an hour, in place of an earlier one. 'offered' is false when
--- there is an admin who can log in.
-create or replace function public.offer_setup(p_token_hash text)
+-- there is an admin who can log in. p_issuer is the provider with which agents log in from now on: null for none.
+create or replace function public.offer_setup(p_token_hash text, p_issuer text default null)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 begin
     perform _supportchat.lock_assignment();
+    delete from public.desk_settings where name = 'oidc_issuer' and p_issuer is null;
+    insert into public.desk_settings (name, value) select 'oidc_issuer', to_jsonb(p_issuer) where p_issuer is not null
+    on conflict (name) do update set value = excluded.value where desk_settings.value <> excluded.value;
     if _supportchat.has_admin() then
         delete from public.one_time_links where purpose = 'setup';
         return jsonb_build_object('offered', false);
@@ -140,7 +146,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '51fd13ab9605');
+select _supportchat.record_script('functions/links.sql', '8382659d9290');
 
 notify pgrst, 'reload schema';
 

@@ -13,7 +13,7 @@ begin
 end $look$;
 -- The check ends here.
 
--- Whether an agent could log in if they are not disabled: with a password, or by the provider.
+-- Whether an agent could log in if they are not disabled: with a password, or by the provider that offer_setup was told of last.
 create or replace function _supportchat.has_way_in(p_agent_id uuid)
 returns boolean
 language sql
@@ -21,7 +21,9 @@ stable
 set search_path = ''
 as $$
     select exists (select from public.agent_credentials where agent_id = p_agent_id)
-        or exists (select from public.agent_identities where agent_id = p_agent_id)
+        or exists (
+            select from public.agent_identities where agent_id = p_agent_id and issuer = _supportchat.setting('oidc_issuer') #>> '{}'
+        )
 $$;
 
 -- Whether there is an admin who can log in: somebody has to be able to let others in.
@@ -371,7 +373,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'a516f09c56df');
+select _supportchat.record_script('functions/people.sql', 'dd3b05738fb6');
 
 notify pgrst, 'reload schema';
 

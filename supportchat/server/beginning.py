@@ -21,11 +21,12 @@ def prepare_people(database: Database, config: Config) -> None:
         print(f"  Disabled the demo accounts, because others can reach this desk: {', '.join(closed)}\n")
 
 
-def offer_setup(database: Database) -> str:
+def offer_setup(database: Database, issuer: str = "") -> str:
     """Return the path under which the first admin is created, valid for an hour; '' when there is an admin.
 
+    :param issuer: the provider with which agents log in, if there is one.
     :raise DatabaseError: when the database cannot be asked.
     """
     token = secrets.token_urlsafe(32)
-    is_offered = database.call("offer_setup", token_hash=token_hash(token))["offered"]
+    is_offered = database.call("offer_setup", token_hash=token_hash(token), issuer=issuer or None)["offered"]
     return f"/links/{token}" if is_offered else ""

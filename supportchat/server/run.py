@@ -181,7 +181,7 @@ class Server:
         try:
             with self._database() as database:
                 prepare_people(database, self._config)
-                path = offer_setup(database)
+                path = offer_setup(database, self._config.oidc_issuer)
         except DatabaseError as error:
             log.error("the first steps of a new desk have to wait: %s", error)
             return

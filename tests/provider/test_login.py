@@ -140,12 +140,15 @@ def test_an_account_of_the_provider_is_one_persons(
     assert rows("select agent_id::text from agent_identities") == [(bob.id,)]
 
 
-def test_an_admin_who_can_only_log_in_by_the_provider_is_one(
+def test_an_admin_who_can_only_log_in_by_the_provider_is_one_while_it_is_the_provider(
     issuer: Issuer, database: Database, carol: Agent, rows: Any
 ) -> None:
     bind(database, issuer, carol)
     rows("delete from agent_credentials where agent_id = %s", carol.id)
-    assert database.call("offer_setup", token_hash="a" * 64) == {"offered": False}
+    setup = {"token_hash": "a" * 64}
+    assert database.call("offer_setup", **setup, issuer=issuer.url) == {"offered": False}
+    for former in (issuer.url + "/former", None):
+        assert database.call("offer_setup", **setup, issuer=former) == {"offered": True}
 
 
 def test_without_a_provider_there_are_no_such_pages(web: Web, app: Any) -> None:
