@@ -73,6 +73,7 @@ def test_a_desk_that_is_open_leads_to_two_factor_once_that_is_required(windows: 
     admin: Agent = windows(Agent, **DESK).come("carol", "/people")
     alice.is_live()
     admin.page.get_by_label("Require two-factor").select_option("from everyone")
+    admin.page.get_by_role("button", name="Require two-factor").click()
     alice.page.wait_for_url("**/account/two-factor")
     expect(alice.page.get_by_text("This desk requires two-factor.")).to_be_visible()
     set_up(alice)
