@@ -7,9 +7,13 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 
@@ -88,3 +92,27 @@ class Server:
             kill_family(self.process)
             self.process.wait()
         self.process = None
+
+
+@contextlib.contextmanager
+def desk_by_https(config: Config, folder: Path, **environ: str) -> Iterator[str]:
+    """Run a desk behind a proxy that adds TLS, and give its address."""
+    port = free_port()
+    server = Server(config, PUBLIC_URL=f"https://localhost:{port}", **environ)
+    server.start()
+    proxy = subprocess.Popen([sys.executable, "-m", "tests.tls", str(port), str(server.port), str(folder)])
+    wait_for_port(port)
+    yield f"https://localhost:{port}"
+    proxy.kill()
+    proxy.wait()
+    server.kill()
+
+
+def wait_for_port(port: int) -> None:
+    """Wait until somebody listens at a port."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise AssertionError(port)

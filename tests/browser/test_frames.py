@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from supportchat.config import Config
-from tests.server import Server, free_port
+from tests.server import desk_by_https
 
 SHOP = "https://shop.example"
 Embed = Callable[..., FrameLocator]
@@ -24,25 +19,8 @@ Embed = Callable[..., FrameLocator]
 @pytest.fixture
 def address(config: Config, tmp_path: Path) -> Iterator[str]:
     """Where browsers reach a desk that the shop may embed, by https."""
-    port = free_port()
-    server = Server(config, PUBLIC_URL=f"https://localhost:{port}", EMBED_ORIGINS=SHOP)
-    server.start()
-    proxy = subprocess.Popen([sys.executable, "-m", "tests.tls", str(port), str(server.port), str(tmp_path)])
-    wait_for_port(port)
-    yield f"https://localhost:{port}"
-    proxy.kill()
-    proxy.wait()
-    server.kill()
-
-
-def wait_for_port(port: int) -> None:
-    """Wait until somebody listens at a port."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise AssertionError(port)
+    with desk_by_https(config, tmp_path, EMBED_ORIGINS=SHOP) as address:
+        yield address
 
 
 @pytest.fixture

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +12,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, Route, expect
 
 from supportchat.config import Config
 from tests.browser.conftest import LANGUAGE
-from tests.server import Server, free_port
+from tests.server import desk_by_https
 
 SHOP = "https://shop.example"
 SECOND = 1000
@@ -25,29 +20,12 @@ SNIPPET = '<a href="{desk}/chat">Chat with us</a><script async src="{desk}/widge
 SHOP_BODY = "<main><h1>Coffee machines</h1><p>A shop.</p></main>"
 
 
-def wait_for_port(port: int) -> None:
-    """Wait until somebody listens at a port."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    raise AssertionError(port)
-
-
 @pytest.fixture
 def desk(config: Config, rows: Any, tmp_path: Path) -> Iterator[str]:
     """The address of a desk, by https, whose main site is the shop's."""
     rows("update sites set allowed_origins = array[%s], colour = '#884225', follow_pages = true", SHOP)
-    port = free_port()
-    server = Server(config, PUBLIC_URL=f"https://localhost:{port}")
-    server.start()
-    proxy = subprocess.Popen([sys.executable, "-m", "tests.tls", str(port), str(server.port), str(tmp_path)])
-    wait_for_port(port)
-    yield f"https://localhost:{port}"
-    proxy.kill()
-    proxy.wait()
-    server.kill()
+    with desk_by_https(config, tmp_path) as address:
+        yield address
 
 
 class Shop:
