@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
@@ -10,19 +11,14 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
-from ..agents.logins import agent_token_hash
+from ..agents.pictures import put_picture, take_picture
 from ..config import current_config
 from ..database import Conflict, DatabaseError, Invalid, NotFound, call
 from ..database.rows import PeopleHere, Site
-from ..images.pipeline import delete_unneeded, store_upload
-from ..images.refused import ImageRefused
-from ..images.stores import ImageStore, StoreUnavailable
 from ..rendering.assets import PUBLIC
 from ..rendering.fragments import current_fragments
 from ..rendering.languages import language, shipped_language
-from ..web import limits
 from ..web.errors import described, on_refusal
-from ..web.forms import uploaded_image
 from ..web.htmx import from_htmx
 from ..web.policies import for_people_with, open_to_all
 from ..web.sentences import sentence
@@ -97,22 +93,10 @@ def preview(key: str) -> ResponseReturnValue:
 @for_people_with("manage_desk")
 def change_logo(key: str) -> ResponseReturnValue:
     """Give a site the logo that was sent."""
-    site, upload = _site(key), uploaded_image()
-    if upload is None:
-        return _logo_page(site, error=sentence("picture_missing")), 422
-    owner = agent_token_hash()
-    limits.check("pictures", owner)
-    store: ImageStore = current_app.extensions["images"]
-    try:
-        image = store_upload(upload, store, owner, owner, shape="logo")
-    except (ImageRefused, StoreUnavailable) as error:
-        status, code, detail = described(error)
-        return _logo_page(site, error=sentence(code, detail)), status
-    try:
-        _replace_logo(key, image["key"], store)
-    except DatabaseError:
-        delete_unneeded(image["key"], store)
-        raise
+    site = _site(key)
+    refusal = take_picture("logo", functools.partial(_replace_logo, key))
+    if refusal:
+        return _logo_page(site, error=refusal.text), refusal.status
     return _logo_changed(key)
 
 
@@ -120,7 +104,7 @@ def change_logo(key: str) -> ResponseReturnValue:
 @for_people_with("manage_desk")
 def remove_logo(key: str) -> ResponseReturnValue:
     """Take its logo away from a site."""
-    _replace_logo(key, None, current_app.extensions["images"])
+    put_picture(None, functools.partial(_replace_logo, key))
     return _logo_changed(key)
 
 
@@ -201,11 +185,10 @@ def _forget() -> None:
     sites.forget()
 
 
-def _replace_logo(key: str, logo: str | None, store: ImageStore) -> None:
+def _replace_logo(key: str, logo: str | None) -> str | None:
     former: str | None = call("change_logo", agent_id=g.agent["id"], key=key, logo=logo)
     _forget()
-    if former and former != logo:
-        delete_unneeded(former, store)
+    return former
 
 
 def _logo_changed(key: str) -> ResponseReturnValue:

@@ -7,16 +7,10 @@ import os
 from flask import Response, current_app, g, redirect, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 
-from ...agents.logins import agent_token_hash
-from ...database import DatabaseError, NotFound, call
-from ...images.pipeline import delete_unneeded, store_upload
-from ...images.refused import ImageRefused
-from ...images.stores import ImageStore, StoreUnavailable
-from ...web import limits
-from ...web.errors import described
-from ...web.forms import uploaded_image
+from ...agents.pictures import put_picture, take_picture
+from ...database import NotFound, call
+from ...images.stores import ImageStore
 from ...web.policies import for_people, open_to_all
-from ...web.sentences import sentence
 from ..forms import NameForm
 from .blueprint import account_page, bp
 
@@ -45,22 +39,9 @@ def rename() -> ResponseReturnValue:
 @for_people
 def change_picture() -> ResponseReturnValue:
     """Give an agent the picture that was sent."""
-    upload = uploaded_image()
-    if upload is None:
-        return account_page(picture_error=sentence("picture_missing")), 422
-    owner = agent_token_hash()
-    limits.check("pictures", owner)
-    store: ImageStore = current_app.extensions["images"]
-    try:
-        image = store_upload(upload, store, owner, owner, shape="face")
-    except (ImageRefused, StoreUnavailable) as error:
-        status, code, detail = described(error)
-        return account_page(picture_error=sentence(code, detail)), status
-    try:
-        _replace(image["key"], store)
-    except DatabaseError:
-        delete_unneeded(image["key"], store)
-        raise
+    refusal = take_picture("face", _replace)
+    if refusal:
+        return account_page(picture_error=refusal.text), refusal.status
     return redirect(url_for("account.show"), 303)
 
 
@@ -68,14 +49,13 @@ def change_picture() -> ResponseReturnValue:
 @for_people
 def remove_picture() -> ResponseReturnValue:
     """Take their picture away from an agent."""
-    _replace(None, current_app.extensions["images"])
+    put_picture(None, _replace)
     return redirect(url_for("account.show"), 303)
 
 
-def _replace(key: str | None, store: ImageStore) -> None:
+def _replace(key: str | None) -> str | None:
     former: str | None = call("change_picture", agent_id=g.agent["id"], key=key)
-    if former and former != key:
-        delete_unneeded(former, store)
+    return former
 
 
 @bp.get("/pictures/<string(length=64):key>")
