@@ -79,7 +79,8 @@ class Crowd:
         """Return the browser of an agent who has logged in."""
         browser = self.browser()
         await browser.get("/agent/login")
-        answer = await browser.post("/agent/login", {"email": email, "password": PASSWORD})
+        while (answer := await browser.post("/agent/login", {"email": email, "password": PASSWORD})).status == 429:
+            await asyncio.sleep(int(answer.header("retry-after")))
         assert answer.status == 303, answer.body
         return browser
 
