@@ -11,14 +11,14 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
--- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
--- whole desk depends on.
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; to change what
+-- everybody at the desk uses; and what the whole desk depends on.
 with wanted as (
     select role, right_name
     from (values
         ('agent', '{answer}'::text[]),
-        ('lead', '{answer, reassign, ban}'),
-        ('admin', '{answer, reassign, ban, manage_people, see_status, see_audit, manage_desk, export, erase}')
+        ('lead', '{answer, reassign, ban, manage_replies}'),
+        ('admin', '{answer, reassign, ban, manage_replies, manage_people, see_status, see_audit, manage_desk, export, erase}')
     ) as written (role, rights), unnest(rights) as right_name
 ), withdrawn as (
     delete from public.role_rights as former

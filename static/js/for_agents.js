@@ -3,6 +3,7 @@ import "./behaviours/kept.js"; // before the ticket, which gives it the focus
 import "./behaviours/queue.js";
 import "./behaviours/opening.js";
 import "./behaviours/ticket.js";
+import "./behaviours/saved_replies.js";
 import "./behaviours/drawer.js";
 import "./behaviours/choosing.js";
 import "./behaviours/colours.js";

@@ -30,6 +30,7 @@ SCRIPTS = (
     "functions/queue.sql",
     "functions/tickets.sql",
     "functions/notes.sql",
+    "functions/replies.sql",
     "functions/agents.sql",
     "functions/logins.sql",
     "functions/two_factor.sql",

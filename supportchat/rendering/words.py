@@ -66,6 +66,7 @@ def words_of_desk() -> Words:
         "you": _("You:"),
         "new": _forms(lambda n: ungettext("%(count)s new", "%(count)s new", n)),
         "showUnassigned": _("Show unassigned (%(count)s)"),
+        "replyPictureMissing": _("The picture of this reply could not be loaded. Add it yourself."),
         "shownOpen": _("%(shown)s of %(open)s open"),
         "shownOpenClosed": _("%(shown)s of %(open)s open, %(closed)s closed"),
         # Translators: read out when more of them come.

@@ -21,6 +21,14 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "follow_ticket": ("answer", {"number": 1001, "after": 0, "after_note": 0}),
     "post_reply": ("answer", {"number": 1001, "client_message_id": new_id(), "message": "Hi"}),
     "add_note": ("answer", {"number": 1001, "client_message_id": new_id(), "note": "Hi"}),
+    "reply_and_close": ("answer", {"number": 1001, "client_message_id": new_id(), "message": "Bye"}),
+    "list_replies": ("answer", {}),
+    "replies_for_ticket": ("answer", {"number": 1001}),
+    "save_reply": ("answer", {"values": {"name": "Hello", "message": "Hi"}}),
+    "delete_reply": ("answer", {"reply_id": new_id()}),
+    "import_replies": ("answer", {"rows": []}),
+    "use_reply": ("answer", {"reply_id": new_id()}),
+    "picture_of_reply": ("answer", {"reply_id": new_id()}),
     "assign_ticket": ("answer", {"number": 1001, "assignee_id": new_id()}),
     "unassign_ticket": ("answer", {"number": 1001}),
     "close_ticket": ("answer", {"number": 1001}),
@@ -111,7 +119,12 @@ def test_who_was_disabled_and_who_never_was_has_no_right_at_all(cast: Cast, data
 def test_rights_follow_the_role_at_once(alice: Agent, carol: Agent, database: Database) -> None:
     assert database.call("agent_of_session", token_hash=alice.token_hash)["rights"] == ["answer"]
     carol.call("change_person", person_id=alice.id, role="lead")
-    assert database.call("agent_of_session", token_hash=alice.token_hash)["rights"] == ["answer", "ban", "reassign"]
+    assert database.call("agent_of_session", token_hash=alice.token_hash)["rights"] == [
+        "answer",
+        "ban",
+        "manage_replies",
+        "reassign",
+    ]
 
 
 @pytest.fixture
