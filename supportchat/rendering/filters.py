@@ -18,7 +18,7 @@ from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
 from ..web.forms import MESSAGE_CHARACTERS
 from .languages import gettext, language, once_per_language
-from .links import linkified
+from .markup import marked_up, plain
 from .names import called
 from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_held, why_unassigned
 
@@ -56,7 +56,8 @@ def init_app(app: Flask) -> None:
         taken,
         capacity,
         kept_view,
-        linkified,
+        marked_up,
+        plain,
         lines,
         callable_number,
         without_scheme,

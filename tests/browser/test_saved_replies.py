@@ -54,3 +54,41 @@ def test_a_slash_finds_a_reply_and_enter_inserts_it_filled_in(alice: Agent, vera
     alice.box.press("Enter")
     expect(vera.messages.last).to_have_text("I’ve sent you a new heating sensor.")
     alice.sees("You closed this ticket.")
+
+
+LONG = """Sorry about that, **Vera**. E4 means that the heating sensor doesn’t answer.
+1. Unplug the machine for **30 seconds**.
+2. Hold `Rinse` while you plug it in, then see [the log](https://example.com/log).
+
+- descaler, *two* bottles
+- filter
+
+> Still cold, I’m afraid.
+
+```service.log
+14:11:11  boot     CM-410  fw 2.8.1
+14:11:12  heater   21 °C   target 93 °C and a line that is too long for it
+    indented
+```"""
+
+
+def test_what_is_marked_looks_so_on_both_sides(alice: Agent, vera: Customer) -> None:
+    vera.start("It shows **E4**:\n    indented", name="Vera Lindt")
+    alice.open()
+    alice.box.fill(LONG)
+    alice.box.press("Enter")
+    expect(vera.messages.last.get_by_role("listitem")).to_have_count(4)
+    expect(vera.messages.last.locator("pre")).to_have_text(
+        "14:11:11  boot     CM-410  fw 2.8.1\n14:11:12  heater   21 °C   target 93 °C and a line that is too long for it"
+        "\n    indented",
+        use_inner_text=True,
+    )
+    vera.write("👍")
+    expect(alice.page.locator(".bubble[data-emoji]")).to_have_count(1)
+    expect(alice.row()).to_contain_text("👍")
+    picture(alice, "markup")
+    if folder := os.environ.get("SHOTS"):
+        for scheme in ("light", "dark"):
+            vera.page.emulate_media(color_scheme=scheme)
+            vera.page.set_viewport_size({"width": 390, "height": 844})
+            vera.page.screenshot(path=f"{folder}/markup-customer-{scheme}.png")
