@@ -5970,7 +5970,7 @@ as $$
     where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Of some stored objects, those that neither a message nor an agent nor anything else needs. None of a database without any picture: it may be
+-- Of some stored objects, those that nothing needs. None of a database without any picture: it may be
 -- about to be restored.
 create or replace function public.orphan_images(p_keys text[])
 returns jsonb
@@ -6015,7 +6015,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', '59329ac0040e');
+select _supportchat.record_script('functions/pictures.sql', '77a79ce8b11e');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 

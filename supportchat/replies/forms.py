@@ -31,14 +31,14 @@ class ReplyForm(Form):
         _("Name"),
         filters=[clean_name],
         validators=[
-            DataRequired(_("Enter a name, by which you will find it.")),
-            Length(max=NAME_CHARACTERS, message=_("Use up to %(max)d characters.")),
+            DataRequired(_("Enter a name, so that you can find it again.")),
+            Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters.")),
         ],
     )
     message = TextAreaField(
         _("Text"),
         filters=[_clean_message],
-        validators=[Length(max=MESSAGE_CHARACTERS, message=_("Use up to %(max)d characters."))],
+        validators=[Length(max=MESSAGE_CHARACTERS, message=_("This can have up to %(max)s characters."))],
     )
     shared = BooleanField(_("For everybody"))
     close_after = BooleanField(_("Close the ticket after sending"))

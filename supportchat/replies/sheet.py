@@ -58,7 +58,7 @@ def read(content: bytes) -> list[dict[str, Any]]:
         reply, problem = _reply(cells)
         before = names.setdefault(reply["name"].lower(), number)
         if not problem and before != number:
-            problem = gettext("The name stands in line %(number)s already.", number=before)
+            problem = gettext("Line %(number)s already has this name.", number=before)
         if problem:
             problems.append(gettext("Line %(number)s: %(problem)s", number=number, problem=problem))
         replies.append(reply)

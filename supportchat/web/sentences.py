@@ -57,7 +57,7 @@ SENTENCES = {
     "agent_not_here": _("%(detail)s is offline. Choose someone else, or return the ticket to the queue."),
     "transition_not_allowed": _("This ticket has changed in the meantime. Check it again."),
     # Saved replies
-    "reply_not_found": _("This saved reply is not there any more."),
+    "reply_not_found": _("This saved reply no longer exists."),
     "reply_name_refused": _("Enter a name of up to 80 characters."),
     "reply_name_taken": _("Another saved reply is called %(detail)s already. Choose another name."),
     "replies_too_many": _("There can be up to %(detail)s of these replies. Delete some that nobody uses first."),

@@ -57,11 +57,11 @@ def test_a_reply_is_written_changed_and_deleted(desk: Browser, alice: Agent) -> 
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"name": "", "message": "My words"}, "Enter a name, by which you will find it."),
-        ({"name": "x" * 81, "message": "My words"}, "Use up to 80 characters."),
-        ({"name": "x" * 9999, "message": "My words"}, "Use up to 80 characters."),
+        ({"name": "", "message": "My words"}, "Enter a name, so that you can find it again."),
+        ({"name": "x" * 81, "message": "My words"}, "A name can have up to 80 characters."),
+        ({"name": "x" * 9999, "message": "My words"}, "A name can have up to 80 characters."),
         ({"name": "My words", "message": " "}, "Write a text, or add a picture."),
-        ({"name": "My words", "message": "x" * 8001}, "Use up to 8000 characters."),
+        ({"name": "My words", "message": "x" * 8001}, "This can have up to 8000 characters."),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field_and_nothing_typed_is_lost(

@@ -69,7 +69,7 @@ def test_files_of_other_programs_are_understood(content: bytes) -> None:
         (b"name,text\n", "There are no replies in this file."),
         (b"name,text\nA,b\n,c\n", "Line 3: The name is missing."),
         (b"name,text\nA,\n", "Line 2: The text is missing."),
-        (b"name,text\nA,b\nB,c\na,d\n", "Line 4: The name stands in line 2 already."),
+        (b"name,text\nA,b\nB,c\na,d\n", "Line 4: Line 2 already has this name."),
         (b"name,text\n" + b"x" * 81 + b",c\n", "Line 2: The name has more than 80 characters."),
         (b"name,text\nA," + b"x" * 8001 + b"\n", "Line 2: The text has more than 8000 characters."),
         (b'name,text\nA,"b\n', "Line 2: This line is not written as CSV."),
