@@ -18,6 +18,8 @@ from .limits import TOO_FAST, UNKNOWN_SHARE, KnownBrowsers
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from ..server.client_socket import ClientSocket
+
 KEY = re.compile(r"=([\w-]{43})(?=;|$)", re.ASCII)
 MOST_KEYS = 4
 STATIC_PART = 0.1  # of what a page costs, for a file
@@ -42,10 +44,13 @@ class Door:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request when it is its turn; refuse it when that would take too long."""
-        address = network_of(environ.get("REMOTE_ADDR") or "")
-        fair_turns_of(gevent.get_hub()).take(address)
+        address, turns = network_of(environ.get("REMOTE_ADDR") or ""), fair_turns_of(gevent.get_hub())
+        if turns.has_waiting(address):
+            _let_others_open(environ)
+        turns.take(address)
         if environ.get("PATH_INFO") != PROBE and (wait := self._wait(environ, address)):
             if wait <= PATIENCE_SECONDS:
+                _let_others_open(environ)
                 gevent.sleep(wait)
             elif self._words.take(address, WORDS):
                 return _refused(start_response, wait)
@@ -59,6 +64,13 @@ class Door:
             if (key := token_hash(found[1])) in self._known:
                 return self._buckets.take(key, self._limit, cost, PATIENCE_SECONDS)
         return self._buckets.take(f"unknown/{address}", self._limit_of_unknown, cost, PATIENCE_SECONDS)
+
+
+def _let_others_open(environ: WSGIEnvironment) -> None:
+    """Give back the place of a handshake, of which there are few: who waits behind their own requests holds none."""
+    connection: ClientSocket | None = environ.get("gunicorn.socket")
+    if connection is not None:
+        connection.leave_place()
 
 
 def _refused(start_response: StartResponse, wait: float) -> Iterable[bytes]:
