@@ -59,11 +59,11 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
         agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
         use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
+        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
         account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
@@ -74,8 +74,8 @@ declare
         make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
-        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
+        disconnect_identity(uuid, text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -87,11 +87,13 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        refuse_login(text, text); open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
-        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text); offer_setup(text);
-        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
+        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]);
+        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
+        account(uuid, text); is_picture_of_agent(text); offer_setup(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        connect_identity(uuid, text, text); disconnect_identity(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -337,7 +339,7 @@ drop function if exists
     public.list_agents(),
     public.reset_password(text, text, boolean),
     public.begin_login(text, text, text, jsonb),
-    public.refuse_login(text, text),
+    public.refuse_login(text, text, text),
     public.open_agent_session(uuid, text, text, text, text, text, text, text, text, text),
     public.agent_of_session(text),
     public.close_agent_session(text),
@@ -345,9 +347,9 @@ drop function if exists
     public.use_code(uuid, text, bigint, text),
     public.pending_login(text, text),
     public.finish_login(text, text, text, text, bigint, text, text),
-    public.turn_on_two_factor(uuid, text, bigint, text[]),
-    public.replace_recovery_codes(uuid, text[]),
-    public.turn_off_two_factor(uuid),
+    public.turn_on_two_factor(uuid, text, bigint, text[], text),
+    public.replace_recovery_codes(uuid, text[], text),
+    public.turn_off_two_factor(uuid, text),
     public.remove_two_factor(uuid, uuid),
     public.account(uuid, text, text),
     public.change_name(uuid, text),
@@ -379,8 +381,8 @@ drop function if exists
     public.take_provider_flow(text, text),
     public.agent_of_identity(text, text, text, jsonb),
     public.accept_invitation_by_identity(text, text, text, text, text),
-    public.connect_identity(uuid, text, text),
-    public.disconnect_identity(uuid, text),
+    public.connect_identity(uuid, text, text, text),
+    public.disconnect_identity(uuid, text, text),
     public.export_customer(uuid, bigint, boolean),
     public.preview_erasure(uuid, bigint),
     public.erase_customer(uuid, bigint, boolean),
@@ -414,15 +416,21 @@ drop function if exists
     public.notes_after(uuid, integer, integer),
     public.create_agent(text, text, text, text, integer),
     public.reset_password(text, text),
+    public.refuse_login(text, text),
     public.open_agent_session(uuid, text),
     public.open_agent_session(uuid, text, text),
     public.open_agent_session(uuid, text, text, text, text, text),
     public.open_agent_session(uuid, text, text, text, text, text, text),
     public.good_sessions(text[]),
+    public.turn_on_two_factor(uuid, text, bigint, text[]),
+    public.replace_recovery_codes(uuid, text[]),
+    public.turn_off_two_factor(uuid),
     public.account(uuid, text),
     public.is_picture_of_agent(text),
     public.offer_setup(text),
-    public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+    public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb),
+    public.connect_identity(uuid, text, text),
+    public.disconnect_identity(uuid, text);
 drop table if exists
     public.schema_scripts,
     public.visitors,

@@ -24,6 +24,7 @@ declare
     ticket public.tickets;
     preferred uuid;
     is_afterword boolean;
+    visitor uuid;
 begin
     -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
     select * into ticket from public.tickets
@@ -36,12 +37,14 @@ begin
     end if;
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
+        visitor := (select visitor_id from public.user_sessions where session_id = p_session_id);
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
         is_afterword := ticket.first_reply_at is not null and ticket.closed_at > now() - interval '10 minutes';
         perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
-            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' end, is_spam = false
+            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' else _supportchat.hold_for(visitor, p_line ->> 'message') end,
+            is_spam = false
         where id = ticket.id
         returning * into ticket;
         if ticket.held is not null then
@@ -454,7 +457,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '023a52370e19');
+select _supportchat.record_script('functions/chat.sql', 'fbea6fe91cbf');
 
 notify pgrst, 'reload schema';
 

@@ -57,11 +57,11 @@ declare
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
         agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
         use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
+        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
         account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
@@ -72,8 +72,8 @@ declare
         make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
-        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
+        disconnect_identity(uuid, text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -85,11 +85,13 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        refuse_login(text, text); open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
-        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text); offer_setup(text);
-        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
+        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]);
+        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
+        account(uuid, text); is_picture_of_agent(text); offer_setup(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        connect_identity(uuid, text, text); disconnect_identity(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -2651,6 +2653,26 @@ begin
     end if;
 end $$;
 
+-- Refuses an agent who was disabled, and what a login session asks for that has ended meanwhile (null: none asks): PT404. To look at a
+-- password takes a while, and whoever is thrown out in this time must not change how the account is protected. Whoever throws them
+-- out waits for the lock that this takes, or has had it before.
+create or replace function _supportchat.demand_session(p_agent_id uuid, p_token_hash text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    elsif p_token_hash is not null and not exists (
+        select from public.agent_sessions s
+        where s.token_hash = p_token_hash and s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
+    ) then
+        raise sqlstate 'PT404' using message = 'session_ended';
+    end if;
+end $$;
+
 -- The rights of a role, as a list.
 create or replace function _supportchat.rights_of(p_role text)
 returns jsonb
@@ -2661,7 +2683,7 @@ as $$
     select coalesce(jsonb_agg(right_name order by right_name), '[]') from public.role_rights where role = p_role
 $$;
 
-select _supportchat.record_script('functions/rights.sql', 'efb455cbe954');
+select _supportchat.record_script('functions/rights.sql', '90c955b52574');
 
 -- audit.sql: who has done what, for people who have to know later. Safe to run again.
 -- Kinds are codes such as 'login.ok' and 'person.disabled'; about holds codes and ids, and the address of who was invited.
@@ -5421,11 +5443,12 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
+    chat uuid;
 begin
     if p_number is not null then
         perform _supportchat.demand_right(p_agent_id, 'answer');
     end if;
+    chat := _supportchat.session_of_viewer(p_visitor, p_number);
     if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
         perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
     end if;
@@ -5474,7 +5497,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'd8769bff1d58');
+select _supportchat.record_script('functions/marks.sql', '554fce729046');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -5490,6 +5513,7 @@ declare
     ticket public.tickets;
     preferred uuid;
     is_afterword boolean;
+    visitor uuid;
 begin
     -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
     select * into ticket from public.tickets
@@ -5502,12 +5526,14 @@ begin
     end if;
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
+        visitor := (select visitor_id from public.user_sessions where session_id = p_session_id);
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
         is_afterword := ticket.first_reply_at is not null and ticket.closed_at > now() - interval '10 minutes';
         perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
-            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' end, is_spam = false
+            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' else _supportchat.hold_for(visitor, p_line ->> 'message') end,
+            is_spam = false
         where id = ticket.id
         returning * into ticket;
         if ticket.held is not null then
@@ -5920,7 +5946,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '023a52370e19');
+select _supportchat.record_script('functions/chat.sql', 'fbea6fe91cbf');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -6348,10 +6374,14 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
-    messages jsonb := public.messages_before(chat, p_before, p_limit);
-    first_seq integer := messages -> 0 ->> 'seq';
+    chat uuid;
+    messages jsonb;
+    first_seq integer;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    messages := public.messages_before(chat, p_before, p_limit);
+    first_seq := messages -> 0 ->> 'seq';
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
         'messages', messages,
@@ -6369,8 +6399,10 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
         'messages', public.messages_after(chat, p_after),
@@ -6387,11 +6419,12 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets;
     answer jsonb;
     line jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer := _supportchat.repeated_message(
         ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
     );
@@ -6575,7 +6608,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'b9e36869a4e9');
+select _supportchat.record_script('functions/tickets.sql', '3fc29ea82f05');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -6601,10 +6634,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets;
     line public.ticket_notes;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into line from public.ticket_notes
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
     if not found then
@@ -6650,7 +6684,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', 'cbe2febf7f21');
+select _supportchat.record_script('functions/notes.sql', '6d31a2f69858');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -6816,8 +6850,8 @@ as $$
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
 
--- Gives an agent another password, and ends every login session and link for a password of theirs, here and in every server
--- process.
+-- Gives an agent another password, ends every login session and link for a password of theirs, here and in every server process,
+-- and forgets the browsers that they are known in: whoever has guessed the former one has had one of them.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
@@ -6830,6 +6864,7 @@ begin
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
     delete from public.pending_logins where agent_id = p_agent_id;
     delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
+    delete from public.agent_browsers where agent_id = p_agent_id;
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
@@ -6906,9 +6941,13 @@ begin
     return known || jsonb_build_object('browser_known', is_known);
 end $$;
 
--- Counts a login that was refused: per account, or per address for an account that does not exist. The audit log gets the 1st,
--- 10th, 100th ... of an hour, so that whoever guesses cannot fill it.
-create or replace function public.refuse_login(p_email text, p_address text)
+-- Of an earlier version, which knew nothing but logins.
+drop function if exists public.refuse_login(text, text);
+
+-- Counts a login that was refused: per account, or per address for an account that does not exist. p_where is 'account' for a wrong
+-- password of somebody who is logged in, and was asked for it once more. The audit log gets the 1st, 10th, 100th ... of an hour, so
+-- that whoever guesses cannot fill it.
+create or replace function public.refuse_login(p_email text, p_address text, p_where text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -6923,7 +6962,9 @@ begin
         began_at = case when earlier.began_at < now() - interval '1 hour' then now() else earlier.began_at end
     returning attempts into counted;
     if counted::text ~ '^10*$' then
-        perform _supportchat.audit('login.refused', who, jsonb_build_object('attempts', counted), p_address);
+        perform _supportchat.audit('login.refused', who, jsonb_strip_nulls(jsonb_build_object(
+            'attempts', counted, 'where', p_where
+        )), p_address);
     end if;
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -7100,7 +7141,8 @@ create or replace trigger log_end_of_session
 after delete on public.agent_sessions
 for each row execute function _supportchat.log_end_of_session();
 
--- Ends the login sessions of an agent who is deactivated, by whatever statement, and logins that wait for their second step.
+-- Ends what lets an agent in, or others for them, when they are deactivated, by whatever statement: login sessions, logins that wait for
+-- their second step, links, and the browsers that they are known in.
 create or replace function _supportchat.end_sessions()
 returns trigger
 language plpgsql
@@ -7109,6 +7151,8 @@ as $$
 begin
     delete from public.pending_logins where agent_id = new.id;
     delete from public.agent_sessions where agent_id = new.id;
+    delete from public.one_time_links where agent_id = new.id or created_by = new.id;
+    delete from public.agent_browsers where agent_id = new.id;
     return null;
 end $$;
 
@@ -7116,7 +7160,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'da069ecdfd38');
+select _supportchat.record_script('functions/logins.sql', 'c634236e401a');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -7263,14 +7307,22 @@ as $$
     insert into public.recovery_codes (agent_id, code_hash) select p_agent_id, unnest(p_code_hashes);
 $$;
 
--- Turns two-factor on for an agent who has shown a right code of this secret: that of p_step. PT409 when it is on already.
-create or replace function public.turn_on_two_factor(p_agent_id uuid, p_secret text, p_step bigint, p_code_hashes text[])
+-- Of an earlier version, which did not ask by which login session.
+drop function if exists public.turn_on_two_factor(uuid, text, bigint, text[]);
+drop function if exists public.replace_recovery_codes(uuid, text[]);
+drop function if exists public.turn_off_two_factor(uuid);
+
+-- Turns two-factor on for an agent who has shown a right code of this secret: that of p_step. p_token_hash is the login session that
+-- asks. PT404 when that has ended, PT409 when it is on already.
+create or replace function public.turn_on_two_factor(
+    p_agent_id uuid, p_secret text, p_step bigint, p_code_hashes text[], p_token_hash text default null
+)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     update public.agent_credentials set totp_secret = p_secret, totp_since = now(), totp_step = p_step
     where agent_id = p_agent_id and totp_secret is null;
     if not found then
@@ -7280,14 +7332,14 @@ begin
     perform _supportchat.audit('two_factor.on', p_agent_id);
 end $$;
 
--- Gives an agent new recovery codes. PT409 when two-factor is off.
-create or replace function public.replace_recovery_codes(p_agent_id uuid, p_code_hashes text[])
+-- Gives an agent new recovery codes. PT404 when the login session that asks has ended, PT409 when two-factor is off.
+create or replace function public.replace_recovery_codes(p_agent_id uuid, p_code_hashes text[], p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     perform from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null for update;
     if not found then
         raise sqlstate 'PT409' using message = 'two_factor_off';
@@ -7312,14 +7364,14 @@ begin
     delete from public.pending_logins where agent_id = p_agent_id;
 end $$;
 
--- Turns two-factor off for the agent who asks. PT409 when it is off already.
-create or replace function public.turn_off_two_factor(p_agent_id uuid)
+-- Turns two-factor off for the agent who asks. PT404 when the login session that asks has ended, PT409 when it is off already.
+create or replace function public.turn_off_two_factor(p_agent_id uuid, p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     perform _supportchat.forget_two_factor(p_agent_id);
     perform _supportchat.audit('two_factor.off', p_agent_id);
     if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
@@ -7347,7 +7399,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', 'b7e198b7d1c2');
+select _supportchat.record_script('functions/two_factor.sql', '7e4f42805690');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -7395,13 +7447,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    former text := (select name from public.agents where id = p_agent_id);
     who public.agents;
 begin
     update public.agents set name = p_name where id = p_agent_id and is_active returning * into who;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
-    perform _supportchat.audit('name.changed', p_agent_id);
+    perform _supportchat.audit('name.changed', p_agent_id, jsonb_build_object('from', former, 'to', who.name));
     perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
     return _supportchat.colleague_json(who);
 end $$;
@@ -7440,7 +7493,7 @@ as $$
 $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
--- Returns how many. PT404 when the one that is named is not theirs.
+-- Returns how many. PT404 when the one that is named is not theirs, or the one that asks has ended.
 create or replace function public.end_agent_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
 returns integer
 language plpgsql
@@ -7449,7 +7502,7 @@ as $$
 declare
     ended integer;
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions
@@ -7465,16 +7518,15 @@ begin
 end $$;
 
 -- Gives an agent another password, ends every login session but the one that asks and every link for a password, and forgets the
--- browsers that they are known in but this one.
+-- browsers that they are known in but this one. PT404 when the session that asks has ended.
 create or replace function public.change_password(p_agent_id uuid, p_password_hash text, p_token_hash text, p_browser text)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 begin
-    -- First, as set_password does.
-    perform from public.agents where id = p_agent_id and is_active for no key update;
-    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where found and agent_id = p_agent_id;
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
+    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where agent_id = p_agent_id;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
@@ -7485,7 +7537,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '8d9e57b7b214');
+select _supportchat.record_script('functions/account.sql', '6b88dc9c4e91');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
@@ -7578,14 +7630,14 @@ begin
             from public.agents a
             join _supportchat.colleagues_json((select array_agg(id) from public.agents)) as known on known.agent_id = a.id
             left join public.agent_credentials c on c.agent_id = a.id
-            left join public.one_time_links l on l.agent_id = a.id and l.purpose = 'password' and l.expires_at > now()
+            left join public.one_time_links l on l.agent_id = a.id and l.purpose = 'password' and _supportchat.is_good_link(l)
         ),
         'invited', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'id', id, 'email', email, 'role', role, 'by', _supportchat.person_json(created_by),
-                'created_at', created_at, 'expires_at', expires_at, 'is_over', expires_at <= now()
+                'created_at', created_at, 'expires_at', expires_at, 'is_over', not _supportchat.is_good_link(l)
             ) order by created_at desc, id), '[]')
-            from public.one_time_links where purpose = 'invitation'
+            from public.one_time_links l where purpose = 'invitation'
         )
     );
 end $$;
@@ -7734,7 +7786,9 @@ begin
     where id = p_person_id
     returning * into person;
     if person.name <> former.name then
-        perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object('person', person.id));
+        perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object(
+            'person', person.id, 'from', former.name, 'to', person.name
+        ));
     end if;
     if person.max_tickets <> former.max_tickets then
         perform _supportchat.audit('person.limit_changed', p_agent_id, jsonb_build_object(
@@ -7762,7 +7816,6 @@ begin
     -- In the order of report_process, as set_password does.
     perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_person_id;
-    delete from public.one_time_links where agent_id = p_person_id or created_by = p_person_id;
     update public.agents set is_active = false, disabled_at = now(), lease_expires_at = least(lease_expires_at, now())
     where id = p_person_id;
     is_wanted := _supportchat.has_taker(p_person_id);
@@ -7850,7 +7903,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'dd3b05738fb6');
+select _supportchat.record_script('functions/people.sql', 'dcf8570ed794');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -7878,6 +7931,17 @@ begin
     return made;
 end $$;
 
+-- Whether a link still counts: it is not over, and whoever has made it may still do so. Whatever takes that right away deletes their
+-- links, but one that is being made at the same moment cannot be seen by it.
+create or replace function _supportchat.is_good_link(p_link public.one_time_links)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select p_link.expires_at > now() and (p_link.created_by is null or _supportchat.has_right(p_link.created_by, 'manage_people'))
+$$;
+
 -- Uses a link up, and gives it. PT404 for one that is used, withdrawn, over, made for something else, or never was one.
 create or replace function _supportchat.take_link(p_token_hash text, p_purpose text)
 returns public.one_time_links
@@ -7887,8 +7951,8 @@ as $$
 declare
     taken public.one_time_links;
 begin
-    delete from public.one_time_links
-    where token_hash = p_token_hash and purpose = p_purpose and expires_at > now()
+    delete from public.one_time_links as link
+    where token_hash = p_token_hash and purpose = p_purpose and _supportchat.is_good_link(link)
     returning * into taken;
     if not found or (p_purpose = 'setup' and _supportchat.has_admin()) then
         raise sqlstate 'PT404' using message = 'link_unknown';
@@ -7908,7 +7972,7 @@ as $$
     )
     from public.one_time_links l
     left join public.agents a on a.id = l.agent_id
-    where l.token_hash = p_token_hash and l.expires_at > now()
+    where l.token_hash = p_token_hash and _supportchat.is_good_link(l)
         and case l.purpose
             when 'setup' then not _supportchat.has_admin()
             when 'password' then a.is_active
@@ -7988,7 +8052,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '8382659d9290');
+select _supportchat.record_script('functions/links.sql', 'e0c3e13f43fe');
 
 -- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
 -- chat along into a window of its own. Safe to run again.
@@ -8292,32 +8356,32 @@ begin
     return joined;
 end $$;
 
--- Connects an identity with the agent who is logged in. PT409 when it is somebody else's, or they have another one of this issuer.
-create or replace function public.connect_identity(p_agent_id uuid, p_issuer text, p_subject text)
+-- Of an earlier version, which did not ask by which login session.
+drop function if exists public.connect_identity(uuid, text, text);
+drop function if exists public.disconnect_identity(uuid, text);
+
+-- Connects an identity with the agent who is logged in. PT404 when the login session that asks has ended, PT409 when it is somebody
+-- else's, or they have another one of this issuer.
+create or replace function public.connect_identity(p_agent_id uuid, p_issuer text, p_subject text, p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform from public.agents where id = p_agent_id and is_active for no key update;
-    if not found then
-        raise sqlstate 'PT404' using message = 'agent_not_found';
-    end if;
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     perform _supportchat.bind_identity(p_agent_id, p_issuer, p_subject, 'account');
 end $$;
 
--- Takes the identity of an issuer from the agent who is logged in. PT409 when they could not log in any more.
-create or replace function public.disconnect_identity(p_agent_id uuid, p_issuer text)
+-- Takes the identity of an issuer from the agent who is logged in. PT404 when the login session that asks has ended, PT409 when they
+-- could not log in any more.
+create or replace function public.disconnect_identity(p_agent_id uuid, p_issuer text, p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    -- First, as in open_agent_session.
-    perform from public.agents where id = p_agent_id and is_active for no key update;
-    if not found then
-        raise sqlstate 'PT404' using message = 'agent_not_found';
-    elsif not exists (select from public.agent_credentials where agent_id = p_agent_id) then
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
+    if not exists (select from public.agent_credentials where agent_id = p_agent_id) then
         raise sqlstate 'PT409' using message = 'provider_is_only_way';
     end if;
     delete from public.pending_logins where agent_id = p_agent_id and how = 'provider';
@@ -8327,7 +8391,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/identities.sql', '34b194cc616d');
+select _supportchat.record_script('functions/identities.sql', '68dcf7f30eb5');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -8378,10 +8442,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    asked uuid := _supportchat.session_of_ticket(p_number);
+    asked uuid;
     chats uuid[];
 begin
     perform _supportchat.demand_right(p_agent_id, 'export');
+    asked := _supportchat.session_of_ticket(p_number);
     chats := _supportchat.sessions_of_customer(asked);
     perform _supportchat.audit('customer.exported', p_agent_id, jsonb_build_object(
         'number', p_number, 'conversations', cardinality(chats), 'notes', p_with_notes
@@ -8416,9 +8481,10 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid;
 begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
+    chat := _supportchat.session_of_ticket(p_number);
     return jsonb_build_object(
         'number', p_number,
         'customer_name', (
@@ -8453,6 +8519,8 @@ begin
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
+    -- What was written of the customer goes; the ban itself stays until it ends.
+    update public.bans set reason = '' where session_id = p_session_id and reason <> '';
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
         erased_at = now(),
@@ -8529,14 +8597,20 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    asked uuid := _supportchat.session_of_ticket(p_number);
-    visitor uuid := (select visitor_id from public.user_sessions where session_id = asked);
+    asked uuid;
+    visitor uuid;
     receipt public.erasures;
     chats uuid[];
     chat uuid;
 begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
-    perform from public.visitors where visitor_id = visitor for update;
+    asked := _supportchat.session_of_ticket(p_number);
+    loop
+        select visitor_id into visitor from public.user_sessions where session_id = asked;
+        perform from public.visitors where visitor_id = visitor for update;
+        -- It may have become a person's while we waited.
+        exit when visitor is not distinct from (select visitor_id from public.user_sessions where session_id = asked);
+    end loop;
     perform _supportchat.lock_assignment();
     perform _supportchat.check_kept(_supportchat.lock_ticket(asked));
     insert into public.erasures (kind, agent_id, ticket_number)
@@ -8549,7 +8623,7 @@ begin
     end loop;
     if p_everything then
         delete from public.bans where visitor_id = visitor;
-        update public.bans set reason = '', session_id = null where session_id = any (chats);
+        update public.bans set session_id = null where session_id = any (chats);
     end if;
     perform _supportchat.forget_visitor(visitor);
     perform _supportchat.close_erasure(receipt.id);
@@ -8828,7 +8902,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '87827ce3a87c');
+select _supportchat.record_script('functions/privacy.sql', '8a2a319c7e52');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 
