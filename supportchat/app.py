@@ -36,6 +36,7 @@ from .sites import Sites
 from .sites import init_app as init_sites
 from .sites import routes as site_routes
 from .status import routes as status_routes
+from .tags import routes as tag_routes
 from .tickets import routes as ticket_routes
 from .web import compression, cookies, errors, limits, proxies, security
 from .web.bodies import DeskRequest
@@ -108,6 +109,7 @@ def create_app(config: Config | None = None) -> Flask:
         ticket_routes,
         people_routes,
         ban_routes,
+        tag_routes,
         link_routes,
         privacy_routes,
         audit_routes,

@@ -74,6 +74,10 @@ begin
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
             'person', _supportchat.person_of_visitor(s.visitor_id),
+            'tags', (
+                select coalesce(jsonb_agg(tag.name order by tag.name), '[]') from public.ticket_tags own
+                join public.desk_tags tag using (tag_id) where own.ticket_id = t.id
+            ),
             'visit', public.pages_of_session(s.session_id),
             'bans', (
                 select coalesce(jsonb_agg(jsonb_build_object(
@@ -143,10 +147,12 @@ begin
     for ticket in
         update public.tickets set
             status = 'closed', closed_at = case when status = 'closed' then closed_at else clock_timestamp() end,
-            awaiting_since = null, given_back_by = null, held = null, legacy = null, erased_at = now()
+            awaiting_since = null, given_back_by = null, held = null, snoozed_until = null, woke_at = null, legacy = null,
+            erased_at = now()
         where session_id = p_session_id
         returning *
     loop
+        delete from public.ticket_tags where ticket_id = ticket.id;
         perform _supportchat.record_event(ticket, 'erased', p_actor, p_agent_id, jsonb_build_object('erasure', p_erasure_id));
     end loop;
     update public.erasures set
@@ -509,7 +515,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '87827ce3a87c');
+select _supportchat.record_script('functions/privacy.sql', 'cf283fa4b050');
 
 notify pgrst, 'reload schema';
 

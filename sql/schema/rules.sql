@@ -12,13 +12,13 @@ insert into public.ticket_transitions (from_status, to_status) values
 on conflict do nothing;
 
 -- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
--- whole desk depends on.
+-- whole desk depends on. Who may curate renames and merges tags, and keeps the views that everybody has.
 with wanted as (
     select role, right_name
     from (values
         ('agent', '{answer}'::text[]),
-        ('lead', '{answer, reassign, ban}'),
-        ('admin', '{answer, reassign, ban, manage_people, see_status, see_audit, manage_desk, export, erase}')
+        ('lead', '{answer, reassign, ban, curate}'),
+        ('admin', '{answer, reassign, ban, curate, manage_people, see_status, see_audit, manage_desk, export, erase}')
     ) as written (role, rights), unnest(rights) as right_name
 ), withdrawn as (
     delete from public.role_rights as former

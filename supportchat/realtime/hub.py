@@ -260,6 +260,7 @@ class Hub:
             self._to_conversation(event)
         if kind.touches_sites:
             self._sites.forget()
+        if kind.touches_every_row:
             self.desks.refresh_all()
         if kind.touches_agent:
             self._doubtful |= self._conversations_of(event["agent_id"])

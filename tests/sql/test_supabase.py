@@ -79,6 +79,11 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert alice.call("list_tickets", view="all")["counts"]["all"] == 1
     alice.call("unassign_ticket", number=number)
     bob.call("assign_ticket", number=number, assignee_id=bob.id)
+    assert bob.call("tag_ticket", number=number, add=["Parts"])["tags"]
+    assert bob.call("set_priority", number=number, priority=1)["priority"] == 1
+    bob.call("set_queue_order", order="priority")
+    assert bob.call("snooze_ticket", number=number)["ticket"]["snoozed"]
+    bob.call("unsnooze_ticket", number=number)
     bob.call("close_ticket", number=number)
     alice.call("reopen_ticket", number=number)
     assert alice.call("ticket_of_agent", number=number)["mine"]

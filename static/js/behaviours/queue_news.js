@@ -90,7 +90,7 @@ function place(arrived) {
   const row = shown ?? arrived;
   aim(row);
   writeTimes(row);
-  insert(row, queue.querySelector(`[data-group="${group}"] ul`), orderOf(group, state.view));
+  insert(row, queue.querySelector(`[data-group="${group}"] ul`), orderOf(group, state.order));
 }
 
 // For a click that opens a tab.
