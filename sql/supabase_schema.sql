@@ -14,8 +14,9 @@ declare
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags, ticket_transitions, events,
-        ticket_notes, ticket_reads, server_processes, customers_here, heartbeat, throttle_buckets
+        chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags, search_lines, search_state,
+        desk_views, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here, heartbeat,
+        throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -25,6 +26,7 @@ declare
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
         tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
         tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
+        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
         tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
         tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
@@ -62,17 +64,19 @@ declare
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
         reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer);
-        snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint);
-        create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
-        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
-        use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
-        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
-        end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
-        invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
+        snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
+        list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
+        change_tickets(uuid, bigint[], text, text); create_agent(text, text, text, text, integer, boolean);
+        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text, boolean);
+        begin_login(text, text, text, jsonb); refuse_login(text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
+        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
+        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
+        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
+        remove_two_factor(uuid, uuid); account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text);
+        is_open_picture(text); end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text);
+        list_people(uuid); invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
         disable_person(uuid, uuid); enable_person(uuid, uuid); close_demo_accounts(); show_link(text);
         offer_setup(text, text); set_up(text, text, text, text); accept_invitation(text, text, text);
@@ -121,7 +125,12 @@ declare
         image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint);
+        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
+        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
+        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
+        save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
         create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
         open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -604,6 +613,29 @@ begin
         ticket_tags        | ticket_id              | uuid        | key      |                   | tickets       | cascade
         ticket_tags        | tag_id                 | bigint      | key      |                   | desk_tags     | cascade
 
+        -- What search knows: the words of each message (note_no 0), of each note, and of who the customer is (seq and note_no 0); the
+        -- newest has the highest line_id. search_state says how far the log has been read, and at which ticket the older ones
+        -- are, on their way from the newest to the first. See search.sql.
+        search_lines       | line_id                | bigint      | key      | identity
+        search_lines       | session_id             | uuid        | required |                   | user_sessions | cascade
+        search_lines       | seq                    | integer     | required |
+        search_lines       | note_no                | integer     | required | 0
+        search_lines       | words                  | tsvector    | required |
+        search_state       | only_row               | boolean     | key      | true
+        search_state       | cursor                 | text        |          |
+        search_state       | last_event             | bigint      | required | 0
+        search_state       | read_at                | timestamptz | required | now()
+        search_state       | next_ticket            | bigint      |          |
+        search_state       | next_line              | bigint      | required | 0
+
+        -- Searches with a name, of one agent or of everybody.
+        desk_views         | view_id                | uuid        | key      | gen_random_uuid()
+        desk_views         | agent_id               | uuid        | required |                   | agents        | cascade
+        desk_views         | name                   | text        | required |
+        desk_views         | query                  | text        | required |
+        desk_views         | is_shared              | boolean     | required | false
+        desk_views         | created_at             | timestamptz | required | now()
+
         -- The ways a ticket may go; guard_ticket refuses every other.
         ticket_transitions | from_status            | text        | key      |
         ticket_transitions | to_status              | text        | key      |
@@ -704,6 +736,10 @@ begin
         tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
         desk_tags_folded_key              | unique | desk_tags        | (folded)
         ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
+        search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        desk_views_agent_id_idx           |        | desk_views       | (agent_id)
+        desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
@@ -831,6 +867,9 @@ begin
         tickets       | urgency        | urgency between 1 and 4
         agents        | queue_order    | queue_order in ('longest', 'newest', 'priority')
         desk_tags     | name           | char_length(name) between 1 and 40
+        search_state  | only_row       | only_row
+        desk_views    | name           | char_length(name) between 1 and 60
+        desk_views    | query          | char_length(query) <= 200
         chat_messages | sender         | new.sender in ('user', 'agent', 'system')
         chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
         chat_messages | seq            | new.seq > 0
@@ -2310,6 +2349,9 @@ on conflict do nothing;
 insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
+insert into public.search_state (only_row, cursor, next_ticket)
+select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
+on conflict do nothing;
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2467,7 +2509,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'f30d288baf00');
+select _supportchat.record_script('supabase_schema.sql', '0ecb5dc1cad2');
 
 notify pgrst, 'reload schema';
 

@@ -32,6 +32,7 @@ from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
+from .search import routes as search_routes
 from .sites import Sites
 from .sites import init_app as init_sites
 from .sites import routes as site_routes
@@ -110,6 +111,7 @@ def create_app(config: Config | None = None) -> Flask:
         people_routes,
         ban_routes,
         tag_routes,
+        search_routes,
         link_routes,
         privacy_routes,
         audit_routes,

@@ -347,6 +347,29 @@ begin
         ticket_tags        | ticket_id              | uuid        | key      |                   | tickets       | cascade
         ticket_tags        | tag_id                 | bigint      | key      |                   | desk_tags     | cascade
 
+        -- What search knows: the words of each message (note_no 0), of each note, and of who the customer is (seq and note_no 0); the
+        -- newest has the highest line_id. search_state says how far the log has been read, and at which ticket the older ones
+        -- are, on their way from the newest to the first. See search.sql.
+        search_lines       | line_id                | bigint      | key      | identity
+        search_lines       | session_id             | uuid        | required |                   | user_sessions | cascade
+        search_lines       | seq                    | integer     | required |
+        search_lines       | note_no                | integer     | required | 0
+        search_lines       | words                  | tsvector    | required |
+        search_state       | only_row               | boolean     | key      | true
+        search_state       | cursor                 | text        |          |
+        search_state       | last_event             | bigint      | required | 0
+        search_state       | read_at                | timestamptz | required | now()
+        search_state       | next_ticket            | bigint      |          |
+        search_state       | next_line              | bigint      | required | 0
+
+        -- Searches with a name, of one agent or of everybody.
+        desk_views         | view_id                | uuid        | key      | gen_random_uuid()
+        desk_views         | agent_id               | uuid        | required |                   | agents        | cascade
+        desk_views         | name                   | text        | required |
+        desk_views         | query                  | text        | required |
+        desk_views         | is_shared              | boolean     | required | false
+        desk_views         | created_at             | timestamptz | required | now()
+
         -- The ways a ticket may go; guard_ticket refuses every other.
         ticket_transitions | from_status            | text        | key      |
         ticket_transitions | to_status              | text        | key      |
@@ -447,6 +470,10 @@ begin
         tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
         desk_tags_folded_key              | unique | desk_tags        | (folded)
         ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
+        search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        desk_views_agent_id_idx           |        | desk_views       | (agent_id)
+        desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
@@ -574,6 +601,9 @@ begin
         tickets       | urgency        | urgency between 1 and 4
         agents        | queue_order    | queue_order in ('longest', 'newest', 'priority')
         desk_tags     | name           | char_length(name) between 1 and 40
+        search_state  | only_row       | only_row
+        desk_views    | name           | char_length(name) between 1 and 60
+        desk_views    | query          | char_length(query) <= 200
         chat_messages | sender         | new.sender in ('user', 'agent', 'system')
         chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
         chat_messages | seq            | new.seq > 0

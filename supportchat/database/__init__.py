@@ -48,6 +48,8 @@ REPEATABLE = frozenset(own_names().reading) | {
     "end_ban",
     "end_visit",
     "identify_customer",
+    "index_lines",
+    "search_tickets",
     "mark_spam",
     "release_ticket",
     "close_demo_accounts",

@@ -504,6 +504,26 @@ class RenamedTag(TypedDict):
     merged: bool
 
 
+class Hit(TypedDict):
+    """A line that was found."""
+
+    kind: str  # 'message' or 'note'
+    seq: int
+    note_no: int
+    agent: Person | None
+    text: str
+    created_at: str
+
+
+class View(TypedDict):
+    """A search with a name."""
+
+    id: str
+    name: str
+    query: str
+    is_shared: bool
+
+
 class TicketEvent(TypedDict):
     """What happened to a ticket, and who did it."""
 
@@ -651,6 +671,37 @@ class Queue(TypedDict):
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None
+
+
+class Found(TypedDict):
+    """What a search has found: tickets, and the lines in them, by number, the newest first."""
+
+    rows: list[QueueRow]
+    hits: dict[str, list[Hit]]
+    is_complete: bool
+
+
+class RefusedTicket(TypedDict):
+    """A ticket with which something could not be done."""
+
+    number: int
+    code: str
+    detail: str
+
+
+class ChangedTickets(TypedDict):
+    """With which tickets it was done, and why not with the others."""
+
+    done: list[int]
+    refused: list[RefusedTicket]
+
+
+class IndexedLines(TypedDict):
+    """How many lines search has got to know."""
+
+    newer: int
+    older: int
+    more: bool
 
 
 class ClosedTicket(TypedDict):

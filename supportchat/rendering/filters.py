@@ -16,7 +16,9 @@ from markupsafe import Markup, escape
 
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
+from ..search.marking import marked
 from ..web.forms import MESSAGE_CHARACTERS
+from ..web.sentences import sentence
 from .languages import gettext, language, once_per_language
 from .links import linkified
 from .names import called
@@ -43,6 +45,8 @@ def init_app(app: Flask) -> None:
         hue,
         role_name,
         priority_name,
+        marked,
+        sentence,
         clock,
         with_local_times,
         duration,

@@ -81,9 +81,10 @@ def _colleagues(ticket: Ticket) -> dict[str, Any]:
 def ticket_values(number: int) -> dict[str, Any]:
     """Return a ticket for the pane of the conversation and that of the customer, with its latest lines.
 
-    Where the address says so, with those before a seq: the way back without scripts.
+    Where the address says so, with those before a seq (the way back without scripts), or around one (`at`).
     """
-    before = whole_number("before") or None
+    at = whole_number("at")
+    before = whole_number("before") or (at + PAGE // 2 if at else None)
     shown: TicketLines = call("show_ticket", agent_id=g.agent["id"], number=number, before=before, limit=PAGE)
     ticket, notes = shown["ticket"], shown["notes"]
     return {
@@ -91,7 +92,9 @@ def ticket_values(number: int) -> dict[str, Any]:
         "timeline": timeline(shown["messages"], notes),
         # After which note the page's socket goes on: the last one, or that with which the batch ended.
         "last_note_no": notes[-1]["note_no"] if is_cut(notes) else ticket["last_note_no"],
-        "is_latest": before is None,
+        "is_latest": before is None
+        or shown["messages"][-1:] == []
+        or shown["messages"][-1]["seq"] == ticket["last_seq"],
         **earlier_links(number),
     }
 

@@ -76,6 +76,11 @@ SENTENCES = {
     "ticket_tags_too_many": _("A ticket can have up to 20 tags."),
     "tag_not_found": _("This tag was deleted or merged into another."),
     "snooze_out_of_range": _("Choose a time in the future, within a year."),
+    "nothing_chosen": _("Choose some tickets first."),
+    "view_not_found": _("This view was deleted."),
+    "view_without_name": _("Type a name for the view."),
+    "view_too_long": _("A view can have up to 60 characters in its name and 200 in its search."),
+    "views_too_many": _("There are 50 views. Delete one that you no longer need."),
     # Privacy
     "days_out_of_range": _("Enter a whole number of days from 1 to 3,650."),
     # Sites

@@ -44,6 +44,10 @@ TAGGED = """
 insert into public.desk_tags (tag_id, name, folded) overriding system value values (1, 'Parts', 'parts');
 insert into public.ticket_tags (ticket_id, tag_id) select id, 1 from public.tickets order by number limit 20
 """
+VIEWED = f"""
+insert into public.desk_views (view_id, agent_id, name, query)
+select '{NEW_ID}', id, 'Open', 'is:open' from public.agents where name = 'Agent 1'
+"""
 SNOOZED = f"""
 update public.tickets set snoozed_until = 'infinity' where session_id in (
     select session_id from public.user_sessions join public.visitors using (visitor_id) where token_hash = '{ANSWERED}'
@@ -301,6 +305,13 @@ class People:
             act("set_queue_order", order="newest"),
             act("snooze_ticket", **number),
             act("unsnooze_ticket", given=SNOOZED, **number),
+            act("search_tickets", "words that are not there", words="unheard of"),
+            act("search_tickets", "snoozed", SNOOZED, states=["snoozed"]),
+            Act("index_lines", {"limit": 10}, "what is new"),
+            act("list_views", given=VIEWED),
+            act("save_view", name="Open", query="is:open"),
+            act("delete_view", given=VIEWED, view_id=NEW_ID),
+            act("change_tickets", numbers=[self.open.number], act="priority", value="1"),
         ]
 
     def _reading(self) -> list[Act]:

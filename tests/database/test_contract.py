@@ -339,6 +339,21 @@ def sort_out(door: Heard, alice: Agent, number: int) -> None:
     door.refused("snooze_ticket", agent_id=alice.id, number=number, until="2000-01-01T00:00:00Z")
     alice.call("snooze_ticket", number=number)
     alice.call("unsnooze_ticket", number=number)
+    find(door, alice, carol, number)
+
+
+def find(door: Heard, alice: Agent, carol: Agent, number: int) -> None:
+    """Search, keep a view, and do something with what was found."""
+    door.call("index_lines")
+    alice.call("search_tickets", words="me too")
+    alice.call("search_tickets", states=["open"], tags=["none"], author="me", after="2026-01-01T00:00:00Z")
+    view = alice.call("save_view", name="Open", query="is:open")
+    door.refused("save_view", agent_id=alice.id, name=" ", query="")
+    door.refused("delete_view", agent_id=carol.id, view_id=view["id"])
+    alice.call("list_views")
+    alice.call("delete_view", view_id=view["id"])
+    alice.call("change_tickets", numbers=[number, 77], act="tag", value="Parts")
+    door.refused("change_tickets", agent_id=alice.id, numbers=[number], act="none")
 
 
 def shut_out(door: Heard, cast: Cast, alice: Agent) -> None:

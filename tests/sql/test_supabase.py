@@ -84,6 +84,12 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     bob.call("set_queue_order", order="priority")
     assert bob.call("snooze_ticket", number=number)["ticket"]["snoozed"]
     bob.call("unsnooze_ticket", number=number)
+    assert door.call("index_lines")["more"] is False
+    assert bob.call("search_tickets", words="hello")["rows"]
+    view = bob.call("save_view", name="Open", query="is:open")
+    assert bob.call("list_views") == [view]
+    bob.call("delete_view", view_id=view["id"])
+    assert bob.call("change_tickets", numbers=[number], act="priority", value="2")["done"] == [number]
     bob.call("close_ticket", number=number)
     alice.call("reopen_ticket", number=number)
     assert alice.call("ticket_of_agent", number=number)["mine"]
