@@ -7375,6 +7375,7 @@ declare
     line bigint := (select next_line from public.search_state);
     written integer := 0;
     added integer;
+    is_long boolean;
     ticket record;
 begin
     for ticket in
@@ -7384,19 +7385,25 @@ begin
         order by t.number desc limit p_limit
     loop
         insert into public.search_lines (line_id, session_id, seq, note_no, words) overriding system value
-        select line - row_number() over (order by own.seq desc, own.note_no desc), ticket.session_id, own.seq, own.note_no, _supportchat.words_of(own.text)
+        select line - place_of_line, ticket.session_id, seq, note_no, _supportchat.words_of(text)
         from (
-            select m.seq, 0 as note_no, m.message as text from public.chat_messages m
-            where m.session_id = ticket.session_id and m.sender <> 'system' and m.message <> ''
-            union all
-            select n.after_seq, n.note_no, n.note from public.ticket_notes n where n.session_id = ticket.session_id
-        ) as own
-        where not exists (
-            select from public.search_lines l
-            where l.session_id = ticket.session_id and l.seq = own.seq and l.note_no = own.note_no
-        )
+            select own.*, row_number() over (order by own.seq desc, own.note_no desc) as place_of_line
+            from (
+                select m.seq, 0 as note_no, m.message as text from public.chat_messages m
+                where m.session_id = ticket.session_id and m.sender <> 'system' and m.message <> ''
+                union all
+                select n.after_seq, n.note_no, n.note from public.ticket_notes n where n.session_id = ticket.session_id
+            ) as own
+            where not exists (
+                select from public.search_lines l
+                where l.session_id = ticket.session_id and l.seq = own.seq and l.note_no = own.note_no
+            )
+            order by place_of_line limit p_limit
+        ) as numbered
         on conflict (session_id, seq, note_no) do nothing;
         get diagnostics added = row_count;
+        -- A long conversation goes on with the next step.
+        is_long := added = p_limit;
         insert into public.search_lines (line_id, session_id, seq, words) overriding system value
         select line - added - 1, ticket.session_id, 0, words
         from _supportchat.words_of_customer(ticket.session_id) as words
@@ -7404,7 +7411,7 @@ begin
         on conflict (session_id, seq, note_no) do nothing;
         line := line - added - 1;
         written := written + added + 1;
-        place := ticket.number;
+        place := ticket.number + is_long::integer;
         exit when written >= p_limit;
     end loop;
     update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end;
@@ -7497,6 +7504,7 @@ end $$;
 -- The newest lines in which words stand, p_enough of them: of all where the words are rare, else of the newest 50,000. is_complete
 -- says whether there is no other one.
 create or replace function _supportchat.lines_with(p_query tsquery, p_enough integer, out lines bigint[], out is_complete boolean)
+returns record
 language plpgsql
 set search_path = ''
 as $$
@@ -7695,7 +7703,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '04266d7c2351');
+select _supportchat.record_script('functions/search.sql', '3bae497e7ac4');
 
 -- views.sql: searches with a name. Safe to run again.
 

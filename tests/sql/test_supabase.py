@@ -225,7 +225,12 @@ def manage_people(door: Recorder, cast: Cast) -> None:
     carol.call("withdraw_link", link_id=invitation["id"])
     carol.call("make_password_link", person_id=dora["id"], token_hash="c" * 64)
     door.call("use_password_link", token_hash="c" * 64, password_hash="y")
-    assert carol.call("change_person", person_id=bob.id, role="lead")["rights"] == ["answer", "ban", "reassign"]
+    assert carol.call("change_person", person_id=bob.id, role="lead")["rights"] == [
+        "answer",
+        "ban",
+        "curate",
+        "reassign",
+    ]
     carol.call("disable_person", person_id=bob.id)
     carol.call("enable_person", person_id=bob.id)
     door.call("create_agent", name="Demo", email="demo@example.com", password_hash="x", is_demo=True)
