@@ -498,4 +498,4 @@ def _adapted(value: Any) -> Any:
     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
         return Jsonb(value)
     # As a literal, so that Postgres gives it the type of the parameter: text[] or uuid[].
-    return "{" + ",".join(value) + "}" if isinstance(value, list) else value
+    return "{" + ",".join(map(str, value)) + "}" if isinstance(value, list) else value

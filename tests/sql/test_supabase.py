@@ -80,6 +80,10 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     alice.call("unassign_ticket", number=number)
     bob.call("assign_ticket", number=number, assignee_id=bob.id)
     assert bob.call("tag_ticket", number=number, add=["Parts"])["tags"]
+    assert bob.call("complete_tag", text="pa") == [{"id": 1, "name": "Parts"}]
+    cast.agent("carol").call("rename_tag", tag_id=1, name="Spare parts")
+    cast.agent("carol").call("delete_tag", tag_id=1)
+    assert bob.call("list_tags") == []
     assert bob.call("set_priority", number=number, priority=1)["priority"] == 1
     bob.call("set_queue_order", order="priority")
     assert bob.call("snooze_ticket", number=number)["ticket"]["snoozed"]
