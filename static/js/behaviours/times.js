@@ -40,7 +40,7 @@ function writeAge() {
 
 writeTimes();
 document.addEventListener("htmx:after:settle", (event) => {
-  if (event.target.id === "report") loaded.at = Date.now();
+  if (event.target.id === "status") loaded.at = Date.now();
   writeTimes(event.target.parentElement ?? document);
 });
 setInterval(() => writeTimes(), 15_000);
