@@ -274,7 +274,7 @@ begin
     return (plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric::bigint;
 end $$;
 
--- The newest lines in which words stand, p_enough of them: of all where the words are rare, else of the newest 50,000. is_complete
+-- The newest lines in which words stand, p_enough of them: of all where the words are rare, else of the newest 200,000. is_complete
 -- says whether there is no other one.
 create or replace function _supportchat.lines_with(p_query tsquery, p_enough integer, out lines bigint[], out is_complete boolean)
 returns record
@@ -283,7 +283,7 @@ set search_path = ''
 as $$
 declare
     many constant integer := 20000;
-    newest constant integer := 50000;
+    newest constant integer := 200000;
 begin
     if _supportchat.estimated_lines(p_query) <= many then
         with every as materialized (select line_id from public.search_lines where words @@ p_query limit 2 * many)
@@ -476,7 +476,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '3bae497e7ac4');
+select _supportchat.record_script('functions/search.sql', 'ebe8180e932b');
 
 notify pgrst, 'reload schema';
 
