@@ -61,6 +61,9 @@ begin
         if ticket.awaiting_since is null then
             update public.tickets set awaiting_since = now() where id = ticket.id;
         end if;
+        if ticket.snoozed_until is not null then
+            perform _supportchat.wake_ticket(ticket, 'customer');
+        end if;
         if ticket.status = 'open' then
             return _supportchat.answer_json(p_session_id, jsonb_build_array(p_line));
         elsif p_may_assign then
@@ -116,7 +119,7 @@ begin
         line := _supportchat.append_message(p_session_id, 'user', p_message, p_client_message_id, p_visitor => p_visitor);
     end if;
     if line is not null then
-        select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
+        select t.number, t.status = 'open' and t.awaiting_since is not null and t.snoozed_until is null into number, is_awaited from public.tickets t
         where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
         if is_awaited then
             -- As answer_json has it.
@@ -457,7 +460,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'fbea6fe91cbf');
+select _supportchat.record_script('functions/chat.sql', '579f285a4778');
 
 notify pgrst, 'reload schema';
 

@@ -75,6 +75,10 @@ begin
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
             'person', _supportchat.person_of_visitor(s.visitor_id),
+            'tags', (
+                select coalesce(jsonb_agg(tag.name order by tag.name), '[]') from public.ticket_tags own
+                join public.desk_tags tag using (tag_id) where own.ticket_id = t.id
+            ),
             'visit', public.pages_of_session(s.session_id),
             'bans', (
                 select coalesce(jsonb_agg(jsonb_build_object(
@@ -128,12 +132,15 @@ declare
     extent jsonb := _supportchat.extent_json(array[p_session_id]);
     ticket public.tickets;
 begin
+    -- Whoever writes words for search may be at these lines: they have ended, or begin once nothing is left.
+    perform from public.search_state for update;
     insert into public.erasure_files (storage_key, erasure_id)
     select storage_key, p_erasure_id from public.chat_images where session_id = p_session_id
     on conflict do nothing;
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
+    delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
     -- What was written of the customer goes; the ban itself stays until it ends.
@@ -147,10 +154,12 @@ begin
     for ticket in
         update public.tickets set
             status = 'closed', closed_at = case when status = 'closed' then closed_at else clock_timestamp() end,
-            awaiting_since = null, given_back_by = null, held = null, legacy = null, erased_at = now()
+            awaiting_since = null, given_back_by = null, held = null, snoozed_until = null, woke_at = null, legacy = null,
+            erased_at = now()
         where session_id = p_session_id
         returning *
     loop
+        delete from public.ticket_tags where ticket_id = ticket.id;
         perform _supportchat.record_event(ticket, 'erased', p_actor, p_agent_id, jsonb_build_object('erasure', p_erasure_id));
     end loop;
     update public.erasures set
@@ -519,7 +528,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '8a2a319c7e52');
+select _supportchat.record_script('functions/privacy.sql', '8ab3c8264fb9');
 
 notify pgrst, 'reload schema';
 

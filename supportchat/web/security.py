@@ -26,7 +26,10 @@ EMBEDDABLE = ("chat",)
 # Pages that show the chat in a frame themselves.
 FRAMING = ("widget.demo",)
 # Where the pages of agents are; everything else is for customers.
-DESK = ("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status")
+DESK = (
+    *("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status"),
+    *("/search", "/tags"),
+)
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
 VARIES = "Cookie, HX-Request"
