@@ -4,6 +4,7 @@ import "./behaviours/queue.js";
 import "./behaviours/bulk.js";
 import "./behaviours/opening.js";
 import "./behaviours/ticket.js";
+import "./behaviours/saved_replies.js";
 import "./behaviours/drawer.js";
 import "./behaviours/choosing.js";
 import "./behaviours/colours.js";

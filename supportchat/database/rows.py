@@ -582,6 +582,41 @@ class AddedNote(TypedDict):
     ticket: Ticket
 
 
+class SavedReply(TypedDict):
+    """A reply that somebody has saved."""
+
+    id: str
+    name: str
+    message: str
+    is_shared: bool
+    close_after: bool  # the ticket, once it is sent
+    has_picture: bool
+    uses: int  # by the agent who asks
+
+
+class SavedReplyChange(TypedDict):
+    """A reply as it is now, and the key of a picture that nothing needs any more."""
+
+    reply: SavedReply
+    unneeded: str | None
+
+
+class TicketReplies(TypedDict):
+    """Replies for a ticket, and what fills their variables there."""
+
+    number: int
+    customer_name: str | None
+    desk_name: str | None
+    replies: list[SavedReply]
+
+
+class ImportedReplies(TypedDict):
+    """How many replies of a list are new, and how many took the place of another."""
+
+    added: int
+    changed: int
+
+
 class LastMessage(TypedDict):
     """The end of a conversation, as the queue shows it."""
 

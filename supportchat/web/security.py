@@ -28,7 +28,7 @@ FRAMING = ("widget.demo",)
 # Where the pages of agents are; everything else is for customers.
 DESK = (
     *("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status"),
-    *("/search", "/tags"),
+    *("/search", "/tags", "/replies"),
 )
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
