@@ -81,8 +81,8 @@ declare
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
         disconnect_identity(uuid, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb); push_arrived(uuid);
         push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
-        add_device(uuid, text, text, text, text, text, text, text); delete_device(uuid, uuid); test_device(uuid, uuid);
-        check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -137,8 +137,9 @@ declare
         agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
         push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
         add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';

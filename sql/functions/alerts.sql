@@ -190,7 +190,7 @@ set search_path = ''
 as $$
     -- Not more at once than a hint can hold.
     select _supportchat.notify_change(jsonb_build_object(
-        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents, 'row', _supportchat.alert_json(p_session_id)
+        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents, 'about', _supportchat.alert_json(p_session_id)
     ))
     from (
         select jsonb_object_agg(id, jsonb_build_object('sound', w.sound, 'desktop', w.desktop, 'text', w.shows_text)) as agents
@@ -240,7 +240,7 @@ begin
         and p.kind = 'alert' and d.endpoint !~ '^https://[^/]*\.push\.apple\.com[:/]';
     perform _supportchat.notify_change(jsonb_build_object(
         'event', 'alert.ended', 'session_id', p_session_id, 'agents', to_jsonb(p_agent_ids),
-        'row', jsonb_build_object('number', (_supportchat.ticket_of_session(p_session_id)).number)
+        'about', jsonb_build_object('number', (_supportchat.ticket_of_session(p_session_id)).number)
     ));
 end $$;
 
@@ -334,9 +334,26 @@ begin
     end loop;
 end $$;
 
--- Brings all alerts up to date with the log, and tells the next ones whose time has come. One process at a time does: the
--- others get 'busy'. 'next_in' is in how many seconds there is something to do again, null for nothing; 'due' says whether
--- notifications are to be sent now.
+-- Whether there is something to do about alerts that no process has done: asked by those that nobody looks at, which may have
+-- missed a hint.
+create or replace function _supportchat.alerts_are_due()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (select from public.agent_pushes where due_at <= now())
+        or exists (select from public.agent_alerts where passes_at <= now())
+        or exists (
+            select from public.event_readers r
+            join public.events e on (e.transaction, e.id) > (r.transaction, r.id)
+            where r.name = 'alerts'
+        )
+$$;
+
+-- Brings all alerts up to date with the log, and tells the next ones whose time has come. One process at a time does. 'due' says
+-- whether notifications are to be sent now; 'next_in' is in how many seconds there is something to do again, null for nothing;
+-- 'is_held_up' that it is to be tried again soon: another process is at it, or a transaction that runs holds back the log.
 create or replace function public.advance_alerts()
 returns jsonb
 language plpgsql
@@ -346,22 +363,18 @@ declare
     news jsonb;
 begin
     if not pg_catalog.pg_try_advisory_xact_lock(7308332046) then
-        return '{"busy": true, "next_in": 1, "due": false}';
+        return '{"due": false, "next_in": null, "is_held_up": true}';
     end if;
     news := _supportchat.read_log_once('alerts', 1000);
     perform _supportchat.update_alerts(array(select jsonb_array_elements_text(news -> 'sessions')::uuid));
     perform _supportchat.pass_alerts_on();
     return jsonb_build_object(
-        'busy', false,
         'due', exists (select from public.agent_pushes where due_at <= now()),
-        'next_in', case
-            when (news ->> 'more')::boolean then 0
-            when (news ->> 'unsettled')::boolean then 1
-            else greatest(0, extract(epoch from least(
-                (select min(passes_at) from public.agent_alerts where passes_at is not null),
-                (select min(due_at) from public.agent_pushes where due_at > now())
-            ) - now()))
-        end
+        'next_in', case when (news ->> 'more')::boolean then 0 else greatest(0, extract(epoch from least(
+            (select min(passes_at) from public.agent_alerts where passes_at is not null),
+            (select min(due_at) from public.agent_pushes where due_at > now())
+        ) - now())) end,
+        'is_held_up', news -> 'unsettled'
     );
 end $$;
 
@@ -476,7 +489,7 @@ begin
         'next_minutes', _supportchat.setting('alert_next_minutes'),
         'devices', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', d.id, 'user_agent', d.user_agent, 'created_at', d.created_at, 'sent_at', d.sent_at,
+                'id', d.id, 'endpoint_hash', encode(sha256(convert_to(d.endpoint, 'UTF8')), 'hex'), 'user_agent', d.user_agent, 'created_at', d.created_at, 'sent_at', d.sent_at,
                 'arrived_at', d.arrived_at, 'problem', d.problem, 'problem_at', d.problem_at,
                 'test', case when t.id is not null then jsonb_build_object(
                     'created_at', t.created_at, 'sent_at', t.sent_at, 'arrived_at', t.arrived_at,
@@ -518,11 +531,12 @@ begin
     end if;
 end $$;
 
--- Has a browser of an agent notified from now on. A browser that was somebody else's is theirs then: it knows one desk, and
--- whoever used it last. Gives the id of the device. At most ten are kept: the one that was added first goes.
+-- Has a browser of an agent notified from now on. One that was somebody else's is not notified for them any more. With
+-- p_only_known it is what the browser says of itself when it opens the desk: one that its agent has removed stays so. Gives the id
+-- of the device, or null. At most ten are kept: the one that was added first goes.
 create or replace function public.add_device(
     p_agent_id uuid, p_endpoint text, p_p256dh text, p_auth text, p_origin text, p_user_agent text default null,
-    p_language text default 'en', p_token_hash text default null
+    p_language text default 'en', p_token_hash text default null, p_only_known boolean default false
 )
 returns uuid
 language plpgsql
@@ -537,6 +551,9 @@ begin
     select * into former from public.agent_devices where endpoint = p_endpoint;
     if former.agent_id <> p_agent_id then
         perform _supportchat.forget_device(former.id, 'taken_over');
+    end if;
+    if p_only_known and former.agent_id is distinct from p_agent_id then
+        return null;
     end if;
     begin
         insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, session_id)
@@ -662,7 +679,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '5de035e27e35');
+select _supportchat.record_script('functions/alerts.sql', '41a0fcb4e0ac');
 
 notify pgrst, 'reload schema';
 

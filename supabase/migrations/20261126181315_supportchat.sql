@@ -78,8 +78,8 @@ declare
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
         disconnect_identity(uuid, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb); push_arrived(uuid);
         push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
-        add_device(uuid, text, text, text, text, text, text, text); delete_device(uuid, uuid); test_device(uuid, uuid);
-        check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -134,8 +134,9 @@ declare
         agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
         push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
         add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -4306,7 +4307,8 @@ drop function if exists public.report_process(uuid, integer, uuid[], text[], boo
 -- have left, and the login sessions of the agents behind its pages, who keep their lease. It counts as live for p_seconds.
 -- 'good' are the login sessions that are good; 'came' is how many agents have come, who take waiting tickets; 'known' says
 -- whether the process was: if not, it is to name all its customers with the next report. While no page is open in it, this
--- is all that it asks (p_is_idle): then it sweeps and sends a heartbeat as well.
+-- is all that it asks (p_is_idle): then it sweeps and sends a heartbeat as well, and hears whether there is something to do about
+-- alerts.
 create or replace function public.report_process(
     p_process_id uuid, p_sockets integer, p_came uuid[], p_left uuid[], p_token_hashes text[],
     p_seconds double precision default 25, p_swept boolean default false, p_is_idle boolean default false
@@ -4337,7 +4339,8 @@ begin
     came := _supportchat.renew_leases(good);
     answer := jsonb_build_object('good', good, 'came', came, 'known', is_known);
     if p_is_idle then
-        answer := answer || jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4);
+        answer := answer || jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4)
+            || jsonb_build_object('alerts_due', _supportchat.alerts_are_due());
         update public.server_processes set swept_at = now() where process_id = p_process_id;
     end if;
     return answer;
@@ -4352,7 +4355,7 @@ as $$
     select _supportchat.forget_processes(array[p_process_id])
 $$;
 
-select _supportchat.record_script('functions/processes.sql', '0e494c3fe0ca');
+select _supportchat.record_script('functions/processes.sql', '67f818585d6f');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -6761,7 +6764,8 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as each knows themself: as colleagues do, with their rights, and whether they have to set up two-factor first.
+-- An agent as each knows themself: as colleagues do, with their rights, whether they have to set up two-factor first, and whether
+-- they want to hear a sound.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
@@ -6769,7 +6773,8 @@ stable
 set search_path = ''
 as $$
     select agent || jsonb_build_object(
-        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row)
+        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row),
+        'sound', coalesce((select sound from public.alert_choices c where c.agent_id = p_row.id), true)
     )
     from _supportchat.colleagues_json(array[p_row.id])
 $$;
@@ -6887,7 +6892,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '9d6c63ab7aa8');
+select _supportchat.record_script('functions/agents.sql', 'ce6be9d8f707');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -8604,7 +8609,7 @@ set search_path = ''
 as $$
     -- Not more at once than a hint can hold.
     select _supportchat.notify_change(jsonb_build_object(
-        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents, 'row', _supportchat.alert_json(p_session_id)
+        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents, 'about', _supportchat.alert_json(p_session_id)
     ))
     from (
         select jsonb_object_agg(id, jsonb_build_object('sound', w.sound, 'desktop', w.desktop, 'text', w.shows_text)) as agents
@@ -8654,7 +8659,7 @@ begin
         and p.kind = 'alert' and d.endpoint !~ '^https://[^/]*\.push\.apple\.com[:/]';
     perform _supportchat.notify_change(jsonb_build_object(
         'event', 'alert.ended', 'session_id', p_session_id, 'agents', to_jsonb(p_agent_ids),
-        'row', jsonb_build_object('number', (_supportchat.ticket_of_session(p_session_id)).number)
+        'about', jsonb_build_object('number', (_supportchat.ticket_of_session(p_session_id)).number)
     ));
 end $$;
 
@@ -8748,9 +8753,26 @@ begin
     end loop;
 end $$;
 
--- Brings all alerts up to date with the log, and tells the next ones whose time has come. One process at a time does: the
--- others get 'busy'. 'next_in' is in how many seconds there is something to do again, null for nothing; 'due' says whether
--- notifications are to be sent now.
+-- Whether there is something to do about alerts that no process has done: asked by those that nobody looks at, which may have
+-- missed a hint.
+create or replace function _supportchat.alerts_are_due()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (select from public.agent_pushes where due_at <= now())
+        or exists (select from public.agent_alerts where passes_at <= now())
+        or exists (
+            select from public.event_readers r
+            join public.events e on (e.transaction, e.id) > (r.transaction, r.id)
+            where r.name = 'alerts'
+        )
+$$;
+
+-- Brings all alerts up to date with the log, and tells the next ones whose time has come. One process at a time does. 'due' says
+-- whether notifications are to be sent now; 'next_in' is in how many seconds there is something to do again, null for nothing;
+-- 'is_held_up' that it is to be tried again soon: another process is at it, or a transaction that runs holds back the log.
 create or replace function public.advance_alerts()
 returns jsonb
 language plpgsql
@@ -8760,22 +8782,18 @@ declare
     news jsonb;
 begin
     if not pg_catalog.pg_try_advisory_xact_lock(7308332046) then
-        return '{"busy": true, "next_in": 1, "due": false}';
+        return '{"due": false, "next_in": null, "is_held_up": true}';
     end if;
     news := _supportchat.read_log_once('alerts', 1000);
     perform _supportchat.update_alerts(array(select jsonb_array_elements_text(news -> 'sessions')::uuid));
     perform _supportchat.pass_alerts_on();
     return jsonb_build_object(
-        'busy', false,
         'due', exists (select from public.agent_pushes where due_at <= now()),
-        'next_in', case
-            when (news ->> 'more')::boolean then 0
-            when (news ->> 'unsettled')::boolean then 1
-            else greatest(0, extract(epoch from least(
-                (select min(passes_at) from public.agent_alerts where passes_at is not null),
-                (select min(due_at) from public.agent_pushes where due_at > now())
-            ) - now()))
-        end
+        'next_in', case when (news ->> 'more')::boolean then 0 else greatest(0, extract(epoch from least(
+            (select min(passes_at) from public.agent_alerts where passes_at is not null),
+            (select min(due_at) from public.agent_pushes where due_at > now())
+        ) - now())) end,
+        'is_held_up', news -> 'unsettled'
     );
 end $$;
 
@@ -8890,7 +8908,7 @@ begin
         'next_minutes', _supportchat.setting('alert_next_minutes'),
         'devices', (
             select coalesce(jsonb_agg(jsonb_build_object(
-                'id', d.id, 'user_agent', d.user_agent, 'created_at', d.created_at, 'sent_at', d.sent_at,
+                'id', d.id, 'endpoint_hash', encode(sha256(convert_to(d.endpoint, 'UTF8')), 'hex'), 'user_agent', d.user_agent, 'created_at', d.created_at, 'sent_at', d.sent_at,
                 'arrived_at', d.arrived_at, 'problem', d.problem, 'problem_at', d.problem_at,
                 'test', case when t.id is not null then jsonb_build_object(
                     'created_at', t.created_at, 'sent_at', t.sent_at, 'arrived_at', t.arrived_at,
@@ -8932,11 +8950,12 @@ begin
     end if;
 end $$;
 
--- Has a browser of an agent notified from now on. A browser that was somebody else's is theirs then: it knows one desk, and
--- whoever used it last. Gives the id of the device. At most ten are kept: the one that was added first goes.
+-- Has a browser of an agent notified from now on. One that was somebody else's is not notified for them any more. With
+-- p_only_known it is what the browser says of itself when it opens the desk: one that its agent has removed stays so. Gives the id
+-- of the device, or null. At most ten are kept: the one that was added first goes.
 create or replace function public.add_device(
     p_agent_id uuid, p_endpoint text, p_p256dh text, p_auth text, p_origin text, p_user_agent text default null,
-    p_language text default 'en', p_token_hash text default null
+    p_language text default 'en', p_token_hash text default null, p_only_known boolean default false
 )
 returns uuid
 language plpgsql
@@ -8951,6 +8970,9 @@ begin
     select * into former from public.agent_devices where endpoint = p_endpoint;
     if former.agent_id <> p_agent_id then
         perform _supportchat.forget_device(former.id, 'taken_over');
+    end if;
+    if p_only_known and former.agent_id is distinct from p_agent_id then
+        return null;
     end if;
     begin
         insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, session_id)
@@ -9076,7 +9098,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '5de035e27e35');
+select _supportchat.record_script('functions/alerts.sql', '41a0fcb4e0ac');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
