@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 class Outcome(NamedTuple):
     """What became of a notification: see `note_pushes`."""
 
-    name: str
+    outcome: str
     problem: str = ""
     seconds: float = 0.0
 
@@ -82,16 +82,16 @@ class Sender:
 
     def _result_of(self, push: Push) -> dict[str, Any]:
         try:
-            outcome = self._sent(push)
+            found = self._sent(push)
         except NotPublicError:
-            outcome = Outcome("failed", "not_public")
+            found = Outcome("failed", "not_public")
         except ValueError:  # keys that are none
-            outcome = Outcome("failed", "keys")
+            found = Outcome("failed", "keys")
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError):
-            outcome = Outcome("later", "unreachable", _wait(push["tries"]))
-        if outcome.problem and outcome.name != "gone":
-            log.info("a notification was not sent: %s", outcome.problem)
-        return {"id": push["id"], "kind": push["kind"], **outcome._asdict()}
+            found = Outcome("later", "unreachable", _wait(push["tries"]))
+        if found.problem and found.outcome != "gone":
+            log.info("a notification was not sent: %s", found.problem)
+        return {"id": push["id"], "kind": push["kind"], **found._asdict()}
 
     def _sent(self, push: Push) -> Outcome:
         body = encrypt(padded(json.dumps(self.message(push)).encode()), push["p256dh"], push["auth"])
