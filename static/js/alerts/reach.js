@@ -4,6 +4,7 @@ import { hashOf, isAble, said, subscribe, subscriptionHere } from "./registratio
 import { play } from "./sound.js";
 
 const part = () => document.querySelector("[data-reach]");
+let isNew = false;
 const rows = () => [...document.querySelectorAll("[data-device]")];
 
 async function stateHere() {
@@ -47,11 +48,19 @@ async function add() {
   }
   const answer = await post(part().dataset.devices, said(subscription)).catch(() => null);
   if (!answer?.ok) return show("refused");
-  await refresh();
-  (await ownRow())?.querySelector("form").requestSubmit(); // it is not on before something has come
+  isNew = true;
+  refresh();
 }
 
-const refresh = () => htmx.ajax("GET", part().dataset.devices, { target: "#devices", swap: "innerHTML" });
+const refresh = () => htmx.trigger(document.getElementById("devices"), "refresh");
+
+// It is not on before something has come.
+async function test() {
+  const row = isNew && (await ownRow());
+  if (!row) return;
+  isNew = false;
+  row.querySelector("form").requestSubmit();
+}
 
 async function forget(row) {
   if (row === (await ownRow())) await (await subscriptionHere())?.unsubscribe();
@@ -66,7 +75,10 @@ if (part()) {
   document.addEventListener("submit", ({ target }) => {
     if (target.matches("[data-forget-device]")) forget(target.closest("[data-device]"));
   });
-  document.addEventListener("htmx:after:swap", () => show());
+  document.addEventListener("htmx:after:swap", () => {
+    show();
+    test();
+  });
   document.addEventListener("visibilitychange", () => document.hidden || show());
   navigator.serviceWorker?.addEventListener("message", ({ data }) => data?.arrived && refresh());
   navigator.serviceWorker?.startMessages();
