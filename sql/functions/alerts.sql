@@ -361,6 +361,7 @@ set search_path = ''
 as $$
 declare
     news jsonb;
+    next_at timestamptz;
 begin
     if not pg_catalog.pg_try_advisory_xact_lock(7308332046) then
         return '{"due": false, "next_in": null, "is_held_up": true}';
@@ -368,12 +369,13 @@ begin
     news := _supportchat.read_log_once('alerts', 1000);
     perform _supportchat.update_alerts(array(select jsonb_array_elements_text(news -> 'sessions')::uuid));
     perform _supportchat.pass_alerts_on();
+    next_at := case when (news ->> 'more')::boolean then now() else least(
+        (select min(passes_at) from public.agent_alerts where passes_at is not null),
+        (select min(due_at) from public.agent_pushes where due_at > now())
+    ) end;
     return jsonb_build_object(
         'due', exists (select from public.agent_pushes where due_at <= now()),
-        'next_in', case when (news ->> 'more')::boolean then 0 else greatest(0, extract(epoch from least(
-            (select min(passes_at) from public.agent_alerts where passes_at is not null),
-            (select min(due_at) from public.agent_pushes where due_at > now())
-        ) - now())) end,
+        'next_in', extract(epoch from next_at - now()),
         'is_held_up', news -> 'unsettled'
     );
 end $$;
@@ -679,7 +681,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '41a0fcb4e0ac');
+select _supportchat.record_script('functions/alerts.sql', 'beb0c7e68207');
 
 notify pgrst, 'reload schema';
 

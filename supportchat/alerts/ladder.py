@@ -49,13 +49,18 @@ class Ladder:
         """Work until the process ends."""
         self.wake(0)
         while True:
-            left = self._due_at - time.monotonic()
+            left = self.due_in
             if left > 0:
                 self._woken.wait(None if left == NEVER else left)
                 self._woken.clear()
             else:
                 self._due_at = NEVER
                 self._attempt()
+
+    @property
+    def due_in(self) -> float:
+        """In how many seconds it looks next; infinity for not before it hears of something."""
+        return self._due_at - time.monotonic()
 
     def wake(self, seconds: float = 0) -> None:
         """Have it look after so many seconds, or sooner."""

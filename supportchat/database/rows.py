@@ -836,7 +836,7 @@ class AdvancedAlerts(TypedDict):
     """What is to be done about alerts now and later."""
 
     due: bool  # whether there is something to send
-    next_in: float | int | None  # seconds
+    next_in: float | None  # seconds
     is_held_up: bool  # then it is to be tried again soon
 
 

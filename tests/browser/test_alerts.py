@@ -21,7 +21,7 @@ PLAIN = re.compile("favicon")
 
 def come(windows: Opener, script: str) -> Agent:
     """Have alice come, and press a key: only then may a page sound."""
-    desk = windows(Agent, **DESK)
+    desk: Agent = windows(Agent, **DESK)
     desk.context.add_init_script(script)
     desk.come("alice")
     desk.page.keyboard.press("x")
