@@ -14,8 +14,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, alert_choices,
+        agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes, customers_here,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -37,6 +38,8 @@ declare
         chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
         events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
         ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx,
+        agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx,
         throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
@@ -90,7 +93,10 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
-        disconnect_identity(uuid, text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        disconnect_identity(uuid, text, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb);
+        push_arrived(uuid); push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -152,9 +158,12 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
-        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
+        push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
+        add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -429,6 +438,17 @@ drop function if exists
     public.accept_invitation_by_identity(text, text, text, text, text),
     public.connect_identity(uuid, text, text, text),
     public.disconnect_identity(uuid, text, text),
+    public.advance_alerts(),
+    public.take_pushes(integer),
+    public.note_pushes(jsonb),
+    public.push_arrived(uuid),
+    public.push_keys(text, text),
+    public.show_alerts(uuid),
+    public.change_alerts(uuid, jsonb),
+    public.add_device(uuid, text, text, text, text, text, text, text, boolean),
+    public.delete_device(uuid, uuid),
+    public.test_device(uuid, uuid),
+    public.check_alerts(),
     public.export_customer(uuid, bigint, boolean),
     public.preview_erasure(uuid, bigint),
     public.erase_customer(uuid, bigint, boolean),
@@ -517,6 +537,12 @@ drop table if exists
     public.events,
     public.ticket_notes,
     public.ticket_reads,
+    public.alert_choices,
+    public.agent_devices,
+    public.agent_alerts,
+    public.agent_pushes,
+    public.desk_push_keys,
+    public.event_readers,
     public.server_processes,
     public.customers_here,
     public.heartbeat,

@@ -15,8 +15,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, alert_choices,
+        agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes, customers_here,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -38,6 +39,8 @@ declare
         chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
         events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
         ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx,
+        agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx,
         throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
@@ -91,7 +94,10 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
-        disconnect_identity(uuid, text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        disconnect_identity(uuid, text, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb);
+        push_arrived(uuid); push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -153,9 +159,12 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
-        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
+        push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
+        add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -696,6 +705,68 @@ begin
         ticket_reads       | read_seq               | integer     | required | 0
         ticket_reads       | read_lines             | integer     | computed | 0
 
+        -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
+        -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
+        alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
+        alert_choices      | scope                  | text        | required | 'unassigned'
+        alert_choices      | sound                  | boolean     | required | true
+        alert_choices      | desktop                | boolean     | required | true
+        alert_choices      | push                   | boolean     | required | true
+        alert_choices      | shows_text             | boolean     | required | false
+        alert_choices      | quiet_from             | text        |          |
+        alert_choices      | quiet_until            | text        |          |
+        alert_choices      | time_zone              | text        | required | 'UTC'
+
+        -- The browsers that an agent has had ask for notifications (RFC 8030). session_id is the login session that said so last.
+        agent_devices      | id                     | uuid        | key      | gen_random_uuid()
+        agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_devices      | endpoint               | text        | required |
+        agent_devices      | p256dh                 | text        | required |
+        agent_devices      | auth                   | text        | required |
+        agent_devices      | user_agent             | text        |          |
+        agent_devices      | language               | text        | required | 'en'
+        agent_devices      | origin                 | text        | required |
+        agent_devices      | session_id             | uuid        |          |
+        agent_devices      | created_at             | timestamptz | required | now()
+        agent_devices      | sent_at                | timestamptz |          |
+        agent_devices      | arrived_at             | timestamptz |          |
+        agent_devices      | problem                | text        |          |
+        agent_devices      | problem_at             | timestamptz |          |
+
+        -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
+        -- one is told. A row goes when its agent has read, or need not any more.
+        agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        agent_alerts       | lines                  | integer     | required |
+        agent_alerts       | why                    | text        | required |
+        agent_alerts       | raised_at              | timestamptz | required | now()
+        agent_alerts       | passes_at              | timestamptz |          |
+
+        -- What is sent to devices: an alert, its end, or a test, which is of no chat. due_at is when it is to be sent, or tried
+        -- again; null once that is done. The id is known to the device alone, which says by it that the notification has arrived.
+        agent_pushes       | id                     | uuid        | key      | gen_random_uuid()
+        agent_pushes       | device_id              | uuid        | required |                   | agent_devices | cascade
+        agent_pushes       | session_id             | uuid        |          |                   | user_sessions | cascade
+        agent_pushes       | kind                   | text        | required | 'alert'
+        agent_pushes       | due_at                 | timestamptz |          |
+        agent_pushes       | tries                  | integer     | required | 0
+        agent_pushes       | created_at             | timestamptz | required | now()
+        agent_pushes       | sent_at                | timestamptz |          |
+        agent_pushes       | arrived_at             | timestamptz |          |
+
+        -- The key with which the desk shows push services that it is the same one as before (VAPID, RFC 8292): made once.
+        desk_push_keys     | only_row               | boolean     | key      | true
+        desk_push_keys     | private_key            | text        | required |
+        desk_push_keys     | public_key             | text        | required |
+        desk_push_keys     | created_at             | timestamptz | required | now()
+
+        -- How far those have read the log who act on each event once, by transaction and id, in which history.
+        event_readers      | name                   | text        | key      |
+        event_readers      | epoch                  | text        | required |
+        event_readers      | transaction            | xid8        | required |
+        event_readers      | id                     | bigint      | required |
+
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
@@ -809,6 +880,14 @@ begin
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
+        agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
+        agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
+        agent_alerts_passes_at_idx        |        | agent_alerts     | (passes_at) where passes_at is not null
+        agent_pushes_device_id_key        | unique | agent_pushes     | (device_id, session_id)
+        agent_pushes_session_id_idx       |        | agent_pushes     | (session_id)
+        agent_pushes_due_at_idx           |        | agent_pushes     | (due_at) where due_at is not null
+        agent_pushes_created_at_idx       |        | agent_pushes     | (created_at)
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
@@ -915,6 +994,16 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
+        alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
+        alert_choices | time_zone      | char_length(time_zone) between 1 and 64
+        agent_devices | endpoint       | endpoint ~ '^https://' and char_length(endpoint) <= 1000
+        agent_devices | user_agent     | char_length(user_agent) <= 256
+        agent_devices | language       | language ~ '^[a-z]{2,3}$'
+        agent_devices | problem        | char_length(problem) <= 80
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_pushes  | kind           | kind in ('alert', 'end', 'test')
+        desk_push_keys | only_row       | only_row
     $checks$,
         _supportchat.longest_message(),
         (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
@@ -2543,7 +2632,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '0115caecc440');
+select _supportchat.record_script('supabase_schema.sql', '81f61e350fbd');
 
 notify pgrst, 'reload schema';
 

@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import backends, cli
 from .account import routes as account_routes
 from .agents import routes as agent_routes
+from .alerts import routes as alert_routes
 from .audit import routes as audit_routes
 from .bans import routes as ban_routes
 from .chat import routes as chat_routes
@@ -124,6 +125,7 @@ def create_app(config: Config | None = None) -> Flask:
     ):
         app.register_blueprint(routes.bp)
     provider_routes.init_app(app)
+    alert_routes.init_app(app)
     cli.init_app(app)
 
     app.wsgi_app = Door(app.wsgi_app, config.limit_requests, app.extensions["known_browsers"])  # type: ignore[method-assign]

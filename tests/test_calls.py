@@ -18,6 +18,7 @@ import pytest
 from flask import Flask
 from PIL import Image
 
+from supportchat.alerts.keys import PushKeys
 from supportchat.config import ROOT
 from supportchat.database import Database
 from supportchat.provider.provider import Provider
@@ -26,6 +27,7 @@ from supportchat.server.connections import Connections
 from supportchat.server.turns import Turns
 from supportchat.sites.look import look_name
 from supportchat.web.cookies import token_hash
+from tests.alerts.push_service import Subscriber
 from tests.cast import PASSWORD, Agent, agent_id, email_of, new_id
 from tests.identity.conftest import SECRET as SITE_SECRET
 from tests.identity.conftest import signed
@@ -262,6 +264,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /privacy/retention/delete", admin, status=303)
     act("POST /privacy/audit", admin, status=303, years=3)
     look_after_sites(day, admin)
+    be_reached(day, admin)
     act("GET /audit", admin)
     act("POST /audit/export", admin)
     act("GET /status", admin)
@@ -345,6 +348,27 @@ def look_after_sites(day: Day, admin: Browser) -> None:
     act("POST /sites/<key>/logo/delete", admin, f"{site}/logo/delete", status=303)
     act("POST /sites/<key>/archive", admin, f"{site}/archive", status=303)
     act("POST /sites/<key>/archive/delete", admin, f"{site}/archive/delete", status=303)
+
+
+def be_reached(day: Day, admin: Browser) -> None:
+    """Do what there is on the page of alerts."""
+    act, subscriber = day.act, Subscriber("")
+    day.app.extensions["push_keys"] = PushKeys(day.app.extensions["database"])
+    PushKeys(day.app.extensions["database"]).public()
+    act("GET /alerts, first of a process", admin, "/alerts")
+    act("GET /alerts", admin)
+    act("POST /alerts/settings", admin, status=303, scope="all")
+    act("POST /alerts/sound", admin, status=303, sound="off")
+    act("POST /alerts/next", admin, status=303, minutes="5")
+    endpoint = "https://push.example.com/1"
+    act("POST /alerts/devices", admin, status=204, endpoint=endpoint, **subscriber.keys)
+    act("GET /alerts/devices", admin, status=303)
+    [device] = set(re.findall("/alerts/devices/([0-9a-f-]{36})/test", admin.get("/alerts").text))
+    act("POST /alerts/devices/<id>/test", admin, f"/alerts/devices/{device}/test", status=303)
+    act("POST /alerts/arrived", Browser(day.app), status=404, push=new_id())
+    act("POST /alerts/devices/<id>/delete", admin, f"/alerts/devices/{device}/delete", status=303)
+    act("GET /alerts/worker.js", admin)
+    act("GET /manifest.webmanifest", admin)
 
 
 def look_after_oneself(day: Day, web: Web, desk: Browser) -> None:

@@ -45,6 +45,7 @@ SCRIPTS = (
     "functions/links.sql",
     "functions/widget.sql",
     "functions/identities.sql",
+    "functions/alerts.sql",
     "functions/privacy.sql",
     "functions/exposures.sql",
     "functions/status.sql",

@@ -50,6 +50,7 @@ LIVE_SECONDS = 25.0  # for which a report counts: two more may be lost
 IDLE_LIVE_SECONDS = 75.0
 COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 POLLER_SECONDS = 20.0
+UNLOGGED = ("alert.raised", "alert.ended")  # only listeners know them
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Hub:
         self.process_id = str(uuid.uuid4())
         self.events = events
         self.is_stopping = False
+        self.listeners: list[Callable[[Event], None]] = []  # who else wants to hear of what happens
         self._database = database
         self._fragments = fragments
         self._sites = sites
@@ -247,6 +249,8 @@ class Hub:
             self._chores.soon(0, self.follow)
         elif kind == "typing":
             self._to_conversation(event)
+        elif kind in UNLOGGED:
+            self._to_listeners(event)
         elif "id" not in event or self._log.is_new(event):
             self._apply(event)
             if self._pages and self._log.is_half_full:
@@ -270,6 +274,11 @@ class Hub:
             self._shifted_at = time.monotonic()
             self._chores.soon(self._refresh_seconds, self._refresh)
         self._to_desks(kind, event)
+        self._to_listeners(event)
+
+    def _to_listeners(self, event: Event) -> None:
+        for listen in self.listeners:
+            listen(event)
 
     def _hear(self, event: Event) -> None:
         try:
@@ -476,6 +485,8 @@ class Hub:
         if is_idle:
             self._note_sweep(answer["sweep"])
             self._expect_beat(answer["beat"])
+            if answer["alerts_due"]:
+                self._to_listeners({"event": "alerts.due"})
         elif answer["came"]:
             self._sweep_assignment()
 

@@ -9,6 +9,10 @@ from ..images.redraw.limits import MEGABYTE, MOST_BYTES
 from .forms import MESSAGE_CHARACTERS
 
 SENTENCES = {
+    # Alerts
+    "quiet_hours_half": _("Enter both when quiet hours begin and when they end, or neither."),
+    "device_unknown": _("This browser’s notifications go to an address that we do not know. Try another browser."),
+    "device_not_found": _("This device was removed. Reload the page."),
     # Messages
     "message_empty": _("Write a message or add a picture first."),
     "message_too_long": _("This message has more than %(characters)s characters. Shorten it, or send it in two parts."),

@@ -109,6 +109,16 @@ update public.tickets set closed_at = now() - interval '3001 days' where id in (
 )
 """
 ONE_PAGE = f"select public.report_process('{NEW_ID}', 1, array['{NEW_ID}']::uuid[], '{{}}', '{{}}')"
+DEVICE = {"endpoint": "https://push.example.com/x", "p256dh": "k", "auth": "a", "origin": "https://desk.example.com"}
+HAS_DEVICE = f"""
+insert into public.agent_devices (id, agent_id, endpoint, p256dh, auth, origin)
+select '{NEW_ID}', id, 'https://push.example.com/x', 'k', 'a', 'https://desk.example.com'
+from public.agents where name = 'Agent 1'
+"""
+HAS_PUSH = f"""
+{HAS_DEVICE};
+insert into public.agent_pushes (id, device_id, kind, due_at) values ('{NEW_ID}', '{NEW_ID}', 'test', now())
+"""
 
 
 @dataclass
@@ -446,6 +456,12 @@ class People:
             Act("make_handover", {"visitor": RETURNING, "token_hash": TOKEN, "sealed_key": "x"}),
             Act("show_handover", {"token_hash": TOKEN}, given=HANDOVER),
             Act("take_handover", {"token_hash": TOKEN}, given=HANDOVER),
+            act("show_alerts"),
+            act("change_alerts", values={"scope": "all"}),
+            act("add_device", **DEVICE),
+            act("delete_device", device_id=NEW_ID, given=HAS_DEVICE),
+            act("test_device", device_id=NEW_ID, given=HAS_DEVICE),
+            Act("push_keys"),
             act("list_audit", kinds=["settings.changed"]),
             act("note_audit_export", format="csv"),
             Act("erase_old_chats", given=OLD_CHATS),
@@ -478,6 +494,11 @@ class People:
             Act("events_after", {"cursor": self.cursor}, "since the last look"),
             Act("send_heartbeat", {"seconds": 0.0}),
             Act("send_ping", {"nonce": "n"}),
+            Act("advance_alerts", how="nothing new"),
+            Act("take_pushes", given=HAS_PUSH),
+            Act("note_pushes", {"results": [{"id": NEW_ID, "kind": "test", "outcome": "sent"}]}, given=HAS_PUSH),
+            Act("push_arrived", {"push_id": NEW_ID}, given=HAS_PUSH),
+            Act("check_alerts"),
             Act("database_epoch"),
             Act("orphan_images", {"keys": [self.image, "b" * 64]}),
             Act("desk_figures"),

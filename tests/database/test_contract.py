@@ -153,7 +153,32 @@ def have_a_day(door: Heard) -> None:
     look_after_privacy(door, cast)
     look_after_sites(door, cast)
     name_customers(door, cast)
+    reach_agents(door, cast)
     go_home(door, alice)
+
+
+def reach_agents(door: Heard, cast: Cast) -> None:
+    """What is told to whom, and by which devices."""
+    bob = cast.agent("bob")
+    door.call("advance_alerts")
+    device = bob.call("add_device", endpoint="https://push.example.com/1", p256dh="k", auth="a", origin="https://desk")
+    bob.call("change_alerts", values={"scope": "all", "quiet_from": None, "quiet_until": None})
+    with contextlib.suppress(DatabaseError):
+        bob.call("change_alerts", values={"scope": "none"})
+    cast.visitor().start("Is anybody there?")
+    door.call("advance_alerts")
+    bob.call("test_device", device_id=device)
+    pushes = door.call("take_pushes")
+    door.call("note_pushes", results=[{"id": push["id"], "kind": push["kind"], "outcome": "sent"} for push in pushes])
+    for push in pushes:
+        door.call("push_arrived", push_id=push["id"])
+    bob.call("show_alerts")
+    door.call("check_alerts")
+    door.call("push_keys")
+    door.call("push_keys", private_key="private", public_key="public")
+    bob.call("delete_device", device_id=device)
+    with contextlib.suppress(DatabaseError):
+        bob.call("delete_device", device_id=device)
 
 
 def look_after_privacy(door: Heard, cast: Cast) -> None:

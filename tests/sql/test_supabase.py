@@ -261,6 +261,17 @@ def manage_people(door: Recorder, cast: Cast) -> None:
     bob.call("connect_identity", **identity)
     assert door.call("agent_of_identity", **identity, role="lead")["id"] == bob.id
     bob.call("disconnect_identity", issuer=identity["issuer"])
+    door.call("advance_alerts")
+    device = bob.call("add_device", endpoint="https://push.example.com/1", p256dh="k", auth="a", origin="https://desk")
+    bob.call("change_alerts", values={"scope": "all"})
+    bob.call("test_device", device_id=device)
+    [push] = door.call("take_pushes")
+    door.call("note_pushes", results=[{"id": push["id"], "kind": "test", "outcome": "sent"}])
+    assert door.call("push_arrived", push_id=push["id"])
+    assert bob.call("show_alerts")["devices"][0]["test"]["arrived_at"]
+    assert door.call("check_alerts")["devices"] == 1
+    assert door.call("push_keys", private_key="p", public_key="q")["public_key"] == "q"
+    bob.call("delete_device", device_id=device)
     carol.call("invite_person", token_hash="e" * 64, email="gil@example.com")
     assert door.call("accept_invitation_by_identity", token_hash="e" * 64, **identity, name="Gil")["name"] == "Gil"
     assert door.call("offer_setup", token_hash="d" * 64) == {"offered": False}
