@@ -35,6 +35,7 @@ function kept(address) {
   }
   const names = JSON.parse(chat.dataset.keptParameters);
   for (const name of new Set(url.searchParams.keys())) if (!names.includes(name)) url.searchParams.delete(name);
+  url.pathname = url.pathname.replaceAll(/;[^/]*/g, "");
   url.hash = url.username = url.password = "";
   return url.href;
 }
