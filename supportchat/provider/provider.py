@@ -59,7 +59,9 @@ class Kept(Generic[T]):
             self._value, kept = self._load(errand), KEPT_SECONDS
         except ProviderError as error:
             self._error, kept = error, FAILED_SECONDS
-            if self._value is not None and time.monotonic() < self._until:  # asked anew before its time: it is as good as before
+            if (
+                self._value is not None and time.monotonic() < self._until
+            ):  # asked anew before its time: it is as good as before
                 self._loaded_at = time.monotonic()
                 return
             self._value = None

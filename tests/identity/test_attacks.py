@@ -175,7 +175,9 @@ def test_a_key_of_another_curve_does_not_count(app: Flask) -> None:
         )
         assert reason(token, **by(issuer, "ES384")) == ""
         assert reason(token, **by(issuer, "ES256")) == "alg"
-        forged = token.replace(token.partition(".")[0], base64.urlsafe_b64encode(b'{"alg":"ES256"}').decode().rstrip("="))
+        forged = token.replace(
+            token.partition(".")[0], base64.urlsafe_b64encode(b'{"alg":"ES256"}').decode().rstrip("=")
+        )
         assert reason(forged, **by(issuer, "ES256")) == "signature"
     issuer.stop()
 
@@ -189,9 +191,7 @@ def test_a_token_that_names_an_unknown_key_does_not_make_the_desk_forget_the_oth
         good = issuer.sign(claims_of(issuer))
         assert reason(good, **by(issuer)) == ""
         issuer.faults["jwks"] = lambda handler: handler.answer(503, b"{}")
-        unknown = jws.serialize_compact(
-            {"alg": "RS256", "kid": "made up"}, json.dumps(claims_of(issuer)), issuer.key
-        )
+        unknown = jws.serialize_compact({"alg": "RS256", "kid": "made up"}, json.dumps(claims_of(issuer)), issuer.key)
         assert reason(unknown, **by(issuer)) == "signature"
         assert reason(good, **by(issuer)) == ""
     issuer.stop()

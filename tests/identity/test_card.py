@@ -165,7 +165,9 @@ def test_a_card_that_does_not_let_itself_be_stopped_is_given_up_with_its_connect
     answer = httpx.get(f"{server.url}/tickets/{vera}/card", headers={"Cookie": f"a={KEY}"})
     assert "The card took too long." in answer.text
     assert "Where is my order?" in httpx.get(f"{server.url}/agent?ticket={vera}", headers={"Cookie": f"a={KEY}"}).text
-    running = "select count(*) from pg_stat_activity where strpos(query, 'customer_card') > 0 and pid <> pg_backend_pid()"
+    running = (
+        "select count(*) from pg_stat_activity where strpos(query, 'customer_card') > 0 and pid <> pg_backend_pid()"
+    )
     deadline = time.monotonic() + 20
     while rows(running) != [(0,)]:
         assert time.monotonic() < deadline

@@ -113,10 +113,12 @@ def test_logging_out_on_a_later_page_also_leaves_whoever_has_not_chatted(shop: S
 
 def test_logging_out_and_leaving_the_page_at_once_is_done_on_the_next_page(shop: Shop, rows: Any) -> None:
     page, keys = shop.open(), key_count(rows)
-    name(shop, "vera")
     shop.start("My secret")
+    name(shop, "vera")
+    until(shop, lambda: keys() == 1)
+    expect(shop.frame.locator("html")).to_have_attribute("data-live", "yes")
     page.route("**/chat/key/delete", lambda route: route.abort())  # what a page that is left does to a request
-    with page.expect_request("**/chat/key/delete"):
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/chat/key/delete")):
         page.evaluate("window.supportchat.logout()")
     page.unroute("**/chat/key/delete")
     assert keys() == 1
@@ -134,7 +136,9 @@ def test_a_logout_waits_for_the_token_that_is_still_on_its_way(shop: Shop, rows:
     held: list[Route] = []
     page.route("**/chat/identity*", lambda route: held.append(route))
     with page.expect_request("**/chat/identity*"):
-        page.evaluate("token => { window.supportchat.identify(token); window.supportchat.logout() }", signed(sub="vera"))
+        page.evaluate(
+            "token => { window.supportchat.identify(token); window.supportchat.logout() }", signed(sub="vera")
+        )
     until(shop, lambda: held)
     with page.expect_response("**/chat/key/delete"):
         held[0].continue_()
@@ -148,9 +152,7 @@ def test_whoever_logs_in_after_a_logout_is_the_one_who_is_named(shop: Shop, rows
     name(shop, "vera")
     shop.start("Of Vera")
     hear(shop)
-    page.evaluate(
-        "token => { window.supportchat.logout(); window.supportchat.identify(token) }", signed(sub="victor")
-    )
+    page.evaluate("token => { window.supportchat.logout(); window.supportchat.identify(token) }", signed(sub="victor"))
     page.wait_for_function("window.said.includes(true)")
     expect(shop.frame.locator("body")).not_to_contain_text("Of Vera")
     persons = "select p.sub from person_keys k join persons p using (visitor_id)"

@@ -119,8 +119,18 @@ def test_an_agent_sees_pages_as_text_with_links_that_tell_nothing(web: Web, foll
 def test_only_pages_that_may_show_the_chat_are_where_a_customer_is(web: Web, follows: None, rows: Any) -> None:
     vera = web.customer()
     addresses = [
-        *("https://evil.example/login", "http://shop.example/", "https://shop.example:8443/", "https://shop.example.evil/"),
-        *("https://shop.example@evil.example/", "https://evilshops.example/", f"{SHOP}/kettles", "https://a.shops.example/"),
+        *(
+            "https://evil.example/login",
+            "http://shop.example/",
+            "https://shop.example:8443/",
+            "https://shop.example.evil/",
+        ),
+        *(
+            "https://shop.example@evil.example/",
+            "https://evilshops.example/",
+            f"{SHOP}/kettles",
+            "https://a.shops.example/",
+        ),
     ]
     vera.post("/chat/pages", visit=said(*map(page, addresses)))
     kept = rows("select jsonb_array_elements(pages) ->> 'url' from customer_pages")
