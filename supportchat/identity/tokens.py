@@ -95,7 +95,7 @@ def _claims(payload: bytes | None) -> dict[str, Any]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object that says nothing twice. One that does may come from a site that puts its tokens together from texts.
+    """Return an object that says nothing twice: a site that puts its tokens together from texts could be made to.
 
     :raise ValueError: for any other.
     """

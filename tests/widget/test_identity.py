@@ -132,7 +132,7 @@ def test_logging_out_and_leaving_the_page_at_once_is_done_on_the_next_page(shop:
 def test_a_logout_waits_for_the_token_that_is_still_on_its_way(shop: Shop, rows: Any) -> None:
     page, keys = shop.open(), key_count(rows)
     shop.button.click()
-    expect(shop.frame.get_by_label("Your message")).to_be_visible()
+    page.locator("support-chat .panel.ready").wait_for()
     held: list[Route] = []
     page.route("**/chat/identity*", lambda route: held.append(route))
     with page.expect_request("**/chat/identity*"):
