@@ -9,15 +9,21 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from flask import Flask
 from joserfc import jws
 from joserfc.jwk import ECKey
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from supportchat.database import Database, DatabaseError
 from supportchat.identity import keys
+from supportchat.web.cookies import token_hash
 from tests.cast import Cast
 from tests.provider.issuer import Issuer
+from tests.server import Server
 from tests.web import Web
 
 from .conftest import SECRET, identify, signed
@@ -26,6 +32,7 @@ from .test_tokens import by, claims_of, reason
 pytestmark = pytest.mark.mode("postgres")
 
 LONG = 10_000
+PLANTED = "p" * 43
 
 
 def as_written(claims: str, header: str = '{"alg":"HS256"}') -> str:
@@ -151,6 +158,25 @@ def test_two_people_who_are_named_in_one_browser_at_once_share_nothing(
         owners = "select count(*) from user_sessions s join persons p using (visitor_id) where p.sub like %s"
         assert rows(owners, f"{number}-%") == [(1,)]
         assert rows("select count(*) from visitors where token_hash = %s", shared.key) == [(0,)]
+
+
+def test_the_sockets_of_a_key_that_was_there_before_are_closed_at_once(
+    server: Server, cast: Cast, site: str, database: Database
+) -> None:
+    vera = cast.visitor()
+    vera.key = token_hash(PLANTED)
+    vera.start("Mine")
+    cookies, address = {"Cookie": f"c={PLANTED}"}, server.url.replace("http", "ws")
+    with connect(f"{address}/chat/ws", origin=Origin(server.url), additional_headers=cookies) as planted:
+        planted.send(json.dumps({"hello": True, "after": 0}))
+        planted.recv(timeout=5)
+        origin = {**cookies, "Origin": server.url}
+        assert httpx.post(f"{server.url}/chat/identity", data={"token": signed()}, headers=origin).status_code == 200
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                planted.recv(timeout=2)
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == 4401
 
 
 def tolerant(act: Any) -> Any:
