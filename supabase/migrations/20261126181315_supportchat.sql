@@ -3990,7 +3990,8 @@ $$;
 
 -- What the shop's own tables tell of a ticket's customer: the answer of supportchat.support_card, which only ever gets the sub of a
 -- person whom their site has named. Null when there is no such person or function, or the site shows no card. 'error' says what
--- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile.
+-- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile, and nothing that it
+-- sets stays. 'card' is the text of the answer, for the server to read: not every reader takes what jsonb may hold.
 create or replace function public.customer_card(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -4000,7 +4001,7 @@ set statement_timeout = '500ms'
 as $$
 declare
     ref text;
-    card jsonb;
+    card text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     select p.sub into ref from public.tickets t
@@ -4013,8 +4014,12 @@ begin
     end if;
     perform set_config('transaction_read_only', 'on', true);
     begin
-        card := supportchat.support_card(ref);
+        card := supportchat.support_card(ref)::text;
+        -- Takes back whatever it has set: others get the connection next. Variables keep their value.
+        raise sqlstate 'SC003';
     exception
+        when sqlstate 'SC003' then
+            null;
         when query_canceled then
             return '{"card": null, "error": "slow"}';
         when insufficient_privilege then
@@ -4022,13 +4027,13 @@ begin
         when others then
             return '{"card": null, "error": "failed"}';
     end;
-    if pg_column_size(card) > 16384 then
+    if octet_length(card) > 16384 then
         return '{"card": null, "error": "large"}';
     end if;
     return jsonb_build_object('card', card, 'error', null);
 end $$;
 
-select _supportchat.record_script('functions/persons.sql', 'fe30c54d35af');
+select _supportchat.record_script('functions/persons.sql', 'fe0c25f32e67');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -6473,7 +6478,8 @@ $$;
 drop function if exists public.who_is_here();
 
 -- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
--- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat.
+-- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat; 'known' that
+-- this browser has the key of somebody, with or without a chat.
 create or replace function public.who_is_here(p_visitor text default null, p_address text default null)
 returns jsonb
 language sql
@@ -6494,11 +6500,12 @@ as $$
         'banned', exists (
                 select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now()
             )
-            or exists (select from public.bans where network = p_address and expires_at > now())
+            or exists (select from public.bans where network = p_address and expires_at > now()),
+        'known', _supportchat.visitor_of(p_visitor) is not null
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '579f285a4778');
+select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 

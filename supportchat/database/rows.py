@@ -271,7 +271,7 @@ class NamedCustomer(TypedDict):
 class FoundCard(TypedDict):
     """What the shop's own tables tell of a customer, or why nothing."""
 
-    card: Any
+    card: str | None  # JSON
     error: str | None  # 'slow', 'large', 'closed' or 'failed'
 
 
@@ -323,6 +323,7 @@ class PeopleHere(TypedDict):
     others: int
     answers_in_seconds: int | None
     banned: bool  # who asks could not start a chat
+    known: bool  # who asks has the key of somebody
 
 
 class Picture(TypedDict):
