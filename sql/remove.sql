@@ -46,10 +46,10 @@ declare
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
-        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
-        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
-        post_message(text, uuid, uuid, text, jsonb);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
+        conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        record_receipts(jsonb); post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
@@ -306,6 +306,7 @@ drop function if exists
     public.release_ticket(uuid, bigint),
     public.mark_spam(uuid, bigint),
     public.conversations(uuid[]),
+    public.waiting_line(),
     public.conversation_of_visitor(text),
     public.join_conversation(text, bigint, uuid, integer, integer),
     public.signal_typing(text, uuid, bigint),
