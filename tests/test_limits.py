@@ -24,6 +24,7 @@ from supportchat.realtime.allowance import Allowance, Hellos, OpenPages
 from supportchat.realtime.connection import Connection
 from supportchat.server.buckets import Buckets, Limit
 from supportchat.server.connections import network_of
+from supportchat.server.memory import give_memory_back
 from supportchat.server.places import Full, Places
 from supportchat.web.limits import KnownBrowsers
 from supportchat.web.sentences import in_words
@@ -344,6 +345,14 @@ def test_buckets_are_bounded_in_number_and_keep_who_is_being_refused() -> None:
         assert len(buckets._full_at) <= 100
     assert buckets.take("249", limit) > 3500
     assert Buckets().take("anybody", Limit(0, 1)) == 0
+
+
+def test_full_buckets_are_forgotten_when_memory_is_given_back() -> None:
+    buckets = Buckets()
+    buckets.take("gone", Limit(10**9, 1))
+    buckets.take("refused", Limit(1, 3600))
+    give_memory_back()
+    assert list(buckets._full_at) == ["refused"]
 
 
 @pytest.mark.parametrize(
