@@ -40,7 +40,7 @@ for (const input of document.querySelectorAll("[data-time-zone]")) {
   input.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
 }
 document.addEventListener("htmx:after:settle", (event) => {
-  if (event.target.id === "report") loaded.at = Date.now();
+  if (event.target.id === "status") loaded.at = Date.now();
   writeTimes(event.target.parentElement ?? document);
 });
 setInterval(() => writeTimes(), 15_000);
