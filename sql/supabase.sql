@@ -54,10 +54,10 @@ declare
         tag_ticket(uuid, bigint, text[], bigint[]); complete_tag(uuid, text, integer); list_tags(uuid);
         rename_tag(uuid, bigint, text); delete_tag(uuid, bigint); set_priority(uuid, bigint, integer);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
-        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
-        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
-        post_message(text, uuid, uuid, text, jsonb);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
+        conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        record_receipts(jsonb); post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
@@ -5771,6 +5771,29 @@ as $$
     left join places on places.id = asked.id
 $$;
 
+-- What those who wait are told while others are served: whose conversations have the places in the queue, in order, which
+-- place all others have, and whether an agent is here. However many wait, it reads as many of them as are counted.
+create or replace function public.waiting_line()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_ids', to_jsonb(array(
+            -- As place_of_ticket counts.
+            select session_id from public.tickets
+            where status = 'waiting' and held is null
+            order by awaiting_since nulls last, number
+            limit _supportchat.last_place() - 1
+        )),
+        'behind', _supportchat.last_place(),
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        )
+    )
+$$;
+
 -- Of an earlier version, which had no log.
 drop function if exists public.conversation_heads(uuid[]);
 
@@ -5876,7 +5899,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', 'acdfb23bad06');
+select _supportchat.record_script('functions/conversations.sql', '2d0b966a72eb');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 

@@ -416,6 +416,14 @@ class Conversation(TypedDict):
     somebody_here: bool
 
 
+class WaitingLine(TypedDict):
+    """Who has the places in line that are counted, the first at the front."""
+
+    session_ids: list[str]
+    behind: int  # the place of everybody else who waits
+    somebody_here: bool
+
+
 class VisitedPage(TypedDict):
     """A page of a site that a customer has seen."""
 

@@ -343,6 +343,7 @@ class People:
             read("messages_before", "the last", limit=4),
             read("messages_before", "the first", before=4),
             read("notes_after", after=0),
+            Act("waiting_line"),
             Act("conversations", {"session_ids": self.here[:2]}, "two in line"),
         ]
 

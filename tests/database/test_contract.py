@@ -274,6 +274,7 @@ def look_after(door: Heard, alice: Agent) -> None:
         "database_epoch",
         "events_after",
         "queue_counts",
+        "waiting_line",
         "sweep_assignment",
         "applied_scripts",
         "stuck_tickets",

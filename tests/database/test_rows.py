@@ -140,6 +140,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "conversation_of_visitor": (vera.chat, shapes.Conversation),
         "join_conversation": (call("join_conversation", number=number, after=1, after_note=0), shapes.Joined),
         "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
+        "waiting_line": (call("waiting_line"), shapes.WaitingLine),
         "events_after": (call("events_after", cursor="1:1:"), shapes.LogPage),
         "record_receipts": (
             call("record_receipts", receipts=[{"session_id": session_id, "delivered": 1, "read": 1}]),

@@ -114,6 +114,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("events_after", cursor="1:1:")["events"]
     assert door.call("queue_changes", session_ids=[session_id], agent_ids=[alice.id])["rows"]
     assert door.call("queue_counts")["all"] == 0
+    assert door.call("waiting_line")["session_ids"] == []
     for function in ("desk_figures", "verify_chat", "applied_scripts"):
         assert door.call(function)
     assert door.call("stuck_tickets") == []
