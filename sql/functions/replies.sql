@@ -120,7 +120,7 @@ begin
     if not found then
         raise sqlstate 'PT404' using message = 'reply_not_found';
     elsif reply.owner_id is null then
-        perform _supportchat.demand_right(p_agent_id, 'manage_replies');
+        perform _supportchat.demand_right(p_agent_id, 'curate');
     end if;
     return reply;
 end $$;
@@ -187,7 +187,7 @@ begin
         wanted.picture_bytes := (p_values #>> '{picture,bytes}')::integer;
     end if;
     if wanted.owner_id is null then
-        perform _supportchat.demand_right(p_agent_id, 'manage_replies');
+        perform _supportchat.demand_right(p_agent_id, 'curate');
     end if;
     perform _supportchat.check_reply(wanted);
     begin
@@ -251,7 +251,7 @@ declare
     added integer := 0;
     changed integer := 0;
 begin
-    perform _supportchat.demand_right(p_agent_id, case when p_shared then 'manage_replies' else 'answer' end);
+    perform _supportchat.demand_right(p_agent_id, case when p_shared then 'curate' else 'answer' end);
     for asked in select value from jsonb_array_elements(p_rows) loop
         wanted := null;
         wanted.name := asked ->> 'name';

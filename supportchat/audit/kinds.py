@@ -5,7 +5,7 @@ from __future__ import annotations
 GROUPS: dict[str, tuple[str, ...]] = {
     "logins": (
         *("login.ok", "login.refused", "logout", "session.ended", "password.changed", "name.changed"),
-        *("identity.bound", "identity.unbound"),
+        *("identity.bound", "identity.unbound", "device.added", "device.removed"),
         *("two_factor.on", "two_factor.off", "two_factor.codes_replaced", "two_factor.recovery_code_used"),
     ),
     "people": (
