@@ -74,15 +74,15 @@ declare
         change_tickets(uuid, bigint[], text, text); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text, text, integer, boolean);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text, boolean);
-        begin_login(text, text, text, jsonb); refuse_login(text, text, text);
-        open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
-        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
-        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
-        turn_on_two_factor(uuid, text, bigint, text[], text); replace_recovery_codes(uuid, text[], text);
-        turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid); account(uuid, text, text);
-        change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
+        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
+        use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
+        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
+        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
@@ -145,7 +145,9 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
         replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
-        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text); create_agent(text, text, text);
+        import_replies(uuid, jsonb); reply_and_act(uuid, bigint, uuid, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
         open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -388,7 +390,7 @@ drop function if exists
     public.import_replies(uuid, jsonb, boolean),
     public.use_reply(uuid, uuid),
     public.picture_of_reply(uuid, uuid),
-    public.reply_and_close(uuid, bigint, uuid, text, jsonb),
+    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]),
     public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),

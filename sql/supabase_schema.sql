@@ -75,15 +75,15 @@ declare
         change_tickets(uuid, bigint[], text, text); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text, text, integer, boolean);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text, boolean);
-        begin_login(text, text, text, jsonb); refuse_login(text, text, text);
-        open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
-        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
-        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
-        turn_on_two_factor(uuid, text, bigint, text[], text); replace_recovery_codes(uuid, text[], text);
-        turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid); account(uuid, text, text);
-        change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
+        list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
+        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
+        use_code(uuid, text, bigint, text); pending_login(text, text);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
+        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
+        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
@@ -146,7 +146,9 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
         replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
-        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text); create_agent(text, text, text);
+        import_replies(uuid, jsonb); reply_and_act(uuid, bigint, uuid, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
         open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -585,13 +587,15 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
-        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
-        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        -- Replies that agents have saved, of owner_id or (null) of everybody. Once one is sent, its ticket gets its tags, and close_after
+        -- has it closed, or snooze has it snoozed until then (a choice that the web code knows). uses counts for each agent, so that theirs come first. See replies.sql.
         saved_replies      | id                     | uuid        | key      | gen_random_uuid()
         saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
         saved_replies      | name                   | text        | required |
         saved_replies      | message                | text        | required | ''
         saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | snooze                 | text        |          |
+        saved_replies      | tags                   | text[]      | required | '{}'
         saved_replies      | picture_key            | text        |          |
         saved_replies      | picture_type           | text        |          |
         saved_replies      | picture_bytes          | integer     |          |
@@ -975,6 +979,8 @@ begin
         saved_replies | name           | char_length(name) between 1 and 80
         saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
         saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | snooze         | snooze is null or (snooze in ('hour', 'three_hours', 'tomorrow', 'monday', 'customer') and not close_after)
+        saved_replies | tags           | cardinality(tags) <= 20
         saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
         tickets       | urgency        | urgency between 1 and 4
@@ -2632,7 +2638,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '81f61e350fbd');
+select _supportchat.record_script('supabase_schema.sql', '0f3db5630e90');
 
 notify pgrst, 'reload schema';
 
