@@ -14,7 +14,7 @@ from flask import current_app
 from gevent.lock import RLock
 
 from ..database import Database, DatabaseError
-from ..database.rows import Answer, IdleReport, Joined, Sweep
+from ..database.rows import Answer, IdleReport, IndexedLines, Joined, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
 from ..server.buckets import Buckets
@@ -36,6 +36,8 @@ from .register import Register
 SWEEP_SECONDS = 2.0
 FOLLOW_SECONDS = 0.1
 REPORT_SECONDS = 10.0
+INDEX_SECONDS = 5.0  # whoever searches has what is new written first
+INDEX_STEP_SECONDS = 0.3
 IDLE_SECONDS = 30.0  # between the reports of a process that nobody looks at: its only calls
 # A process goes on for so long after its last page: by then the leases of those who have left have ended.
 LINGER_SECONDS = 60.0
@@ -50,6 +52,7 @@ LIVE_SECONDS = 25.0  # for which a report counts: two more may be lost
 IDLE_LIVE_SECONDS = 75.0
 COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 POLLER_SECONDS = 20.0
+UNLOGGED = ("alert.raised", "alert.ended")  # only listeners know them
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,7 @@ class Hub:
         self.process_id = str(uuid.uuid4())
         self.events = events
         self.is_stopping = False
+        self.listeners: list[Callable[[Event], None]] = []  # who else wants to hear of what happens
         self._database = database
         self._fragments = fragments
         self._sites = sites
@@ -251,6 +255,8 @@ class Hub:
             self._chores.soon(0, self.follow)
         elif kind == "typing":
             self._to_conversation(event)
+        elif kind in UNLOGGED:
+            self._to_listeners(event)
         elif "id" not in event or self._log.is_new(event):
             self._apply(event)
             if self._pages and self._log.is_half_full:
@@ -266,6 +272,7 @@ class Hub:
             self._to_conversation(event)
         if kind.touches_sites:
             self._sites.forget()
+        if kind.touches_every_row:
             self.desks.refresh_all()
         if kind.touches_agent:
             self._doubtful |= self._register.with_agent(event["agent_id"])
@@ -273,6 +280,11 @@ class Hub:
             self._shifted_at = time.monotonic()
             self._chores.soon(self._refresh_seconds, self._refresh)
         self._to_desks(kind, event)
+        self._to_listeners(event)
+
+    def _to_listeners(self, event: Event) -> None:
+        for listen in self.listeners:
+            listen(event)
 
     def _hear(self, event: Event) -> None:
         try:
@@ -347,6 +359,7 @@ class Hub:
         self._chores.every(SWEEP_SECONDS, self.sweep)
         self._chores.every(REPORT_SECONDS, self.report)
         self._chores.every(BEAT_SECONDS, self.beat)
+        self._chores.every(INDEX_SECONDS, self.index_lines)
 
     def stop(self) -> None:
         """Close every socket so that its page reconnects at once, and stop what `start` started."""
@@ -440,6 +453,13 @@ class Hub:
             log.warning("events have gone silent: listening anew")
             self.events.restart()
 
+    def index_lines(self) -> None:
+        """Have search know what was written, and step by step what was there before it."""
+        if not self._is_idle:
+            done: IndexedLines | None = self._database.call("index_lines")
+            if done and done["more"]:
+                self._chores.soon(INDEX_STEP_SECONDS, self.index_lines)
+
     def report(self) -> None:
         """Tell the database which customers and agents have pages here, and close those of logins that have ended.
 
@@ -472,6 +492,8 @@ class Hub:
         if is_idle:
             self._note_sweep(answer["sweep"])
             self._expect_beat(answer["beat"])
+            if answer["alerts_due"]:
+                self._to_listeners({"event": "alerts.due"})
         elif answer["came"]:
             self._sweep_assignment()
 
