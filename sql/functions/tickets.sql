@@ -160,10 +160,14 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
-    messages jsonb := public.messages_before(chat, p_before, p_limit);
-    first_seq integer := messages -> 0 ->> 'seq';
+    chat uuid;
+    messages jsonb;
+    first_seq integer;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    messages := public.messages_before(chat, p_before, p_limit);
+    first_seq := messages -> 0 ->> 'seq';
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
         'messages', messages,
@@ -181,8 +185,10 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
         'messages', public.messages_after(chat, p_after),
@@ -199,11 +205,12 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets;
     answer jsonb;
     line jsonb;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer := _supportchat.repeated_message(
         ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
     );
@@ -389,7 +396,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '69c2dea9b0c9');
+select _supportchat.record_script('functions/tickets.sql', 'a5dbb1138712');
 
 notify pgrst, 'reload schema';
 
