@@ -33,10 +33,12 @@ from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
+from .search import routes as search_routes
 from .sites import Sites
 from .sites import init_app as init_sites
 from .sites import routes as site_routes
 from .status import routes as status_routes
+from .tags import routes as tag_routes
 from .tickets import routes as ticket_routes
 from .web import compression, cookies, errors, limits, proxies, security
 from .web.bodies import DeskRequest
@@ -109,6 +111,8 @@ def create_app(config: Config | None = None) -> Flask:
         ticket_routes,
         people_routes,
         ban_routes,
+        tag_routes,
+        search_routes,
         link_routes,
         privacy_routes,
         audit_routes,
@@ -125,5 +129,6 @@ def create_app(config: Config | None = None) -> Flask:
     app.wsgi_app = Door(app.wsgi_app, config.limit_requests, app.extensions["known_browsers"])  # type: ignore[method-assign]
     if config.trusted_proxies:
         hops = config.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        fixed = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+        app.wsgi_app = proxies.Unquoted(fixed)  # type: ignore[method-assign]
     return app

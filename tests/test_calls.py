@@ -52,7 +52,13 @@ SOCKET = {
 SECTION = re.compile(r"\n## Calls of the database\n(.*?)(?=\n## |\Z)", re.DOTALL)
 ROW = re.compile(r"^\| `(\w+ [^`]+)`([^|]*)\| (\d+) \| ([^|]*) \|$", re.MULTILINE)
 
-PARTS = ("/chat/", "/tickets", "/people/", "/agent/availability")  # what htmx asks for; a browser asks for the rest
+PARTS = (
+    "/chat/",
+    "/tickets",
+    "/people/",
+    "/agent/availability",
+    "/search/views",
+)  # what htmx asks for; a browser asks for the rest
 
 
 def described() -> dict[str, list[str]]:
@@ -244,6 +250,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /bans", admin)
     act("POST /bans/<id>/delete", admin, ban, status=303)
     act("POST /bans/holding", admin, status=303, hold_links="off")
+    sort_out(day, admin)
     act("DELETE /tickets/<number>/hold", admin)
     act("POST /tickets/<number>/hold/delete, without scripts", admin, status=303)
     act("POST /tickets/<number>/spam", admin)
@@ -263,6 +270,34 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /healthz", admin)
     act("GET /readyz", admin)
     return day
+
+
+def sort_out(day: Day, admin: Browser) -> None:
+    """Tag, prioritise and snooze a ticket."""
+    act = day.act
+    admin.delete("/tickets/1001/closure")
+    act("POST /tickets/<number>/tags", admin, tag="Parts")
+    act("POST /tickets/<number>/tags/delete", admin, tag="1")
+    act("POST /tickets/<number>/priority", admin, priority="1")
+    act("POST /tickets/<number>/snooze", admin, until="hour")
+    act("DELETE /tickets/<number>/snooze", admin)
+    act("DELETE /tickets/<number>/snooze, taken back", admin, "/tickets/1001/snooze?show=")
+    act("POST /tickets/<number>/snooze/delete, without scripts", admin, status=303)
+    act("POST /tickets/order", admin, order="newest")
+    act("GET /search", admin)
+    act("GET /search, with words", admin, "/search?q=hello")
+    act("POST /search/views", admin, status=303, name="Open", query="is:open")
+    act("GET /search/views", admin)
+    [view] = set(re.findall(r"/search/views/([0-9a-f-]{36})/count", admin.get("/search").text))
+    act("GET /search/views/<id>/count", admin, f"/search/views/{view}/count")
+    act("POST /search/views/<id>", admin, f"/search/views/{view}", status=303, name="All", query="")
+    act("POST /search/views/<id>/delete", admin, f"/search/views/{view}/delete", status=303)
+    act("POST /tickets/bulk", admin, act="tag", tag="Parts", number="1001")
+    act("GET /tickets/bulk", admin)
+    act("GET /tags", admin)
+    act("GET /tags/names", admin, "/tags/names?tag=pa")
+    act("POST /tags/<tag_id>", admin, "/tags/1", status=303, tag="Spare parts")
+    act("POST /tags/<tag_id>/delete", admin, "/tags/1/delete", status=303)
 
 
 def look_after_sites(day: Day, admin: Browser) -> None:

@@ -71,6 +71,7 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
+        agents             | queue_order            | text        | required | 'longest'
         agents             | disabled_at            | timestamptz |          |
         agents             | is_demo                | boolean     | computed | false
         agents             | lease_expires_at       | timestamptz |          |
@@ -192,6 +193,11 @@ begin
         -- Why it is given to nobody by itself, and whether it was closed as spam: see spam.sql.
         tickets            | held                   | text        |          |
         tickets            | is_spam                | boolean     | required | false
+        -- How soon somebody is to see to it: 1 urgent, 2 high, 3 normal, 4 low.
+        tickets            | urgency                | smallint    | required | 3
+        -- Until when it is out of sight ('infinity': until the customer writes), and since when it is back: see snooze.sql.
+        tickets            | snoozed_until          | timestamptz |          |
+        tickets            | woke_at                | timestamptz |          |
         tickets            | version                | integer     | required | 1
         tickets            | created_at             | timestamptz | required | now()
         tickets            | updated_at             | timestamptz | computed | now()
@@ -333,6 +339,37 @@ begin
         erasure_files      | erasure_id             | uuid        | required |                   | erasures      | cascade
         erasure_files      | tried_at               | timestamptz |          |
 
+        -- The tags of the desk, and which tickets have them. folded is the name as search has it, by which two are the same.
+        desk_tags          | tag_id                 | bigint      | key      | identity
+        desk_tags          | name                   | text        | required |
+        desk_tags          | folded                 | text        | required |
+        desk_tags          | created_at             | timestamptz | required | now()
+        ticket_tags        | ticket_id              | uuid        | key      |                   | tickets       | cascade
+        ticket_tags        | tag_id                 | bigint      | key      |                   | desk_tags     | cascade
+
+        -- What search knows: the words of each message (note_no 0), of each note, and of who the customer is (seq and note_no 0); the
+        -- newest has the highest line_id. search_state says how far the log has been read, and at which ticket the older ones
+        -- are, on their way from the newest to the first. See search.sql.
+        search_lines       | line_id                | bigint      | key      | identity
+        search_lines       | session_id             | uuid        | required |                   | user_sessions | cascade
+        search_lines       | seq                    | integer     | required |
+        search_lines       | note_no                | integer     | required | 0
+        search_lines       | words                  | tsvector    | required |
+        search_state       | only_row               | boolean     | key      | true
+        search_state       | cursor                 | text        |          |
+        search_state       | last_event             | bigint      | required | 0
+        search_state       | read_at                | timestamptz | required | now()
+        search_state       | next_ticket            | bigint      |          |
+        search_state       | next_line              | bigint      | required | 0
+
+        -- Searches with a name, of one agent or of everybody.
+        desk_views         | view_id                | uuid        | key      | gen_random_uuid()
+        desk_views         | agent_id               | uuid        | required |                   | agents        | cascade
+        desk_views         | name                   | text        | required |
+        desk_views         | query                  | text        | required |
+        desk_views         | is_shared              | boolean     | required | false
+        desk_views         | created_at             | timestamptz | required | now()
+
         -- The ways a ticket may go; guard_ticket refuses every other.
         ticket_transitions | from_status            | text        | key      |
         ticket_transitions | to_status              | text        | key      |
@@ -379,7 +416,7 @@ begin
         alert_choices      | quiet_until            | text        |          |
         alert_choices      | time_zone              | text        | required | 'UTC'
 
-        -- The browsers that an agent has had ask for notifications (RFC 8030). session_id is the login session that said so last.
+        -- The browsers that an agent has had ask for notifications (RFC 8030). login_id is the login session that said so last.
         agent_devices      | id                     | uuid        | key      | gen_random_uuid()
         agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
         agent_devices      | endpoint               | text        | required |
@@ -388,7 +425,7 @@ begin
         agent_devices      | user_agent             | text        |          |
         agent_devices      | language               | text        | required | 'en'
         agent_devices      | origin                 | text        | required |
-        agent_devices      | session_id             | uuid        |          |
+        agent_devices      | login_id               | uuid        |          |
         agent_devices      | created_at             | timestamptz | required | now()
         agent_devices      | sent_at                | timestamptz |          |
         agent_devices      | arrived_at             | timestamptz |          |
@@ -489,7 +526,16 @@ begin
         tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
         tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
-        tickets_ready_idx                 |        | tickets          | (awaiting_since, number) where status = 'waiting' and held is null
+        tickets_line_idx                  |        | tickets          | (urgency, awaiting_since, number) where status = 'waiting' and held is null and snoozed_until is null
+        tickets_raised_idx                |        | tickets          | (urgency, awaiting_since, number) where status <> 'closed' and urgency <> 3
+        tickets_snoozed_idx               |        | tickets          | (snoozed_until) where snoozed_until is not null
+        tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
+        desk_tags_folded_key              | unique | desk_tags        | (folded)
+        ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
+        search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        desk_views_agent_id_idx           |        | desk_views       | (agent_id)
+        desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
@@ -622,6 +668,12 @@ begin
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
         tickets       | held           | held in ('link', 'spam')
+        tickets       | urgency        | urgency between 1 and 4
+        agents        | queue_order    | queue_order in ('longest', 'newest', 'priority')
+        desk_tags     | name           | char_length(name) between 1 and 40
+        search_state  | only_row       | only_row
+        desk_views    | name           | char_length(name) between 1 and 60
+        desk_views    | query          | char_length(query) <= 200
         chat_messages | sender         | new.sender in ('user', 'agent', 'system')
         chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
         chat_messages | seq            | new.seq > 0

@@ -1,6 +1,7 @@
 import "./shared.js";
 import "./behaviours/kept.js"; // before the ticket, which gives it the focus
 import "./behaviours/queue.js";
+import "./behaviours/bulk.js";
 import "./behaviours/opening.js";
 import "./alerts/telling.js";
 import "./alerts/reach.js";

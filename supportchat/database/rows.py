@@ -485,6 +485,46 @@ class Customer(TypedDict):
     address: str | None  # the network that the chat came from, for those who may ban
 
 
+class Tag(TypedDict):
+    """A tag of the desk."""
+
+    id: int
+    name: str
+
+
+class ListedTag(Tag):
+    """A tag, and how many tickets have it."""
+
+    tickets: int  # 1,001 stands for that or more
+
+
+class RenamedTag(TypedDict):
+    """What a tag is called by now, and whether it became one with another."""
+
+    name: str
+    merged: bool
+
+
+class Hit(TypedDict):
+    """A line that was found."""
+
+    kind: str  # 'message' or 'note'
+    seq: int
+    note_no: int
+    agent: Person | None
+    text: str
+    created_at: str
+
+
+class View(TypedDict):
+    """A search with a name."""
+
+    id: str
+    name: str
+    query: str
+    is_shared: bool
+
+
 class TicketEvent(TypedDict):
     """What happened to a ticket, and who did it."""
 
@@ -513,6 +553,11 @@ class Ticket(Conversation):
     reason: Reason | None
     held: str | None  # 'link' or 'spam': why it is given to nobody by itself
     is_spam: bool
+    priority: int  # 1 urgent, 2 high, 3 normal, 4 low
+    snoozed: bool
+    snoozed_until: str | None  # None when it is until the customer writes
+    woke_at: str | None  # when it came back, until somebody answers
+    tags: list[Tag]
     site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
@@ -556,6 +601,11 @@ class QueueRow(TypedDict):
     status: str
     held: str | None  # as in Ticket
     is_spam: bool
+    priority: int  # these as in Ticket
+    snoozed: bool
+    snoozed_until: str | None
+    woke_at: str | None
+    tags: list[Tag]
     site_name: str | None  # None while there is only one
     customer_name: str | None
     is_verified: bool  # their site has named them
@@ -575,6 +625,7 @@ class QueueCounts(TypedDict):
     mine: int
     unassigned: int
     all: int
+    snoozed: int  # in no other count
 
 
 class DeskCounts(TypedDict):
@@ -582,6 +633,7 @@ class DeskCounts(TypedDict):
 
     unassigned: int
     all: int
+    snoozed: int
     agents: dict[str, int]  # of each who has any, by their id
     reason: Reason | None
 
@@ -615,10 +667,42 @@ class Queue(TypedDict):
     """One view of the queue."""
 
     counts: QueueCounts
+    order: str  # 'longest', 'newest' or 'priority'
     unread: list[Unread]
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None
+
+
+class Found(TypedDict):
+    """What a search has found: tickets, and the lines in them, by number, the newest first."""
+
+    rows: list[QueueRow]
+    hits: dict[str, list[Hit]]
+    is_complete: bool
+
+
+class RefusedTicket(TypedDict):
+    """A ticket with which something could not be done."""
+
+    number: int
+    code: str
+    detail: str
+
+
+class ChangedTickets(TypedDict):
+    """With which tickets it was done, and why not with the others."""
+
+    done: list[int]
+    refused: list[RefusedTicket]
+
+
+class IndexedLines(TypedDict):
+    """How many lines search has got to know."""
+
+    newer: int
+    older: int
+    more: bool
 
 
 class ClosedTicket(TypedDict):
@@ -707,6 +791,7 @@ class ExportedConversation(TypedDict):
     customer_delivered_seq: int
     customer_read_seq: int
     person: NamedCustomer | None
+    tags: list[str]
     visit: Visit | None
     bans: list[ExportedBan]
 

@@ -52,8 +52,9 @@ def _name(value: Any) -> str | None:
 
 def _email(claims: dict[str, Any]) -> str | None:
     value = _line(claims.get("email"), EMAIL_CHARACTERS + 1)
-    is_denied = claims.get("email_verified") is False
-    return value if not is_denied and len(value) <= EMAIL_CHARACTERS and EMAIL.fullmatch(value) else None
+    # One with characters that nobody sees would look like another one.
+    is_address = len(value) <= EMAIL_CHARACTERS and value.isprintable() and EMAIL.fullmatch(value)
+    return value if is_address and claims.get("email_verified") is not False else None
 
 
 def _attributes(claims: dict[str, Any]) -> dict[str, Value]:

@@ -14,7 +14,7 @@ from flask import current_app
 from gevent.lock import RLock
 
 from ..database import Database, DatabaseError
-from ..database.rows import Answer, IdleReport, Joined, Sweep
+from ..database.rows import Answer, IdleReport, IndexedLines, Joined, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
 from ..server.buckets import Buckets
@@ -34,6 +34,8 @@ from .receipts import Receipts
 SWEEP_SECONDS = 2.0
 FOLLOW_SECONDS = 0.1
 REPORT_SECONDS = 10.0
+INDEX_SECONDS = 5.0  # whoever searches has what is new written first
+INDEX_STEP_SECONDS = 0.3
 IDLE_SECONDS = 30.0  # between the reports of a process that nobody looks at: its only calls
 # A process goes on for so long after its last page: by then the leases of those who have left have ended.
 LINGER_SECONDS = 60.0
@@ -264,6 +266,7 @@ class Hub:
             self._to_conversation(event)
         if kind.touches_sites:
             self._sites.forget()
+        if kind.touches_every_row:
             self.desks.refresh_all()
         if kind.touches_agent:
             self._doubtful |= self._conversations_of(event["agent_id"])
@@ -349,6 +352,7 @@ class Hub:
         self._chores.every(SWEEP_SECONDS, self.sweep)
         self._chores.every(REPORT_SECONDS, self.report)
         self._chores.every(BEAT_SECONDS, self.beat)
+        self._chores.every(INDEX_SECONDS, self.index_lines)
 
     def stop(self) -> None:
         """Close every socket so that its page reconnects at once, and stop what `start` started."""
@@ -441,6 +445,13 @@ class Hub:
         if self.events.is_connected:
             log.warning("events have gone silent: listening anew")
             self.events.restart()
+
+    def index_lines(self) -> None:
+        """Have search know what was written, and step by step what was there before it."""
+        if not self._is_idle:
+            done: IndexedLines | None = self._database.call("index_lines")
+            if done and done["more"]:
+                self._chores.soon(INDEX_STEP_SECONDS, self.index_lines)
 
     def report(self) -> None:
         """Tell the database which customers and agents have pages here, and close those of logins that have ended.

@@ -11,12 +11,14 @@ from babel.lists import format_list
 from babel.numbers import format_decimal
 from babel.units import format_unit
 from flask import Flask
-from flask_babel import lazy_gettext, lazy_pgettext
+from flask_babel import lazy_gettext, lazy_pgettext, pgettext
 from markupsafe import Markup, escape
 
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
+from ..search.marking import marked
 from ..web.forms import MESSAGE_CHARACTERS
+from ..web.sentences import sentence
 from .languages import gettext, language, once_per_language
 from .links import linkified
 from .names import called
@@ -42,6 +44,9 @@ def init_app(app: Flask) -> None:
         customer_name,
         hue,
         role_name,
+        priority_name,
+        marked,
+        sentence,
         clock,
         with_local_times,
         duration,
@@ -116,6 +121,17 @@ def hue(identity: str | None) -> int:
 def role_name(role: str) -> str:
     """Return what a role is called; one that nobody knows by itself."""
     return {"agent": gettext("Agent"), "lead": gettext("Lead"), "admin": gettext("Admin")}.get(role, role)
+
+
+def priority_name(priority: int) -> str:
+    """Return what a priority is called; one that nobody knows by itself."""
+    names = {
+        1: gettext("Urgent"),
+        2: pgettext("priority", "High"),
+        3: pgettext("priority", "Normal"),
+        4: pgettext("priority", "Low"),
+    }
+    return names.get(priority, str(priority))
 
 
 def clock(moment: str | None) -> str:

@@ -65,6 +65,8 @@ def words_of_desk() -> Words:
         "notSentYet": _("not sent yet"),
         "you": _("You:"),
         "new": _forms(lambda n: ungettext("%(count)s new", "%(count)s new", n)),
+        # Translators: of tickets in the queue.
+        "chosen": _forms(lambda n: ungettext("%(num)s chosen", "%(num)s chosen", n)),
         "showUnassigned": _("Show unassigned (%(count)s)"),
         "shownOpen": _("%(shown)s of %(open)s open"),
         "shownOpenClosed": _("%(shown)s of %(open)s open, %(closed)s closed"),

@@ -27,17 +27,8 @@ EMBEDDABLE = ("chat",)
 FRAMING = ("widget.demo",)
 # Where the pages of agents are; everything else is for customers.
 DESK = (
-    "/agent",
-    "/tickets",
-    "/account",
-    "/people",
-    "/sites",
-    "/bans",
-    "/links",
-    "/privacy",
-    "/audit",
-    "/status",
-    "/alerts",
+    *("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status"),
+    *("/search", "/tags", "/alerts"),
 )
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")

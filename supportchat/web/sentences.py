@@ -73,6 +73,18 @@ SENTENCES = {
     "pages_too_fast": _("This page is sending too many requests. Try again in %(detail)s."),
     "downloads_too_many": _("Other downloads are running. Try again in %(detail)s."),
     "pictures_unreadable": _("The pictures cannot be read right now. Try again in a moment."),
+    # Tags and snoozing
+    "tag_empty": _("Type a name for the tag."),
+    "tag_too_long": _("A tag can have up to 40 characters."),
+    "tags_too_many": _("There are 1,000 tags. Merge or delete some first."),
+    "ticket_tags_too_many": _("A ticket can have up to 20 tags."),
+    "tag_not_found": _("This tag was deleted or merged into another."),
+    "snooze_out_of_range": _("Choose a time in the future, within a year."),
+    "nothing_chosen": _("Choose some tickets first."),
+    "view_not_found": _("This view was deleted."),
+    "view_without_name": _("Type a name for the view."),
+    "view_too_long": _("A view can have up to 60 characters in its name and 200 in its search."),
+    "views_too_many": _("There are 50 views. Delete one that you no longer need."),
     # Privacy
     "days_out_of_range": _("Enter a whole number of days from 1 to 3,650."),
     # Sites

@@ -40,6 +40,19 @@ update public.user_sessions set address = '192.0.2.1'
 where session_id in (select session_id from public.customers_here limit 100)
     or visitor_id = (select visitor_id from public.visitors where token_hash = 'grown-1')
 """
+TAGGED = """
+insert into public.desk_tags (tag_id, name, folded) overriding system value values (1, 'Parts', 'parts');
+insert into public.ticket_tags (ticket_id, tag_id) select id, 1 from public.tickets order by number limit 20
+"""
+VIEWED = f"""
+insert into public.desk_views (view_id, agent_id, name, query)
+select '{NEW_ID}', id, 'Open', 'is:open' from public.agents where name = 'Agent 1'
+"""
+SNOOZED = f"""
+update public.tickets set snoozed_until = 'infinity' where session_id in (
+    select session_id from public.user_sessions join public.visitors using (visitor_id) where token_hash = '{ANSWERED}'
+) and status = 'open'
+"""
 BANNED = (
     f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
     f" from public.visitors where token_hash = '{ANSWERED}'"
@@ -264,6 +277,7 @@ class People:
             act("close_ticket", "all full"),
             act("close_ticket", "one has room", ONE_HAS_ROOM),
             act("reopen_ticket", number=closed),
+            *self._sorting(),
             act("release_ticket", given=HELD, number=waiting),
             act("mark_spam"),
             act("mark_spam", "by who may ban", IS_ADMIN),
@@ -284,6 +298,30 @@ class People:
                 "an agent",
             ),
             Act("join_conversation", {"visitor": LAST_IN_LINE}, "a customer"),
+        ]
+
+    def _sorting(self) -> list[Act]:
+        def act(function: str, how: str = "", given: str = "select", **more: Any) -> Act:
+            return Act(function, {"agent_id": self.agent, **more}, how, given)
+
+        number, curates = {"number": self.open.number}, f"{IS_ADMIN}; {TAGGED}"
+        return [
+            act("tag_ticket", **number, add=["Parts"]),
+            act("complete_tag", given=TAGGED, text="p"),
+            act("list_tags", given=TAGGED),
+            act("rename_tag", given=curates, tag_id=1, name="Spare parts"),
+            act("delete_tag", given=curates, tag_id=1),
+            act("set_priority", **number, priority=1),
+            act("set_queue_order", order="newest"),
+            act("snooze_ticket", **number),
+            act("unsnooze_ticket", given=SNOOZED, **number),
+            act("search_tickets", "words that are not there", words="unheard of"),
+            act("search_tickets", "snoozed", SNOOZED, states=["snoozed"]),
+            Act("index_lines", {"limit": 10}, "what is new"),
+            act("list_views", given=VIEWED),
+            act("save_view", name="Open", query="is:open"),
+            act("delete_view", given=VIEWED, view_id=NEW_ID),
+            act("change_tickets", numbers=[self.open.number], act="priority", value="1"),
         ]
 
     def _reading(self) -> list[Act]:
@@ -481,4 +519,4 @@ def _adapted(value: Any) -> Any:
     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
         return Jsonb(value)
     # As a literal, so that Postgres gives it the type of the parameter: text[] or uuid[].
-    return "{" + ",".join(value) + "}" if isinstance(value, list) else value
+    return "{" + ",".join(map(str, value)) + "}" if isinstance(value, list) else value

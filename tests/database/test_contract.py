@@ -33,11 +33,13 @@ PAGES = [{"url": "https://shop.example/", "title": "The shop", "at": "2026-11-27
 # By type of the argument; `text` is also what is put into every other type but these.
 UNKNOWN: dict[str, Any] = {
     "bigint": 77,
+    "bigint[]": [77],
     "boolean": True,
     "double precision": 1.5,
     "integer": -1,
     "jsonb": {"none": [1, None]},
     "text": "no such ' \\ \N{SLIGHTLY SMILING FACE}",
+    "timestamp with time zone": "2000-01-01T00:00:00Z",
     "text[]": ["no such", 'with " and \\ and {,}'],
     "uuid": "00000000-0000-4000-8000-000000000000",
     "uuid[]": ["00000000-0000-4000-8000-000000000000"],
@@ -338,9 +340,45 @@ def pass_on(door: Heard, cast: Cast, alice: Agent) -> None:
     door.refused("assign_ticket", agent_id=alice.id, number=number, assignee_id=alice.id, expected_id=alice.id)
     bob.call("unassign_ticket", number=number)
     alice.call("assign_ticket", number=number, assignee_id=alice.id)
+    sort_out(door, alice, number)
     alice.call("close_ticket", number=number)
     alice.call("reopen_ticket", number=number)
     door.call("close_chat", visitor=victor.key)
+
+
+def sort_out(door: Heard, alice: Agent, number: int) -> None:
+    """Tag, prioritise and snooze a ticket."""
+    carol = Cast(door).agent("carol")
+    tags = alice.call("tag_ticket", number=number, add=["Parts", "Ersatzteile"])["tags"]
+    alice.call("tag_ticket", number=number, remove=[tags[0]["id"]])
+    door.refused("tag_ticket", agent_id=alice.id, number=number, add=["?"])
+    alice.call("complete_tag", text="par")
+    alice.call("list_tags")
+    carol.call("rename_tag", tag_id=tags[0]["id"], name="Parts")
+    carol.call("delete_tag", tag_id=tags[1]["id"])
+    door.refused("delete_tag", agent_id=carol.id, tag_id=tags[1]["id"])
+    alice.call("set_priority", number=number, priority=1)
+    door.refused("set_priority", agent_id=alice.id, number=number, priority=9)
+    alice.call("set_queue_order", order="priority")
+    door.refused("set_queue_order", agent_id=alice.id, order="none")
+    door.refused("snooze_ticket", agent_id=alice.id, number=number, until="2000-01-01T00:00:00Z")
+    alice.call("snooze_ticket", number=number)
+    alice.call("unsnooze_ticket", number=number)
+    find(door, alice, carol, number)
+
+
+def find(door: Heard, alice: Agent, carol: Agent, number: int) -> None:
+    """Search, keep a view, and do something with what was found."""
+    door.call("index_lines")
+    alice.call("search_tickets", words="me too")
+    alice.call("search_tickets", states=["open"], tags=["none"], author="me", after="2026-01-01T00:00:00Z")
+    view = alice.call("save_view", name="Open", query="is:open")
+    door.refused("save_view", agent_id=alice.id, name=" ", query="")
+    door.refused("delete_view", agent_id=carol.id, view_id=view["id"])
+    alice.call("list_views")
+    alice.call("delete_view", view_id=view["id"])
+    alice.call("change_tickets", numbers=[number, 77], act="tag", value="Parts")
+    door.refused("change_tickets", agent_id=alice.id, numbers=[number], act="none")
 
 
 def shut_out(door: Heard, cast: Cast, alice: Agent) -> None:

@@ -318,9 +318,10 @@ def test_row_45_no_answer_leads_elsewhere_whatever_names_the_way(app: Flask, web
     # Those whose answer leads to what the request says.
     leading = [call for call in asked if led("/agent?ticket=1001", *call) != led("/agent?ticket=1002", *call)]
     assert {path for _, path, *_ in leading} >= {"/agent/login", "/agent/language", "/agent/availability", "/tickets"}
-    for target, call in itertools.product(ELSEWHERE, leading):
-        for address in led(target, *call):
-            assert host_of(address) == "localhost", (call, target, address)
+    for _, same in itertools.groupby(leading, key=lambda call: call[:2]):
+        for target, call in zip(ELSEWHERE, itertools.cycle(same), strict=False):
+            for address in led(target, *call):
+                assert host_of(address) == "localhost", (call, target, address)
 
 
 HTMX_OR_NOT: tuple[dict[str, str], ...] = ({}, {"HX-Request": "true"})

@@ -37,6 +37,20 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "change_alerts": ("answer", {"values": {"sound": False}}),
     "add_device": ("answer", {"endpoint": "https://x", "p256dh": "k", "auth": "a", "origin": "https://desk"}),
     "test_device": ("answer", {"device_id": new_id()}),
+    "tag_ticket": ("answer", {"number": 1001, "add": ["Parts"]}),
+    "complete_tag": ("answer", {"text": "a"}),
+    "list_tags": ("answer", {}),
+    "rename_tag": ("curate", {"tag_id": 1, "name": "Parts"}),
+    "delete_tag": ("curate", {"tag_id": 1}),
+    "set_priority": ("answer", {"number": 1001, "priority": 1}),
+    "set_queue_order": ("answer", {"order": "newest"}),
+    "search_tickets": ("answer", {"words": "a"}),
+    "list_views": ("answer", {}),
+    "save_view": ("answer", {"name": "All", "query": ""}),
+    "delete_view": ("answer", {"view_id": new_id()}),
+    "change_tickets": ("answer", {"numbers": [1001], "act": "tag", "value": "Parts"}),
+    "snooze_ticket": ("answer", {"number": 1001}),
+    "unsnooze_ticket": ("answer", {"number": 1001}),
     "list_people": ("manage_people", {}),
     "invite_person": ("manage_people", {"token_hash": "a" * 64, "email": "eve@example.com"}),
     "renew_invitation": ("manage_people", {"token_hash": "a" * 64, "link_id": new_id()}),
@@ -115,7 +129,12 @@ def test_who_was_disabled_and_who_never_was_has_no_right_at_all(cast: Cast, data
 def test_rights_follow_the_role_at_once(alice: Agent, carol: Agent, database: Database) -> None:
     assert database.call("agent_of_session", token_hash=alice.token_hash)["rights"] == ["answer"]
     carol.call("change_person", person_id=alice.id, role="lead")
-    assert database.call("agent_of_session", token_hash=alice.token_hash)["rights"] == ["answer", "ban", "reassign"]
+    assert database.call("agent_of_session", token_hash=alice.token_hash)["rights"] == [
+        "answer",
+        "ban",
+        "curate",
+        "reassign",
+    ]
 
 
 @pytest.fixture

@@ -79,6 +79,21 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert alice.call("list_tickets", view="all")["counts"]["all"] == 1
     alice.call("unassign_ticket", number=number)
     bob.call("assign_ticket", number=number, assignee_id=bob.id)
+    assert bob.call("tag_ticket", number=number, add=["Parts"])["tags"]
+    assert bob.call("complete_tag", text="pa") == [{"id": 1, "name": "Parts"}]
+    cast.agent("carol").call("rename_tag", tag_id=1, name="Spare parts")
+    cast.agent("carol").call("delete_tag", tag_id=1)
+    assert bob.call("list_tags") == []
+    assert bob.call("set_priority", number=number, priority=1)["priority"] == 1
+    bob.call("set_queue_order", order="priority")
+    assert bob.call("snooze_ticket", number=number)["ticket"]["snoozed"]
+    bob.call("unsnooze_ticket", number=number)
+    assert door.call("index_lines")["more"] is False
+    assert bob.call("search_tickets", words="hello")["rows"]
+    view = bob.call("save_view", name="Open", query="is:open")
+    assert bob.call("list_views") == [view]
+    bob.call("delete_view", view_id=view["id"])
+    assert bob.call("change_tickets", numbers=[number], act="priority", value="2")["done"] == [number]
     bob.call("close_ticket", number=number)
     alice.call("reopen_ticket", number=number)
     assert alice.call("ticket_of_agent", number=number)["mine"]
@@ -214,7 +229,12 @@ def manage_people(door: Recorder, cast: Cast) -> None:
     carol.call("withdraw_link", link_id=invitation["id"])
     carol.call("make_password_link", person_id=dora["id"], token_hash="c" * 64)
     door.call("use_password_link", token_hash="c" * 64, password_hash="y")
-    assert carol.call("change_person", person_id=bob.id, role="lead")["rights"] == ["answer", "ban", "reassign"]
+    assert carol.call("change_person", person_id=bob.id, role="lead")["rights"] == [
+        "answer",
+        "ban",
+        "curate",
+        "reassign",
+    ]
     carol.call("disable_person", person_id=bob.id)
     carol.call("enable_person", person_id=bob.id)
     door.call("create_agent", name="Demo", email="demo@example.com", password_hash="x", is_demo=True)
