@@ -33,6 +33,7 @@ from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
+from .replies import routes as reply_routes
 from .search import routes as search_routes
 from .sites import Sites
 from .sites import init_app as init_sites
@@ -110,6 +111,7 @@ def create_app(config: Config | None = None) -> Flask:
         account_routes,
         ticket_routes,
         people_routes,
+        reply_routes,
         ban_routes,
         tag_routes,
         search_routes,

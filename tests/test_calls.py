@@ -205,6 +205,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /tickets/<number>/closure/delete, without scripts", desk, status=303)
     act("POST /tickets/<number>/closure", desk, "/tickets/1002/closure")
     act("DELETE /tickets/<number>/closure, taken back", desk, "/tickets/1002/closure?show=")
+    use_replies(day, desk, database)
     visit = json.dumps({"pages": [], "referrer": ""})
     database.call("change_site", agent_id=admin_id, key="main", values={"follow_pages": True})
     app.extensions["sites"].forget()
@@ -298,6 +299,30 @@ def sort_out(day: Day, admin: Browser) -> None:
     act("GET /tags/names", admin, "/tags/names?tag=pa")
     act("POST /tags/<tag_id>", admin, "/tags/1", status=303, tag="Spare parts")
     act("POST /tags/<tag_id>/delete", admin, "/tags/1/delete", status=303)
+
+
+def use_replies(day: Day, desk: Browser, database: Database) -> None:
+    """Do what there is with saved replies."""
+    act = day.act
+    act("GET /replies/new", desk)
+    act("GET /replies/new, of a message", desk, "/replies/new?ticket=1001&seq=3")
+    act("POST /replies", desk, status=303, name="Hello", message="Hi")
+    [reply] = [each["id"] for each in Agent(database, "alice").call("list_replies")]
+    act("GET /replies", desk)
+    act("GET /replies/<id>", desk, f"/replies/{reply}")
+    act("POST /replies/<id>", desk, f"/replies/{reply}", status=303, name="Hello", message="Hello")
+    act("GET /tickets/<number>/replies", desk)
+    act("POST /tickets/<number>/replies", desk, saved_reply=reply)
+    act("GET /replies/<id>/picture", desk, f"/replies/{reply}/picture", status=404)
+    act("POST /replies/<id>/uses", desk, f"/replies/{reply}/uses", status=204)
+    act("GET /replies/export", desk)
+    file = (io.BytesIO(b"name,text\nBye,Goodbye\n"), "replies.csv")
+    act("POST /replies/import", desk, file=file)
+    act("POST /replies/<id>/delete", desk, f"/replies/{reply}/delete", status=303)
+    database.call(
+        "assign_ticket", agent_id=agent_id(database, "alice"), number=1001, assignee_id=agent_id(database, "alice")
+    )
+    act("POST /tickets/<number>/messages, and close it", desk, message="Goodbye", then="close")
 
 
 def look_after_sites(day: Day, admin: Browser) -> None:

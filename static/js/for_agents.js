@@ -6,6 +6,7 @@ import "./behaviours/opening.js";
 import "./alerts/telling.js";
 import "./alerts/reach.js";
 import "./behaviours/ticket.js";
+import "./behaviours/saved_replies.js";
 import "./behaviours/drawer.js";
 import "./behaviours/choosing.js";
 import "./behaviours/colours.js";

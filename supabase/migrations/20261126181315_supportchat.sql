@@ -10,10 +10,11 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
-        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags, search_lines, search_state,
-        desk_views, ticket_transitions, events, ticket_notes, ticket_reads, alert_choices, agent_devices, agent_alerts,
-        agent_pushes, desk_push_keys, event_readers, server_processes, customers_here, heartbeat, throttle_buckets
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
+        saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, alert_choices,
+        agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes, customers_here,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -29,13 +30,15 @@ declare
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
-        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
-        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
+        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
+        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
+        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx,
+        agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -51,10 +54,10 @@ declare
         tag_ticket(uuid, bigint, text[], bigint[]); complete_tag(uuid, text, integer); list_tags(uuid);
         rename_tag(uuid, bigint, text); delete_tag(uuid, bigint); set_priority(uuid, bigint, integer);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
-        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
-        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
-        post_message(text, uuid, uuid, text, jsonb);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
+        conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        record_receipts(jsonb); post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
@@ -66,7 +69,10 @@ declare
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); create_agent(text, text, text, text, integer, boolean);
+        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
+        import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
+        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text, text, integer, boolean);
         set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
@@ -136,8 +142,10 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
-        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
-        open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
+        replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
+        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
+        open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
         use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
@@ -581,6 +589,22 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
+        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
+        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        saved_replies      | id                     | uuid        | key      | gen_random_uuid()
+        saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
+        saved_replies      | name                   | text        | required |
+        saved_replies      | message                | text        | required | ''
+        saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | picture_key            | text        |          |
+        saved_replies      | picture_type           | text        |          |
+        saved_replies      | picture_bytes          | integer     |          |
+        saved_replies      | created_at             | timestamptz | required | now()
+        saved_replies      | updated_at             | timestamptz | required | now()
+        saved_reply_uses   | reply_id               | uuid        | key      |                   | saved_replies | cascade
+        saved_reply_uses   | agent_id               | uuid        | key      |                   | agents        | cascade
+        saved_reply_uses   | uses                   | integer     | required | 1
+
         -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
         refused_logins     | key                    | text        | key      |
         refused_logins     | attempts               | integer     | required | 1
@@ -838,6 +862,10 @@ begin
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
         bans_session_id_idx               |        | bans             | (session_id)
+        saved_replies_name_key            | unique | saved_replies    | (owner_id, lower(name)) where owner_id is not null
+        saved_replies_shared_name_key     | unique | saved_replies    | (lower(name)) where owner_id is null
+        saved_replies_picture_key_key     | unique | saved_replies    | (picture_key)
+        saved_reply_uses_agent_id_idx     |        | saved_reply_uses | (agent_id)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -948,6 +976,10 @@ begin
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
+        saved_replies | name           | char_length(name) between 1 and 80
+        saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
+        saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
         tickets       | urgency        | urgency between 1 and 4
         agents        | queue_order    | queue_order in ('longest', 'newest', 'priority')
@@ -2424,8 +2456,8 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
--- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
--- whole desk depends on. Who may curate renames and merges tags, and keeps the views that everybody has.
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; to change what
+-- everybody at the desk uses (saved replies, tags, views); and what the whole desk depends on.
 with wanted as (
     select role, right_name
     from (values
@@ -2604,7 +2636,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'bb2ca737abf4');
+select _supportchat.record_script('supabase_schema.sql', 'd3f3720717fb');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3958,7 +3990,8 @@ $$;
 
 -- What the shop's own tables tell of a ticket's customer: the answer of supportchat.support_card, which only ever gets the sub of a
 -- person whom their site has named. Null when there is no such person or function, or the site shows no card. 'error' says what
--- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile.
+-- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile, and nothing that it
+-- sets stays. 'card' is the text of the answer, for the server to read: not every reader takes what jsonb may hold.
 create or replace function public.customer_card(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -3968,7 +4001,7 @@ set statement_timeout = '500ms'
 as $$
 declare
     ref text;
-    card jsonb;
+    card text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     select p.sub into ref from public.tickets t
@@ -3981,8 +4014,12 @@ begin
     end if;
     perform set_config('transaction_read_only', 'on', true);
     begin
-        card := supportchat.support_card(ref);
+        card := supportchat.support_card(ref)::text;
+        -- Takes back whatever it has set: others get the connection next. Variables keep their value.
+        raise sqlstate 'SC003';
     exception
+        when sqlstate 'SC003' then
+            null;
         when query_canceled then
             return '{"card": null, "error": "slow"}';
         when insufficient_privilege then
@@ -3990,13 +4027,13 @@ begin
         when others then
             return '{"card": null, "error": "failed"}';
     end;
-    if pg_column_size(card) > 16384 then
+    if octet_length(card) > 16384 then
         return '{"card": null, "error": "large"}';
     end if;
     return jsonb_build_object('card', card, 'error', null);
 end $$;
 
-select _supportchat.record_script('functions/persons.sql', 'fe30c54d35af');
+select _supportchat.record_script('functions/persons.sql', 'fe0c25f32e67');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -5734,6 +5771,29 @@ as $$
     left join places on places.id = asked.id
 $$;
 
+-- What those who wait are told while others are served: whose conversations have the places in the queue, in order, which
+-- place all others have, and whether an agent is here. However many wait, it reads as many of them as are counted.
+create or replace function public.waiting_line()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_ids', to_jsonb(array(
+            -- As place_of_ticket counts.
+            select session_id from public.tickets
+            where status = 'waiting' and held is null
+            order by awaiting_since nulls last, number
+            limit _supportchat.last_place() - 1
+        )),
+        'behind', _supportchat.last_place(),
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        )
+    )
+$$;
+
 -- Of an earlier version, which had no log.
 drop function if exists public.conversation_heads(uuid[]);
 
@@ -5839,7 +5899,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', 'acdfb23bad06');
+select _supportchat.record_script('functions/conversations.sql', '2d0b966a72eb');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -6441,7 +6501,8 @@ $$;
 drop function if exists public.who_is_here();
 
 -- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
--- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat.
+-- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat; 'known' that
+-- this browser has the key of somebody, with or without a chat.
 create or replace function public.who_is_here(p_visitor text default null, p_address text default null)
 returns jsonb
 language sql
@@ -6462,11 +6523,12 @@ as $$
         'banned', exists (
                 select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now()
             )
-            or exists (select from public.bans where network = p_address and expires_at > now())
+            or exists (select from public.bans where network = p_address and expires_at > now()),
+        'known', _supportchat.visitor_of(p_visitor) is not null
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '579f285a4778');
+select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -6485,7 +6547,7 @@ as $$
     where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Of some stored objects, those that neither a message nor an agent needs. None of a database without any picture: it may be
+-- Of some stored objects, those that nothing needs. None of a database without any picture: it may be
 -- about to be restored.
 create or replace function public.orphan_images(p_keys text[])
 returns jsonb
@@ -6497,10 +6559,12 @@ as $$
     where not exists (select from public.chat_images where storage_key = asked)
         and not exists (select from public.agents where picture_key = asked)
         and not exists (select from public.sites where logo_path = asked)
+        and not exists (select from public.saved_replies where picture_key = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
             or exists (select from public.sites where logo_path is not null)
+            or exists (select from public.saved_replies where picture_key is not null)
         )
 $$;
 
@@ -6528,7 +6592,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
+select _supportchat.record_script('functions/pictures.sql', '77a79ce8b11e');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -7967,6 +8031,324 @@ begin
 end $$;
 
 select _supportchat.record_script('functions/bulk.sql', '5f8108df6b84');
+
+-- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
+
+-- How many replies everybody may share, and each agent may have besides.
+create or replace function _supportchat.most_replies(p_owner_id uuid)
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select case when p_owner_id is null then 500 else 200 end
+$$;
+
+-- A saved reply as its list shows it, with how often an agent has used it.
+create or replace function _supportchat.reply_json(p_row public.saved_replies, p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'id', p_row.id, 'name', p_row.name, 'message', p_row.message, 'is_shared', p_row.owner_id is null,
+        'close_after', p_row.close_after, 'has_picture', p_row.picture_key is not null,
+        'uses', coalesce((select uses from public.saved_reply_uses u where u.reply_id = p_row.id and u.agent_id = p_agent_id), 0)
+    )
+$$;
+
+-- The replies that an agent can use: everybody's, and then their own, by name.
+create or replace function public.list_replies(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select coalesce(
+            jsonb_agg(_supportchat.reply_json(r, p_agent_id) order by r.owner_id is not null, lower(r.name), r.id), '[]'
+        )
+        from public.saved_replies r where r.owner_id is null or r.owner_id = p_agent_id
+    );
+end $$;
+
+-- The replies with all of some words in their name or text, those first that the agent has used most, and what a ticket fills
+-- them with.
+create or replace function public.replies_for_ticket(
+    p_agent_id uuid, p_number bigint, p_words text[] default '{}', p_limit integer default 8
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    return (
+        select jsonb_build_object(
+            'number', t.number,
+            'customer_name', coalesce(p.name, s.customer_name),
+            'desk_name', coalesce(site.name, main.name),
+            'replies', (
+                select coalesce(jsonb_agg(found.reply order by found.place), '[]')
+                from (
+                    select
+                        _supportchat.reply_json(r, p_agent_id) as reply,
+                        row_number() over (
+                            order by
+                                coalesce(starts_with(lower(r.name), lower(p_words[1])), true) desc, u.uses desc nulls last,
+                                lower(r.name), r.id
+                        ) as place
+                    from public.saved_replies r
+                    left join public.saved_reply_uses u on u.reply_id = r.id and u.agent_id = p_agent_id
+                    where (r.owner_id is null or r.owner_id = p_agent_id)
+                        and not exists (
+                            select from unnest(p_words) as word
+                            where strpos(lower(r.name), lower(word)) = 0 and strpos(lower(r.message), lower(word)) = 0
+                        )
+                    order by place
+                    limit p_limit
+                ) as found
+            )
+        )
+        from public.tickets t
+        join public.user_sessions s on s.session_id = t.session_id
+        left join public.persons p on p.visitor_id = s.visitor_id
+        left join public.sites site on site.site_id = t.site_id
+        left join public.sites main on main.site_id = 1
+        where t.number = p_number and t.session_id = chat
+    );
+end $$;
+
+-- Locks a saved reply for a change by an agent: their own, or everybody's with the right to manage those. PT404 when there is none.
+create or replace function _supportchat.lock_reply(p_agent_id uuid, p_reply_id uuid)
+returns public.saved_replies
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reply public.saved_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    select * into reply from public.saved_replies
+    where id = p_reply_id and (owner_id is null or owner_id = p_agent_id)
+    for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'reply_not_found';
+    elsif reply.owner_id is null then
+        perform _supportchat.demand_right(p_agent_id, 'curate');
+    end if;
+    return reply;
+end $$;
+
+-- Refuses more replies than there may be: PT409.
+create or replace function _supportchat.demand_room_for_replies(p_owner_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if (select count(*) from public.saved_replies where owner_id is not distinct from p_owner_id)
+        > _supportchat.most_replies(p_owner_id) then
+        raise sqlstate 'PT409' using message = 'replies_too_many', detail = _supportchat.most_replies(p_owner_id)::text;
+    end if;
+end $$;
+
+-- Refuses a text that cannot be saved: PT422.
+create or replace function _supportchat.check_reply(p_row public.saved_replies)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    if p_row.name is null or char_length(p_row.name) not between 1 and 80 then
+        raise sqlstate 'PT422' using message = 'reply_name_refused';
+    end if;
+    perform _supportchat.check_message(p_row.message, p_row.picture_key is not null);
+end $$;
+
+-- Saves a reply, or (p_reply_id) changes what is given of one: name, message, is_shared, close_after, and picture, null for none.
+-- Returns it, with the key of a picture that nothing needs any more. PT409 when another one has this name.
+create or replace function public.save_reply(p_agent_id uuid, p_values jsonb, p_reply_id uuid default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former public.saved_replies;
+    wanted public.saved_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if jsonb_typeof(p_values) is distinct from 'object'
+        or p_values - array['name', 'message', 'is_shared', 'close_after', 'picture'] <> '{}' then
+        raise sqlstate 'PT422' using message = 'value_refused';
+    end if;
+    if p_reply_id is null then
+        former.owner_id := p_agent_id;
+        former.message := '';
+        former.close_after := false;
+    else
+        former := _supportchat.lock_reply(p_agent_id, p_reply_id);
+    end if;
+    wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
+    wanted.message := coalesce(wanted.message, '');
+    wanted.close_after := coalesce(wanted.close_after, false);
+    if p_values ? 'is_shared' then
+        wanted.owner_id := case when (p_values ->> 'is_shared')::boolean then null else p_agent_id end;
+    end if;
+    if p_values ? 'picture' then
+        wanted.picture_key := p_values #>> '{picture,key}';
+        wanted.picture_type := p_values #>> '{picture,content_type}';
+        wanted.picture_bytes := (p_values #>> '{picture,bytes}')::integer;
+    end if;
+    if wanted.owner_id is null then
+        perform _supportchat.demand_right(p_agent_id, 'curate');
+    end if;
+    perform _supportchat.check_reply(wanted);
+    begin
+        if p_reply_id is null then
+            insert into public.saved_replies (owner_id, name, message, close_after, picture_key, picture_type, picture_bytes)
+            values (
+                wanted.owner_id, wanted.name, wanted.message, wanted.close_after,
+                wanted.picture_key, wanted.picture_type, wanted.picture_bytes
+            )
+            returning * into wanted;
+        else
+            update public.saved_replies set
+                owner_id = wanted.owner_id, name = wanted.name, message = wanted.message, close_after = wanted.close_after,
+                picture_key = wanted.picture_key, picture_type = wanted.picture_type, picture_bytes = wanted.picture_bytes,
+                updated_at = now()
+            where id = p_reply_id returning * into wanted;
+        end if;
+    exception when unique_violation then
+        raise sqlstate 'PT409' using message = 'reply_name_taken', detail = wanted.name;
+    end;
+    perform _supportchat.demand_room_for_replies(wanted.owner_id);
+    -- Who has changed what everybody uses is in the audit log.
+    if p_reply_id is null and wanted.owner_id is null then
+        perform _supportchat.audit('reply.added', p_agent_id, jsonb_build_object('reply', wanted.id));
+    elsif p_reply_id is not null and (former.owner_id is null or wanted.owner_id is null) then
+        perform _supportchat.audit('reply.changed', p_agent_id, jsonb_build_object('reply', wanted.id));
+    end if;
+    return jsonb_build_object(
+        'reply', _supportchat.reply_json(wanted, p_agent_id),
+        'unneeded', case when former.picture_key is distinct from wanted.picture_key then former.picture_key end
+    );
+end $$;
+
+-- Deletes a saved reply, and gives the key of its picture, which nothing needs any more.
+create or replace function public.delete_reply(p_agent_id uuid, p_reply_id uuid)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reply public.saved_replies := _supportchat.lock_reply(p_agent_id, p_reply_id);
+begin
+    delete from public.saved_replies where id = reply.id;
+    if reply.owner_id is null then
+        perform _supportchat.audit('reply.deleted', p_agent_id, jsonb_build_object('reply', reply.id));
+    end if;
+    return reply.picture_key;
+end $$;
+
+-- Saves a list of replies (name, message, close_after), all or none, everybody's or one's own. One with the name of another takes
+-- its place. Returns how many are new, and how many took the place of another.
+create or replace function public.import_replies(p_agent_id uuid, p_rows jsonb, p_shared boolean default false)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    owner uuid := case when p_shared then null else p_agent_id end;
+    asked jsonb;
+    wanted public.saved_replies;
+    added integer := 0;
+    changed integer := 0;
+begin
+    perform _supportchat.demand_right(p_agent_id, case when p_shared then 'curate' else 'answer' end);
+    for asked in select value from jsonb_array_elements(p_rows) loop
+        wanted := null;
+        wanted.name := asked ->> 'name';
+        wanted.message := coalesce(asked ->> 'message', '');
+        wanted.close_after := coalesce((asked ->> 'close_after')::boolean, false);
+        perform _supportchat.check_reply(wanted);
+        update public.saved_replies set
+            name = wanted.name, message = wanted.message, close_after = wanted.close_after, updated_at = now()
+        where owner_id is not distinct from owner and lower(name) = lower(wanted.name);
+        if found then
+            changed := changed + 1;
+        else
+            insert into public.saved_replies (owner_id, name, message, close_after)
+            values (owner, wanted.name, wanted.message, wanted.close_after);
+            added := added + 1;
+        end if;
+    end loop;
+    perform _supportchat.demand_room_for_replies(owner);
+    if p_shared and added + changed > 0 then
+        perform _supportchat.audit('replies.imported', p_agent_id, jsonb_build_object('replies', added + changed));
+    end if;
+    return jsonb_build_object('added', added, 'changed', changed);
+end $$;
+
+-- Counts that an agent has used a reply.
+create or replace function public.use_reply(p_agent_id uuid, p_reply_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    insert into public.saved_reply_uses (reply_id, agent_id)
+    select id, p_agent_id from public.saved_replies
+    where id = p_reply_id and (owner_id is null or owner_id = p_agent_id)
+    on conflict (reply_id, agent_id) do update set uses = saved_reply_uses.uses + 1;
+end $$;
+
+-- Where the bytes of the picture of a reply lie, for an agent who can use it.
+create or replace function public.picture_of_reply(p_agent_id uuid, p_reply_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select jsonb_build_object('key', picture_key, 'content_type', picture_type, 'bytes', picture_bytes)
+        from public.saved_replies
+        where id = p_reply_id and picture_key is not null and (owner_id is null or owner_id = p_agent_id)
+    );
+end $$;
+
+-- Replies to a ticket and closes it, in one transaction. A repeated client_message_id gives the first answer again, and closes
+-- nothing: the customer may have written since.
+create or replace function public.reply_and_close(
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    answer jsonb;
+begin
+    perform _supportchat.lock_assignment();
+    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image);
+    if not (answer ->> 'duplicate')::boolean then
+        perform public.close_ticket(p_agent_id, p_number);
+    end if;
+    return answer;
+end $$;
+
+select _supportchat.record_script('functions/replies.sql', '');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 

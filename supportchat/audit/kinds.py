@@ -23,6 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "privacy": ("customer.exported", "customer.erased", "conversation.erased", "retention.began", "audit.exported"),
     "bans": ("ban.made", "ban.ended"),
     "settings": (
+        *("reply.added", "reply.changed", "reply.deleted", "replies.imported"),
         "settings.changed",
         "site.added",
         "site.changed",

@@ -271,7 +271,7 @@ class NamedCustomer(TypedDict):
 class FoundCard(TypedDict):
     """What the shop's own tables tell of a customer, or why nothing."""
 
-    card: Any
+    card: str | None  # JSON
     error: str | None  # 'slow', 'large', 'closed' or 'failed'
 
 
@@ -323,6 +323,7 @@ class PeopleHere(TypedDict):
     others: int
     answers_in_seconds: int | None
     banned: bool  # who asks could not start a chat
+    known: bool  # who asks has the key of somebody
 
 
 class Picture(TypedDict):
@@ -412,6 +413,14 @@ class Conversation(TypedDict):
     customer_here: bool
     queue_position: int | None  # 101 stands for that or any later one; None while it is held
     banned: bool  # the customer cannot write
+    somebody_here: bool
+
+
+class WaitingLine(TypedDict):
+    """Who has the places in line that are counted, the first at the front."""
+
+    session_ids: list[str]
+    behind: int  # the place of everybody else who waits
     somebody_here: bool
 
 
@@ -581,6 +590,41 @@ class AddedNote(TypedDict):
 
     note: Note
     ticket: Ticket
+
+
+class SavedReply(TypedDict):
+    """A reply that somebody has saved."""
+
+    id: str
+    name: str
+    message: str
+    is_shared: bool
+    close_after: bool  # the ticket, once it is sent
+    has_picture: bool
+    uses: int  # by the agent who asks
+
+
+class SavedReplyChange(TypedDict):
+    """A reply as it is now, and the key of a picture that nothing needs any more."""
+
+    reply: SavedReply
+    unneeded: str | None
+
+
+class TicketReplies(TypedDict):
+    """Replies for a ticket, and what fills their variables there."""
+
+    number: int
+    customer_name: str | None
+    desk_name: str | None
+    replies: list[SavedReply]
+
+
+class ImportedReplies(TypedDict):
+    """How many replies of a list are new, and how many took the place of another."""
+
+    added: int
+    changed: int
 
 
 class LastMessage(TypedDict):

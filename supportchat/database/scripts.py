@@ -36,6 +36,7 @@ SCRIPTS = (
     "functions/search.sql",
     "functions/views.sql",
     "functions/bulk.sql",
+    "functions/replies.sql",
     "functions/agents.sql",
     "functions/logins.sql",
     "functions/two_factor.sql",

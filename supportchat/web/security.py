@@ -28,7 +28,7 @@ FRAMING = ("widget.demo",)
 # Where the pages of agents are; everything else is for customers.
 DESK = (
     *("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status"),
-    *("/search", "/tags", "/alerts"),
+    *("/search", "/tags", "/replies", "/alerts"),
 )
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
@@ -216,12 +216,17 @@ def may_frame(origin: str) -> bool:
 
 
 def _framed_headers() -> dict[str, str]:
-    """Return what lets a page in a frame on another site, also where that one has a Cross-Origin-Embedder-Policy."""
+    """Return what lets a page in a frame on another site, also where that one has a Cross-Origin-Embedder-Policy.
+
+    It is for the page in the frame alone: what that page asks for is its own.
+    """
     if not framing_origins():
         return {"X-Frame-Options": "SAMEORIGIN"}
-    headers = {"X-Frame-Options": "", "Cross-Origin-Resource-Policy": "cross-origin"}
-    is_framed = request.headers.get("Sec-Fetch-Dest") in FRAMES
-    return headers | ({"Cross-Origin-Embedder-Policy": "require-corp"} if is_framed else {})
+    use = request.headers.get("Sec-Fetch-Dest")
+    headers = {"X-Frame-Options": ""}
+    if use is None or use in FRAMES:  # over http, and by older browsers, it is not said
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return headers | ({"Cross-Origin-Embedder-Policy": "require-corp"} if use in FRAMES else {})
 
 
 def page_headers(config: Config) -> dict[str, str]:

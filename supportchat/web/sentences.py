@@ -60,6 +60,12 @@ SENTENCES = {
     "agent_not_found": _("This agent can’t take tickets any more. Choose someone else."),
     "agent_not_here": _("%(detail)s is offline. Choose someone else, or return the ticket to the queue."),
     "transition_not_allowed": _("This ticket has changed in the meantime. Check it again."),
+    # Saved replies
+    "reply_not_found": _("This saved reply no longer exists."),
+    "reply_name_refused": _("Enter a name of up to 80 characters."),
+    "reply_name_taken": _("Another saved reply is called %(detail)s already. Choose another name."),
+    "replies_too_many": _("There can be up to %(detail)s of these replies. Delete some that nobody uses first."),
+    "variables_unfilled": _("Write something in place of %(detail)s, or remove it. It could not be filled in."),
     # Too fast
     "messages_too_fast": _("You are sending messages too fast. Try again in %(detail)s."),
     "pictures_too_fast": _("You are sending pictures too fast. Try again in %(detail)s."),

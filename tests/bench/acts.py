@@ -57,6 +57,7 @@ BANNED = (
     f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
     f" from public.visitors where token_hash = '{ANSWERED}'"
 )
+REPLY = f"insert into public.saved_replies (id, name, message) values ('{NEW_ID}', 'Hello', 'Hi')"
 TOKEN = "f" * 64
 LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
@@ -269,6 +270,14 @@ class People:
             act("follow_ticket", after=self.open.last_seq - 2, after_note=0),
             act("post_reply", client_message_id=NEW_ID, message="How can I help?"),
             act("add_note", client_message_id=NEW_ID, note="Careful"),
+            act("reply_and_close", client_message_id=NEW_ID, message="Goodbye"),
+            act("replies_for_ticket", given=REPLY, words=["hello"]),
+            Act("list_replies", {"agent_id": self.agent}, given=REPLY),
+            Act("save_reply", {"agent_id": self.agent, "values": Jsonb({"name": "Bye", "message": "Goodbye"})}),
+            Act("import_replies", {"agent_id": self.agent, "rows": Jsonb([{"name": "Bye", "message": "Goodbye"}])}),
+            Act("use_reply", {"agent_id": self.agent, "reply_id": NEW_ID}, given=REPLY),
+            Act("picture_of_reply", {"agent_id": self.agent, "reply_id": NEW_ID}, given=REPLY),
+            Act("delete_reply", {"agent_id": self.agent, "reply_id": NEW_ID}, given=f"{IS_ADMIN}; {REPLY}"),
             act("record_receipt", "of an agent", delivered=9, read=9, number=waiting),
             act("assign_ticket", "claim", number=waiting, assignee_id=self.agent),
             act("assign_ticket", "hand over", assignee_id=self.colleague, expected_id=self.agent),
@@ -334,6 +343,7 @@ class People:
             read("messages_before", "the last", limit=4),
             read("messages_before", "the first", before=4),
             read("notes_after", after=0),
+            Act("waiting_line"),
             Act("conversations", {"session_ids": self.here[:2]}, "two in line"),
         ]
 

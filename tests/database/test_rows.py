@@ -85,6 +85,8 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
     identified = call("identify_customer", visitor=buyer.key, fresh="n" * 64, site="main", sub="b", name="Bea")
     rows("create schema supportchat")
     rows("create function supportchat.support_card(ref text) returns jsonb language sql as $$ select '{}'::jsonb $$")
+    hello = {"name": "Hello", "message": "Hi", "picture": IMAGE | {"key": "1" * 64}}
+    saved = alice.call("save_reply", values=hello)
     flow = {"issuer": "i", "nonce": "n", "code_verifier": "v", "purpose": "login", "address": "192.0.2.1"}
     call("begin_provider_flow", state_hash="e" * 64, browser="b", **flow)
     call("advance_alerts")
@@ -118,6 +120,14 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         ),
         "post_reply": (owner.call("reopen_ticket", number=number) and owner.reply(number), shapes.Answer),
         "add_note": (note, shapes.AddedNote),
+        "save_reply": (saved, shapes.SavedReplyChange),
+        "list_replies": (alice.call("list_replies"), list[shapes.SavedReply]),
+        "replies_for_ticket": (alice.call("replies_for_ticket", number=number), shapes.TicketReplies),
+        "import_replies": (
+            alice.call("import_replies", rows=[{"name": "Bye", "message": "Goodbye"}]),
+            shapes.ImportedReplies,
+        ),
+        "picture_of_reply": (alice.call("picture_of_reply", reply_id=saved["reply"]["id"]), shapes.StoredPicture),
         "notes_after": (call("notes_after", session_id=session_id, after=0), list[shapes.Note]),
         "messages_after": (call("messages_after", session_id=session_id, after=0), lines),
         "messages_before": (call("messages_before", session_id=session_id), lines),
@@ -130,6 +140,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "conversation_of_visitor": (vera.chat, shapes.Conversation),
         "join_conversation": (call("join_conversation", number=number, after=1, after_note=0), shapes.Joined),
         "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
+        "waiting_line": (call("waiting_line"), shapes.WaitingLine),
         "events_after": (call("events_after", cursor="1:1:"), shapes.LogPage),
         "record_receipts": (
             call("record_receipts", receipts=[{"session_id": session_id, "delivered": 1, "read": 1}]),

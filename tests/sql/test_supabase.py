@@ -97,6 +97,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     bob.call("close_ticket", number=number)
     alice.call("reopen_ticket", number=number)
     assert alice.call("ticket_of_agent", number=number)["mine"]
+    save_replies(alice, number)
     assert alice.call("show_ticket", number=number)["notes"]
     assert alice.call("follow_ticket", number=number, after=0, after_note=0)["messages"]
     assert door.call("join_conversation", number=number)["conversation"]["session_id"] == session_id
@@ -113,6 +114,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("events_after", cursor="1:1:")["events"]
     assert door.call("queue_changes", session_ids=[session_id], agent_ids=[alice.id])["rows"]
     assert door.call("queue_counts")["all"] == 0
+    assert door.call("waiting_line")["session_ids"] == []
     for function in ("desk_figures", "verify_chat", "applied_scripts"):
         assert door.call(function)
     assert door.call("stuck_tickets") == []
@@ -205,6 +207,20 @@ def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
     alice.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=[])
     assert carol.call("remove_two_factor", person_id=alice.id) == "Alice K."
     carol.call("change_settings", values={"two_factor_required": "admins"})
+
+
+def save_replies(alice: Agent, number: int) -> None:
+    """Save a reply, use it, and delete it."""
+    saved = alice.call("save_reply", values={"name": "Hello", "message": "Hi"})["reply"]["id"]
+    assert alice.call("import_replies", rows=[{"name": "Hello", "message": "Hello"}]) == {"added": 0, "changed": 1}
+    alice.call("use_reply", reply_id=saved)
+    assert alice.call("picture_of_reply", reply_id=saved) is None
+    [listed] = alice.call("list_replies")
+    assert (listed["message"], listed["uses"]) == ("Hello", 1)
+    assert alice.call("replies_for_ticket", number=number)["replies"] == [listed]
+    assert alice.call("delete_reply", reply_id=saved) is None
+    assert alice.call("reply_and_close", number=number, client_message_id=new_id(), message="Bye")["messages"]
+    alice.call("reopen_ticket", number=number)
 
 
 def shut_out(door: Recorder, cast: Cast, vera: Visitor) -> None:
