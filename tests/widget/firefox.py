@@ -57,7 +57,8 @@ class Firefox:
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert self._process.stderr
         address = next(found[0] for line in self._process.stderr if (found := re.search(r"ws://\S+", line)))
-        threading.Thread(target=self._process.stderr.read, daemon=True).start()
+        self._reader = threading.Thread(target=self._process.stderr.read, daemon=True)
+        self._reader.start()
         self._socket = connect(f"{address}/session", max_size=None)
         self._said = 0
         self.call("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}})
@@ -105,19 +106,32 @@ class Firefox:
     def click_button(self) -> None:
         """Click the button of the widget as somebody with a mouse does."""
         box = f"{BUTTON}.getBoundingClientRect()"
-        x, y = (self.value(f"Math.round({box}.{start} + {box}.{size} / 2)") for start, size in (("x", "width"), ("y", "height")))
-        moves = [{"type": "pointerMove", "x": x, "y": y}, {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
-        self.call("input.performActions", context=self.tab, actions=[{"type": "pointer", "id": "mouse", "actions": moves}])
+        x, y = (
+            self.value(f"Math.round({box}.{start} + {box}.{size} / 2)")
+            for start, size in (("x", "width"), ("y", "height"))
+        )
+        moves = [
+            {"type": "pointerMove", "x": x, "y": y},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        self.call(
+            "input.performActions", context=self.tab, actions=[{"type": "pointer", "id": "mouse", "actions": moves}]
+        )
 
     def type(self, text: str) -> None:
-        """Type into whatever has the focus."""
+        """Type into whatever has the focus in the chat."""
         keys = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
-        self.call("input.performActions", context=self.tab, actions=[{"type": "key", "id": "keys", "actions": keys}])
+        self.call("input.performActions", context=self.chat, actions=[{"type": "key", "id": "keys", "actions": keys}])
 
     def close(self) -> None:
         """End it."""
+        self._socket.close()
         self._process.kill()
         self._process.wait()
+        self._reader.join()
+        if self._process.stderr:
+            self._process.stderr.close()
 
 
 def wait_for(is_so: Callable[[], Any], what: str) -> None:
@@ -162,6 +176,7 @@ def shop(config: Config, rows: Any, cast: Cast, tmp_path: Path) -> Iterator[str]
         proxy.kill()
         proxy.wait()
         pages.shutdown()
+        pages.server_close()
 
 
 @pytest.fixture
@@ -178,7 +193,7 @@ def start(firefox: Firefox, text: str) -> None:
     """Open the chat, and write the first message."""
     firefox.click_button()
     firefox.until(READY)
-    firefox.until("document.activeElement?.matches('[data-text]')", in_chat=True)
+    firefox.value("document.querySelector('[data-text]').focus()", firefox.chat)
     firefox.type(text)
     firefox.value("document.querySelector('#start button:not([type=button])').click()", firefox.chat)
     firefox.until("document.querySelector('[data-messages] .bubble')?.textContent.trim()", text, in_chat=True)
@@ -196,7 +211,9 @@ def test_a_customer_opens_the_chat_writes_and_closes_it(path: str, firefox: Fire
     firefox.until("document.activeElement.localName", "support-chat")
     firefox.open(f"{shop}/next")
     firefox.click_button()
-    firefox.until("document.querySelector('[data-messages] .bubble')?.textContent.trim()", "Hello from Firefox", in_chat=True)
+    firefox.until(
+        "document.querySelector('[data-messages] .bubble')?.textContent.trim()", "Hello from Firefox", in_chat=True
+    )
     pages = "select jsonb_array_elements(pages) ->> 'url' from customer_pages"
     wait_for(lambda: rows(pages) == [(shop + path,), (f"{shop}/next",)], "pages")
 
