@@ -2478,7 +2478,7 @@ select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) f
 
 insert into public.search_state (only_row, cursor, next_ticket)
 select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
-on conflict do nothing;
+where not exists (select from public.search_state);
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2636,7 +2636,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'd3f3720717fb');
+select _supportchat.record_script('supabase_schema.sql', 'b6d8dba70bf2');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -7502,7 +7502,8 @@ declare
 begin
     if seen is null or pg_catalog.pg_snapshot_xmax(seen) > pg_catalog.pg_snapshot_xmax(current)
         or p_state.read_at < now() - interval '20 hours' then
-        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807;
+        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807
+        where only_row;
         return 0;
     end if;
     gained := array(
@@ -7549,7 +7550,8 @@ begin
         running := array(select xip from pg_catalog.pg_snapshot_xip(current) as xip where xip < last_one.transaction order by xip);
         update public.search_state set
             cursor = concat_ws(':', coalesce(running[1], last_one.transaction), last_one.transaction, array_to_string(running, ',')),
-            last_event = last_one.id, read_at = now();
+            last_event = last_one.id, read_at = now()
+        where only_row;
     end if;
     return cardinality(gained);
 end $$;
@@ -7605,7 +7607,8 @@ begin
         place := ticket.number + is_long::integer;
         exit when written >= p_limit;
     end loop;
-    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end;
+    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end
+    where only_row;
     return written;
 end $$;
 
@@ -7894,7 +7897,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'ebe8180e932b');
+select _supportchat.record_script('functions/search.sql', '5648a9c95807');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -8348,7 +8351,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '');
+select _supportchat.record_script('functions/replies.sql', 'f27dfa061888');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -11689,10 +11692,10 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'waiting', (select count(*) from public.tickets where status = 'waiting'),
+        'waiting', (select count(*) from public.tickets where status = 'waiting' and snoozed_until is null),
         'open', (select count(*) from public.tickets where status = 'open'),
         'longest_wait_seconds', (
-            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
+            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting' and snoozed_until is null
         ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'reason', _supportchat.unassigned_reason(),
@@ -11716,7 +11719,7 @@ as $$
     select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
     from (
         select number from public.tickets
-        where status = 'waiting' and held is null and updated_at < now() - interval '15 seconds'
+        where status = 'waiting' and held is null and snoozed_until is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
         order by awaiting_since nulls last, number
@@ -11774,6 +11777,6 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '94e2f8d44db9');
+select _supportchat.record_script('functions/status.sql', 'a472f06441b7');
 
 notify pgrst, 'reload schema';
