@@ -75,6 +75,10 @@ begin
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
             'person', _supportchat.person_of_visitor(s.visitor_id),
+            'tags', (
+                select coalesce(jsonb_agg(tag.name order by tag.name), '[]') from public.ticket_tags own
+                join public.desk_tags tag using (tag_id) where own.ticket_id = t.id
+            ),
             'visit', public.pages_of_session(s.session_id),
             'bans', (
                 select coalesce(jsonb_agg(jsonb_build_object(
@@ -128,13 +132,18 @@ declare
     extent jsonb := _supportchat.extent_json(array[p_session_id]);
     ticket public.tickets;
 begin
+    -- Whoever writes words for search may be at these lines: they have ended, or begin once nothing is left.
+    perform from public.search_state for update;
     insert into public.erasure_files (storage_key, erasure_id)
     select storage_key, p_erasure_id from public.chat_images where session_id = p_session_id
     on conflict do nothing;
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
+    delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.agent_alerts where session_id = p_session_id;
+    delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
     -- What was written of the customer goes; the ban itself stays until it ends.
     update public.bans set reason = '' where session_id = p_session_id and reason <> '';
@@ -147,10 +156,12 @@ begin
     for ticket in
         update public.tickets set
             status = 'closed', closed_at = case when status = 'closed' then closed_at else clock_timestamp() end,
-            awaiting_since = null, given_back_by = null, held = null, legacy = null, erased_at = now()
+            awaiting_since = null, given_back_by = null, held = null, snoozed_until = null, woke_at = null, legacy = null,
+            erased_at = now()
         where session_id = p_session_id
         returning *
     loop
+        delete from public.ticket_tags where ticket_id = ticket.id;
         perform _supportchat.record_event(ticket, 'erased', p_actor, p_agent_id, jsonb_build_object('erasure', p_erasure_id));
     end loop;
     update public.erasures set
@@ -449,7 +460,7 @@ end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
 -- 180 days, links that ended a month ago, the networks of chats that began a month ago, bans that have ended, counts of what is
--- limited, and the oldest of the audit log. Says whether there may be more.
+-- limited, notifications of yesterday, and the oldest of the audit log. Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -498,6 +509,7 @@ begin
         where seen_at < now() - interval '180 days' order by seen_at limit most for update skip locked
     );
     perform _supportchat.prune_audit();
+    perform _supportchat.forget_pushes();
     update public.user_sessions set address = null where session_id in (
         select session_id from public.user_sessions
         where address is not null and created_at < now() - interval '30 days'
@@ -519,7 +531,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '8a2a319c7e52');
+select _supportchat.record_script('functions/privacy.sql', 'dab0d0436584');
 
 notify pgrst, 'reload schema';
 
