@@ -326,7 +326,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '');
+select _supportchat.record_script('functions/replies.sql', 'f27dfa061888');
 
 notify pgrst, 'reload schema';
 

@@ -2476,9 +2476,7 @@ on conflict do nothing;
 insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
-insert into public.search_state (only_row, cursor, next_ticket)
-select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
-on conflict do nothing;
+insert into public.search_state (only_row, read_at) values (true, 'epoch') on conflict do nothing;
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2636,7 +2634,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '81f61e350fbd');
+select _supportchat.record_script('supabase_schema.sql', 'e0aca5b1e718');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -7502,7 +7500,8 @@ declare
 begin
     if seen is null or pg_catalog.pg_snapshot_xmax(seen) > pg_catalog.pg_snapshot_xmax(current)
         or p_state.read_at < now() - interval '20 hours' then
-        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807;
+        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807
+        where only_row;
         return 0;
     end if;
     gained := array(
@@ -7543,13 +7542,14 @@ begin
     ));
     if cardinality(gained) < p_limit then
         update public.search_state set cursor = current::text, last_event = 0, read_at = now()
-        where cursor <> current::text or read_at < now() - interval '1 hour';
+        where only_row and (cursor <> current::text or read_at < now() - interval '1 hour');
     else
         last_one := gained[p_limit];
         running := array(select xip from pg_catalog.pg_snapshot_xip(current) as xip where xip < last_one.transaction order by xip);
         update public.search_state set
             cursor = concat_ws(':', coalesce(running[1], last_one.transaction), last_one.transaction, array_to_string(running, ',')),
-            last_event = last_one.id, read_at = now();
+            last_event = last_one.id, read_at = now()
+        where only_row;
     end if;
     return cardinality(gained);
 end $$;
@@ -7605,7 +7605,8 @@ begin
         place := ticket.number + is_long::integer;
         exit when written >= p_limit;
     end loop;
-    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end;
+    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end
+    where only_row;
     return written;
 end $$;
 
@@ -7797,6 +7798,9 @@ begin
     select * into state from public.search_state for update skip locked;
     if state.only_row then
         perform _supportchat.index_new_lines(state, 300);
+        if state.cursor is null then
+            perform _supportchat.index_older_lines(300);
+        end if;
     end if;
     if p_author = 'me' then
         authors := array[p_agent_id];
@@ -7894,7 +7898,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'ebe8180e932b');
+select _supportchat.record_script('functions/search.sql', '2957e3317b6b');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -8348,7 +8352,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '');
+select _supportchat.record_script('functions/replies.sql', 'f27dfa061888');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
