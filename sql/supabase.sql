@@ -2476,9 +2476,7 @@ on conflict do nothing;
 insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
-insert into public.search_state (only_row, cursor, next_ticket)
-select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
-where not exists (select from public.search_state);
+insert into public.search_state (only_row, read_at) values (true, 'epoch') on conflict do nothing;
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2636,7 +2634,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'b6d8dba70bf2');
+select _supportchat.record_script('supabase_schema.sql', '428a501ba41e');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -7544,7 +7542,7 @@ begin
     ));
     if cardinality(gained) < p_limit then
         update public.search_state set cursor = current::text, last_event = 0, read_at = now()
-        where cursor <> current::text or read_at < now() - interval '1 hour';
+        where only_row and (cursor <> current::text or read_at < now() - interval '1 hour');
     else
         last_one := gained[p_limit];
         running := array(select xip from pg_catalog.pg_snapshot_xip(current) as xip where xip < last_one.transaction order by xip);
@@ -7800,6 +7798,9 @@ begin
     select * into state from public.search_state for update skip locked;
     if state.only_row then
         perform _supportchat.index_new_lines(state, 300);
+        if state.cursor is null then
+            perform _supportchat.index_older_lines(300);
+        end if;
     end if;
     if p_author = 'me' then
         authors := array[p_agent_id];
@@ -7897,7 +7898,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '5648a9c95807');
+select _supportchat.record_script('functions/search.sql', '2957e3317b6b');
 
 -- views.sql: searches with a name. Safe to run again.
 

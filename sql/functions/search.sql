@@ -126,7 +126,7 @@ begin
     ));
     if cardinality(gained) < p_limit then
         update public.search_state set cursor = current::text, last_event = 0, read_at = now()
-        where cursor <> current::text or read_at < now() - interval '1 hour';
+        where only_row and (cursor <> current::text or read_at < now() - interval '1 hour');
     else
         last_one := gained[p_limit];
         running := array(select xip from pg_catalog.pg_snapshot_xip(current) as xip where xip < last_one.transaction order by xip);
@@ -382,6 +382,9 @@ begin
     select * into state from public.search_state for update skip locked;
     if state.only_row then
         perform _supportchat.index_new_lines(state, 300);
+        if state.cursor is null then
+            perform _supportchat.index_older_lines(300);
+        end if;
     end if;
     if p_author = 'me' then
         authors := array[p_agent_id];
@@ -479,7 +482,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '5648a9c95807');
+select _supportchat.record_script('functions/search.sql', '2957e3317b6b');
 
 notify pgrst, 'reload schema';
 
