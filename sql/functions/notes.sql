@@ -34,10 +34,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets;
     line public.ticket_notes;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into line from public.ticket_notes
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
     if not found then
@@ -83,7 +84,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', 'cbe2febf7f21');
+select _supportchat.record_script('functions/notes.sql', '6d31a2f69858');
 
 notify pgrst, 'reload schema';
 

@@ -52,9 +52,11 @@ def _name(value: Any) -> str | None:
 
 def _email(claims: dict[str, Any]) -> str | None:
     value = _line(claims.get("email"), EMAIL_CHARACTERS + 1)
+    # One with characters that nobody sees would look like another one.
+    is_address = len(value) <= EMAIL_CHARACTERS and value.isprintable() and EMAIL.fullmatch(value)
     # Some issuers write it as a text. Whatever it is, only one value says yes.
     is_denied = claims.get("email_verified", True) not in (True, "true")
-    return value if not is_denied and len(value) <= EMAIL_CHARACTERS and EMAIL.fullmatch(value) else None
+    return value if is_address and not is_denied else None
 
 
 def _attributes(claims: dict[str, Any]) -> dict[str, Value]:

@@ -26,7 +26,10 @@ EMBEDDABLE = ("chat",)
 # Pages that show the chat in a frame themselves.
 FRAMING = ("widget.demo",)
 # Where the pages of agents are; everything else is for customers.
-DESK = ("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status")
+DESK = (
+    *("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status"),
+    *("/search", "/tags", "/replies", "/alerts"),
+)
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
 VARIES = "Cookie, HX-Request"
@@ -184,10 +187,12 @@ def _policy() -> str:
     framed = "frame-src 'self'; " if request.endpoint in FRAMING else ""
     # 'self' includes websockets but in Safari before 16. What the request names as its host may be a proxy's matter.
     websocket = config.public_url.replace("http", " ws", 1)
+    # The desk alone has a worker. Only the policy of that name makes its address: static/js/alerts/registration.js.
+    worker, types = ("worker-src 'self'; manifest-src 'self'; ", "htmx worker") if is_for_desk() else ("", "htmx")
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
         f"connect-src 'self'{websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
-        f"{framed}frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx"
+        f"{worker}{framed}frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types {types}"
     )
 
 

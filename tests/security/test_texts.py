@@ -31,7 +31,8 @@ from .corpus import EVERYTHING, HTMX, LINES, MARKER, SCRIPTS, SQL, TEMPLATES, UN
 pytestmark = pytest.mark.mode("postgres")
 
 ADDRESS = "https://example.com/a"
-HARMLESS = ["Hello", f"See {ADDRESS} or write to a@example.com", "One\nTwo"]
+FORMATTED = "**a** *b* `c` [d](https://example.com)\n- e\n\n1. f\n\n> g\n\n```h\ni\n```"
+HARMLESS = ["Hello", f"See {ADDRESS} or write to a@example.com", f"One\nTwo\n{FORMATTED}"]
 NAME, MESSAGE = 80, 8000
 
 
@@ -318,9 +319,10 @@ def test_row_45_no_answer_leads_elsewhere_whatever_names_the_way(app: Flask, web
     # Those whose answer leads to what the request says.
     leading = [call for call in asked if led("/agent?ticket=1001", *call) != led("/agent?ticket=1002", *call)]
     assert {path for _, path, *_ in leading} >= {"/agent/login", "/agent/language", "/agent/availability", "/tickets"}
-    for target, call in itertools.product(ELSEWHERE, leading):
-        for address in led(target, *call):
-            assert host_of(address) == "localhost", (call, target, address)
+    for _, same in itertools.groupby(leading, key=lambda call: call[:2]):
+        for target, call in zip(ELSEWHERE, itertools.cycle(same), strict=False):
+            for address in led(target, *call):
+                assert host_of(address) == "localhost", (call, target, address)
 
 
 HTMX_OR_NOT: tuple[dict[str, str], ...] = ({}, {"HX-Request": "true"})

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from . import assignment, closure, messages, notes, queue, reading, screening, ticket
+from . import assignment, bulk, closure, messages, notes, queue, reading, screening, snoozing, sorting, ticket
 from .blueprint import bp
 
-__all__ = ["assignment", "bp", "closure", "messages", "notes", "queue", "reading", "screening", "ticket"]
+__all__ = [
+    "assignment",
+    "bp",
+    "bulk",
+    "closure",
+    "messages",
+    "notes",
+    "queue",
+    "reading",
+    "screening",
+    "snoozing",
+    "sorting",
+    "ticket",
+]
