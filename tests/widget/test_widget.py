@@ -387,6 +387,19 @@ def test_on_a_phone_the_chat_has_the_whole_screen_and_a_button_that_closes_it(br
     shop.close()
 
 
+def test_on_a_phone_a_chat_that_fails_later_leaves_the_button_that_closes_it(browser: Browser, desk: str) -> None:
+    shop = Shop(browser, desk, viewport={"width": 390, "height": 844})
+    page = shop.open()
+    shop.start()
+    page.route(f"{desk}/chat", lambda route: route.fulfill(status=502, body="Bad gateway"))
+    chat = next(frame for frame in page.frames if frame.url.startswith(desk))
+    chat.evaluate("location.reload()")
+    expect(page.locator("support-chat").get_by_role("link", name="Chat with us")).to_be_visible()
+    shop.button.click()
+    expect(shop.button).to_have_attribute("aria-expanded", "false")
+    shop.close()
+
+
 def test_from_right_to_left_and_in_the_dark_it_follows_the_page(browser: Browser, desk: str) -> None:
     shop = Shop(browser, desk, color_scheme="dark", locale="ar")
     page = shop.open("<script>document.documentElement.dir = 'rtl'</script>" + SHOP_BODY + SNIPPET)
