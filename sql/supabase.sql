@@ -725,7 +725,7 @@ begin
         alert_choices      | quiet_until            | text        |          |
         alert_choices      | time_zone              | text        | required | 'UTC'
 
-        -- The browsers that an agent has had ask for notifications (RFC 8030). session_id is the login session that said so last.
+        -- The browsers that an agent has had ask for notifications (RFC 8030). login_id is the login session that said so last.
         agent_devices      | id                     | uuid        | key      | gen_random_uuid()
         agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
         agent_devices      | endpoint               | text        | required |
@@ -734,7 +734,7 @@ begin
         agent_devices      | user_agent             | text        |          |
         agent_devices      | language               | text        | required | 'en'
         agent_devices      | origin                 | text        | required |
-        agent_devices      | session_id             | uuid        |          |
+        agent_devices      | login_id               | uuid        |          |
         agent_devices      | created_at             | timestamptz | required | now()
         agent_devices      | sent_at                | timestamptz |          |
         agent_devices      | arrived_at             | timestamptz |          |
@@ -2482,9 +2482,7 @@ on conflict do nothing;
 insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
-insert into public.search_state (only_row, cursor, next_ticket)
-select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
-on conflict do nothing;
+insert into public.search_state (only_row, read_at) values (true, 'epoch') on conflict do nothing;
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2642,7 +2640,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '0f3db5630e90');
+select _supportchat.record_script('supabase_schema.sql', '6773cd7b869d');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -7508,7 +7506,8 @@ declare
 begin
     if seen is null or pg_catalog.pg_snapshot_xmax(seen) > pg_catalog.pg_snapshot_xmax(current)
         or p_state.read_at < now() - interval '20 hours' then
-        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807;
+        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807
+        where only_row;
         return 0;
     end if;
     gained := array(
@@ -7549,13 +7548,14 @@ begin
     ));
     if cardinality(gained) < p_limit then
         update public.search_state set cursor = current::text, last_event = 0, read_at = now()
-        where cursor <> current::text or read_at < now() - interval '1 hour';
+        where only_row and (cursor <> current::text or read_at < now() - interval '1 hour');
     else
         last_one := gained[p_limit];
         running := array(select xip from pg_catalog.pg_snapshot_xip(current) as xip where xip < last_one.transaction order by xip);
         update public.search_state set
             cursor = concat_ws(':', coalesce(running[1], last_one.transaction), last_one.transaction, array_to_string(running, ',')),
-            last_event = last_one.id, read_at = now();
+            last_event = last_one.id, read_at = now()
+        where only_row;
     end if;
     return cardinality(gained);
 end $$;
@@ -7611,7 +7611,8 @@ begin
         place := ticket.number + is_long::integer;
         exit when written >= p_limit;
     end loop;
-    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end;
+    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end
+    where only_row;
     return written;
 end $$;
 
@@ -7803,6 +7804,9 @@ begin
     select * into state from public.search_state for update skip locked;
     if state.only_row then
         perform _supportchat.index_new_lines(state, 300);
+        if state.cursor is null then
+            perform _supportchat.index_older_lines(300);
+        end if;
     end if;
     if p_author = 'me' then
         authors := array[p_agent_id];
@@ -7900,7 +7904,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'ebe8180e932b');
+select _supportchat.record_script('functions/search.sql', '2957e3317b6b');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -8371,7 +8375,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '');
+select _supportchat.record_script('functions/replies.sql', '7e120d051dd4');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -10207,7 +10211,7 @@ as $$
     join public.agents a on a.is_active
     left join public.alert_choices w on w.agent_id = a.id
     left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
-    where t.status <> 'closed' and t.held is null and s.erased_at is null
+    where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
         and (
@@ -10635,11 +10639,11 @@ begin
         return null;
     end if;
     begin
-        insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, session_id)
+        insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, login_id)
         values (p_agent_id, p_endpoint, p_p256dh, p_auth, p_origin, p_user_agent, p_language, login)
         on conflict (endpoint) do update set
             p256dh = excluded.p256dh, auth = excluded.auth, origin = excluded.origin, user_agent = excluded.user_agent,
-            language = excluded.language, session_id = excluded.session_id
+            language = excluded.language, login_id = excluded.login_id
         returning id into device;
     exception when check_violation then
         raise sqlstate 'PT422' using message = 'not_understood';
@@ -10706,7 +10710,7 @@ language sql
 set search_path = ''
 as $$
     select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
-    where agent_id = p_agent_id and (session_id is not distinct from p_session_id) <> p_others
+    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
 $$;
 
 -- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
@@ -10758,7 +10762,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', 'beb0c7e68207');
+select _supportchat.record_script('functions/alerts.sql', '12bab093d3c6');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -11712,10 +11716,10 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'waiting', (select count(*) from public.tickets where status = 'waiting'),
+        'waiting', (select count(*) from public.tickets where status = 'waiting' and snoozed_until is null),
         'open', (select count(*) from public.tickets where status = 'open'),
         'longest_wait_seconds', (
-            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
+            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting' and snoozed_until is null
         ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'reason', _supportchat.unassigned_reason(),
@@ -11739,7 +11743,7 @@ as $$
     select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
     from (
         select number from public.tickets
-        where status = 'waiting' and held is null and updated_at < now() - interval '15 seconds'
+        where status = 'waiting' and held is null and snoozed_until is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
         order by awaiting_since nulls last, number
@@ -11797,7 +11801,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '94e2f8d44db9');
+select _supportchat.record_script('functions/status.sql', 'a472f06441b7');
 
 notify pgrst, 'reload schema';
 

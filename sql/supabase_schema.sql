@@ -721,7 +721,7 @@ begin
         alert_choices      | quiet_until            | text        |          |
         alert_choices      | time_zone              | text        | required | 'UTC'
 
-        -- The browsers that an agent has had ask for notifications (RFC 8030). session_id is the login session that said so last.
+        -- The browsers that an agent has had ask for notifications (RFC 8030). login_id is the login session that said so last.
         agent_devices      | id                     | uuid        | key      | gen_random_uuid()
         agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
         agent_devices      | endpoint               | text        | required |
@@ -730,7 +730,7 @@ begin
         agent_devices      | user_agent             | text        |          |
         agent_devices      | language               | text        | required | 'en'
         agent_devices      | origin                 | text        | required |
-        agent_devices      | session_id             | uuid        |          |
+        agent_devices      | login_id               | uuid        |          |
         agent_devices      | created_at             | timestamptz | required | now()
         agent_devices      | sent_at                | timestamptz |          |
         agent_devices      | arrived_at             | timestamptz |          |
@@ -2478,9 +2478,7 @@ on conflict do nothing;
 insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
-insert into public.search_state (only_row, cursor, next_ticket)
-select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
-on conflict do nothing;
+insert into public.search_state (only_row, read_at) values (true, 'epoch') on conflict do nothing;
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2638,7 +2636,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '0f3db5630e90');
+select _supportchat.record_script('supabase_schema.sql', '6773cd7b869d');
 
 notify pgrst, 'reload schema';
 

@@ -343,7 +343,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '');
+select _supportchat.record_script('functions/replies.sql', '7e120d051dd4');
 
 notify pgrst, 'reload schema';
 

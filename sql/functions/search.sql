@@ -84,7 +84,8 @@ declare
 begin
     if seen is null or pg_catalog.pg_snapshot_xmax(seen) > pg_catalog.pg_snapshot_xmax(current)
         or p_state.read_at < now() - interval '20 hours' then
-        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807;
+        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807
+        where only_row;
         return 0;
     end if;
     gained := array(
@@ -125,13 +126,14 @@ begin
     ));
     if cardinality(gained) < p_limit then
         update public.search_state set cursor = current::text, last_event = 0, read_at = now()
-        where cursor <> current::text or read_at < now() - interval '1 hour';
+        where only_row and (cursor <> current::text or read_at < now() - interval '1 hour');
     else
         last_one := gained[p_limit];
         running := array(select xip from pg_catalog.pg_snapshot_xip(current) as xip where xip < last_one.transaction order by xip);
         update public.search_state set
             cursor = concat_ws(':', coalesce(running[1], last_one.transaction), last_one.transaction, array_to_string(running, ',')),
-            last_event = last_one.id, read_at = now();
+            last_event = last_one.id, read_at = now()
+        where only_row;
     end if;
     return cardinality(gained);
 end $$;
@@ -187,7 +189,8 @@ begin
         place := ticket.number + is_long::integer;
         exit when written >= p_limit;
     end loop;
-    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end;
+    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end
+    where only_row;
     return written;
 end $$;
 
@@ -379,6 +382,9 @@ begin
     select * into state from public.search_state for update skip locked;
     if state.only_row then
         perform _supportchat.index_new_lines(state, 300);
+        if state.cursor is null then
+            perform _supportchat.index_older_lines(300);
+        end if;
     end if;
     if p_author = 'me' then
         authors := array[p_agent_id];
@@ -476,7 +482,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'ebe8180e932b');
+select _supportchat.record_script('functions/search.sql', '2957e3317b6b');
 
 notify pgrst, 'reload schema';
 
