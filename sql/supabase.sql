@@ -12,7 +12,7 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
         chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        ticket_drafts, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -30,7 +30,8 @@ declare
         audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
         erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
         events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, ticket_drafts_session_id_idx,
+        ticket_drafts_saved_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -50,6 +51,7 @@ declare
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
@@ -109,7 +111,8 @@ declare
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
-        image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
+        image_of_session(uuid, text); drafts_of_agent(uuid); drafts_of_agent(uuid, integer);
+        save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
@@ -622,6 +625,13 @@ begin
         ticket_reads       | read_seq               | integer     | required | 0
         ticket_reads       | read_lines             | integer     | computed | 0
 
+        -- What each agent has typed and not sent, as 'reply' or 'note'. It is empty once it was sent.
+        ticket_drafts      | agent_id               | uuid        | key      |                   | agents        | cascade
+        ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        ticket_drafts      | mode                   | text        | key      |
+        ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
+
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
@@ -722,6 +732,8 @@ begin
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
+        ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
@@ -2443,7 +2455,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '8ea9b68fe526');
+select _supportchat.record_script('supabase_schema.sql', 'd5e1441a4b7d');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -5984,6 +5996,88 @@ end $$;
 
 select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
 
+-- drafts.sql: what agents have typed and not sent, for their own pages only. Safe to run again.
+
+-- What an agent has typed and not sent, the newest first: so many, until their text comes to p_bytes. An empty one says that it
+-- was sent or deleted, so that a page which still shows its text knows. saved_at is in microseconds.
+create or replace function public.drafts_of_agent(p_agent_id uuid, p_limit integer default 50, p_bytes integer default 262144)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.demand_right(p_agent_id, 'answer');
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'number', t.number, 'mode', d.mode, 'draft', d.draft, 'saved_at', (extract(epoch from d.saved_at) * 1000000)::bigint
+    ) order by d.saved_at desc), '[]')
+    from (
+        select *, sum(octet_length(draft)) over (order by saved_at desc) - octet_length(draft) as bytes_before
+        from public.ticket_drafts
+        where agent_id = p_agent_id
+        order by saved_at desc
+        limit p_limit
+    ) as d
+    cross join lateral _supportchat.ticket_of_session(d.session_id) as t
+    where d.bytes_before < p_bytes
+$$;
+
+-- Tells the pages of an agent that their drafts have changed, all but the page that says so. Nothing of it is in the log.
+create or replace function _supportchat.tell_draft(p_agent_id uuid, p_page text default null)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change(jsonb_build_object('event', 'draft.saved', 'agent_id', p_agent_id, 'page', p_page))
+$$;
+
+-- Keeps what an agent has typed and not sent in a ticket, as 'reply' or as 'note'; the last one to come stays. Gives the moment
+-- in microseconds. p_page names the page that needs not be told.
+create or replace function public.save_draft(p_agent_id uuid, p_number bigint, p_mode text, p_draft text, p_page text default null)
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid;
+    moment timestamptz;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    if p_mode not in ('reply', 'note') then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    elsif char_length(p_draft) > _supportchat.longest_message() then
+        raise sqlstate 'PT422' using message = 'message_too_long';
+    end if;
+    -- An erasure that runs at this moment would miss it.
+    perform from public.user_sessions where session_id = chat and erased_at is null for share;
+    if not found then
+        raise sqlstate 'PT409' using message = 'ticket_erased';
+    end if;
+    insert into public.ticket_drafts as mine (agent_id, session_id, mode, draft, saved_at)
+    values (p_agent_id, chat, p_mode, p_draft, clock_timestamp())
+    on conflict (agent_id, session_id, mode) do update set draft = excluded.draft, saved_at = clock_timestamp()
+    returning saved_at into moment;
+    perform _supportchat.tell_draft(p_agent_id, p_page);
+    return (extract(epoch from moment) * 1000000)::bigint;
+end $$;
+
+-- Empties an agent's draft when it has been sent. One that is no beginning of what was sent has been typed since.
+create or replace function _supportchat.end_draft(p_agent_id uuid, p_session_id uuid, p_mode text, p_sent text)
+returns void
+language sql
+set search_path = ''
+as $$
+    with ended as (
+        update public.ticket_drafts set draft = '', saved_at = clock_timestamp()
+        where agent_id = p_agent_id and session_id = p_session_id and mode = p_mode
+            and draft <> '' and starts_with(btrim(p_sent, E' \t\n'), btrim(draft, E' \t\n'))
+        returning agent_id
+    )
+    select _supportchat.tell_draft(agent_id) from ended
+$$;
+
+select _supportchat.record_script('functions/drafts.sql', '8fbd3ee5151e');
+
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
 -- Of an earlier version: a row that was counted and worded for one agent.
@@ -6164,8 +6258,8 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent: the counts of each view, the agent's own tickets with something unread, the first rows of one view
--- ('mine', 'unassigned' or 'all'), and the tickets closed last.
+-- The queue of an agent: the counts of each view, the agent's own tickets with something unread and their drafts, the first rows of
+-- one view ('mine', 'unassigned' or 'all'), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -6191,6 +6285,7 @@ as $$
             left join public.ticket_reads r on r.agent_id = p_agent_id and r.session_id = s.session_id
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
+        'drafts', public.drafts_of_agent(p_agent_id),
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
         'reason', case when p_view <> 'mine' and waiting > 0 then _supportchat.unassigned_reason() end
@@ -6201,7 +6296,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'a8d205d35113');
+select _supportchat.record_script('functions/queue.sql', '578c23be1ee9');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -6408,6 +6503,7 @@ begin
         awaiting_since = null,
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
+    perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'reply', p_message);
     -- Who answers has read what was there.
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
@@ -6575,7 +6671,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'b9e36869a4e9');
+select _supportchat.record_script('functions/tickets.sql', 'bdb5e271e92c');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -6616,6 +6712,7 @@ begin
         insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
         values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
         returning * into line;
+        perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'note', p_note);
         perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id, jsonb_build_object('note_no', line.note_no));
     elsif line.note <> p_note or line.agent_id <> p_agent_id then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
@@ -6650,7 +6747,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', 'cbe2febf7f21');
+select _supportchat.record_script('functions/notes.sql', '0c3aeeab7160');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -7798,6 +7895,7 @@ begin
     person := _supportchat.person_to_change(p_person_id);
     if person.is_active then
         returned := _supportchat.shut_out(person.id, p_agent_id);
+        delete from public.ticket_drafts where agent_id = person.id;
         perform _supportchat.keep_an_admin();
         perform _supportchat.audit('person.disabled', p_agent_id, jsonb_build_object('person', person.id, 'tickets', returned));
     end if;
@@ -7850,7 +7948,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'dd3b05738fb6');
+select _supportchat.record_script('functions/people.sql', 'b118ddd8630a');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -8452,6 +8550,7 @@ begin
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.ticket_drafts where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
@@ -8757,7 +8856,7 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, the networks of chats that began a month ago, bans that have ended, counts of what is
+-- 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a month ago, bans that have ended, counts of what is
 -- limited, and the oldest of the audit log. Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
@@ -8790,6 +8889,10 @@ begin
         select session_id from public.customer_pages
         where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
+    delete from public.ticket_drafts where ctid = any (array(
+        select ctid from public.ticket_drafts
+        where saved_at < now() - interval '30 days' order by saved_at limit most for update skip locked
+    ));
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
         where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
@@ -8828,7 +8931,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '87827ce3a87c');
+select _supportchat.record_script('functions/privacy.sql', '4029b1cce3cd');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

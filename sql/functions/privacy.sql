@@ -133,6 +133,7 @@ begin
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.ticket_drafts where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
@@ -438,7 +439,7 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, the networks of chats that began a month ago, bans that have ended, counts of what is
+-- 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a month ago, bans that have ended, counts of what is
 -- limited, and the oldest of the audit log. Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
@@ -471,6 +472,10 @@ begin
         select session_id from public.customer_pages
         where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
+    delete from public.ticket_drafts where ctid = any (array(
+        select ctid from public.ticket_drafts
+        where saved_at < now() - interval '30 days' order by saved_at limit most for update skip locked
+    ));
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
         where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
@@ -509,7 +514,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '87827ce3a87c');
+select _supportchat.record_script('functions/privacy.sql', '4029b1cce3cd');
 
 notify pgrst, 'reload schema';
 

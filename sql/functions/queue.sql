@@ -190,8 +190,8 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent: the counts of each view, the agent's own tickets with something unread, the first rows of one view
--- ('mine', 'unassigned' or 'all'), and the tickets closed last.
+-- The queue of an agent: the counts of each view, the agent's own tickets with something unread and their drafts, the first rows of
+-- one view ('mine', 'unassigned' or 'all'), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -217,6 +217,7 @@ as $$
             left join public.ticket_reads r on r.agent_id = p_agent_id and r.session_id = s.session_id
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
+        'drafts', public.drafts_of_agent(p_agent_id),
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
         'reason', case when p_view <> 'mine' and waiting > 0 then _supportchat.unassigned_reason() end
@@ -227,7 +228,7 @@ $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'a8d205d35113');
+select _supportchat.record_script('functions/queue.sql', '578c23be1ee9');
 
 notify pgrst, 'reload schema';
 

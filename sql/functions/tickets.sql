@@ -215,6 +215,7 @@ begin
         awaiting_since = null,
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
+    perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'reply', p_message);
     -- Who answers has read what was there.
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
@@ -382,7 +383,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'b9e36869a4e9');
+select _supportchat.record_script('functions/tickets.sql', 'bdb5e271e92c');
 
 notify pgrst, 'reload schema';
 

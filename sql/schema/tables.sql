@@ -367,6 +367,13 @@ begin
         ticket_reads       | read_seq               | integer     | required | 0
         ticket_reads       | read_lines             | integer     | computed | 0
 
+        -- What each agent has typed and not sent, as 'reply' or 'note'. It is empty once it was sent.
+        ticket_drafts      | agent_id               | uuid        | key      |                   | agents        | cascade
+        ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        ticket_drafts      | mode                   | text        | key      |
+        ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
+
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
@@ -467,6 +474,8 @@ begin
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
+        ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;

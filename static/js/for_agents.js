@@ -1,6 +1,7 @@
 import "./shared.js";
 import "./behaviours/kept.js"; // before the ticket, which gives it the focus
 import "./behaviours/queue.js";
+import "./behaviours/saved_drafts.js"; // after the queue, which reads what the server says
 import "./behaviours/opening.js";
 import "./behaviours/ticket.js";
 import "./behaviours/drawer.js";

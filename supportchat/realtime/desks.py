@@ -142,6 +142,13 @@ class Desks:
         self._counts = None
         self._loads.clear()
 
+    def tell_drafts(self, agent_id: str, page: str | None) -> None:
+        """Have an agent's pages read their drafts, except for the one that has changed them."""
+        frame = event_frame("drafts_changed", page=page)
+        for desk in self.pages:
+            if desk.agent_id == agent_id:
+                desk.push_once(frame)
+
     # Telling
 
     def tell_desks(self) -> None:

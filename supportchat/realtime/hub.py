@@ -245,6 +245,8 @@ class Hub:
             self._chores.soon(0, self.follow)
         elif kind == "typing":
             self._to_conversation(event)
+        elif kind == "draft.saved":
+            self.desks.tell_drafts(event["agent_id"], event["page"])
         elif "id" not in event or self._log.is_new(event):
             self._apply(event)
             if self._pages and self._log.is_half_full:

@@ -238,6 +238,8 @@ class People:
         waiting, closed = self.waiting.number, self.closed.number
         return [
             act("ticket_of_agent", "open"),
+            act("save_draft", mode="reply", draft="Half an answer"),
+            Act("drafts_of_agent", {"agent_id": self.agent}),
             act("ticket_of_agent", "in line", number=waiting),
             act("ticket_of_agent", "closed", number=closed),
             act("show_ticket", "open"),

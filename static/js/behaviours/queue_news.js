@@ -45,6 +45,7 @@ export function showNews(desk, isHeld, onShown) {
   desk.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     if (ctx.target !== queue) return;
     readState(queue);
+    document.dispatchEvent(new CustomEvent("queue:read"));
     showAll(meanwhile.splice(0));
   });
   desk.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {

@@ -4,9 +4,12 @@ function headers() {
   return { ...JSON.parse(document.body.getAttribute("hx-headers:inherited")), "HX-Request": "true" };
 }
 
-export function post(path, body, seconds = 20) {
-  return fetch(path, { method: "POST", body, headers: headers(), signal: AbortSignal.timeout(seconds * 1000) });
+export function post(path, body, { seconds = 20, keepalive = false } = {}) {
+  const signal = AbortSignal.timeout(seconds * 1000);
+  return fetch(path, { method: "POST", body, headers: headers(), signal, keepalive });
 }
+
+export const ask = (path) => fetch(path, { headers: headers(), signal: AbortSignal.timeout(20 * 1000) });
 
 // For what is soon sent again. Resolves to whether it arrived.
 export async function tell(path, values = {}) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import assignment, closure, messages, notes, queue, reading, screening, ticket
+from . import assignment, closure, drafts, messages, notes, queue, reading, screening, ticket
 from .blueprint import bp
 
-__all__ = ["assignment", "bp", "closure", "messages", "notes", "queue", "reading", "screening", "ticket"]
+__all__ = ["assignment", "bp", "closure", "drafts", "messages", "notes", "queue", "reading", "screening", "ticket"]

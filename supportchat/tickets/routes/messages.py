@@ -16,6 +16,7 @@ from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from ..pages import earlier_lines, earlier_links
 from .blueprint import TICKET, bp, to_desk
+from .drafts import forget_draft
 
 
 @bp.get(f"{TICKET}/messages")
@@ -52,5 +53,6 @@ def reply(number: int) -> ResponseReturnValue:
     answer: Answer = posting.store_message("post_reply", message_text(), agent_id, agent_id=agent_id, number=number)
     current_hub().offer(answer)
     if not from_htmx():
+        forget_draft(number, "reply")
         return to_desk(number)
     return current_fragments().lines(number, answer["messages"])

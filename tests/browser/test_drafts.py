@@ -1,0 +1,45 @@
+"""What an agent types on one device is on the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Agent, Customer, Opener
+
+
+def test_a_draft_goes_on_on_another_device(alice: Agent, vera: Customer, windows: Opener, rows: Any) -> None:
+    vera.start("Help me")
+    alice.open(1001)
+    alice.box.press_sequentially("Half an answer")
+    other: Agent = windows(Agent).come()
+    expect(other.row(1001).get_by_text("Draft: Half an answer")).to_be_visible()
+    other.open(1001)
+    expect(other.box).to_have_value("Half an answer")
+    # Each sees what the other types, once it has stopped itself; and that it was sent.
+    other.box.press_sequentially(" and the rest")
+    expect(alice.box).to_have_value("Half an answer and the rest")
+    other.box.press("Enter")
+    vera.sees("Half an answer and the rest")
+    expect(alice.box).to_have_value("")
+    expect(alice.row(1001).get_by_text("Draft")).to_be_hidden()
+    assert rows("select draft from ticket_drafts") == [("",)]
+
+
+def test_what_somebody_is_typing_is_not_overwritten_and_is_the_last_word(
+    alice: Agent, vera: Customer, windows: Opener, rows: Any
+) -> None:
+    vera.start("Help me")
+    alice.open(1001)
+    other: Agent = windows(Agent).come()
+    other.open(1001)
+    other.box.press_sequentially("There")
+    expect(alice.box).to_have_value("There")
+    with alice.page.expect_response("**/tickets/drafts"):
+        alice.box.press_sequentially(" and here")
+        other.box.press_sequentially(" or not")
+    expect(alice.box).to_have_value("There and here")
+    alice.box.press_sequentially("!")
+    expect(other.box).to_have_value("There and here!")
+    assert rows("select draft from ticket_drafts") == [("There and here!",)]
