@@ -47,7 +47,7 @@ declare
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        signal_looks(uuid, jsonb); record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
@@ -5422,6 +5422,22 @@ as $$
         and (p_number is null or _supportchat.has_ticket(p_agent_id, session_id))
 $$;
 
+-- Says to the desks of all processes what agents do in tickets, as those of one process know it: 'looks', writes a 'reply' or a
+-- 'note', or has 'left'. Nothing is stored; a process says it again before it is forgotten.
+create or replace function public.signal_looks(p_process_id uuid, p_looks jsonb)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change(jsonb_build_object('event', 'looking', 'process', p_process_id, 'looks', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'session_id', said.session_id, 'agent', _supportchat.person_json(said.agent_id), 'does', said.does
+        )), '[]')
+        from jsonb_to_recordset(p_looks) as said (session_id uuid, agent_id uuid, does text)
+        join public.agents a on a.id = said.agent_id
+    )))
+$$;
+
 -- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
 -- that shows another conversation, or another history of it, than p_epoch says.
 create or replace function public.record_receipt(
@@ -5486,7 +5502,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', 'd8769bff1d58');
+select _supportchat.record_script('functions/marks.sql', '669728ed63c2');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.

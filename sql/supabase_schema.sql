@@ -50,7 +50,7 @@ declare
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
         join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        signal_looks(uuid, jsonb); record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);

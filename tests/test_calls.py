@@ -38,7 +38,7 @@ from tests.web import ORIGIN, Browser, Web
 pytestmark = pytest.mark.mode("postgres")
 
 # What a process does for all its pages at once.
-BY_ITSELF = {"events_after", "report_process", "sites_in_use"}
+BY_ITSELF = {"signal_looks", "events_after", "report_process", "sites_in_use"}
 SOCKET = {
     "Upgrade": "websocket",
     "Connection": "Upgrade",

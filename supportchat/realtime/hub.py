@@ -27,6 +27,7 @@ from .desks import Desks
 from .events import Event, Events
 from .kinds import KINDS, Kind
 from .log import Log
+from .lookers import AGAIN_SECONDS, Lookers, Looks
 from .news import Found, News
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 from .receipts import Receipts
@@ -82,6 +83,7 @@ class Hub:
         self._pulse = Pulse()
         self._chores = Chores()
         self.desks = Desks(database, fragments, self._chores.soon)
+        self.lookers = Lookers(database, self.process_id, self._looked_at, self._chores.soon, self._tell_looks)
         self.receipts = Receipts(database, self._chores.soon, allowance.receipts)
         self._typing, self._typing_limit = Buckets(), allowance.typing
         self._news = News()
@@ -153,6 +155,8 @@ class Hub:
         self._leave(page)
         if page.agent_id:
             self.desks.show(page, shown)
+            self.desks.tell_looks(page, self.lookers.others(page.agent_id), session_id or "")
+            self.lookers.look_around()
         if session_id is None:
             page.push(event_frame("caught_up", seq=0))
             return
@@ -174,6 +178,8 @@ class Hub:
         if conversation is not None:
             conversation.leave(page)
             self._pages[page] = None
+            if page.agent_id:
+                self.lookers.look_around()
             conversation.holders -= 1
             if not conversation.holders:
                 del self._conversations[conversation.session_id]
@@ -185,8 +191,20 @@ class Hub:
         if conversation is not None and conversation.state is not None:
             self.receipts.say(page, conversation.state, said)
 
-    def say_typing(self, page: Connection, epoch: Any) -> None:
-        """Tell the other side that somebody is typing at a page; `epoch` says in which conversation."""
+    def _looked_at(self) -> set[tuple[str, str]]:
+        shown = ((page.agent_id, self._pages.get(page)) for page in self.desks.pages)
+        return {(conversation.session_id, agent_id) for agent_id, conversation in shown if conversation is not None}
+
+    def _tell_looks(self, looks: Looks) -> None:
+        for page in list(self.desks.pages):
+            conversation = self._pages.get(page)
+            self.desks.tell_looks(page, looks, conversation.session_id if conversation else "")
+
+    def say_typing(self, page: Connection, epoch: Any, mode: Any = "reply") -> None:
+        """Tell others that somebody is typing at a page; `epoch` says in which conversation.
+
+        :param mode: what an agent types, 'reply' or 'note': of a note only the desks are told.
+        """
         conversation = self._pages.get(page)
         if conversation is None or conversation.state is None or conversation.state["epoch"] != epoch:
             return
@@ -194,6 +212,10 @@ class Hub:
             return
         who = {"agent_id": page.agent_id, "number": conversation.number}
         with contextlib.suppress(DatabaseError):  # it is said again in two seconds
+            if page.agent_id:
+                self.lookers.say_writing(conversation.session_id, page.agent_id, "note" if mode == "note" else "reply")
+            if page.agent_id and mode == "note":
+                return
             self._database.call("signal_typing", **(who if page.agent_id else {"visitor": page.token_hash}))
 
     def saw_poll(self, kind: str, viewer: str) -> None:
@@ -246,7 +268,9 @@ class Hub:
         elif kind == "typing":
             self._to_conversation(event)
         elif kind == "draft.saved":
-            self.desks.tell_drafts(event["agent_id"], event["page"])
+            self.desks.tell_drafts(event["agent_id"] or "", event["page"])
+        elif kind == "looking":
+            self.lookers.hear(event["process"], event["looks"])
         elif "id" not in event or self._log.is_new(event):
             self._apply(event)
             if self._pages and self._log.is_half_full:
@@ -342,6 +366,7 @@ class Hub:
         self._chores.every(SWEEP_SECONDS, self.sweep)
         self._chores.every(REPORT_SECONDS, self.report)
         self._chores.every(BEAT_SECONDS, self.beat)
+        self._chores.every(AGAIN_SECONDS, self.lookers.say_looks_again)
 
     def stop(self) -> None:
         """Close every socket so that its page reconnects at once, and stop what `start` started."""

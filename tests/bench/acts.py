@@ -225,6 +225,13 @@ class People:
             Act("name_customer", {"visitor": ANSWERED, "session_id": self.open.session_id, "name": "Vera"}),
             Act("image_of_session", {"image_id": self.image, "visitor": ANSWERED}),
             Act("signal_typing", {"visitor": ANSWERED}),
+            Act(
+                "signal_looks",
+                {
+                    "process_id": self.agent,
+                    "looks": [{"session_id": self.open.session_id, "agent_id": self.agent, "does": "looks"}],
+                },
+            ),
             Act("record_receipt", {"delivered": 9, "read": 9, "visitor": LAST_IN_LINE}, "of a customer"),
             Act("who_is_here"),
         ]

@@ -1,4 +1,4 @@
-"""What an agent types on one device is on the others."""
+"""What an agent types is on their other devices, and that they type is seen by their colleagues."""
 
 from __future__ import annotations
 
@@ -43,3 +43,21 @@ def test_what_somebody_is_typing_is_not_overwritten_and_is_the_last_word(
     alice.box.press_sequentially("!")
     expect(other.box).to_have_value("There and here!")
     assert rows("select draft from ticket_drafts") == [("There and here!",)]
+
+
+def test_faces_say_who_else_looks_and_writes(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start("Help me")
+    alice.open(1001)
+    bob: Agent = windows(Agent).come("bob")
+    bob.page.goto(f"{bob.url}/agent?view=all&ticket=1001")
+    head = alice.page.locator(".ticket__lookers:not(.ticket__lookers--narrow)")
+    expect(head).to_have_text("BO Bob is viewing")
+    expect(bob.page.locator(".ticket__lookers .looker").last).to_have_attribute("title", "Alice is viewing")
+    bob.page.locator("label", has_text="Note").first.click()
+    bob.page.get_by_label("Note", exact=True).and_(bob.page.locator("textarea")).press_sequentially("Hm")
+    expect(head).to_have_text("BO Bob is typing a note")
+    expect(head).to_have_text("BO Bob is viewing")
+    vera.does_not_see("is typing")
+    bob.page.goto(f"{bob.url}/agent")
+    expect(head).to_be_hidden()
+    expect(alice.row(1001).locator(".looker")).to_have_count(0)

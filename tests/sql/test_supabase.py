@@ -72,6 +72,8 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     door.call("signal_typing", visitor=vera.key)
     alice.call("save_draft", number=number, mode="reply", draft="Hi")
     assert len(alice.call("drafts_of_agent")) == 1
+    look = {"session_id": session_id, "agent_id": alice.id, "does": "looks"}
+    door.call("signal_looks", process_id=new_id(), looks=[look])
     alice.reply(number)
     bob.call("add_note", number=number, client_message_id=new_id(), note="I know her")
     assert len(door.call("notes_after", session_id=session_id, after=0)) == 1
