@@ -56,7 +56,7 @@ declare
         drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
@@ -88,9 +88,9 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
-        open_agent_session(uuid, text, text, text, text, text);
+        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        create_agent(text, text, text, text, integer); reset_password(text, text); open_agent_session(uuid, text);
+        open_agent_session(uuid, text, text); open_agent_session(uuid, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
         is_picture_of_agent(text); offer_setup(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
@@ -330,7 +330,7 @@ drop function if exists
     public.ticket_of_agent(uuid, bigint),
     public.show_ticket(uuid, bigint, integer, integer),
     public.follow_ticket(uuid, bigint, integer, integer),
-    public.post_reply(uuid, bigint, uuid, text, jsonb),
+    public.post_reply(uuid, bigint, uuid, text, jsonb, integer),
     public.assign_ticket(uuid, bigint, uuid, uuid),
     public.unassign_ticket(uuid, bigint),
     public.close_ticket(uuid, bigint),
@@ -417,6 +417,7 @@ drop function if exists
     public.image_of_session(uuid, uuid),
     public.desk_fingerprint(),
     public.session_of_ticket(bigint),
+    public.post_reply(uuid, bigint, uuid, text, jsonb),
     public.notes_after(uuid, integer, integer),
     public.create_agent(text, text, text, text, integer),
     public.reset_password(text, text),

@@ -54,7 +54,7 @@ declare
         drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
@@ -86,9 +86,9 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
-        open_agent_session(uuid, text, text, text, text, text);
+        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        create_agent(text, text, text, text, integer); reset_password(text, text); open_agent_session(uuid, text);
+        open_agent_session(uuid, text, text); open_agent_session(uuid, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
         is_picture_of_agent(text); offer_setup(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
@@ -6489,9 +6489,14 @@ begin
     );
 end $$;
 
--- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it.
+-- Of an earlier version, which did not ask what the agent had seen.
+drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb);
+
+-- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it. p_seen is
+-- the last line that the agent had seen: when the customer has written more since, PT422 says how much, and nothing is stored.
 create or replace function public.post_reply(
-    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
+    p_seen integer default null
 )
 returns jsonb
 language plpgsql
@@ -6501,6 +6506,7 @@ declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer jsonb;
     line jsonb;
+    unseen integer;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     answer := _supportchat.repeated_message(
@@ -6511,6 +6517,13 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
+    if p_seen is not null then
+        select count(*) into unseen from public.chat_messages
+        where session_id = ticket.session_id and seq > p_seen and sender = 'user';
+        if unseen > 0 then
+            raise sqlstate 'PT422' using message = 'messages_came', detail = unseen;
+        end if;
+    end if;
     line := _supportchat.append_message(
         ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
@@ -6687,7 +6700,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'bdb5e271e92c');
+select _supportchat.record_script('functions/tickets.sql', '92496174e13a');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 

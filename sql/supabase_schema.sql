@@ -57,7 +57,7 @@ declare
         drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb); assign_ticket(uuid, bigint, uuid, uuid);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
         unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
         add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
@@ -89,9 +89,9 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
-        open_agent_session(uuid, text, text, text, text, text);
+        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        create_agent(text, text, text, text, integer); reset_password(text, text); open_agent_session(uuid, text);
+        open_agent_session(uuid, text, text); open_agent_session(uuid, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
         is_picture_of_agent(text); offer_setup(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)

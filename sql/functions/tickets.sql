@@ -185,9 +185,14 @@ begin
     );
 end $$;
 
--- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it.
+-- Of an earlier version, which did not ask what the agent had seen.
+drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb);
+
+-- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it. p_seen is
+-- the last line that the agent had seen: when the customer has written more since, PT422 says how much, and nothing is stored.
 create or replace function public.post_reply(
-    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
+    p_seen integer default null
 )
 returns jsonb
 language plpgsql
@@ -197,6 +202,7 @@ declare
     ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer jsonb;
     line jsonb;
+    unseen integer;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     answer := _supportchat.repeated_message(
@@ -207,6 +213,13 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
+    if p_seen is not null then
+        select count(*) into unseen from public.chat_messages
+        where session_id = ticket.session_id and seq > p_seen and sender = 'user';
+        if unseen > 0 then
+            raise sqlstate 'PT422' using message = 'messages_came', detail = unseen;
+        end if;
+    end if;
     line := _supportchat.append_message(
         ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
@@ -383,7 +396,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'bdb5e271e92c');
+select _supportchat.record_script('functions/tickets.sql', '92496174e13a');
 
 notify pgrst, 'reload schema';
 

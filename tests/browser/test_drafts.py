@@ -61,3 +61,23 @@ def test_faces_say_who_else_looks_and_writes(alice: Agent, vera: Customer, windo
     bob.page.goto(f"{bob.url}/agent")
     expect(head).to_be_hidden()
     expect(alice.row(1001).locator(".looker")).to_have_count(0)
+
+
+def test_what_came_while_somebody_wrote_is_shown_before_their_reply_goes_out(
+    alice: Agent, vera: Customer, rows: Any
+) -> None:
+    vera.start("Help me")
+    alice.open(1001)
+    vera.is_live()
+    alice.context.set_offline(True)
+    alice.write("Did you try?")
+    expect(alice.page.locator("[data-pending] li")).to_be_visible()
+    vera.write("It works now")
+    alice.context.set_offline(False)
+    notice = alice.page.locator("#reply-error")
+    expect(notice).to_contain_text("1 new message came while you wrote. Nothing was sent yet.")
+    expect(alice.box).to_have_value("Did you try?")
+    assert rows("select count(*) from chat_messages where sender = 'agent'") == [(0,)]
+    notice.get_by_role("button", name="Send anyway").click()
+    vera.sees("Did you try?")
+    expect(notice).to_be_empty()

@@ -79,6 +79,7 @@ function readAnswer(outgoing, response, text) {
     status: isNoAnswer ? 0 : response.status,
     isLimited: isOwn && response.status === TOO_FAST,
     isFinal: isOwn && UNPROCESSABLE.includes(response.status),
+    code: isOwn ? response.headers.get("X-Refused") : "",
     reason: isOwn ? reasonIn(response.headers) : reasonOf(response.status),
     wait: retryAfter(response.headers),
   });

@@ -50,7 +50,9 @@ def reply(number: int) -> ResponseReturnValue:
     """Send a reply to the customer."""
     agent_id = g.agent["id"]
     limits.check("messages", agent_id)
-    answer: Answer = posting.store_message("post_reply", message_text(), agent_id, agent_id=agent_id, number=number)
+    answer: Answer = posting.store_message(
+        "post_reply", message_text(), agent_id, agent_id=agent_id, number=number, seen=whole_number("seen") or None
+    )
     current_hub().offer(answer)
     if not from_htmx():
         forget_draft(number, "reply")
