@@ -12,9 +12,11 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
-        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
-        ticket_drafts, server_processes, customers_here, heartbeat, throttle_buckets
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
+        saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
+        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -22,18 +24,23 @@ declare
         user_sessions_visitor_id_idx, user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key,
         chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
-        tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx,
-        tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
+        tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
+        tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
+        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
+        tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
         tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
-        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, ticket_drafts_session_id_idx,
-        ticket_drafts_saved_at_idx, throttle_buckets_full_at_idx
+        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
+        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
+        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
+        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -46,26 +53,37 @@ declare
         customer_card(uuid, bigint); messages_after(uuid, integer, integer, integer);
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
+        tag_ticket(uuid, bigint, text[], bigint[]); complete_tag(uuid, text, integer); list_tags(uuid);
+        rename_tag(uuid, bigint, text); delete_tag(uuid, bigint); set_priority(uuid, bigint, integer);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
-        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
-        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        signal_looks(uuid, jsonb); record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
+        conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
+        signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
+        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer);
+        snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
+        list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
+        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
+        import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
+        reply_and_close(uuid, bigint, uuid, text, jsonb, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
         agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
         use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
+        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
         account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
@@ -76,8 +94,11 @@ declare
         make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
-        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
+        disconnect_identity(uuid, text, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb);
+        push_arrived(uuid); push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -89,11 +110,14 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
-        create_agent(text, text, text, text, integer); reset_password(text, text); open_agent_session(uuid, text);
-        open_agent_session(uuid, text, text); open_agent_session(uuid, text, text, text, text, text);
-        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text); offer_setup(text);
-        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
+        create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        open_agent_session(uuid, text, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]);
+        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
+        account(uuid, text); is_picture_of_agent(text); offer_setup(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        connect_identity(uuid, text, text); disconnect_identity(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -104,9 +128,10 @@ declare
         identify_customer(text, text, text, text, text, text, jsonb); messages_after(uuid, integer);
         messages_before(uuid); messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
-        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
-        ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
-        join_conversation(text); join_conversation(text, bigint); join_conversation(text, bigint, uuid);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); tag_ticket(uuid, bigint);
+        tag_ticket(uuid, bigint, text[]); complete_tag(uuid, text); ban_customer(uuid, bigint, text);
+        ban_customer(uuid, bigint, text, integer); join_conversation(); join_conversation(text);
+        join_conversation(text, bigint); join_conversation(text, bigint, uuid);
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
@@ -117,7 +142,15 @@ declare
         save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
+        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
+        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
+        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
+        save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
+        replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
+        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text);
+        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
         open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -130,9 +163,12 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
-        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
+        push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
+        add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -302,6 +338,12 @@ drop function if exists
     public.messages_before(uuid, integer, integer, integer),
     public.report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean),
     public.forget_process(uuid),
+    public.tag_ticket(uuid, bigint, text[], bigint[]),
+    public.complete_tag(uuid, text, integer),
+    public.list_tags(uuid),
+    public.rename_tag(uuid, bigint, text),
+    public.delete_tag(uuid, bigint),
+    public.set_priority(uuid, bigint, integer),
     public.sweep_assignment(),
     public.ban_customer(uuid, bigint, text, integer, text),
     public.end_ban(uuid, uuid),
@@ -309,6 +351,7 @@ drop function if exists
     public.release_ticket(uuid, bigint),
     public.mark_spam(uuid, bigint),
     public.conversations(uuid[]),
+    public.waiting_line(),
     public.conversation_of_visitor(text),
     public.join_conversation(text, bigint, uuid, integer, integer),
     public.signal_typing(text, uuid, bigint),
@@ -327,6 +370,7 @@ drop function if exists
     public.queue_changes(uuid[], uuid[]),
     public.queue_counts(),
     public.list_tickets(uuid, text, integer),
+    public.set_queue_order(uuid, text),
     public.ticket_of_agent(uuid, bigint),
     public.show_ticket(uuid, bigint, integer, integer),
     public.follow_ticket(uuid, bigint, integer, integer),
@@ -337,13 +381,29 @@ drop function if exists
     public.reopen_ticket(uuid, bigint),
     public.add_note(uuid, bigint, uuid, text),
     public.notes_after(uuid, integer, integer, integer, integer, integer),
+    public.snooze_ticket(uuid, bigint, timestamp with time zone),
+    public.unsnooze_ticket(uuid, bigint),
+    public.index_lines(integer),
+    public.search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer),
+    public.list_views(uuid),
+    public.save_view(uuid, text, text, boolean, uuid),
+    public.delete_view(uuid, uuid),
+    public.change_tickets(uuid, bigint[], text, text),
+    public.list_replies(uuid),
+    public.replies_for_ticket(uuid, bigint, text[], integer),
+    public.save_reply(uuid, jsonb, uuid),
+    public.delete_reply(uuid, uuid),
+    public.import_replies(uuid, jsonb, boolean),
+    public.use_reply(uuid, uuid),
+    public.picture_of_reply(uuid, uuid),
+    public.reply_and_close(uuid, bigint, uuid, text, jsonb, integer),
     public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
     public.list_agents(),
     public.reset_password(text, text, boolean),
     public.begin_login(text, text, text, jsonb),
-    public.refuse_login(text, text),
+    public.refuse_login(text, text, text),
     public.open_agent_session(uuid, text, text, text, text, text, text, text, text, text),
     public.agent_of_session(text),
     public.close_agent_session(text),
@@ -351,9 +411,9 @@ drop function if exists
     public.use_code(uuid, text, bigint, text),
     public.pending_login(text, text),
     public.finish_login(text, text, text, text, bigint, text, text),
-    public.turn_on_two_factor(uuid, text, bigint, text[]),
-    public.replace_recovery_codes(uuid, text[]),
-    public.turn_off_two_factor(uuid),
+    public.turn_on_two_factor(uuid, text, bigint, text[], text),
+    public.replace_recovery_codes(uuid, text[], text),
+    public.turn_off_two_factor(uuid, text),
     public.remove_two_factor(uuid, uuid),
     public.account(uuid, text, text),
     public.change_name(uuid, text),
@@ -385,8 +445,19 @@ drop function if exists
     public.take_provider_flow(text, text),
     public.agent_of_identity(text, text, text, jsonb),
     public.accept_invitation_by_identity(text, text, text, text, text),
-    public.connect_identity(uuid, text, text),
-    public.disconnect_identity(uuid, text),
+    public.connect_identity(uuid, text, text, text),
+    public.disconnect_identity(uuid, text, text),
+    public.advance_alerts(),
+    public.take_pushes(integer),
+    public.note_pushes(jsonb),
+    public.push_arrived(uuid),
+    public.push_keys(text, text),
+    public.show_alerts(uuid),
+    public.change_alerts(uuid, jsonb),
+    public.add_device(uuid, text, text, text, text, text, text, text, boolean),
+    public.delete_device(uuid, uuid),
+    public.test_device(uuid, uuid),
+    public.check_alerts(),
     public.export_customer(uuid, bigint, boolean),
     public.preview_erasure(uuid, bigint),
     public.erase_customer(uuid, bigint, boolean),
@@ -421,15 +492,21 @@ drop function if exists
     public.notes_after(uuid, integer, integer),
     public.create_agent(text, text, text, text, integer),
     public.reset_password(text, text),
+    public.refuse_login(text, text),
     public.open_agent_session(uuid, text),
     public.open_agent_session(uuid, text, text),
     public.open_agent_session(uuid, text, text, text, text, text),
     public.open_agent_session(uuid, text, text, text, text, text, text),
     public.good_sessions(text[]),
+    public.turn_on_two_factor(uuid, text, bigint, text[]),
+    public.replace_recovery_codes(uuid, text[]),
+    public.turn_off_two_factor(uuid),
     public.account(uuid, text),
     public.is_picture_of_agent(text),
     public.offer_setup(text),
-    public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+    public.begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb),
+    public.connect_identity(uuid, text, text),
+    public.disconnect_identity(uuid, text);
 drop table if exists
     public.schema_scripts,
     public.visitors,
@@ -454,16 +531,29 @@ drop table if exists
     public.one_time_links,
     public.audit_log,
     public.bans,
+    public.saved_replies,
+    public.saved_reply_uses,
     public.refused_logins,
     public.chat_images,
     public.customer_pages,
     public.erasures,
     public.erasure_files,
+    public.desk_tags,
+    public.ticket_tags,
+    public.search_lines,
+    public.search_state,
+    public.desk_views,
     public.ticket_transitions,
     public.events,
     public.ticket_notes,
     public.ticket_reads,
     public.ticket_drafts,
+    public.alert_choices,
+    public.agent_devices,
+    public.agent_alerts,
+    public.agent_pushes,
+    public.desk_push_keys,
+    public.event_readers,
     public.server_processes,
     public.customers_here,
     public.heartbeat,

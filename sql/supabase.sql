@@ -10,9 +10,11 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
-        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
-        ticket_drafts, server_processes, customers_here, heartbeat, throttle_buckets
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
+        saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
+        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -20,18 +22,23 @@ declare
         user_sessions_visitor_id_idx, user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key,
         chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
-        tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx,
-        tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
+        tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
+        tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
+        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
+        tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
         tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
-        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, ticket_drafts_session_id_idx,
-        ticket_drafts_saved_at_idx, throttle_buckets_full_at_idx
+        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
+        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
+        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
+        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -44,26 +51,37 @@ declare
         customer_card(uuid, bigint); messages_after(uuid, integer, integer, integer);
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
+        tag_ticket(uuid, bigint, text[], bigint[]); complete_tag(uuid, text, integer); list_tags(uuid);
+        rename_tag(uuid, bigint, text); delete_tag(uuid, bigint); set_priority(uuid, bigint, integer);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
-        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
-        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        signal_looks(uuid, jsonb); record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
+        conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
+        signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
+        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer);
+        snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
+        list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
+        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
+        import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
+        reply_and_close(uuid, bigint, uuid, text, jsonb, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
         agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
         use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
+        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
         account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
@@ -74,8 +92,11 @@ declare
         make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
-        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
+        disconnect_identity(uuid, text, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb);
+        push_arrived(uuid); push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -87,11 +108,14 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
-        create_agent(text, text, text, text, integer); reset_password(text, text); open_agent_session(uuid, text);
-        open_agent_session(uuid, text, text); open_agent_session(uuid, text, text, text, text, text);
-        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text); offer_setup(text);
-        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
+        create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        open_agent_session(uuid, text, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]);
+        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
+        account(uuid, text); is_picture_of_agent(text); offer_setup(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        connect_identity(uuid, text, text); disconnect_identity(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -102,9 +126,10 @@ declare
         identify_customer(text, text, text, text, text, text, jsonb); messages_after(uuid, integer);
         messages_before(uuid); messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
-        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
-        ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
-        join_conversation(text); join_conversation(text, bigint); join_conversation(text, bigint, uuid);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); tag_ticket(uuid, bigint);
+        tag_ticket(uuid, bigint, text[]); complete_tag(uuid, text); ban_customer(uuid, bigint, text);
+        ban_customer(uuid, bigint, text, integer); join_conversation(); join_conversation(text);
+        join_conversation(text, bigint); join_conversation(text, bigint, uuid);
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
@@ -115,7 +140,15 @@ declare
         save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
+        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
+        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
+        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
+        save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
+        replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
+        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text);
+        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
         open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -128,9 +161,12 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
-        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
+        push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
+        add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -329,6 +365,7 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
+        agents             | queue_order            | text        | required | 'longest'
         agents             | disabled_at            | timestamptz |          |
         agents             | is_demo                | boolean     | computed | false
         agents             | lease_expires_at       | timestamptz |          |
@@ -450,6 +487,11 @@ begin
         -- Why it is given to nobody by itself, and whether it was closed as spam: see spam.sql.
         tickets            | held                   | text        |          |
         tickets            | is_spam                | boolean     | required | false
+        -- How soon somebody is to see to it: 1 urgent, 2 high, 3 normal, 4 low.
+        tickets            | urgency                | smallint    | required | 3
+        -- Until when it is out of sight ('infinity': until the customer writes), and since when it is back: see snooze.sql.
+        tickets            | snoozed_until          | timestamptz |          |
+        tickets            | woke_at                | timestamptz |          |
         tickets            | version                | integer     | required | 1
         tickets            | created_at             | timestamptz | required | now()
         tickets            | updated_at             | timestamptz | computed | now()
@@ -552,6 +594,22 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
+        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
+        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        saved_replies      | id                     | uuid        | key      | gen_random_uuid()
+        saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
+        saved_replies      | name                   | text        | required |
+        saved_replies      | message                | text        | required | ''
+        saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | picture_key            | text        |          |
+        saved_replies      | picture_type           | text        |          |
+        saved_replies      | picture_bytes          | integer     |          |
+        saved_replies      | created_at             | timestamptz | required | now()
+        saved_replies      | updated_at             | timestamptz | required | now()
+        saved_reply_uses   | reply_id               | uuid        | key      |                   | saved_replies | cascade
+        saved_reply_uses   | agent_id               | uuid        | key      |                   | agents        | cascade
+        saved_reply_uses   | uses                   | integer     | required | 1
+
         -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
         refused_logins     | key                    | text        | key      |
         refused_logins     | attempts               | integer     | required | 1
@@ -590,6 +648,37 @@ begin
         erasure_files      | storage_key            | text        | key      |
         erasure_files      | erasure_id             | uuid        | required |                   | erasures      | cascade
         erasure_files      | tried_at               | timestamptz |          |
+
+        -- The tags of the desk, and which tickets have them. folded is the name as search has it, by which two are the same.
+        desk_tags          | tag_id                 | bigint      | key      | identity
+        desk_tags          | name                   | text        | required |
+        desk_tags          | folded                 | text        | required |
+        desk_tags          | created_at             | timestamptz | required | now()
+        ticket_tags        | ticket_id              | uuid        | key      |                   | tickets       | cascade
+        ticket_tags        | tag_id                 | bigint      | key      |                   | desk_tags     | cascade
+
+        -- What search knows: the words of each message (note_no 0), of each note, and of who the customer is (seq and note_no 0); the
+        -- newest has the highest line_id. search_state says how far the log has been read, and at which ticket the older ones
+        -- are, on their way from the newest to the first. See search.sql.
+        search_lines       | line_id                | bigint      | key      | identity
+        search_lines       | session_id             | uuid        | required |                   | user_sessions | cascade
+        search_lines       | seq                    | integer     | required |
+        search_lines       | note_no                | integer     | required | 0
+        search_lines       | words                  | tsvector    | required |
+        search_state       | only_row               | boolean     | key      | true
+        search_state       | cursor                 | text        |          |
+        search_state       | last_event             | bigint      | required | 0
+        search_state       | read_at                | timestamptz | required | now()
+        search_state       | next_ticket            | bigint      |          |
+        search_state       | next_line              | bigint      | required | 0
+
+        -- Searches with a name, of one agent or of everybody.
+        desk_views         | view_id                | uuid        | key      | gen_random_uuid()
+        desk_views         | agent_id               | uuid        | required |                   | agents        | cascade
+        desk_views         | name                   | text        | required |
+        desk_views         | query                  | text        | required |
+        desk_views         | is_shared              | boolean     | required | false
+        desk_views         | created_at             | timestamptz | required | now()
 
         -- The ways a ticket may go; guard_ticket refuses every other.
         ticket_transitions | from_status            | text        | key      |
@@ -631,6 +720,67 @@ begin
         ticket_drafts      | mode                   | text        | key      |
         ticket_drafts      | draft                  | text        | required |
         ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
+        -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
+        -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
+        alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
+        alert_choices      | scope                  | text        | required | 'unassigned'
+        alert_choices      | sound                  | boolean     | required | true
+        alert_choices      | desktop                | boolean     | required | true
+        alert_choices      | push                   | boolean     | required | true
+        alert_choices      | shows_text             | boolean     | required | false
+        alert_choices      | quiet_from             | text        |          |
+        alert_choices      | quiet_until            | text        |          |
+        alert_choices      | time_zone              | text        | required | 'UTC'
+
+        -- The browsers that an agent has had ask for notifications (RFC 8030). session_id is the login session that said so last.
+        agent_devices      | id                     | uuid        | key      | gen_random_uuid()
+        agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_devices      | endpoint               | text        | required |
+        agent_devices      | p256dh                 | text        | required |
+        agent_devices      | auth                   | text        | required |
+        agent_devices      | user_agent             | text        |          |
+        agent_devices      | language               | text        | required | 'en'
+        agent_devices      | origin                 | text        | required |
+        agent_devices      | session_id             | uuid        |          |
+        agent_devices      | created_at             | timestamptz | required | now()
+        agent_devices      | sent_at                | timestamptz |          |
+        agent_devices      | arrived_at             | timestamptz |          |
+        agent_devices      | problem                | text        |          |
+        agent_devices      | problem_at             | timestamptz |          |
+
+        -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
+        -- one is told. A row goes when its agent has read, or need not any more.
+        agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        agent_alerts       | lines                  | integer     | required |
+        agent_alerts       | why                    | text        | required |
+        agent_alerts       | raised_at              | timestamptz | required | now()
+        agent_alerts       | passes_at              | timestamptz |          |
+
+        -- What is sent to devices: an alert, its end, or a test, which is of no chat. due_at is when it is to be sent, or tried
+        -- again; null once that is done. The id is known to the device alone, which says by it that the notification has arrived.
+        agent_pushes       | id                     | uuid        | key      | gen_random_uuid()
+        agent_pushes       | device_id              | uuid        | required |                   | agent_devices | cascade
+        agent_pushes       | session_id             | uuid        |          |                   | user_sessions | cascade
+        agent_pushes       | kind                   | text        | required | 'alert'
+        agent_pushes       | due_at                 | timestamptz |          |
+        agent_pushes       | tries                  | integer     | required | 0
+        agent_pushes       | created_at             | timestamptz | required | now()
+        agent_pushes       | sent_at                | timestamptz |          |
+        agent_pushes       | arrived_at             | timestamptz |          |
+
+        -- The key with which the desk shows push services that it is the same one as before (VAPID, RFC 8292): made once.
+        desk_push_keys     | only_row               | boolean     | key      | true
+        desk_push_keys     | private_key            | text        | required |
+        desk_push_keys     | public_key             | text        | required |
+        desk_push_keys     | created_at             | timestamptz | required | now()
+
+        -- How far those have read the log who act on each event once, by transaction and id, in which history.
+        event_readers      | name                   | text        | key      |
+        event_readers      | epoch                  | text        | required |
+        event_readers      | transaction            | xid8        | required |
+        event_readers      | id                     | bigint      | required |
 
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
@@ -692,7 +842,16 @@ begin
         tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
         tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
-        tickets_ready_idx                 |        | tickets          | (awaiting_since, number) where status = 'waiting' and held is null
+        tickets_line_idx                  |        | tickets          | (urgency, awaiting_since, number) where status = 'waiting' and held is null and snoozed_until is null
+        tickets_raised_idx                |        | tickets          | (urgency, awaiting_since, number) where status <> 'closed' and urgency <> 3
+        tickets_snoozed_idx               |        | tickets          | (snoozed_until) where snoozed_until is not null
+        tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
+        desk_tags_folded_key              | unique | desk_tags        | (folded)
+        ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
+        search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        desk_views_agent_id_idx           |        | desk_views       | (agent_id)
+        desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
@@ -714,6 +873,10 @@ begin
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
         bans_session_id_idx               |        | bans             | (session_id)
+        saved_replies_name_key            | unique | saved_replies    | (owner_id, lower(name)) where owner_id is not null
+        saved_replies_shared_name_key     | unique | saved_replies    | (lower(name)) where owner_id is null
+        saved_replies_picture_key_key     | unique | saved_replies    | (picture_key)
+        saved_reply_uses_agent_id_idx     |        | saved_reply_uses | (agent_id)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -734,6 +897,14 @@ begin
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
+        agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
+        agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
+        agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
+        agent_alerts_passes_at_idx        |        | agent_alerts     | (passes_at) where passes_at is not null
+        agent_pushes_device_id_key        | unique | agent_pushes     | (device_id, session_id)
+        agent_pushes_session_id_idx       |        | agent_pushes     | (session_id)
+        agent_pushes_due_at_idx           |        | agent_pushes     | (due_at) where due_at is not null
+        agent_pushes_created_at_idx       |        | agent_pushes     | (created_at)
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
@@ -818,7 +989,17 @@ begin
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
+        saved_replies | name           | char_length(name) between 1 and 80
+        saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
+        saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
+        tickets       | urgency        | urgency between 1 and 4
+        agents        | queue_order    | queue_order in ('longest', 'newest', 'priority')
+        desk_tags     | name           | char_length(name) between 1 and 40
+        search_state  | only_row       | only_row
+        desk_views    | name           | char_length(name) between 1 and 60
+        desk_views    | query          | char_length(query) <= 200
         chat_messages | sender         | new.sender in ('user', 'agent', 'system')
         chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
         chat_messages | seq            | new.seq > 0
@@ -830,6 +1011,16 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
+        alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
+        alert_choices | time_zone      | char_length(time_zone) between 1 and 64
+        agent_devices | endpoint       | endpoint ~ '^https://' and char_length(endpoint) <= 1000
+        agent_devices | user_agent     | char_length(user_agent) <= 256
+        agent_devices | language       | language ~ '^[a-z]{2,3}$'
+        agent_devices | problem        | char_length(problem) <= 80
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_pushes  | kind           | kind in ('alert', 'end', 'test')
+        desk_push_keys | only_row       | only_row
     $checks$,
         _supportchat.longest_message(),
         (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
@@ -2197,7 +2388,7 @@ begin
         join pg_class c on c.oid = i.indexrelid
         where (i.indrelid, c.relname) in (
             ('public.tickets'::regclass, 'tickets_not_closed_idx'), ('public.tickets'::regclass, 'tickets_updated_at_idx'),
-            ('public.tickets'::regclass, 'tickets_session_id_idx'),
+            ('public.tickets'::regclass, 'tickets_session_id_idx'), ('public.tickets'::regclass, 'tickets_ready_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_sender_agent_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_image_id_idx'),
             ('public.events'::regclass, 'events_ticket_id_idx')
@@ -2278,14 +2469,14 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
--- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
--- whole desk depends on.
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; to change what
+-- everybody at the desk uses (saved replies, tags, views); and what the whole desk depends on.
 with wanted as (
     select role, right_name
     from (values
         ('agent', '{answer}'::text[]),
-        ('lead', '{answer, reassign, ban}'),
-        ('admin', '{answer, reassign, ban, manage_people, see_status, see_audit, manage_desk, export, erase}')
+        ('lead', '{answer, reassign, ban, curate}'),
+        ('admin', '{answer, reassign, ban, curate, manage_people, see_status, see_audit, manage_desk, export, erase}')
     ) as written (role, rights), unnest(rights) as right_name
 ), withdrawn as (
     delete from public.role_rights as former
@@ -2298,6 +2489,9 @@ on conflict do nothing;
 insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
+insert into public.search_state (only_row, cursor, next_ticket)
+select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
+on conflict do nothing;
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2455,7 +2649,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'd5e1441a4b7d');
+select _supportchat.record_script('supabase_schema.sql', 'eaf658057e4b');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -2663,6 +2857,26 @@ begin
     end if;
 end $$;
 
+-- Refuses an agent who was disabled, and what a login session asks for that has ended meanwhile (null: none asks): PT404. To look at a
+-- password takes a while, and whoever is thrown out in this time must not change how the account is protected. Whoever throws them
+-- out waits for the lock that this takes, or has had it before.
+create or replace function _supportchat.demand_session(p_agent_id uuid, p_token_hash text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    elsif p_token_hash is not null and not exists (
+        select from public.agent_sessions s
+        where s.token_hash = p_token_hash and s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
+    ) then
+        raise sqlstate 'PT404' using message = 'session_ended';
+    end if;
+end $$;
+
 -- The rights of a role, as a list.
 create or replace function _supportchat.rights_of(p_role text)
 returns jsonb
@@ -2673,7 +2887,7 @@ as $$
     select coalesce(jsonb_agg(right_name order by right_name), '[]') from public.role_rights where role = p_role
 $$;
 
-select _supportchat.record_script('functions/rights.sql', 'efb455cbe954');
+select _supportchat.record_script('functions/rights.sql', '90c955b52574');
 
 -- audit.sql: who has done what, for people who have to know later. Safe to run again.
 -- Kinds are codes such as 'login.ok' and 'person.disabled'; about holds codes and ids, and the address of who was invited.
@@ -3060,7 +3274,9 @@ as $$
         ('hold_links', '"off"', '["off", "on"]', null, null),
         -- For how many days chats are kept after their end (null: for ever), and the audit log.
         ('retention_days', 'null', '[null]', 1, 3650),
-        ('audit_days', '730', '[]', 365, 3650)
+        ('audit_days', '730', '[]', 365, 3650),
+        -- After how many minutes the next agent is told of somebody to whom nobody has come (null: never): see alerts.sql.
+        ('alert_next_minutes', '3', '[null]', 1, 60)
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -3130,7 +3346,94 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', '65731975ee80');
+select _supportchat.record_script('functions/settings.sql', 'b2e538b86dc2');
+
+-- folding.sql: how texts are compared, by search and by tags. Safe to run again.
+
+-- The characters that stand on or below another one, as the inside of a bracket expression: those with a combining class, but for
+-- the two of kana, without which other words would be the same.
+create or replace function _supportchat.combining_marks()
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select '\u0300-\u034E\u0350-\u036F\u0483-\u0487\u0591-\u05BD\u05BF\u05C1-\u05C2\u05C4-\u05C5\u05C7\u0610-\u061A'
+        || '\u064B-\u065F\u0670\u06D6-\u06DC\u06DF-\u06E4\u06E7-\u06E8\u06EA-\u06ED\u0711\u0730-\u074A\u07EB-\u07F3'
+        || '\u07FD\u0816-\u0819\u081B-\u0823\u0825-\u0827\u0829-\u082D\u0859-\u085B\u0898-\u089F\u08CA-\u08E1'
+        || '\u08E3-\u08FF\u093C\u094D\u0951-\u0954\u09BC\u09CD\u09FE\u0A3C\u0A4D\u0ABC\u0ACD\u0B3C\u0B4D\u0BCD\u0C3C'
+        || '\u0C4D\u0C55-\u0C56\u0CBC\u0CCD\u0D3B-\u0D3C\u0D4D\u0DCA\u0E38-\u0E3A\u0E48-\u0E4B\u0EB8-\u0EBA\u0EC8-\u0ECB'
+        || '\u0F18-\u0F19\u0F35\u0F37\u0F39\u0F71-\u0F72\u0F74\u0F7A-\u0F7D\u0F80\u0F82-\u0F84\u0F86-\u0F87\u0FC6\u1037'
+        || '\u1039-\u103A\u108D\u135D-\u135F\u1714-\u1715\u1734\u17D2\u17DD\u18A9\u1939-\u193B\u1A17-\u1A18\u1A60'
+        || '\u1A75-\u1A7C\u1A7F\u1AB0-\u1ABD\u1ABF-\u1ACE\u1B34\u1B44\u1B6B-\u1B73\u1BAA-\u1BAB\u1BE6\u1BF2-\u1BF3\u1C37'
+        || '\u1CD0-\u1CD2\u1CD4-\u1CE0\u1CE2-\u1CE8\u1CED\u1CF4\u1CF8-\u1CF9\u1DC0-\u1DFF\u20D0-\u20DC\u20E1'
+        || '\u20E5-\u20F0\u2CEF-\u2CF1\u2D7F\u2DE0-\u2DFF\u302A-\u302F\uA66F\uA674-\uA67D\uA69E-\uA69F\uA6F0-\uA6F1'
+        || '\uA806\uA82C\uA8C4\uA8E0-\uA8F1\uA92B-\uA92D\uA953\uA9B3\uA9C0\uAAB0\uAAB2-\uAAB4\uAAB7-\uAAB8\uAABE-\uAABF'
+        || '\uAAC1\uAAF6\uABED\uFB1E\uFE20-\uFE2F\U000101FD\U000102E0\U00010376-\U0001037A\U00010A0D\U00010A0F'
+        || '\U00010A38-\U00010A3A\U00010A3F\U00010AE5-\U00010AE6\U00010D24-\U00010D27\U00010EAB-\U00010EAC'
+        || '\U00010F46-\U00010F50\U00010F82-\U00010F85\U00011046\U00011070\U0001107F\U000110B9-\U000110BA'
+        || '\U00011100-\U00011102\U00011133-\U00011134\U00011173\U000111C0\U000111CA\U00011235-\U00011236'
+        || '\U000112E9-\U000112EA\U0001133B-\U0001133C\U0001134D\U00011366-\U0001136C\U00011370-\U00011374\U00011442'
+        || '\U00011446\U0001145E\U000114C2-\U000114C3\U000115BF-\U000115C0\U0001163F\U000116B6-\U000116B7\U0001172B'
+        || '\U00011839-\U0001183A\U0001193D-\U0001193E\U00011943\U000119E0\U00011A34\U00011A47\U00011A99\U00011C3F'
+        || '\U00011D42\U00011D44-\U00011D45\U00011D97\U00016AF0-\U00016AF4\U00016B30-\U00016B36\U00016FF0-\U00016FF1'
+        || '\U0001BC9E\U0001D165-\U0001D169\U0001D16D-\U0001D172\U0001D17B-\U0001D182\U0001D185-\U0001D18B'
+        || '\U0001D1AA-\U0001D1AD\U0001D242-\U0001D244\U0001E000-\U0001E006\U0001E008-\U0001E018\U0001E01B-\U0001E021'
+        || '\U0001E023-\U0001E024\U0001E026-\U0001E02A\U0001E130-\U0001E136\U0001E2AE\U0001E2EC-\U0001E2EF'
+        || '\U0001E8D0-\U0001E8D6\U0001E944-\U0001E94A'
+$$;
+
+-- The writing that has no spaces between words: Thai, Lao, Burmese, Khmer, kana, bopomofo and Han, as the inside of a bracket
+-- expression.
+create or replace function _supportchat.dense_writing()
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select '\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF\u2E80-\u2FDF\u3005-\u3007\u3041-\u30FA\u30FC-\u30FF\u3105-\u312F\u31F0-\u31FF'
+        || '\u3400-\u4DBF\u4E00-\u9FFF\uF900-\uFAFF\U00020000-\U0003FFFF'
+$$;
+
+-- A text as it is compared: words in small letters, without accents, each with no more than 64 characters and with one space
+-- between them. Where writing has no spaces, each two neighbours are a word, and so is the last character alone. Marks go before
+-- Postgres takes characters apart: it sorts runs of marks, in quadratic time.
+create or replace function _supportchat.folded(p_text text)
+returns text
+language plpgsql
+immutable
+strict
+set search_path = ''
+as $$
+declare
+    rest text := lower(p_text);
+    marks text;
+    dense text;
+begin
+    if rest ~ '[^\x01-\x7f]' then
+        marks := '[' || _supportchat.combining_marks() || ']+';
+        rest := regexp_replace(normalize(regexp_replace(rest, marks, '', 'g'), nfkd), marks, '', 'g');
+        -- What has no parts, and what lower() leaves in a database whose locale is C.
+        rest := lower(translate(
+            replace(replace(replace(rest, 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'),
+            'øØłŁđĐıςΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
+            'oollddiσαβγδεζηθικλμνξοπρστυφχψωабвгдежзийклмнопрстуфхцчшщъыьэюя'
+        ));
+    end if;
+    rest := regexp_replace(rest, '[\x01-\x2f\x3a-\x60\x7b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7'
+        || '\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u0640\u066a-\u066d\u06d4\u0964\u0965\u1361-\u1368\u1680'
+        || '\u2000-\u206f\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30fb\ufe10-\ufe1f\ufe30-\ufe6f]+', ' ', 'g');
+    dense := '[' || _supportchat.dense_writing() || ']';
+    if rest ~ dense then
+        rest := regexp_replace(rest, '(' || dense || '+)', ' \1 ', 'g');
+        rest := regexp_replace(rest, '(' || dense || '{2})', '\1 ', 'g') || ' ' || regexp_replace(
+            regexp_replace(rest, '(^|\s)' || dense, ' ', 'g'), '(' || dense || '{2})', '\1 ', 'g'
+        );
+    end if;
+    return btrim(regexp_replace(regexp_replace(rest, '(\S{64})\S+', '\1', 'g'), '\s+', ' ', 'g'));
+end $$;
+
+select _supportchat.record_script('functions/folding.sql', '57f0c90279a1');
 
 -- sites.sql: the sites from which customers chat, each with its look and its words. Safe to run again.
 
@@ -3700,7 +4003,8 @@ $$;
 
 -- What the shop's own tables tell of a ticket's customer: the answer of supportchat.support_card, which only ever gets the sub of a
 -- person whom their site has named. Null when there is no such person or function, or the site shows no card. 'error' says what
--- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile.
+-- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile, and nothing that it
+-- sets stays. 'card' is the text of the answer, for the server to read: not every reader takes what jsonb may hold.
 create or replace function public.customer_card(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -3710,7 +4014,7 @@ set statement_timeout = '500ms'
 as $$
 declare
     ref text;
-    card jsonb;
+    card text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     select p.sub into ref from public.tickets t
@@ -3723,8 +4027,12 @@ begin
     end if;
     perform set_config('transaction_read_only', 'on', true);
     begin
-        card := supportchat.support_card(ref);
+        card := supportchat.support_card(ref)::text;
+        -- Takes back whatever it has set: others get the connection next. Variables keep their value.
+        raise sqlstate 'SC003';
     exception
+        when sqlstate 'SC003' then
+            null;
         when query_canceled then
             return '{"card": null, "error": "slow"}';
         when insufficient_privilege then
@@ -3732,13 +4040,13 @@ begin
         when others then
             return '{"card": null, "error": "failed"}';
     end;
-    if pg_column_size(card) > 16384 then
+    if octet_length(card) > 16384 then
         return '{"card": null, "error": "large"}';
     end if;
     return jsonb_build_object('card', card, 'error', null);
 end $$;
 
-select _supportchat.record_script('functions/persons.sql', 'fe30c54d35af');
+select _supportchat.record_script('functions/persons.sql', 'fe0c25f32e67');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -4228,7 +4536,8 @@ drop function if exists public.report_process(uuid, integer, uuid[], text[], boo
 -- have left, and the login sessions of the agents behind its pages, who keep their lease. It counts as live for p_seconds.
 -- 'good' are the login sessions that are good; 'came' is how many agents have come, who take waiting tickets; 'known' says
 -- whether the process was: if not, it is to name all its customers with the next report. While no page is open in it, this
--- is all that it asks (p_is_idle): then it sweeps and sends a heartbeat as well.
+-- is all that it asks (p_is_idle): then it sweeps and sends a heartbeat as well, and hears whether there is something to do about
+-- alerts.
 create or replace function public.report_process(
     p_process_id uuid, p_sockets integer, p_came uuid[], p_left uuid[], p_token_hashes text[],
     p_seconds double precision default 25, p_swept boolean default false, p_is_idle boolean default false
@@ -4259,7 +4568,8 @@ begin
     came := _supportchat.renew_leases(good);
     answer := jsonb_build_object('good', good, 'came', came, 'known', is_known);
     if p_is_idle then
-        answer := answer || jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4);
+        answer := answer || jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4)
+            || jsonb_build_object('alerts_due', _supportchat.alerts_are_due());
         update public.server_processes set swept_at = now() where process_id = p_process_id;
     end if;
     return answer;
@@ -4274,7 +4584,225 @@ as $$
     select _supportchat.forget_processes(array[p_process_id])
 $$;
 
-select _supportchat.record_script('functions/processes.sql', '0e494c3fe0ca');
+select _supportchat.record_script('functions/processes.sql', '67f818585d6f');
+
+-- tags.sql: the tags of the desk and of tickets, and how urgent a ticket is. Safe to run again.
+
+-- The tags of a ticket, by their names.
+create or replace function _supportchat.tags_of_ticket(p_ticket_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object('id', t.tag_id, 'name', t.name) order by t.folded, t.tag_id), '[]')
+    from public.ticket_tags own join public.desk_tags t on t.tag_id = own.tag_id
+    where own.ticket_id = p_ticket_id
+$$;
+
+-- A name for a tag as it is kept: without a leading '#', with single spaces. PT422 when nothing is left, or it is longer than 40.
+create or replace function _supportchat.tag_name(p_name text)
+returns text
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+    name text := btrim(regexp_replace(ltrim(left(p_name, 200), '# '), '\s+', ' ', 'g'));
+begin
+    if char_length(name) > 40 then
+        raise sqlstate 'PT422' using message = 'tag_too_long';
+    elsif _supportchat.folded(name) = '' is not false then
+        raise sqlstate 'PT422' using message = 'tag_empty';
+    end if;
+    return name;
+end $$;
+
+-- The tag of a name, made if there is none. PT422 when there are 1,000 already.
+create or replace function _supportchat.tag_of_name(p_name text)
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    wanted text := _supportchat.tag_name(p_name);
+    found_id bigint;
+begin
+    loop
+        select tag_id into found_id from public.desk_tags where folded = _supportchat.folded(wanted);
+        exit when found;
+        if (select count(*) from public.desk_tags) >= 1000 then
+            raise sqlstate 'PT422' using message = 'tags_too_many';
+        end if;
+        insert into public.desk_tags (name, folded) values (wanted, _supportchat.folded(wanted)) on conflict (folded) do nothing;
+    end loop;
+    return found_id;
+end $$;
+
+-- Gives a ticket tags by their names, and takes some away by their ids. PT422 for more than 20 at once, or on one ticket.
+create or replace function public.tag_ticket(
+    p_agent_id uuid, p_number bigint, p_add text[] default '{}', p_remove bigint[] default '{}'
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+    wanted bigint[] := '{}';
+    added bigint[];
+    removed bigint[];
+    name text;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if cardinality(p_add) > 20 then
+        raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
+    end if;
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    perform _supportchat.check_kept(ticket);
+    foreach name in array p_add loop
+        wanted := wanted || _supportchat.tag_of_name(name);
+    end loop;
+    with gone as (
+        delete from public.ticket_tags where ticket_id = ticket.id and tag_id = any (p_remove) and tag_id <> all (wanted) returning tag_id
+    )
+    select array(select tag_id from gone) into removed;
+    with new as (
+        insert into public.ticket_tags (ticket_id, tag_id) select distinct ticket.id, id from unnest(wanted) as id
+        on conflict do nothing returning tag_id
+    )
+    select array(select tag_id from new) into added;
+    if (select count(*) from public.ticket_tags where ticket_id = ticket.id) > 20 then
+        raise sqlstate 'PT422' using message = 'ticket_tags_too_many';
+    end if;
+    if cardinality(added || removed) > 0 then
+        update public.tickets set version = version + 1 where id = ticket.id;
+        perform _supportchat.record_event(
+            ticket, 'tagged', 'agent', p_agent_id, jsonb_build_object('added', added, 'removed', removed)
+        );
+    end if;
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+-- Tags whose name, or a word in it, begins with a text, for whoever types one: the most used come first.
+create or replace function public.complete_tag(p_agent_id uuid, p_text text, p_limit integer default 8)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    wanted text := _supportchat.folded(left(p_text, 40));
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object('id', tag_id, 'name', name) order by used desc, folded), '[]')
+        from (
+            select t.tag_id, t.name, t.folded, (
+                -- So many that the order shows, and no more: a tag may be on each ticket.
+                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 100) as counted
+            ) as used
+            from public.desk_tags t
+            where starts_with(t.folded, wanted) or strpos(t.folded, ' ' || wanted) > 0
+            order by used desc, t.folded limit least(p_limit, 50)
+        ) as found
+    );
+end $$;
+
+-- Every tag, with the number of its tickets: 1,001 stands for more.
+create or replace function public.list_tags(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'id', t.tag_id, 'name', t.name, 'tickets', (
+                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 1001) as counted
+            )
+        ) order by t.folded), '[]')
+        from public.desk_tags t
+    );
+end $$;
+
+-- Gives a tag another name. Where another tag has that name already, the two become one: its tickets get that one. PT404 when there
+-- is none of this id.
+create or replace function public.rename_tag(p_agent_id uuid, p_tag_id bigint, p_name text)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    wanted text := _supportchat.tag_name(p_name);
+    other bigint;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'curate');
+    -- One at a time, or two could be merged into each other.
+    perform from public.desk_tags where tag_id = p_tag_id or folded = _supportchat.folded(wanted) order by tag_id for update;
+    if not exists (select from public.desk_tags where tag_id = p_tag_id) then
+        raise sqlstate 'PT404' using message = 'tag_not_found';
+    end if;
+    select tag_id into other from public.desk_tags where folded = _supportchat.folded(wanted) and tag_id <> p_tag_id;
+    if found then
+        insert into public.ticket_tags (ticket_id, tag_id)
+        select ticket_id, other from public.ticket_tags where tag_id = p_tag_id
+        on conflict do nothing;
+        delete from public.desk_tags where tag_id = p_tag_id;
+    else
+        update public.desk_tags set name = wanted, folded = _supportchat.folded(wanted) where tag_id = p_tag_id;
+    end if;
+    perform _supportchat.log_event('tag.changed', null, jsonb_build_object('tag', p_tag_id), 'agent', p_agent_id);
+    return jsonb_build_object('name', wanted, 'merged', other is not null);
+end $$;
+
+-- Deletes a tag, which takes it from its tickets. PT404 when there is none of this id.
+create or replace function public.delete_tag(p_agent_id uuid, p_tag_id bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former text;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'curate');
+    delete from public.desk_tags where tag_id = p_tag_id returning name into former;
+    if not found then
+        raise sqlstate 'PT404' using message = 'tag_not_found';
+    end if;
+    perform _supportchat.log_event('tag.changed', null, jsonb_build_object('tag', p_tag_id), 'agent', p_agent_id);
+    return jsonb_build_object('name', former);
+end $$;
+
+-- Says how soon somebody is to see to a ticket: 1 urgent, 2 high, 3 normal, 4 low. It moves the ticket in the line, and in the queues
+-- of agents. PT422 for any other, PT409 for a closed one.
+create or replace function public.set_priority(p_agent_id uuid, p_number bigint, p_priority integer)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if p_priority between 1 and 4 is not true then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end if;
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    if ticket.status = 'closed' then
+        raise sqlstate 'PT409' using message = 'ticket_closed';
+    elsif ticket.urgency <> p_priority then
+        update public.tickets set urgency = p_priority where id = ticket.id;
+        perform _supportchat.record_event(
+            ticket, 'prioritised', 'agent', p_agent_id, jsonb_build_object('priority', p_priority, 'before', ticket.urgency)
+        );
+    end if;
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+select _supportchat.record_script('functions/tags.sql', '0564f5914df2');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -4314,8 +4842,9 @@ as $$
     select 101
 $$;
 
--- The place of a waiting ticket in the queue: the longest waiting first, and those that have their answer last. Held ones have
--- none. It is last_place() at most, or a long queue would be counted each time somebody looks.
+-- The place of a waiting ticket in the queue: the most urgent first, then the longest waiting, and of each urgency those that
+-- have their answer last. Held and snoozed ones have none. It is last_place() at most, or a long queue would be counted each time
+-- somebody looks.
 create or replace function _supportchat.place_of_ticket(p_ticket public.tickets)
 returns bigint
 language sql
@@ -4325,10 +4854,15 @@ as $$
     select 1 + count(*)
     from (
         select from public.tickets
-        where status = 'waiting' and held is null and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        where status = 'waiting' and held is null and snoozed_until is null and urgency < p_ticket.urgency
         union all
         select from public.tickets
-        where p_ticket.awaiting_since is null and status = 'waiting' and held is null and (awaiting_since is not null or number < p_ticket.number)
+        where status = 'waiting' and held is null and snoozed_until is null and urgency = p_ticket.urgency
+            and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        union all
+        select from public.tickets
+        where p_ticket.awaiting_since is null and status = 'waiting' and held is null and snoozed_until is null
+            and urgency = p_ticket.urgency and (awaiting_since is not null or number < p_ticket.number)
         limit _supportchat.last_place() - 1
     ) as ahead
 $$;
@@ -4366,7 +4900,7 @@ as $$
     )
 $$;
 
--- The same the other way: the people whom a detail names by their ids.
+-- The same the other way: the people and the tags that a detail names by their ids.
 create or replace function _supportchat.with_names(p_detail jsonb)
 returns jsonb
 language sql
@@ -4374,8 +4908,14 @@ stable
 set search_path = ''
 as $$
     select p_detail || coalesce((
-        select jsonb_object_agg(key, _supportchat.agent_json(value::uuid))
-        from jsonb_each_text(p_detail) where key in ('agent', 'by', 'from')
+        select jsonb_object_agg(key, case
+            when key in ('added', 'removed') then (
+                select coalesce(jsonb_agg(t.name order by t.name), '[]') from public.desk_tags t
+                where t.tag_id in (select id::bigint from jsonb_array_elements_text(value) as id)
+            )
+            else _supportchat.agent_json((value #>> '{}')::uuid)
+        end)
+        from jsonb_each(p_detail) where key in ('agent', 'by', 'from', 'added', 'removed')
     ), '{}')
 $$;
 
@@ -4428,7 +4968,7 @@ end $$;
 
 -- How many places of the limits of some agents are taken; nothing of who has none taken. Neither a ticket that was answered,
 -- and has been quiet for five minutes, takes one, or customers who have gone would keep the next ones waiting; nor one that
--- was taken up again within ten minutes of its end, which most do to say thanks.
+-- was taken up again within ten minutes of its end, which most do to say thanks; nor one that is snoozed.
 create or replace function _supportchat.loads_of_agents(p_agent_ids uuid[])
 returns table (agent_id uuid, load bigint)
 language sql
@@ -4440,11 +4980,11 @@ as $$
     from (
         select assigned_agent_id from public.tickets
         where assigned_agent_id = any (p_agent_ids) and status = 'open' and awaiting_since is not null
-            and (closed_at is null or awaiting_since > closed_at + interval '10 minutes')
+            and snoozed_until is null and (closed_at is null or awaiting_since > closed_at + interval '10 minutes')
         union all
         select assigned_agent_id from public.tickets
         where assigned_agent_id = any (p_agent_ids) and status = 'open' and awaiting_since is null
-            and updated_at > now() - interval '5 minutes'
+            and updated_at > now() - interval '5 minutes' and snoozed_until is null
     ) as taken
     group by taken.assigned_agent_id
 $$;
@@ -4590,7 +5130,8 @@ begin
         detail := detail || '{"again": true}';
     end if;
     update public.tickets set
-        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null, held = null
+        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null, held = null,
+        snoozed_until = null
     where id = p_ticket.id;
     -- What they read before counts for the customer from now on.
     perform _supportchat.move_marks(p_ticket.session_id, read_seq, read_seq, p_agent_id)
@@ -4617,8 +5158,9 @@ begin
     for candidate in
         -- Whoever gave a ticket back does not get it again. With a limit, the index is read, and no further.
         select session_id, given_back_by from public.tickets
-        where status = 'waiting' and held is null and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
-        order by awaiting_since nulls last, number
+        where status = 'waiting' and held is null and snoozed_until is null and id is distinct from p_except
+            and (given_back_by is null or given_back_by <> any (places))
+        order by urgency, awaiting_since nulls last, number
         limit cardinality(places)
     loop
         place := (
@@ -4627,7 +5169,7 @@ begin
         );
         continue when place is null;
         ticket := _supportchat.lock_ticket(candidate.session_id);
-        if ticket.status = 'waiting' and ticket.held is null then
+        if ticket.status = 'waiting' and ticket.held is null and ticket.snoozed_until is null then
             perform _supportchat.give_ticket(ticket, places[place], 'least_loaded', 'system');
             places := places[:place - 1] || places[place + 1:];
             given := given + 1;
@@ -4685,7 +5227,7 @@ declare
         'wanted', p_is_wanted
     );
 begin
-    update public.tickets set status = 'waiting', assigned_agent_id = null,
+    update public.tickets set status = 'waiting', assigned_agent_id = null, snoozed_until = null,
         given_back_by = case when p_actor_id is not null then p_ticket.assigned_agent_id end
     where id = p_ticket.id;
     perform _supportchat.tell_event(
@@ -4694,7 +5236,40 @@ begin
     );
 end $$;
 
--- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
+-- Wakes a snoozed ticket: it is back on top, with a mark. p_why is 'time', 'customer' or 'agent'. The caller holds the lock of its
+-- conversation.
+create or replace function _supportchat.wake_ticket(p_ticket public.tickets, p_why text, p_agent_id uuid default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.tickets set snoozed_until = null, woke_at = case when p_why <> 'agent' then clock_timestamp() end
+    where id = p_ticket.id;
+    perform _supportchat.record_event(
+        p_ticket, 'woke', case p_why when 'time' then 'system' else p_why end, p_agent_id, jsonb_build_object('why', p_why)
+    );
+end $$;
+
+-- Wakes tickets whose time has come, no more than a transaction has time for. The caller holds the assignment lock.
+create or replace function _supportchat.wake_due_tickets()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    due uuid;
+    ticket public.tickets;
+begin
+    for due in select session_id from public.tickets where snoozed_until <= now() order by snoozed_until limit 50 loop
+        ticket := _supportchat.lock_ticket(due);
+        if ticket.snoozed_until <= now() then
+            perform _supportchat.wake_ticket(ticket, 'time');
+        end if;
+    end loop;
+end $$;
+
+-- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
 -- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running
 -- already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
@@ -4711,10 +5286,11 @@ begin
     if not pg_catalog.pg_try_advisory_xact_lock(7308332045) then
         return null;
     end if;
+    perform _supportchat.wake_due_tickets();
     for candidate in
         select t.session_id, t.assigned_agent_id from public.tickets t
         join public.agents a on a.id = t.assigned_agent_id
-        where t.status = 'open' and t.awaiting_since is not null
+        where t.status = 'open' and t.awaiting_since is not null and t.snoozed_until is null
             and (a.lease_expires_at is null or a.lease_expires_at <= now())
             -- After an outage or a restart no lease has been renewed: pages have 20 seconds to come back.
             and exists (
@@ -4731,7 +5307,7 @@ begin
     loop
         exit when returned = 25;
         ticket := _supportchat.lock_ticket(candidate.session_id);
-        if ticket.status = 'open' and ticket.awaiting_since is not null
+        if ticket.status = 'open' and ticket.awaiting_since is not null and ticket.snoozed_until is null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
             -- The same for all: who has left takes none.
             is_wanted := coalesce(is_wanted, _supportchat.has_taker(null));
@@ -4747,7 +5323,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'f87bb064d7f6');
+select _supportchat.record_script('functions/assignment.sql', 'b873826587ef');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -5167,7 +5743,7 @@ as $$
     select _supportchat.state_json(
         s, t,
         exists (select from public.customers_here c where c.session_id = s.session_id),
-        case when t.status = 'waiting' and t.held is null then _supportchat.place_of_ticket(t) end
+        case when t.status = 'waiting' and t.held is null and t.snoozed_until is null then _supportchat.place_of_ticket(t) end
     )
     from public.user_sessions s
     cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -5193,18 +5769,42 @@ as $$
         select id, row_number() over () as place
         from (
             select id from public.tickets
-            where status = 'waiting' and held is null and exists (select from asked where asked.status = 'waiting')
-            order by awaiting_since nulls last, number
+            where status = 'waiting' and held is null and snoozed_until is null
+                and exists (select from asked where asked.status = 'waiting')
+            order by urgency, awaiting_since nulls last, number
             limit _supportchat.last_place() - 1
         ) as ahead
     )
     select coalesce(jsonb_agg(_supportchat.state_json(
         asked.session, asked.ticket,
         exists (select from public.customers_here c where c.session_id = (asked.session).session_id),
-        case when asked.status = 'waiting' and (asked.ticket).held is null then coalesce(places.place, _supportchat.last_place()) end
+        case when asked.status = 'waiting' and (asked.ticket).held is null and (asked.ticket).snoozed_until is null then coalesce(places.place, _supportchat.last_place()) end
     )), '[]')
     from asked
     left join places on places.id = asked.id
+$$;
+
+-- What those who wait are told while others are served: whose conversations have the places in the queue, in order, which
+-- place all others have, and whether an agent is here. However many wait, it reads as many of them as are counted.
+create or replace function public.waiting_line()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_ids', to_jsonb(array(
+            -- As place_of_ticket counts.
+            select session_id from public.tickets
+            where status = 'waiting' and held is null
+            order by awaiting_since nulls last, number
+            limit _supportchat.last_place() - 1
+        )),
+        'behind', _supportchat.last_place(),
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        )
+    )
 $$;
 
 -- Of an earlier version, which had no log.
@@ -5312,7 +5912,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '208af20b17e3');
+select _supportchat.record_script('functions/conversations.sql', '2d0b966a72eb');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -5449,11 +6049,12 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
+    chat uuid;
 begin
     if p_number is not null then
         perform _supportchat.demand_right(p_agent_id, 'answer');
     end if;
+    chat := _supportchat.session_of_viewer(p_visitor, p_number);
     if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
         perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
     end if;
@@ -5502,7 +6103,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '669728ed63c2');
+select _supportchat.record_script('functions/marks.sql', 'deec385cb485');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -5518,6 +6119,7 @@ declare
     ticket public.tickets;
     preferred uuid;
     is_afterword boolean;
+    visitor uuid;
 begin
     -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
     select * into ticket from public.tickets
@@ -5530,12 +6132,14 @@ begin
     end if;
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
+        visitor := (select visitor_id from public.user_sessions where session_id = p_session_id);
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
         is_afterword := ticket.first_reply_at is not null and ticket.closed_at > now() - interval '10 minutes';
         perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
-            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' end, is_spam = false
+            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' else _supportchat.hold_for(visitor, p_line ->> 'message') end,
+            is_spam = false
         where id = ticket.id
         returning * into ticket;
         if ticket.held is not null then
@@ -5551,6 +6155,9 @@ begin
     else
         if ticket.awaiting_since is null then
             update public.tickets set awaiting_since = now() where id = ticket.id;
+        end if;
+        if ticket.snoozed_until is not null then
+            perform _supportchat.wake_ticket(ticket, 'customer');
         end if;
         if ticket.status = 'open' then
             return _supportchat.answer_json(p_session_id, jsonb_build_array(p_line));
@@ -5607,7 +6214,7 @@ begin
         line := _supportchat.append_message(p_session_id, 'user', p_message, p_client_message_id, p_visitor => p_visitor);
     end if;
     if line is not null then
-        select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
+        select t.number, t.status = 'open' and t.awaiting_since is not null and t.snoozed_until is null into number, is_awaited from public.tickets t
         where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
         if is_awaited then
             -- As answer_json has it.
@@ -5923,7 +6530,8 @@ $$;
 drop function if exists public.who_is_here();
 
 -- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
--- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat.
+-- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat; 'known' that
+-- this browser has the key of somebody, with or without a chat.
 create or replace function public.who_is_here(p_visitor text default null, p_address text default null)
 returns jsonb
 language sql
@@ -5944,11 +6552,12 @@ as $$
         'banned', exists (
                 select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now()
             )
-            or exists (select from public.bans where network = p_address and expires_at > now())
+            or exists (select from public.bans where network = p_address and expires_at > now()),
+        'known', _supportchat.visitor_of(p_visitor) is not null
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '023a52370e19');
+select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -5967,7 +6576,7 @@ as $$
     where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Of some stored objects, those that neither a message nor an agent needs. None of a database without any picture: it may be
+-- Of some stored objects, those that nothing needs. None of a database without any picture: it may be
 -- about to be restored.
 create or replace function public.orphan_images(p_keys text[])
 returns jsonb
@@ -5979,10 +6588,12 @@ as $$
     where not exists (select from public.chat_images where storage_key = asked)
         and not exists (select from public.agents where picture_key = asked)
         and not exists (select from public.sites where logo_path = asked)
+        and not exists (select from public.saved_replies where picture_key = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
             or exists (select from public.sites where logo_path is not null)
+            or exists (select from public.saved_replies where picture_key is not null)
         )
 $$;
 
@@ -6010,7 +6621,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
+select _supportchat.record_script('functions/pictures.sql', '77a79ce8b11e');
 
 -- drafts.sql: what agents have typed and not sent, for their own pages only. Safe to run again.
 
@@ -6114,6 +6725,11 @@ as $$
         'status', t.status,
         'held', t.held,
         'is_spam', t.is_spam,
+        'priority', t.urgency,
+        'snoozed', t.snoozed_until is not null,
+        'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
+        'woke_at', case when t.status <> 'closed' then t.woke_at end,
+        'tags', _supportchat.tags_of_ticket(t.id),
         'customer_name', coalesce(p.name, s.customer_name),
         'is_verified', p.person_id is not null,
         'site_name', _supportchat.site_label(t.site_id),
@@ -6183,23 +6799,34 @@ as $$
     from changed cross join concerned
 $$;
 
--- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
--- indexes without closed tickets.
+-- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any; without snoozed ones,
+-- which are counted by themselves. Read from indexes without closed tickets.
 create or replace function _supportchat.open_tickets_json()
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    with taken as materialized (
-        select assigned_agent_id as agent_id, count(*) as tickets from public.tickets where status = 'open' group by assigned_agent_id
+    with asleep as materialized (
+        select status, assigned_agent_id as agent_id, count(*) as tickets from public.tickets
+        where snoozed_until is not null group by status, assigned_agent_id
+    ), taken as materialized (
+        select open.agent_id, open.tickets - coalesce(asleep.tickets, 0) as tickets
+        from (
+            select assigned_agent_id as agent_id, count(*) as tickets from public.tickets
+            where status = 'open' group by assigned_agent_id
+        ) as open
+        left join asleep on asleep.status = 'open' and asleep.agent_id = open.agent_id
     ), waiting as materialized (
-        select count(*) as tickets from public.tickets where status = 'waiting'
+        select (select count(*) from public.tickets where status = 'waiting') - coalesce((
+            select sum(tickets) from asleep where status = 'waiting'
+        ), 0) as tickets
     )
     select jsonb_build_object(
         'unassigned', waiting.tickets,
         'all', waiting.tickets + (select coalesce(sum(tickets), 0) from taken),
-        'agents', (select coalesce(jsonb_object_agg(agent_id, tickets), '{}') from taken)
+        'snoozed', (select coalesce(sum(tickets), 0) from asleep),
+        'agents', (select coalesce(jsonb_object_agg(agent_id, tickets), '{}') from taken where tickets > 0)
     )
     from waiting
 $$;
@@ -6217,9 +6844,34 @@ as $$
     from _supportchat.open_tickets_json() as counts
 $$;
 
--- The first tickets of a view of the queue. Who has waited longest for an answer comes first, then the latest activity;
--- unassigned tickets stand as they are handed out. Each order is that of an index.
-create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_limit integer)
+-- Where a ticket stands in an order of the queue, as an array of numbers to sort by: first what has woken; then who waits for an
+-- answer, then the latest activity. 'longest' has the longest wait first, behind what is urgent; 'newest' the shortest;
+-- 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way.
+create or replace function _supportchat.place_in_order(p_ticket public.tickets, p_order text)
+returns numeric[]
+language sql
+stable
+set search_path = ''
+as $$
+    select case
+        when p_ticket.woke_at is not null then array[0, extract(epoch from p_ticket.woke_at)]
+        when p_ticket.awaiting_since is not null then array[
+            1,
+            case p_order when 'priority' then p_ticket.urgency when 'longest' then (p_ticket.urgency > 1)::integer else 0 end,
+            extract(epoch from p_ticket.awaiting_since) * case p_order when 'newest' then -1 else 1 end
+        ]
+        else array[
+            2, case p_order when 'priority' then p_ticket.urgency else 0 end, -extract(epoch from p_ticket.updated_at)
+        ]
+    end || p_ticket.number::numeric
+$$;
+
+-- Of an earlier version, which had one order.
+drop function if exists _supportchat.tickets_in_view(uuid, text, integer);
+
+-- The first tickets of a view of the queue, in an order. Of many tickets only those are looked at that can be among the first: the
+-- beginning of each index that has them in the order of one of its parts.
+create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_order text, p_limit integer)
 returns uuid[]
 language plpgsql
 stable
@@ -6228,27 +6880,70 @@ as $$
 begin
     if p_view = 'mine' then
         return array(
-            select id from public.tickets
-            where status = 'open' and assigned_agent_id = p_agent_id
-            order by awaiting_since nulls last, case when awaiting_since is null then updated_at end desc, number
+            select t.id from public.tickets t
+            where t.status = 'open' and t.assigned_agent_id = p_agent_id and t.snoozed_until is null
+            order by _supportchat.place_in_order(t, p_order)
             limit p_limit
+        );
+    elsif p_view = 'snoozed' then
+        return array(
+            select id from public.tickets where snoozed_until is not null order by snoozed_until, number limit p_limit
         );
     elsif p_view = 'unassigned' then
         return array(
-            select id from public.tickets where status = 'waiting' order by awaiting_since nulls last, number limit p_limit
+            select t.id from public.tickets t
+            where t.snoozed_until is null and t.status = 'waiting' and t.id in (
+                (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
+                union (
+                    select id from public.tickets where status <> 'closed' and urgency <> 3 and status = 'waiting'
+                    order by urgency, awaiting_since, number limit p_limit
+                )
+                union (
+                    select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                        and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
+                    order by awaiting_since, number limit p_limit
+                )
+                union (
+                    select id from public.tickets
+                    where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
+                    order by awaiting_since desc, number desc limit p_limit
+                )
+                union (
+                    select id from public.tickets where status = 'waiting' and awaiting_since is null and snoozed_until is null
+                    order by number limit p_limit
+                )
+            )
+            order by _supportchat.place_in_order(t, p_order)
+            limit p_limit
         );
     end if;
-    return (array(
-        select id from public.tickets
-        where status <> 'closed' and awaiting_since is not null
-        order by awaiting_since, number
+    return array(
+        select t.id from public.tickets t
+        where t.snoozed_until is null and t.status <> 'closed' and t.id in (
+            (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
+            union (
+                select id from public.tickets where status <> 'closed' and urgency <> 3
+                order by urgency, awaiting_since, number limit p_limit
+            )
+            union (
+                select id from public.tickets
+                where status <> 'closed' and awaiting_since is not null and (p_order <> 'priority' or urgency <= 3)
+                    and snoozed_until is null and p_order <> 'newest'
+                order by awaiting_since, number limit p_limit
+            )
+            union (
+                select id from public.tickets
+                where status <> 'closed' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
+                order by awaiting_since desc, number desc limit p_limit
+            )
+            union (
+                select id from public.tickets where status <> 'closed' and awaiting_since is null and snoozed_until is null
+                order by updated_at desc, number limit p_limit
+            )
+        )
+        order by _supportchat.place_in_order(t, p_order)
         limit p_limit
-    ) || array(
-        select id from public.tickets
-        where status <> 'closed' and awaiting_since is null
-        order by updated_at desc, number
-        limit p_limit
-    ))[:p_limit];
+    );
 end $$;
 
 -- The tickets that were closed last, the latest first: for 'all' a third as many as there may be open ones, for 'mine' five.
@@ -6274,8 +6969,8 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent: the counts of each view, the agent's own tickets with something unread and their drafts, the first rows of
--- one view ('mine', 'unassigned' or 'all'), and the tickets closed last.
+-- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread and their
+-- drafts, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -6283,14 +6978,14 @@ stable
 set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
-    with counts as materialized (
-        select
-            (select count(*) from public.tickets where status = 'waiting') as waiting,
-            (select count(*) from public.tickets where status = 'open') as open,
-            (select count(*) from public.tickets where status = 'open' and assigned_agent_id = p_agent_id) as mine
+    with counted as materialized (
+        select _supportchat.open_tickets_json() as json
+    ), chosen as materialized (
+        select queue_order as name from public.agents where id = p_agent_id
     )
     select jsonb_build_object(
-        'counts', jsonb_build_object('unassigned', waiting, 'all', waiting + open, 'mine', mine),
+        'counts', json - 'agents' || jsonb_build_object('mine', coalesce((json -> 'agents' ->> p_agent_id::text)::integer, 0)),
+        'order', chosen.name,
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'number', t.number, 'session_id', s.session_id,
@@ -6302,17 +6997,31 @@ as $$
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
         'drafts', public.drafts_of_agent(p_agent_id),
-        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
+        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, chosen.name, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
-        'reason', case when p_view <> 'mine' and waiting > 0 then _supportchat.unassigned_reason() end
+        'reason', case when p_view <> 'mine' and json ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
     )
-    from counts
+    from counted cross join chosen
 $$;
+
+-- Remembers in which order an agent wants the queue: 'longest', 'newest' or 'priority'. PT422 for any other.
+create or replace function public.set_queue_order(p_agent_id uuid, p_order text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if p_order is null or p_order not in ('longest', 'newest', 'priority') then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end if;
+    update public.agents set queue_order = p_order where id = p_agent_id and queue_order <> p_order;
+end $$;
 
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '578c23be1ee9');
+select _supportchat.record_script('functions/queue.sql', '2f4c52525f1a');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -6398,6 +7107,11 @@ begin
             end end,
             'held', t.held,
             'is_spam', t.is_spam,
+            'priority', t.urgency,
+            'snoozed', t.snoozed_until is not null,
+            'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
+            'woke_at', t.woke_at,
+            'tags', _supportchat.tags_of_ticket(t.id),
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
                 'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
@@ -6459,10 +7173,14 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
-    messages jsonb := public.messages_before(chat, p_before, p_limit);
-    first_seq integer := messages -> 0 ->> 'seq';
+    chat uuid;
+    messages jsonb;
+    first_seq integer;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    messages := public.messages_before(chat, p_before, p_limit);
+    first_seq := messages -> 0 ->> 'seq';
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
         'messages', messages,
@@ -6480,8 +7198,10 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
         'messages', public.messages_after(chat, p_after),
@@ -6503,12 +7223,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets;
     answer jsonb;
     line jsonb;
     unseen integer;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer := _supportchat.repeated_message(
         ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
     );
@@ -6530,6 +7251,7 @@ begin
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
         awaiting_since = null,
+        woke_at = null,
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
     perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'reply', p_message);
@@ -6617,7 +7339,8 @@ declare
         || case when p_is_spam then '{"spam": true}' else '{}' end::jsonb;
 begin
     update public.tickets set
-        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null, held = null
+        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null, held = null,
+        snoozed_until = null, woke_at = null
     where id = p_ticket.id;
     perform _supportchat.tell_event(
         p_ticket, 'closed',
@@ -6700,7 +7423,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '92496174e13a');
+select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -6726,10 +7449,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets;
     line public.ticket_notes;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into line from public.ticket_notes
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
     if not found then
@@ -6776,7 +7500,983 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '0c3aeeab7160');
+select _supportchat.record_script('functions/notes.sql', '4603af0f5286');
+
+-- snooze.sql: tickets that are out of sight for a while. Safe to run again.
+
+-- Puts a ticket out of sight: one's own, one that nobody has, or any with the right 'reassign'. It has no place in the line and takes
+-- none of its agent's, until p_until (null: no such time), the customer's next message, or wake_ticket. PT422 for a time that is
+-- over or more than a year ahead. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+create or replace function public.snooze_ticket(p_agent_id uuid, p_number bigint, p_until timestamptz default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if p_until <= now() or p_until > now() + interval '1 year' then
+        raise sqlstate 'PT422' using message = 'snooze_out_of_range';
+    end if;
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    if ticket.status = 'closed' then
+        raise sqlstate 'PT409' using message = 'ticket_closed';
+    elsif ticket.assigned_agent_id is not null then
+        perform _supportchat.check_owner(ticket, p_agent_id, 'reassign');
+    end if;
+    update public.tickets set snoozed_until = coalesce(p_until, 'infinity'), woke_at = null where id = ticket.id;
+    perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object('until', p_until));
+    perform _supportchat.drain_queue();
+    return jsonb_build_object(
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+    );
+end $$;
+
+-- Brings a snoozed ticket back by hand. Nothing happens to one that is not.
+create or replace function public.unsnooze_ticket(p_agent_id uuid, p_number bigint)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets;
+begin
+    perform _supportchat.lock_assignment();
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    if ticket.snoozed_until is not null then
+        perform _supportchat.wake_ticket(ticket, 'agent', p_agent_id);
+        perform _supportchat.drain_queue();
+    end if;
+    return public.ticket_of_agent(p_agent_id, p_number);
+end $$;
+
+select _supportchat.record_script('functions/snooze.sql', 'cc62fd70d10a');
+
+-- search.sql: how agents find a line of any conversation, and tickets by what they are. Safe to run again.
+-- Storing a message writes no word of it here: server processes read the log and do it, and so does whoever searches.
+
+-- The words of a text, as the index has them.
+create or replace function _supportchat.words_of(p_text text)
+returns tsvector
+language sql
+immutable
+strict
+set search_path = ''
+as $$
+    select _supportchat.folded(p_text)::tsvector
+$$;
+
+-- What is searched for, by the beginnings of words; null for a text without any. Of many words the first 12 count.
+create or replace function _supportchat.query_of(p_text text)
+returns tsquery
+language sql
+immutable
+set search_path = ''
+as $$
+    select string_agg(word || ':*', ' & ')::tsquery
+    from (
+        select word from unnest(string_to_array(nullif(_supportchat.folded(left(p_text, 200)), ''), ' ')) as word limit 12
+    ) as counted
+$$;
+
+-- What a customer can be found by: what they are called, and their phone, also as one number.
+create or replace function _supportchat.words_of_customer(p_session_id uuid)
+returns tsvector
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.words_of(concat_ws(' ',
+        s.customer_name, s.customer_phone, regexp_replace(s.customer_phone, '[^0-9]+', '', 'g'), p.name, p.email, p.sub
+    ))
+    from public.user_sessions s
+    left join public.persons p on p.visitor_id = s.visitor_id
+    where s.session_id = p_session_id and s.erased_at is null
+$$;
+
+-- Writes by what the customers of some conversations can be found.
+create or replace function _supportchat.index_customers(p_session_ids uuid[])
+returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.search_lines as line (session_id, seq, words)
+    select own.id, 0, own.words
+    from (select id, _supportchat.words_of_customer(id) as words from unnest(p_session_ids) as id) as own
+    where own.words is not null
+        and not exists (select from public.search_lines l where l.session_id = own.id and l.seq = 0 and l.note_no = 0 and l.words = own.words)
+    on conflict (session_id, seq, note_no) do update set words = excluded.words
+$$;
+
+-- Reads what the log has gained, so many events at most, and writes the words of it; gives how many there were. The cursor is a
+-- snapshot, as in events_after, with the last event that was read of its first transaction to come. Where the log may have forgotten
+-- what nobody has read, or has another history, everything is looked at again, as index_older_lines does. The caller holds
+-- the lock of search_state.
+create or replace function _supportchat.index_new_lines(p_state public.search_state, p_limit integer)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    seen pg_catalog.pg_snapshot := p_state.cursor;
+    current pg_catalog.pg_snapshot := pg_catalog.pg_current_snapshot();
+    running xid8[] := array(select pg_catalog.pg_snapshot_xip(seen));
+    gained public.events[];
+    last_one public.events;
+begin
+    if seen is null or pg_catalog.pg_snapshot_xmax(seen) > pg_catalog.pg_snapshot_xmax(current)
+        or p_state.read_at < now() - interval '20 hours' then
+        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807;
+        return 0;
+    end if;
+    gained := array(
+        select event
+        from (
+            (
+                select e from public.events e
+                where e.transaction = any (running)
+                    and e.kind in ('message.posted', 'ticket.noted', 'ticket.opened', 'ticket.changed', 'ticket.identified')
+                order by e.transaction, e.id limit p_limit
+            )
+            union all
+            (
+                select e from public.events e
+                where (e.transaction, e.id) > (pg_catalog.pg_snapshot_xmax(seen), p_state.last_event)
+                    and e.kind in ('message.posted', 'ticket.noted', 'ticket.opened', 'ticket.changed', 'ticket.identified')
+                order by e.transaction, e.id limit p_limit
+            )
+        ) as together (event)
+        order by (event).transaction, (event).id limit p_limit
+    );
+    insert into public.search_lines (session_id, seq, words)
+    select m.session_id, m.seq, _supportchat.words_of(m.message)
+    from unnest(gained) as g
+    join public.chat_messages m on m.session_id = g.session_id and m.seq = (g.detail ->> 'seq')::integer
+    where g.kind = 'message.posted' and m.sender <> 'system' and m.message <> ''
+    order by g.id
+    on conflict (session_id, seq, note_no) do nothing;
+    insert into public.search_lines (session_id, seq, note_no, words)
+    select n.session_id, n.after_seq, n.note_no, _supportchat.words_of(n.note)
+    from unnest(gained) as g
+    join public.ticket_notes n on n.session_id = g.session_id and n.note_no = (g.detail ->> 'note_no')::integer
+    where g.kind = 'ticket.noted'
+    order by g.id
+    on conflict (session_id, seq, note_no) do nothing;
+    perform _supportchat.index_customers(array(
+        select distinct g.session_id from unnest(gained) as g where g.kind not in ('message.posted', 'ticket.noted')
+    ));
+    if cardinality(gained) < p_limit then
+        update public.search_state set cursor = current::text, last_event = 0, read_at = now()
+        where cursor <> current::text or read_at < now() - interval '1 hour';
+    else
+        last_one := gained[p_limit];
+        running := array(select xip from pg_catalog.pg_snapshot_xip(current) as xip where xip < last_one.transaction order by xip);
+        update public.search_state set
+            cursor = concat_ws(':', coalesce(running[1], last_one.transaction), last_one.transaction, array_to_string(running, ',')),
+            last_event = last_one.id, read_at = now();
+    end if;
+    return cardinality(gained);
+end $$;
+
+-- Writes the words of older tickets, from the newest to the first, until so many lines are written, and gives how many there were.
+-- The lines get numbers below those of all that have come before. The caller holds the lock of search_state.
+create or replace function _supportchat.index_older_lines(p_limit integer)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    place bigint := (select next_ticket from public.search_state);
+    line bigint := (select next_line from public.search_state);
+    written integer := 0;
+    added integer;
+    is_long boolean;
+    ticket record;
+begin
+    for ticket in
+        select t.number, t.session_id from public.tickets t
+        join public.user_sessions s on s.session_id = t.session_id
+        where t.number < place and s.erased_at is null
+        order by t.number desc limit p_limit
+    loop
+        insert into public.search_lines (line_id, session_id, seq, note_no, words) overriding system value
+        select line - place_of_line, ticket.session_id, seq, note_no, _supportchat.words_of(text)
+        from (
+            select own.*, row_number() over (order by own.seq desc, own.note_no desc) as place_of_line
+            from (
+                select m.seq, 0 as note_no, m.message as text from public.chat_messages m
+                where m.session_id = ticket.session_id and m.sender <> 'system' and m.message <> ''
+                union all
+                select n.after_seq, n.note_no, n.note from public.ticket_notes n where n.session_id = ticket.session_id
+            ) as own
+            where not exists (
+                select from public.search_lines l
+                where l.session_id = ticket.session_id and l.seq = own.seq and l.note_no = own.note_no
+            )
+            order by place_of_line limit p_limit
+        ) as numbered
+        on conflict (session_id, seq, note_no) do nothing;
+        get diagnostics added = row_count;
+        -- A long conversation goes on with the next step.
+        is_long := added = p_limit;
+        insert into public.search_lines (line_id, session_id, seq, words) overriding system value
+        select line - added - 1, ticket.session_id, 0, words
+        from _supportchat.words_of_customer(ticket.session_id) as words
+        where words is not null
+        on conflict (session_id, seq, note_no) do nothing;
+        line := line - added - 1;
+        written := written + added + 1;
+        place := ticket.number + is_long::integer;
+        exit when written >= p_limit;
+    end loop;
+    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end;
+    return written;
+end $$;
+
+-- Brings what search knows up to date, as far as so many lines do. One does it at a time; null for who finds another at it.
+create or replace function public.index_lines(p_limit integer default 500)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    state public.search_state;
+    newer integer;
+    older integer := 0;
+begin
+    select * into state from public.search_state for update skip locked;
+    if not found then
+        return null;
+    end if;
+    newer := _supportchat.index_new_lines(state, p_limit);
+    if newer < p_limit and (select next_ticket is not null from public.search_state) then
+        older := _supportchat.index_older_lines(p_limit - newer);
+    end if;
+    return jsonb_build_object(
+        'newer', newer, 'older', older,
+        'more', newer >= p_limit or (select next_ticket is not null from public.search_state)
+    );
+end $$;
+
+-- The tags whose names begin with the words of a text, each.
+create or replace function _supportchat.tags_named(p_text text)
+returns bigint[]
+language sql
+stable
+set search_path = ''
+as $$
+    select array(
+        select tag_id from public.desk_tags where folded::tsvector @@ _supportchat.query_of(p_text)
+    )
+$$;
+
+-- Whether a ticket is what a search asks for: it has a tag of each of the lists in p_tags, and is all that p_states say.
+create or replace function _supportchat.ticket_fits(p_ticket public.tickets, p_agent_id uuid, p_tags jsonb, p_states text[])
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select p_ticket.erased_at is null
+        and not exists (
+            select from jsonb_array_elements(p_tags) as named
+            where not exists (
+                select from public.ticket_tags own
+                where own.ticket_id = p_ticket.id and named @> to_jsonb(own.tag_id)
+            )
+        )
+        and not exists (
+            select from unnest(p_states) as state
+            where not case state
+                when 'open' then p_ticket.status <> 'closed'
+                when 'closed' then p_ticket.status = 'closed'
+                when 'unassigned' then p_ticket.status = 'waiting'
+                when 'mine' then p_ticket.status = 'open' and p_ticket.assigned_agent_id = p_agent_id
+                when 'snoozed' then p_ticket.snoozed_until is not null
+                when 'waiting' then p_ticket.status <> 'closed' and p_ticket.awaiting_since is not null
+                when 'spam' then p_ticket.is_spam
+                when 'urgent' then p_ticket.urgency = 1 and p_ticket.status <> 'closed'
+                when 'high' then p_ticket.urgency = 2 and p_ticket.status <> 'closed'
+                when 'low' then p_ticket.urgency = 4 and p_ticket.status <> 'closed'
+                else false
+            end
+        )
+$$;
+
+-- About how many rows a query of the index gives, as the planner estimates it.
+create or replace function _supportchat.estimated_lines(p_query tsquery)
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    plan json;
+begin
+    execute format('explain (format json) select from public.search_lines where words @@ %L::tsquery', p_query) into plan;
+    return (plan -> 0 -> 'Plan' ->> 'Plan Rows')::numeric::bigint;
+end $$;
+
+-- The newest lines in which words stand, p_enough of them: of all where the words are rare, else of the newest 200,000. is_complete
+-- says whether there is no other one.
+create or replace function _supportchat.lines_with(p_query tsquery, p_enough integer, out lines bigint[], out is_complete boolean)
+returns record
+language plpgsql
+set search_path = ''
+as $$
+declare
+    many constant integer := 20000;
+    newest constant integer := 200000;
+begin
+    if _supportchat.estimated_lines(p_query) <= many then
+        with every as materialized (select line_id from public.search_lines where words @@ p_query limit 2 * many)
+        select array(select line_id from every order by line_id desc limit p_enough), count(*) < least(p_enough, 2 * many)
+        into lines, is_complete from every;
+    else
+        lines := array(
+            select line_id from (
+                select line_id, words from public.search_lines order by line_id desc limit newest
+            ) as latest
+            where words @@ p_query limit p_enough
+        );
+        is_complete := cardinality(lines) < p_enough
+            and not exists (select from public.search_lines order by line_id desc offset newest limit 1);
+    end if;
+end $$;
+
+-- The tickets that a search without words looks at: by what is most special about them; of all others the newest 20,000.
+create or replace function _supportchat.tickets_to_look_at(p_tags jsonb, p_states text[])
+returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    most constant integer := 20000;
+begin
+    if jsonb_array_length(p_tags) > 0 then
+        return array(
+            select ticket_id from public.ticket_tags
+            where tag_id = any (array(select id::bigint from jsonb_array_elements_text(p_tags -> 0) as id)) limit most
+        );
+    elsif 'snoozed' = any (p_states) then
+        return array(select id from public.tickets where snoozed_until is not null limit most);
+    elsif p_states && array['open', 'unassigned', 'mine', 'waiting', 'urgent', 'high', 'low'] then
+        return array(
+            (select id from public.tickets where status = 'waiting' limit most)
+            union all
+            (select id from public.tickets where status = 'open' limit most)
+        );
+    end if;
+    return array(select id from public.tickets order by number desc limit most);
+end $$;
+
+-- What a line says, for whoever has searched for it: by whom, when and what. Of the line of a customer nothing.
+create or replace function _supportchat.hit_json(p_session_id uuid, p_seq integer, p_note_no integer)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'kind', 'note', 'seq', n.after_seq, 'note_no', n.note_no, 'agent', _supportchat.person_json(n.agent_id), 'text', n.note,
+        'created_at', n.created_at
+    )
+    from public.ticket_notes n where p_note_no > 0 and n.session_id = p_session_id and n.note_no = p_note_no
+    union all
+    select jsonb_build_object(
+        'kind', 'message', 'seq', m.seq, 'note_no', 0, 'agent', _supportchat.person_json(m.sender_agent_id), 'text', m.message,
+        'created_at', m.created_at
+    )
+    from public.chat_messages m where p_note_no = 0 and m.session_id = p_session_id and m.seq = p_seq
+$$;
+
+-- The tickets that agents look for: by words of a message, of a note, of a tag, of who the customer is, or by the number, the
+-- newest line first; without words by what else is asked for, the newest ticket first. p_author is who has written the line
+-- ('me' for oneself), or without words who the customer or the agent is; p_tags and p_states see ticket_fits; p_before and p_after are
+-- moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all.
+create or replace function public.search_tickets(
+    p_agent_id uuid, p_words text default '', p_author text default null, p_tags text[] default '{}', p_states text[] default '{}',
+    p_before timestamptz default null, p_after timestamptz default null, p_limit integer default 50
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    most constant integer := 200;
+    query tsquery := _supportchat.query_of(p_words);
+    author_query tsquery := case when p_author <> 'me' then _supportchat.query_of(p_author) end;
+    authors uuid[] := '{}';
+    tags jsonb := (select coalesce(jsonb_agg(to_jsonb(_supportchat.tags_named(name))), '[]') from unnest(p_tags[:5]) as name);
+    is_plain boolean := p_author is null and cardinality(p_tags) = 0 and cardinality(p_states) = 0 and p_before is null and p_after is null;
+    got record;
+    looked_at uuid[];
+    hits jsonb;
+    shown uuid[];
+    is_complete boolean := true;
+    state public.search_state;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    -- What was written a moment ago.
+    select * into state from public.search_state for update skip locked;
+    if state.only_row then
+        perform _supportchat.index_new_lines(state, 300);
+    end if;
+    if p_author = 'me' then
+        authors := array[p_agent_id];
+    elsif p_author is not null then
+        authors := array(select id from public.agents where _supportchat.words_of(name) @@ author_query);
+    end if;
+    if query is not null then
+        select * into got from _supportchat.lines_with(query, case when is_plain then most + 1 else 20000 end);
+        is_complete := got.is_complete;
+        select coalesce(jsonb_agg(to_jsonb(hit) order by hit.line_id desc), '[]') into hits
+        from (
+            select l.line_id, l.session_id, l.seq, l.note_no, t.id as ticket_id
+            from unnest(got.lines) as asked (line_id)
+            join public.search_lines l on l.line_id = asked.line_id
+            cross join lateral (
+                select * from public.tickets where session_id = l.session_id order by status = 'closed', number desc limit 1
+            ) as t
+            left join public.chat_messages m on not is_plain and l.note_no = 0 and m.session_id = l.session_id and m.seq = l.seq
+            left join public.ticket_notes n on not is_plain and l.note_no > 0 and n.session_id = l.session_id and n.note_no = l.note_no
+            where is_plain or (
+                _supportchat.ticket_fits(t::public.tickets, p_agent_id, tags, p_states)
+                and coalesce(m.created_at, n.created_at, t.created_at) < coalesce(p_before, 'infinity')
+                and coalesce(m.created_at, n.created_at, t.created_at) >= coalesce(p_after, '-infinity')
+                and (
+                    p_author is null
+                    or coalesce(m.sender_agent_id, n.agent_id) = any (authors)
+                    or (m.sender = 'user' and exists (
+                        select from public.search_lines c
+                        where c.session_id = l.session_id and c.seq = 0 and c.note_no = 0 and c.words @@ author_query
+                    ))
+                )
+            )
+            order by l.line_id desc limit most + 1
+        ) as hit;
+        -- By the number and by a tag only as a whole.
+        shown := array(
+            select t.id from public.tickets t
+            where p_words ~ '^\s*#?[0-9]{1,15}\s*$' and t.number = substring(p_words from '[0-9]{1,15}')::bigint
+                and p_author is null and t.session_id is not null and _supportchat.ticket_fits(t, p_agent_id, tags, p_states)
+        ) || array(
+            select t.id from (
+                select distinct own.ticket_id from public.ticket_tags own
+                where own.tag_id = any (_supportchat.tags_named(p_words)) limit 1000
+            ) as tagged
+            join public.tickets t on t.id = tagged.ticket_id
+            where p_author is null and _supportchat.ticket_fits(t, p_agent_id, tags, p_states)
+                and t.created_at < coalesce(p_before, 'infinity') and t.created_at >= coalesce(p_after, '-infinity')
+            order by t.number desc limit p_limit + 1
+        );
+        shown := array(
+            select ticket_id from (
+                select id as ticket_id, place from unnest(shown) with ordinality as first (id, place)
+                union all
+                select (hit ->> 'ticket_id')::uuid, 1000000 + place
+                from jsonb_array_elements(hits) with ordinality as found_line (hit, place)
+            ) as every
+            group by ticket_id order by min(place)
+        );
+        is_complete := is_complete and jsonb_array_length(hits) <= most;
+    else
+        looked_at := _supportchat.tickets_to_look_at(tags, p_states);
+        shown := array(
+            select t.id from public.tickets t
+            where t.id = any (looked_at) and t.session_id is not null and _supportchat.ticket_fits(t, p_agent_id, tags, p_states)
+                and t.created_at < coalesce(p_before, 'infinity') and t.created_at >= coalesce(p_after, '-infinity')
+                and (p_author is null or t.assigned_agent_id = any (authors) or exists (
+                    select from public.search_lines c
+                    where c.session_id = t.session_id and c.seq = 0 and c.note_no = 0 and c.words @@ author_query
+                ))
+            order by t.number desc limit p_limit + 1
+        );
+        is_complete := cardinality(looked_at) < 20000;
+        hits := '[]';
+    end if;
+    return jsonb_build_object(
+        'rows', _supportchat.queue_rows_json(shown[:p_limit]),
+        'hits', (
+            select coalesce(jsonb_object_agg(number, lines), '{}')
+            from (
+                select t.number, jsonb_agg(
+                    _supportchat.hit_json((hit ->> 'session_id')::uuid, (hit ->> 'seq')::integer, (hit ->> 'note_no')::integer)
+                    order by turn
+                ) filter (where hit ->> 'seq' <> '0' or hit ->> 'note_no' <> '0') as lines
+                from (
+                    select hit, row_number() over (partition by hit ->> 'ticket_id' order by place) as turn
+                    from jsonb_array_elements(hits) with ordinality as one (hit, place)
+                ) as numbered
+                join public.tickets t on t.id = (hit ->> 'ticket_id')::uuid
+                where turn <= 3 and t.id = any (shown[:p_limit])
+                group by t.number
+            ) as grouped
+            where lines is not null
+        ),
+        'is_complete', is_complete and cardinality(shown) <= p_limit
+    );
+end $$;
+
+select _supportchat.record_script('functions/search.sql', 'ebe8180e932b');
+
+-- views.sql: searches with a name. Safe to run again.
+
+-- The views that an agent has, their own and everybody's, by name.
+create or replace function public.list_views(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'id', v.view_id, 'name', v.name, 'query', v.query, 'is_shared', v.is_shared
+        ) order by v.is_shared, lower(v.name), v.view_id), '[]')
+        from public.desk_views v
+        where v.is_shared or v.agent_id = p_agent_id
+    );
+end $$;
+
+-- The view of an id that an agent may change: their own, or everybody's with the right 'curate'. PT404 when there is none.
+create or replace function _supportchat.own_view(p_agent_id uuid, p_view_id uuid)
+returns public.desk_views
+language plpgsql
+set search_path = ''
+as $$
+declare
+    own public.desk_views;
+begin
+    select * into own from public.desk_views
+    where view_id = p_view_id and (agent_id = p_agent_id or is_shared) for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'view_not_found';
+    elsif own.is_shared then
+        perform _supportchat.demand_right(p_agent_id, 'curate');
+    end if;
+    return own;
+end $$;
+
+-- Keeps a search under a name: as a new view, or (p_view_id) in the place of one. Everybody's takes the right 'curate'. PT422 without
+-- a name, and when there are 50 already.
+create or replace function public.save_view(
+    p_agent_id uuid, p_name text, p_query text, p_is_shared boolean default false, p_view_id uuid default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    saved public.desk_views;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if p_is_shared then
+        perform _supportchat.demand_right(p_agent_id, 'curate');
+    end if;
+    if btrim(p_name) = '' is not false then
+        raise sqlstate 'PT422' using message = 'view_without_name';
+    elsif char_length(p_name) > 60 or char_length(p_query) > 200 then
+        raise sqlstate 'PT422' using message = 'view_too_long';
+    end if;
+    if p_view_id is not null then
+        saved := _supportchat.own_view(p_agent_id, p_view_id);
+        update public.desk_views set name = btrim(p_name), query = p_query, is_shared = p_is_shared
+        where view_id = saved.view_id returning * into saved;
+    elsif (
+        select count(*) from public.desk_views where case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
+    ) >= 50 then
+        raise sqlstate 'PT422' using message = 'views_too_many';
+    else
+        insert into public.desk_views (agent_id, name, query, is_shared) values (p_agent_id, btrim(p_name), p_query, p_is_shared)
+        returning * into saved;
+    end if;
+    return jsonb_build_object('id', saved.view_id, 'name', saved.name, 'query', saved.query, 'is_shared', saved.is_shared);
+end $$;
+
+-- Deletes a view: one's own, or everybody's with the right 'curate'.
+create or replace function public.delete_view(p_agent_id uuid, p_view_id uuid)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    gone public.desk_views;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    gone := _supportchat.own_view(p_agent_id, p_view_id);
+    delete from public.desk_views where view_id = gone.view_id;
+    return jsonb_build_object('name', gone.name);
+end $$;
+
+select _supportchat.record_script('functions/views.sql', 'a7d78e32360e');
+
+-- bulk.sql: what agents do with many tickets at once. Safe to run again.
+
+-- Does the same with many tickets, 50 at most, each as by itself: 'close', 'tag' (p_value is the name of the tag), 'assign' (the
+-- id of the agent), 'priority' (1 to 4), 'snooze' (a moment, or null). Gives which were done, and why the others were not.
+create or replace function public.change_tickets(p_agent_id uuid, p_numbers bigint[], p_act text, p_value text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    one bigint;
+    done bigint[] := '{}';
+    refused jsonb := '[]';
+    code text;
+    about text;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if cardinality(p_numbers) > 50 or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze') then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end if;
+    -- Whoever holds it may lock one conversation after the other.
+    perform _supportchat.lock_assignment();
+    foreach one in array p_numbers loop
+        begin
+            case p_act
+                when 'close' then perform public.close_ticket(p_agent_id, one);
+                when 'tag' then perform public.tag_ticket(p_agent_id, one, array[p_value]);
+                when 'assign' then perform public.assign_ticket(p_agent_id, one, p_value::uuid, (
+                    select assigned_agent_id from public.tickets where number = one
+                ));
+                when 'priority' then perform public.set_priority(p_agent_id, one, p_value::integer);
+                else perform public.snooze_ticket(p_agent_id, one, p_value::timestamptz);
+            end case;
+            done := done || one;
+        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
+            get stacked diagnostics code = message_text, about = pg_exception_detail;
+            refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
+        end;
+    end loop;
+    return jsonb_build_object('done', done, 'refused', refused);
+end $$;
+
+select _supportchat.record_script('functions/bulk.sql', '5f8108df6b84');
+
+-- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
+
+-- How many replies everybody may share, and each agent may have besides.
+create or replace function _supportchat.most_replies(p_owner_id uuid)
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select case when p_owner_id is null then 500 else 200 end
+$$;
+
+-- A saved reply as its list shows it, with how often an agent has used it.
+create or replace function _supportchat.reply_json(p_row public.saved_replies, p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'id', p_row.id, 'name', p_row.name, 'message', p_row.message, 'is_shared', p_row.owner_id is null,
+        'close_after', p_row.close_after, 'has_picture', p_row.picture_key is not null,
+        'uses', coalesce((select uses from public.saved_reply_uses u where u.reply_id = p_row.id and u.agent_id = p_agent_id), 0)
+    )
+$$;
+
+-- The replies that an agent can use: everybody's, and then their own, by name.
+create or replace function public.list_replies(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select coalesce(
+            jsonb_agg(_supportchat.reply_json(r, p_agent_id) order by r.owner_id is not null, lower(r.name), r.id), '[]'
+        )
+        from public.saved_replies r where r.owner_id is null or r.owner_id = p_agent_id
+    );
+end $$;
+
+-- The replies with all of some words in their name or text, those first that the agent has used most, and what a ticket fills
+-- them with.
+create or replace function public.replies_for_ticket(
+    p_agent_id uuid, p_number bigint, p_words text[] default '{}', p_limit integer default 8
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    return (
+        select jsonb_build_object(
+            'number', t.number,
+            'customer_name', coalesce(p.name, s.customer_name),
+            'desk_name', coalesce(site.name, main.name),
+            'replies', (
+                select coalesce(jsonb_agg(found.reply order by found.place), '[]')
+                from (
+                    select
+                        _supportchat.reply_json(r, p_agent_id) as reply,
+                        row_number() over (
+                            order by
+                                coalesce(starts_with(lower(r.name), lower(p_words[1])), true) desc, u.uses desc nulls last,
+                                lower(r.name), r.id
+                        ) as place
+                    from public.saved_replies r
+                    left join public.saved_reply_uses u on u.reply_id = r.id and u.agent_id = p_agent_id
+                    where (r.owner_id is null or r.owner_id = p_agent_id)
+                        and not exists (
+                            select from unnest(p_words) as word
+                            where strpos(lower(r.name), lower(word)) = 0 and strpos(lower(r.message), lower(word)) = 0
+                        )
+                    order by place
+                    limit p_limit
+                ) as found
+            )
+        )
+        from public.tickets t
+        join public.user_sessions s on s.session_id = t.session_id
+        left join public.persons p on p.visitor_id = s.visitor_id
+        left join public.sites site on site.site_id = t.site_id
+        left join public.sites main on main.site_id = 1
+        where t.number = p_number and t.session_id = chat
+    );
+end $$;
+
+-- Locks a saved reply for a change by an agent: their own, or everybody's with the right to manage those. PT404 when there is none.
+create or replace function _supportchat.lock_reply(p_agent_id uuid, p_reply_id uuid)
+returns public.saved_replies
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reply public.saved_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    select * into reply from public.saved_replies
+    where id = p_reply_id and (owner_id is null or owner_id = p_agent_id)
+    for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'reply_not_found';
+    elsif reply.owner_id is null then
+        perform _supportchat.demand_right(p_agent_id, 'curate');
+    end if;
+    return reply;
+end $$;
+
+-- Refuses more replies than there may be: PT409.
+create or replace function _supportchat.demand_room_for_replies(p_owner_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if (select count(*) from public.saved_replies where owner_id is not distinct from p_owner_id)
+        > _supportchat.most_replies(p_owner_id) then
+        raise sqlstate 'PT409' using message = 'replies_too_many', detail = _supportchat.most_replies(p_owner_id)::text;
+    end if;
+end $$;
+
+-- Refuses a text that cannot be saved: PT422.
+create or replace function _supportchat.check_reply(p_row public.saved_replies)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    if p_row.name is null or char_length(p_row.name) not between 1 and 80 then
+        raise sqlstate 'PT422' using message = 'reply_name_refused';
+    end if;
+    perform _supportchat.check_message(p_row.message, p_row.picture_key is not null);
+end $$;
+
+-- Saves a reply, or (p_reply_id) changes what is given of one: name, message, is_shared, close_after, and picture, null for none.
+-- Returns it, with the key of a picture that nothing needs any more. PT409 when another one has this name.
+create or replace function public.save_reply(p_agent_id uuid, p_values jsonb, p_reply_id uuid default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former public.saved_replies;
+    wanted public.saved_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if jsonb_typeof(p_values) is distinct from 'object'
+        or p_values - array['name', 'message', 'is_shared', 'close_after', 'picture'] <> '{}' then
+        raise sqlstate 'PT422' using message = 'value_refused';
+    end if;
+    if p_reply_id is null then
+        former.owner_id := p_agent_id;
+        former.message := '';
+        former.close_after := false;
+    else
+        former := _supportchat.lock_reply(p_agent_id, p_reply_id);
+    end if;
+    wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
+    wanted.message := coalesce(wanted.message, '');
+    wanted.close_after := coalesce(wanted.close_after, false);
+    if p_values ? 'is_shared' then
+        wanted.owner_id := case when (p_values ->> 'is_shared')::boolean then null else p_agent_id end;
+    end if;
+    if p_values ? 'picture' then
+        wanted.picture_key := p_values #>> '{picture,key}';
+        wanted.picture_type := p_values #>> '{picture,content_type}';
+        wanted.picture_bytes := (p_values #>> '{picture,bytes}')::integer;
+    end if;
+    if wanted.owner_id is null then
+        perform _supportchat.demand_right(p_agent_id, 'curate');
+    end if;
+    perform _supportchat.check_reply(wanted);
+    begin
+        if p_reply_id is null then
+            insert into public.saved_replies (owner_id, name, message, close_after, picture_key, picture_type, picture_bytes)
+            values (
+                wanted.owner_id, wanted.name, wanted.message, wanted.close_after,
+                wanted.picture_key, wanted.picture_type, wanted.picture_bytes
+            )
+            returning * into wanted;
+        else
+            update public.saved_replies set
+                owner_id = wanted.owner_id, name = wanted.name, message = wanted.message, close_after = wanted.close_after,
+                picture_key = wanted.picture_key, picture_type = wanted.picture_type, picture_bytes = wanted.picture_bytes,
+                updated_at = now()
+            where id = p_reply_id returning * into wanted;
+        end if;
+    exception when unique_violation then
+        raise sqlstate 'PT409' using message = 'reply_name_taken', detail = wanted.name;
+    end;
+    perform _supportchat.demand_room_for_replies(wanted.owner_id);
+    -- Who has changed what everybody uses is in the audit log.
+    if p_reply_id is null and wanted.owner_id is null then
+        perform _supportchat.audit('reply.added', p_agent_id, jsonb_build_object('reply', wanted.id));
+    elsif p_reply_id is not null and (former.owner_id is null or wanted.owner_id is null) then
+        perform _supportchat.audit('reply.changed', p_agent_id, jsonb_build_object('reply', wanted.id));
+    end if;
+    return jsonb_build_object(
+        'reply', _supportchat.reply_json(wanted, p_agent_id),
+        'unneeded', case when former.picture_key is distinct from wanted.picture_key then former.picture_key end
+    );
+end $$;
+
+-- Deletes a saved reply, and gives the key of its picture, which nothing needs any more.
+create or replace function public.delete_reply(p_agent_id uuid, p_reply_id uuid)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reply public.saved_replies := _supportchat.lock_reply(p_agent_id, p_reply_id);
+begin
+    delete from public.saved_replies where id = reply.id;
+    if reply.owner_id is null then
+        perform _supportchat.audit('reply.deleted', p_agent_id, jsonb_build_object('reply', reply.id));
+    end if;
+    return reply.picture_key;
+end $$;
+
+-- Saves a list of replies (name, message, close_after), all or none, everybody's or one's own. One with the name of another takes
+-- its place. Returns how many are new, and how many took the place of another.
+create or replace function public.import_replies(p_agent_id uuid, p_rows jsonb, p_shared boolean default false)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    owner uuid := case when p_shared then null else p_agent_id end;
+    asked jsonb;
+    wanted public.saved_replies;
+    added integer := 0;
+    changed integer := 0;
+begin
+    perform _supportchat.demand_right(p_agent_id, case when p_shared then 'curate' else 'answer' end);
+    for asked in select value from jsonb_array_elements(p_rows) loop
+        wanted := null;
+        wanted.name := asked ->> 'name';
+        wanted.message := coalesce(asked ->> 'message', '');
+        wanted.close_after := coalesce((asked ->> 'close_after')::boolean, false);
+        perform _supportchat.check_reply(wanted);
+        update public.saved_replies set
+            name = wanted.name, message = wanted.message, close_after = wanted.close_after, updated_at = now()
+        where owner_id is not distinct from owner and lower(name) = lower(wanted.name);
+        if found then
+            changed := changed + 1;
+        else
+            insert into public.saved_replies (owner_id, name, message, close_after)
+            values (owner, wanted.name, wanted.message, wanted.close_after);
+            added := added + 1;
+        end if;
+    end loop;
+    perform _supportchat.demand_room_for_replies(owner);
+    if p_shared and added + changed > 0 then
+        perform _supportchat.audit('replies.imported', p_agent_id, jsonb_build_object('replies', added + changed));
+    end if;
+    return jsonb_build_object('added', added, 'changed', changed);
+end $$;
+
+-- Counts that an agent has used a reply.
+create or replace function public.use_reply(p_agent_id uuid, p_reply_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    insert into public.saved_reply_uses (reply_id, agent_id)
+    select id, p_agent_id from public.saved_replies
+    where id = p_reply_id and (owner_id is null or owner_id = p_agent_id)
+    on conflict (reply_id, agent_id) do update set uses = saved_reply_uses.uses + 1;
+end $$;
+
+-- Where the bytes of the picture of a reply lie, for an agent who can use it.
+create or replace function public.picture_of_reply(p_agent_id uuid, p_reply_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select jsonb_build_object('key', picture_key, 'content_type', picture_type, 'bytes', picture_bytes)
+        from public.saved_replies
+        where id = p_reply_id and picture_key is not null and (owner_id is null or owner_id = p_agent_id)
+    );
+end $$;
+
+-- Replies to a ticket and closes it, in one transaction. A repeated client_message_id gives the first answer again, and closes
+-- nothing: the customer may have written since.
+create or replace function public.reply_and_close(
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
+    p_seen integer default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    answer jsonb;
+begin
+    perform _supportchat.lock_assignment();
+    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
+    if not (answer ->> 'duplicate')::boolean then
+        perform public.close_ticket(p_agent_id, p_number);
+    end if;
+    return answer;
+end $$;
+
+select _supportchat.record_script('functions/replies.sql', '');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -6797,7 +8497,8 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as each knows themself: as colleagues do, with their rights, and whether they have to set up two-factor first.
+-- An agent as each knows themself: as colleagues do, with their rights, whether they have to set up two-factor first, and whether
+-- they want to hear a sound.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
@@ -6805,7 +8506,8 @@ stable
 set search_path = ''
 as $$
     select agent || jsonb_build_object(
-        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row)
+        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row),
+        'sound', coalesce((select sound from public.alert_choices c where c.agent_id = p_row.id), true)
     )
     from _supportchat.colleagues_json(array[p_row.id])
 $$;
@@ -6923,7 +8625,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '9d6c63ab7aa8');
+select _supportchat.record_script('functions/agents.sql', 'ce6be9d8f707');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -6942,8 +8644,8 @@ as $$
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
 
--- Gives an agent another password, and ends every login session and link for a password of theirs, here and in every server
--- process.
+-- Gives an agent another password, ends every login session and link for a password of theirs, here and in every server process,
+-- and forgets the browsers that they are known in: whoever has guessed the former one has had one of them.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
@@ -6956,6 +8658,7 @@ begin
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
     delete from public.pending_logins where agent_id = p_agent_id;
     delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
+    delete from public.agent_browsers where agent_id = p_agent_id;
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
@@ -7032,9 +8735,13 @@ begin
     return known || jsonb_build_object('browser_known', is_known);
 end $$;
 
--- Counts a login that was refused: per account, or per address for an account that does not exist. The audit log gets the 1st,
--- 10th, 100th ... of an hour, so that whoever guesses cannot fill it.
-create or replace function public.refuse_login(p_email text, p_address text)
+-- Of an earlier version, which knew nothing but logins.
+drop function if exists public.refuse_login(text, text);
+
+-- Counts a login that was refused: per account, or per address for an account that does not exist. p_where is 'account' for a wrong
+-- password of somebody who is logged in, and was asked for it once more. The audit log gets the 1st, 10th, 100th ... of an hour, so
+-- that whoever guesses cannot fill it.
+create or replace function public.refuse_login(p_email text, p_address text, p_where text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -7049,7 +8756,9 @@ begin
         began_at = case when earlier.began_at < now() - interval '1 hour' then now() else earlier.began_at end
     returning attempts into counted;
     if counted::text ~ '^10*$' then
-        perform _supportchat.audit('login.refused', who, jsonb_build_object('attempts', counted), p_address);
+        perform _supportchat.audit('login.refused', who, jsonb_strip_nulls(jsonb_build_object(
+            'attempts', counted, 'where', p_where
+        )), p_address);
     end if;
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -7181,9 +8890,11 @@ set search_path = ''
 as $$
 declare
     who uuid;
+    ended uuid;
 begin
-    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id into who;
+    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id, id into who, ended;
     if found then
+        perform _supportchat.log_devices_out(who, ended, p_others => false);
         perform _supportchat.audit('logout', who);
     end if;
     update public.agents set lease_expires_at = now()
@@ -7226,7 +8937,8 @@ create or replace trigger log_end_of_session
 after delete on public.agent_sessions
 for each row execute function _supportchat.log_end_of_session();
 
--- Ends the login sessions of an agent who is deactivated, by whatever statement, and logins that wait for their second step.
+-- Ends what lets an agent in, or others for them, when they are deactivated, by whatever statement: login sessions, logins that wait for
+-- their second step, links, and the browsers that they are known in.
 create or replace function _supportchat.end_sessions()
 returns trigger
 language plpgsql
@@ -7235,6 +8947,8 @@ as $$
 begin
     delete from public.pending_logins where agent_id = new.id;
     delete from public.agent_sessions where agent_id = new.id;
+    delete from public.one_time_links where agent_id = new.id or created_by = new.id;
+    delete from public.agent_browsers where agent_id = new.id;
     return null;
 end $$;
 
@@ -7242,7 +8956,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'da069ecdfd38');
+select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -7389,14 +9103,22 @@ as $$
     insert into public.recovery_codes (agent_id, code_hash) select p_agent_id, unnest(p_code_hashes);
 $$;
 
--- Turns two-factor on for an agent who has shown a right code of this secret: that of p_step. PT409 when it is on already.
-create or replace function public.turn_on_two_factor(p_agent_id uuid, p_secret text, p_step bigint, p_code_hashes text[])
+-- Of an earlier version, which did not ask by which login session.
+drop function if exists public.turn_on_two_factor(uuid, text, bigint, text[]);
+drop function if exists public.replace_recovery_codes(uuid, text[]);
+drop function if exists public.turn_off_two_factor(uuid);
+
+-- Turns two-factor on for an agent who has shown a right code of this secret: that of p_step. p_token_hash is the login session that
+-- asks. PT404 when that has ended, PT409 when it is on already.
+create or replace function public.turn_on_two_factor(
+    p_agent_id uuid, p_secret text, p_step bigint, p_code_hashes text[], p_token_hash text default null
+)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     update public.agent_credentials set totp_secret = p_secret, totp_since = now(), totp_step = p_step
     where agent_id = p_agent_id and totp_secret is null;
     if not found then
@@ -7406,14 +9128,14 @@ begin
     perform _supportchat.audit('two_factor.on', p_agent_id);
 end $$;
 
--- Gives an agent new recovery codes. PT409 when two-factor is off.
-create or replace function public.replace_recovery_codes(p_agent_id uuid, p_code_hashes text[])
+-- Gives an agent new recovery codes. PT404 when the login session that asks has ended, PT409 when two-factor is off.
+create or replace function public.replace_recovery_codes(p_agent_id uuid, p_code_hashes text[], p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     perform from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null for update;
     if not found then
         raise sqlstate 'PT409' using message = 'two_factor_off';
@@ -7438,14 +9160,14 @@ begin
     delete from public.pending_logins where agent_id = p_agent_id;
 end $$;
 
--- Turns two-factor off for the agent who asks. PT409 when it is off already.
-create or replace function public.turn_off_two_factor(p_agent_id uuid)
+-- Turns two-factor off for the agent who asks. PT404 when the login session that asks has ended, PT409 when it is off already.
+create or replace function public.turn_off_two_factor(p_agent_id uuid, p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     perform _supportchat.forget_two_factor(p_agent_id);
     perform _supportchat.audit('two_factor.off', p_agent_id);
     if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
@@ -7473,7 +9195,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', 'b7e198b7d1c2');
+select _supportchat.record_script('functions/two_factor.sql', '7e4f42805690');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -7521,13 +9243,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    former text := (select name from public.agents where id = p_agent_id);
     who public.agents;
 begin
     update public.agents set name = p_name where id = p_agent_id and is_active returning * into who;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
-    perform _supportchat.audit('name.changed', p_agent_id);
+    perform _supportchat.audit('name.changed', p_agent_id, jsonb_build_object('from', former, 'to', who.name));
     perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
     return _supportchat.colleague_json(who);
 end $$;
@@ -7566,7 +9289,7 @@ as $$
 $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
--- Returns how many. PT404 when the one that is named is not theirs.
+-- Returns how many. PT404 when the one that is named is not theirs, or the one that asks has ended.
 create or replace function public.end_agent_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
 returns integer
 language plpgsql
@@ -7574,8 +9297,9 @@ set search_path = ''
 as $$
 declare
     ended integer;
+    own uuid := (select id from public.agent_sessions where token_hash = p_token_hash and agent_id = p_agent_id);
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions
@@ -7584,6 +9308,8 @@ begin
     if ended = 0 and p_session_id is not null then
         raise sqlstate 'PT404' using message = 'session_not_found';
     end if;
+    -- A device that was lost may have a login that ended by itself: with all others it goes, too.
+    perform _supportchat.log_devices_out(p_agent_id, coalesce(p_session_id, own), p_others => p_session_id is null);
     if ended > 0 then
         perform _supportchat.audit('session.ended', p_agent_id, jsonb_build_object('sessions', ended));
     end if;
@@ -7591,16 +9317,15 @@ begin
 end $$;
 
 -- Gives an agent another password, ends every login session but the one that asks and every link for a password, and forgets the
--- browsers that they are known in but this one.
+-- browsers that they are known in but this one. PT404 when the session that asks has ended.
 create or replace function public.change_password(p_agent_id uuid, p_password_hash text, p_token_hash text, p_browser text)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 begin
-    -- First, as set_password does.
-    perform from public.agents where id = p_agent_id and is_active for no key update;
-    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where found and agent_id = p_agent_id;
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
+    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where agent_id = p_agent_id;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
@@ -7611,7 +9336,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '8d9e57b7b214');
+select _supportchat.record_script('functions/account.sql', '37ecb0947e57');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
@@ -7704,14 +9429,14 @@ begin
             from public.agents a
             join _supportchat.colleagues_json((select array_agg(id) from public.agents)) as known on known.agent_id = a.id
             left join public.agent_credentials c on c.agent_id = a.id
-            left join public.one_time_links l on l.agent_id = a.id and l.purpose = 'password' and l.expires_at > now()
+            left join public.one_time_links l on l.agent_id = a.id and l.purpose = 'password' and _supportchat.is_good_link(l)
         ),
         'invited', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'id', id, 'email', email, 'role', role, 'by', _supportchat.person_json(created_by),
-                'created_at', created_at, 'expires_at', expires_at, 'is_over', expires_at <= now()
+                'created_at', created_at, 'expires_at', expires_at, 'is_over', not _supportchat.is_good_link(l)
             ) order by created_at desc, id), '[]')
-            from public.one_time_links where purpose = 'invitation'
+            from public.one_time_links l where purpose = 'invitation'
         )
     );
 end $$;
@@ -7860,7 +9585,9 @@ begin
     where id = p_person_id
     returning * into person;
     if person.name <> former.name then
-        perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object('person', person.id));
+        perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object(
+            'person', person.id, 'from', former.name, 'to', person.name
+        ));
     end if;
     if person.max_tickets <> former.max_tickets then
         perform _supportchat.audit('person.limit_changed', p_agent_id, jsonb_build_object(
@@ -7888,7 +9615,6 @@ begin
     -- In the order of report_process, as set_password does.
     perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_person_id;
-    delete from public.one_time_links where agent_id = p_person_id or created_by = p_person_id;
     update public.agents set is_active = false, disabled_at = now(), lease_expires_at = least(lease_expires_at, now())
     where id = p_person_id;
     is_wanted := _supportchat.has_taker(p_person_id);
@@ -7977,7 +9703,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'b118ddd8630a');
+select _supportchat.record_script('functions/people.sql', '1ea027525cf2');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -8005,6 +9731,17 @@ begin
     return made;
 end $$;
 
+-- Whether a link still counts: it is not over, and whoever has made it may still do so. Whatever takes that right away deletes their
+-- links, but one that is being made at the same moment cannot be seen by it.
+create or replace function _supportchat.is_good_link(p_link public.one_time_links)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select p_link.expires_at > now() and (p_link.created_by is null or _supportchat.has_right(p_link.created_by, 'manage_people'))
+$$;
+
 -- Uses a link up, and gives it. PT404 for one that is used, withdrawn, over, made for something else, or never was one.
 create or replace function _supportchat.take_link(p_token_hash text, p_purpose text)
 returns public.one_time_links
@@ -8014,8 +9751,8 @@ as $$
 declare
     taken public.one_time_links;
 begin
-    delete from public.one_time_links
-    where token_hash = p_token_hash and purpose = p_purpose and expires_at > now()
+    delete from public.one_time_links as link
+    where token_hash = p_token_hash and purpose = p_purpose and _supportchat.is_good_link(link)
     returning * into taken;
     if not found or (p_purpose = 'setup' and _supportchat.has_admin()) then
         raise sqlstate 'PT404' using message = 'link_unknown';
@@ -8035,7 +9772,7 @@ as $$
     )
     from public.one_time_links l
     left join public.agents a on a.id = l.agent_id
-    where l.token_hash = p_token_hash and l.expires_at > now()
+    where l.token_hash = p_token_hash and _supportchat.is_good_link(l)
         and case l.purpose
             when 'setup' then not _supportchat.has_admin()
             when 'password' then a.is_active
@@ -8115,7 +9852,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '8382659d9290');
+select _supportchat.record_script('functions/links.sql', 'e0c3e13f43fe');
 
 -- widget.sql: what the chat on another site's page needs: how much is unread, where the customer is, and the link that takes the
 -- chat along into a window of its own. Safe to run again.
@@ -8419,32 +10156,32 @@ begin
     return joined;
 end $$;
 
--- Connects an identity with the agent who is logged in. PT409 when it is somebody else's, or they have another one of this issuer.
-create or replace function public.connect_identity(p_agent_id uuid, p_issuer text, p_subject text)
+-- Of an earlier version, which did not ask by which login session.
+drop function if exists public.connect_identity(uuid, text, text);
+drop function if exists public.disconnect_identity(uuid, text);
+
+-- Connects an identity with the agent who is logged in. PT404 when the login session that asks has ended, PT409 when it is somebody
+-- else's, or they have another one of this issuer.
+create or replace function public.connect_identity(p_agent_id uuid, p_issuer text, p_subject text, p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform from public.agents where id = p_agent_id and is_active for no key update;
-    if not found then
-        raise sqlstate 'PT404' using message = 'agent_not_found';
-    end if;
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     perform _supportchat.bind_identity(p_agent_id, p_issuer, p_subject, 'account');
 end $$;
 
--- Takes the identity of an issuer from the agent who is logged in. PT409 when they could not log in any more.
-create or replace function public.disconnect_identity(p_agent_id uuid, p_issuer text)
+-- Takes the identity of an issuer from the agent who is logged in. PT404 when the login session that asks has ended, PT409 when they
+-- could not log in any more.
+create or replace function public.disconnect_identity(p_agent_id uuid, p_issuer text, p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    -- First, as in open_agent_session.
-    perform from public.agents where id = p_agent_id and is_active for no key update;
-    if not found then
-        raise sqlstate 'PT404' using message = 'agent_not_found';
-    elsif not exists (select from public.agent_credentials where agent_id = p_agent_id) then
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
+    if not exists (select from public.agent_credentials where agent_id = p_agent_id) then
         raise sqlstate 'PT409' using message = 'provider_is_only_way';
     end if;
     delete from public.pending_logins where agent_id = p_agent_id and how = 'provider';
@@ -8454,7 +10191,680 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/identities.sql', '34b194cc616d');
+select _supportchat.record_script('functions/identities.sql', '68dcf7f30eb5');
+
+-- alerts.sql: who is told that somebody writes, when, and how they were reached. Safe to run again.
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
+
+-- How long an agent who has the desk open may take before their other devices are told as well.
+create or replace function _supportchat.alert_patience()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '20 seconds'
+$$;
+
+-- How often a notification is tried before it is given up: with the waits in between that takes about ten minutes.
+create or replace function _supportchat.most_tries()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 5
+$$;
+
+-- What an agent wants to be told of, and how.
+create or replace function _supportchat.alert_settings_of(p_agent_id uuid)
+returns public.alert_choices
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(
+        (select s from public.alert_choices s where s.agent_id = p_agent_id),
+        (p_agent_id, 'unassigned', true, true, true, false, null, null, 'UTC')::public.alert_choices
+    )
+$$;
+
+-- When the quiet hours end in which somebody is: now, if they are in none. They may go past midnight.
+create or replace function _supportchat.quiet_until(p_settings public.alert_choices, p_now timestamptz default now())
+returns timestamptz
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    here timestamp := p_now at time zone p_settings.time_zone;
+    starts time := p_settings.quiet_from::time;
+    ends time := p_settings.quiet_until::time;
+    is_quiet boolean := case
+        when starts is null or starts = ends then false
+        when starts < ends then here::time >= starts and here::time < ends
+        else here::time >= starts or here::time < ends
+    end;
+begin
+    if not is_quiet then
+        return p_now;
+    end if;
+    return (here::date + case when here::time < ends then 0 else 1 end + ends) at time zone p_settings.time_zone;
+end $$;
+
+-- The conversations of which the log has gained something that decides who is told, for a reader who acts on each event once:
+-- only of transactions that no running one can still come before. p_limit bounds the events of one look; 'more' says that
+-- there are more, 'unsettled' that some are not to be read yet. A reader begins at the end of the log, and so in each history.
+create or replace function _supportchat.read_log_once(p_reader text, p_limit integer)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reader public.event_readers;
+    horizon xid8 := pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot());
+    found_events record;
+begin
+    select * into reader from public.event_readers where name = p_reader for update;
+    if not found or reader.epoch <> public.database_epoch() then
+        insert into public.event_readers (name, epoch, transaction, id) values (p_reader, public.database_epoch(), horizon, 0)
+        on conflict (name) do update set epoch = excluded.epoch, transaction = excluded.transaction, id = 0;
+        return '{"sessions": [], "more": false, "unsettled": false}';
+    end if;
+    select count(*) as read, max(transaction::text::numeric) as last_transaction,
+        (array_agg(id order by transaction desc, id desc))[1] as last_id,
+        coalesce(jsonb_agg(distinct session_id) filter (where session_id is not null and (
+            kind in ('ticket.opened', 'ticket.changed') or (kind = 'message.posted' and actor = 'customer')
+            or (kind = 'receipt.recorded' and agent_id is not null)
+        )), '[]') as sessions
+    into found_events
+    from (
+        select * from public.events e
+        where (e.transaction, e.id) > (reader.transaction, reader.id) and e.transaction < horizon
+        order by e.transaction, e.id limit p_limit
+    ) as page;
+    if found_events.read > 0 then
+        update public.event_readers set transaction = found_events.last_transaction::text::xid8, id = found_events.last_id
+        where name = p_reader;
+    end if;
+    return jsonb_build_object(
+        'sessions', found_events.sessions, 'more', found_events.read = p_limit,
+        'unsettled', exists (select from public.events e where e.transaction >= horizon)
+    );
+end $$;
+
+-- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
+-- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
+-- is to know until that one has read.
+create or replace function _supportchat.wanted_alerts(p_session_ids uuid[])
+returns table (agent_id uuid, session_id uuid, lines integer, why text)
+language sql
+stable
+set search_path = ''
+as $$
+    select a.id, s.session_id, s.customer_lines, case
+        when t.assigned_agent_id = a.id then 'mine' when t.status = 'waiting' then 'waiting'
+        when w.scope = 'all' then 'all' else 'next'
+    end
+    from unnest(p_session_ids) as asked (id)
+    join public.user_sessions s on s.session_id = asked.id
+    cross join lateral _supportchat.ticket_of_session(s.session_id) as t
+    join public.agents a on a.is_active
+    left join public.alert_choices w on w.agent_id = a.id
+    left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
+    where t.status <> 'closed' and t.held is null and s.erased_at is null
+        and s.customer_lines > coalesce(mine.read_lines, 0)
+        and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and (
+            t.assigned_agent_id = a.id
+            or (t.awaiting_since is not null and case t.status
+                when 'waiting' then a.availability = 'available' and coalesce(w.scope, 'unassigned') <> 'mine'
+                else coalesce(w.scope = 'all', false) or exists (
+                    select from public.agent_alerts known
+                    where known.agent_id = a.id and known.session_id = s.session_id and known.why = 'next'
+                        and s.customer_lines > coalesce((
+                            select r.read_lines from public.ticket_reads r
+                            where r.agent_id = t.assigned_agent_id and r.session_id = s.session_id
+                        ), 0)
+                )
+            end)
+        )
+$$;
+
+-- After how long the next one is told when nobody has come; null for never.
+create or replace function _supportchat.passes_after()
+returns interval
+language sql
+stable
+set search_path = ''
+as $$
+    select make_interval(mins => (_supportchat.setting('alert_next_minutes') #>> '{}')::integer)
+$$;
+
+-- What is shown of a conversation to who is told of it: who writes, and the last that they wrote.
+create or replace function _supportchat.alert_json(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'number', t.number,
+        'customer_name', coalesce(p.name, s.customer_name),
+        'message', left(m.message, 200),
+        'has_image', m.image_id is not null
+    )
+    from public.user_sessions s
+    cross join lateral _supportchat.ticket_of_session(s.session_id) as t
+    left join public.persons p on p.visitor_id = s.visitor_id
+    left join lateral (
+        select * from public.chat_messages c where c.session_id = s.session_id and c.sender = 'user' order by c.seq desc limit 1
+    ) as m on true
+    where s.session_id = p_session_id
+$$;
+
+-- Tells the open pages of some agents of a conversation. How each is told is theirs to say: by sound, by a notification, with the
+-- text. Who has quiet hours is left out.
+create or replace function _supportchat.tell_pages(p_session_id uuid, p_agent_ids uuid[])
+returns void
+language sql
+set search_path = ''
+as $$
+    -- Not more at once than a hint can hold.
+    select _supportchat.notify_change(jsonb_build_object(
+        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents, 'about', _supportchat.alert_json(p_session_id)
+    ))
+    from (
+        select jsonb_object_agg(id, jsonb_build_object('sound', w.sound, 'desktop', w.desktop, 'text', w.shows_text)) as agents
+        from unnest(p_agent_ids) with ordinality as listed (id, place)
+        cross join lateral _supportchat.alert_settings_of(id) as w
+        where _supportchat.quiet_until(w) <= now()
+        group by place / 50
+    ) as told
+$$;
+
+-- Has the devices of an agent notified: at once, or after a while if their desk is open, and not before their quiet hours end.
+create or replace function _supportchat.push_alert(p_agent_id uuid, p_session_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.agent_pushes (device_id, session_id, due_at)
+    select d.id, p_session_id, greatest(
+        _supportchat.quiet_until(w),
+        now() + case when a.lease_expires_at > now() then _supportchat.alert_patience() else '0' end
+    )
+    from public.agent_devices d
+    join public.agents a on a.id = d.agent_id
+    cross join lateral _supportchat.alert_settings_of(a.id) as w
+    where d.agent_id = p_agent_id and w.push
+    -- What told of its end: what is under way knows its former id.
+    on conflict (device_id, session_id) do update set
+        id = gen_random_uuid(), kind = 'alert', due_at = excluded.due_at, tries = 0, created_at = now(), sent_at = null,
+        arrived_at = null
+$$;
+
+-- Ends alerts that nobody needs any more: on the pages of their agents, and on devices that may show them. Apple's take the
+-- permission from who sends what is not shown, so nothing is sent to them; there it goes when the desk is opened.
+create or replace function _supportchat.end_alerts(p_session_id uuid, p_agent_ids uuid[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from public.agent_alerts where session_id = p_session_id and agent_id = any (p_agent_ids);
+    delete from public.agent_pushes p using public.agent_devices d
+    where d.id = p.device_id and d.agent_id = any (p_agent_ids) and p.session_id = p_session_id
+        and p.kind = 'alert' and p.tries = 0;
+    update public.agent_pushes p set kind = 'end', due_at = now(), tries = 0, created_at = now()
+    from public.agent_devices d
+    where d.id = p.device_id and d.agent_id = any (p_agent_ids) and p.session_id = p_session_id
+        and p.kind = 'alert' and d.endpoint !~ '^https://[^/]*\.push\.apple\.com[:/]';
+    perform _supportchat.notify_change(jsonb_build_object(
+        'event', 'alert.ended', 'session_id', p_session_id, 'agents', to_jsonb(p_agent_ids),
+        'about', jsonb_build_object('number', (_supportchat.ticket_of_session(p_session_id)).number)
+    ));
+end $$;
+
+-- Brings the alerts of some conversations up to date: whom nobody has to tell any more, and who is to be told.
+create or replace function _supportchat.update_alerts(p_session_ids uuid[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    wanted jsonb := (select coalesce(jsonb_agg(to_jsonb(w)), '[]') from _supportchat.wanted_alerts(p_session_ids) as w);
+    chat record;
+begin
+    for chat in
+        select a.session_id, array_agg(a.agent_id) as agents from public.agent_alerts a
+        where a.session_id = any (p_session_ids) and not exists (
+            select from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid)
+            where w.agent_id = a.agent_id and w.session_id = a.session_id
+        )
+        group by a.session_id
+    loop
+        perform _supportchat.end_alerts(chat.session_id, chat.agents);
+    end loop;
+    update public.agent_alerts a set
+        why = w.why, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
+    from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, why text)
+    where w.agent_id = a.agent_id and w.session_id = a.session_id and w.why <> a.why;
+    for chat in
+        with told as (
+            insert into public.agent_alerts as known (agent_id, session_id, lines, why, passes_at)
+            select w.agent_id, w.session_id, w.lines, w.why, case when w.why = 'mine' then now() + _supportchat.passes_after() end
+            from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, why text)
+            order by w.agent_id
+            on conflict (agent_id, session_id) do update set lines = excluded.lines where known.lines < excluded.lines
+            returning known.*
+        )
+        select session_id, array_agg(agent_id) as agents, array_agg(agent_id) filter (where raised_at = now()) as new_ones
+        from told group by session_id
+    loop
+        perform _supportchat.tell_pages(chat.session_id, chat.agents);
+        -- Once until they have read: a telephone need not ring for each line.
+        perform _supportchat.push_alert(agent_id, chat.session_id) from unnest(chat.new_ones) as agent_id;
+    end loop;
+end $$;
+
+-- Who is told next when nobody has come to a conversation: who takes new tickets, is not quiet, can be reached and was not
+-- told yet; those who are here first, then the least loaded.
+create or replace function _supportchat.next_to_tell(p_session_id uuid)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select a.id
+    from public.agents a
+    cross join lateral _supportchat.alert_settings_of(a.id) as w
+    where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
+        and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not exists (select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id)
+        and (
+            a.lease_expires_at > now()
+            or (w.push and exists (select from public.agent_devices d where d.agent_id = a.id))
+        )
+    order by a.lease_expires_at > now() is true desc, _supportchat.load_of_agent(a.id), a.id
+    limit 1
+$$;
+
+-- Tells the next one of the conversations to which nobody has come in time.
+create or replace function _supportchat.pass_alerts_on()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    late public.agent_alerts;
+    colleague uuid;
+begin
+    for late in
+        update public.agent_alerts set passes_at = null where passes_at <= now() returning *
+    loop
+        continue when not exists (
+            select from public.tickets t
+            where t.session_id = late.session_id and t.status = 'open' and t.awaiting_since is not null
+        );
+        colleague := _supportchat.next_to_tell(late.session_id);
+        continue when colleague is null;
+        insert into public.agent_alerts (agent_id, session_id, lines, why, passes_at)
+        values (colleague, late.session_id, late.lines, 'next', now() + _supportchat.passes_after());
+        perform _supportchat.tell_pages(late.session_id, array[colleague]);
+        perform _supportchat.push_alert(colleague, late.session_id);
+    end loop;
+end $$;
+
+-- Whether there is something to do about alerts that no process has done: asked by those that nobody looks at, which may have
+-- missed a hint.
+create or replace function _supportchat.alerts_are_due()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (select from public.agent_pushes where due_at <= now())
+        or exists (select from public.agent_alerts where passes_at <= now())
+        or exists (
+            select from public.event_readers r
+            join public.events e on (e.transaction, e.id) > (r.transaction, r.id)
+            where r.name = 'alerts'
+        )
+$$;
+
+-- Brings all alerts up to date with the log, and tells the next ones whose time has come. One process at a time does. 'due' says
+-- whether notifications are to be sent now; 'next_in' is in how many seconds there is something to do again, null for nothing;
+-- 'is_held_up' that it is to be tried again soon: another process is at it, or a transaction that runs holds back the log.
+create or replace function public.advance_alerts()
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    news jsonb;
+    next_at timestamptz;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7308332046) then
+        return '{"due": false, "next_in": null, "is_held_up": true}';
+    end if;
+    news := _supportchat.read_log_once('alerts', 1000);
+    perform _supportchat.update_alerts(array(select jsonb_array_elements_text(news -> 'sessions')::uuid));
+    perform _supportchat.pass_alerts_on();
+    next_at := case when (news ->> 'more')::boolean then now() else least(
+        (select min(passes_at) from public.agent_alerts where passes_at is not null),
+        (select min(due_at) from public.agent_pushes where due_at > now())
+    ) end;
+    return jsonb_build_object(
+        'due', exists (select from public.agent_pushes where due_at <= now()),
+        'next_in', extract(epoch from next_at - now()),
+        'is_held_up', news -> 'unsettled'
+    );
+end $$;
+
+-- Takes notifications that are due, for a minute: if they are not noted by then, their process has gone, and another one takes them.
+create or replace function public.take_pushes(p_limit integer default 20)
+returns jsonb
+language sql
+set search_path = ''
+as $$
+    with taken as (
+        update public.agent_pushes set due_at = now() + interval '1 minute', tries = tries + 1
+        where id in (
+            select id from public.agent_pushes where due_at <= now() order by due_at limit p_limit for update skip locked
+        )
+        returning *
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'id', p.id, 'kind', p.kind, 'tries', p.tries,
+        'endpoint', d.endpoint, 'p256dh', d.p256dh, 'auth', d.auth,
+        'language', coalesce(a.language, d.language), 'origin', d.origin,
+        'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id),
+        'shows_text', (_supportchat.alert_settings_of(a.id)).shows_text
+    ) order by p.created_at, p.id), '[]')
+    from taken p
+    join public.agent_devices d on d.id = p.device_id
+    join public.agents a on a.id = d.agent_id
+$$;
+
+-- Notes what became of notifications that were sent: 'sent'; 'gone' when the device has no such address any more, which is
+-- forgotten; 'later' to try again in so many seconds; 'failed'. problem is a code of why. What was tried too often is given up.
+create or replace function public.note_pushes(p_results jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    said record;
+    push public.agent_pushes;
+begin
+    for said in
+        select * from jsonb_to_recordset(p_results) as r (id uuid, kind text, outcome text, problem text, seconds double precision)
+        order by r.id
+    loop
+        select * into push from public.agent_pushes where id = said.id for update;
+        continue when not found;
+        if said.outcome = 'gone' then
+            perform _supportchat.forget_device(push.device_id, 'gone');
+            continue;
+        end if;
+        update public.agent_devices set
+            sent_at = case when said.outcome = 'sent' and said.kind <> 'end' then now() else sent_at end,
+            problem = case when said.outcome = 'sent' then null else left(said.problem, 80) end,
+            problem_at = case when said.outcome = 'sent' then null else now() end
+        where id = push.device_id;
+        -- It has ended while it was on its way: that is sent next.
+        continue when push.kind <> said.kind;
+        if said.kind = 'end' and said.outcome <> 'later' then
+            delete from public.agent_pushes where id = push.id;
+        else
+            update public.agent_pushes set
+                sent_at = case when said.outcome = 'sent' then now() end,
+                due_at = case
+                    when said.outcome = 'later' and tries < _supportchat.most_tries()
+                        then now() + make_interval(secs => least(said.seconds, 3600))
+                end
+            where id = push.id;
+        end if;
+    end loop;
+end $$;
+
+-- Notes that a device has shown a notification: whoever knows its id. It counts once.
+create or replace function public.push_arrived(p_push_id uuid)
+returns boolean
+language sql
+set search_path = ''
+as $$
+    with arrived as (
+        update public.agent_pushes set arrived_at = now() where id = p_push_id and arrived_at is null returning device_id
+    ), noted as (
+        update public.agent_devices set arrived_at = now(), problem = null, problem_at = null
+        where id in (select device_id from arrived)
+        returning id
+    )
+    select exists (select from noted)
+$$;
+
+-- The key by which push services know the desk; null when there is none yet. With two keys, these are kept if there is none.
+create or replace function public.push_keys(p_private_key text default null, p_public_key text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if p_private_key is not null and p_public_key is not null then
+        insert into public.desk_push_keys (only_row, private_key, public_key) values (true, p_private_key, p_public_key)
+        on conflict do nothing;
+    end if;
+    return (select jsonb_build_object('private_key', private_key, 'public_key', public_key) from public.desk_push_keys);
+end $$;
+
+-- What an agent wants to be told of and how, and the devices on which they are reached, each with its last test.
+create or replace function public.show_alerts(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return jsonb_build_object(
+        'settings', to_jsonb(_supportchat.alert_settings_of(p_agent_id)) - 'agent_id',
+        'next_minutes', _supportchat.setting('alert_next_minutes'),
+        'devices', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', d.id, 'endpoint_hash', encode(sha256(convert_to(d.endpoint, 'UTF8')), 'hex'), 'user_agent', d.user_agent, 'created_at', d.created_at, 'sent_at', d.sent_at,
+                'arrived_at', d.arrived_at, 'problem', d.problem, 'problem_at', d.problem_at,
+                'test', case when t.id is not null then jsonb_build_object(
+                    'created_at', t.created_at, 'sent_at', t.sent_at, 'arrived_at', t.arrived_at,
+                    'is_waiting', t.arrived_at is null and t.created_at > now() - interval '30 seconds'
+                ) end
+            ) order by d.created_at, d.id), '[]')
+            from public.agent_devices d
+            left join public.agent_pushes t on t.device_id = d.id and t.kind = 'test'
+            where d.agent_id = p_agent_id
+        )
+    );
+end $$;
+
+-- Changes what an agent wants to be told of, and how: those of the settings that are named. PT422 for one that cannot be.
+create or replace function public.change_alerts(p_agent_id uuid, p_values jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    now_wanted public.alert_choices;
+    nothing timestamptz;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    begin
+        now_wanted := jsonb_populate_record(_supportchat.alert_settings_of(p_agent_id), p_values - 'agent_id');
+        nothing := _supportchat.quiet_until(now_wanted);  -- which no zone or time can spoil later
+        insert into public.alert_choices select now_wanted.*
+        on conflict (agent_id) do update set
+            scope = excluded.scope, sound = excluded.sound, desktop = excluded.desktop, push = excluded.push,
+            shows_text = excluded.shows_text, quiet_from = excluded.quiet_from, quiet_until = excluded.quiet_until,
+            time_zone = excluded.time_zone;
+    exception when data_exception or integrity_constraint_violation then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end;
+    if not now_wanted.push then
+        delete from public.agent_pushes p using public.agent_devices d
+        where d.id = p.device_id and d.agent_id = p_agent_id and p.kind = 'alert' and p.due_at is not null;
+    end if;
+end $$;
+
+-- Has a browser of an agent notified from now on. One that was somebody else's is not notified for them any more. With
+-- p_only_known it is what the browser says of itself when it opens the desk: one that its agent has removed stays so. Gives the id
+-- of the device, or null. At most ten are kept: the one that was added first goes.
+create or replace function public.add_device(
+    p_agent_id uuid, p_endpoint text, p_p256dh text, p_auth text, p_origin text, p_user_agent text default null,
+    p_language text default 'en', p_token_hash text default null, p_only_known boolean default false
+)
+returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+    login uuid := (select s.id from public.agent_sessions s where s.token_hash = p_token_hash and s.agent_id = p_agent_id);
+    former public.agent_devices;
+    device uuid;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    select * into former from public.agent_devices where endpoint = p_endpoint;
+    if former.agent_id <> p_agent_id then
+        perform _supportchat.forget_device(former.id, 'taken_over');
+    end if;
+    if p_only_known and former.agent_id is distinct from p_agent_id then
+        return null;
+    end if;
+    begin
+        insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, session_id)
+        values (p_agent_id, p_endpoint, p_p256dh, p_auth, p_origin, p_user_agent, p_language, login)
+        on conflict (endpoint) do update set
+            p256dh = excluded.p256dh, auth = excluded.auth, origin = excluded.origin, user_agent = excluded.user_agent,
+            language = excluded.language, session_id = excluded.session_id
+        returning id into device;
+    exception when check_violation then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end;
+    if former.agent_id is distinct from p_agent_id then
+        perform _supportchat.audit('device.added', p_agent_id);
+    end if;
+    perform _supportchat.forget_device(id, 'too_many') from (
+        select id from public.agent_devices where agent_id = p_agent_id and id <> device
+        order by created_at desc, id offset 9
+    ) as more;
+    return device;
+end $$;
+
+-- Forgets a device, and why: 'removed' by its agent, 'logged_out', 'gone' as its push service says, 'taken_over', 'too_many'.
+create or replace function _supportchat.forget_device(p_device_id uuid, p_reason text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    owner uuid;
+begin
+    delete from public.agent_devices where id = p_device_id returning agent_id into owner;
+    if found then
+        perform _supportchat.audit('device.removed', owner, jsonb_build_object('reason', p_reason));
+    end if;
+end $$;
+
+-- Has a device of an agent notified no more. PT404 when it is not theirs.
+create or replace function public.delete_device(p_agent_id uuid, p_device_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_active(p_agent_id);
+    if not exists (select from public.agent_devices where id = p_device_id and agent_id = p_agent_id) then
+        raise sqlstate 'PT404' using message = 'device_not_found';
+    end if;
+    perform _supportchat.forget_device(p_device_id, 'removed');
+end $$;
+
+-- Sends a notification to a device of an agent, to see whether it arrives. PT404 when it is not theirs.
+create or replace function public.test_device(p_agent_id uuid, p_device_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform from public.agent_devices where id = p_device_id and agent_id = p_agent_id for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'device_not_found';
+    end if;
+    delete from public.agent_pushes where device_id = p_device_id and kind = 'test';
+    insert into public.agent_pushes (device_id, kind, due_at) values (p_device_id, 'test', now());
+end $$;
+
+-- Forgets the devices of an agent that log out: those of one login session, or all but those of one.
+create or replace function _supportchat.log_devices_out(p_agent_id uuid, p_session_id uuid, p_others boolean)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
+    where agent_id = p_agent_id and (session_id is not distinct from p_session_id) <> p_others
+$$;
+
+-- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
+create or replace function _supportchat.end_alerts_of_agent()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.forget_device(id, 'disabled') from public.agent_devices where agent_id = new.id;
+    delete from public.agent_alerts where agent_id = new.id;
+    return null;
+end $$;
+
+create or replace trigger end_alerts_of_agent
+after update of is_active on public.agents
+for each row when (old.is_active and not new.is_active) execute function _supportchat.end_alerts_of_agent();
+
+-- How the devices of the desk are reached: how many there are, how many notifications were sent and shown within a day, and which
+-- problems there are, by their codes.
+create or replace function public.check_alerts()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'devices', (select count(*) from public.agent_devices),
+        'sent', (select count(*) from public.agent_devices where sent_at > now() - interval '1 day'),
+        'arrived', (select count(*) from public.agent_devices where sent_at > now() - interval '1 day' and arrived_at >= sent_at - interval '1 minute'),
+        'problems', (
+            select coalesce(jsonb_object_agg(problem, devices), '{}') from (
+                select problem, count(*) as devices from public.agent_devices
+                where problem is not null and problem_at > now() - interval '1 day' group by problem order by problem
+            ) as found
+        )
+    )
+$$;
+
+-- Forgets a few notifications of yesterday.
+create or replace function _supportchat.forget_pushes()
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.agent_pushes where ctid = any (array(
+        select ctid from public.agent_pushes
+        where created_at < now() - interval '1 day' and due_at is null order by created_at limit 100 for update skip locked
+    ))
+$$;
+
+select _supportchat.record_script('functions/alerts.sql', 'beb0c7e68207');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -8505,10 +10915,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    asked uuid := _supportchat.session_of_ticket(p_number);
+    asked uuid;
     chats uuid[];
 begin
     perform _supportchat.demand_right(p_agent_id, 'export');
+    asked := _supportchat.session_of_ticket(p_number);
     chats := _supportchat.sessions_of_customer(asked);
     perform _supportchat.audit('customer.exported', p_agent_id, jsonb_build_object(
         'number', p_number, 'conversations', cardinality(chats), 'notes', p_with_notes
@@ -8520,6 +10931,10 @@ begin
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
             'person', _supportchat.person_of_visitor(s.visitor_id),
+            'tags', (
+                select coalesce(jsonb_agg(tag.name order by tag.name), '[]') from public.ticket_tags own
+                join public.desk_tags tag using (tag_id) where own.ticket_id = t.id
+            ),
             'visit', public.pages_of_session(s.session_id),
             'bans', (
                 select coalesce(jsonb_agg(jsonb_build_object(
@@ -8543,9 +10958,10 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid;
 begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
+    chat := _supportchat.session_of_ticket(p_number);
     return jsonb_build_object(
         'number', p_number,
         'customer_name', (
@@ -8572,15 +10988,22 @@ declare
     extent jsonb := _supportchat.extent_json(array[p_session_id]);
     ticket public.tickets;
 begin
+    -- Whoever writes words for search may be at these lines: they have ended, or begin once nothing is left.
+    perform from public.search_state for update;
     insert into public.erasure_files (storage_key, erasure_id)
     select storage_key, p_erasure_id from public.chat_images where session_id = p_session_id
     on conflict do nothing;
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
+    delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.ticket_drafts where session_id = p_session_id;
+    delete from public.agent_alerts where session_id = p_session_id;
+    delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
+    -- What was written of the customer goes; the ban itself stays until it ends.
+    update public.bans set reason = '' where session_id = p_session_id and reason <> '';
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
         erased_at = now(),
@@ -8590,10 +11013,12 @@ begin
     for ticket in
         update public.tickets set
             status = 'closed', closed_at = case when status = 'closed' then closed_at else clock_timestamp() end,
-            awaiting_since = null, given_back_by = null, held = null, legacy = null, erased_at = now()
+            awaiting_since = null, given_back_by = null, held = null, snoozed_until = null, woke_at = null, legacy = null,
+            erased_at = now()
         where session_id = p_session_id
         returning *
     loop
+        delete from public.ticket_tags where ticket_id = ticket.id;
         perform _supportchat.record_event(ticket, 'erased', p_actor, p_agent_id, jsonb_build_object('erasure', p_erasure_id));
     end loop;
     update public.erasures set
@@ -8657,14 +11082,20 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    asked uuid := _supportchat.session_of_ticket(p_number);
-    visitor uuid := (select visitor_id from public.user_sessions where session_id = asked);
+    asked uuid;
+    visitor uuid;
     receipt public.erasures;
     chats uuid[];
     chat uuid;
 begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
-    perform from public.visitors where visitor_id = visitor for update;
+    asked := _supportchat.session_of_ticket(p_number);
+    loop
+        select visitor_id into visitor from public.user_sessions where session_id = asked;
+        perform from public.visitors where visitor_id = visitor for update;
+        -- It may have become a person's while we waited.
+        exit when visitor is not distinct from (select visitor_id from public.user_sessions where session_id = asked);
+    end loop;
     perform _supportchat.lock_assignment();
     perform _supportchat.check_kept(_supportchat.lock_ticket(asked));
     insert into public.erasures (kind, agent_id, ticket_number)
@@ -8677,7 +11108,7 @@ begin
     end loop;
     if p_everything then
         delete from public.bans where visitor_id = visitor;
-        update public.bans set reason = '', session_id = null where session_id = any (chats);
+        update public.bans set session_id = null where session_id = any (chats);
     end if;
     perform _supportchat.forget_visitor(visitor);
     perform _supportchat.close_erasure(receipt.id);
@@ -8885,8 +11316,8 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a month ago, bans that have ended, counts of what is
--- limited, and the oldest of the audit log. Says whether there may be more.
+-- 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a month ago,
+-- bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log. Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -8939,6 +11370,7 @@ begin
         where seen_at < now() - interval '180 days' order by seen_at limit most for update skip locked
     );
     perform _supportchat.prune_audit();
+    perform _supportchat.forget_pushes();
     update public.user_sessions set address = null where session_id in (
         select session_id from public.user_sessions
         where address is not null and created_at < now() - interval '30 days'
@@ -8960,7 +11392,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '4029b1cce3cd');
+select _supportchat.record_script('functions/privacy.sql', 'ecaea00e3ef0');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

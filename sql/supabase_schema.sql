@@ -13,9 +13,11 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
-        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, customer_pages, erasures, erasure_files, ticket_transitions, events, ticket_notes, ticket_reads,
-        ticket_drafts, server_processes, customers_here, heartbeat, throttle_buckets
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
+        saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
+        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -23,18 +25,23 @@ declare
         user_sessions_visitor_id_idx, user_sessions_created_at_idx, chat_messages_seq_key, chat_messages_client_key,
         chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
-        tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx,
-        tickets_ready_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
+        tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
+        tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
+        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
+        tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
         tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
-        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, ticket_drafts_session_id_idx,
-        ticket_drafts_saved_at_idx, throttle_buckets_full_at_idx
+        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
+        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
+        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
+        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -47,26 +54,37 @@ declare
         customer_card(uuid, bigint); messages_after(uuid, integer, integer, integer);
         messages_before(uuid, integer, integer, integer);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean, boolean); forget_process(uuid);
+        tag_ticket(uuid, bigint, text[], bigint[]); complete_tag(uuid, text, integer); list_tags(uuid);
+        rename_tag(uuid, bigint, text); delete_tag(uuid, bigint); set_priority(uuid, bigint, integer);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
-        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
-        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        signal_looks(uuid, jsonb); record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
+        conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
+        signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
+        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); ticket_of_agent(uuid, bigint);
-        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
-        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
-        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
-        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
+        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
+        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
+        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
+        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        notes_after(uuid, integer, integer, integer, integer, integer);
+        snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
+        list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
+        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
+        import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
+        reply_and_close(uuid, bigint, uuid, text, jsonb, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
+        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
         agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
         use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[]);
-        replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid); remove_two_factor(uuid, uuid);
+        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
+        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
         account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
@@ -77,8 +95,11 @@ declare
         make_handover(text, text, text); show_handover(text); take_handover(text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
-        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text);
-        disconnect_identity(uuid, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
+        disconnect_identity(uuid, text, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb);
+        push_arrived(uuid); push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -90,11 +111,14 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
-        create_agent(text, text, text, text, integer); reset_password(text, text); open_agent_session(uuid, text);
-        open_agent_session(uuid, text, text); open_agent_session(uuid, text, text, text, text, text);
-        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]); account(uuid, text);
-        is_picture_of_agent(text); offer_setup(text);
-        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb)
+        create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        open_agent_session(uuid, text, text, text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]);
+        turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
+        account(uuid, text); is_picture_of_agent(text); offer_setup(text);
+        begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb);
+        connect_identity(uuid, text, text); disconnect_identity(uuid, text)
     ', E' \n'), ';\s+');
     -- These would answer a call that is meant for one of those.
     overloads text[] := regexp_split_to_array(btrim('
@@ -105,9 +129,10 @@ declare
         identify_customer(text, text, text, text, text, text, jsonb); messages_after(uuid, integer);
         messages_before(uuid); messages_before(uuid, integer); report_process(uuid, integer, uuid[], uuid[], text[]);
         report_process(uuid, integer, uuid[], uuid[], text[], double precision);
-        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean);
-        ban_customer(uuid, bigint, text); ban_customer(uuid, bigint, text, integer); join_conversation();
-        join_conversation(text); join_conversation(text, bigint); join_conversation(text, bigint, uuid);
+        report_process(uuid, integer, uuid[], uuid[], text[], double precision, boolean); tag_ticket(uuid, bigint);
+        tag_ticket(uuid, bigint, text[]); complete_tag(uuid, text); ban_customer(uuid, bigint, text);
+        ban_customer(uuid, bigint, text, integer); join_conversation(); join_conversation(text);
+        join_conversation(text, bigint); join_conversation(text, bigint, uuid);
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
@@ -118,7 +143,15 @@ declare
         save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); create_agent(text, text, text);
+        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
+        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
+        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
+        search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
+        save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
+        replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
+        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text);
+        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text);
         create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
         open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -131,9 +164,12 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
-        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
+        push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
+        add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -325,6 +361,7 @@ begin
         agents             | language               | text        |          |
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
+        agents             | queue_order            | text        | required | 'longest'
         agents             | disabled_at            | timestamptz |          |
         agents             | is_demo                | boolean     | computed | false
         agents             | lease_expires_at       | timestamptz |          |
@@ -446,6 +483,11 @@ begin
         -- Why it is given to nobody by itself, and whether it was closed as spam: see spam.sql.
         tickets            | held                   | text        |          |
         tickets            | is_spam                | boolean     | required | false
+        -- How soon somebody is to see to it: 1 urgent, 2 high, 3 normal, 4 low.
+        tickets            | urgency                | smallint    | required | 3
+        -- Until when it is out of sight ('infinity': until the customer writes), and since when it is back: see snooze.sql.
+        tickets            | snoozed_until          | timestamptz |          |
+        tickets            | woke_at                | timestamptz |          |
         tickets            | version                | integer     | required | 1
         tickets            | created_at             | timestamptz | required | now()
         tickets            | updated_at             | timestamptz | computed | now()
@@ -548,6 +590,22 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
+        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
+        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        saved_replies      | id                     | uuid        | key      | gen_random_uuid()
+        saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
+        saved_replies      | name                   | text        | required |
+        saved_replies      | message                | text        | required | ''
+        saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | picture_key            | text        |          |
+        saved_replies      | picture_type           | text        |          |
+        saved_replies      | picture_bytes          | integer     |          |
+        saved_replies      | created_at             | timestamptz | required | now()
+        saved_replies      | updated_at             | timestamptz | required | now()
+        saved_reply_uses   | reply_id               | uuid        | key      |                   | saved_replies | cascade
+        saved_reply_uses   | agent_id               | uuid        | key      |                   | agents        | cascade
+        saved_reply_uses   | uses                   | integer     | required | 1
+
         -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
         refused_logins     | key                    | text        | key      |
         refused_logins     | attempts               | integer     | required | 1
@@ -586,6 +644,37 @@ begin
         erasure_files      | storage_key            | text        | key      |
         erasure_files      | erasure_id             | uuid        | required |                   | erasures      | cascade
         erasure_files      | tried_at               | timestamptz |          |
+
+        -- The tags of the desk, and which tickets have them. folded is the name as search has it, by which two are the same.
+        desk_tags          | tag_id                 | bigint      | key      | identity
+        desk_tags          | name                   | text        | required |
+        desk_tags          | folded                 | text        | required |
+        desk_tags          | created_at             | timestamptz | required | now()
+        ticket_tags        | ticket_id              | uuid        | key      |                   | tickets       | cascade
+        ticket_tags        | tag_id                 | bigint      | key      |                   | desk_tags     | cascade
+
+        -- What search knows: the words of each message (note_no 0), of each note, and of who the customer is (seq and note_no 0); the
+        -- newest has the highest line_id. search_state says how far the log has been read, and at which ticket the older ones
+        -- are, on their way from the newest to the first. See search.sql.
+        search_lines       | line_id                | bigint      | key      | identity
+        search_lines       | session_id             | uuid        | required |                   | user_sessions | cascade
+        search_lines       | seq                    | integer     | required |
+        search_lines       | note_no                | integer     | required | 0
+        search_lines       | words                  | tsvector    | required |
+        search_state       | only_row               | boolean     | key      | true
+        search_state       | cursor                 | text        |          |
+        search_state       | last_event             | bigint      | required | 0
+        search_state       | read_at                | timestamptz | required | now()
+        search_state       | next_ticket            | bigint      |          |
+        search_state       | next_line              | bigint      | required | 0
+
+        -- Searches with a name, of one agent or of everybody.
+        desk_views         | view_id                | uuid        | key      | gen_random_uuid()
+        desk_views         | agent_id               | uuid        | required |                   | agents        | cascade
+        desk_views         | name                   | text        | required |
+        desk_views         | query                  | text        | required |
+        desk_views         | is_shared              | boolean     | required | false
+        desk_views         | created_at             | timestamptz | required | now()
 
         -- The ways a ticket may go; guard_ticket refuses every other.
         ticket_transitions | from_status            | text        | key      |
@@ -627,6 +716,67 @@ begin
         ticket_drafts      | mode                   | text        | key      |
         ticket_drafts      | draft                  | text        | required |
         ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
+        -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
+        -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
+        alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
+        alert_choices      | scope                  | text        | required | 'unassigned'
+        alert_choices      | sound                  | boolean     | required | true
+        alert_choices      | desktop                | boolean     | required | true
+        alert_choices      | push                   | boolean     | required | true
+        alert_choices      | shows_text             | boolean     | required | false
+        alert_choices      | quiet_from             | text        |          |
+        alert_choices      | quiet_until            | text        |          |
+        alert_choices      | time_zone              | text        | required | 'UTC'
+
+        -- The browsers that an agent has had ask for notifications (RFC 8030). session_id is the login session that said so last.
+        agent_devices      | id                     | uuid        | key      | gen_random_uuid()
+        agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_devices      | endpoint               | text        | required |
+        agent_devices      | p256dh                 | text        | required |
+        agent_devices      | auth                   | text        | required |
+        agent_devices      | user_agent             | text        |          |
+        agent_devices      | language               | text        | required | 'en'
+        agent_devices      | origin                 | text        | required |
+        agent_devices      | session_id             | uuid        |          |
+        agent_devices      | created_at             | timestamptz | required | now()
+        agent_devices      | sent_at                | timestamptz |          |
+        agent_devices      | arrived_at             | timestamptz |          |
+        agent_devices      | problem                | text        |          |
+        agent_devices      | problem_at             | timestamptz |          |
+
+        -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
+        -- one is told. A row goes when its agent has read, or need not any more.
+        agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        agent_alerts       | lines                  | integer     | required |
+        agent_alerts       | why                    | text        | required |
+        agent_alerts       | raised_at              | timestamptz | required | now()
+        agent_alerts       | passes_at              | timestamptz |          |
+
+        -- What is sent to devices: an alert, its end, or a test, which is of no chat. due_at is when it is to be sent, or tried
+        -- again; null once that is done. The id is known to the device alone, which says by it that the notification has arrived.
+        agent_pushes       | id                     | uuid        | key      | gen_random_uuid()
+        agent_pushes       | device_id              | uuid        | required |                   | agent_devices | cascade
+        agent_pushes       | session_id             | uuid        |          |                   | user_sessions | cascade
+        agent_pushes       | kind                   | text        | required | 'alert'
+        agent_pushes       | due_at                 | timestamptz |          |
+        agent_pushes       | tries                  | integer     | required | 0
+        agent_pushes       | created_at             | timestamptz | required | now()
+        agent_pushes       | sent_at                | timestamptz |          |
+        agent_pushes       | arrived_at             | timestamptz |          |
+
+        -- The key with which the desk shows push services that it is the same one as before (VAPID, RFC 8292): made once.
+        desk_push_keys     | only_row               | boolean     | key      | true
+        desk_push_keys     | private_key            | text        | required |
+        desk_push_keys     | public_key             | text        | required |
+        desk_push_keys     | created_at             | timestamptz | required | now()
+
+        -- How far those have read the log who act on each event once, by transaction and id, in which history.
+        event_readers      | name                   | text        | key      |
+        event_readers      | epoch                  | text        | required |
+        event_readers      | transaction            | xid8        | required |
+        event_readers      | id                     | bigint      | required |
 
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
@@ -688,7 +838,16 @@ begin
         tickets_answered_idx              |        | tickets          | (updated_at desc, number) where status <> 'closed' and awaiting_since is null
         tickets_closed_idx                |        | tickets          | (closed_at desc nulls last, number desc) where status = 'closed'
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
-        tickets_ready_idx                 |        | tickets          | (awaiting_since, number) where status = 'waiting' and held is null
+        tickets_line_idx                  |        | tickets          | (urgency, awaiting_since, number) where status = 'waiting' and held is null and snoozed_until is null
+        tickets_raised_idx                |        | tickets          | (urgency, awaiting_since, number) where status <> 'closed' and urgency <> 3
+        tickets_snoozed_idx               |        | tickets          | (snoozed_until) where snoozed_until is not null
+        tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
+        desk_tags_folded_key              | unique | desk_tags        | (folded)
+        ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
+        search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        desk_views_agent_id_idx           |        | desk_views       | (agent_id)
+        desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
         tickets_given_back_by_idx         |        | tickets          | (given_back_by) where given_back_by is not null
         tickets_first_reply_idx           |        | tickets          | (created_at desc) where first_reply_at is not null
@@ -710,6 +869,10 @@ begin
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
         bans_session_id_idx               |        | bans             | (session_id)
+        saved_replies_name_key            | unique | saved_replies    | (owner_id, lower(name)) where owner_id is not null
+        saved_replies_shared_name_key     | unique | saved_replies    | (lower(name)) where owner_id is null
+        saved_replies_picture_key_key     | unique | saved_replies    | (picture_key)
+        saved_reply_uses_agent_id_idx     |        | saved_reply_uses | (agent_id)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -730,6 +893,14 @@ begin
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
+        agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
+        agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
+        agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
+        agent_alerts_passes_at_idx        |        | agent_alerts     | (passes_at) where passes_at is not null
+        agent_pushes_device_id_key        | unique | agent_pushes     | (device_id, session_id)
+        agent_pushes_session_id_idx       |        | agent_pushes     | (session_id)
+        agent_pushes_due_at_idx           |        | agent_pushes     | (due_at) where due_at is not null
+        agent_pushes_created_at_idx       |        | agent_pushes     | (created_at)
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
@@ -814,7 +985,17 @@ begin
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
+        saved_replies | name           | char_length(name) between 1 and 80
+        saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
+        saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
+        tickets       | urgency        | urgency between 1 and 4
+        agents        | queue_order    | queue_order in ('longest', 'newest', 'priority')
+        desk_tags     | name           | char_length(name) between 1 and 40
+        search_state  | only_row       | only_row
+        desk_views    | name           | char_length(name) between 1 and 60
+        desk_views    | query          | char_length(query) <= 200
         chat_messages | sender         | new.sender in ('user', 'agent', 'system')
         chat_messages | message        | new.legacy is not null or (char_length(new.message) <= %1$s and (new.message ~ '\S' or new.image_id is not null))
         chat_messages | seq            | new.seq > 0
@@ -826,6 +1007,16 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
+        alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
+        alert_choices | time_zone      | char_length(time_zone) between 1 and 64
+        agent_devices | endpoint       | endpoint ~ '^https://' and char_length(endpoint) <= 1000
+        agent_devices | user_agent     | char_length(user_agent) <= 256
+        agent_devices | language       | language ~ '^[a-z]{2,3}$'
+        agent_devices | problem        | char_length(problem) <= 80
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_pushes  | kind           | kind in ('alert', 'end', 'test')
+        desk_push_keys | only_row       | only_row
     $checks$,
         _supportchat.longest_message(),
         (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
@@ -2193,7 +2384,7 @@ begin
         join pg_class c on c.oid = i.indexrelid
         where (i.indrelid, c.relname) in (
             ('public.tickets'::regclass, 'tickets_not_closed_idx'), ('public.tickets'::regclass, 'tickets_updated_at_idx'),
-            ('public.tickets'::regclass, 'tickets_session_id_idx'),
+            ('public.tickets'::regclass, 'tickets_session_id_idx'), ('public.tickets'::regclass, 'tickets_ready_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_sender_agent_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_image_id_idx'),
             ('public.events'::regclass, 'events_ticket_id_idx')
@@ -2274,14 +2465,14 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
--- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
--- whole desk depends on.
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; to change what
+-- everybody at the desk uses (saved replies, tags, views); and what the whole desk depends on.
 with wanted as (
     select role, right_name
     from (values
         ('agent', '{answer}'::text[]),
-        ('lead', '{answer, reassign, ban}'),
-        ('admin', '{answer, reassign, ban, manage_people, see_status, see_audit, manage_desk, export, erase}')
+        ('lead', '{answer, reassign, ban, curate}'),
+        ('admin', '{answer, reassign, ban, curate, manage_people, see_status, see_audit, manage_desk, export, erase}')
     ) as written (role, rights), unnest(rights) as right_name
 ), withdrawn as (
     delete from public.role_rights as former
@@ -2294,6 +2485,9 @@ on conflict do nothing;
 insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
+insert into public.search_state (only_row, cursor, next_ticket)
+select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
+on conflict do nothing;
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2451,7 +2645,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'd5e1441a4b7d');
+select _supportchat.record_script('supabase_schema.sql', 'eaf658057e4b');
 
 notify pgrst, 'reload schema';
 

@@ -9,7 +9,7 @@ from werkzeug.routing import Rule
 
 ARGUMENT = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 # What a path is given unless somebody says otherwise: the first ticket, and a link and a key that nobody has made.
-FIRST = {"number": "1001", "token": "t" * 43, "key": "f" * 64}
+FIRST = {"number": "1001", "token": "t" * 43, "key": "f" * 64, "tag_id": "1"}
 
 
 def rules(app: Flask) -> list[Rule]:

@@ -18,6 +18,7 @@ import pytest
 from flask import Flask
 from PIL import Image
 
+from supportchat.alerts.keys import PushKeys
 from supportchat.config import ROOT
 from supportchat.database import Database
 from supportchat.provider.provider import Provider
@@ -26,6 +27,7 @@ from supportchat.server.connections import Connections
 from supportchat.server.turns import Turns
 from supportchat.sites.look import look_name
 from supportchat.web.cookies import token_hash
+from tests.alerts.push_service import Subscriber
 from tests.cast import PASSWORD, Agent, agent_id, email_of, new_id
 from tests.identity.conftest import SECRET as SITE_SECRET
 from tests.identity.conftest import signed
@@ -50,7 +52,13 @@ SOCKET = {
 SECTION = re.compile(r"\n## Calls of the database\n(.*?)(?=\n## |\Z)", re.DOTALL)
 ROW = re.compile(r"^\| `(\w+ [^`]+)`([^|]*)\| (\d+) \| ([^|]*) \|$", re.MULTILINE)
 
-PARTS = ("/chat/", "/tickets", "/people/", "/agent/availability")  # what htmx asks for; a browser asks for the rest
+PARTS = (
+    "/chat/",
+    "/tickets",
+    "/people/",
+    "/agent/availability",
+    "/search/views",
+)  # what htmx asks for; a browser asks for the rest
 
 
 def described() -> dict[str, list[str]]:
@@ -201,6 +209,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /tickets/<number>/closure/delete, without scripts", desk, status=303)
     act("POST /tickets/<number>/closure", desk, "/tickets/1002/closure")
     act("DELETE /tickets/<number>/closure, taken back", desk, "/tickets/1002/closure?show=")
+    use_replies(day, desk, database)
     visit = json.dumps({"pages": [], "referrer": ""})
     database.call("change_site", agent_id=admin_id, key="main", values={"follow_pages": True})
     app.extensions["sites"].forget()
@@ -246,6 +255,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /bans", admin)
     act("POST /bans/<id>/delete", admin, ban, status=303)
     act("POST /bans/holding", admin, status=303, hold_links="off")
+    sort_out(day, admin)
     act("DELETE /tickets/<number>/hold", admin)
     act("POST /tickets/<number>/hold/delete, without scripts", admin, status=303)
     act("POST /tickets/<number>/spam", admin)
@@ -258,12 +268,65 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /privacy/retention/delete", admin, status=303)
     act("POST /privacy/audit", admin, status=303, years=3)
     look_after_sites(day, admin)
+    be_reached(day, admin)
     act("GET /audit", admin)
     act("POST /audit/export", admin)
     act("GET /status", admin)
     act("GET /healthz", admin)
     act("GET /readyz", admin)
     return day
+
+
+def sort_out(day: Day, admin: Browser) -> None:
+    """Tag, prioritise and snooze a ticket."""
+    act = day.act
+    admin.delete("/tickets/1001/closure")
+    act("POST /tickets/<number>/tags", admin, tag="Parts")
+    act("POST /tickets/<number>/tags/delete", admin, tag="1")
+    act("POST /tickets/<number>/priority", admin, priority="1")
+    act("POST /tickets/<number>/snooze", admin, until="hour")
+    act("DELETE /tickets/<number>/snooze", admin)
+    act("DELETE /tickets/<number>/snooze, taken back", admin, "/tickets/1001/snooze?show=")
+    act("POST /tickets/<number>/snooze/delete, without scripts", admin, status=303)
+    act("POST /tickets/order", admin, order="newest")
+    act("GET /search", admin)
+    act("GET /search, with words", admin, "/search?q=hello")
+    act("POST /search/views", admin, status=303, name="Open", query="is:open")
+    act("GET /search/views", admin)
+    [view] = set(re.findall(r"/search/views/([0-9a-f-]{36})/count", admin.get("/search").text))
+    act("GET /search/views/<id>/count", admin, f"/search/views/{view}/count")
+    act("POST /search/views/<id>", admin, f"/search/views/{view}", status=303, name="All", query="")
+    act("POST /search/views/<id>/delete", admin, f"/search/views/{view}/delete", status=303)
+    act("POST /tickets/bulk", admin, act="tag", tag="Parts", number="1001")
+    act("GET /tickets/bulk", admin)
+    act("GET /tags", admin)
+    act("GET /tags/names", admin, "/tags/names?tag=pa")
+    act("POST /tags/<tag_id>", admin, "/tags/1", status=303, tag="Spare parts")
+    act("POST /tags/<tag_id>/delete", admin, "/tags/1/delete", status=303)
+
+
+def use_replies(day: Day, desk: Browser, database: Database) -> None:
+    """Do what there is with saved replies."""
+    act = day.act
+    act("GET /replies/new", desk)
+    act("GET /replies/new, of a message", desk, "/replies/new?ticket=1001&seq=3")
+    act("POST /replies", desk, status=303, name="Hello", message="Hi")
+    [reply] = [each["id"] for each in Agent(database, "alice").call("list_replies")]
+    act("GET /replies", desk)
+    act("GET /replies/<id>", desk, f"/replies/{reply}")
+    act("POST /replies/<id>", desk, f"/replies/{reply}", status=303, name="Hello", message="Hello")
+    act("GET /tickets/<number>/replies", desk)
+    act("POST /tickets/<number>/replies", desk, saved_reply=reply)
+    act("GET /replies/<id>/picture", desk, f"/replies/{reply}/picture", status=404)
+    act("POST /replies/<id>/uses", desk, f"/replies/{reply}/uses", status=204)
+    act("GET /replies/export", desk)
+    file = (io.BytesIO(b"name,text\nBye,Goodbye\n"), "replies.csv")
+    act("POST /replies/import", desk, file=file)
+    act("POST /replies/<id>/delete", desk, f"/replies/{reply}/delete", status=303)
+    database.call(
+        "assign_ticket", agent_id=agent_id(database, "alice"), number=1001, assignee_id=agent_id(database, "alice")
+    )
+    act("POST /tickets/<number>/messages, and close it", desk, message="Goodbye", then="close")
 
 
 def look_after_sites(day: Day, admin: Browser) -> None:
@@ -289,6 +352,27 @@ def look_after_sites(day: Day, admin: Browser) -> None:
     act("POST /sites/<key>/logo/delete", admin, f"{site}/logo/delete", status=303)
     act("POST /sites/<key>/archive", admin, f"{site}/archive", status=303)
     act("POST /sites/<key>/archive/delete", admin, f"{site}/archive/delete", status=303)
+
+
+def be_reached(day: Day, admin: Browser) -> None:
+    """Do what there is on the page of alerts."""
+    act, subscriber = day.act, Subscriber("")
+    day.app.extensions["push_keys"] = PushKeys(day.app.extensions["database"])
+    PushKeys(day.app.extensions["database"]).public()
+    act("GET /alerts, first of a process", admin, "/alerts")
+    act("GET /alerts", admin)
+    act("POST /alerts/settings", admin, status=303, scope="all")
+    act("POST /alerts/sound", admin, status=303, sound="off")
+    act("POST /alerts/next", admin, status=303, minutes="5")
+    endpoint = "https://push.example.com/1"
+    act("POST /alerts/devices", admin, status=204, endpoint=endpoint, **subscriber.keys)
+    act("GET /alerts/devices", admin, status=303)
+    [device] = set(re.findall("/alerts/devices/([0-9a-f-]{36})/test", admin.get("/alerts").text))
+    act("POST /alerts/devices/<id>/test", admin, f"/alerts/devices/{device}/test", status=303)
+    act("POST /alerts/arrived", Browser(day.app), status=404, push=new_id())
+    act("POST /alerts/devices/<id>/delete", admin, f"/alerts/devices/{device}/delete", status=303)
+    act("GET /alerts/worker.js", admin)
+    act("GET /manifest.webmanifest", admin)
 
 
 def look_after_oneself(day: Day, web: Web, desk: Browser) -> None:

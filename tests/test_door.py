@@ -65,6 +65,16 @@ def test_who_is_a_little_too_fast_waits_for_their_turn(monkeypatch: pytest.Monke
     assert doorway.waits == [pytest.approx(n / 5, abs=0.1) for n in range(1, 11)]
 
 
+def test_what_comes_at_once_follows_one_by_one_so_that_others_do_not_feel_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    doorway = Doorway(monkeypatch, Limit(100, 20))
+    doorway.known.add(token_hash("k" * 43))
+    for cookie, at_once, each in ((f"c={'k' * 43}", 20, 1 / 25), ("", 40, 1 / 50)):
+        doorway.waits.clear()
+        assert {doorway.ask(cookie=cookie) for _ in range(at_once + 10)} == {"200"}
+        assert doorway.waits == [pytest.approx(n * each, abs=0.02) for n in range(1, 11)]
+    assert not any(doorway.told)
+
+
 def test_a_key_that_is_known_has_a_pace_of_its_own_and_one_that_is_made_up_has_none(doorway: Doorway) -> None:
     key = secrets.token_urlsafe(32)
     doorway.known.add(token_hash(key))

@@ -56,13 +56,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+    former text := (select name from public.agents where id = p_agent_id);
     who public.agents;
 begin
     update public.agents set name = p_name where id = p_agent_id and is_active returning * into who;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
-    perform _supportchat.audit('name.changed', p_agent_id);
+    perform _supportchat.audit('name.changed', p_agent_id, jsonb_build_object('from', former, 'to', who.name));
     perform _supportchat.log_event('agent.changed', null, p_actor => 'agent', p_agent_id => p_agent_id);
     return _supportchat.colleague_json(who);
 end $$;
@@ -101,7 +102,7 @@ as $$
 $$;
 
 -- Ends login sessions of an agent, here and in every server process: the one that is named, or all but the one that asks.
--- Returns how many. PT404 when the one that is named is not theirs.
+-- Returns how many. PT404 when the one that is named is not theirs, or the one that asks has ended.
 create or replace function public.end_agent_sessions(p_agent_id uuid, p_token_hash text, p_session_id uuid default null)
 returns integer
 language plpgsql
@@ -109,8 +110,9 @@ set search_path = ''
 as $$
 declare
     ended integer;
+    own uuid := (select id from public.agent_sessions where token_hash = p_token_hash and agent_id = p_agent_id);
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions
@@ -119,6 +121,8 @@ begin
     if ended = 0 and p_session_id is not null then
         raise sqlstate 'PT404' using message = 'session_not_found';
     end if;
+    -- A device that was lost may have a login that ended by itself: with all others it goes, too.
+    perform _supportchat.log_devices_out(p_agent_id, coalesce(p_session_id, own), p_others => p_session_id is null);
     if ended > 0 then
         perform _supportchat.audit('session.ended', p_agent_id, jsonb_build_object('sessions', ended));
     end if;
@@ -126,16 +130,15 @@ begin
 end $$;
 
 -- Gives an agent another password, ends every login session but the one that asks and every link for a password, and forgets the
--- browsers that they are known in but this one.
+-- browsers that they are known in but this one. PT404 when the session that asks has ended.
 create or replace function public.change_password(p_agent_id uuid, p_password_hash text, p_token_hash text, p_browser text)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 begin
-    -- First, as set_password does.
-    perform from public.agents where id = p_agent_id and is_active for no key update;
-    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where found and agent_id = p_agent_id;
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
+    update public.agent_credentials set password_hash = p_password_hash, changed_at = now() where agent_id = p_agent_id;
     if not found then
         raise sqlstate 'PT404' using message = 'agent_not_found';
     end if;
@@ -146,7 +149,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '8d9e57b7b214');
+select _supportchat.record_script('functions/account.sql', '37ecb0947e57');
 
 notify pgrst, 'reload schema';
 

@@ -48,8 +48,9 @@ as $$
     select 101
 $$;
 
--- The place of a waiting ticket in the queue: the longest waiting first, and those that have their answer last. Held ones have
--- none. It is last_place() at most, or a long queue would be counted each time somebody looks.
+-- The place of a waiting ticket in the queue: the most urgent first, then the longest waiting, and of each urgency those that
+-- have their answer last. Held and snoozed ones have none. It is last_place() at most, or a long queue would be counted each time
+-- somebody looks.
 create or replace function _supportchat.place_of_ticket(p_ticket public.tickets)
 returns bigint
 language sql
@@ -59,10 +60,15 @@ as $$
     select 1 + count(*)
     from (
         select from public.tickets
-        where status = 'waiting' and held is null and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        where status = 'waiting' and held is null and snoozed_until is null and urgency < p_ticket.urgency
         union all
         select from public.tickets
-        where p_ticket.awaiting_since is null and status = 'waiting' and held is null and (awaiting_since is not null or number < p_ticket.number)
+        where status = 'waiting' and held is null and snoozed_until is null and urgency = p_ticket.urgency
+            and (awaiting_since, number) < (p_ticket.awaiting_since, p_ticket.number)
+        union all
+        select from public.tickets
+        where p_ticket.awaiting_since is null and status = 'waiting' and held is null and snoozed_until is null
+            and urgency = p_ticket.urgency and (awaiting_since is not null or number < p_ticket.number)
         limit _supportchat.last_place() - 1
     ) as ahead
 $$;
@@ -100,7 +106,7 @@ as $$
     )
 $$;
 
--- The same the other way: the people whom a detail names by their ids.
+-- The same the other way: the people and the tags that a detail names by their ids.
 create or replace function _supportchat.with_names(p_detail jsonb)
 returns jsonb
 language sql
@@ -108,8 +114,14 @@ stable
 set search_path = ''
 as $$
     select p_detail || coalesce((
-        select jsonb_object_agg(key, _supportchat.agent_json(value::uuid))
-        from jsonb_each_text(p_detail) where key in ('agent', 'by', 'from')
+        select jsonb_object_agg(key, case
+            when key in ('added', 'removed') then (
+                select coalesce(jsonb_agg(t.name order by t.name), '[]') from public.desk_tags t
+                where t.tag_id in (select id::bigint from jsonb_array_elements_text(value) as id)
+            )
+            else _supportchat.agent_json((value #>> '{}')::uuid)
+        end)
+        from jsonb_each(p_detail) where key in ('agent', 'by', 'from', 'added', 'removed')
     ), '{}')
 $$;
 
@@ -162,7 +174,7 @@ end $$;
 
 -- How many places of the limits of some agents are taken; nothing of who has none taken. Neither a ticket that was answered,
 -- and has been quiet for five minutes, takes one, or customers who have gone would keep the next ones waiting; nor one that
--- was taken up again within ten minutes of its end, which most do to say thanks.
+-- was taken up again within ten minutes of its end, which most do to say thanks; nor one that is snoozed.
 create or replace function _supportchat.loads_of_agents(p_agent_ids uuid[])
 returns table (agent_id uuid, load bigint)
 language sql
@@ -174,11 +186,11 @@ as $$
     from (
         select assigned_agent_id from public.tickets
         where assigned_agent_id = any (p_agent_ids) and status = 'open' and awaiting_since is not null
-            and (closed_at is null or awaiting_since > closed_at + interval '10 minutes')
+            and snoozed_until is null and (closed_at is null or awaiting_since > closed_at + interval '10 minutes')
         union all
         select assigned_agent_id from public.tickets
         where assigned_agent_id = any (p_agent_ids) and status = 'open' and awaiting_since is null
-            and updated_at > now() - interval '5 minutes'
+            and updated_at > now() - interval '5 minutes' and snoozed_until is null
     ) as taken
     group by taken.assigned_agent_id
 $$;
@@ -324,7 +336,8 @@ begin
         detail := detail || '{"again": true}';
     end if;
     update public.tickets set
-        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null, held = null
+        status = 'open', assigned_agent_id = p_agent_id, assigned_at = clock_timestamp(), given_back_by = null, held = null,
+        snoozed_until = null
     where id = p_ticket.id;
     -- What they read before counts for the customer from now on.
     perform _supportchat.move_marks(p_ticket.session_id, read_seq, read_seq, p_agent_id)
@@ -351,8 +364,9 @@ begin
     for candidate in
         -- Whoever gave a ticket back does not get it again. With a limit, the index is read, and no further.
         select session_id, given_back_by from public.tickets
-        where status = 'waiting' and held is null and id is distinct from p_except and (given_back_by is null or given_back_by <> any (places))
-        order by awaiting_since nulls last, number
+        where status = 'waiting' and held is null and snoozed_until is null and id is distinct from p_except
+            and (given_back_by is null or given_back_by <> any (places))
+        order by urgency, awaiting_since nulls last, number
         limit cardinality(places)
     loop
         place := (
@@ -361,7 +375,7 @@ begin
         );
         continue when place is null;
         ticket := _supportchat.lock_ticket(candidate.session_id);
-        if ticket.status = 'waiting' and ticket.held is null then
+        if ticket.status = 'waiting' and ticket.held is null and ticket.snoozed_until is null then
             perform _supportchat.give_ticket(ticket, places[place], 'least_loaded', 'system');
             places := places[:place - 1] || places[place + 1:];
             given := given + 1;
@@ -419,7 +433,7 @@ declare
         'wanted', p_is_wanted
     );
 begin
-    update public.tickets set status = 'waiting', assigned_agent_id = null,
+    update public.tickets set status = 'waiting', assigned_agent_id = null, snoozed_until = null,
         given_back_by = case when p_actor_id is not null then p_ticket.assigned_agent_id end
     where id = p_ticket.id;
     perform _supportchat.tell_event(
@@ -428,7 +442,40 @@ begin
     );
 end $$;
 
--- Returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
+-- Wakes a snoozed ticket: it is back on top, with a mark. p_why is 'time', 'customer' or 'agent'. The caller holds the lock of its
+-- conversation.
+create or replace function _supportchat.wake_ticket(p_ticket public.tickets, p_why text, p_agent_id uuid default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.tickets set snoozed_until = null, woke_at = case when p_why <> 'agent' then clock_timestamp() end
+    where id = p_ticket.id;
+    perform _supportchat.record_event(
+        p_ticket, 'woke', case p_why when 'time' then 'system' else p_why end, p_agent_id, jsonb_build_object('why', p_why)
+    );
+end $$;
+
+-- Wakes tickets whose time has come, no more than a transaction has time for. The caller holds the assignment lock.
+create or replace function _supportchat.wake_due_tickets()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    due uuid;
+    ticket public.tickets;
+begin
+    for due in select session_id from public.tickets where snoozed_until <= now() order by snoozed_until limit 50 loop
+        ticket := _supportchat.lock_ticket(due);
+        if ticket.snoozed_until <= now() then
+            perform _supportchat.wake_ticket(ticket, 'time');
+        end if;
+    end loop;
+end $$;
+
+-- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
 -- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running
 -- already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
@@ -445,10 +492,11 @@ begin
     if not pg_catalog.pg_try_advisory_xact_lock(7308332045) then
         return null;
     end if;
+    perform _supportchat.wake_due_tickets();
     for candidate in
         select t.session_id, t.assigned_agent_id from public.tickets t
         join public.agents a on a.id = t.assigned_agent_id
-        where t.status = 'open' and t.awaiting_since is not null
+        where t.status = 'open' and t.awaiting_since is not null and t.snoozed_until is null
             and (a.lease_expires_at is null or a.lease_expires_at <= now())
             -- After an outage or a restart no lease has been renewed: pages have 20 seconds to come back.
             and exists (
@@ -465,7 +513,7 @@ begin
     loop
         exit when returned = 25;
         ticket := _supportchat.lock_ticket(candidate.session_id);
-        if ticket.status = 'open' and ticket.awaiting_since is not null
+        if ticket.status = 'open' and ticket.awaiting_since is not null and ticket.snoozed_until is null
             and ticket.assigned_agent_id = candidate.assigned_agent_id then
             -- The same for all: who has left takes none.
             is_wanted := coalesce(is_wanted, _supportchat.has_taker(null));
@@ -481,7 +529,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'f87bb064d7f6');
+select _supportchat.record_script('functions/assignment.sql', 'b873826587ef');
 
 notify pgrst, 'reload schema';
 

@@ -24,6 +24,7 @@ declare
     ticket public.tickets;
     preferred uuid;
     is_afterword boolean;
+    visitor uuid;
 begin
     -- The same that ticket_of_session finds. Whoever changes it holds the conversation's lock.
     select * into ticket from public.tickets
@@ -36,12 +37,14 @@ begin
     end if;
     if ticket.status = 'closed' then
         preferred := ticket.assigned_agent_id;
+        visitor := (select visitor_id from public.user_sessions where session_id = p_session_id);
         -- An afterword, which whoever answered takes without a place: see load_of_agent.
         is_afterword := ticket.first_reply_at is not null and ticket.closed_at > now() - interval '10 minutes';
         perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'customer');
         update public.tickets set
             status = 'waiting', assigned_agent_id = null, closed_at = case when is_afterword then closed_at end,
-            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' end, is_spam = false
+            awaiting_since = now(), given_back_by = null, held = case when is_spam then 'spam' else _supportchat.hold_for(visitor, p_line ->> 'message') end,
+            is_spam = false
         where id = ticket.id
         returning * into ticket;
         if ticket.held is not null then
@@ -57,6 +60,9 @@ begin
     else
         if ticket.awaiting_since is null then
             update public.tickets set awaiting_since = now() where id = ticket.id;
+        end if;
+        if ticket.snoozed_until is not null then
+            perform _supportchat.wake_ticket(ticket, 'customer');
         end if;
         if ticket.status = 'open' then
             return _supportchat.answer_json(p_session_id, jsonb_build_array(p_line));
@@ -113,7 +119,7 @@ begin
         line := _supportchat.append_message(p_session_id, 'user', p_message, p_client_message_id, p_visitor => p_visitor);
     end if;
     if line is not null then
-        select t.number, t.status = 'open' and t.awaiting_since is not null into number, is_awaited from public.tickets t
+        select t.number, t.status = 'open' and t.awaiting_since is not null and t.snoozed_until is null into number, is_awaited from public.tickets t
         where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
         if is_awaited then
             -- As answer_json has it.
@@ -429,7 +435,8 @@ $$;
 drop function if exists public.who_is_here();
 
 -- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
--- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat.
+-- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat; 'known' that
+-- this browser has the key of somebody, with or without a chat.
 create or replace function public.who_is_here(p_visitor text default null, p_address text default null)
 returns jsonb
 language sql
@@ -450,11 +457,12 @@ as $$
         'banned', exists (
                 select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now()
             )
-            or exists (select from public.bans where network = p_address and expires_at > now())
+            or exists (select from public.bans where network = p_address and expires_at > now()),
+        'known', _supportchat.visitor_of(p_visitor) is not null
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '023a52370e19');
+select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
 
 notify pgrst, 'reload schema';
 

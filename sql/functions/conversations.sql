@@ -65,7 +65,7 @@ as $$
     select _supportchat.state_json(
         s, t,
         exists (select from public.customers_here c where c.session_id = s.session_id),
-        case when t.status = 'waiting' and t.held is null then _supportchat.place_of_ticket(t) end
+        case when t.status = 'waiting' and t.held is null and t.snoozed_until is null then _supportchat.place_of_ticket(t) end
     )
     from public.user_sessions s
     cross join _supportchat.ticket_of_session(s.session_id) as t
@@ -91,18 +91,42 @@ as $$
         select id, row_number() over () as place
         from (
             select id from public.tickets
-            where status = 'waiting' and held is null and exists (select from asked where asked.status = 'waiting')
-            order by awaiting_since nulls last, number
+            where status = 'waiting' and held is null and snoozed_until is null
+                and exists (select from asked where asked.status = 'waiting')
+            order by urgency, awaiting_since nulls last, number
             limit _supportchat.last_place() - 1
         ) as ahead
     )
     select coalesce(jsonb_agg(_supportchat.state_json(
         asked.session, asked.ticket,
         exists (select from public.customers_here c where c.session_id = (asked.session).session_id),
-        case when asked.status = 'waiting' and (asked.ticket).held is null then coalesce(places.place, _supportchat.last_place()) end
+        case when asked.status = 'waiting' and (asked.ticket).held is null and (asked.ticket).snoozed_until is null then coalesce(places.place, _supportchat.last_place()) end
     )), '[]')
     from asked
     left join places on places.id = asked.id
+$$;
+
+-- What those who wait are told while others are served: whose conversations have the places in the queue, in order, which
+-- place all others have, and whether an agent is here. However many wait, it reads as many of them as are counted.
+create or replace function public.waiting_line()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_ids', to_jsonb(array(
+            -- As place_of_ticket counts.
+            select session_id from public.tickets
+            where status = 'waiting' and held is null
+            order by awaiting_since nulls last, number
+            limit _supportchat.last_place() - 1
+        )),
+        'behind', _supportchat.last_place(),
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        )
+    )
 $$;
 
 -- Of an earlier version, which had no log.
@@ -210,7 +234,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '208af20b17e3');
+select _supportchat.record_script('functions/conversations.sql', '2d0b966a72eb');
 
 notify pgrst, 'reload schema';
 

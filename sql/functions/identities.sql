@@ -198,32 +198,32 @@ begin
     return joined;
 end $$;
 
--- Connects an identity with the agent who is logged in. PT409 when it is somebody else's, or they have another one of this issuer.
-create or replace function public.connect_identity(p_agent_id uuid, p_issuer text, p_subject text)
+-- Of an earlier version, which did not ask by which login session.
+drop function if exists public.connect_identity(uuid, text, text);
+drop function if exists public.disconnect_identity(uuid, text);
+
+-- Connects an identity with the agent who is logged in. PT404 when the login session that asks has ended, PT409 when it is somebody
+-- else's, or they have another one of this issuer.
+create or replace function public.connect_identity(p_agent_id uuid, p_issuer text, p_subject text, p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform from public.agents where id = p_agent_id and is_active for no key update;
-    if not found then
-        raise sqlstate 'PT404' using message = 'agent_not_found';
-    end if;
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     perform _supportchat.bind_identity(p_agent_id, p_issuer, p_subject, 'account');
 end $$;
 
--- Takes the identity of an issuer from the agent who is logged in. PT409 when they could not log in any more.
-create or replace function public.disconnect_identity(p_agent_id uuid, p_issuer text)
+-- Takes the identity of an issuer from the agent who is logged in. PT404 when the login session that asks has ended, PT409 when they
+-- could not log in any more.
+create or replace function public.disconnect_identity(p_agent_id uuid, p_issuer text, p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    -- First, as in open_agent_session.
-    perform from public.agents where id = p_agent_id and is_active for no key update;
-    if not found then
-        raise sqlstate 'PT404' using message = 'agent_not_found';
-    elsif not exists (select from public.agent_credentials where agent_id = p_agent_id) then
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
+    if not exists (select from public.agent_credentials where agent_id = p_agent_id) then
         raise sqlstate 'PT409' using message = 'provider_is_only_way';
     end if;
     delete from public.pending_logins where agent_id = p_agent_id and how = 'provider';
@@ -233,7 +233,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/identities.sql', '34b194cc616d');
+select _supportchat.record_script('functions/identities.sql', '68dcf7f30eb5');
 
 notify pgrst, 'reload schema';
 

@@ -36,6 +36,17 @@ begin
     return made;
 end $$;
 
+-- Whether a link still counts: it is not over, and whoever has made it may still do so. Whatever takes that right away deletes their
+-- links, but one that is being made at the same moment cannot be seen by it.
+create or replace function _supportchat.is_good_link(p_link public.one_time_links)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select p_link.expires_at > now() and (p_link.created_by is null or _supportchat.has_right(p_link.created_by, 'manage_people'))
+$$;
+
 -- Uses a link up, and gives it. PT404 for one that is used, withdrawn, over, made for something else, or never was one.
 create or replace function _supportchat.take_link(p_token_hash text, p_purpose text)
 returns public.one_time_links
@@ -45,8 +56,8 @@ as $$
 declare
     taken public.one_time_links;
 begin
-    delete from public.one_time_links
-    where token_hash = p_token_hash and purpose = p_purpose and expires_at > now()
+    delete from public.one_time_links as link
+    where token_hash = p_token_hash and purpose = p_purpose and _supportchat.is_good_link(link)
     returning * into taken;
     if not found or (p_purpose = 'setup' and _supportchat.has_admin()) then
         raise sqlstate 'PT404' using message = 'link_unknown';
@@ -66,7 +77,7 @@ as $$
     )
     from public.one_time_links l
     left join public.agents a on a.id = l.agent_id
-    where l.token_hash = p_token_hash and l.expires_at > now()
+    where l.token_hash = p_token_hash and _supportchat.is_good_link(l)
         and case l.purpose
             when 'setup' then not _supportchat.has_admin()
             when 'password' then a.is_active
@@ -146,7 +157,7 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
-select _supportchat.record_script('functions/links.sql', '8382659d9290');
+select _supportchat.record_script('functions/links.sql', 'e0c3e13f43fe');
 
 notify pgrst, 'reload schema';
 

@@ -27,8 +27,8 @@ as $$
     where lower(a.email) = lower(p_email) and a.is_active
 $$;
 
--- Gives an agent another password, and ends every login session and link for a password of theirs, here and in every server
--- process.
+-- Gives an agent another password, ends every login session and link for a password of theirs, here and in every server process,
+-- and forgets the browsers that they are known in: whoever has guessed the former one has had one of them.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
@@ -41,6 +41,7 @@ begin
     on conflict (agent_id) do update set password_hash = excluded.password_hash, changed_at = now();
     delete from public.pending_logins where agent_id = p_agent_id;
     delete from public.one_time_links where agent_id = p_agent_id and purpose = 'password';
+    delete from public.agent_browsers where agent_id = p_agent_id;
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
@@ -117,9 +118,13 @@ begin
     return known || jsonb_build_object('browser_known', is_known);
 end $$;
 
--- Counts a login that was refused: per account, or per address for an account that does not exist. The audit log gets the 1st,
--- 10th, 100th ... of an hour, so that whoever guesses cannot fill it.
-create or replace function public.refuse_login(p_email text, p_address text)
+-- Of an earlier version, which knew nothing but logins.
+drop function if exists public.refuse_login(text, text);
+
+-- Counts a login that was refused: per account, or per address for an account that does not exist. p_where is 'account' for a wrong
+-- password of somebody who is logged in, and was asked for it once more. The audit log gets the 1st, 10th, 100th ... of an hour, so
+-- that whoever guesses cannot fill it.
+create or replace function public.refuse_login(p_email text, p_address text, p_where text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -134,7 +139,9 @@ begin
         began_at = case when earlier.began_at < now() - interval '1 hour' then now() else earlier.began_at end
     returning attempts into counted;
     if counted::text ~ '^10*$' then
-        perform _supportchat.audit('login.refused', who, jsonb_build_object('attempts', counted), p_address);
+        perform _supportchat.audit('login.refused', who, jsonb_strip_nulls(jsonb_build_object(
+            'attempts', counted, 'where', p_where
+        )), p_address);
     end if;
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
@@ -266,9 +273,11 @@ set search_path = ''
 as $$
 declare
     who uuid;
+    ended uuid;
 begin
-    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id into who;
+    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id, id into who, ended;
     if found then
+        perform _supportchat.log_devices_out(who, ended, p_others => false);
         perform _supportchat.audit('logout', who);
     end if;
     update public.agents set lease_expires_at = now()
@@ -311,7 +320,8 @@ create or replace trigger log_end_of_session
 after delete on public.agent_sessions
 for each row execute function _supportchat.log_end_of_session();
 
--- Ends the login sessions of an agent who is deactivated, by whatever statement, and logins that wait for their second step.
+-- Ends what lets an agent in, or others for them, when they are deactivated, by whatever statement: login sessions, logins that wait for
+-- their second step, links, and the browsers that they are known in.
 create or replace function _supportchat.end_sessions()
 returns trigger
 language plpgsql
@@ -320,6 +330,8 @@ as $$
 begin
     delete from public.pending_logins where agent_id = new.id;
     delete from public.agent_sessions where agent_id = new.id;
+    delete from public.one_time_links where agent_id = new.id or created_by = new.id;
+    delete from public.agent_browsers where agent_id = new.id;
     return null;
 end $$;
 
@@ -327,7 +339,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'da069ecdfd38');
+select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
 
 notify pgrst, 'reload schema';
 

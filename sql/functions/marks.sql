@@ -145,11 +145,12 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_viewer(p_visitor, p_number);
+    chat uuid;
 begin
     if p_number is not null then
         perform _supportchat.demand_right(p_agent_id, 'answer');
     end if;
+    chat := _supportchat.session_of_viewer(p_visitor, p_number);
     if p_epoch is null or p_epoch = _supportchat.epoch_of(chat, public.database_epoch()) then
         perform _supportchat.move_marks(chat, p_delivered, p_read, p_agent_id);
     end if;
@@ -198,7 +199,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '669728ed63c2');
+select _supportchat.record_script('functions/marks.sql', 'deec385cb485');
 
 notify pgrst, 'reload schema';
 

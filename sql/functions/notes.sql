@@ -34,10 +34,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets;
     line public.ticket_notes;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     select * into line from public.ticket_notes
     where session_id = ticket.session_id and client_message_id = p_client_message_id;
     if not found then
@@ -84,7 +85,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '0c3aeeab7160');
+select _supportchat.record_script('functions/notes.sql', '4603af0f5286');
 
 notify pgrst, 'reload schema';
 

@@ -101,14 +101,14 @@ begin
             from public.agents a
             join _supportchat.colleagues_json((select array_agg(id) from public.agents)) as known on known.agent_id = a.id
             left join public.agent_credentials c on c.agent_id = a.id
-            left join public.one_time_links l on l.agent_id = a.id and l.purpose = 'password' and l.expires_at > now()
+            left join public.one_time_links l on l.agent_id = a.id and l.purpose = 'password' and _supportchat.is_good_link(l)
         ),
         'invited', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'id', id, 'email', email, 'role', role, 'by', _supportchat.person_json(created_by),
-                'created_at', created_at, 'expires_at', expires_at, 'is_over', expires_at <= now()
+                'created_at', created_at, 'expires_at', expires_at, 'is_over', not _supportchat.is_good_link(l)
             ) order by created_at desc, id), '[]')
-            from public.one_time_links where purpose = 'invitation'
+            from public.one_time_links l where purpose = 'invitation'
         )
     );
 end $$;
@@ -257,7 +257,9 @@ begin
     where id = p_person_id
     returning * into person;
     if person.name <> former.name then
-        perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object('person', person.id));
+        perform _supportchat.audit('person.renamed', p_agent_id, jsonb_build_object(
+            'person', person.id, 'from', former.name, 'to', person.name
+        ));
     end if;
     if person.max_tickets <> former.max_tickets then
         perform _supportchat.audit('person.limit_changed', p_agent_id, jsonb_build_object(
@@ -285,7 +287,6 @@ begin
     -- In the order of report_process, as set_password does.
     perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_person_id;
-    delete from public.one_time_links where agent_id = p_person_id or created_by = p_person_id;
     update public.agents set is_active = false, disabled_at = now(), lease_expires_at = least(lease_expires_at, now())
     where id = p_person_id;
     is_wanted := _supportchat.has_taker(p_person_id);
@@ -374,7 +375,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'b118ddd8630a');
+select _supportchat.record_script('functions/people.sql', '1ea027525cf2');
 
 notify pgrst, 'reload schema';
 

@@ -59,10 +59,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    asked uuid := _supportchat.session_of_ticket(p_number);
+    asked uuid;
     chats uuid[];
 begin
     perform _supportchat.demand_right(p_agent_id, 'export');
+    asked := _supportchat.session_of_ticket(p_number);
     chats := _supportchat.sessions_of_customer(asked);
     perform _supportchat.audit('customer.exported', p_agent_id, jsonb_build_object(
         'number', p_number, 'conversations', cardinality(chats), 'notes', p_with_notes
@@ -74,6 +75,10 @@ begin
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
             'person', _supportchat.person_of_visitor(s.visitor_id),
+            'tags', (
+                select coalesce(jsonb_agg(tag.name order by tag.name), '[]') from public.ticket_tags own
+                join public.desk_tags tag using (tag_id) where own.ticket_id = t.id
+            ),
             'visit', public.pages_of_session(s.session_id),
             'bans', (
                 select coalesce(jsonb_agg(jsonb_build_object(
@@ -97,9 +102,10 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid;
 begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
+    chat := _supportchat.session_of_ticket(p_number);
     return jsonb_build_object(
         'number', p_number,
         'customer_name', (
@@ -126,15 +132,22 @@ declare
     extent jsonb := _supportchat.extent_json(array[p_session_id]);
     ticket public.tickets;
 begin
+    -- Whoever writes words for search may be at these lines: they have ended, or begin once nothing is left.
+    perform from public.search_state for update;
     insert into public.erasure_files (storage_key, erasure_id)
     select storage_key, p_erasure_id from public.chat_images where session_id = p_session_id
     on conflict do nothing;
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
+    delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.ticket_drafts where session_id = p_session_id;
+    delete from public.agent_alerts where session_id = p_session_id;
+    delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
+    -- What was written of the customer goes; the ban itself stays until it ends.
+    update public.bans set reason = '' where session_id = p_session_id and reason <> '';
     update public.user_sessions set
         visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
         erased_at = now(),
@@ -144,10 +157,12 @@ begin
     for ticket in
         update public.tickets set
             status = 'closed', closed_at = case when status = 'closed' then closed_at else clock_timestamp() end,
-            awaiting_since = null, given_back_by = null, held = null, legacy = null, erased_at = now()
+            awaiting_since = null, given_back_by = null, held = null, snoozed_until = null, woke_at = null, legacy = null,
+            erased_at = now()
         where session_id = p_session_id
         returning *
     loop
+        delete from public.ticket_tags where ticket_id = ticket.id;
         perform _supportchat.record_event(ticket, 'erased', p_actor, p_agent_id, jsonb_build_object('erasure', p_erasure_id));
     end loop;
     update public.erasures set
@@ -211,14 +226,20 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    asked uuid := _supportchat.session_of_ticket(p_number);
-    visitor uuid := (select visitor_id from public.user_sessions where session_id = asked);
+    asked uuid;
+    visitor uuid;
     receipt public.erasures;
     chats uuid[];
     chat uuid;
 begin
     perform _supportchat.demand_right(p_agent_id, 'erase');
-    perform from public.visitors where visitor_id = visitor for update;
+    asked := _supportchat.session_of_ticket(p_number);
+    loop
+        select visitor_id into visitor from public.user_sessions where session_id = asked;
+        perform from public.visitors where visitor_id = visitor for update;
+        -- It may have become a person's while we waited.
+        exit when visitor is not distinct from (select visitor_id from public.user_sessions where session_id = asked);
+    end loop;
     perform _supportchat.lock_assignment();
     perform _supportchat.check_kept(_supportchat.lock_ticket(asked));
     insert into public.erasures (kind, agent_id, ticket_number)
@@ -231,7 +252,7 @@ begin
     end loop;
     if p_everything then
         delete from public.bans where visitor_id = visitor;
-        update public.bans set reason = '', session_id = null where session_id = any (chats);
+        update public.bans set session_id = null where session_id = any (chats);
     end if;
     perform _supportchat.forget_visitor(visitor);
     perform _supportchat.close_erasure(receipt.id);
@@ -439,8 +460,8 @@ begin
 end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a month ago, bans that have ended, counts of what is
--- limited, and the oldest of the audit log. Says whether there may be more.
+-- 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a month ago,
+-- bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log. Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -493,6 +514,7 @@ begin
         where seen_at < now() - interval '180 days' order by seen_at limit most for update skip locked
     );
     perform _supportchat.prune_audit();
+    perform _supportchat.forget_pushes();
     update public.user_sessions set address = null where session_id in (
         select session_id from public.user_sessions
         where address is not null and created_at < now() - interval '30 days'
@@ -514,7 +536,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '4029b1cce3cd');
+select _supportchat.record_script('functions/privacy.sql', 'ecaea00e3ef0');
 
 notify pgrst, 'reload schema';
 

@@ -30,6 +30,11 @@ as $$
         'status', t.status,
         'held', t.held,
         'is_spam', t.is_spam,
+        'priority', t.urgency,
+        'snoozed', t.snoozed_until is not null,
+        'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
+        'woke_at', case when t.status <> 'closed' then t.woke_at end,
+        'tags', _supportchat.tags_of_ticket(t.id),
         'customer_name', coalesce(p.name, s.customer_name),
         'is_verified', p.person_id is not null,
         'site_name', _supportchat.site_label(t.site_id),
@@ -99,23 +104,34 @@ as $$
     from changed cross join concerned
 $$;
 
--- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any. Read from
--- indexes without closed tickets.
+-- How many tickets are not closed: those that nobody has, all of them, and those of each agent who has any; without snoozed ones,
+-- which are counted by themselves. Read from indexes without closed tickets.
 create or replace function _supportchat.open_tickets_json()
 returns jsonb
 language sql
 stable
 set search_path = ''
 as $$
-    with taken as materialized (
-        select assigned_agent_id as agent_id, count(*) as tickets from public.tickets where status = 'open' group by assigned_agent_id
+    with asleep as materialized (
+        select status, assigned_agent_id as agent_id, count(*) as tickets from public.tickets
+        where snoozed_until is not null group by status, assigned_agent_id
+    ), taken as materialized (
+        select open.agent_id, open.tickets - coalesce(asleep.tickets, 0) as tickets
+        from (
+            select assigned_agent_id as agent_id, count(*) as tickets from public.tickets
+            where status = 'open' group by assigned_agent_id
+        ) as open
+        left join asleep on asleep.status = 'open' and asleep.agent_id = open.agent_id
     ), waiting as materialized (
-        select count(*) as tickets from public.tickets where status = 'waiting'
+        select (select count(*) from public.tickets where status = 'waiting') - coalesce((
+            select sum(tickets) from asleep where status = 'waiting'
+        ), 0) as tickets
     )
     select jsonb_build_object(
         'unassigned', waiting.tickets,
         'all', waiting.tickets + (select coalesce(sum(tickets), 0) from taken),
-        'agents', (select coalesce(jsonb_object_agg(agent_id, tickets), '{}') from taken)
+        'snoozed', (select coalesce(sum(tickets), 0) from asleep),
+        'agents', (select coalesce(jsonb_object_agg(agent_id, tickets), '{}') from taken where tickets > 0)
     )
     from waiting
 $$;
@@ -133,9 +149,34 @@ as $$
     from _supportchat.open_tickets_json() as counts
 $$;
 
--- The first tickets of a view of the queue. Who has waited longest for an answer comes first, then the latest activity;
--- unassigned tickets stand as they are handed out. Each order is that of an index.
-create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_limit integer)
+-- Where a ticket stands in an order of the queue, as an array of numbers to sort by: first what has woken; then who waits for an
+-- answer, then the latest activity. 'longest' has the longest wait first, behind what is urgent; 'newest' the shortest;
+-- 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way.
+create or replace function _supportchat.place_in_order(p_ticket public.tickets, p_order text)
+returns numeric[]
+language sql
+stable
+set search_path = ''
+as $$
+    select case
+        when p_ticket.woke_at is not null then array[0, extract(epoch from p_ticket.woke_at)]
+        when p_ticket.awaiting_since is not null then array[
+            1,
+            case p_order when 'priority' then p_ticket.urgency when 'longest' then (p_ticket.urgency > 1)::integer else 0 end,
+            extract(epoch from p_ticket.awaiting_since) * case p_order when 'newest' then -1 else 1 end
+        ]
+        else array[
+            2, case p_order when 'priority' then p_ticket.urgency else 0 end, -extract(epoch from p_ticket.updated_at)
+        ]
+    end || p_ticket.number::numeric
+$$;
+
+-- Of an earlier version, which had one order.
+drop function if exists _supportchat.tickets_in_view(uuid, text, integer);
+
+-- The first tickets of a view of the queue, in an order. Of many tickets only those are looked at that can be among the first: the
+-- beginning of each index that has them in the order of one of its parts.
+create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_order text, p_limit integer)
 returns uuid[]
 language plpgsql
 stable
@@ -144,27 +185,70 @@ as $$
 begin
     if p_view = 'mine' then
         return array(
-            select id from public.tickets
-            where status = 'open' and assigned_agent_id = p_agent_id
-            order by awaiting_since nulls last, case when awaiting_since is null then updated_at end desc, number
+            select t.id from public.tickets t
+            where t.status = 'open' and t.assigned_agent_id = p_agent_id and t.snoozed_until is null
+            order by _supportchat.place_in_order(t, p_order)
             limit p_limit
+        );
+    elsif p_view = 'snoozed' then
+        return array(
+            select id from public.tickets where snoozed_until is not null order by snoozed_until, number limit p_limit
         );
     elsif p_view = 'unassigned' then
         return array(
-            select id from public.tickets where status = 'waiting' order by awaiting_since nulls last, number limit p_limit
+            select t.id from public.tickets t
+            where t.snoozed_until is null and t.status = 'waiting' and t.id in (
+                (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
+                union (
+                    select id from public.tickets where status <> 'closed' and urgency <> 3 and status = 'waiting'
+                    order by urgency, awaiting_since, number limit p_limit
+                )
+                union (
+                    select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                        and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
+                    order by awaiting_since, number limit p_limit
+                )
+                union (
+                    select id from public.tickets
+                    where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
+                    order by awaiting_since desc, number desc limit p_limit
+                )
+                union (
+                    select id from public.tickets where status = 'waiting' and awaiting_since is null and snoozed_until is null
+                    order by number limit p_limit
+                )
+            )
+            order by _supportchat.place_in_order(t, p_order)
+            limit p_limit
         );
     end if;
-    return (array(
-        select id from public.tickets
-        where status <> 'closed' and awaiting_since is not null
-        order by awaiting_since, number
+    return array(
+        select t.id from public.tickets t
+        where t.snoozed_until is null and t.status <> 'closed' and t.id in (
+            (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
+            union (
+                select id from public.tickets where status <> 'closed' and urgency <> 3
+                order by urgency, awaiting_since, number limit p_limit
+            )
+            union (
+                select id from public.tickets
+                where status <> 'closed' and awaiting_since is not null and (p_order <> 'priority' or urgency <= 3)
+                    and snoozed_until is null and p_order <> 'newest'
+                order by awaiting_since, number limit p_limit
+            )
+            union (
+                select id from public.tickets
+                where status <> 'closed' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
+                order by awaiting_since desc, number desc limit p_limit
+            )
+            union (
+                select id from public.tickets where status <> 'closed' and awaiting_since is null and snoozed_until is null
+                order by updated_at desc, number limit p_limit
+            )
+        )
+        order by _supportchat.place_in_order(t, p_order)
         limit p_limit
-    ) || array(
-        select id from public.tickets
-        where status <> 'closed' and awaiting_since is null
-        order by updated_at desc, number
-        limit p_limit
-    ))[:p_limit];
+    );
 end $$;
 
 -- The tickets that were closed last, the latest first: for 'all' a third as many as there may be open ones, for 'mine' five.
@@ -190,8 +274,8 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent: the counts of each view, the agent's own tickets with something unread and their drafts, the first rows of
--- one view ('mine', 'unassigned' or 'all'), and the tickets closed last.
+-- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread and their
+-- drafts, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -199,14 +283,14 @@ stable
 set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
-    with counts as materialized (
-        select
-            (select count(*) from public.tickets where status = 'waiting') as waiting,
-            (select count(*) from public.tickets where status = 'open') as open,
-            (select count(*) from public.tickets where status = 'open' and assigned_agent_id = p_agent_id) as mine
+    with counted as materialized (
+        select _supportchat.open_tickets_json() as json
+    ), chosen as materialized (
+        select queue_order as name from public.agents where id = p_agent_id
     )
     select jsonb_build_object(
-        'counts', jsonb_build_object('unassigned', waiting, 'all', waiting + open, 'mine', mine),
+        'counts', json - 'agents' || jsonb_build_object('mine', coalesce((json -> 'agents' ->> p_agent_id::text)::integer, 0)),
+        'order', chosen.name,
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
                 'number', t.number, 'session_id', s.session_id,
@@ -218,17 +302,31 @@ as $$
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
         'drafts', public.drafts_of_agent(p_agent_id),
-        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, p_limit)),
+        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, chosen.name, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
-        'reason', case when p_view <> 'mine' and waiting > 0 then _supportchat.unassigned_reason() end
+        'reason', case when p_view <> 'mine' and json ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
     )
-    from counts
+    from counted cross join chosen
 $$;
+
+-- Remembers in which order an agent wants the queue: 'longest', 'newest' or 'priority'. PT422 for any other.
+create or replace function public.set_queue_order(p_agent_id uuid, p_order text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if p_order is null or p_order not in ('longest', 'newest', 'priority') then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end if;
+    update public.agents set queue_order = p_order where id = p_agent_id and queue_order <> p_order;
+end $$;
 
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '578c23be1ee9');
+select _supportchat.record_script('functions/queue.sql', '2f4c52525f1a');
 
 notify pgrst, 'reload schema';
 

@@ -57,6 +57,26 @@ begin
     end if;
 end $$;
 
+-- Refuses an agent who was disabled, and what a login session asks for that has ended meanwhile (null: none asks): PT404. To look at a
+-- password takes a while, and whoever is thrown out in this time must not change how the account is protected. Whoever throws them
+-- out waits for the lock that this takes, or has had it before.
+create or replace function _supportchat.demand_session(p_agent_id uuid, p_token_hash text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform from public.agents where id = p_agent_id and is_active for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    elsif p_token_hash is not null and not exists (
+        select from public.agent_sessions s
+        where s.token_hash = p_token_hash and s.agent_id = p_agent_id and s.created_at > now() - _supportchat.login_lasts()
+    ) then
+        raise sqlstate 'PT404' using message = 'session_ended';
+    end if;
+end $$;
+
 -- The rights of a role, as a list.
 create or replace function _supportchat.rights_of(p_role text)
 returns jsonb
@@ -67,7 +87,7 @@ as $$
     select coalesce(jsonb_agg(right_name order by right_name), '[]') from public.role_rights where role = p_role
 $$;
 
-select _supportchat.record_script('functions/rights.sql', 'efb455cbe954');
+select _supportchat.record_script('functions/rights.sql', '90c955b52574');
 
 notify pgrst, 'reload schema';
 

@@ -94,6 +94,11 @@ begin
             end end,
             'held', t.held,
             'is_spam', t.is_spam,
+            'priority', t.urgency,
+            'snoozed', t.snoozed_until is not null,
+            'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
+            'woke_at', t.woke_at,
+            'tags', _supportchat.tags_of_ticket(t.id),
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
                 'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
@@ -155,10 +160,14 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
-    messages jsonb := public.messages_before(chat, p_before, p_limit);
-    first_seq integer := messages -> 0 ->> 'seq';
+    chat uuid;
+    messages jsonb;
+    first_seq integer;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    messages := public.messages_before(chat, p_before, p_limit);
+    first_seq := messages -> 0 ->> 'seq';
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
         'messages', messages,
@@ -176,8 +185,10 @@ stable
 set search_path = ''
 as $$
 declare
-    chat uuid := _supportchat.session_of_ticket(p_number);
+    chat uuid;
 begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
     return jsonb_build_object(
         'ticket', public.ticket_of_agent(p_agent_id, p_number),
         'messages', public.messages_after(chat, p_after),
@@ -199,12 +210,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    ticket public.tickets;
     answer jsonb;
     line jsonb;
     unseen integer;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
+    ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
     answer := _supportchat.repeated_message(
         ticket.session_id, 'agent', p_client_message_id, p_message, p_image, p_agent_id
     );
@@ -226,6 +238,7 @@ begin
     -- Also when nobody waits: who goes on writing keeps the ticket from being quiet. See load_of_agent.
     update public.tickets set
         awaiting_since = null,
+        woke_at = null,
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
     perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'reply', p_message);
@@ -313,7 +326,8 @@ declare
         || case when p_is_spam then '{"spam": true}' else '{}' end::jsonb;
 begin
     update public.tickets set
-        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null, held = null
+        status = 'closed', closed_at = clock_timestamp(), awaiting_since = null, given_back_by = null, held = null,
+        snoozed_until = null, woke_at = null
     where id = p_ticket.id;
     perform _supportchat.tell_event(
         p_ticket, 'closed',
@@ -396,7 +410,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '92496174e13a');
+select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
 
 notify pgrst, 'reload schema';
 

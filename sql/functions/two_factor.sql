@@ -155,14 +155,22 @@ as $$
     insert into public.recovery_codes (agent_id, code_hash) select p_agent_id, unnest(p_code_hashes);
 $$;
 
--- Turns two-factor on for an agent who has shown a right code of this secret: that of p_step. PT409 when it is on already.
-create or replace function public.turn_on_two_factor(p_agent_id uuid, p_secret text, p_step bigint, p_code_hashes text[])
+-- Of an earlier version, which did not ask by which login session.
+drop function if exists public.turn_on_two_factor(uuid, text, bigint, text[]);
+drop function if exists public.replace_recovery_codes(uuid, text[]);
+drop function if exists public.turn_off_two_factor(uuid);
+
+-- Turns two-factor on for an agent who has shown a right code of this secret: that of p_step. p_token_hash is the login session that
+-- asks. PT404 when that has ended, PT409 when it is on already.
+create or replace function public.turn_on_two_factor(
+    p_agent_id uuid, p_secret text, p_step bigint, p_code_hashes text[], p_token_hash text default null
+)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     update public.agent_credentials set totp_secret = p_secret, totp_since = now(), totp_step = p_step
     where agent_id = p_agent_id and totp_secret is null;
     if not found then
@@ -172,14 +180,14 @@ begin
     perform _supportchat.audit('two_factor.on', p_agent_id);
 end $$;
 
--- Gives an agent new recovery codes. PT409 when two-factor is off.
-create or replace function public.replace_recovery_codes(p_agent_id uuid, p_code_hashes text[])
+-- Gives an agent new recovery codes. PT404 when the login session that asks has ended, PT409 when two-factor is off.
+create or replace function public.replace_recovery_codes(p_agent_id uuid, p_code_hashes text[], p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     perform from public.agent_credentials where agent_id = p_agent_id and totp_secret is not null for update;
     if not found then
         raise sqlstate 'PT409' using message = 'two_factor_off';
@@ -204,14 +212,14 @@ begin
     delete from public.pending_logins where agent_id = p_agent_id;
 end $$;
 
--- Turns two-factor off for the agent who asks. PT409 when it is off already.
-create or replace function public.turn_off_two_factor(p_agent_id uuid)
+-- Turns two-factor off for the agent who asks. PT404 when the login session that asks has ended, PT409 when it is off already.
+create or replace function public.turn_off_two_factor(p_agent_id uuid, p_token_hash text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    perform _supportchat.demand_active(p_agent_id);
+    perform _supportchat.demand_session(p_agent_id, p_token_hash);
     perform _supportchat.forget_two_factor(p_agent_id);
     perform _supportchat.audit('two_factor.off', p_agent_id);
     if exists (select from public.agents a where a.id = p_agent_id and _supportchat.needs_two_factor(a)) then
@@ -239,7 +247,7 @@ begin
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', 'b7e198b7d1c2');
+select _supportchat.record_script('functions/two_factor.sql', '7e4f42805690');
 
 notify pgrst, 'reload schema';
 

@@ -11,14 +11,14 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
--- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
--- whole desk depends on.
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; to change what
+-- everybody at the desk uses (saved replies, tags, views); and what the whole desk depends on.
 with wanted as (
     select role, right_name
     from (values
         ('agent', '{answer}'::text[]),
-        ('lead', '{answer, reassign, ban}'),
-        ('admin', '{answer, reassign, ban, manage_people, see_status, see_audit, manage_desk, export, erase}')
+        ('lead', '{answer, reassign, ban, curate}'),
+        ('admin', '{answer, reassign, ban, curate, manage_people, see_status, see_audit, manage_desk, export, erase}')
     ) as written (role, rights), unnest(rights) as right_name
 ), withdrawn as (
     delete from public.role_rights as former
@@ -31,6 +31,9 @@ on conflict do nothing;
 insert into public.sites (site_id, key, name) overriding system value values (1, 'main', 'Support') on conflict do nothing;
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
+insert into public.search_state (only_row, cursor, next_ticket)
+select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
+on conflict do nothing;
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here

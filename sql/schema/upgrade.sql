@@ -876,7 +876,7 @@ begin
         join pg_class c on c.oid = i.indexrelid
         where (i.indrelid, c.relname) in (
             ('public.tickets'::regclass, 'tickets_not_closed_idx'), ('public.tickets'::regclass, 'tickets_updated_at_idx'),
-            ('public.tickets'::regclass, 'tickets_session_id_idx'),
+            ('public.tickets'::regclass, 'tickets_session_id_idx'), ('public.tickets'::regclass, 'tickets_ready_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_sender_agent_id_idx'),
             ('public.chat_messages'::regclass, 'chat_messages_image_id_idx'),
             ('public.events'::regclass, 'events_ticket_id_idx')

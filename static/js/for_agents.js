@@ -4,8 +4,12 @@ import "./behaviours/lookers.js"; // before the queue, which takes the rest of t
 import "./behaviours/queue.js";
 import "./behaviours/saved_drafts.js"; // after the queue, which reads what the server says
 import "./behaviours/seen.js";
+import "./behaviours/bulk.js";
 import "./behaviours/opening.js";
+import "./alerts/telling.js";
+import "./alerts/reach.js";
 import "./behaviours/ticket.js";
+import "./behaviours/saved_replies.js";
 import "./behaviours/drawer.js";
 import "./behaviours/choosing.js";
 import "./behaviours/colours.js";

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..server.background import put_behind
 from ..server.places import Places
 
 PROGRAM = Path(__file__).parent
-NICENESS = 10
 
 
 class Helpers:
@@ -75,9 +75,10 @@ class Helper:
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                 ],
+                setsid=True,
             )
         self.owner = os.getpid()
-        os.setpriority(os.PRIO_PROCESS, self._pid, NICENESS)
+        put_behind(self._pid)
         self._answers = self._socket.makefile("rb")
 
     def answer(self, question: tuple[Any, ...]) -> Any:

@@ -59,7 +59,9 @@ def log_in(email: str, password: str) -> Begun | None:
 
     :raise TooFast: when it was tried too often, by this address or for this account.
     """
-    known = checked(email, password)
+    known = matching(email, password)
+    if known is None:
+        call("refuse_login", email=email, address=limits.address())
     return begin_session(known["agent_id"], password_hash=known["password_hash"]) if known else None
 
 
@@ -114,18 +116,21 @@ def pending_token_hash() -> str:
 
 
 def checked(email: str, password: str) -> Credentials | None:
-    """Return whose address and password these are; None when they do not belong together. It counts as a login.
+    """Return the credentials of somebody who is logged in and shows once more who they are; None for a wrong password.
 
-    :raise TooFast: when it was tried too often, by this address or for this account.
+    It counts as a login. :raise TooFast: when it was tried too often, by this address or for this account.
     """
     known = matching(email, password)
     if known is None:
-        call("refuse_login", email=email, address=limits.address())
+        call("refuse_login", email=email, address=limits.address(), where="account")
     return known
 
 
 def matching(email: str, password: str) -> Credentials | None:
-    """Do as `checked` does, and note no refusal: what was typed may be something else."""
+    """Return whose address and password these are; None when they do not belong together. It counts as a login.
+
+    :raise TooFast: when it was tried too often, by this address or for this account.
+    """
     config, browser = current_config(), known_browser()
     if not browser:  # else the database knows whether it takes turns of its own
         refuse_when_busy()

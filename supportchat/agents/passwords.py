@@ -71,4 +71,4 @@ def _own_group() -> str:
     if not has_request_context():
         return ""
     agent = g.get("agent")
-    return f"agent/{agent['id']}" if agent else limits.address()
+    return f"agent/{agent['id']}" if agent else g.get("own_turn") or limits.address()

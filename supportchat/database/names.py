@@ -33,7 +33,7 @@ LOOK = re.compile(f"^{re.escape(BEGIN)}.*?^{re.escape(END)}", re.MULTILINE | re.
 _HEAD = re.compile(r"\A(?:--[^\n]*\n)+\n?")
 # The rows of declared_columns and declared_indexes.
 _TABLE = re.compile(r"^ {8}(\w+) +\| \w+ +\| [\w\[\]]+ +\| (?:key|required|computed|) *\|", re.MULTILINE)
-_INDEX = re.compile(r"^ {8}(\w+) +\| (?:unique|) *\| \w+ +\| \(", re.MULTILINE)
+_INDEX = re.compile(r"^ {8}(\w+) +\| (?:unique|) *\| \w+ +\| (?:using \w+ )?\(", re.MULTILINE)
 _FUNCTION = re.compile(r"^create or replace function public\.(\w+)\((.*?)\)\s+returns", re.MULTILINE | re.DOTALL)
 _READING = re.compile(
     r"^create or replace function public\.(\w+)\([^)]*\)\nreturns [^\n]+\nlanguage \w+\n(?:stable|immutable)$",

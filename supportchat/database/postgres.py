@@ -157,8 +157,8 @@ def _adapted(value: Any) -> Any:
     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
         return Jsonb(value)
     if isinstance(value, list):
-        # As a literal, so that Postgres gives it the type of the parameter: text[] or uuid[].
-        quoted = (text.replace("\\", "\\\\").replace('"', '\\"') for text in value)
+        # As a literal, so that Postgres gives it the type of the parameter: text[], uuid[] or bigint[].
+        quoted = (str(item).replace("\\", "\\\\").replace('"', '\\"') for item in value)
         return "{" + ",".join(f'"{text}"' for text in quoted) + "}"
     return value
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from .redraw.limits import NICENESS
+from ..server.background import put_behind
 
 PROGRAM = Path(__file__).parent
 MOST_ANSWER = 4096
@@ -78,9 +78,10 @@ class Decoder:
                     (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
                 ],
+                setsid=True,
             )
         # From its start: to load everything takes a processor for as long as half a picture does.
-        os.setpriority(os.PRIO_PROCESS, self._pid, NICENESS)
+        put_behind(self._pid)
 
     def begin(self, kind: str, files: Sequence[IO[bytes]]) -> None:
         """Give it a picture.

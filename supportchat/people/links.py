@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..agents import logins
@@ -71,8 +71,8 @@ def use(token: str) -> ResponseReturnValue:
 @open_to_all
 def show_strength(token: str) -> ResponseReturnValue:
     """Say how good a password is while it is typed."""
-    limits.check("typing", f"strength/{limits.address()}")
     link = _link(token)
+    limits.check("typing", f"strength/{token_hash(token)}")
     name = link["name"] or request.form.get("name", "")[:NAME_CHARACTERS]
     email = link["email"] or request.form.get("email", "")[:EMAIL_CHARACTERS]
     return shown_strength(request.form.get("password", ""), name, email)
@@ -104,6 +104,7 @@ def _link(token: str) -> ShownLink:
     link: ShownLink | None = call("show_link", token_hash=token_hash(token))
     if link is None:
         raise NotFound("link_unknown")
+    g.own_turn = f"link/{token_hash(token)}"  # they wait for nobody who guesses passwords at the same address
     return link
 
 

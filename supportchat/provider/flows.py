@@ -75,7 +75,7 @@ def leave(purpose: str, *, target: str = "", link_hash: str = "", session_hash: 
     address = provider.authorization_address(state, nonce, code_verifier, redirect_address())
     compression.leave_out()
     response = make_response(render_template("provider/leave.html", address=address))
-    response.set_cookie(cookie_name("f"), browser, max_age=SECONDS, **cookie_options())
+    response.set_cookie(cookie_name("o"), browser, max_age=SECONDS, **cookie_options())
     return response
 
 
@@ -84,7 +84,7 @@ def taken_flow() -> ProviderFlow:
 
     :raise ProviderError: when it has not left from here, has taken too long, or has come back before.
     """
-    browser = request.cookies.get(cookie_name("f"), "")
+    browser = request.cookies.get(cookie_name("o"), "")
     state, browser_hash = token_hash(_parameter("state") or ""), token_hash(browser)
     flow: ProviderFlow | None = None
     if state and browser_hash:

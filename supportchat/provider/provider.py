@@ -55,11 +55,16 @@ class Kept(Generic[T]):
         return self._loaded_at
 
     def _load_now(self, errand: Errand) -> None:
-        self._value = None
         try:
             self._value, kept = self._load(errand), KEPT_SECONDS
         except ProviderError as error:
             self._error, kept = error, FAILED_SECONDS
+            if (
+                self._value is not None and time.monotonic() < self._until
+            ):  # asked anew before its time: it is as good as before
+                self._loaded_at = time.monotonic()
+                return
+            self._value = None
         self._loaded_at = time.monotonic()
         self._until = self._loaded_at + kept
 
@@ -153,7 +158,11 @@ class Provider:
         said = errand.ask("userinfo endpoint", metadata.userinfo, {"Authorization": f"Bearer {access_token}"})
         if said.get("sub") != known["sub"]:
             raise ProviderError(BAD, "the userinfo endpoint speaks of somebody else")
-        return {**said, **known}
+        # What one of them says of an address verifies no other one.
+        is_same = said.get("email") == known.get("email")
+        pair = {"email_verified": is_same and said.get("email_verified")} if "email" in known else {}
+        others = known if "email" in known else {name: known[name] for name in known if name != "email_verified"}
+        return {**said, **pair, **others}
 
     def _discover(self, errand: Errand) -> Metadata:
         return metadata_of(errand.ask("discovery", get_well_known_url(self.issuer, external=True)), self.issuer)

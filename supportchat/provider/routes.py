@@ -75,7 +75,7 @@ def come_back() -> ResponseReturnValue:
         response = make_response(redirect(url_for(page, problem=error.code), 303))
         if error.code == EXPIRED:
             return response  # the browser may have begun another one
-    response.delete_cookie(cookie_name("f"), **cookie_options())
+    response.delete_cookie(cookie_name("o"), **cookie_options())
     return response
 
 
@@ -88,6 +88,8 @@ def _go_on(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
     try:
         return {"login": _log_in, "invitation": _join, "account": _connect}[flow["purpose"]](flow, person)
     except (Conflict, NotFound) as error:
+        if error.code == "session_ended":
+            raise _other_login() from error
         raise ProviderError(error.code, f"refused: {error.code}") from error
 
 
@@ -111,9 +113,13 @@ def _join(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
 
 def _connect(flow: ProviderFlow, person: Person) -> ResponseReturnValue:
     if logins.current_agent() is None or logins.agent_token_hash() != flow["session_hash"]:
-        raise ProviderError("provider_other_login", "another login is in this browser by now")
-    call("connect_identity", agent_id=g.agent["id"], **_identity(person))
+        raise _other_login()
+    call("connect_identity", agent_id=g.agent["id"], token_hash=flow["session_hash"], **_identity(person))
     return redirect(url_for("account.show"), 303)
+
+
+def _other_login() -> ProviderError:
+    return ProviderError("provider_other_login", "another login is in this browser by now, or none")
 
 
 def _unknown() -> ProviderError:

@@ -11,7 +11,7 @@ from .news import Found
 
 OUTBOX_LIMIT = 100
 TEXT_LIMIT = 64  # characters of what a page says about itself
-VIEWS = ("mine", "unassigned", "all")
+VIEWS = ("mine", "unassigned", "all", "snoozed")
 
 # RFC 6455 close codes; the page reconnects after the first two, not after the last.
 RESTART = 1012

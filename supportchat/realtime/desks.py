@@ -26,7 +26,7 @@ MOST_REMEMBERED = 20_000  # conversations
 SPREAD_MILLISECONDS = 20  # for each open desk: they must not all read at the same moment
 LOOK_BACK_SECONDS = 3.0
 
-Owner = tuple[str, str | None]  # of a ticket: its status, and the id of its agent
+Owner = tuple[str, str | None]  # of a ticket: its status, or that it is snoozed, and the id of its agent
 Marks = dict[str, int]  # of an agent: how many lines of the customer they have read, by session
 
 
@@ -210,7 +210,7 @@ class Desks:
 
     def _read_counts(self) -> DeskCounts | None:
         """Return the counts as far as they have changed: of the agents those whose number is another one."""
-        before = self._counts or {"unassigned": -1, "all": -1, "agents": {}, "reason": None}
+        before = self._counts or {"unassigned": -1, "all": -1, "snoozed": -1, "agents": {}, "reason": None}
         now: DeskCounts = self._database.call("queue_counts")
         if now == self._counts:
             return None
@@ -256,21 +256,22 @@ class Desks:
 
 
 def _owner(row: QueueRow) -> Owner:
-    return row["status"], row["agent"]["id"] if row["agent"] else None
+    return "snoozed" if row["snoozed"] else row["status"], row["agent"]["id"] if row["agent"] else None
 
 
 class Audience:
     """Which of some rows each desk is told. Rows are named by their place."""
 
     def __init__(self) -> None:
-        self._by_view: dict[str, list[int]] = {"mine": [], "unassigned": [], "all": []}
+        self._by_view: dict[str, list[int]] = {"mine": [], "unassigned": [], "all": [], "snoozed": []}
         self._by_agent: dict[str, set[int]] = defaultdict(set)
 
     def add(self, place: int, before: Owner | None, now: Owner, former: set[str]) -> None:
         """Add a row: who had it when it was told last (None: not known), who has it now, and who had it in between."""
         self._by_view["all"].append(place)
-        if before is None or "waiting" in (before[0], now[0]):
-            self._by_view["unassigned"].append(place)
+        for status, view in (("waiting", "unassigned"), ("snoozed", "snoozed")):
+            if before is None or status in (before[0], now[0]):
+                self._by_view[view].append(place)
         if before is None:
             self._by_view["mine"].append(place)
         for agent in {now[1], before[1] if before else None} | former:

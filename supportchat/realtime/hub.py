@@ -14,10 +14,11 @@ from flask import current_app
 from gevent.lock import RLock
 
 from ..database import Database, DatabaseError
-from ..database.rows import Answer, IdleReport, Joined, Sweep
+from ..database.rows import Answer, IdleReport, IndexedLines, Joined, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
 from ..server.buckets import Buckets
+from ..server.turns import give_way
 from ..sites import Sites
 from .allowance import Allowance, Hellos, OpenPages
 from .chores import Chores
@@ -31,10 +32,13 @@ from .lookers import AGAIN_SECONDS, Lookers, Looks
 from .news import Found, News
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 from .receipts import Receipts
+from .register import Register
 
 SWEEP_SECONDS = 2.0
 FOLLOW_SECONDS = 0.1
 REPORT_SECONDS = 10.0
+INDEX_SECONDS = 5.0  # whoever searches has what is new written first
+INDEX_STEP_SECONDS = 0.3
 IDLE_SECONDS = 30.0  # between the reports of a process that nobody looks at: its only calls
 # A process goes on for so long after its last page: by then the leases of those who have left have ended.
 LINGER_SECONDS = 60.0
@@ -49,6 +53,8 @@ LIVE_SECONDS = 25.0  # for which a report counts: two more may be lost
 IDLE_LIVE_SECONDS = 75.0
 COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 POLLER_SECONDS = 20.0
+OF_AGENTS = ("draft.saved", "looking")  # of no conversation's log
+UNLOGGED = ("alert.raised", "alert.ended")  # only listeners know them
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +75,7 @@ class Hub:
         self.process_id = str(uuid.uuid4())
         self.events = events
         self.is_stopping = False
+        self.listeners: list[Callable[[Event], None]] = []  # who else wants to hear of what happens
         self._database = database
         self._fragments = fragments
         self._sites = sites
@@ -90,7 +97,8 @@ class Hub:
         self._shifted_at = float("-inf")  # when those who wait, or an agent, have changed last
         self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
         self._refresh_seconds = REFRESH_SECONDS
-        self._here: set[str] = set()  # the conversations that a customer's page shows
+        self._register = Register()
+        self._refreshing = RLock()
         self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
         self._missing: dict[str, float] = {}  # those of them who have no page any more, and since when
         self._reported_at = float("-inf")
@@ -162,7 +170,7 @@ class Hub:
             return
         conversation = self._conversations.get(session_id)
         if conversation is None:
-            conversation = Conversation(session_id, self._database, self._fragments, self._here)
+            conversation = Conversation(session_id, self._database, self._fragments, self._register)
             self._conversations[session_id] = conversation
         self._pages[page] = conversation
         conversation.holders += 1
@@ -183,6 +191,7 @@ class Hub:
             conversation.holders -= 1
             if not conversation.holders:
                 del self._conversations[conversation.session_id]
+                self._register.note(conversation, None)
             self.report_soon()
 
     def acknowledge(self, page: Connection, said: Any) -> None:
@@ -253,6 +262,8 @@ class Hub:
                     "row": row,
                 }
             )
+        if answer["session_id"] in self._conversations:
+            gevent.sleep(0)  # the other side waits for it more than who has written it does for the answer
 
     def on_event(self, event: Event) -> None:
         """Handle an event from the database, or the hint of one in the log."""
@@ -267,14 +278,20 @@ class Hub:
             self._chores.soon(0, self.follow)
         elif kind == "typing":
             self._to_conversation(event)
-        elif kind == "draft.saved":
-            self.desks.tell_drafts(event["agent_id"] or "", event["page"])
-        elif kind == "looking":
-            self.lookers.hear(event["process"], event["looks"])
+        elif kind in OF_AGENTS:
+            self._hear_agents(event)
+        elif kind in UNLOGGED:
+            self._to_listeners(event)
         elif "id" not in event or self._log.is_new(event):
             self._apply(event)
             if self._pages and self._log.is_half_full:
                 self._chores.soon(FOLLOW_SECONDS, self._follow_in_time)
+
+    def _hear_agents(self, event: Event) -> None:
+        if event["event"] == "looking":
+            self.lookers.hear(event["process"], event["looks"])
+        else:
+            self.desks.tell_drafts(event["agent_id"] or "", event["page"])
 
     def _apply(self, event: Event) -> None:
         kind = KINDS.get(event["event"])
@@ -286,13 +303,19 @@ class Hub:
             self._to_conversation(event)
         if kind.touches_sites:
             self._sites.forget()
+        if kind.touches_every_row:
             self.desks.refresh_all()
         if kind.touches_agent:
-            self._doubtful |= self._conversations_of(event["agent_id"])
+            self._doubtful |= self._register.with_agent(event["agent_id"])
         if kind.touches_waiting or kind.touches_agent:
             self._shifted_at = time.monotonic()
             self._chores.soon(self._refresh_seconds, self._refresh)
         self._to_desks(kind, event)
+        self._to_listeners(event)
+
+    def _to_listeners(self, event: Event) -> None:
+        for listen in self.listeners:
+            listen(event)
 
     def _hear(self, event: Event) -> None:
         try:
@@ -316,14 +339,6 @@ class Hub:
         if conversation is not None:
             conversation.hint(event)
 
-    def _conversations_of(self, agent_id: str | None) -> set[str]:
-        states = ((c.session_id, c.state) for c in self._conversations.values())
-        return {
-            session_id
-            for session_id, state in states
-            if state is not None and state["agent"] is not None and state["agent"]["id"] == agent_id
-        }
-
     def _to_desks(self, kind: Kind, event: Event) -> None:
         session_id, detail = event.get("session_id") or "", event.get("detail", {})
         if kind.touches_row:
@@ -334,17 +349,26 @@ class Hub:
             self.desks.mark(event["agent_id"] or "", session_id, detail["read_lines"])
 
     def _refresh(self) -> None:
-        """Look at everyone who waits, and may have moved up, and at what is in doubt. Once for a burst of changes."""
+        """Tell those who wait how they have moved up, and look at what is in doubt. Once for a burst of changes."""
         began = time.monotonic()
-        waiting = {c.session_id for c in self._conversations.values() if c.state and c.state["status"] == "waiting"}
         doubtful, self._doubtful = self._doubtful, set()
         try:
-            self._compare(waiting | doubtful)
+            self._compare(doubtful)
+            self._move_up()
         except DatabaseError:
             self._doubtful |= doubtful
+            self._chores.soon(SWEEP_SECONDS, self._refresh)
             raise
         finally:
             self._refresh_seconds = max(REFRESH_SECONDS, REFRESH_SHARE * (time.monotonic() - began))
+
+    def _move_up(self) -> None:
+        with self._refreshing:  # what is read first is told first
+            if not self._register.has_waiting:
+                return
+            for conversation, told in self._register.moved(self._database.call("waiting_line")):
+                give_way()
+                conversation.stand(told)
 
     def _compare(self, session_ids: set[str]) -> None:
         ids = sorted(session_ids & self._conversations.keys())
@@ -367,6 +391,7 @@ class Hub:
         self._chores.every(REPORT_SECONDS, self.report)
         self._chores.every(BEAT_SECONDS, self.beat)
         self._chores.every(AGAIN_SECONDS, self.lookers.say_looks_again)
+        self._chores.every(INDEX_SECONDS, self.index_lines)
 
     def stop(self) -> None:
         """Close every socket so that its page reconnects at once, and stop what `start` started."""
@@ -460,6 +485,13 @@ class Hub:
             log.warning("events have gone silent: listening anew")
             self.events.restart()
 
+    def index_lines(self) -> None:
+        """Have search know what was written, and step by step what was there before it."""
+        if not self._is_idle:
+            done: IndexedLines | None = self._database.call("index_lines")
+            if done and done["more"]:
+                self._chores.soon(INDEX_STEP_SECONDS, self.index_lines)
+
     def report(self) -> None:
         """Tell the database which customers and agents have pages here, and close those of logins that have ended.
 
@@ -469,7 +501,7 @@ class Hub:
         if is_idle and not self._reported and time.monotonic() - self._reported_at < IDLE_SECONDS - REPORT_SECONDS / 2:
             return
         agents = {page.token_hash for page in self.desks.pages} | self._polling("agent")
-        here = self._here | self._polling("session")
+        here = self._register.here | self._polling("session")
         came, left = sorted(here - self._reported)[:MOST_MOVES], sorted(self._gone(here))[:MOST_MOVES]
         answer: IdleReport = self._database.call(
             "report_process",
@@ -492,6 +524,8 @@ class Hub:
         if is_idle:
             self._note_sweep(answer["sweep"])
             self._expect_beat(answer["beat"])
+            if answer["alerts_due"]:
+                self._to_listeners({"event": "alerts.due"})
         elif answer["came"]:
             self._sweep_assignment()
 

@@ -27,6 +27,8 @@ class Kind:
     ends_session: bool = False
     # The look and the names of sites, which every row of the queue may show.
     touches_sites: bool = False
+    # What any row of the queue may show.
+    touches_every_row: bool = False
 
 
 _TICKET = Kind("state", touches_row=True, touches_waiting=True)
@@ -48,10 +50,15 @@ KINDS = {
     "ticket.banned": _HISTORY,
     "ticket.unbanned": _HISTORY,
     "ticket.identified": _HISTORY,
+    "ticket.tagged": _HISTORY,
+    "ticket.prioritised": _HISTORY,
+    "ticket.snoozed": _HISTORY,
+    "ticket.woke": _HISTORY,
     "ticket.noted": Kind("notes"),
     "ticket.erased": _HISTORY,
     "conversation.deleted": _TICKET,
     "agent.changed": Kind(touches_waiting=True, touches_agent=True),
     "session.revoked": Kind(ends_session=True),
-    "site.changed": Kind(touches_sites=True),
+    "site.changed": Kind(touches_sites=True, touches_every_row=True),
+    "tag.changed": Kind(touches_every_row=True),
 }

@@ -11,14 +11,16 @@ from babel.lists import format_list
 from babel.numbers import format_decimal
 from babel.units import format_unit
 from flask import Flask
-from flask_babel import lazy_gettext, lazy_pgettext
+from flask_babel import lazy_gettext, lazy_pgettext, pgettext
 from markupsafe import Markup, escape
 
 from ..images.boxes import picture_box
 from ..images.kinds import ACCEPTED, rules_for_page
+from ..search.marking import marked
 from ..web.forms import MESSAGE_CHARACTERS
+from ..web.sentences import sentence
 from .languages import gettext, language, once_per_language
-from .links import linkified
+from .markup import marked_up, plain
 from .names import called
 from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_held, why_unassigned
 
@@ -42,6 +44,9 @@ def init_app(app: Flask) -> None:
         customer_name,
         hue,
         role_name,
+        priority_name,
+        marked,
+        sentence,
         clock,
         with_local_times,
         duration,
@@ -56,7 +61,8 @@ def init_app(app: Flask) -> None:
         taken,
         capacity,
         kept_view,
-        linkified,
+        marked_up,
+        plain,
         lines,
         callable_number,
         without_scheme,
@@ -116,6 +122,17 @@ def hue(identity: str | None) -> int:
 def role_name(role: str) -> str:
     """Return what a role is called; one that nobody knows by itself."""
     return {"agent": gettext("Agent"), "lead": gettext("Lead"), "admin": gettext("Admin")}.get(role, role)
+
+
+def priority_name(priority: int) -> str:
+    """Return what a priority is called; one that nobody knows by itself."""
+    names = {
+        1: gettext("Urgent"),
+        2: pgettext("priority", "High"),
+        3: pgettext("priority", "Normal"),
+        4: pgettext("priority", "Low"),
+    }
+    return names.get(priority, str(priority))
 
 
 def clock(moment: str | None) -> str:

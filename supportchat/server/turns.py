@@ -67,6 +67,10 @@ class FairTurns:
         self._waiting: OrderedDict[str, deque[Event]] = OrderedDict()
         self._timer: Any = None
 
+    def has_waiting(self, group: str) -> bool:
+        """Whether some of a group wait already."""
+        return group in self._waiting
+
     def take(self, group: str) -> None:
         """Wait for the turn of a group; go on at once while nobody waits and the round is a short one."""
         if not self._waiting and not self._round.is_long:

@@ -40,16 +40,24 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
 
 def groups_of(queue: Queue) -> list[tuple[str, str, list[QueueRow]]]:
     """Return the rows of a queue as the page shows them: groups of name, heading and rows, also those without rows."""
+    groups = {name: [row for row in queue["rows"] if _group(row) == name] for name in ("reply", "customer", "snoozed")}
     return [
-        ("reply", _("Needs a reply"), [row for row in queue["rows"] if row["awaiting_since"]]),
-        ("customer", _("Waiting for the customer"), [row for row in queue["rows"] if not row["awaiting_since"]]),
+        ("reply", _("Needs a reply"), groups["reply"]),
+        ("customer", _("Waiting for the customer"), groups["customer"]),
+        ("snoozed", _("Snoozed"), groups["snoozed"]),
         ("closed", _("Recently closed"), queue["closed"]),
     ]
 
 
+def _group(row: QueueRow) -> str:
+    if row["snoozed"]:
+        return "snoozed"
+    return "reply" if row["awaiting_since"] or row["woke_at"] else "customer"
+
+
 def waiting_ticket(queue: Queue) -> int | None:
-    """Return the number of the agent's own ticket that has waited longest for a reply, if any does."""
-    return next((row["number"] for row in queue["rows"][:1] if row["awaiting_since"]), None)
+    """Return the number of the agent's own ticket that comes first in their queue, if it needs a reply."""
+    return next((row["number"] for row in queue["rows"][:1] if _group(row) == "reply"), None)
 
 
 def state_values(ticket: Ticket) -> dict[str, Any]:
@@ -74,9 +82,10 @@ def _colleagues(ticket: Ticket) -> dict[str, Any]:
 def ticket_values(number: int) -> dict[str, Any]:
     """Return a ticket for the pane of the conversation and that of the customer, with its latest lines.
 
-    Where the address says so, with those before a seq: the way back without scripts.
+    Where the address says so, with those before a seq (the way back without scripts), or around one (`at`).
     """
-    before = whole_number("before") or None
+    at = whole_number("at")
+    before = whole_number("before") or (at + PAGE // 2 if at else None)
     shown: TicketLines = call("show_ticket", agent_id=g.agent["id"], number=number, before=before, limit=PAGE)
     ticket, notes = shown["ticket"], shown["notes"]
     return {
@@ -84,7 +93,9 @@ def ticket_values(number: int) -> dict[str, Any]:
         "timeline": timeline(shown["messages"], notes),
         # After which note the page's socket goes on: the last one, or that with which the batch ended.
         "last_note_no": notes[-1]["note_no"] if is_cut(notes) else ticket["last_note_no"],
-        "is_latest": before is None,
+        "is_latest": before is None
+        or shown["messages"][-1:] == []
+        or shown["messages"][-1]["seq"] == ticket["last_seq"],
         **earlier_links(number),
     }
 

@@ -15,6 +15,7 @@ from ..database import Conflict, DatabaseError, Forbidden, Invalid, NotFound, To
 from ..images.refused import ImageRefused
 from ..images.stores import StoreRefuses, StoreUnavailable
 from .error_pages import failure
+from .redirects import to_login
 from .refusals import log_forbidden, log_refusal
 from .sentences import SENTENCES, counting_down, in_words, sentence
 
@@ -59,6 +60,8 @@ def _log_what_a_proxy_may_have_done(error: HTTPException) -> None:
 
 def on_refusal(error: Exception) -> ResponseReturnValue:
     """Answer what the database or the store of pictures has refused, or that they could not be asked."""
+    if isinstance(error, NotFound) and error.code == "session_ended":
+        return to_login()
     return failure(*described(error))
 
 

@@ -9,10 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flask import Flask, current_app, request
 
 from ..config import Config
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
 SECONDS = 300.0
@@ -20,7 +25,28 @@ FEWEST = 20  # requests: fewer are no habit
 MOST_PEERS = 1000
 AGAIN_SECONDS = 3600.0
 
+# What werkzeug's ProxyFix reads as lists.
+LISTS = ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
+
 log = logging.getLogger(__name__)
+
+
+class Unquoted:
+    """WSGI middleware: takes quotes out of the lists that proxies add to.
+
+    Anybody can send one that is never closed: werkzeug (3.1.9) takes the whole list for none then, and the sender for
+    the proxy, whom no ban of their network holds and who does not share the limits of their address.
+    """
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve a request."""
+        for name in LISTS:
+            if '"' in environ.get(name, ""):
+                environ[name] = environ[name].replace('"', "")
+        return self._app(environ, start_response)
 
 
 class ProxyWatch:

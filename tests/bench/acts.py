@@ -40,10 +40,24 @@ update public.user_sessions set address = '192.0.2.1'
 where session_id in (select session_id from public.customers_here limit 100)
     or visitor_id = (select visitor_id from public.visitors where token_hash = 'grown-1')
 """
+TAGGED = """
+insert into public.desk_tags (tag_id, name, folded) overriding system value values (1, 'Parts', 'parts');
+insert into public.ticket_tags (ticket_id, tag_id) select id, 1 from public.tickets order by number limit 20
+"""
+VIEWED = f"""
+insert into public.desk_views (view_id, agent_id, name, query)
+select '{NEW_ID}', id, 'Open', 'is:open' from public.agents where name = 'Agent 1'
+"""
+SNOOZED = f"""
+update public.tickets set snoozed_until = 'infinity' where session_id in (
+    select session_id from public.user_sessions join public.visitors using (visitor_id) where token_hash = '{ANSWERED}'
+) and status = 'open'
+"""
 BANNED = (
     f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
     f" from public.visitors where token_hash = '{ANSWERED}'"
 )
+REPLY = f"insert into public.saved_replies (id, name, message) values ('{NEW_ID}', 'Hello', 'Hi')"
 TOKEN = "f" * 64
 LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
@@ -95,6 +109,16 @@ update public.tickets set closed_at = now() - interval '3001 days' where id in (
 )
 """
 ONE_PAGE = f"select public.report_process('{NEW_ID}', 1, array['{NEW_ID}']::uuid[], '{{}}', '{{}}')"
+DEVICE = {"endpoint": "https://push.example.com/x", "p256dh": "k", "auth": "a", "origin": "https://desk.example.com"}
+HAS_DEVICE = f"""
+insert into public.agent_devices (id, agent_id, endpoint, p256dh, auth, origin)
+select '{NEW_ID}', id, 'https://push.example.com/x', 'k', 'a', 'https://desk.example.com'
+from public.agents where name = 'Agent 1'
+"""
+HAS_PUSH = f"""
+{HAS_DEVICE};
+insert into public.agent_pushes (id, device_id, kind, due_at) values ('{NEW_ID}', '{NEW_ID}', 'test', now())
+"""
 
 
 @dataclass
@@ -255,6 +279,14 @@ class People:
             act("follow_ticket", after=self.open.last_seq - 2, after_note=0),
             act("post_reply", client_message_id=NEW_ID, message="How can I help?"),
             act("add_note", client_message_id=NEW_ID, note="Careful"),
+            act("reply_and_close", client_message_id=NEW_ID, message="Goodbye"),
+            act("replies_for_ticket", given=REPLY, words=["hello"]),
+            Act("list_replies", {"agent_id": self.agent}, given=REPLY),
+            Act("save_reply", {"agent_id": self.agent, "values": Jsonb({"name": "Bye", "message": "Goodbye"})}),
+            Act("import_replies", {"agent_id": self.agent, "rows": Jsonb([{"name": "Bye", "message": "Goodbye"}])}),
+            Act("use_reply", {"agent_id": self.agent, "reply_id": NEW_ID}, given=REPLY),
+            Act("picture_of_reply", {"agent_id": self.agent, "reply_id": NEW_ID}, given=REPLY),
+            Act("delete_reply", {"agent_id": self.agent, "reply_id": NEW_ID}, given=f"{IS_ADMIN}; {REPLY}"),
             act("record_receipt", "of an agent", delivered=9, read=9, number=waiting),
             act("assign_ticket", "claim", number=waiting, assignee_id=self.agent),
             act("assign_ticket", "hand over", assignee_id=self.colleague, expected_id=self.agent),
@@ -263,6 +295,7 @@ class People:
             act("close_ticket", "all full"),
             act("close_ticket", "one has room", ONE_HAS_ROOM),
             act("reopen_ticket", number=closed),
+            *self._sorting(),
             act("release_ticket", given=HELD, number=waiting),
             act("mark_spam"),
             act("mark_spam", "by who may ban", IS_ADMIN),
@@ -285,6 +318,30 @@ class People:
             Act("join_conversation", {"visitor": LAST_IN_LINE}, "a customer"),
         ]
 
+    def _sorting(self) -> list[Act]:
+        def act(function: str, how: str = "", given: str = "select", **more: Any) -> Act:
+            return Act(function, {"agent_id": self.agent, **more}, how, given)
+
+        number, curates = {"number": self.open.number}, f"{IS_ADMIN}; {TAGGED}"
+        return [
+            act("tag_ticket", **number, add=["Parts"]),
+            act("complete_tag", given=TAGGED, text="p"),
+            act("list_tags", given=TAGGED),
+            act("rename_tag", given=curates, tag_id=1, name="Spare parts"),
+            act("delete_tag", given=curates, tag_id=1),
+            act("set_priority", **number, priority=1),
+            act("set_queue_order", order="newest"),
+            act("snooze_ticket", **number),
+            act("unsnooze_ticket", given=SNOOZED, **number),
+            act("search_tickets", "words that are not there", words="unheard of"),
+            act("search_tickets", "snoozed", SNOOZED, states=["snoozed"]),
+            Act("index_lines", {"limit": 10}, "what is new"),
+            act("list_views", given=VIEWED),
+            act("save_view", name="Open", query="is:open"),
+            act("delete_view", given=VIEWED, view_id=NEW_ID),
+            act("change_tickets", numbers=[self.open.number], act="priority", value="1"),
+        ]
+
     def _reading(self) -> list[Act]:
         def read(function: str, how: str = "", **more: Any) -> Act:
             return Act(function, {"session_id": self.open.session_id, **more}, how)
@@ -295,6 +352,7 @@ class People:
             read("messages_before", "the last", limit=4),
             read("messages_before", "the first", before=4),
             read("notes_after", after=0),
+            Act("waiting_line"),
             Act("conversations", {"session_ids": self.here[:2]}, "two in line"),
         ]
 
@@ -408,6 +466,12 @@ class People:
             Act("make_handover", {"visitor": RETURNING, "token_hash": TOKEN, "sealed_key": "x"}),
             Act("show_handover", {"token_hash": TOKEN}, given=HANDOVER),
             Act("take_handover", {"token_hash": TOKEN}, given=HANDOVER),
+            act("show_alerts"),
+            act("change_alerts", values={"scope": "all"}),
+            act("add_device", **DEVICE),
+            act("delete_device", device_id=NEW_ID, given=HAS_DEVICE),
+            act("test_device", device_id=NEW_ID, given=HAS_DEVICE),
+            Act("push_keys"),
             act("list_audit", kinds=["settings.changed"]),
             act("note_audit_export", format="csv"),
             Act("erase_old_chats", given=OLD_CHATS),
@@ -440,6 +504,11 @@ class People:
             Act("events_after", {"cursor": self.cursor}, "since the last look"),
             Act("send_heartbeat", {"seconds": 0.0}),
             Act("send_ping", {"nonce": "n"}),
+            Act("advance_alerts", how="nothing new"),
+            Act("take_pushes", given=HAS_PUSH),
+            Act("note_pushes", {"results": [{"id": NEW_ID, "kind": "test", "outcome": "sent"}]}, given=HAS_PUSH),
+            Act("push_arrived", {"push_id": NEW_ID}, given=HAS_PUSH),
+            Act("check_alerts"),
             Act("database_epoch"),
             Act("orphan_images", {"keys": [self.image, "b" * 64]}),
             Act("desk_figures"),
@@ -469,4 +538,4 @@ def _adapted(value: Any) -> Any:
     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
         return Jsonb(value)
     # As a literal, so that Postgres gives it the type of the parameter: text[] or uuid[].
-    return "{" + ",".join(value) + "}" if isinstance(value, list) else value
+    return "{" + ",".join(map(str, value)) + "}" if isinstance(value, list) else value

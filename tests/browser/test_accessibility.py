@@ -127,6 +127,12 @@ def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None
     for path in ("privacy?days=30", "audit", "tickets/1001/erasure"):
         carol.page.goto(f"{carol.url}/{path}")
         found[path] = violations(carol.page)
+    for fields in ({"tag": "Heating"}, {"tag": "Parts"}):
+        carol.send_unseen("/tickets/1001/tags", fields)
+    carol.send_unseen("/search/views", {"name": "Heating", "query": "tag:heating", "shared": "on"})
+    for path in ("search?q=heating+hello", "search", "tags", "agent?view=snoozed"):
+        carol.page.goto(f"{carol.url}/{path}")
+        found[path] = violations(carol.page)
     carol.page.goto(f"{carol.url}/sites")
     found["sites"] = violations(carol.page)
     carol.page.goto(f"{carol.url}/sites/main")
@@ -207,6 +213,10 @@ def test_on_a_touch_screen_every_target_has_44_pixels_and_no_box_zooms(windows: 
     carol.send_unseen("/tickets/1001/bans", {"what": "browser", "days": "7", "reason": "Sells watches"})
     carol.page.goto(f"{carol.url}/bans")
     found["bans"] = small_targets(carol.page)
+    carol.send_unseen("/tickets/1001/tags", {"tag": "Heating"})
+    for path in ("tags", "search?q=heating", "agent?view=all&ticket=1001"):
+        carol.page.goto(f"{carol.url}/{path}")
+        found[path] = small_targets(carol.page)
     assert {name: targets for name, targets in found.items() if targets} == {}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from supportchat.web.refusals import LINES
 from tests.cast import Agent
 from tests.web import Browser, Web
 
@@ -157,3 +158,20 @@ def test_a_stolen_token_opens_a_chat_only_while_it_lasts(web: Web) -> None:
     late = web.visitor()
     assert identify(late, signed(exp=1)).status_code == 422
     assert shown_number(late) is None
+
+
+def test_row_b9_tokens_that_are_refused_do_not_fill_the_log(web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    browser = web.visitor()
+    for _ in range(2 * LINES):
+        identify(browser, "no token")
+    assert 0 < sum("was refused" in record.getMessage() for record in caplog.records) <= LINES
+
+
+@pytest.mark.parametrize(
+    "email", ["vera\u200b@example.com", "ver\u00ada@example.com", "vera@exam\u2060ple.com", "\ufeffvera@example.com"]
+)
+def test_row_b13_an_address_with_characters_that_nobody_sees_is_none(
+    web: Web, alice: Agent, rows: Any, email: str
+) -> None:
+    identify(web.customer("Hello"), signed(name="Vera", email=email))
+    assert rows("select email from persons") == [(None,)]

@@ -158,6 +158,27 @@ def test_what_the_token_says_counts_more_than_userinfo(provider: Provider, issue
     assert brought(provider).name == "Bob"
 
 
+@pytest.mark.parametrize(
+    ("token", "userinfo", "known"),
+    [
+        ({"email": "boss@example.com"}, {"email": "eve@example.org", "email_verified": True}, ""),
+        ({"email_verified": True}, {"email": "boss@example.com", "email_verified": False}, ""),
+        (
+            {"email": "eve@example.org", "email_verified": False},
+            {"email": "eve@example.org", "email_verified": True},
+            "",
+        ),
+        ({"email": "bob@example.com"}, {"email": "bob@example.com", "email_verified": True}, "bob@example.com"),
+        ({}, {"email": "bob@example.com", "email_verified": True}, "bob@example.com"),
+    ],
+)
+def test_row_b14_what_is_said_of_one_address_verifies_no_other(
+    provider: Provider, issuer: Issuer, token: dict[str, Any], userinfo: dict[str, Any], known: str
+) -> None:
+    issuer.faults |= {"claims": token, "userinfo": userinfo}
+    assert brought(provider).email == known
+
+
 def test_userinfo_is_not_asked_where_the_token_says_enough(provider: Provider, issuer: Issuer) -> None:
     issuer.faults["claims"] = {"name": "Bob", "email": "bob@example.com", "email_verified": True}
     assert brought(provider).email == "bob@example.com"

@@ -62,12 +62,12 @@ def test_a_page_of_another_site_sends_nobody_to_the_provider(web: Web, rows: Any
 def test_a_code_counts_once_however_often_it_comes_at_once(app: Flask, web: Web, rows: Any) -> None:
     browser = web.visitor()
     path = leave(browser)
-    cookie = browser.client.get_cookie("f")
+    cookie = browser.client.get_cookie("o")
     assert cookie is not None
 
     def come_back(_: int) -> str:
         other = Browser(app)
-        other.client.set_cookie("f", cookie.value)
+        other.client.set_cookie("o", cookie.value)
         return str(other.get(path).location)
 
     with ThreadPoolExecutor(6) as pool:
@@ -102,10 +102,10 @@ def test_a_flow_of_a_former_issuer_is_not_finished_with_this_one(web: Web, issue
 
 def test_a_state_that_somebody_has_chosen_is_none(web: Web, database: Database, issuer: Issuer) -> None:
     fixed = web.visitor()
-    fixed.client.set_cookie("f", "c" * 43)
+    fixed.client.set_cookie("o", "c" * 43)
     assert ANEW in problem(web, fixed.get(f"/agent/login/callback?code=x&state={'s' * 43}"))
     left_for(fixed.post("/agent/login/provider"))
-    cookie = fixed.client.get_cookie("f")
+    cookie = fixed.client.get_cookie("o")
     assert cookie is not None
     assert cookie.value != "c" * 43  # what was put there is not adopted
 
@@ -142,7 +142,7 @@ def test_no_parameter_does_more_than_to_be_refused(
     assert re.fullmatch(r"/agent/login\?(done=|problem=provider_(expired|answer_bad))", answer.location)
     assert ("done" in answer.location) == is_ignored
     assert answer.headers.getlist("Set-Cookie") == [
-        cookie for cookie in answer.headers.getlist("Set-Cookie") if re.match(r"[afk]=[\w-]*;", cookie)
+        cookie for cookie in answer.headers.getlist("Set-Cookie") if re.match(r"[aok]=[\w-]*;", cookie)
     ]
     assert rows("select count(*) from agent_sessions") == [(int(is_ignored),)]
     assert all(record.getMessage().isprintable() for record in caplog.records)
@@ -248,9 +248,9 @@ def test_a_login_that_was_meant_for_something_else_connects_nothing(web: Web, is
     issuer.user = {"sub": "7"}
     attacker, victim = web.agent("carol"), web.agent("alice")
     path = agreed(left_for(attacker.post("/account/provider", proof=PASSWORD)))
-    cookie = attacker.client.get_cookie("f")
+    cookie = attacker.client.get_cookie("o")
     assert cookie is not None
-    victim.client.set_cookie("f", cookie.value)
+    victim.client.set_cookie("o", cookie.value)
     assert "logged out in the meantime" in victim.get(victim.get(path).location).text
     assert rows("select count(*) from agent_identities where subject = '7'") == [(0,)]
 
@@ -293,3 +293,14 @@ def test_a_first_login_by_a_rule_that_comes_twice_makes_one_account(database: Da
 def test_the_state_is_known_by_its_hash(web: Web, rows: Any) -> None:
     state = dict(parse_qsl(urlsplit(left_for(web.visitor().post("/agent/login/provider"))).query))["state"]
     assert rows("select state_hash from provider_flows") == [(token_hash(state),)]
+
+
+def test_row_b8_a_browser_on_its_way_to_the_provider_is_no_customer_in_a_frame(web: Web, rows: Any) -> None:
+    browser = Browser(web._app)
+    path = leave(browser)
+    browser.get("/chat")
+    assert browser.post("/chat", message="Hello").status_code == 303
+    assert browser.client.get_cookie("c") is not None
+    assert browser.client.get_cookie("f") is None
+    assert "done" in browser.get(path).location
+    assert "Hello" in browser.get("/chat").text

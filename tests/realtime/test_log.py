@@ -112,6 +112,11 @@ def have_a_day(database: Database, vera: Visitor, alice: Agent, bob: Agent) -> N
     owner.call("reopen_ticket", number=number)
     shut_out(database, vera, owner)
     owner.call("add_note", number=number, client_message_id=new_id(), note="Careful")
+    [tag] = owner.call("tag_ticket", number=number, add=["Parts"])["tags"]
+    Agent(database, "carol").call("delete_tag", tag_id=tag["id"])
+    owner.call("set_priority", number=number, priority=1)
+    owner.call("snooze_ticket", number=number)
+    owner.call("unsnooze_ticket", number=number)
     database.call(
         "report_process", process_id=new_id(), sockets=1, came=[vera.chat["session_id"]], left=[], token_hashes=[]
     )
@@ -130,6 +135,7 @@ def test_no_event_of_the_log_holds_a_text_or_a_name(cast: Cast, alice: Agent, ro
     vera = cast.visitor()
     vera.start("Something private", customer_name="Vera Maier")
     alice.reply(vera.chat["number"], "Something else that is private")
+    alice.call("tag_ticket", number=vera.chat["number"], add=["A private tag"])
     written = rows("select coalesce(string_agg(e::text, ' '), '') from events e")[0][0]
     assert "private" not in written
     assert "Vera" not in written

@@ -21,7 +21,10 @@ from .access import roles_of, rows_about, tables, unclassed
 from .conftest import SECRET, Chat, People
 
 LAST = ("/agent/logout", "/chat/key/delete")  # after them a browser is somebody else
-FORM = {"message": "x", "availability": "away", "what": "browser", "days": "1"}
+FORM = {
+    **{"message": "x", "availability": "away", "what": "browser", "days": "1"},
+    **{"tag": "x", "priority": "1", "until": "hour"},
+}
 
 
 def test_row_01_every_route_is_classed_and_lets_in_whom_its_class_names(app: Flask) -> None:

@@ -185,7 +185,7 @@ def stored(rows: Any) -> str:
 def shut_out_by(how: str, carol: Agent, bob: Agent, database: Database) -> None:
     """Change what lets Bob in, in one of the ways that there are."""
     if how == "own change":
-        bob.call("change_password", password_hash="new", token_hash=bob.token_hash, browser="b")
+        bob.call("change_password", password_hash="new", token_hash=bob.come().token_hash, browser="b")
     elif how == "command":
         database.call("reset_password", email="bob@example.com", password_hash="new")
     elif how == "link":
@@ -253,7 +253,7 @@ def test_a_login_waits_for_whoever_changes_what_lets_its_agent_in(
 def test_a_login_that_waits_for_its_second_step_ends_with_what_its_first_step_has_shown(
     bob: Agent, carol: Agent, database: Database, rows: Any, how: str
 ) -> None:
-    bob.call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["x"])
+    bob.come().call("turn_on_two_factor", secret="A" * 32, step=1, code_hashes=["x"])
     assert database.call("open_agent_session", agent_id=bob.id, token_hash="t", browser="b") == {"needs_code": True}
     assert database.call("pending_login", token_hash="t", browser="b")["agent_id"] == bob.id
     shut_out_by(how, carol, bob, database)

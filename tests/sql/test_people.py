@@ -160,7 +160,7 @@ def test_a_name_a_role_and_a_limit_change_alone_and_are_audited(alice: Agent, ca
     assert rows("select name, role, max_tickets from agents where email = 'alice@example.com'") == [
         ("Alice K.", "lead", 9)
     ]
-    assert audited(rows, "person.renamed") == [{"person": alice.id}]
+    assert audited(rows, "person.renamed") == [{"person": alice.id, "from": "Alice Kern", "to": "Alice K."}]
     assert audited(rows, "person.role_changed") == [{"person": alice.id, "from": "agent", "to": "lead"}]
     assert audited(rows, "person.limit_changed") == [{"person": alice.id, "from": 3, "to": 9}]
 

@@ -88,6 +88,7 @@ const announce = (name, detail) => document.dispatchEvent(new CustomEvent(`live:
 function loadNewest() {
   const address = new URL(window.location);
   address.searchParams.delete("before");
+  address.searchParams.delete("at");
   address.hash = "";
   window.location.replace(address);
 }

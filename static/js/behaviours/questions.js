@@ -3,6 +3,7 @@
 const dialog = document.querySelector("[data-question]");
 let button = null;
 let asked = "";
+let answered = null; // the button that may be pressed now
 
 function ask() {
   asked = button.dataset.ask;
@@ -17,17 +18,31 @@ function ask() {
 function onClose() {
   if (dialog.returnValue !== "yes" || !button.isConnected) return;
   // The question may have changed meanwhile: another agent has the ticket.
-  if (button.dataset.ask === asked) button.form.requestSubmit(button);
-  else if (button.dataset.ask) ask();
+  if (button.dataset.ask !== asked) {
+    if (button.dataset.ask) ask();
+    return;
+  }
+  answered = button;
+  button.click();
 }
 
 if (dialog) {
-  document.addEventListener("click", (event) => {
-    const pressed = event.target.closest("[data-ask]");
-    if (!pressed) return;
-    event.preventDefault();
-    button = pressed;
-    ask();
-  });
+  // Before htmx, which listens at the button itself.
+  document.addEventListener(
+    "click",
+    (event) => {
+      const pressed = event.target.closest("[data-ask]");
+      if (!pressed) return;
+      if (pressed === answered) {
+        answered = null;
+        return;
+      }
+      event.preventDefault();
+      event.stopPropagation();
+      button = pressed;
+      ask();
+    },
+    true,
+  );
   dialog.addEventListener("close", onClose);
 }

@@ -4,6 +4,7 @@ import { showLookers } from "../lib/lookers.js";
 import { groupOf, makeOwn, markUnread, orderOf, renew } from "../lib/rows.js";
 import { dropTasks } from "../lib/swaps.js";
 import { word } from "../lib/words.js";
+import { noteArrival } from "./queue_jump.js";
 import { writeTimes } from "./times.js";
 
 const queue = document.getElementById("queue");
@@ -93,7 +94,8 @@ function place(arrived) {
   showLookers(row);
   aim(row);
   writeTimes(row);
-  insert(row, queue.querySelector(`[data-group="${group}"] ul`), orderOf(group, state.view));
+  insert(row, queue.querySelector(`[data-group="${group}"] ul`), orderOf(group, state.order));
+  if (!shown && row.isConnected) noteArrival(row);
 }
 
 // For a click that opens a tab.

@@ -18,7 +18,10 @@ class Timeline {
     this.announce("items", [...this.list.children]);
     decorate(this.list);
     fillGap(this.list);
-    this.toEnd();
+    // Of a line that was searched for, the address has the name.
+    const found = this.list.querySelector(":target");
+    if (found) found.scrollIntoView({ block: "center" });
+    else this.toEnd();
     this.measure();
     this.watch();
   }

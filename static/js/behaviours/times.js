@@ -16,6 +16,9 @@ export function writeTimes(root = document) {
     element.textContent = timeIn(element.dataset.localTime);
   }
   for (const element of root.querySelectorAll("[data-waits]")) writeWait(element);
+  for (const input of root.querySelectorAll("[data-time-zone]")) {
+    input.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+  }
 }
 
 function writeWait(element) {
@@ -36,9 +39,6 @@ function writeAge() {
 }
 
 writeTimes();
-for (const input of document.querySelectorAll("[data-time-zone]")) {
-  input.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
-}
 document.addEventListener("htmx:after:settle", (event) => {
   if (event.target.id === "status") loaded.at = Date.now();
   writeTimes(event.target.parentElement ?? document);

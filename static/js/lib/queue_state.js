@@ -4,7 +4,7 @@ import { isMine, unreadOf } from "./rows.js";
 const agent = document.querySelector("[data-agent]")?.dataset.agent;
 const unread = new Map(); // by the number of the ticket
 
-export const state = { view: "mine", limit: 0, closedLimit: 0, counts: {}, isCut: false };
+export const state = { view: "mine", order: "longest", limit: 0, closedLimit: 0, counts: {}, isCut: false };
 
 // The server says it with each whole queue.
 export function readState(queue) {
@@ -18,8 +18,8 @@ export function readState(queue) {
 
 export const openRows = (queue) => [...queue.querySelectorAll("[data-row]:not([data-status='closed'])")];
 
-export function countAnew({ unassigned, all, agents }) {
-  Object.assign(state.counts, { unassigned, all });
+export function countAnew({ unassigned, all, snoozed, agents }) {
+  Object.assign(state.counts, { unassigned, all, snoozed });
   if (agent in agents) state.counts.mine = agents[agent];
 }
 

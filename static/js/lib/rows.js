@@ -30,11 +30,13 @@ export function markUnread(row) {
 
 // Null in a view that does not show the row.
 export function groupOf(row, view) {
-  const { status, owner, awaiting } = row.dataset;
+  const { status, owner, awaiting, woke, snoozed } = row.dataset;
+  if (Boolean(snoozed) !== (view === "snoozed")) return null;
+  if (snoozed) return "snoozed";
   if (view === "mine" && owner !== agent) return null;
   if (view === "unassigned" && status !== "waiting") return null;
   if (status === "closed") return "closed";
-  return awaiting ? "reply" : "customer";
+  return awaiting || woke ? "reply" : "customer";
 }
 
 const by = (name) => (one, other) => Number(one.dataset[name]) - Number(other.dataset[name]);
@@ -44,11 +46,25 @@ const inOrder =
   (one, other) =>
     orders.map((order) => order(one, other)).find(Boolean) ?? 0;
 
-// As `tickets_in_view` and `tickets_closed_last` in sql/functions/queue.sql.
-export function orderOf(group, view) {
+// What has come back from snooze is on top, the first one first.
+const wokenFirst = (one, other) =>
+  Number(!one.dataset.woke) - Number(!other.dataset.woke) || Number(one.dataset.woke) - Number(other.dataset.woke);
+const urgentFirst = (one, other) => Number(one.dataset.priority > 1) - Number(other.dataset.priority > 1);
+
+// As `place_in_order` and `tickets_closed_last` in sql/functions/queue.sql.
+const ORDERS = {
+  longest: { reply: [urgentFirst, by("awaiting")], customer: [] },
+  newest: { reply: [latestFirst("awaiting")], customer: [] },
+  priority: { reply: [by("priority"), by("awaiting")], customer: [by("priority")] },
+};
+
+export function orderOf(group, order) {
   if (group === "closed") return inOrder(latestFirst("closed"), latestFirst("row"));
-  if (group === "reply") return inOrder(by("awaiting"), by("row"));
-  return view === "unassigned" ? by("row") : inOrder(latestFirst("updated"), by("row"));
+  if (group === "snoozed") return inOrder(by("snoozed"), by("row"));
+  const { reply, customer } = ORDERS[order];
+  return group === "reply"
+    ? inOrder(wokenFirst, ...reply, by("row"))
+    : inOrder(...customer, latestFirst("updated"), by("row"));
 }
 
 // In place, so that neither the focus nor what is pointed at goes with it.

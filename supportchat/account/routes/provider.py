@@ -48,7 +48,12 @@ def connect_provider() -> ResponseReturnValue:
 def disconnect_provider() -> ResponseReturnValue:
     """Forget who an agent is to the provider."""
     try:
-        call("disconnect_identity", agent_id=g.agent["id"], issuer=own_provider().issuer)
+        call(
+            "disconnect_identity",
+            agent_id=g.agent["id"],
+            token_hash=logins.agent_token_hash(),
+            issuer=own_provider().issuer,
+        )
     except Conflict as error:
         return account_page(problem=problem_sentence(error.code)), 409
     return redirect(url_for("account.show"), 303)

@@ -58,7 +58,7 @@ def turn_off() -> ResponseReturnValue:
     form = ProofForm(request.form)
     if refused := refusal(form, _manage):
         return refused
-    call("turn_off_two_factor", agent_id=g.agent["id"])
+    call("turn_off_two_factor", agent_id=g.agent["id"], token_hash=logins.agent_token_hash())
     return redirect(url_for("account.show"), 303)
 
 
@@ -81,7 +81,13 @@ def _account() -> OwnAccount:
 
 def _with_codes(function: str, **arguments: Any) -> str:
     codes = two_factor.new_recovery_codes()
-    call(function, agent_id=g.agent["id"], code_hashes=[two_factor.code_hash(code) for code in codes], **arguments)
+    call(
+        function,
+        agent_id=g.agent["id"],
+        token_hash=logins.agent_token_hash(),
+        code_hashes=[two_factor.code_hash(code) for code in codes],
+        **arguments,
+    )
     compression.leave_out()
     return render_template("account/recovery_codes.html", agent=g.agent, codes=codes)
 

@@ -15,6 +15,7 @@ from ...sites import shown_site, site_of_request
 from ...web import limits
 from ...web.cookies import token_hash
 from ...web.policies import for_visitors
+from ...web.refusals import quota
 from .. import visitors
 from .blueprint import bp
 
@@ -71,5 +72,6 @@ def _named(token: str, site: str) -> Named:
     try:
         return named_in(token, rules)
     except TokenRefused as error:
-        current_app.logger.warning("a token of the site %s was refused: %s", site, error.reason)
+        if quota.allows("token of a site"):
+            current_app.logger.warning("a token of the site %s was refused: %s", site, error.reason)
         raise Invalid("token_refused", error.reason) from error

@@ -40,4 +40,3 @@ MOVING_CPU_SECONDS = 3.0  # for decoding; storing them takes about half as long
 
 MEMORY = 768 * MEGABYTE
 CPU_SECONDS = 6
-NICENESS = 10  # pictures take whole processors: whoever writes a text goes first

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from . import assignment, closure, drafts, messages, notes, queue, reading, screening, ticket
+from . import assignment, bulk, closure, drafts, messages, notes, queue, reading, screening, snoozing, sorting, ticket
 from .blueprint import bp
 
-__all__ = ["assignment", "bp", "closure", "drafts", "messages", "notes", "queue", "reading", "screening", "ticket"]
+__all__ = [
+    "assignment",
+    "bp",
+    "bulk",
+    "closure",
+    "drafts",
+    "messages",
+    "notes",
+    "queue",
+    "reading",
+    "screening",
+    "snoozing",
+    "sorting",
+    "ticket",
+]

@@ -25,7 +25,7 @@ def close(number: int) -> ResponseReturnValue:
 def go_on(closed: ClosedTicket, done: str = "closed") -> ResponseReturnValue:
     """Have the page show the ticket that has waited longest, and offer a way back to the one that was closed.
 
-    :param done: 'closed', 'spam', or 'spam_banned'.
+    :param done: 'closed', 'spam', 'spam_banned' or 'snoozed'.
     """
     number, following = closed["ticket"]["number"], waiting_ticket(closed["queue"])
     if following:

@@ -1,0 +1,59 @@
+-- bulk.sql: what agents do with many tickets at once. Safe to run again.
+
+begin;
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
+do $look$
+begin
+    if to_regprocedure('_supportchat.record_script(text, text)') is null then
+        raise exception using errcode = 'SC001',
+            message = 'Nothing was changed, because supportchat is not set up here. Run sql/supabase_schema.sql first.';
+    end if;
+end $look$;
+-- The check ends here.
+
+-- Does the same with many tickets, 50 at most, each as by itself: 'close', 'tag' (p_value is the name of the tag), 'assign' (the
+-- id of the agent), 'priority' (1 to 4), 'snooze' (a moment, or null). Gives which were done, and why the others were not.
+create or replace function public.change_tickets(p_agent_id uuid, p_numbers bigint[], p_act text, p_value text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    one bigint;
+    done bigint[] := '{}';
+    refused jsonb := '[]';
+    code text;
+    about text;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if cardinality(p_numbers) > 50 or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze') then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end if;
+    -- Whoever holds it may lock one conversation after the other.
+    perform _supportchat.lock_assignment();
+    foreach one in array p_numbers loop
+        begin
+            case p_act
+                when 'close' then perform public.close_ticket(p_agent_id, one);
+                when 'tag' then perform public.tag_ticket(p_agent_id, one, array[p_value]);
+                when 'assign' then perform public.assign_ticket(p_agent_id, one, p_value::uuid, (
+                    select assigned_agent_id from public.tickets where number = one
+                ));
+                when 'priority' then perform public.set_priority(p_agent_id, one, p_value::integer);
+                else perform public.snooze_ticket(p_agent_id, one, p_value::timestamptz);
+            end case;
+            done := done || one;
+        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
+            get stacked diagnostics code = message_text, about = pg_exception_detail;
+            refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
+        end;
+    end loop;
+    return jsonb_build_object('done', done, 'refused', refused);
+end $$;
+
+select _supportchat.record_script('functions/bulk.sql', '5f8108df6b84');
+
+notify pgrst, 'reload schema';
+
+commit;

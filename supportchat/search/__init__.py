@@ -1,0 +1,1 @@
+"""How agents find tickets and lines: /search, and searches with a name."""

@@ -1,0 +1,44 @@
+"""What is done with many tickets at once."""
+
+from __future__ import annotations
+
+from flask import g, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from ...database import Invalid, call
+from ...database.rows import ChangedTickets
+from ...rendering.fragments import joined, partial
+from ...web.forms import uuid_of
+from ...web.htmx import from_htmx
+from ...web.policies import for_people_with
+from ...web.redirects import sending_page
+from .blueprint import bp
+from .sorting import typed_tag
+
+AT_ONCE = 50
+ACTS = ("close", "tag", "assign")
+
+
+@bp.get("/bulk")
+@for_people_with("answer")
+def bulk_agents() -> ResponseReturnValue:
+    """Show who could get the chosen tickets."""
+    return render_template("tickets/_bulk_agents.html", agent=g.agent, colleagues=call("list_agents"))
+
+
+@bp.post("/bulk")
+@for_people_with("answer")
+def change_many() -> ResponseReturnValue:
+    """Close, tag or assign tickets, each a `number`; `act` may name the agent. Say what could not be done."""
+    act, _, assignee = request.form.get("act", "")[:64].partition(":")
+    numbers = [int(text) for text in request.form.getlist("number")[:AT_ONCE] if text.isdecimal() and len(text) <= 9]
+    if act not in ACTS or not numbers:
+        raise Invalid("nothing_chosen" if act in ACTS else "not_understood")
+    values = {"tag": typed_tag(), "assign": uuid_of(assignee) or g.agent["id"]}
+    changed: ChangedTickets = call(
+        "change_tickets", agent_id=g.agent["id"], numbers=numbers, act=act, value=values.get(act)
+    )
+    if not from_htmx():
+        return redirect(sending_page(), 303)
+    toast = render_template("tickets/_bulk_done.html", changed=changed, act=act)
+    return joined(partial(toast, "#toast"))

@@ -1,0 +1,40 @@
+"""A ticket that is out of sight for a while."""
+
+from __future__ import annotations
+
+from flask import g, request
+from flask.typing import ResponseReturnValue
+
+from ...database import call
+from ...database.rows import ClosedTicket, Ticket
+from ...rendering.fragments import joined, partial
+from ...web.htmx import from_htmx
+from ...web.policies import for_people_with
+from ..times import due_time
+from .blueprint import TICKET, after_action, bp, in_pane, to_desk, whole_ticket
+from .closure import go_on
+
+FIELD_CHARACTERS = 64
+
+
+@bp.post(f"{TICKET}/snooze")
+@for_people_with("answer")
+def snooze(number: int) -> ResponseReturnValue:
+    """Snooze a ticket until what is chosen, or the moment `at` in `time_zone`. The page goes on as after `close`."""
+    choice, moment, zone = (request.form.get(name, "")[:FIELD_CHARACTERS] for name in ("until", "at", "time_zone"))
+    until = due_time(choice, moment, zone)
+    snoozed: ClosedTicket = call(
+        "snooze_ticket", agent_id=g.agent["id"], number=number, until=until.isoformat() if until else None
+    )
+    return go_on(snoozed, "snoozed") if from_htmx() else to_desk(number)
+
+
+@bp.delete(f"{TICKET}/snooze")
+@bp.post(f"{TICKET}/snooze/delete", endpoint="unsnooze_by_form")
+@for_people_with("answer")
+def unsnooze(number: int) -> ResponseReturnValue:
+    """Bring a snoozed ticket back. With `show` the page turns to it."""
+    ticket: Ticket = call("unsnooze_ticket", agent_id=g.agent["id"], number=number)
+    if from_htmx() and "show" in request.args:
+        return in_pane(joined(whole_ticket(number), partial("", "#toast")), number)
+    return after_action(ticket)
