@@ -327,7 +327,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '');
+select _supportchat.record_script('functions/replies.sql', '31280d7e3123');
 
 notify pgrst, 'reload schema';
 
