@@ -438,7 +438,7 @@ begin
         alert_choices      | quiet_until            | text        |          |
         alert_choices      | time_zone              | text        | required | 'UTC'
 
-        -- The browsers that an agent has had ask for notifications (RFC 8030). session_id is the login session that said so last.
+        -- The browsers that an agent has had ask for notifications (RFC 8030). login_id is the login session that said so last.
         agent_devices      | id                     | uuid        | key      | gen_random_uuid()
         agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
         agent_devices      | endpoint               | text        | required |
@@ -447,7 +447,7 @@ begin
         agent_devices      | user_agent             | text        |          |
         agent_devices      | language               | text        | required | 'en'
         agent_devices      | origin                 | text        | required |
-        agent_devices      | session_id             | uuid        |          |
+        agent_devices      | login_id               | uuid        |          |
         agent_devices      | created_at             | timestamptz | required | now()
         agent_devices      | sent_at                | timestamptz |          |
         agent_devices      | arrived_at             | timestamptz |          |

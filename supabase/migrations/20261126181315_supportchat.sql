@@ -732,7 +732,7 @@ begin
         alert_choices      | quiet_until            | text        |          |
         alert_choices      | time_zone              | text        | required | 'UTC'
 
-        -- The browsers that an agent has had ask for notifications (RFC 8030). session_id is the login session that said so last.
+        -- The browsers that an agent has had ask for notifications (RFC 8030). login_id is the login session that said so last.
         agent_devices      | id                     | uuid        | key      | gen_random_uuid()
         agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
         agent_devices      | endpoint               | text        | required |
@@ -741,7 +741,7 @@ begin
         agent_devices      | user_agent             | text        |          |
         agent_devices      | language               | text        | required | 'en'
         agent_devices      | origin                 | text        | required |
-        agent_devices      | session_id             | uuid        |          |
+        agent_devices      | login_id               | uuid        |          |
         agent_devices      | created_at             | timestamptz | required | now()
         agent_devices      | sent_at                | timestamptz |          |
         agent_devices      | arrived_at             | timestamptz |          |
@@ -2649,7 +2649,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'eaf658057e4b');
+select _supportchat.record_script('supabase_schema.sql', '2e909c9a8d01');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -10313,7 +10313,7 @@ as $$
     join public.agents a on a.is_active
     left join public.alert_choices w on w.agent_id = a.id
     left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
-    where t.status <> 'closed' and t.held is null and s.erased_at is null
+    where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
         and (
@@ -10741,11 +10741,11 @@ begin
         return null;
     end if;
     begin
-        insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, session_id)
+        insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, login_id)
         values (p_agent_id, p_endpoint, p_p256dh, p_auth, p_origin, p_user_agent, p_language, login)
         on conflict (endpoint) do update set
             p256dh = excluded.p256dh, auth = excluded.auth, origin = excluded.origin, user_agent = excluded.user_agent,
-            language = excluded.language, session_id = excluded.session_id
+            language = excluded.language, login_id = excluded.login_id
         returning id into device;
     exception when check_violation then
         raise sqlstate 'PT422' using message = 'not_understood';
@@ -10812,7 +10812,7 @@ language sql
 set search_path = ''
 as $$
     select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
-    where agent_id = p_agent_id and (session_id is not distinct from p_session_id) <> p_others
+    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
 $$;
 
 -- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
@@ -10864,7 +10864,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', 'beb0c7e68207');
+select _supportchat.record_script('functions/alerts.sql', '12bab093d3c6');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -11823,10 +11823,10 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'waiting', (select count(*) from public.tickets where status = 'waiting'),
+        'waiting', (select count(*) from public.tickets where status = 'waiting' and snoozed_until is null),
         'open', (select count(*) from public.tickets where status = 'open'),
         'longest_wait_seconds', (
-            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
+            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting' and snoozed_until is null
         ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'reason', _supportchat.unassigned_reason(),
@@ -11850,7 +11850,7 @@ as $$
     select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
     from (
         select number from public.tickets
-        where status = 'waiting' and held is null and updated_at < now() - interval '15 seconds'
+        where status = 'waiting' and held is null and snoozed_until is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
         order by awaiting_since nulls last, number
@@ -11908,6 +11908,6 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '94e2f8d44db9');
+select _supportchat.record_script('functions/status.sql', 'a472f06441b7');
 
 notify pgrst, 'reload schema';
