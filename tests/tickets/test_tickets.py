@@ -221,3 +221,14 @@ def test_a_reply_that_crosses_the_customers_messages_is_kept_and_sent_when_it_is
     assert "Did you try?</textarea>" in refused.text
     assert 'name="seen"' not in refused.text
     assert desk.post("/tickets/1001/messages", message="Did you try?").status_code == 303
+
+
+def test_who_has_handed_a_ticket_over_is_offered_a_way_back(desk: Browser, alice: Agent, bob: Agent) -> None:
+    bob.come()
+    handed = desk.post("/tickets/1001/assignment", htmx=True, agent=bob.id, expected=alice.id).text
+    assert "Handed #1001 over to <bdi>Bob</bdi>." in handed
+    [undo] = re.findall(r"<form data-undo.*?</form>", handed, re.DOTALL)
+    fields = dict(re.findall(r'name="(agent|expected)" value="([^"]+)"', undo))
+    back = desk.post("/tickets/1001/assignment", htmx=True, undo="yes", **fields).text
+    assert "Assigned to you" in back
+    assert '<hx-partial hx-target="#toast" hx-swap="innerHTML"></hx-partial>' in back
