@@ -15,7 +15,8 @@ from flask import Flask
 from joserfc import jws
 from joserfc.jwk import ECKey
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 from websockets.typing import Origin
 
 from supportchat.database import Database, DatabaseError
@@ -160,7 +161,7 @@ def test_two_people_who_are_named_in_one_browser_at_once_share_nothing(
         assert rows("select count(*) from visitors where token_hash = %s", shared.key) == [(0,)]
 
 
-def read_on(socket: ClientConnection) -> None:
+def read_on(socket: Connection) -> None:
     """Read for as long as something comes within two seconds."""
     while True:
         socket.recv(timeout=2)

@@ -12,7 +12,7 @@ PICTURE = {"content_type": "image/png", "width": 2, "height": 2, "bytes": 4, "di
 # Tables with rows of a conversation: what erase_conversation has to think of. A new one belongs there, and here.
 OF_CONVERSATIONS = {
     *("user_sessions", "chat_messages", "tickets", "chat_images", "events", "ticket_notes", "ticket_reads"),
-    *("customers_here", "customer_pages", "bans", "ticket_drafts"),
+    *("customers_here", "customer_pages", "bans", "ticket_drafts", "agent_alerts", "agent_pushes"),
 }
 
 
