@@ -309,7 +309,8 @@ end $$;
 -- Replies to a ticket and closes it, in one transaction. A repeated client_message_id gives the first answer again, and closes
 -- nothing: the customer may have written since.
 create or replace function public.reply_and_close(
-    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
+    p_seen integer default null
 )
 returns jsonb
 language plpgsql
@@ -319,14 +320,14 @@ declare
     answer jsonb;
 begin
     perform _supportchat.lock_assignment();
-    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image);
+    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
     if not (answer ->> 'duplicate')::boolean then
         perform public.close_ticket(p_agent_id, p_number);
     end if;
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', 'f27dfa061888');
+select _supportchat.record_script('functions/replies.sql', '31280d7e3123');
 
 notify pgrst, 'reload schema';
 

@@ -304,6 +304,10 @@ def chat(door: Heard, cast: Cast, alice: Agent) -> None:
     door.call("image_of_session", image_id=image_id, visitor=vera.key)
     door.call("orphan_images", keys=["a" * 64, "b" * 64])
     door.call("signal_typing", visitor=vera.key)
+    alice.call("save_draft", number=number, mode="reply", draft="Good \N{WAVING HAND SIGN}")
+    alice.call("drafts_of_agent")
+    look = {"session_id": session_id, "agent_id": alice.id, "does": "looks"}
+    door.call("signal_looks", process_id=new_id(), looks=[look])
     door.call("record_receipt", delivered=2, read=2, visitor=vera.key)
     receipt = {"session_id": session_id, "epoch": vera.chat["epoch"], "delivered": 3, "read": 3, "visitor": vera.key}
     door.call("record_receipts", receipts=[receipt])

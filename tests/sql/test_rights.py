@@ -38,6 +38,8 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "ban_customer": ("ban", {"number": 1001, "what": "browser"}),
     "list_bans": ("ban", {}),
     "end_ban": ("ban", {"ban_id": new_id()}),
+    "drafts_of_agent": ("answer", {}),
+    "save_draft": ("answer", {"number": 1001, "mode": "reply", "draft": "Hi"}),
     "signal_typing": ("answer", {"number": 1001}),
     "record_receipt": ("answer", {"number": 1001, "delivered": 1, "read": 1}),
     "set_availability": ("answer", {"availability": "away"}),

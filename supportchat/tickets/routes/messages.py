@@ -17,6 +17,7 @@ from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from ..pages import earlier_lines, earlier_links
 from .blueprint import TICKET, bp, to_desk
+from .drafts import forget_draft
 
 
 @bp.get(f"{TICKET}/messages")
@@ -51,8 +52,11 @@ def reply(number: int) -> ResponseReturnValue:
     agent_id = g.agent["id"]
     limits.check("messages", agent_id)
     function = "reply_and_close" if request.form.get("then") == "close" else "post_reply"
-    answer: Answer = posting.store_message(function, written_text(), agent_id, agent_id=agent_id, number=number)
+    answer: Answer = posting.store_message(
+        function, written_text(), agent_id, agent_id=agent_id, number=number, seen=whole_number("seen") or None
+    )
     current_hub().offer(answer)
     if not from_htmx():
+        forget_draft(number, "reply")
         return to_desk(number)
     return current_fragments().lines(number, answer["messages"])
