@@ -67,8 +67,8 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
         change_tickets(uuid, bigint[], text, text); create_agent(text, text, text, text, integer, boolean);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text, boolean);
-        begin_login(text, text, text, jsonb); refuse_login(text, text, text);
+        set_availability(uuid, text); set_language(uuid, text); set_keys(uuid, boolean); list_agents();
+        reset_password(text, text, boolean); begin_login(text, text, text, jsonb); refuse_login(text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
         close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
@@ -367,6 +367,7 @@ drop function if exists
     public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
+    public.set_keys(uuid, boolean),
     public.list_agents(),
     public.reset_password(text, text, boolean),
     public.begin_login(text, text, text, jsonb),

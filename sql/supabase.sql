@@ -65,8 +65,8 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
         change_tickets(uuid, bigint[], text, text); create_agent(text, text, text, text, integer, boolean);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text, boolean);
-        begin_login(text, text, text, jsonb); refuse_login(text, text, text);
+        set_availability(uuid, text); set_language(uuid, text); set_keys(uuid, boolean); list_agents();
+        reset_password(text, text, boolean); begin_login(text, text, text, jsonb); refuse_login(text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
         close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
@@ -342,6 +342,7 @@ begin
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
+        agents             | single_keys            | boolean     | required | true
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
         agents             | queue_order            | text        | required | 'longest'
@@ -2516,7 +2517,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '0ecb5dc1cad2');
+select _supportchat.record_script('supabase_schema.sql', '056a86592385');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -7888,7 +7889,7 @@ as $$
     select a.id, jsonb_build_object(
         'id', a.id, 'name', a.name, 'picture', a.picture_key, 'email', a.email, 'role', a.role,
         'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
-        'load', coalesce(taken.load, 0)
+        'single_keys', a.single_keys, 'load', coalesce(taken.load, 0)
     )
     from public.agents a
     left join _supportchat.loads_of_agents(p_agent_ids) as taken on taken.agent_id = a.id
@@ -7995,6 +7996,22 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
+-- Keeps whether single keys do something at the desk of an agent.
+create or replace function public.set_keys(p_agent_id uuid, p_single_keys boolean)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    update public.agents set single_keys = coalesce(p_single_keys, true) where id = p_agent_id and is_active returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    return _supportchat.colleague_json(who);
+end $$;
+
 -- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
 create or replace function _supportchat.colleagues_of_desk(p_limit integer)
 returns jsonb
@@ -8021,7 +8038,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '9d6c63ab7aa8');
+select _supportchat.record_script('functions/agents.sql', '7a1b5d67d761');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without

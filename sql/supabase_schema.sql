@@ -68,8 +68,8 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
         change_tickets(uuid, bigint[], text, text); create_agent(text, text, text, text, integer, boolean);
-        set_availability(uuid, text); set_language(uuid, text); list_agents(); reset_password(text, text, boolean);
-        begin_login(text, text, text, jsonb); refuse_login(text, text, text);
+        set_availability(uuid, text); set_language(uuid, text); set_keys(uuid, boolean); list_agents();
+        reset_password(text, text, boolean); begin_login(text, text, text, jsonb); refuse_login(text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
         close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
         pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
@@ -338,6 +338,7 @@ begin
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
+        agents             | single_keys            | boolean     | required | true
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
         agents             | queue_order            | text        | required | 'longest'
@@ -2512,7 +2513,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '0ecb5dc1cad2');
+select _supportchat.record_script('supabase_schema.sql', '056a86592385');
 
 notify pgrst, 'reload schema';
 
