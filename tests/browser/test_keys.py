@@ -23,7 +23,8 @@ def send_key(page: Page, **event: Any) -> bool:
     """Dispatch a key press that no keyboard here can make. Return whether the page took it."""
     taken: bool = page.evaluate(
         """({ altGraph, ...init }) => {
-            const event = new KeyboardEvent("keydown", { bubbles: true, cancelable: true, ...init, modifierAltGraph: altGraph });
+            const own = { bubbles: true, cancelable: true, modifierAltGraph: altGraph };
+            const event = new KeyboardEvent("keydown", { ...init, ...own });
             return !(document.activeElement ?? document.body).dispatchEvent(event);
         }""",
         event,

@@ -90,7 +90,7 @@ function show() {
   const parts = Object.entries(shown).filter(([, options]) => options.length);
   list.replaceChildren(...parts.map(([name, options]) => groupWith(name, options)));
   dialog.querySelector("[data-palette-none]").hidden = parts.length > 0;
-  combobox.resetSelection();
+  combobox.clearSelection(); // and choose the default
   list.scrollTop = 0;
 }
 
@@ -114,7 +114,7 @@ function open() {
 
 let combobox;
 if (dialog) {
-  combobox = new Palette(input, list, { tabInsertsSuggestions: false, firstOptionSelectionMode: "selected" });
+  combobox = new Palette(input, list, { tabInsertsSuggestions: false });
   input.addEventListener("input", show);
   document.addEventListener("click", ({ target }) => target.closest("[data-open-palette]") && open());
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
