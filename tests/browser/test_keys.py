@@ -16,7 +16,7 @@ def palette(page: Page) -> Locator:
 
 
 def options(page: Page) -> Locator:
-    return page.get_by_role("option")
+    return palette(page).get_by_role("option")
 
 
 def send_key(page: Page, **event: Any) -> bool:

@@ -27,7 +27,7 @@ const copy = (name) => dialog.querySelector(`[data-palette-${name}]`).content.fi
 
 function groupOf(element) {
   if (element.closest("#ticket, #customer")) return "ticket";
-  return element.closest("#queue") || "step" in element.dataset ? "tickets" : "go";
+  return "step" in element.dataset ? "tickets" : "go";
 }
 
 function option(name, icon, act, { key, ends, detail } = {}) {
