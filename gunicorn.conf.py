@@ -42,6 +42,7 @@ def post_worker_init(worker: Any) -> None:
     logs.catch_greenlets()
     hub, images, database, eraser = (worker.wsgi.extensions[part] for part in ("hub", "images", "database", "eraser"))
     hub.start()
+    gevent.spawn(worker.wsgi.extensions["ladder"].run)
     gevent.spawn(sweep_for_ever, images, database)
     gevent.spawn(eraser.run)
 

@@ -12,10 +12,11 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
-        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags, search_lines, search_state,
-        desk_views, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here, heartbeat,
-        throttle_buckets
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
+        saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, alert_choices,
+        agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes, customers_here,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -31,11 +32,15 @@ declare
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
-        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
+        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
+        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx,
+        agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -51,10 +56,10 @@ declare
         tag_ticket(uuid, bigint, text[], bigint[]); complete_tag(uuid, text, integer); list_tags(uuid);
         rename_tag(uuid, bigint, text); delete_tag(uuid, bigint); set_priority(uuid, bigint, integer);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
-        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
-        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
-        post_message(text, uuid, uuid, text, jsonb);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
+        conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        record_receipts(jsonb); post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
@@ -66,7 +71,10 @@ declare
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); create_agent(text, text, text, text, integer, boolean);
+        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
+        import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
+        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text, text, integer, boolean);
         set_availability(uuid, text); set_language(uuid, text); set_keys(uuid, boolean); list_agents();
         reset_password(text, text, boolean); begin_login(text, text, text, jsonb); refuse_login(text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
@@ -85,7 +93,10 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
-        disconnect_identity(uuid, text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        disconnect_identity(uuid, text, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb);
+        push_arrived(uuid); push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -133,8 +144,10 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
-        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
-        open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
+        replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
+        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
+        open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
         use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
@@ -145,9 +158,12 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
-        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
+        push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
+        add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -330,6 +346,7 @@ drop function if exists
     public.release_ticket(uuid, bigint),
     public.mark_spam(uuid, bigint),
     public.conversations(uuid[]),
+    public.waiting_line(),
     public.conversation_of_visitor(text),
     public.join_conversation(text, bigint, uuid, integer, integer),
     public.signal_typing(text, uuid, bigint),
@@ -364,6 +381,14 @@ drop function if exists
     public.save_view(uuid, text, text, boolean, uuid),
     public.delete_view(uuid, uuid),
     public.change_tickets(uuid, bigint[], text, text),
+    public.list_replies(uuid),
+    public.replies_for_ticket(uuid, bigint, text[], integer),
+    public.save_reply(uuid, jsonb, uuid),
+    public.delete_reply(uuid, uuid),
+    public.import_replies(uuid, jsonb, boolean),
+    public.use_reply(uuid, uuid),
+    public.picture_of_reply(uuid, uuid),
+    public.reply_and_close(uuid, bigint, uuid, text, jsonb),
     public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
@@ -415,6 +440,17 @@ drop function if exists
     public.accept_invitation_by_identity(text, text, text, text, text),
     public.connect_identity(uuid, text, text, text),
     public.disconnect_identity(uuid, text, text),
+    public.advance_alerts(),
+    public.take_pushes(integer),
+    public.note_pushes(jsonb),
+    public.push_arrived(uuid),
+    public.push_keys(text, text),
+    public.show_alerts(uuid),
+    public.change_alerts(uuid, jsonb),
+    public.add_device(uuid, text, text, text, text, text, text, text, boolean),
+    public.delete_device(uuid, uuid),
+    public.test_device(uuid, uuid),
+    public.check_alerts(),
     public.export_customer(uuid, bigint, boolean),
     public.preview_erasure(uuid, bigint),
     public.erase_customer(uuid, bigint, boolean),
@@ -487,6 +523,8 @@ drop table if exists
     public.one_time_links,
     public.audit_log,
     public.bans,
+    public.saved_replies,
+    public.saved_reply_uses,
     public.refused_logins,
     public.chat_images,
     public.customer_pages,
@@ -501,6 +539,12 @@ drop table if exists
     public.events,
     public.ticket_notes,
     public.ticket_reads,
+    public.alert_choices,
+    public.agent_devices,
+    public.agent_alerts,
+    public.agent_pushes,
+    public.desk_push_keys,
+    public.event_readers,
     public.server_processes,
     public.customers_here,
     public.heartbeat,

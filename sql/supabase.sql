@@ -10,10 +10,11 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
-        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags, search_lines, search_state,
-        desk_views, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here, heartbeat,
-        throttle_buckets
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
+        saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, alert_choices,
+        agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes, customers_here,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -29,11 +30,15 @@ declare
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
-        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
+        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
+        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx,
+        agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -49,10 +54,10 @@ declare
         tag_ticket(uuid, bigint, text[], bigint[]); complete_tag(uuid, text, integer); list_tags(uuid);
         rename_tag(uuid, bigint, text); delete_tag(uuid, bigint); set_priority(uuid, bigint, integer);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
-        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
-        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
-        post_message(text, uuid, uuid, text, jsonb);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
+        conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        record_receipts(jsonb); post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
@@ -64,7 +69,10 @@ declare
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); create_agent(text, text, text, text, integer, boolean);
+        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
+        import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
+        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text, text, integer, boolean);
         set_availability(uuid, text); set_language(uuid, text); set_keys(uuid, boolean); list_agents();
         reset_password(text, text, boolean); begin_login(text, text, text, jsonb); refuse_login(text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
@@ -83,7 +91,10 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
-        disconnect_identity(uuid, text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        disconnect_identity(uuid, text, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb);
+        push_arrived(uuid); push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -131,8 +142,10 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
-        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
-        open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
+        replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
+        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
+        open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
         use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
@@ -143,9 +156,12 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
-        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
+        push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
+        add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -574,6 +590,22 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
+        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
+        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        saved_replies      | id                     | uuid        | key      | gen_random_uuid()
+        saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
+        saved_replies      | name                   | text        | required |
+        saved_replies      | message                | text        | required | ''
+        saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | picture_key            | text        |          |
+        saved_replies      | picture_type           | text        |          |
+        saved_replies      | picture_bytes          | integer     |          |
+        saved_replies      | created_at             | timestamptz | required | now()
+        saved_replies      | updated_at             | timestamptz | required | now()
+        saved_reply_uses   | reply_id               | uuid        | key      |                   | saved_replies | cascade
+        saved_reply_uses   | agent_id               | uuid        | key      |                   | agents        | cascade
+        saved_reply_uses   | uses                   | integer     | required | 1
+
         -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
         refused_logins     | key                    | text        | key      |
         refused_logins     | attempts               | integer     | required | 1
@@ -678,6 +710,68 @@ begin
         ticket_reads       | read_seq               | integer     | required | 0
         ticket_reads       | read_lines             | integer     | computed | 0
 
+        -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
+        -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
+        alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
+        alert_choices      | scope                  | text        | required | 'unassigned'
+        alert_choices      | sound                  | boolean     | required | true
+        alert_choices      | desktop                | boolean     | required | true
+        alert_choices      | push                   | boolean     | required | true
+        alert_choices      | shows_text             | boolean     | required | false
+        alert_choices      | quiet_from             | text        |          |
+        alert_choices      | quiet_until            | text        |          |
+        alert_choices      | time_zone              | text        | required | 'UTC'
+
+        -- The browsers that an agent has had ask for notifications (RFC 8030). login_id is the login session that said so last.
+        agent_devices      | id                     | uuid        | key      | gen_random_uuid()
+        agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_devices      | endpoint               | text        | required |
+        agent_devices      | p256dh                 | text        | required |
+        agent_devices      | auth                   | text        | required |
+        agent_devices      | user_agent             | text        |          |
+        agent_devices      | language               | text        | required | 'en'
+        agent_devices      | origin                 | text        | required |
+        agent_devices      | login_id               | uuid        |          |
+        agent_devices      | created_at             | timestamptz | required | now()
+        agent_devices      | sent_at                | timestamptz |          |
+        agent_devices      | arrived_at             | timestamptz |          |
+        agent_devices      | problem                | text        |          |
+        agent_devices      | problem_at             | timestamptz |          |
+
+        -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
+        -- one is told. A row goes when its agent has read, or need not any more.
+        agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        agent_alerts       | lines                  | integer     | required |
+        agent_alerts       | why                    | text        | required |
+        agent_alerts       | raised_at              | timestamptz | required | now()
+        agent_alerts       | passes_at              | timestamptz |          |
+
+        -- What is sent to devices: an alert, its end, or a test, which is of no chat. due_at is when it is to be sent, or tried
+        -- again; null once that is done. The id is known to the device alone, which says by it that the notification has arrived.
+        agent_pushes       | id                     | uuid        | key      | gen_random_uuid()
+        agent_pushes       | device_id              | uuid        | required |                   | agent_devices | cascade
+        agent_pushes       | session_id             | uuid        |          |                   | user_sessions | cascade
+        agent_pushes       | kind                   | text        | required | 'alert'
+        agent_pushes       | due_at                 | timestamptz |          |
+        agent_pushes       | tries                  | integer     | required | 0
+        agent_pushes       | created_at             | timestamptz | required | now()
+        agent_pushes       | sent_at                | timestamptz |          |
+        agent_pushes       | arrived_at             | timestamptz |          |
+
+        -- The key with which the desk shows push services that it is the same one as before (VAPID, RFC 8292): made once.
+        desk_push_keys     | only_row               | boolean     | key      | true
+        desk_push_keys     | private_key            | text        | required |
+        desk_push_keys     | public_key             | text        | required |
+        desk_push_keys     | created_at             | timestamptz | required | now()
+
+        -- How far those have read the log who act on each event once, by transaction and id, in which history.
+        event_readers      | name                   | text        | key      |
+        event_readers      | epoch                  | text        | required |
+        event_readers      | transaction            | xid8        | required |
+        event_readers      | id                     | bigint      | required |
+
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
@@ -769,6 +863,10 @@ begin
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
         bans_session_id_idx               |        | bans             | (session_id)
+        saved_replies_name_key            | unique | saved_replies    | (owner_id, lower(name)) where owner_id is not null
+        saved_replies_shared_name_key     | unique | saved_replies    | (lower(name)) where owner_id is null
+        saved_replies_picture_key_key     | unique | saved_replies    | (picture_key)
+        saved_reply_uses_agent_id_idx     |        | saved_reply_uses | (agent_id)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -787,6 +885,14 @@ begin
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
+        agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
+        agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
+        agent_alerts_passes_at_idx        |        | agent_alerts     | (passes_at) where passes_at is not null
+        agent_pushes_device_id_key        | unique | agent_pushes     | (device_id, session_id)
+        agent_pushes_session_id_idx       |        | agent_pushes     | (session_id)
+        agent_pushes_due_at_idx           |        | agent_pushes     | (due_at) where due_at is not null
+        agent_pushes_created_at_idx       |        | agent_pushes     | (created_at)
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
@@ -871,6 +977,10 @@ begin
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
+        saved_replies | name           | char_length(name) between 1 and 80
+        saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
+        saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
         tickets       | urgency        | urgency between 1 and 4
         agents        | queue_order    | queue_order in ('longest', 'newest', 'priority')
@@ -889,6 +999,16 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
+        alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
+        alert_choices | time_zone      | char_length(time_zone) between 1 and 64
+        agent_devices | endpoint       | endpoint ~ '^https://' and char_length(endpoint) <= 1000
+        agent_devices | user_agent     | char_length(user_agent) <= 256
+        agent_devices | language       | language ~ '^[a-z]{2,3}$'
+        agent_devices | problem        | char_length(problem) <= 80
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_pushes  | kind           | kind in ('alert', 'end', 'test')
+        desk_push_keys | only_row       | only_row
     $checks$,
         _supportchat.longest_message(),
         (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
@@ -2337,8 +2457,8 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
--- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
--- whole desk depends on. Who may curate renames and merges tags, and keeps the views that everybody has.
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; to change what
+-- everybody at the desk uses (saved replies, tags, views); and what the whole desk depends on.
 with wanted as (
     select role, right_name
     from (values
@@ -2359,7 +2479,7 @@ select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) f
 
 insert into public.search_state (only_row, cursor, next_ticket)
 select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
-on conflict do nothing;
+where not exists (select from public.search_state);
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2517,7 +2637,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '056a86592385');
+select _supportchat.record_script('supabase_schema.sql', 'c067a8e70083');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3142,7 +3262,9 @@ as $$
         ('hold_links', '"off"', '["off", "on"]', null, null),
         -- For how many days chats are kept after their end (null: for ever), and the audit log.
         ('retention_days', 'null', '[null]', 1, 3650),
-        ('audit_days', '730', '[]', 365, 3650)
+        ('audit_days', '730', '[]', 365, 3650),
+        -- After how many minutes the next agent is told of somebody to whom nobody has come (null: never): see alerts.sql.
+        ('alert_next_minutes', '3', '[null]', 1, 60)
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -3212,7 +3334,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', '65731975ee80');
+select _supportchat.record_script('functions/settings.sql', 'b2e538b86dc2');
 
 -- folding.sql: how texts are compared, by search and by tags. Safe to run again.
 
@@ -3869,7 +3991,8 @@ $$;
 
 -- What the shop's own tables tell of a ticket's customer: the answer of supportchat.support_card, which only ever gets the sub of a
 -- person whom their site has named. Null when there is no such person or function, or the site shows no card. 'error' says what
--- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile.
+-- was wrong: 'slow', 'large', 'closed' (the desk may not run it) or 'failed'. Nothing can be written meanwhile, and nothing that it
+-- sets stays. 'card' is the text of the answer, for the server to read: not every reader takes what jsonb may hold.
 create or replace function public.customer_card(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -3879,7 +4002,7 @@ set statement_timeout = '500ms'
 as $$
 declare
     ref text;
-    card jsonb;
+    card text;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     select p.sub into ref from public.tickets t
@@ -3892,8 +4015,12 @@ begin
     end if;
     perform set_config('transaction_read_only', 'on', true);
     begin
-        card := supportchat.support_card(ref);
+        card := supportchat.support_card(ref)::text;
+        -- Takes back whatever it has set: others get the connection next. Variables keep their value.
+        raise sqlstate 'SC003';
     exception
+        when sqlstate 'SC003' then
+            null;
         when query_canceled then
             return '{"card": null, "error": "slow"}';
         when insufficient_privilege then
@@ -3901,13 +4028,13 @@ begin
         when others then
             return '{"card": null, "error": "failed"}';
     end;
-    if pg_column_size(card) > 16384 then
+    if octet_length(card) > 16384 then
         return '{"card": null, "error": "large"}';
     end if;
     return jsonb_build_object('card', card, 'error', null);
 end $$;
 
-select _supportchat.record_script('functions/persons.sql', 'fe30c54d35af');
+select _supportchat.record_script('functions/persons.sql', 'fe0c25f32e67');
 
 -- messages.sql: how a line gets into a conversation, and how it is read. Safe to run again.
 
@@ -4397,7 +4524,8 @@ drop function if exists public.report_process(uuid, integer, uuid[], text[], boo
 -- have left, and the login sessions of the agents behind its pages, who keep their lease. It counts as live for p_seconds.
 -- 'good' are the login sessions that are good; 'came' is how many agents have come, who take waiting tickets; 'known' says
 -- whether the process was: if not, it is to name all its customers with the next report. While no page is open in it, this
--- is all that it asks (p_is_idle): then it sweeps and sends a heartbeat as well.
+-- is all that it asks (p_is_idle): then it sweeps and sends a heartbeat as well, and hears whether there is something to do about
+-- alerts.
 create or replace function public.report_process(
     p_process_id uuid, p_sockets integer, p_came uuid[], p_left uuid[], p_token_hashes text[],
     p_seconds double precision default 25, p_swept boolean default false, p_is_idle boolean default false
@@ -4428,7 +4556,8 @@ begin
     came := _supportchat.renew_leases(good);
     answer := jsonb_build_object('good', good, 'came', came, 'known', is_known);
     if p_is_idle then
-        answer := answer || jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4);
+        answer := answer || jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4)
+            || jsonb_build_object('alerts_due', _supportchat.alerts_are_due());
         update public.server_processes set swept_at = now() where process_id = p_process_id;
     end if;
     return answer;
@@ -4443,7 +4572,7 @@ as $$
     select _supportchat.forget_processes(array[p_process_id])
 $$;
 
-select _supportchat.record_script('functions/processes.sql', '0e494c3fe0ca');
+select _supportchat.record_script('functions/processes.sql', '67f818585d6f');
 
 -- tags.sql: the tags of the desk and of tickets, and how urgent a ticket is. Safe to run again.
 
@@ -5643,6 +5772,29 @@ as $$
     left join places on places.id = asked.id
 $$;
 
+-- What those who wait are told while others are served: whose conversations have the places in the queue, in order, which
+-- place all others have, and whether an agent is here. However many wait, it reads as many of them as are counted.
+create or replace function public.waiting_line()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_ids', to_jsonb(array(
+            -- As place_of_ticket counts.
+            select session_id from public.tickets
+            where status = 'waiting' and held is null
+            order by awaiting_since nulls last, number
+            limit _supportchat.last_place() - 1
+        )),
+        'behind', _supportchat.last_place(),
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        )
+    )
+$$;
+
 -- Of an earlier version, which had no log.
 drop function if exists public.conversation_heads(uuid[]);
 
@@ -5748,7 +5900,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', 'acdfb23bad06');
+select _supportchat.record_script('functions/conversations.sql', '2d0b966a72eb');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
@@ -6350,7 +6502,8 @@ $$;
 drop function if exists public.who_is_here();
 
 -- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
--- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat.
+-- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat; 'known' that
+-- this browser has the key of somebody, with or without a chat.
 create or replace function public.who_is_here(p_visitor text default null, p_address text default null)
 returns jsonb
 language sql
@@ -6371,11 +6524,12 @@ as $$
         'banned', exists (
                 select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now()
             )
-            or exists (select from public.bans where network = p_address and expires_at > now())
+            or exists (select from public.bans where network = p_address and expires_at > now()),
+        'known', _supportchat.visitor_of(p_visitor) is not null
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '579f285a4778');
+select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -6394,7 +6548,7 @@ as $$
     where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Of some stored objects, those that neither a message nor an agent needs. None of a database without any picture: it may be
+-- Of some stored objects, those that nothing needs. None of a database without any picture: it may be
 -- about to be restored.
 create or replace function public.orphan_images(p_keys text[])
 returns jsonb
@@ -6406,10 +6560,12 @@ as $$
     where not exists (select from public.chat_images where storage_key = asked)
         and not exists (select from public.agents where picture_key = asked)
         and not exists (select from public.sites where logo_path = asked)
+        and not exists (select from public.saved_replies where picture_key = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
             or exists (select from public.sites where logo_path is not null)
+            or exists (select from public.saved_replies where picture_key is not null)
         )
 $$;
 
@@ -6437,7 +6593,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
+select _supportchat.record_script('functions/pictures.sql', '77a79ce8b11e');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
@@ -7347,7 +7503,8 @@ declare
 begin
     if seen is null or pg_catalog.pg_snapshot_xmax(seen) > pg_catalog.pg_snapshot_xmax(current)
         or p_state.read_at < now() - interval '20 hours' then
-        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807;
+        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807
+        where only_row;
         return 0;
     end if;
     gained := array(
@@ -7394,7 +7551,8 @@ begin
         running := array(select xip from pg_catalog.pg_snapshot_xip(current) as xip where xip < last_one.transaction order by xip);
         update public.search_state set
             cursor = concat_ws(':', coalesce(running[1], last_one.transaction), last_one.transaction, array_to_string(running, ',')),
-            last_event = last_one.id, read_at = now();
+            last_event = last_one.id, read_at = now()
+        where only_row;
     end if;
     return cardinality(gained);
 end $$;
@@ -7450,7 +7608,8 @@ begin
         place := ticket.number + is_long::integer;
         exit when written >= p_limit;
     end loop;
-    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end;
+    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end
+    where only_row;
     return written;
 end $$;
 
@@ -7739,7 +7898,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'ebe8180e932b');
+select _supportchat.record_script('functions/search.sql', '5648a9c95807');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -7877,6 +8036,324 @@ end $$;
 
 select _supportchat.record_script('functions/bulk.sql', '5f8108df6b84');
 
+-- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
+
+-- How many replies everybody may share, and each agent may have besides.
+create or replace function _supportchat.most_replies(p_owner_id uuid)
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select case when p_owner_id is null then 500 else 200 end
+$$;
+
+-- A saved reply as its list shows it, with how often an agent has used it.
+create or replace function _supportchat.reply_json(p_row public.saved_replies, p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'id', p_row.id, 'name', p_row.name, 'message', p_row.message, 'is_shared', p_row.owner_id is null,
+        'close_after', p_row.close_after, 'has_picture', p_row.picture_key is not null,
+        'uses', coalesce((select uses from public.saved_reply_uses u where u.reply_id = p_row.id and u.agent_id = p_agent_id), 0)
+    )
+$$;
+
+-- The replies that an agent can use: everybody's, and then their own, by name.
+create or replace function public.list_replies(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select coalesce(
+            jsonb_agg(_supportchat.reply_json(r, p_agent_id) order by r.owner_id is not null, lower(r.name), r.id), '[]'
+        )
+        from public.saved_replies r where r.owner_id is null or r.owner_id = p_agent_id
+    );
+end $$;
+
+-- The replies with all of some words in their name or text, those first that the agent has used most, and what a ticket fills
+-- them with.
+create or replace function public.replies_for_ticket(
+    p_agent_id uuid, p_number bigint, p_words text[] default '{}', p_limit integer default 8
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    chat uuid;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    return (
+        select jsonb_build_object(
+            'number', t.number,
+            'customer_name', coalesce(p.name, s.customer_name),
+            'desk_name', coalesce(site.name, main.name),
+            'replies', (
+                select coalesce(jsonb_agg(found.reply order by found.place), '[]')
+                from (
+                    select
+                        _supportchat.reply_json(r, p_agent_id) as reply,
+                        row_number() over (
+                            order by
+                                coalesce(starts_with(lower(r.name), lower(p_words[1])), true) desc, u.uses desc nulls last,
+                                lower(r.name), r.id
+                        ) as place
+                    from public.saved_replies r
+                    left join public.saved_reply_uses u on u.reply_id = r.id and u.agent_id = p_agent_id
+                    where (r.owner_id is null or r.owner_id = p_agent_id)
+                        and not exists (
+                            select from unnest(p_words) as word
+                            where strpos(lower(r.name), lower(word)) = 0 and strpos(lower(r.message), lower(word)) = 0
+                        )
+                    order by place
+                    limit p_limit
+                ) as found
+            )
+        )
+        from public.tickets t
+        join public.user_sessions s on s.session_id = t.session_id
+        left join public.persons p on p.visitor_id = s.visitor_id
+        left join public.sites site on site.site_id = t.site_id
+        left join public.sites main on main.site_id = 1
+        where t.number = p_number and t.session_id = chat
+    );
+end $$;
+
+-- Locks a saved reply for a change by an agent: their own, or everybody's with the right to manage those. PT404 when there is none.
+create or replace function _supportchat.lock_reply(p_agent_id uuid, p_reply_id uuid)
+returns public.saved_replies
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reply public.saved_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    select * into reply from public.saved_replies
+    where id = p_reply_id and (owner_id is null or owner_id = p_agent_id)
+    for update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'reply_not_found';
+    elsif reply.owner_id is null then
+        perform _supportchat.demand_right(p_agent_id, 'curate');
+    end if;
+    return reply;
+end $$;
+
+-- Refuses more replies than there may be: PT409.
+create or replace function _supportchat.demand_room_for_replies(p_owner_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if (select count(*) from public.saved_replies where owner_id is not distinct from p_owner_id)
+        > _supportchat.most_replies(p_owner_id) then
+        raise sqlstate 'PT409' using message = 'replies_too_many', detail = _supportchat.most_replies(p_owner_id)::text;
+    end if;
+end $$;
+
+-- Refuses a text that cannot be saved: PT422.
+create or replace function _supportchat.check_reply(p_row public.saved_replies)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    if p_row.name is null or char_length(p_row.name) not between 1 and 80 then
+        raise sqlstate 'PT422' using message = 'reply_name_refused';
+    end if;
+    perform _supportchat.check_message(p_row.message, p_row.picture_key is not null);
+end $$;
+
+-- Saves a reply, or (p_reply_id) changes what is given of one: name, message, is_shared, close_after, and picture, null for none.
+-- Returns it, with the key of a picture that nothing needs any more. PT409 when another one has this name.
+create or replace function public.save_reply(p_agent_id uuid, p_values jsonb, p_reply_id uuid default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    former public.saved_replies;
+    wanted public.saved_replies;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if jsonb_typeof(p_values) is distinct from 'object'
+        or p_values - array['name', 'message', 'is_shared', 'close_after', 'picture'] <> '{}' then
+        raise sqlstate 'PT422' using message = 'value_refused';
+    end if;
+    if p_reply_id is null then
+        former.owner_id := p_agent_id;
+        former.message := '';
+        former.close_after := false;
+    else
+        former := _supportchat.lock_reply(p_agent_id, p_reply_id);
+    end if;
+    wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
+    wanted.message := coalesce(wanted.message, '');
+    wanted.close_after := coalesce(wanted.close_after, false);
+    if p_values ? 'is_shared' then
+        wanted.owner_id := case when (p_values ->> 'is_shared')::boolean then null else p_agent_id end;
+    end if;
+    if p_values ? 'picture' then
+        wanted.picture_key := p_values #>> '{picture,key}';
+        wanted.picture_type := p_values #>> '{picture,content_type}';
+        wanted.picture_bytes := (p_values #>> '{picture,bytes}')::integer;
+    end if;
+    if wanted.owner_id is null then
+        perform _supportchat.demand_right(p_agent_id, 'curate');
+    end if;
+    perform _supportchat.check_reply(wanted);
+    begin
+        if p_reply_id is null then
+            insert into public.saved_replies (owner_id, name, message, close_after, picture_key, picture_type, picture_bytes)
+            values (
+                wanted.owner_id, wanted.name, wanted.message, wanted.close_after,
+                wanted.picture_key, wanted.picture_type, wanted.picture_bytes
+            )
+            returning * into wanted;
+        else
+            update public.saved_replies set
+                owner_id = wanted.owner_id, name = wanted.name, message = wanted.message, close_after = wanted.close_after,
+                picture_key = wanted.picture_key, picture_type = wanted.picture_type, picture_bytes = wanted.picture_bytes,
+                updated_at = now()
+            where id = p_reply_id returning * into wanted;
+        end if;
+    exception when unique_violation then
+        raise sqlstate 'PT409' using message = 'reply_name_taken', detail = wanted.name;
+    end;
+    perform _supportchat.demand_room_for_replies(wanted.owner_id);
+    -- Who has changed what everybody uses is in the audit log.
+    if p_reply_id is null and wanted.owner_id is null then
+        perform _supportchat.audit('reply.added', p_agent_id, jsonb_build_object('reply', wanted.id));
+    elsif p_reply_id is not null and (former.owner_id is null or wanted.owner_id is null) then
+        perform _supportchat.audit('reply.changed', p_agent_id, jsonb_build_object('reply', wanted.id));
+    end if;
+    return jsonb_build_object(
+        'reply', _supportchat.reply_json(wanted, p_agent_id),
+        'unneeded', case when former.picture_key is distinct from wanted.picture_key then former.picture_key end
+    );
+end $$;
+
+-- Deletes a saved reply, and gives the key of its picture, which nothing needs any more.
+create or replace function public.delete_reply(p_agent_id uuid, p_reply_id uuid)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reply public.saved_replies := _supportchat.lock_reply(p_agent_id, p_reply_id);
+begin
+    delete from public.saved_replies where id = reply.id;
+    if reply.owner_id is null then
+        perform _supportchat.audit('reply.deleted', p_agent_id, jsonb_build_object('reply', reply.id));
+    end if;
+    return reply.picture_key;
+end $$;
+
+-- Saves a list of replies (name, message, close_after), all or none, everybody's or one's own. One with the name of another takes
+-- its place. Returns how many are new, and how many took the place of another.
+create or replace function public.import_replies(p_agent_id uuid, p_rows jsonb, p_shared boolean default false)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    owner uuid := case when p_shared then null else p_agent_id end;
+    asked jsonb;
+    wanted public.saved_replies;
+    added integer := 0;
+    changed integer := 0;
+begin
+    perform _supportchat.demand_right(p_agent_id, case when p_shared then 'curate' else 'answer' end);
+    for asked in select value from jsonb_array_elements(p_rows) loop
+        wanted := null;
+        wanted.name := asked ->> 'name';
+        wanted.message := coalesce(asked ->> 'message', '');
+        wanted.close_after := coalesce((asked ->> 'close_after')::boolean, false);
+        perform _supportchat.check_reply(wanted);
+        update public.saved_replies set
+            name = wanted.name, message = wanted.message, close_after = wanted.close_after, updated_at = now()
+        where owner_id is not distinct from owner and lower(name) = lower(wanted.name);
+        if found then
+            changed := changed + 1;
+        else
+            insert into public.saved_replies (owner_id, name, message, close_after)
+            values (owner, wanted.name, wanted.message, wanted.close_after);
+            added := added + 1;
+        end if;
+    end loop;
+    perform _supportchat.demand_room_for_replies(owner);
+    if p_shared and added + changed > 0 then
+        perform _supportchat.audit('replies.imported', p_agent_id, jsonb_build_object('replies', added + changed));
+    end if;
+    return jsonb_build_object('added', added, 'changed', changed);
+end $$;
+
+-- Counts that an agent has used a reply.
+create or replace function public.use_reply(p_agent_id uuid, p_reply_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    insert into public.saved_reply_uses (reply_id, agent_id)
+    select id, p_agent_id from public.saved_replies
+    where id = p_reply_id and (owner_id is null or owner_id = p_agent_id)
+    on conflict (reply_id, agent_id) do update set uses = saved_reply_uses.uses + 1;
+end $$;
+
+-- Where the bytes of the picture of a reply lie, for an agent who can use it.
+create or replace function public.picture_of_reply(p_agent_id uuid, p_reply_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select jsonb_build_object('key', picture_key, 'content_type', picture_type, 'bytes', picture_bytes)
+        from public.saved_replies
+        where id = p_reply_id and picture_key is not null and (owner_id is null or owner_id = p_agent_id)
+    );
+end $$;
+
+-- Replies to a ticket and closes it, in one transaction. A repeated client_message_id gives the first answer again, and closes
+-- nothing: the customer may have written since.
+create or replace function public.reply_and_close(
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
+)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    answer jsonb;
+begin
+    perform _supportchat.lock_assignment();
+    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image);
+    if not (answer ->> 'duplicate')::boolean then
+        perform public.close_ticket(p_agent_id, p_number);
+    end if;
+    return answer;
+end $$;
+
+select _supportchat.record_script('functions/replies.sql', 'f27dfa061888');
+
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
 -- Some agents as colleagues know them: all at once, as each one's load alone would take as long.
@@ -7896,7 +8373,8 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as each knows themself: as colleagues do, with their rights, and whether they have to set up two-factor first.
+-- An agent as each knows themself: as colleagues do, with their rights, whether they have to set up two-factor first, and whether
+-- they want to hear a sound.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
@@ -7904,7 +8382,8 @@ stable
 set search_path = ''
 as $$
     select agent || jsonb_build_object(
-        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row)
+        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row),
+        'sound', coalesce((select sound from public.alert_choices c where c.agent_id = p_row.id), true)
     )
     from _supportchat.colleagues_json(array[p_row.id])
 $$;
@@ -8038,7 +8517,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '7a1b5d67d761');
+select _supportchat.record_script('functions/agents.sql', '3186a5eb6a22');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -8303,9 +8782,11 @@ set search_path = ''
 as $$
 declare
     who uuid;
+    ended uuid;
 begin
-    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id into who;
+    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id, id into who, ended;
     if found then
+        perform _supportchat.log_devices_out(who, ended, p_others => false);
         perform _supportchat.audit('logout', who);
     end if;
     update public.agents set lease_expires_at = now()
@@ -8367,7 +8848,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'c634236e401a');
+select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -8708,6 +9189,7 @@ set search_path = ''
 as $$
 declare
     ended integer;
+    own uuid := (select id from public.agent_sessions where token_hash = p_token_hash and agent_id = p_agent_id);
 begin
     perform _supportchat.demand_session(p_agent_id, p_token_hash);
     -- In the order of report_process, so that the two do not wait for each other in a circle.
@@ -8718,6 +9200,8 @@ begin
     if ended = 0 and p_session_id is not null then
         raise sqlstate 'PT404' using message = 'session_not_found';
     end if;
+    -- A device that was lost may have a login that ended by itself: with all others it goes, too.
+    perform _supportchat.log_devices_out(p_agent_id, coalesce(p_session_id, own), p_others => p_session_id is null);
     if ended > 0 then
         perform _supportchat.audit('session.ended', p_agent_id, jsonb_build_object('sessions', ended));
     end if;
@@ -8744,7 +9228,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '6b88dc9c4e91');
+select _supportchat.record_script('functions/account.sql', '37ecb0947e57');
 
 -- people.sql: who is let in, who is shut out, and what an admin does about it. Safe to run again.
 -- p_agent_id is the admin who acts.
@@ -9600,6 +10084,679 @@ end $$;
 
 select _supportchat.record_script('functions/identities.sql', '68dcf7f30eb5');
 
+-- alerts.sql: who is told that somebody writes, when, and how they were reached. Safe to run again.
+
+-- Looks whether what has our names is ours, and stops if not: see docs/sql.md. Written by bin/migrate stamp.
+
+-- How long an agent who has the desk open may take before their other devices are told as well.
+create or replace function _supportchat.alert_patience()
+returns interval
+language sql
+immutable
+set search_path = ''
+as $$
+    select interval '20 seconds'
+$$;
+
+-- How often a notification is tried before it is given up: with the waits in between that takes about ten minutes.
+create or replace function _supportchat.most_tries()
+returns integer
+language sql
+immutable
+set search_path = ''
+as $$
+    select 5
+$$;
+
+-- What an agent wants to be told of, and how.
+create or replace function _supportchat.alert_settings_of(p_agent_id uuid)
+returns public.alert_choices
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(
+        (select s from public.alert_choices s where s.agent_id = p_agent_id),
+        (p_agent_id, 'unassigned', true, true, true, false, null, null, 'UTC')::public.alert_choices
+    )
+$$;
+
+-- When the quiet hours end in which somebody is: now, if they are in none. They may go past midnight.
+create or replace function _supportchat.quiet_until(p_settings public.alert_choices, p_now timestamptz default now())
+returns timestamptz
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    here timestamp := p_now at time zone p_settings.time_zone;
+    starts time := p_settings.quiet_from::time;
+    ends time := p_settings.quiet_until::time;
+    is_quiet boolean := case
+        when starts is null or starts = ends then false
+        when starts < ends then here::time >= starts and here::time < ends
+        else here::time >= starts or here::time < ends
+    end;
+begin
+    if not is_quiet then
+        return p_now;
+    end if;
+    return (here::date + case when here::time < ends then 0 else 1 end + ends) at time zone p_settings.time_zone;
+end $$;
+
+-- The conversations of which the log has gained something that decides who is told, for a reader who acts on each event once:
+-- only of transactions that no running one can still come before. p_limit bounds the events of one look; 'more' says that
+-- there are more, 'unsettled' that some are not to be read yet. A reader begins at the end of the log, and so in each history.
+create or replace function _supportchat.read_log_once(p_reader text, p_limit integer)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    reader public.event_readers;
+    horizon xid8 := pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot());
+    found_events record;
+begin
+    select * into reader from public.event_readers where name = p_reader for update;
+    if not found or reader.epoch <> public.database_epoch() then
+        insert into public.event_readers (name, epoch, transaction, id) values (p_reader, public.database_epoch(), horizon, 0)
+        on conflict (name) do update set epoch = excluded.epoch, transaction = excluded.transaction, id = 0;
+        return '{"sessions": [], "more": false, "unsettled": false}';
+    end if;
+    select count(*) as read, max(transaction::text::numeric) as last_transaction,
+        (array_agg(id order by transaction desc, id desc))[1] as last_id,
+        coalesce(jsonb_agg(distinct session_id) filter (where session_id is not null and (
+            kind in ('ticket.opened', 'ticket.changed') or (kind = 'message.posted' and actor = 'customer')
+            or (kind = 'receipt.recorded' and agent_id is not null)
+        )), '[]') as sessions
+    into found_events
+    from (
+        select * from public.events e
+        where (e.transaction, e.id) > (reader.transaction, reader.id) and e.transaction < horizon
+        order by e.transaction, e.id limit p_limit
+    ) as page;
+    if found_events.read > 0 then
+        update public.event_readers set transaction = found_events.last_transaction::text::xid8, id = found_events.last_id
+        where name = p_reader;
+    end if;
+    return jsonb_build_object(
+        'sessions', found_events.sessions, 'more', found_events.read = p_limit,
+        'unsettled', exists (select from public.events e where e.transaction >= horizon)
+    );
+end $$;
+
+-- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
+-- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
+-- is to know until that one has read.
+create or replace function _supportchat.wanted_alerts(p_session_ids uuid[])
+returns table (agent_id uuid, session_id uuid, lines integer, why text)
+language sql
+stable
+set search_path = ''
+as $$
+    select a.id, s.session_id, s.customer_lines, case
+        when t.assigned_agent_id = a.id then 'mine' when t.status = 'waiting' then 'waiting'
+        when w.scope = 'all' then 'all' else 'next'
+    end
+    from unnest(p_session_ids) as asked (id)
+    join public.user_sessions s on s.session_id = asked.id
+    cross join lateral _supportchat.ticket_of_session(s.session_id) as t
+    join public.agents a on a.is_active
+    left join public.alert_choices w on w.agent_id = a.id
+    left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
+    where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
+        and s.customer_lines > coalesce(mine.read_lines, 0)
+        and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and (
+            t.assigned_agent_id = a.id
+            or (t.awaiting_since is not null and case t.status
+                when 'waiting' then a.availability = 'available' and coalesce(w.scope, 'unassigned') <> 'mine'
+                else coalesce(w.scope = 'all', false) or exists (
+                    select from public.agent_alerts known
+                    where known.agent_id = a.id and known.session_id = s.session_id and known.why = 'next'
+                        and s.customer_lines > coalesce((
+                            select r.read_lines from public.ticket_reads r
+                            where r.agent_id = t.assigned_agent_id and r.session_id = s.session_id
+                        ), 0)
+                )
+            end)
+        )
+$$;
+
+-- After how long the next one is told when nobody has come; null for never.
+create or replace function _supportchat.passes_after()
+returns interval
+language sql
+stable
+set search_path = ''
+as $$
+    select make_interval(mins => (_supportchat.setting('alert_next_minutes') #>> '{}')::integer)
+$$;
+
+-- What is shown of a conversation to who is told of it: who writes, and the last that they wrote.
+create or replace function _supportchat.alert_json(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'number', t.number,
+        'customer_name', coalesce(p.name, s.customer_name),
+        'message', left(m.message, 200),
+        'has_image', m.image_id is not null
+    )
+    from public.user_sessions s
+    cross join lateral _supportchat.ticket_of_session(s.session_id) as t
+    left join public.persons p on p.visitor_id = s.visitor_id
+    left join lateral (
+        select * from public.chat_messages c where c.session_id = s.session_id and c.sender = 'user' order by c.seq desc limit 1
+    ) as m on true
+    where s.session_id = p_session_id
+$$;
+
+-- Tells the open pages of some agents of a conversation. How each is told is theirs to say: by sound, by a notification, with the
+-- text. Who has quiet hours is left out.
+create or replace function _supportchat.tell_pages(p_session_id uuid, p_agent_ids uuid[])
+returns void
+language sql
+set search_path = ''
+as $$
+    -- Not more at once than a hint can hold.
+    select _supportchat.notify_change(jsonb_build_object(
+        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents, 'about', _supportchat.alert_json(p_session_id)
+    ))
+    from (
+        select jsonb_object_agg(id, jsonb_build_object('sound', w.sound, 'desktop', w.desktop, 'text', w.shows_text)) as agents
+        from unnest(p_agent_ids) with ordinality as listed (id, place)
+        cross join lateral _supportchat.alert_settings_of(id) as w
+        where _supportchat.quiet_until(w) <= now()
+        group by place / 50
+    ) as told
+$$;
+
+-- Has the devices of an agent notified: at once, or after a while if their desk is open, and not before their quiet hours end.
+create or replace function _supportchat.push_alert(p_agent_id uuid, p_session_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.agent_pushes (device_id, session_id, due_at)
+    select d.id, p_session_id, greatest(
+        _supportchat.quiet_until(w),
+        now() + case when a.lease_expires_at > now() then _supportchat.alert_patience() else '0' end
+    )
+    from public.agent_devices d
+    join public.agents a on a.id = d.agent_id
+    cross join lateral _supportchat.alert_settings_of(a.id) as w
+    where d.agent_id = p_agent_id and w.push
+    -- What told of its end: what is under way knows its former id.
+    on conflict (device_id, session_id) do update set
+        id = gen_random_uuid(), kind = 'alert', due_at = excluded.due_at, tries = 0, created_at = now(), sent_at = null,
+        arrived_at = null
+$$;
+
+-- Ends alerts that nobody needs any more: on the pages of their agents, and on devices that may show them. Apple's take the
+-- permission from who sends what is not shown, so nothing is sent to them; there it goes when the desk is opened.
+create or replace function _supportchat.end_alerts(p_session_id uuid, p_agent_ids uuid[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from public.agent_alerts where session_id = p_session_id and agent_id = any (p_agent_ids);
+    delete from public.agent_pushes p using public.agent_devices d
+    where d.id = p.device_id and d.agent_id = any (p_agent_ids) and p.session_id = p_session_id
+        and p.kind = 'alert' and p.tries = 0;
+    update public.agent_pushes p set kind = 'end', due_at = now(), tries = 0, created_at = now()
+    from public.agent_devices d
+    where d.id = p.device_id and d.agent_id = any (p_agent_ids) and p.session_id = p_session_id
+        and p.kind = 'alert' and d.endpoint !~ '^https://[^/]*\.push\.apple\.com[:/]';
+    perform _supportchat.notify_change(jsonb_build_object(
+        'event', 'alert.ended', 'session_id', p_session_id, 'agents', to_jsonb(p_agent_ids),
+        'about', jsonb_build_object('number', (_supportchat.ticket_of_session(p_session_id)).number)
+    ));
+end $$;
+
+-- Brings the alerts of some conversations up to date: whom nobody has to tell any more, and who is to be told.
+create or replace function _supportchat.update_alerts(p_session_ids uuid[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    wanted jsonb := (select coalesce(jsonb_agg(to_jsonb(w)), '[]') from _supportchat.wanted_alerts(p_session_ids) as w);
+    chat record;
+begin
+    for chat in
+        select a.session_id, array_agg(a.agent_id) as agents from public.agent_alerts a
+        where a.session_id = any (p_session_ids) and not exists (
+            select from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid)
+            where w.agent_id = a.agent_id and w.session_id = a.session_id
+        )
+        group by a.session_id
+    loop
+        perform _supportchat.end_alerts(chat.session_id, chat.agents);
+    end loop;
+    update public.agent_alerts a set
+        why = w.why, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
+    from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, why text)
+    where w.agent_id = a.agent_id and w.session_id = a.session_id and w.why <> a.why;
+    for chat in
+        with told as (
+            insert into public.agent_alerts as known (agent_id, session_id, lines, why, passes_at)
+            select w.agent_id, w.session_id, w.lines, w.why, case when w.why = 'mine' then now() + _supportchat.passes_after() end
+            from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, why text)
+            order by w.agent_id
+            on conflict (agent_id, session_id) do update set lines = excluded.lines where known.lines < excluded.lines
+            returning known.*
+        )
+        select session_id, array_agg(agent_id) as agents, array_agg(agent_id) filter (where raised_at = now()) as new_ones
+        from told group by session_id
+    loop
+        perform _supportchat.tell_pages(chat.session_id, chat.agents);
+        -- Once until they have read: a telephone need not ring for each line.
+        perform _supportchat.push_alert(agent_id, chat.session_id) from unnest(chat.new_ones) as agent_id;
+    end loop;
+end $$;
+
+-- Who is told next when nobody has come to a conversation: who takes new tickets, is not quiet, can be reached and was not
+-- told yet; those who are here first, then the least loaded.
+create or replace function _supportchat.next_to_tell(p_session_id uuid)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select a.id
+    from public.agents a
+    cross join lateral _supportchat.alert_settings_of(a.id) as w
+    where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
+        and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not exists (select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id)
+        and (
+            a.lease_expires_at > now()
+            or (w.push and exists (select from public.agent_devices d where d.agent_id = a.id))
+        )
+    order by a.lease_expires_at > now() is true desc, _supportchat.load_of_agent(a.id), a.id
+    limit 1
+$$;
+
+-- Tells the next one of the conversations to which nobody has come in time.
+create or replace function _supportchat.pass_alerts_on()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    late public.agent_alerts;
+    colleague uuid;
+begin
+    for late in
+        update public.agent_alerts set passes_at = null where passes_at <= now() returning *
+    loop
+        continue when not exists (
+            select from public.tickets t
+            where t.session_id = late.session_id and t.status = 'open' and t.awaiting_since is not null
+        );
+        colleague := _supportchat.next_to_tell(late.session_id);
+        continue when colleague is null;
+        insert into public.agent_alerts (agent_id, session_id, lines, why, passes_at)
+        values (colleague, late.session_id, late.lines, 'next', now() + _supportchat.passes_after());
+        perform _supportchat.tell_pages(late.session_id, array[colleague]);
+        perform _supportchat.push_alert(colleague, late.session_id);
+    end loop;
+end $$;
+
+-- Whether there is something to do about alerts that no process has done: asked by those that nobody looks at, which may have
+-- missed a hint.
+create or replace function _supportchat.alerts_are_due()
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (select from public.agent_pushes where due_at <= now())
+        or exists (select from public.agent_alerts where passes_at <= now())
+        or exists (
+            select from public.event_readers r
+            join public.events e on (e.transaction, e.id) > (r.transaction, r.id)
+            where r.name = 'alerts'
+        )
+$$;
+
+-- Brings all alerts up to date with the log, and tells the next ones whose time has come. One process at a time does. 'due' says
+-- whether notifications are to be sent now; 'next_in' is in how many seconds there is something to do again, null for nothing;
+-- 'is_held_up' that it is to be tried again soon: another process is at it, or a transaction that runs holds back the log.
+create or replace function public.advance_alerts()
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    news jsonb;
+    next_at timestamptz;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7308332046) then
+        return '{"due": false, "next_in": null, "is_held_up": true}';
+    end if;
+    news := _supportchat.read_log_once('alerts', 1000);
+    perform _supportchat.update_alerts(array(select jsonb_array_elements_text(news -> 'sessions')::uuid));
+    perform _supportchat.pass_alerts_on();
+    next_at := case when (news ->> 'more')::boolean then now() else least(
+        (select min(passes_at) from public.agent_alerts where passes_at is not null),
+        (select min(due_at) from public.agent_pushes where due_at > now())
+    ) end;
+    return jsonb_build_object(
+        'due', exists (select from public.agent_pushes where due_at <= now()),
+        'next_in', extract(epoch from next_at - now()),
+        'is_held_up', news -> 'unsettled'
+    );
+end $$;
+
+-- Takes notifications that are due, for a minute: if they are not noted by then, their process has gone, and another one takes them.
+create or replace function public.take_pushes(p_limit integer default 20)
+returns jsonb
+language sql
+set search_path = ''
+as $$
+    with taken as (
+        update public.agent_pushes set due_at = now() + interval '1 minute', tries = tries + 1
+        where id in (
+            select id from public.agent_pushes where due_at <= now() order by due_at limit p_limit for update skip locked
+        )
+        returning *
+    )
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'id', p.id, 'kind', p.kind, 'tries', p.tries,
+        'endpoint', d.endpoint, 'p256dh', d.p256dh, 'auth', d.auth,
+        'language', coalesce(a.language, d.language), 'origin', d.origin,
+        'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id),
+        'shows_text', (_supportchat.alert_settings_of(a.id)).shows_text
+    ) order by p.created_at, p.id), '[]')
+    from taken p
+    join public.agent_devices d on d.id = p.device_id
+    join public.agents a on a.id = d.agent_id
+$$;
+
+-- Notes what became of notifications that were sent: 'sent'; 'gone' when the device has no such address any more, which is
+-- forgotten; 'later' to try again in so many seconds; 'failed'. problem is a code of why. What was tried too often is given up.
+create or replace function public.note_pushes(p_results jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    said record;
+    push public.agent_pushes;
+begin
+    for said in
+        select * from jsonb_to_recordset(p_results) as r (id uuid, kind text, outcome text, problem text, seconds double precision)
+        order by r.id
+    loop
+        select * into push from public.agent_pushes where id = said.id for update;
+        continue when not found;
+        if said.outcome = 'gone' then
+            perform _supportchat.forget_device(push.device_id, 'gone');
+            continue;
+        end if;
+        update public.agent_devices set
+            sent_at = case when said.outcome = 'sent' and said.kind <> 'end' then now() else sent_at end,
+            problem = case when said.outcome = 'sent' then null else left(said.problem, 80) end,
+            problem_at = case when said.outcome = 'sent' then null else now() end
+        where id = push.device_id;
+        -- It has ended while it was on its way: that is sent next.
+        continue when push.kind <> said.kind;
+        if said.kind = 'end' and said.outcome <> 'later' then
+            delete from public.agent_pushes where id = push.id;
+        else
+            update public.agent_pushes set
+                sent_at = case when said.outcome = 'sent' then now() end,
+                due_at = case
+                    when said.outcome = 'later' and tries < _supportchat.most_tries()
+                        then now() + make_interval(secs => least(said.seconds, 3600))
+                end
+            where id = push.id;
+        end if;
+    end loop;
+end $$;
+
+-- Notes that a device has shown a notification: whoever knows its id. It counts once.
+create or replace function public.push_arrived(p_push_id uuid)
+returns boolean
+language sql
+set search_path = ''
+as $$
+    with arrived as (
+        update public.agent_pushes set arrived_at = now() where id = p_push_id and arrived_at is null returning device_id
+    ), noted as (
+        update public.agent_devices set arrived_at = now(), problem = null, problem_at = null
+        where id in (select device_id from arrived)
+        returning id
+    )
+    select exists (select from noted)
+$$;
+
+-- The key by which push services know the desk; null when there is none yet. With two keys, these are kept if there is none.
+create or replace function public.push_keys(p_private_key text default null, p_public_key text default null)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if p_private_key is not null and p_public_key is not null then
+        insert into public.desk_push_keys (only_row, private_key, public_key) values (true, p_private_key, p_public_key)
+        on conflict do nothing;
+    end if;
+    return (select jsonb_build_object('private_key', private_key, 'public_key', public_key) from public.desk_push_keys);
+end $$;
+
+-- What an agent wants to be told of and how, and the devices on which they are reached, each with its last test.
+create or replace function public.show_alerts(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return jsonb_build_object(
+        'settings', to_jsonb(_supportchat.alert_settings_of(p_agent_id)) - 'agent_id',
+        'next_minutes', _supportchat.setting('alert_next_minutes'),
+        'devices', (
+            select coalesce(jsonb_agg(jsonb_build_object(
+                'id', d.id, 'endpoint_hash', encode(sha256(convert_to(d.endpoint, 'UTF8')), 'hex'), 'user_agent', d.user_agent, 'created_at', d.created_at, 'sent_at', d.sent_at,
+                'arrived_at', d.arrived_at, 'problem', d.problem, 'problem_at', d.problem_at,
+                'test', case when t.id is not null then jsonb_build_object(
+                    'created_at', t.created_at, 'sent_at', t.sent_at, 'arrived_at', t.arrived_at,
+                    'is_waiting', t.arrived_at is null and t.created_at > now() - interval '30 seconds'
+                ) end
+            ) order by d.created_at, d.id), '[]')
+            from public.agent_devices d
+            left join public.agent_pushes t on t.device_id = d.id and t.kind = 'test'
+            where d.agent_id = p_agent_id
+        )
+    );
+end $$;
+
+-- Changes what an agent wants to be told of, and how: those of the settings that are named. PT422 for one that cannot be.
+create or replace function public.change_alerts(p_agent_id uuid, p_values jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    now_wanted public.alert_choices;
+    nothing timestamptz;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    begin
+        now_wanted := jsonb_populate_record(_supportchat.alert_settings_of(p_agent_id), p_values - 'agent_id');
+        nothing := _supportchat.quiet_until(now_wanted);  -- which no zone or time can spoil later
+        insert into public.alert_choices select now_wanted.*
+        on conflict (agent_id) do update set
+            scope = excluded.scope, sound = excluded.sound, desktop = excluded.desktop, push = excluded.push,
+            shows_text = excluded.shows_text, quiet_from = excluded.quiet_from, quiet_until = excluded.quiet_until,
+            time_zone = excluded.time_zone;
+    exception when data_exception or integrity_constraint_violation then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end;
+    if not now_wanted.push then
+        delete from public.agent_pushes p using public.agent_devices d
+        where d.id = p.device_id and d.agent_id = p_agent_id and p.kind = 'alert' and p.due_at is not null;
+    end if;
+end $$;
+
+-- Has a browser of an agent notified from now on. One that was somebody else's is not notified for them any more. With
+-- p_only_known it is what the browser says of itself when it opens the desk: one that its agent has removed stays so. Gives the id
+-- of the device, or null. At most ten are kept: the one that was added first goes.
+create or replace function public.add_device(
+    p_agent_id uuid, p_endpoint text, p_p256dh text, p_auth text, p_origin text, p_user_agent text default null,
+    p_language text default 'en', p_token_hash text default null, p_only_known boolean default false
+)
+returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+    login uuid := (select s.id from public.agent_sessions s where s.token_hash = p_token_hash and s.agent_id = p_agent_id);
+    former public.agent_devices;
+    device uuid;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    select * into former from public.agent_devices where endpoint = p_endpoint;
+    if former.agent_id <> p_agent_id then
+        perform _supportchat.forget_device(former.id, 'taken_over');
+    end if;
+    if p_only_known and former.agent_id is distinct from p_agent_id then
+        return null;
+    end if;
+    begin
+        insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, login_id)
+        values (p_agent_id, p_endpoint, p_p256dh, p_auth, p_origin, p_user_agent, p_language, login)
+        on conflict (endpoint) do update set
+            p256dh = excluded.p256dh, auth = excluded.auth, origin = excluded.origin, user_agent = excluded.user_agent,
+            language = excluded.language, login_id = excluded.login_id
+        returning id into device;
+    exception when check_violation then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end;
+    if former.agent_id is distinct from p_agent_id then
+        perform _supportchat.audit('device.added', p_agent_id);
+    end if;
+    perform _supportchat.forget_device(id, 'too_many') from (
+        select id from public.agent_devices where agent_id = p_agent_id and id <> device
+        order by created_at desc, id offset 9
+    ) as more;
+    return device;
+end $$;
+
+-- Forgets a device, and why: 'removed' by its agent, 'logged_out', 'gone' as its push service says, 'taken_over', 'too_many'.
+create or replace function _supportchat.forget_device(p_device_id uuid, p_reason text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    owner uuid;
+begin
+    delete from public.agent_devices where id = p_device_id returning agent_id into owner;
+    if found then
+        perform _supportchat.audit('device.removed', owner, jsonb_build_object('reason', p_reason));
+    end if;
+end $$;
+
+-- Has a device of an agent notified no more. PT404 when it is not theirs.
+create or replace function public.delete_device(p_agent_id uuid, p_device_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_active(p_agent_id);
+    if not exists (select from public.agent_devices where id = p_device_id and agent_id = p_agent_id) then
+        raise sqlstate 'PT404' using message = 'device_not_found';
+    end if;
+    perform _supportchat.forget_device(p_device_id, 'removed');
+end $$;
+
+-- Sends a notification to a device of an agent, to see whether it arrives. PT404 when it is not theirs.
+create or replace function public.test_device(p_agent_id uuid, p_device_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform from public.agent_devices where id = p_device_id and agent_id = p_agent_id for no key update;
+    if not found then
+        raise sqlstate 'PT404' using message = 'device_not_found';
+    end if;
+    delete from public.agent_pushes where device_id = p_device_id and kind = 'test';
+    insert into public.agent_pushes (device_id, kind, due_at) values (p_device_id, 'test', now());
+end $$;
+
+-- Forgets the devices of an agent that log out: those of one login session, or all but those of one.
+create or replace function _supportchat.log_devices_out(p_agent_id uuid, p_session_id uuid, p_others boolean)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
+    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
+$$;
+
+-- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
+create or replace function _supportchat.end_alerts_of_agent()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.forget_device(id, 'disabled') from public.agent_devices where agent_id = new.id;
+    delete from public.agent_alerts where agent_id = new.id;
+    return null;
+end $$;
+
+create or replace trigger end_alerts_of_agent
+after update of is_active on public.agents
+for each row when (old.is_active and not new.is_active) execute function _supportchat.end_alerts_of_agent();
+
+-- How the devices of the desk are reached: how many there are, how many notifications were sent and shown within a day, and which
+-- problems there are, by their codes.
+create or replace function public.check_alerts()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'devices', (select count(*) from public.agent_devices),
+        'sent', (select count(*) from public.agent_devices where sent_at > now() - interval '1 day'),
+        'arrived', (select count(*) from public.agent_devices where sent_at > now() - interval '1 day' and arrived_at >= sent_at - interval '1 minute'),
+        'problems', (
+            select coalesce(jsonb_object_agg(problem, devices), '{}') from (
+                select problem, count(*) as devices from public.agent_devices
+                where problem is not null and problem_at > now() - interval '1 day' group by problem order by problem
+            ) as found
+        )
+    )
+$$;
+
+-- Forgets a few notifications of yesterday.
+create or replace function _supportchat.forget_pushes()
+returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.agent_pushes where ctid = any (array(
+        select ctid from public.agent_pushes
+        where created_at < now() - interval '1 day' and due_at is null order by created_at limit 100 for update skip locked
+    ))
+$$;
+
+select _supportchat.record_script('functions/alerts.sql', '12bab093d3c6');
+
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
 --
@@ -9732,6 +10889,8 @@ begin
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.agent_alerts where session_id = p_session_id;
+    delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
     -- What was written of the customer goes; the ban itself stays until it ends.
     update public.bans set reason = '' where session_id = p_session_id and reason <> '';
@@ -10048,7 +11207,7 @@ end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
 -- 180 days, links that ended a month ago, the networks of chats that began a month ago, bans that have ended, counts of what is
--- limited, and the oldest of the audit log. Says whether there may be more.
+-- limited, notifications of yesterday, and the oldest of the audit log. Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -10097,6 +11256,7 @@ begin
         where seen_at < now() - interval '180 days' order by seen_at limit most for update skip locked
     );
     perform _supportchat.prune_audit();
+    perform _supportchat.forget_pushes();
     update public.user_sessions set address = null where session_id in (
         select session_id from public.user_sessions
         where address is not null and created_at < now() - interval '30 days'
@@ -10118,7 +11278,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '8ab3c8264fb9');
+select _supportchat.record_script('functions/privacy.sql', 'dab0d0436584');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 
@@ -10549,10 +11709,10 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'waiting', (select count(*) from public.tickets where status = 'waiting'),
+        'waiting', (select count(*) from public.tickets where status = 'waiting' and snoozed_until is null),
         'open', (select count(*) from public.tickets where status = 'open'),
         'longest_wait_seconds', (
-            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
+            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting' and snoozed_until is null
         ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'reason', _supportchat.unassigned_reason(),
@@ -10576,7 +11736,7 @@ as $$
     select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
     from (
         select number from public.tickets
-        where status = 'waiting' and held is null and updated_at < now() - interval '15 seconds'
+        where status = 'waiting' and held is null and snoozed_until is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
         order by awaiting_since nulls last, number
@@ -10634,7 +11794,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '94e2f8d44db9');
+select _supportchat.record_script('functions/status.sql', 'a472f06441b7');
 
 notify pgrst, 'reload schema';
 

@@ -13,10 +13,11 @@ declare
     tables text[] := '{
         schema_scripts, visitors, agents, sites, site_identity, site_secrets, persons, person_keys, user_sessions,
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
-        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, refused_logins,
-        chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags, search_lines, search_state,
-        desk_views, ticket_transitions, events, ticket_notes, ticket_reads, server_processes, customers_here, heartbeat,
-        throttle_buckets
+        provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
+        saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, alert_choices,
+        agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes, customers_here,
+        heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -32,11 +33,15 @@ declare
         pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
         provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
         one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx,
-        audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx,
-        erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx,
-        events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key,
-        ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx, throttle_buckets_full_at_idx
+        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
+        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
+        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
+        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
+        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
+        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx,
+        agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx,
+        throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -52,10 +57,10 @@ declare
         tag_ticket(uuid, bigint, text[], bigint[]); complete_tag(uuid, text, integer); list_tags(uuid);
         rename_tag(uuid, bigint, text); delete_tag(uuid, bigint); set_priority(uuid, bigint, integer);
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
-        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); conversation_of_visitor(text);
-        join_conversation(text, bigint, uuid, integer, integer); signal_typing(text, uuid, bigint);
-        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
-        post_message(text, uuid, uuid, text, jsonb);
+        release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
+        conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
+        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
+        record_receipts(jsonb); post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
@@ -67,7 +72,10 @@ declare
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); create_agent(text, text, text, text, integer, boolean);
+        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
+        import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
+        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text, text, integer, boolean);
         set_availability(uuid, text); set_language(uuid, text); set_keys(uuid, boolean); list_agents();
         reset_password(text, text, boolean); begin_login(text, text, text, jsonb); refuse_login(text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
@@ -86,7 +94,10 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text, jsonb, text);
         take_provider_flow(text, text); agent_of_identity(text, text, text, jsonb);
         accept_invitation_by_identity(text, text, text, text, text); connect_identity(uuid, text, text, text);
-        disconnect_identity(uuid, text, text); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
+        disconnect_identity(uuid, text, text); advance_alerts(); take_pushes(integer); note_pushes(jsonb);
+        push_arrived(uuid); push_keys(text, text); show_alerts(uuid); change_alerts(uuid, jsonb);
+        add_device(uuid, text, text, text, text, text, text, text, boolean); delete_device(uuid, uuid);
+        test_device(uuid, uuid); check_alerts(); export_customer(uuid, bigint, boolean); preview_erasure(uuid, bigint);
         erase_customer(uuid, bigint, boolean); show_privacy(uuid, uuid, integer); take_erasure_files(integer);
         note_erased_files(text[]); preview_retention(uuid, integer); erase_old_chats(integer); forget_old_data();
         find_exposures(text[]); check_table(text); desk_figures(); stuck_tickets(); verify_chat();
@@ -134,8 +145,10 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
-        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
-        open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
+        replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
+        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text); create_agent(text, text, text);
+        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
+        open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
         use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
@@ -146,9 +159,12 @@ declare
         begin_provider_flow(text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text);
         begin_provider_flow(text, text, text, text, text, text, text, text, text, text); agent_of_identity(text, text);
-        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text);
-        export_customer(uuid, bigint); erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid);
-        take_erasure_files(); erase_old_chats()
+        agent_of_identity(text, text, text); accept_invitation_by_identity(text, text, text, text); take_pushes();
+        push_keys(); push_keys(text); add_device(uuid, text, text, text, text);
+        add_device(uuid, text, text, text, text, text); add_device(uuid, text, text, text, text, text, text);
+        add_device(uuid, text, text, text, text, text, text, text); export_customer(uuid, bigint);
+        erase_customer(uuid, bigint); show_privacy(uuid); show_privacy(uuid, uuid); take_erasure_files();
+        erase_old_chats()
     ', E' \n'), ';\s+');
     -- The tables that a desk had before it had schema_scripts.
     oldest text[] := '{agents,user_sessions,chat_messages,tickets}';
@@ -570,6 +586,22 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
+        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
+        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        saved_replies      | id                     | uuid        | key      | gen_random_uuid()
+        saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
+        saved_replies      | name                   | text        | required |
+        saved_replies      | message                | text        | required | ''
+        saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | picture_key            | text        |          |
+        saved_replies      | picture_type           | text        |          |
+        saved_replies      | picture_bytes          | integer     |          |
+        saved_replies      | created_at             | timestamptz | required | now()
+        saved_replies      | updated_at             | timestamptz | required | now()
+        saved_reply_uses   | reply_id               | uuid        | key      |                   | saved_replies | cascade
+        saved_reply_uses   | agent_id               | uuid        | key      |                   | agents        | cascade
+        saved_reply_uses   | uses                   | integer     | required | 1
+
         -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
         refused_logins     | key                    | text        | key      |
         refused_logins     | attempts               | integer     | required | 1
@@ -674,6 +706,68 @@ begin
         ticket_reads       | read_seq               | integer     | required | 0
         ticket_reads       | read_lines             | integer     | computed | 0
 
+        -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
+        -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
+        alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
+        alert_choices      | scope                  | text        | required | 'unassigned'
+        alert_choices      | sound                  | boolean     | required | true
+        alert_choices      | desktop                | boolean     | required | true
+        alert_choices      | push                   | boolean     | required | true
+        alert_choices      | shows_text             | boolean     | required | false
+        alert_choices      | quiet_from             | text        |          |
+        alert_choices      | quiet_until            | text        |          |
+        alert_choices      | time_zone              | text        | required | 'UTC'
+
+        -- The browsers that an agent has had ask for notifications (RFC 8030). login_id is the login session that said so last.
+        agent_devices      | id                     | uuid        | key      | gen_random_uuid()
+        agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_devices      | endpoint               | text        | required |
+        agent_devices      | p256dh                 | text        | required |
+        agent_devices      | auth                   | text        | required |
+        agent_devices      | user_agent             | text        |          |
+        agent_devices      | language               | text        | required | 'en'
+        agent_devices      | origin                 | text        | required |
+        agent_devices      | login_id               | uuid        |          |
+        agent_devices      | created_at             | timestamptz | required | now()
+        agent_devices      | sent_at                | timestamptz |          |
+        agent_devices      | arrived_at             | timestamptz |          |
+        agent_devices      | problem                | text        |          |
+        agent_devices      | problem_at             | timestamptz |          |
+
+        -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
+        -- one is told. A row goes when its agent has read, or need not any more.
+        agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        agent_alerts       | lines                  | integer     | required |
+        agent_alerts       | why                    | text        | required |
+        agent_alerts       | raised_at              | timestamptz | required | now()
+        agent_alerts       | passes_at              | timestamptz |          |
+
+        -- What is sent to devices: an alert, its end, or a test, which is of no chat. due_at is when it is to be sent, or tried
+        -- again; null once that is done. The id is known to the device alone, which says by it that the notification has arrived.
+        agent_pushes       | id                     | uuid        | key      | gen_random_uuid()
+        agent_pushes       | device_id              | uuid        | required |                   | agent_devices | cascade
+        agent_pushes       | session_id             | uuid        |          |                   | user_sessions | cascade
+        agent_pushes       | kind                   | text        | required | 'alert'
+        agent_pushes       | due_at                 | timestamptz |          |
+        agent_pushes       | tries                  | integer     | required | 0
+        agent_pushes       | created_at             | timestamptz | required | now()
+        agent_pushes       | sent_at                | timestamptz |          |
+        agent_pushes       | arrived_at             | timestamptz |          |
+
+        -- The key with which the desk shows push services that it is the same one as before (VAPID, RFC 8292): made once.
+        desk_push_keys     | only_row               | boolean     | key      | true
+        desk_push_keys     | private_key            | text        | required |
+        desk_push_keys     | public_key             | text        | required |
+        desk_push_keys     | created_at             | timestamptz | required | now()
+
+        -- How far those have read the log who act on each event once, by transaction and id, in which history.
+        event_readers      | name                   | text        | key      |
+        event_readers      | epoch                  | text        | required |
+        event_readers      | transaction            | xid8        | required |
+        event_readers      | id                     | bigint      | required |
+
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
@@ -765,6 +859,10 @@ begin
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
         bans_session_id_idx               |        | bans             | (session_id)
+        saved_replies_name_key            | unique | saved_replies    | (owner_id, lower(name)) where owner_id is not null
+        saved_replies_shared_name_key     | unique | saved_replies    | (lower(name)) where owner_id is null
+        saved_replies_picture_key_key     | unique | saved_replies    | (picture_key)
+        saved_reply_uses_agent_id_idx     |        | saved_reply_uses | (agent_id)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -783,6 +881,14 @@ begin
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
+        agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
+        agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
+        agent_alerts_passes_at_idx        |        | agent_alerts     | (passes_at) where passes_at is not null
+        agent_pushes_device_id_key        | unique | agent_pushes     | (device_id, session_id)
+        agent_pushes_session_id_idx       |        | agent_pushes     | (session_id)
+        agent_pushes_due_at_idx           |        | agent_pushes     | (due_at) where due_at is not null
+        agent_pushes_created_at_idx       |        | agent_pushes     | (created_at)
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
@@ -867,6 +973,10 @@ begin
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
+        saved_replies | name           | char_length(name) between 1 and 80
+        saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
+        saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
         tickets       | urgency        | urgency between 1 and 4
         agents        | queue_order    | queue_order in ('longest', 'newest', 'priority')
@@ -885,6 +995,16 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
+        alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
+        alert_choices | time_zone      | char_length(time_zone) between 1 and 64
+        agent_devices | endpoint       | endpoint ~ '^https://' and char_length(endpoint) <= 1000
+        agent_devices | user_agent     | char_length(user_agent) <= 256
+        agent_devices | language       | language ~ '^[a-z]{2,3}$'
+        agent_devices | problem        | char_length(problem) <= 80
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_pushes  | kind           | kind in ('alert', 'end', 'test')
+        desk_push_keys | only_row       | only_row
     $checks$,
         _supportchat.longest_message(),
         (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),
@@ -2333,8 +2453,8 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
--- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
--- whole desk depends on. Who may curate renames and merges tags, and keeps the views that everybody has.
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; to change what
+-- everybody at the desk uses (saved replies, tags, views); and what the whole desk depends on.
 with wanted as (
     select role, right_name
     from (values
@@ -2355,7 +2475,7 @@ select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) f
 
 insert into public.search_state (only_row, cursor, next_ticket)
 select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
-on conflict do nothing;
+where not exists (select from public.search_state);
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2513,7 +2633,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '056a86592385');
+select _supportchat.record_script('supabase_schema.sql', 'c067a8e70083');
 
 notify pgrst, 'reload schema';
 

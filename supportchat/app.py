@@ -12,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from . import backends, cli
 from .account import routes as account_routes
 from .agents import routes as agent_routes
+from .alerts import routes as alert_routes
 from .audit import routes as audit_routes
 from .bans import routes as ban_routes
 from .chat import routes as chat_routes
@@ -32,6 +33,7 @@ from .realtime.sockets import Served
 from .rendering import assets, filters, languages, words
 from .rendering.environment import DeskEnvironment
 from .rendering.fragments import Fragments
+from .replies import routes as reply_routes
 from .search import routes as search_routes
 from .sites import Sites
 from .sites import init_app as init_sites
@@ -109,6 +111,7 @@ def create_app(config: Config | None = None) -> Flask:
         account_routes,
         ticket_routes,
         people_routes,
+        reply_routes,
         ban_routes,
         tag_routes,
         search_routes,
@@ -122,6 +125,7 @@ def create_app(config: Config | None = None) -> Flask:
     ):
         app.register_blueprint(routes.bp)
     provider_routes.init_app(app)
+    alert_routes.init_app(app)
     cli.init_app(app)
 
     app.wsgi_app = Door(app.wsgi_app, config.limit_requests, app.extensions["known_browsers"])  # type: ignore[method-assign]

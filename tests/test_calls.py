@@ -18,6 +18,7 @@ import pytest
 from flask import Flask
 from PIL import Image
 
+from supportchat.alerts.keys import PushKeys
 from supportchat.config import ROOT
 from supportchat.database import Database
 from supportchat.provider.provider import Provider
@@ -26,6 +27,7 @@ from supportchat.server.connections import Connections
 from supportchat.server.turns import Turns
 from supportchat.sites.look import look_name
 from supportchat.web.cookies import token_hash
+from tests.alerts.push_service import Subscriber
 from tests.cast import PASSWORD, Agent, agent_id, email_of, new_id
 from tests.identity.conftest import SECRET as SITE_SECRET
 from tests.identity.conftest import signed
@@ -204,6 +206,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /tickets/<number>/closure/delete, without scripts", desk, status=303)
     act("POST /tickets/<number>/closure", desk, "/tickets/1002/closure")
     act("DELETE /tickets/<number>/closure, taken back", desk, "/tickets/1002/closure?show=")
+    use_replies(day, desk, database)
     visit = json.dumps({"pages": [], "referrer": ""})
     database.call("change_site", agent_id=admin_id, key="main", values={"follow_pages": True})
     app.extensions["sites"].forget()
@@ -262,6 +265,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("POST /privacy/retention/delete", admin, status=303)
     act("POST /privacy/audit", admin, status=303, years=3)
     look_after_sites(day, admin)
+    be_reached(day, admin)
     act("GET /audit", admin)
     act("POST /audit/export", admin)
     act("GET /status", admin)
@@ -298,6 +302,30 @@ def sort_out(day: Day, admin: Browser) -> None:
     act("POST /tags/<tag_id>/delete", admin, "/tags/1/delete", status=303)
 
 
+def use_replies(day: Day, desk: Browser, database: Database) -> None:
+    """Do what there is with saved replies."""
+    act = day.act
+    act("GET /replies/new", desk)
+    act("GET /replies/new, of a message", desk, "/replies/new?ticket=1001&seq=3")
+    act("POST /replies", desk, status=303, name="Hello", message="Hi")
+    [reply] = [each["id"] for each in Agent(database, "alice").call("list_replies")]
+    act("GET /replies", desk)
+    act("GET /replies/<id>", desk, f"/replies/{reply}")
+    act("POST /replies/<id>", desk, f"/replies/{reply}", status=303, name="Hello", message="Hello")
+    act("GET /tickets/<number>/replies", desk)
+    act("POST /tickets/<number>/replies", desk, saved_reply=reply)
+    act("GET /replies/<id>/picture", desk, f"/replies/{reply}/picture", status=404)
+    act("POST /replies/<id>/uses", desk, f"/replies/{reply}/uses", status=204)
+    act("GET /replies/export", desk)
+    file = (io.BytesIO(b"name,text\nBye,Goodbye\n"), "replies.csv")
+    act("POST /replies/import", desk, file=file)
+    act("POST /replies/<id>/delete", desk, f"/replies/{reply}/delete", status=303)
+    database.call(
+        "assign_ticket", agent_id=agent_id(database, "alice"), number=1001, assignee_id=agent_id(database, "alice")
+    )
+    act("POST /tickets/<number>/messages, and close it", desk, message="Goodbye", then="close")
+
+
 def look_after_sites(day: Day, admin: Browser) -> None:
     """Do what there is on the page of the sites."""
     act = day.act
@@ -321,6 +349,27 @@ def look_after_sites(day: Day, admin: Browser) -> None:
     act("POST /sites/<key>/logo/delete", admin, f"{site}/logo/delete", status=303)
     act("POST /sites/<key>/archive", admin, f"{site}/archive", status=303)
     act("POST /sites/<key>/archive/delete", admin, f"{site}/archive/delete", status=303)
+
+
+def be_reached(day: Day, admin: Browser) -> None:
+    """Do what there is on the page of alerts."""
+    act, subscriber = day.act, Subscriber("")
+    day.app.extensions["push_keys"] = PushKeys(day.app.extensions["database"])
+    PushKeys(day.app.extensions["database"]).public()
+    act("GET /alerts, first of a process", admin, "/alerts")
+    act("GET /alerts", admin)
+    act("POST /alerts/settings", admin, status=303, scope="all")
+    act("POST /alerts/sound", admin, status=303, sound="off")
+    act("POST /alerts/next", admin, status=303, minutes="5")
+    endpoint = "https://push.example.com/1"
+    act("POST /alerts/devices", admin, status=204, endpoint=endpoint, **subscriber.keys)
+    act("GET /alerts/devices", admin, status=303)
+    [device] = set(re.findall("/alerts/devices/([0-9a-f-]{36})/test", admin.get("/alerts").text))
+    act("POST /alerts/devices/<id>/test", admin, f"/alerts/devices/{device}/test", status=303)
+    act("POST /alerts/arrived", Browser(day.app), status=404, push=new_id())
+    act("POST /alerts/devices/<id>/delete", admin, f"/alerts/devices/{device}/delete", status=303)
+    act("GET /alerts/worker.js", admin)
+    act("GET /manifest.webmanifest", admin)
 
 
 def look_after_oneself(day: Day, web: Web, desk: Browser) -> None:

@@ -24,6 +24,7 @@ from supportchat.realtime.allowance import Allowance, Hellos, OpenPages
 from supportchat.realtime.connection import Connection
 from supportchat.server.buckets import Buckets, Limit
 from supportchat.server.connections import network_of
+from supportchat.server.memory import give_memory_back
 from supportchat.server.places import Full, Places
 from supportchat.web.limits import KnownBrowsers
 from supportchat.web.sentences import in_words
@@ -103,11 +104,14 @@ def test_keys_that_are_made_up_count_for_their_address_and_lock_out_nobody_who_i
     assert vera.post("/chat/messages", htmx=True, message="Hello").status_code == 200
 
 
-def test_known_browsers_are_bounded_in_number() -> None:
-    known = KnownBrowsers(most=2)
-    for key in "abca":
-        known.add(key)
-    assert [key in known for key in "abc"] == [True, False, True]
+def test_known_browsers_take_no_more_memory_when_there_are_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("supportchat.web.limits.PLACES", 2)
+    known = KnownBrowsers()
+    assert not any(key in known for key in ("", "a"))
+    for number in range(10):
+        known.add(str(number))
+    assert sum(str(number) in known for number in range(10)) <= 2
+    assert "9" in known
 
 
 def test_open_pages_are_counted_by_browser_and_of_customers_by_address() -> None:
@@ -341,6 +345,14 @@ def test_buckets_are_bounded_in_number_and_keep_who_is_being_refused() -> None:
         assert len(buckets._full_at) <= 100
     assert buckets.take("249", limit) > 3500
     assert Buckets().take("anybody", Limit(0, 1)) == 0
+
+
+def test_full_buckets_are_forgotten_when_memory_is_given_back() -> None:
+    buckets = Buckets()
+    buckets.take("gone", Limit(10**9, 1))
+    buckets.take("refused", Limit(1, 3600))
+    give_memory_back()
+    assert list(buckets._full_at) == ["refused"]
 
 
 @pytest.mark.parametrize(

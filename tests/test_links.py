@@ -131,15 +131,16 @@ def test_no_text_costs_much_more_than_a_plain_one() -> None:
 
 
 def test_a_text_is_rendered_once_however_many_look_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(links, "_cache", Cache(10_000))
+    cache = Cache(10_000, render)
+    monkeypatch.setattr(links, "_cache", cache)
     first = linkified(f"{SITE}/once")
-    monkeypatch.setattr(links, "render", lambda text: pytest.fail("rendered again"))
+    monkeypatch.setattr(cache, "_render", lambda text: pytest.fail("rendered again"))
     assert linkified(f"{SITE}/once") is first
     assert linkified("nothing to find") == "nothing to find"
 
 
 def test_what_is_kept_of_rendered_texts_is_bounded_in_bytes() -> None:
-    cache = Cache(50_000)
+    cache = Cache(50_000, render)
     for number in range(200):
         cache.html_of(f"{SITE}/{number} {'x' * 1000}")
         assert cache.bytes <= 50_000

@@ -110,6 +110,7 @@ set search_path = ''
 as $$
 declare
     ended integer;
+    own uuid := (select id from public.agent_sessions where token_hash = p_token_hash and agent_id = p_agent_id);
 begin
     perform _supportchat.demand_session(p_agent_id, p_token_hash);
     -- In the order of report_process, so that the two do not wait for each other in a circle.
@@ -120,6 +121,8 @@ begin
     if ended = 0 and p_session_id is not null then
         raise sqlstate 'PT404' using message = 'session_not_found';
     end if;
+    -- A device that was lost may have a login that ended by itself: with all others it goes, too.
+    perform _supportchat.log_devices_out(p_agent_id, coalesce(p_session_id, own), p_others => p_session_id is null);
     if ended > 0 then
         perform _supportchat.audit('session.ended', p_agent_id, jsonb_build_object('sessions', ended));
     end if;
@@ -146,7 +149,7 @@ begin
     return public.end_agent_sessions(p_agent_id, p_token_hash);
 end $$;
 
-select _supportchat.record_script('functions/account.sql', '6b88dc9c4e91');
+select _supportchat.record_script('functions/account.sql', '37ecb0947e57');
 
 notify pgrst, 'reload schema';
 

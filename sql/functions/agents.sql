@@ -29,7 +29,8 @@ as $$
     where a.id = any (p_agent_ids)
 $$;
 
--- An agent as each knows themself: as colleagues do, with their rights, and whether they have to set up two-factor first.
+-- An agent as each knows themself: as colleagues do, with their rights, whether they have to set up two-factor first, and whether
+-- they want to hear a sound.
 create or replace function _supportchat.colleague_json(p_row public.agents)
 returns jsonb
 language sql
@@ -37,7 +38,8 @@ stable
 set search_path = ''
 as $$
     select agent || jsonb_build_object(
-        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row)
+        'rights', _supportchat.rights_of(p_row.role), 'needs_two_factor', _supportchat.needs_two_factor(p_row),
+        'sound', coalesce((select sound from public.alert_choices c where c.agent_id = p_row.id), true)
     )
     from _supportchat.colleagues_json(array[p_row.id])
 $$;
@@ -171,7 +173,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', '7a1b5d67d761');
+select _supportchat.record_script('functions/agents.sql', '3186a5eb6a22');
 
 notify pgrst, 'reload schema';
 

@@ -435,7 +435,8 @@ $$;
 drop function if exists public.who_is_here();
 
 -- What the start page may say about who is here: three of those who take new tickets, and how many others. The answer time is
--- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat.
+-- left out below 3 answers in the last 7 days. 'banned' says that this browser, or this address, could not start a chat; 'known' that
+-- this browser has the key of somebody, with or without a chat.
 create or replace function public.who_is_here(p_visitor text default null, p_address text default null)
 returns jsonb
 language sql
@@ -456,11 +457,12 @@ as $$
         'banned', exists (
                 select from public.visitors where visitor_id = _supportchat.visitor_of(p_visitor) and banned_until > now()
             )
-            or exists (select from public.bans where network = p_address and expires_at > now())
+            or exists (select from public.bans where network = p_address and expires_at > now()),
+        'known', _supportchat.visitor_of(p_visitor) is not null
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '579f285a4778');
+select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
 
 notify pgrst, 'reload schema';
 

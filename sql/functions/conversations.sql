@@ -106,6 +106,29 @@ as $$
     left join places on places.id = asked.id
 $$;
 
+-- What those who wait are told while others are served: whose conversations have the places in the queue, in order, which
+-- place all others have, and whether an agent is here. However many wait, it reads as many of them as are counted.
+create or replace function public.waiting_line()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'session_ids', to_jsonb(array(
+            -- As place_of_ticket counts.
+            select session_id from public.tickets
+            where status = 'waiting' and held is null
+            order by awaiting_since nulls last, number
+            limit _supportchat.last_place() - 1
+        )),
+        'behind', _supportchat.last_place(),
+        'somebody_here', exists (
+            select from public.agents a where a.is_active and a.availability = 'available' and a.lease_expires_at > now()
+        )
+    )
+$$;
+
 -- Of an earlier version, which had no log.
 drop function if exists public.conversation_heads(uuid[]);
 
@@ -211,7 +234,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', 'acdfb23bad06');
+select _supportchat.record_script('functions/conversations.sql', '2d0b966a72eb');
 
 notify pgrst, 'reload schema';
 

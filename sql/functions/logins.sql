@@ -273,9 +273,11 @@ set search_path = ''
 as $$
 declare
     who uuid;
+    ended uuid;
 begin
-    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id into who;
+    delete from public.agent_sessions where token_hash = p_token_hash returning agent_id, id into who, ended;
     if found then
+        perform _supportchat.log_devices_out(who, ended, p_others => false);
         perform _supportchat.audit('logout', who);
     end if;
     update public.agents set lease_expires_at = now()
@@ -337,7 +339,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', 'c634236e401a');
+select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
 
 notify pgrst, 'reload schema';
 

@@ -27,7 +27,7 @@ as $$
     where id = p_image_id and session_id = _supportchat.session_of_viewer(p_visitor, p_number)
 $$;
 
--- Of some stored objects, those that neither a message nor an agent needs. None of a database without any picture: it may be
+-- Of some stored objects, those that nothing needs. None of a database without any picture: it may be
 -- about to be restored.
 create or replace function public.orphan_images(p_keys text[])
 returns jsonb
@@ -39,10 +39,12 @@ as $$
     where not exists (select from public.chat_images where storage_key = asked)
         and not exists (select from public.agents where picture_key = asked)
         and not exists (select from public.sites where logo_path = asked)
+        and not exists (select from public.saved_replies where picture_key = asked)
         and (
             exists (select from public.chat_images)
             or exists (select from public.agents where picture_key is not null)
             or exists (select from public.sites where logo_path is not null)
+            or exists (select from public.saved_replies where picture_key is not null)
         )
 $$;
 
@@ -70,7 +72,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/pictures.sql', 'fa06d6d60b51');
+select _supportchat.record_script('functions/pictures.sql', '77a79ce8b11e');
 
 notify pgrst, 'reload schema';
 

@@ -142,6 +142,8 @@ begin
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.agent_alerts where session_id = p_session_id;
+    delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
     -- What was written of the customer goes; the ban itself stays until it ends.
     update public.bans set reason = '' where session_id = p_session_id and reason <> '';
@@ -458,7 +460,7 @@ end $$;
 
 -- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
 -- 180 days, links that ended a month ago, the networks of chats that began a month ago, bans that have ended, counts of what is
--- limited, and the oldest of the audit log. Says whether there may be more.
+-- limited, notifications of yesterday, and the oldest of the audit log. Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -507,6 +509,7 @@ begin
         where seen_at < now() - interval '180 days' order by seen_at limit most for update skip locked
     );
     perform _supportchat.prune_audit();
+    perform _supportchat.forget_pushes();
     update public.user_sessions set address = null where session_id in (
         select session_id from public.user_sessions
         where address is not null and created_at < now() - interval '30 days'
@@ -528,7 +531,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '8ab3c8264fb9');
+select _supportchat.record_script('functions/privacy.sql', 'dab0d0436584');
 
 notify pgrst, 'reload schema';
 

@@ -154,7 +154,8 @@ drop function if exists public.report_process(uuid, integer, uuid[], text[], boo
 -- have left, and the login sessions of the agents behind its pages, who keep their lease. It counts as live for p_seconds.
 -- 'good' are the login sessions that are good; 'came' is how many agents have come, who take waiting tickets; 'known' says
 -- whether the process was: if not, it is to name all its customers with the next report. While no page is open in it, this
--- is all that it asks (p_is_idle): then it sweeps and sends a heartbeat as well.
+-- is all that it asks (p_is_idle): then it sweeps and sends a heartbeat as well, and hears whether there is something to do about
+-- alerts.
 create or replace function public.report_process(
     p_process_id uuid, p_sockets integer, p_came uuid[], p_left uuid[], p_token_hashes text[],
     p_seconds double precision default 25, p_swept boolean default false, p_is_idle boolean default false
@@ -185,7 +186,8 @@ begin
     came := _supportchat.renew_leases(good);
     answer := jsonb_build_object('good', good, 'came', came, 'known', is_known);
     if p_is_idle then
-        answer := answer || jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4);
+        answer := answer || jsonb_build_object('sweep', public.sweep_assignment()) || public.send_heartbeat(p_seconds / 4)
+            || jsonb_build_object('alerts_due', _supportchat.alerts_are_due());
         update public.server_processes set swept_at = now() where process_id = p_process_id;
     end if;
     return answer;
@@ -200,7 +202,7 @@ as $$
     select _supportchat.forget_processes(array[p_process_id])
 $$;
 
-select _supportchat.record_script('functions/processes.sql', '0e494c3fe0ca');
+select _supportchat.record_script('functions/processes.sql', '67f818585d6f');
 
 notify pgrst, 'reload schema';
 

@@ -84,7 +84,8 @@ declare
 begin
     if seen is null or pg_catalog.pg_snapshot_xmax(seen) > pg_catalog.pg_snapshot_xmax(current)
         or p_state.read_at < now() - interval '20 hours' then
-        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807;
+        update public.search_state set cursor = current::text, last_event = 0, read_at = now(), next_ticket = 9223372036854775807
+        where only_row;
         return 0;
     end if;
     gained := array(
@@ -131,7 +132,8 @@ begin
         running := array(select xip from pg_catalog.pg_snapshot_xip(current) as xip where xip < last_one.transaction order by xip);
         update public.search_state set
             cursor = concat_ws(':', coalesce(running[1], last_one.transaction), last_one.transaction, array_to_string(running, ',')),
-            last_event = last_one.id, read_at = now();
+            last_event = last_one.id, read_at = now()
+        where only_row;
     end if;
     return cardinality(gained);
 end $$;
@@ -187,7 +189,8 @@ begin
         place := ticket.number + is_long::integer;
         exit when written >= p_limit;
     end loop;
-    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end;
+    update public.search_state set next_line = line, next_ticket = case when written >= p_limit then place end
+    where only_row;
     return written;
 end $$;
 
@@ -476,7 +479,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'ebe8180e932b');
+select _supportchat.record_script('functions/search.sql', '5648a9c95807');
 
 notify pgrst, 'reload schema';
 

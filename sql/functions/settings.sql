@@ -25,7 +25,9 @@ as $$
         ('hold_links', '"off"', '["off", "on"]', null, null),
         -- For how many days chats are kept after their end (null: for ever), and the audit log.
         ('retention_days', 'null', '[null]', 1, 3650),
-        ('audit_days', '730', '[]', 365, 3650)
+        ('audit_days', '730', '[]', 365, 3650),
+        -- After how many minutes the next agent is told of somebody to whom nobody has come (null: never): see alerts.sql.
+        ('alert_next_minutes', '3', '[null]', 1, 60)
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -95,7 +97,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', '65731975ee80');
+select _supportchat.record_script('functions/settings.sql', 'b2e538b86dc2');
 
 notify pgrst, 'reload schema';
 

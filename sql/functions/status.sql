@@ -96,10 +96,10 @@ stable
 set search_path = ''
 as $$
     select jsonb_build_object(
-        'waiting', (select count(*) from public.tickets where status = 'waiting'),
+        'waiting', (select count(*) from public.tickets where status = 'waiting' and snoozed_until is null),
         'open', (select count(*) from public.tickets where status = 'open'),
         'longest_wait_seconds', (
-            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting'
+            select extract(epoch from now() - min(awaiting_since))::integer from public.tickets where status = 'waiting' and snoozed_until is null
         ),
         'first_reply_seconds', _supportchat.median_first_reply(date_trunc('day', now())),
         'reason', _supportchat.unassigned_reason(),
@@ -123,7 +123,7 @@ as $$
     select coalesce(jsonb_agg(stuck.number order by stuck.number), '[]')
     from (
         select number from public.tickets
-        where status = 'waiting' and held is null and updated_at < now() - interval '15 seconds'
+        where status = 'waiting' and held is null and snoozed_until is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
         order by awaiting_since nulls last, number
@@ -181,7 +181,7 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', '94e2f8d44db9');
+select _supportchat.record_script('functions/status.sql', 'a472f06441b7');
 
 notify pgrst, 'reload schema';
 

@@ -11,8 +11,8 @@ insert into public.ticket_transitions (from_status, to_status) values
     ('waiting', 'open'), ('open', 'waiting'), ('waiting', 'closed'), ('open', 'closed'), ('closed', 'waiting')
 on conflict do nothing;
 
--- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; and what the
--- whole desk depends on. Who may curate renames and merges tags, and keeps the views that everybody has.
+-- The roles, and what each may do. To work with tickets; to take or end somebody else's; to shut out customers; to change what
+-- everybody at the desk uses (saved replies, tags, views); and what the whole desk depends on.
 with wanted as (
     select role, right_name
     from (values
@@ -33,7 +33,7 @@ select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) f
 
 insert into public.search_state (only_row, cursor, next_ticket)
 select true, pg_current_snapshot()::text, case when exists (select from public.tickets) then 9223372036854775807 end
-on conflict do nothing;
+where not exists (select from public.search_state);
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here

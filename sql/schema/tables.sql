@@ -301,6 +301,22 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
+        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
+        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        saved_replies      | id                     | uuid        | key      | gen_random_uuid()
+        saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
+        saved_replies      | name                   | text        | required |
+        saved_replies      | message                | text        | required | ''
+        saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | picture_key            | text        |          |
+        saved_replies      | picture_type           | text        |          |
+        saved_replies      | picture_bytes          | integer     |          |
+        saved_replies      | created_at             | timestamptz | required | now()
+        saved_replies      | updated_at             | timestamptz | required | now()
+        saved_reply_uses   | reply_id               | uuid        | key      |                   | saved_replies | cascade
+        saved_reply_uses   | agent_id               | uuid        | key      |                   | agents        | cascade
+        saved_reply_uses   | uses                   | integer     | required | 1
+
         -- How many logins were refused within an hour, for an account or from an address: see refuse_login.
         refused_logins     | key                    | text        | key      |
         refused_logins     | attempts               | integer     | required | 1
@@ -405,6 +421,68 @@ begin
         ticket_reads       | read_seq               | integer     | required | 0
         ticket_reads       | read_lines             | integer     | computed | 0
 
+        -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
+        -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
+        alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
+        alert_choices      | scope                  | text        | required | 'unassigned'
+        alert_choices      | sound                  | boolean     | required | true
+        alert_choices      | desktop                | boolean     | required | true
+        alert_choices      | push                   | boolean     | required | true
+        alert_choices      | shows_text             | boolean     | required | false
+        alert_choices      | quiet_from             | text        |          |
+        alert_choices      | quiet_until            | text        |          |
+        alert_choices      | time_zone              | text        | required | 'UTC'
+
+        -- The browsers that an agent has had ask for notifications (RFC 8030). login_id is the login session that said so last.
+        agent_devices      | id                     | uuid        | key      | gen_random_uuid()
+        agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
+        agent_devices      | endpoint               | text        | required |
+        agent_devices      | p256dh                 | text        | required |
+        agent_devices      | auth                   | text        | required |
+        agent_devices      | user_agent             | text        |          |
+        agent_devices      | language               | text        | required | 'en'
+        agent_devices      | origin                 | text        | required |
+        agent_devices      | login_id               | uuid        |          |
+        agent_devices      | created_at             | timestamptz | required | now()
+        agent_devices      | sent_at                | timestamptz |          |
+        agent_devices      | arrived_at             | timestamptz |          |
+        agent_devices      | problem                | text        |          |
+        agent_devices      | problem_at             | timestamptz |          |
+
+        -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
+        -- one is told. A row goes when its agent has read, or need not any more.
+        agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
+        agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
+        agent_alerts       | lines                  | integer     | required |
+        agent_alerts       | why                    | text        | required |
+        agent_alerts       | raised_at              | timestamptz | required | now()
+        agent_alerts       | passes_at              | timestamptz |          |
+
+        -- What is sent to devices: an alert, its end, or a test, which is of no chat. due_at is when it is to be sent, or tried
+        -- again; null once that is done. The id is known to the device alone, which says by it that the notification has arrived.
+        agent_pushes       | id                     | uuid        | key      | gen_random_uuid()
+        agent_pushes       | device_id              | uuid        | required |                   | agent_devices | cascade
+        agent_pushes       | session_id             | uuid        |          |                   | user_sessions | cascade
+        agent_pushes       | kind                   | text        | required | 'alert'
+        agent_pushes       | due_at                 | timestamptz |          |
+        agent_pushes       | tries                  | integer     | required | 0
+        agent_pushes       | created_at             | timestamptz | required | now()
+        agent_pushes       | sent_at                | timestamptz |          |
+        agent_pushes       | arrived_at             | timestamptz |          |
+
+        -- The key with which the desk shows push services that it is the same one as before (VAPID, RFC 8292): made once.
+        desk_push_keys     | only_row               | boolean     | key      | true
+        desk_push_keys     | private_key            | text        | required |
+        desk_push_keys     | public_key             | text        | required |
+        desk_push_keys     | created_at             | timestamptz | required | now()
+
+        -- How far those have read the log who act on each event once, by transaction and id, in which history.
+        event_readers      | name                   | text        | key      |
+        event_readers      | epoch                  | text        | required |
+        event_readers      | transaction            | xid8        | required |
+        event_readers      | id                     | bigint      | required |
+
         -- The server processes that share this database. Each reports every few seconds, and says for how long that counts.
         server_processes   | process_id             | uuid        | key      |
         server_processes   | started_at             | timestamptz | required | now()
@@ -496,6 +574,10 @@ begin
         bans_visitor_id_key               | unique | bans             | (visitor_id)
         bans_network_key                  | unique | bans             | (network)
         bans_session_id_idx               |        | bans             | (session_id)
+        saved_replies_name_key            | unique | saved_replies    | (owner_id, lower(name)) where owner_id is not null
+        saved_replies_shared_name_key     | unique | saved_replies    | (lower(name)) where owner_id is null
+        saved_replies_picture_key_key     | unique | saved_replies    | (picture_key)
+        saved_reply_uses_agent_id_idx     |        | saved_reply_uses | (agent_id)
         audit_log_created_at_idx          |        | audit_log        | (created_at)
         audit_log_kind_idx                |        | audit_log        | (kind, id)
         audit_log_agent_id_idx            |        | audit_log        | (agent_id, id)
@@ -514,6 +596,14 @@ begin
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
+        agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
+        agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
+        agent_alerts_passes_at_idx        |        | agent_alerts     | (passes_at) where passes_at is not null
+        agent_pushes_device_id_key        | unique | agent_pushes     | (device_id, session_id)
+        agent_pushes_session_id_idx       |        | agent_pushes     | (session_id)
+        agent_pushes_due_at_idx           |        | agent_pushes     | (due_at) where due_at is not null
+        agent_pushes_created_at_idx       |        | agent_pushes     | (created_at)
         throttle_buckets_full_at_idx      |        | throttle_buckets | (full_at)
     $indexes$) as written;
 end $$;
@@ -598,6 +688,10 @@ begin
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
+        saved_replies | name           | char_length(name) between 1 and 80
+        saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
+        saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
         tickets       | urgency        | urgency between 1 and 4
         agents        | queue_order    | queue_order in ('longest', 'newest', 'priority')
@@ -616,6 +710,16 @@ begin
         erasures      | kind           | kind in ('conversation', 'customer', 'retention')
         ticket_notes  | note           | note ~ '\S' and char_length(note) <= %1$s
         heartbeat     | only_row       | only_row
+        alert_choices | scope          | scope in ('mine', 'unassigned', 'all')
+        alert_choices | quiet          | quiet_from ~ '^[0-2][0-9]:[0-5][0-9]$' and quiet_until ~ '^[0-2][0-9]:[0-5][0-9]$' and num_nonnulls(quiet_from, quiet_until) <> 1
+        alert_choices | time_zone      | char_length(time_zone) between 1 and 64
+        agent_devices | endpoint       | endpoint ~ '^https://' and char_length(endpoint) <= 1000
+        agent_devices | user_agent     | char_length(user_agent) <= 256
+        agent_devices | language       | language ~ '^[a-z]{2,3}$'
+        agent_devices | problem        | char_length(problem) <= 80
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_pushes  | kind           | kind in ('alert', 'end', 'test')
+        desk_push_keys | only_row       | only_row
     $checks$,
         _supportchat.longest_message(),
         (select string_agg(quote_literal(type), ', ') from unnest(picture.types) as type),

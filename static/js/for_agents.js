@@ -3,7 +3,10 @@ import "./behaviours/kept.js"; // before the ticket, which gives it the focus
 import "./behaviours/queue.js";
 import "./behaviours/bulk.js";
 import "./behaviours/opening.js";
+import "./alerts/telling.js";
+import "./alerts/reach.js";
 import "./behaviours/ticket.js";
+import "./behaviours/saved_replies.js";
 import "./behaviours/drawer.js";
 import "./behaviours/choosing.js";
 import "./behaviours/colours.js";

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from ..database import Database
 from ..database.rows import AuditedPerson, AuditEntry, AuditPage
+from ..rendering.sheets import safe_cell
 from ..server.turns import give_way
 
 BATCH = 500
@@ -19,15 +19,6 @@ COLUMNS = (
     *("id", "at", "kind", "who", "who_email", "who_id", "whom", "whom_email", "whom_id"),
     *("address", "about"),
 )
-# A spreadsheet takes a cell that begins so for a formula: https://owasp.org/www-community/attacks/CSV_Injection
-# Some look behind quotes, spaces and what nobody sees, and some begin a cell at every comma or semicolon.
-_UNSEEN = (
-    "\u00ad\u034f\u061c\u115f\u1160\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164"
-    "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff"
-)
-_BEFORE = rf"(?:[\"'`“”„‘’«»{_UNSEEN}]|[^\S\t\r\n])*"
-_SIGN = r"[=+@\-\u2212\ufe62\ufe63\ufe66\ufe6b\uff1d\uff0b\uff0d\uff20]"
-FORMULA = re.compile(rf"^(?=[\t\r\n])|(^|[;,\t\r\n])(?={_BEFORE}{_SIGN})")
 
 
 def parts(kind: str, database: Database, **asked: Any) -> Iterator[bytes]:
@@ -36,11 +27,6 @@ def parts(kind: str, database: Database, **asked: Any) -> Iterator[bytes]:
     :param kind: one of `FORMATS`. :param asked: the arguments of `list_audit`.
     """
     yield from (_as_csv if kind == "csv" else _as_json)(_batches(database, asked))
-
-
-def safe_cell(value: Any) -> str:
-    """Return a value that no spreadsheet takes for a formula."""
-    return FORMULA.sub(r"\1'", "" if value is None else str(value))
 
 
 def _batches(database: Database, asked: dict[str, Any]) -> Iterator[list[AuditEntry]]:

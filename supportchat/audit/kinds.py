@@ -5,7 +5,7 @@ from __future__ import annotations
 GROUPS: dict[str, tuple[str, ...]] = {
     "logins": (
         *("login.ok", "login.refused", "logout", "session.ended", "password.changed", "name.changed"),
-        *("identity.bound", "identity.unbound"),
+        *("identity.bound", "identity.unbound", "device.added", "device.removed"),
         *("two_factor.on", "two_factor.off", "two_factor.codes_replaced", "two_factor.recovery_code_used"),
     ),
     "people": (
@@ -23,6 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "privacy": ("customer.exported", "customer.erased", "conversation.erased", "retention.began", "audit.exported"),
     "bans": ("ban.made", "ban.ended"),
     "settings": (
+        *("reply.added", "reply.changed", "reply.deleted", "replies.imported"),
         "settings.changed",
         "site.added",
         "site.changed",

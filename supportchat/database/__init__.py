@@ -30,9 +30,12 @@ FUNCTIONS = frozenset(own_names().called)
 # Functions that may run twice with the same arguments and leave the same behind: a call whose connection broke is
 # repeated. Those that only read, and these. Messages and notes are among them because client_message_id makes them so.
 REPEATABLE = frozenset(own_names().reading) | {
+    "add_device",
     "add_note",
+    "advance_alerts",
     "archive_site",
     "agent_of_identity",
+    "change_alerts",
     "change_identity",
     "change_name",
     "change_password",
@@ -48,6 +51,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "end_ban",
     "end_visit",
     "identify_customer",
+    "import_replies",
     "index_lines",
     "search_tickets",
     "mark_spam",
@@ -65,13 +69,17 @@ REPEATABLE = frozenset(own_names().reading) | {
     "make_password_link",
     "name_customer",
     "note_erased_files",
+    "note_pushes",
     "offer_setup",
     "post_message",
+    "push_arrived",
+    "push_keys",
     "post_reply",
     "record_pages",
     "record_receipt",
     "record_receipts",
     "renew_invitation",
+    "reply_and_close",
     "report_process",
     "send_heartbeat",
     "send_ping",
@@ -87,6 +95,8 @@ REPEATABLE = frozenset(own_names().reading) | {
     "start_chat",
     "sweep_assignment",
     "take_erasure_files",
+    "take_pushes",
+    "test_device",
     "withdraw_link",
 }
 

@@ -39,6 +39,7 @@ class Agent(_Member):
 
     rights: list[str]
     needs_two_factor: bool  # before anything else
+    sound: bool  # whether they want to hear one when somebody writes
 
 
 class Colleague(_Member):
@@ -271,7 +272,7 @@ class NamedCustomer(TypedDict):
 class FoundCard(TypedDict):
     """What the shop's own tables tell of a customer, or why nothing."""
 
-    card: Any
+    card: str | None  # JSON
     error: str | None  # 'slow', 'large', 'closed' or 'failed'
 
 
@@ -323,6 +324,7 @@ class PeopleHere(TypedDict):
     others: int
     answers_in_seconds: int | None
     banned: bool  # who asks could not start a chat
+    known: bool  # who asks has the key of somebody
 
 
 class Picture(TypedDict):
@@ -412,6 +414,14 @@ class Conversation(TypedDict):
     customer_here: bool
     queue_position: int | None  # 101 stands for that or any later one; None while it is held
     banned: bool  # the customer cannot write
+    somebody_here: bool
+
+
+class WaitingLine(TypedDict):
+    """Who has the places in line that are counted, the first at the front."""
+
+    session_ids: list[str]
+    behind: int  # the place of everybody else who waits
     somebody_here: bool
 
 
@@ -583,6 +593,41 @@ class AddedNote(TypedDict):
     ticket: Ticket
 
 
+class SavedReply(TypedDict):
+    """A reply that somebody has saved."""
+
+    id: str
+    name: str
+    message: str
+    is_shared: bool
+    close_after: bool  # the ticket, once it is sent
+    has_picture: bool
+    uses: int  # by the agent who asks
+
+
+class SavedReplyChange(TypedDict):
+    """A reply as it is now, and the key of a picture that nothing needs any more."""
+
+    reply: SavedReply
+    unneeded: str | None
+
+
+class TicketReplies(TypedDict):
+    """Replies for a ticket, and what fills their variables there."""
+
+    number: int
+    customer_name: str | None
+    desk_name: str | None
+    replies: list[SavedReply]
+
+
+class ImportedReplies(TypedDict):
+    """How many replies of a list are new, and how many took the place of another."""
+
+    added: int
+    changed: int
+
+
 class LastMessage(TypedDict):
     """The end of a conversation, as the queue shows it."""
 
@@ -739,6 +784,7 @@ class IdleReport(ProcessReport):
 
     sweep: Sweep | None
     beat: int
+    alerts_due: bool  # whether there is something to do about alerts
 
 
 class Event(TypedDict):
@@ -905,3 +951,96 @@ def read_marks(state: Conversation, side: str) -> tuple[int, int]:
     if side == "customer":
         return state["customer_delivered_seq"], state["customer_read_seq"]
     return state["agent_delivered_seq"], state["agent_read_seq"]
+
+
+class AlertedOf(TypedDict):
+    """What may be shown of a ticket to whoever is told of it."""
+
+    number: int
+    customer_name: str | None
+    message: str | None  # the beginning of the last one of the customer
+    has_image: bool
+
+
+class AdvancedAlerts(TypedDict):
+    """What is to be done about alerts now and later."""
+
+    due: bool  # whether there is something to send
+    next_in: float | None  # seconds
+    is_held_up: bool  # then it is to be tried again soon
+
+
+class Push(TypedDict):
+    """A notification that is to be sent."""
+
+    id: str
+    kind: str  # 'alert', 'end' or 'test'
+    tries: int  # with this one
+    endpoint: str
+    p256dh: str
+    auth: str
+    language: str
+    origin: str  # of the desk, as the device knows it
+    session_id: str | None  # None for a test
+    about: AlertedOf | None
+    shows_text: bool
+
+
+class AlertSettings(TypedDict):
+    """What an agent wants to be told of, and how."""
+
+    scope: str  # 'mine', 'unassigned' (with those that nobody has) or 'all'
+    sound: bool
+    desktop: bool
+    push: bool
+    shows_text: bool
+    quiet_from: str | None  # as '22:00', in their time zone
+    quiet_until: str | None
+    time_zone: str
+
+
+class DeviceTest(TypedDict):
+    """The last test of a device."""
+
+    created_at: str
+    sent_at: str | None
+    arrived_at: str | None
+    is_waiting: bool  # whether it may still arrive
+
+
+class AlertDevice(TypedDict):
+    """A browser in which an agent is notified."""
+
+    id: str
+    endpoint_hash: str  # by which a browser knows itself
+    user_agent: str | None
+    created_at: str
+    sent_at: str | None
+    arrived_at: str | None
+    problem: str | None  # a code
+    problem_at: str | None
+    test: DeviceTest | None
+
+
+class OwnAlerts(TypedDict):
+    """How an agent is told."""
+
+    settings: AlertSettings
+    next_minutes: int | None  # after which the next one is told, None for never
+    devices: list[AlertDevice]
+
+
+class PushKeyPair(TypedDict):
+    """The key by which push services know the desk."""
+
+    private_key: str
+    public_key: str
+
+
+class AlertsCheck(TypedDict):
+    """How the devices of the desk are reached."""
+
+    devices: int
+    sent: int  # devices to which something was sent within a day
+    arrived: int  # those of them that have shown it
+    problems: dict[str, int]  # devices by code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from typing import Any, Literal, NamedTuple
@@ -83,7 +84,10 @@ class Cards:
         if found["error"]:
             log.warning("customer card: %s", found["error"])
             return Card(error=found["error"])
-        return card_of(found["card"])
+        try:
+            return card_of(json.loads(found["card"] or "null"))
+        except (ValueError, RecursionError):  # numbers of thousands of digits, brackets in brackets
+            return Card(error="shape")
 
     def _keep(self, number: int, card: Card | None) -> None:
         if len(self._kept) >= MOST_KEPT:

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from ..web.text import clean_line
+from ..web.text import clean_line, is_all_seen
 
 SUB_CHARACTERS = 255
 NAME_CHARACTERS = 80
@@ -41,7 +41,7 @@ def _sub(value: Any) -> str:
     # Compared as it is, so nothing may be in it that cannot be seen: two people would look like one.
     if not isinstance(value, str) or not 0 < len(value) <= SUB_CHARACTERS:
         raise ValueError("sub")
-    if not value.isprintable() or value != value.strip():
+    if not value.isprintable() or value != value.strip() or not is_all_seen(value):
         raise ValueError("sub: characters")
     return value
 
@@ -54,7 +54,9 @@ def _email(claims: dict[str, Any]) -> str | None:
     value = _line(claims.get("email"), EMAIL_CHARACTERS + 1)
     # One with characters that nobody sees would look like another one.
     is_address = len(value) <= EMAIL_CHARACTERS and value.isprintable() and EMAIL.fullmatch(value)
-    return value if is_address and claims.get("email_verified") is not False else None
+    # Some issuers write it as a text. Whatever it is, only one value says yes.
+    is_denied = claims.get("email_verified", True) not in (True, "true")
+    return value if is_address and not is_denied else None
 
 
 def _attributes(claims: dict[str, Any]) -> dict[str, Value]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from typing import Any
 
 from flask import current_app
-from joserfc import jws, jwt
+from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
@@ -78,10 +79,30 @@ def _by_one_of(token: str, keys: Iterable[Key], registry: jws.JWSRegistry) -> di
     error: JoseError = BadSignatureError()
     for key in keys:
         try:
-            return jwt.decode(token, key, registry=registry).claims
+            payload = jws.deserialize_compact(token.encode(), key, registry=registry).payload
         except JoseError as refused:
             error = refused
+        else:
+            return _claims(payload)
     raise error
+
+
+def _claims(payload: bytes | None) -> dict[str, Any]:
+    claims = json.loads(payload or b"", object_pairs_hook=_object)
+    if not isinstance(claims, dict):
+        raise TypeError("claims")
+    return claims
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object that says nothing twice: a site that puts its tokens together from texts could be made to.
+
+    :raise ValueError: for any other.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("claims")
+    return found
 
 
 def _check_times(claims: dict[str, Any], longest: int, now: float) -> None:

@@ -23,16 +23,24 @@ def serve_image(image_id: uuid.UUID, **viewer: Any) -> ResponseReturnValue:
     image: StoredPicture | None = call("image_of_session", image_id=str(image_id), **viewer)
     if image is None:
         raise NotFound("not_found")
-    if request.if_none_match.contains(str(image_id)):
-        return _strict(Response(status=304, headers={"ETag": f'"{image_id}"'}))  # without asking the store
+    return serve_stored(image, str(image_id))
+
+
+def serve_stored(image: StoredPicture, etag: str) -> ResponseReturnValue:
+    """Serve a picture to a browser that may see it. `etag` changes with the picture.
+
+    :raise NotFound: if the store has none.
+    """
+    if request.if_none_match.contains(etag):
+        return _strict(Response(status=304, headers={"ETag": f'"{etag}"'}))  # without asking the store
     store: ImageStore = current_app.extensions["images"]
     try:
         content = store.open(image["key"])
     except FileNotFoundError as error:
         raise NotFound("not_found") from error
-    name = f"picture-{str(image_id)[:8]}.{EXTENSIONS[image['content_type']]}"
+    name = f"picture-{etag[:8]}.{EXTENSIONS[image['content_type']]}"
     # Werkzeug's conditional responses would promise ranges, which do not work for a file without a path.
-    response = send_file(content, image["content_type"], download_name=name, etag=str(image_id), conditional=False)
+    response = send_file(content, image["content_type"], download_name=name, etag=etag, conditional=False)
     response.content_length = os.fstat(content.fileno()).st_size
     return _strict(response)
 

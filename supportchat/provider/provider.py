@@ -55,11 +55,16 @@ class Kept(Generic[T]):
         return self._loaded_at
 
     def _load_now(self, errand: Errand) -> None:
-        self._value = None
         try:
             self._value, kept = self._load(errand), KEPT_SECONDS
         except ProviderError as error:
             self._error, kept = error, FAILED_SECONDS
+            if (
+                self._value is not None and time.monotonic() < self._until
+            ):  # asked anew before its time: it is as good as before
+                self._loaded_at = time.monotonic()
+                return
+            self._value = None
         self._loaded_at = time.monotonic()
         self._until = self._loaded_at + kept
 

@@ -21,6 +21,7 @@ from .connection import OVERLOAD, Connection, Shown
 from .events import Event
 from .kinds import KINDS
 from .news import Found
+from .register import Register, Told
 
 CATCH_UP_LIMIT = 200
 AUDIENCES = ("customer", "agent")
@@ -36,8 +37,8 @@ class Conversation:
     as it is; anything else is read from the database.
     """
 
-    def __init__(self, session_id: str, database: Database, fragments: Fragments, here: set[str]) -> None:
-        """:param here: the conversations that a customer's page shows, kept up here."""
+    def __init__(self, session_id: str, database: Database, fragments: Fragments, register: Register) -> None:
+        """:param register: where its state is noted, and whether a customer's page shows it."""
         self.session_id = session_id
         self.pages: dict[str, set[Connection]] = {audience: set() for audience in AUDIENCES}
         self.holders = 0  # pages that show it, or are about to
@@ -47,7 +48,7 @@ class Conversation:
         self.last_note_no = 0
         self._database = database
         self._fragments = fragments
-        self._here = here
+        self._register = register
         self._hints: dict[int, Message | None] = {}
         self._is_stale = {"messages": False, "notes": False, "visit": False, "state": False}
         self._lock = RLock()
@@ -93,7 +94,7 @@ class Conversation:
             self._show_state(state)
             self.pages[audience].add(page)
             if audience == "customer":
-                self._here.add(self.session_id)
+                self._register.here.add(self.session_id)
             # Its other pages may lack what this query found.
             self.compare(state)
             if audience == "agent" and joined["visit"] is not None:
@@ -141,7 +142,7 @@ class Conversation:
         for pages in self.pages.values():
             pages.discard(page)
         if not self.pages["customer"]:
-            self._here.discard(self.session_id)
+            self._register.here.discard(self.session_id)
 
     def hint(self, event: Event) -> None:
         """Handle an event of this conversation."""
@@ -174,6 +175,16 @@ class Conversation:
         if state != self.state:
             self._is_stale["state"] = True
         self.wake()
+
+    def stand(self, told: Told) -> None:
+        """Show a place in line that was read a moment ago, and whether an agent is here."""
+        somebody_here, place = told
+        if self._is_working or self._lock.locked():
+            # What is being read may be older, or newer.
+            self._is_stale["state"] = True
+            self.wake()
+        elif self.state and self.state["status"] == "waiting" and bool(self.state["queue_position"]) == bool(place):
+            self._patch_state({"somebody_here": somebody_here, "queue_position": place})
 
     def wake(self) -> None:
         """Read what is stale. One greenlet at a time, so that a burst becomes one read."""
@@ -279,12 +290,14 @@ class Conversation:
         It may lack lines that were sent, and reuse their numbers.
         """
         if self.pages["customer"]:  # else it may be shown anew, by another one of these
-            self._here.discard(self.session_id)
+            self._register.here.discard(self.session_id)
         for audience, pages in self.pages.items():
             for page in pages:
                 page.push(ERASED if is_erased and audience == "customer" else RESET)
             pages.clear()
         self.state = None
+        if self.holders:
+            self._register.note(self, None)
         self.last_seq = self.last_note_no = 0
         self._hints.clear()
 
@@ -315,6 +328,8 @@ class Conversation:
         before, self.state, self.number = self.state, state, state["number"]
         if before == state:
             return
+        if self.holders:  # else another one may be shown anew by now
+            self._register.note(self, state)
         for audience in AUDIENCES:
             for language, pages in self._by_language(audience).items():
                 frames = self._fragments.state_frames(audience, language, state, before)

@@ -8,14 +8,14 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from typing import Protocol, Required, TypedDict, cast
+from typing import Any, Protocol, Required, TypedDict, cast
 
 import gevent
 import psycopg
 from flask_babel import lazy_gettext
 
 from ..database.postgres import CONNECTION
-from ..database.rows import Detail, Message, Person
+from ..database.rows import AlertedOf, Detail, Message, Person
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ class Event(TypedDict, total=False):
     agent: Person | None  # typing
     nonce: str  # ping
     beat: int  # heartbeat
+    agents: Any  # alert.raised: how each is told, by id; alert.ended: their ids
+    about: AlertedOf  # alert.raised and alert.ended
 
 
 class Events(Protocol):

@@ -18,6 +18,7 @@ from ..database.rows import Answer, IdleReport, IndexedLines, Joined, Sweep
 from ..database.rows import Conversation as State
 from ..rendering.fragments import Fragments, event_frame
 from ..server.buckets import Buckets
+from ..server.turns import give_way
 from ..sites import Sites
 from .allowance import Allowance, Hellos, OpenPages
 from .chores import Chores
@@ -30,6 +31,7 @@ from .log import Log
 from .news import Found, News
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 from .receipts import Receipts
+from .register import Register
 
 SWEEP_SECONDS = 2.0
 FOLLOW_SECONDS = 0.1
@@ -50,6 +52,7 @@ LIVE_SECONDS = 25.0  # for which a report counts: two more may be lost
 IDLE_LIVE_SECONDS = 75.0
 COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 POLLER_SECONDS = 20.0
+UNLOGGED = ("alert.raised", "alert.ended")  # only listeners know them
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,7 @@ class Hub:
         self.process_id = str(uuid.uuid4())
         self.events = events
         self.is_stopping = False
+        self.listeners: list[Callable[[Event], None]] = []  # who else wants to hear of what happens
         self._database = database
         self._fragments = fragments
         self._sites = sites
@@ -90,7 +94,8 @@ class Hub:
         self._shifted_at = float("-inf")  # when those who wait, or an agent, have changed last
         self._doubtful: set[str] = set()  # conversations whose state may have changed without an event of their own
         self._refresh_seconds = REFRESH_SECONDS
-        self._here: set[str] = set()  # the conversations that a customer's page shows
+        self._register = Register()
+        self._refreshing = RLock()
         self._reported: set[str] = set()  # the conversations whose customers the database knows to be here
         self._missing: dict[str, float] = {}  # those of them who have no page any more, and since when
         self._reported_at = float("-inf")
@@ -160,7 +165,7 @@ class Hub:
             return
         conversation = self._conversations.get(session_id)
         if conversation is None:
-            conversation = Conversation(session_id, self._database, self._fragments, self._here)
+            conversation = Conversation(session_id, self._database, self._fragments, self._register)
             self._conversations[session_id] = conversation
         self._pages[page] = conversation
         conversation.holders += 1
@@ -179,6 +184,7 @@ class Hub:
             conversation.holders -= 1
             if not conversation.holders:
                 del self._conversations[conversation.session_id]
+                self._register.note(conversation, None)
             self.report_soon()
 
     def acknowledge(self, page: Connection, said: Any) -> None:
@@ -233,6 +239,8 @@ class Hub:
                     "row": row,
                 }
             )
+        if answer["session_id"] in self._conversations:
+            gevent.sleep(0)  # the other side waits for it more than who has written it does for the answer
 
     def on_event(self, event: Event) -> None:
         """Handle an event from the database, or the hint of one in the log."""
@@ -247,6 +255,8 @@ class Hub:
             self._chores.soon(0, self.follow)
         elif kind == "typing":
             self._to_conversation(event)
+        elif kind in UNLOGGED:
+            self._to_listeners(event)
         elif "id" not in event or self._log.is_new(event):
             self._apply(event)
             if self._pages and self._log.is_half_full:
@@ -265,11 +275,16 @@ class Hub:
         if kind.touches_every_row:
             self.desks.refresh_all()
         if kind.touches_agent:
-            self._doubtful |= self._conversations_of(event["agent_id"])
+            self._doubtful |= self._register.with_agent(event["agent_id"])
         if kind.touches_waiting or kind.touches_agent:
             self._shifted_at = time.monotonic()
             self._chores.soon(self._refresh_seconds, self._refresh)
         self._to_desks(kind, event)
+        self._to_listeners(event)
+
+    def _to_listeners(self, event: Event) -> None:
+        for listen in self.listeners:
+            listen(event)
 
     def _hear(self, event: Event) -> None:
         try:
@@ -293,14 +308,6 @@ class Hub:
         if conversation is not None:
             conversation.hint(event)
 
-    def _conversations_of(self, agent_id: str | None) -> set[str]:
-        states = ((c.session_id, c.state) for c in self._conversations.values())
-        return {
-            session_id
-            for session_id, state in states
-            if state is not None and state["agent"] is not None and state["agent"]["id"] == agent_id
-        }
-
     def _to_desks(self, kind: Kind, event: Event) -> None:
         session_id, detail = event.get("session_id") or "", event.get("detail", {})
         if kind.touches_row:
@@ -311,17 +318,26 @@ class Hub:
             self.desks.mark(event["agent_id"] or "", session_id, detail["read_lines"])
 
     def _refresh(self) -> None:
-        """Look at everyone who waits, and may have moved up, and at what is in doubt. Once for a burst of changes."""
+        """Tell those who wait how they have moved up, and look at what is in doubt. Once for a burst of changes."""
         began = time.monotonic()
-        waiting = {c.session_id for c in self._conversations.values() if c.state and c.state["status"] == "waiting"}
         doubtful, self._doubtful = self._doubtful, set()
         try:
-            self._compare(waiting | doubtful)
+            self._compare(doubtful)
+            self._move_up()
         except DatabaseError:
             self._doubtful |= doubtful
+            self._chores.soon(SWEEP_SECONDS, self._refresh)
             raise
         finally:
             self._refresh_seconds = max(REFRESH_SECONDS, REFRESH_SHARE * (time.monotonic() - began))
+
+    def _move_up(self) -> None:
+        with self._refreshing:  # what is read first is told first
+            if not self._register.has_waiting:
+                return
+            for conversation, told in self._register.moved(self._database.call("waiting_line")):
+                give_way()
+                conversation.stand(told)
 
     def _compare(self, session_ids: set[str]) -> None:
         ids = sorted(session_ids & self._conversations.keys())
@@ -453,7 +469,7 @@ class Hub:
         if is_idle and not self._reported and time.monotonic() - self._reported_at < IDLE_SECONDS - REPORT_SECONDS / 2:
             return
         agents = {page.token_hash for page in self.desks.pages} | self._polling("agent")
-        here = self._here | self._polling("session")
+        here = self._register.here | self._polling("session")
         came, left = sorted(here - self._reported)[:MOST_MOVES], sorted(self._gone(here))[:MOST_MOVES]
         answer: IdleReport = self._database.call(
             "report_process",
@@ -476,6 +492,8 @@ class Hub:
         if is_idle:
             self._note_sweep(answer["sweep"])
             self._expect_beat(answer["beat"])
+            if answer["alerts_due"]:
+                self._to_listeners({"event": "alerts.due"})
         elif answer["came"]:
             self._sweep_assignment()
 

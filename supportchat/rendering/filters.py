@@ -20,7 +20,7 @@ from ..search.marking import marked
 from ..web.forms import MESSAGE_CHARACTERS
 from ..web.sentences import sentence
 from .languages import gettext, language, once_per_language
-from .links import linkified
+from .markup import marked_up, plain
 from .names import called
 from .reasons import capacity, has_room, reason, reason_for_customer, taken, why_held, why_unassigned
 
@@ -61,7 +61,8 @@ def init_app(app: Flask) -> None:
         taken,
         capacity,
         kept_view,
-        linkified,
+        marked_up,
+        plain,
         lines,
         callable_number,
         without_scheme,

@@ -106,7 +106,8 @@ class Fragments:
     def _each(self, rows: Sequence[L], render: Callable[[L], Markup]) -> Markup:
         rendered: list[Markup] = []
         for row in rows:
-            give_way()
+            if rendered:
+                give_way()
             rendered.append(render(row))
         return joined(*rendered)
 

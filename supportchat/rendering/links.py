@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Lock
 
 from linkify_it import LinkifyIt
@@ -17,7 +17,7 @@ MOST_IN_A_WORD = 20  # links in what no space divides: each look at one may read
 CACHE_BYTES = 8 * 1024 * 1024
 _OVERHEAD = 200  # bytes that an entry costs beside its text and its HTML
 
-_LINK = Markup('<a href="{}" rel="noopener noreferrer nofollow" target="_blank">{}</a>')
+LINK = Markup('<a href="{}" rel="noopener noreferrer nofollow" target="_blank">{}</a>')
 _linkify = LinkifyIt()
 
 _BEFORE_SCHEME = r"(?<![A-Za-z0-9+.-])"
@@ -57,7 +57,7 @@ _UNDERSCORE = re.compile(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])")
 
 def linkified(text: str) -> Markup:
     """Return a text as HTML in which web and e-mail addresses are links."""
-    if not _HINT.search(text):
+    if not has_hint(text):
         return escape(text)
     return _cache.html_of(text)
 
@@ -65,12 +65,28 @@ def linkified(text: str) -> Markup:
 def render(text: str) -> Markup:
     """Return what `linkified` does, computed anew."""
     parts, done = [], 0
+    for start, end, address in links_in(text):
+        parts += [escape(text[done:start]), LINK.format(address, text[start:end])]
+        done = end
+    return Markup("").join([*parts, escape(text[done:])])
+
+
+def has_hint(text: str) -> bool:
+    """Whether there may be an address in a text."""
+    return _HINT.search(text) is not None
+
+
+def links_in(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield where addresses begin and end in a text, and where they lead."""
     for word in re.finditer(r"\S+", text):
         for start, end, address in _links_in(word[0]):
-            start, end = word.start() + start, word.start() + end
-            parts += [escape(text[done:start]), _LINK.format(address, text[start:end])]
-            done = end
-    return Markup("").join([*parts, escape(text[done:])])
+            yield word.start() + start, word.start() + end, address
+
+
+def address_of(text: str) -> str:
+    """Return where a text leads that is an address as a whole; '' for any other."""
+    found = next(_links_in(text), None)
+    return found[2] if found and found[:2] == (0, len(text)) else ""
 
 
 def _links_in(word: str) -> Iterator[tuple[int, int, str]]:
@@ -154,8 +170,9 @@ _FINDERS = {
 class Cache:
     """The HTML of the texts that were shown last, bounded in bytes."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, render: Callable[[str], Markup]) -> None:
         self.bytes = 0
+        self._render = render
         self._most_bytes = most_bytes
         self._kept: OrderedDict[str, Markup] = OrderedDict()
         self._lock = Lock()
@@ -167,7 +184,7 @@ class Cache:
                 self._kept.move_to_end(text)
                 return self._kept[text]
         give_way()
-        html = render(text)
+        html = self._render(text)
         with self._lock:
             self._keep(text, html)
         return html
@@ -186,4 +203,4 @@ def _cost(text: str, html: Markup) -> int:
     return 4 * (len(text) + len(html)) + _OVERHEAD
 
 
-_cache = Cache(CACHE_BYTES)
+_cache = Cache(CACHE_BYTES, render)

@@ -68,6 +68,7 @@ def words_of_desk() -> Words:
         # Translators: of tickets in the queue.
         "chosen": _forms(lambda n: ungettext("%(num)s chosen", "%(num)s chosen", n)),
         "showUnassigned": _("Show unassigned (%(count)s)"),
+        "replyPictureMissing": _("The picture of this reply could not be loaded. Add it yourself."),
         "shownOpen": _("%(shown)s of %(open)s open"),
         "shownOpenClosed": _("%(shown)s of %(open)s open, %(closed)s closed"),
         # Translators: read out when more of them come.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import NamedTuple
+from weakref import WeakSet
 
 MOST_BUCKETS = 20_000
 
@@ -54,6 +55,7 @@ class Buckets:
     def __init__(self, most: int = MOST_BUCKETS) -> None:
         self._most = most
         self._full_at: dict[str, float] = {}
+        _made.add(self)
 
     def take(self, whose: str, limit: Limit, count: float = 1, patience: float = 1e-6) -> float:
         """Take one of what a limit allows, or so many. Returns 0, or the seconds to wait when there is too little left.
@@ -67,7 +69,21 @@ class Buckets:
             self._forget(time.monotonic())
         return wait
 
+    def forget_full(self) -> None:
+        """Forget those that are full again, which are the same as none."""
+        now = time.monotonic()
+        self._full_at = {whose: full_at for whose, full_at in self._full_at.items() if full_at > now}
+
     def _forget(self, now: float) -> None:
         # Those that are full are the same as none. Where that is not enough, those that are nearly so go as well.
         left = sorted(((full_at, whose) for whose, full_at in self._full_at.items() if full_at > now), reverse=True)
         self._full_at = {whose: full_at for full_at, whose in left[: self._most // 2]}
+
+
+_made: WeakSet[Buckets] = WeakSet()
+
+
+def forget_all_full() -> None:
+    """Forget the full buckets of this process: each keeps a page of memory, and most are of people who have gone."""
+    for buckets in _made:
+        buckets.forget_full()

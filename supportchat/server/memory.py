@@ -6,6 +6,8 @@ import ctypes
 import gc
 from collections.abc import Callable
 
+from .buckets import forget_all_full
+
 
 def keep_for_long() -> None:
     """Have the garbage collector pass over what is there by now: to look at 5,000 pages takes it 200 ms each time.
@@ -18,6 +20,7 @@ def keep_for_long() -> None:
 
 def give_memory_back() -> None:
     """Have the C library return what is free in the middle of its heap, too. Only glibc keeps that by itself."""
+    forget_all_full()
     gc.collect()
     trim = _trim()
     if trim is not None:

@@ -52,12 +52,17 @@ class WithoutHttpsError(ValueError):
 def origin_of_site(text: str) -> str:
     """Return the origin of an address that somebody has typed or copied, without what follows the host.
 
+    `*.` may stand before a name of two parts or more, for all that end in it.
+
     :raise ValueError: when a site cannot be there. :raise WithoutHttpsError: when others could change it on its way.
     """
     address = text if "://" in text else f"https://{text}"
     scheme, _separator, rest = address.partition("://")
-    found = origin(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}")
+    found = origin(f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}", wildcard=True)
     host = urlsplit(found).hostname or ""
+    # What a page without an origin says of itself is no name; and of a whole top-level domain nobody has all pages.
+    if host == "null" or (host.startswith("*.") and "." not in host[2:].rstrip(".")):
+        raise ValueError(found)
     if scheme.lower() == "http" and not is_loopback(host):
         raise WithoutHttpsError(found)
     return found

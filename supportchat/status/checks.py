@@ -15,10 +15,11 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext, ngettext
 from gevent.event import Event
 
+from ..alerts.words import alert_problem
 from ..database import FUNCTIONS, Database, DatabaseError, Unavailable
 from ..database.bundle import PASTE
 from ..database.migrations import checksums, describe_orphans
-from ..database.rows import CardCheck, DeskFigures
+from ..database.rows import AlertsCheck, CardCheck, DeskFigures
 from ..database.scripts import SCRIPTS, script_text
 from ..images.pipeline import new_key
 from ..images.stores import ImageStore, StoreUnavailable
@@ -38,6 +39,7 @@ NAMES = {
     "realtime": lazy_gettext("Realtime"),
     "images": lazy_gettext("Image storage"),
     "assignment": lazy_gettext("Assignment"),
+    "alerts": lazy_gettext("Notifications"),
     "card": lazy_gettext("Customer card"),
     "provider": lazy_gettext("Login provider"),
     "proxy": lazy_gettext("Proxy"),
@@ -91,6 +93,7 @@ class Checks:
         yield self._timed("services", "realtime", self._realtime)
         yield self._timed("services", "images", self._image_storage)
         yield self._timed("services", "assignment", self._assignment)
+        yield self._timed("services", "alerts", self._alerts)
         if card := self._card():
             yield self._timed("services", "card", functools.partial(_described_card, card))
 
@@ -100,6 +103,20 @@ class Checks:
         except DatabaseError:  # which other lines tell
             return None
         return found
+
+    def _alerts(self) -> Finding:
+        found: AlertsCheck = self._database.call("check_alerts")
+        devices = ngettext("%(num)s device", "%(num)s devices", found["devices"])
+        if not found["problems"]:
+            shown = {"devices": devices, "arrived": found["arrived"], "sent": found["sent"]}
+            return Finding(
+                "ok", _("%(devices)s; within a day %(sent)s were notified and %(arrived)s showed it", **shown)
+            )
+        problems = " ".join(dict.fromkeys(alert_problem(code) for code in found["problems"]))
+        fix = _(
+            "The server has to reach the push services of browsers by https. Each agent sees their devices at /alerts."
+        )
+        return Finding("warn", f"{devices}. {problems}", fix)
 
     def _timed(self, group: str, key: str, look: Callable[[], Finding]) -> Check:
         start = time.perf_counter()

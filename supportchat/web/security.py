@@ -28,7 +28,7 @@ FRAMING = ("widget.demo",)
 # Where the pages of agents are; everything else is for customers.
 DESK = (
     *("/agent", "/tickets", "/account", "/people", "/sites", "/bans", "/links", "/privacy", "/audit", "/status"),
-    *("/search", "/tags"),
+    *("/search", "/tags", "/replies", "/alerts"),
 )
 # Asked by machines, by whatever name their network has for this one.
 PROBES = ("/healthz", "/readyz")
@@ -187,10 +187,12 @@ def _policy() -> str:
     framed = "frame-src 'self'; " if request.endpoint in FRAMING else ""
     # 'self' includes websockets but in Safari before 16. What the request names as its host may be a proxy's matter.
     websocket = config.public_url.replace("http", " ws", 1)
+    # The desk alone has a worker. Only the policy of that name makes its address: static/js/alerts/registration.js.
+    worker, types = ("worker-src 'self'; manifest-src 'self'; ", "htmx worker") if is_for_desk() else ("", "htmx")
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
         f"connect-src 'self'{websocket}; form-action 'self'; base-uri 'none'; object-src 'none'; "
-        f"{framed}frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types htmx"
+        f"{worker}{framed}frame-ancestors {frames}; require-trusted-types-for 'script'; trusted-types {types}"
     )
 
 
@@ -214,12 +216,17 @@ def may_frame(origin: str) -> bool:
 
 
 def _framed_headers() -> dict[str, str]:
-    """Return what lets a page in a frame on another site, also where that one has a Cross-Origin-Embedder-Policy."""
+    """Return what lets a page in a frame on another site, also where that one has a Cross-Origin-Embedder-Policy.
+
+    It is for the page in the frame alone: what that page asks for is its own.
+    """
     if not framing_origins():
         return {"X-Frame-Options": "SAMEORIGIN"}
-    headers = {"X-Frame-Options": "", "Cross-Origin-Resource-Policy": "cross-origin"}
-    is_framed = request.headers.get("Sec-Fetch-Dest") in FRAMES
-    return headers | ({"Cross-Origin-Embedder-Policy": "require-corp"} if is_framed else {})
+    use = request.headers.get("Sec-Fetch-Dest")
+    headers = {"X-Frame-Options": ""}
+    if use is None or use in FRAMES:  # over http, and by older browsers, it is not said
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return headers | ({"Cross-Origin-Embedder-Policy": "require-corp"} if use in FRAMES else {})
 
 
 def page_headers(config: Config) -> dict[str, str]:

@@ -9,6 +9,10 @@ from ..images.redraw.limits import MEGABYTE, MOST_BYTES
 from .forms import MESSAGE_CHARACTERS
 
 SENTENCES = {
+    # Alerts
+    "quiet_hours_half": _("Enter both when quiet hours begin and when they end, or neither."),
+    "device_unknown": _("This browser’s notifications go to an address that we do not know. Try another browser."),
+    "device_not_found": _("This device was removed. Reload the page."),
     # Messages
     "message_empty": _("Write a message or add a picture first."),
     "message_too_long": _("This message has more than %(characters)s characters. Shorten it, or send it in two parts."),
@@ -56,6 +60,12 @@ SENTENCES = {
     "agent_not_found": _("This agent can’t take tickets any more. Choose someone else."),
     "agent_not_here": _("%(detail)s is offline. Choose someone else, or return the ticket to the queue."),
     "transition_not_allowed": _("This ticket has changed in the meantime. Check it again."),
+    # Saved replies
+    "reply_not_found": _("This saved reply no longer exists."),
+    "reply_name_refused": _("Enter a name of up to 80 characters."),
+    "reply_name_taken": _("Another saved reply is called %(detail)s already. Choose another name."),
+    "replies_too_many": _("There can be up to %(detail)s of these replies. Delete some that nobody uses first."),
+    "variables_unfilled": _("Write something in place of %(detail)s, or remove it. It could not be filled in."),
     # Too fast
     "messages_too_fast": _("You are sending messages too fast. Try again in %(detail)s."),
     "pictures_too_fast": _("You are sending pictures too fast. Try again in %(detail)s."),

@@ -52,3 +52,8 @@ def clean_line(value: str) -> str:
 def shows_something(text: str) -> bool:
     """Whether there is anything to see in a text."""
     return any(unicodedata.category(character) not in _INVISIBLE for character in _BLANK.sub("", text))
+
+
+def is_all_seen(text: str) -> bool:
+    """Whether no character of a text is drawn as nothing."""
+    return _BLANK.search(text) is None

@@ -57,6 +57,7 @@ BANNED = (
     f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
     f" from public.visitors where token_hash = '{ANSWERED}'"
 )
+REPLY = f"insert into public.saved_replies (id, name, message) values ('{NEW_ID}', 'Hello', 'Hi')"
 TOKEN = "f" * 64
 LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
@@ -108,6 +109,16 @@ update public.tickets set closed_at = now() - interval '3001 days' where id in (
 )
 """
 ONE_PAGE = f"select public.report_process('{NEW_ID}', 1, array['{NEW_ID}']::uuid[], '{{}}', '{{}}')"
+DEVICE = {"endpoint": "https://push.example.com/x", "p256dh": "k", "auth": "a", "origin": "https://desk.example.com"}
+HAS_DEVICE = f"""
+insert into public.agent_devices (id, agent_id, endpoint, p256dh, auth, origin)
+select '{NEW_ID}', id, 'https://push.example.com/x', 'k', 'a', 'https://desk.example.com'
+from public.agents where name = 'Agent 1'
+"""
+HAS_PUSH = f"""
+{HAS_DEVICE};
+insert into public.agent_pushes (id, device_id, kind, due_at) values ('{NEW_ID}', '{NEW_ID}', 'test', now())
+"""
 
 
 @dataclass
@@ -259,6 +270,14 @@ class People:
             act("follow_ticket", after=self.open.last_seq - 2, after_note=0),
             act("post_reply", client_message_id=NEW_ID, message="How can I help?"),
             act("add_note", client_message_id=NEW_ID, note="Careful"),
+            act("reply_and_close", client_message_id=NEW_ID, message="Goodbye"),
+            act("replies_for_ticket", given=REPLY, words=["hello"]),
+            Act("list_replies", {"agent_id": self.agent}, given=REPLY),
+            Act("save_reply", {"agent_id": self.agent, "values": Jsonb({"name": "Bye", "message": "Goodbye"})}),
+            Act("import_replies", {"agent_id": self.agent, "rows": Jsonb([{"name": "Bye", "message": "Goodbye"}])}),
+            Act("use_reply", {"agent_id": self.agent, "reply_id": NEW_ID}, given=REPLY),
+            Act("picture_of_reply", {"agent_id": self.agent, "reply_id": NEW_ID}, given=REPLY),
+            Act("delete_reply", {"agent_id": self.agent, "reply_id": NEW_ID}, given=f"{IS_ADMIN}; {REPLY}"),
             act("record_receipt", "of an agent", delivered=9, read=9, number=waiting),
             act("assign_ticket", "claim", number=waiting, assignee_id=self.agent),
             act("assign_ticket", "hand over", assignee_id=self.colleague, expected_id=self.agent),
@@ -324,6 +343,7 @@ class People:
             read("messages_before", "the last", limit=4),
             read("messages_before", "the first", before=4),
             read("notes_after", after=0),
+            Act("waiting_line"),
             Act("conversations", {"session_ids": self.here[:2]}, "two in line"),
         ]
 
@@ -438,6 +458,12 @@ class People:
             Act("make_handover", {"visitor": RETURNING, "token_hash": TOKEN, "sealed_key": "x"}),
             Act("show_handover", {"token_hash": TOKEN}, given=HANDOVER),
             Act("take_handover", {"token_hash": TOKEN}, given=HANDOVER),
+            act("show_alerts"),
+            act("change_alerts", values={"scope": "all"}),
+            act("add_device", **DEVICE),
+            act("delete_device", device_id=NEW_ID, given=HAS_DEVICE),
+            act("test_device", device_id=NEW_ID, given=HAS_DEVICE),
+            Act("push_keys"),
             act("list_audit", kinds=["settings.changed"]),
             act("note_audit_export", format="csv"),
             Act("erase_old_chats", given=OLD_CHATS),
@@ -470,6 +496,11 @@ class People:
             Act("events_after", {"cursor": self.cursor}, "since the last look"),
             Act("send_heartbeat", {"seconds": 0.0}),
             Act("send_ping", {"nonce": "n"}),
+            Act("advance_alerts", how="nothing new"),
+            Act("take_pushes", given=HAS_PUSH),
+            Act("note_pushes", {"results": [{"id": NEW_ID, "kind": "test", "outcome": "sent"}]}, given=HAS_PUSH),
+            Act("push_arrived", {"push_id": NEW_ID}, given=HAS_PUSH),
+            Act("check_alerts"),
             Act("database_epoch"),
             Act("orphan_images", {"keys": [self.image, "b" * 64]}),
             Act("desk_figures"),

@@ -89,6 +89,9 @@ def test_a_day_by_keyboard_alone(alice: Agent, vera: Customer, windows: Opener) 
     alice.sees("Closed #1001")
     expect(alice.page.locator("#messages-1002")).to_be_visible()
     expect(alice.box).to_be_focused()
+    keys.type("Bye")
+    keys.press("Control+Shift+Enter")
+    alice.sees("All caught up")
 
 
 def test_the_palette_runs_what_the_page_offers_and_never_ends_anything_by_itself(alice: Agent, vera: Customer) -> None:

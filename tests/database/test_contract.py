@@ -147,12 +147,38 @@ def have_a_day(door: Heard) -> None:
     look_after(door, alice)
     chat(door, cast, alice)
     pass_on(door, cast, alice)
+    save_replies(door, cast, alice)
     shut_out(door, cast, alice)
     run_the_agents(door, alice)
     look_after_privacy(door, cast)
     look_after_sites(door, cast)
     name_customers(door, cast)
+    reach_agents(door, cast)
     go_home(door, alice)
+
+
+def reach_agents(door: Heard, cast: Cast) -> None:
+    """What is told to whom, and by which devices."""
+    bob = cast.agent("bob")
+    door.call("advance_alerts")
+    device = bob.call("add_device", endpoint="https://push.example.com/1", p256dh="k", auth="a", origin="https://desk")
+    bob.call("change_alerts", values={"scope": "all", "quiet_from": None, "quiet_until": None})
+    with contextlib.suppress(DatabaseError):
+        bob.call("change_alerts", values={"scope": "none"})
+    cast.visitor().start("Is anybody there?")
+    door.call("advance_alerts")
+    bob.call("test_device", device_id=device)
+    pushes = door.call("take_pushes")
+    door.call("note_pushes", results=[{"id": push["id"], "kind": push["kind"], "outcome": "sent"} for push in pushes])
+    for push in pushes:
+        door.call("push_arrived", push_id=push["id"])
+    bob.call("show_alerts")
+    door.call("check_alerts")
+    door.call("push_keys")
+    door.call("push_keys", private_key="private", public_key="public")
+    bob.call("delete_device", device_id=device)
+    with contextlib.suppress(DatabaseError):
+        bob.call("delete_device", device_id=device)
 
 
 def look_after_privacy(door: Heard, cast: Cast) -> None:
@@ -248,6 +274,7 @@ def look_after(door: Heard, alice: Agent) -> None:
         "database_epoch",
         "events_after",
         "queue_counts",
+        "waiting_line",
         "sweep_assignment",
         "applied_scripts",
         "stuck_tickets",
@@ -354,6 +381,30 @@ def find(door: Heard, alice: Agent, carol: Agent, number: int) -> None:
     alice.call("delete_view", view_id=view["id"])
     alice.call("change_tickets", numbers=[number, 77], act="tag", value="Parts")
     door.refused("change_tickets", agent_id=alice.id, numbers=[number], act="none")
+
+
+def save_replies(door: Heard, cast: Cast, alice: Agent) -> None:
+    """Save replies, use them, and close a ticket with one."""
+    carol, dora = cast.agent("carol"), cast.visitor()
+    alice.come()
+    number = dora.start("Hello", customer_name="Dora")["number"]
+    alice.call("assign_ticket", number=number, assignee_id=alice.id, expected_id=(dora.chat["agent"] or {}).get("id"))
+    values = {"name": "Hello", "message": "Hi {{customer.name}}", "picture": PICTURE}
+    saved = carol.call("save_reply", values=values | {"is_shared": True, "close_after": True})["reply"]["id"]
+    door.refused("save_reply", agent_id=carol.id, values=values | {"is_shared": True})
+    door.refused("save_reply", agent_id=alice.id, values=values | {"is_shared": True})
+    door.refused("save_reply", agent_id=alice.id, values={"name": "", "message": "Hi"})
+    door.refused("save_reply", agent_id=alice.id, values={"role": "admin"})
+    alice.call("picture_of_reply", reply_id=saved)
+    alice.call("use_reply", reply_id=saved)
+    carol.call("save_reply", reply_id=saved, values={"picture": None})
+    alice.call("import_replies", rows=[{"name": "Bye", "message": "Goodbye", "close_after": True}])
+    alice.call("list_replies")
+    for words in ([], ["hel"], ["goodbye"]):
+        alice.call("replies_for_ticket", number=number, words=words)
+    door.refused("delete_reply", agent_id=alice.id, reply_id=saved)
+    carol.call("delete_reply", reply_id=saved)
+    alice.call("reply_and_close", number=number, client_message_id=new_id(), message="Goodbye")
 
 
 def shut_out(door: Heard, cast: Cast, alice: Agent) -> None:

@@ -85,8 +85,19 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
     identified = call("identify_customer", visitor=buyer.key, fresh="n" * 64, site="main", sub="b", name="Bea")
     rows("create schema supportchat")
     rows("create function supportchat.support_card(ref text) returns jsonb language sql as $$ select '{}'::jsonb $$")
+    hello = {"name": "Hello", "message": "Hi", "picture": IMAGE | {"key": "1" * 64}}
+    saved = alice.call("save_reply", values=hello)
     flow = {"issuer": "i", "nonce": "n", "code_verifier": "v", "purpose": "login", "address": "192.0.2.1"}
     call("begin_provider_flow", state_hash="e" * 64, browser="b", **flow)
+    call("advance_alerts")
+    device = alice.call(
+        "add_device", endpoint="https://push.example.com/1", p256dh="k", auth="a", origin="https://desk"
+    )
+    alice.call("change_alerts", values={"scope": "all"})
+    cast.visitor().start("Hello")
+    rows("update agents set lease_expires_at = null where id = %s", alice.id)
+    advanced = call("advance_alerts")
+    alice.call("test_device", device_id=device)
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
@@ -109,6 +120,14 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         ),
         "post_reply": (owner.call("reopen_ticket", number=number) and owner.reply(number), shapes.Answer),
         "add_note": (note, shapes.AddedNote),
+        "save_reply": (saved, shapes.SavedReplyChange),
+        "list_replies": (alice.call("list_replies"), list[shapes.SavedReply]),
+        "replies_for_ticket": (alice.call("replies_for_ticket", number=number), shapes.TicketReplies),
+        "import_replies": (
+            alice.call("import_replies", rows=[{"name": "Bye", "message": "Goodbye"}]),
+            shapes.ImportedReplies,
+        ),
+        "picture_of_reply": (alice.call("picture_of_reply", reply_id=saved["reply"]["id"]), shapes.StoredPicture),
         "notes_after": (call("notes_after", session_id=session_id, after=0), list[shapes.Note]),
         "messages_after": (call("messages_after", session_id=session_id, after=0), lines),
         "messages_before": (call("messages_before", session_id=session_id), lines),
@@ -121,6 +140,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "conversation_of_visitor": (vera.chat, shapes.Conversation),
         "join_conversation": (call("join_conversation", number=number, after=1, after_note=0), shapes.Joined),
         "conversations": (call("conversations", session_ids=[session_id]), list[shapes.Conversation]),
+        "waiting_line": (call("waiting_line"), shapes.WaitingLine),
         "events_after": (call("events_after", cursor="1:1:"), shapes.LogPage),
         "record_receipts": (
             call("record_receipts", receipts=[{"session_id": session_id, "delivered": 1, "read": 1}]),
@@ -170,6 +190,11 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "mark_spam": (carol.call("mark_spam", number=spammer), shapes.MarkedSpam),
         "list_bans": (carol.call("list_bans"), shapes.Bans),
         "release_ticket": (alice.call("release_ticket", number=waits), shapes.Ticket),
+        "advance_alerts": (advanced, shapes.AdvancedAlerts),
+        "take_pushes": (call("take_pushes"), list[shapes.Push]),
+        "show_alerts": (alice.call("show_alerts"), shapes.OwnAlerts),
+        "push_keys": (call("push_keys", private_key="p", public_key="q"), shapes.PushKeyPair),
+        "check_alerts": (call("check_alerts"), shapes.AlertsCheck),
         "list_people": (carol.call("list_people"), shapes.People),
         "invite_person": (invited, shapes.MadeLink),
         "show_link": (call("show_link", token_hash=token), shapes.ShownLink),

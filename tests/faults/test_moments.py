@@ -10,6 +10,7 @@ from supportchat.database.postgres import PostgresDatabase
 from supportchat.realtime.connection import RESTART, Connection
 from supportchat.realtime.conversation import Conversation
 from supportchat.realtime.hub import Hub
+from supportchat.realtime.register import Register
 from tests.cast import Cast
 
 
@@ -27,7 +28,7 @@ def test_a_sweep_may_come_before_the_first_page_of_a_conversation_has_joined(
     app: Flask, cast: Cast, database: Database
 ) -> None:
     session_id = cast.visitor().start()["session_id"]
-    conversation = Conversation(session_id, database, app.extensions["fragments"], set())
+    conversation = Conversation(session_id, database, app.extensions["fragments"], Register())
     (state,) = database.call("conversations", session_ids=[session_id])
     conversation.compare(state)
     assert conversation.state is None

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from supportchat.config import ROOT
 from supportchat.database import Database
+from supportchat.database.postgres import PostgresDatabase
 from supportchat.identity.card import Card, Cards, Row, card_of, safe_link
+from supportchat.web.cookies import token_hash
 from tests.cast import Agent, Cast
 from tests.conftest import Place
+from tests.server import Server
 from tests.web import Browser, Web
 
 from .conftest import identify, signed
@@ -27,7 +32,7 @@ create table public.orders (number bigint primary key, customer_id bigint);
 insert into public.customers values (7, 'Acme GmbH', 'Gold', '2024-05-01'), (8, 'Rival AG', 'Free', '2025-01-01');
 insert into public.orders values (1042, 7), (1043, 8);
 """
-EMPTY = {"title": "", "badge": "", "rows": (), "link": None}
+KEY = "k" * 43
 
 
 def has_function(rows: Any, body: str, language: str = "sql") -> None:
@@ -103,6 +108,9 @@ def test_a_card_is_asked_for_only_by_a_name_that_the_site_has_signed(
         ("select to_jsonb(1 / (ascii(ref) - ascii('7')))", "failed"),
         ("create table public.mine (id int); select '{}'::jsonb", "failed"),
         ("delete from public.chat_messages; select '{}'::jsonb", "failed"),
+        ("select x from public.packed", "large"),
+        ("select jsonb_build_object('title', repeat('9', 5000)::numeric)", "shape"),
+        ("select (repeat('[', 3000) || repeat(']', 3000))::jsonb", "shape"),
         ("select '[]'::jsonb", "shape"),
         ("select to_jsonb(7)", "shape"),
     ],
@@ -110,9 +118,60 @@ def test_a_card_is_asked_for_only_by_a_name_that_the_site_has_signed(
 def test_a_card_that_goes_wrong_says_so_and_the_desk_goes_on(
     body: str, error: str, database: Database, alice: Agent, vera: int, rows: Any
 ) -> None:
+    rows("create table public.packed as select to_jsonb(repeat('x', 100000)) as x")
     has_function(rows, f"set local check_function_bodies = off; {body}" if "mine" in body else body)
     assert card(database, alice, vera) == Card(error=error)
     assert database.call("messages_after", session_id=alice.call("ticket_of_agent", number=vera)["session_id"], after=0)
+
+
+@pytest.mark.mode("postgres")
+@pytest.mark.parametrize(
+    "body",
+    [
+        "set statement_timeout = 0",
+        "set default_transaction_read_only = on",
+        "set search_path = evil",
+        "set lock_timeout = '1ms'",
+        "perform set_config('transaction_read_only', 'off', true); delete from public.chat_messages",
+        "notify supportchat, 'forged'",
+    ],
+)
+def test_a_card_leaves_nothing_of_its_own_on_the_connection(
+    body: str, place: Place, alice: Agent, vera: int, rows: Any
+) -> None:
+    has_function(rows, f"begin {body}; return jsonb_build_object('title', 'Mine'); end", "plpgsql")
+    database = PostgresDatabase(place.conninfo, size=1)
+    database.call("check_table", table="agents")
+    names = ("statement_timeout", "default_transaction_read_only", "search_path", "lock_timeout")
+
+    def settings() -> list[str]:
+        with database._pool.connection() as connection:
+            return [connection.execute(f"show {name}").fetchone()[0] for name in names]  # type: ignore[index]
+
+    before, lines = settings(), rows("select count(*) from chat_messages")
+    shown = card(database, alice, vera)
+    assert shown in (Card(title="Mine"), Card(error="failed"))
+    assert (settings(), rows("select count(*) from chat_messages")) == (before, lines)
+    assert shown == Card(title="Mine") or "delete" in body
+    database.close()
+
+
+def test_a_card_that_does_not_let_itself_be_stopped_is_given_up_with_its_connection(
+    server: Server, database: Database, alice: Agent, vera: int, rows: Any
+) -> None:
+    body = "begin loop begin perform pg_sleep(60); exception when query_canceled then null; end; end loop; end"
+    has_function(rows, body, "plpgsql")
+    database.call("open_agent_session", agent_id=alice.id, token_hash=token_hash(KEY))
+    answer = httpx.get(f"{server.url}/tickets/{vera}/card", headers={"Cookie": f"a={KEY}"})
+    assert "The card took too long." in answer.text
+    assert "Where is my order?" in httpx.get(f"{server.url}/agent?ticket={vera}", headers={"Cookie": f"a={KEY}"}).text
+    running = (
+        "select count(*) from pg_stat_activity where strpos(query, 'customer_card') > 0 and pid <> pg_backend_pid()"
+    )
+    deadline = time.monotonic() + 20
+    while rows(running) != [(0,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.mode("postgres")

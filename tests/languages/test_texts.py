@@ -42,6 +42,9 @@ NO_TEXTS = {
     *("Support", "https://www.example.com"),
     # In scripts: keys and the like
     *("Enter", "Escape", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "Files", "BroadcastChannel"),
+    # Of push services and the browser's parts
+    *("Authorization", "Topic", "Urgency", "htmx worker", "bold 36px sans-serif", "PushManager", "Notification"),
+    *("InvalidStateError", "alert seen", "supportchat alert"),
 }
 
 TEMPLATES = sorted(ROOT.glob("templates/**/*.html"))

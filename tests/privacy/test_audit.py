@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from flask import Flask, render_template
 
-from supportchat.audit.export import safe_cell
 from supportchat.audit.kinds import GROUPS
 from supportchat.config import ROOT
+from supportchat.rendering.sheets import safe_cell
 from tests.cast import Agent
 from tests.web import Browser, Web
 

@@ -135,6 +135,16 @@ def test_the_other_side_gets_a_line_before_the_pages_of_who_has_written_it(
     assert sent == ["agent", "customer", "customer", "agent"]
 
 
+def test_what_is_written_here_is_sent_to_the_other_side_before_its_answer(
+    hub: Hub, vera: Visitor, alice: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where there is much to do, others go first.
+    monkeypatch.setattr("supportchat.rendering.fragments.give_way", lambda: None)
+    desk = shown(hub, vera, "agent", agent_id=alice.id)
+    hub.offer(vera.post("Line 3"))
+    assert "Line 3" in str(desk.take())
+
+
 def test_events_in_the_wrong_order_are_shown_in_the_right_one(hub: Hub, vera: Visitor) -> None:
     page = shown(hub, vera)
     events = [event for n in (3, 4, 5) for event in posted(vera.post(f"Line {n}"))]
@@ -489,7 +499,7 @@ def test_a_waiting_customer_moves_up_while_others_are_served(
         while "reply here" not in json.dumps(frames):
             gevent.sleep(0.01)
             frames += taken(page)
-    assert calls.count("conversations") == 2  # one look at all who wait, one at who has moved up
+    assert [call for call in calls if call != "report_process"] == ["waiting_line"]  # one look for all who wait
 
 
 def recorded(call: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:

@@ -31,7 +31,8 @@ from .corpus import EVERYTHING, HTMX, LINES, MARKER, SCRIPTS, SQL, TEMPLATES, UN
 pytestmark = pytest.mark.mode("postgres")
 
 ADDRESS = "https://example.com/a"
-HARMLESS = ["Hello", f"See {ADDRESS} or write to a@example.com", "One\nTwo"]
+FORMATTED = "**a** *b* `c` [d](https://example.com)\n- e\n\n1. f\n\n> g\n\n```h\ni\n```"
+HARMLESS = ["Hello", f"See {ADDRESS} or write to a@example.com", f"One\nTwo\n{FORMATTED}"]
 NAME, MESSAGE = 80, 8000
 
 

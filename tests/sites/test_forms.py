@@ -34,6 +34,8 @@ def form_of(app: Flask, **typed: str) -> SiteForm:
         ("http://localhost:8000", "http://localhost:8000"),
         ("http://127.0.0.1:8000/x", "http://127.0.0.1:8000"),
         ("http://[::1]:8000", "http://[::1]:8000"),
+        ("*.Shop.example/x", "https://*.shop.example"),
+        ("https://*.shop.example:8443", "https://*.shop.example:8443"),
     ],
 )
 def test_an_address_becomes_the_origin_that_browsers_send(typed: str, kept: str) -> None:
@@ -43,7 +45,15 @@ def test_an_address_becomes_the_origin_that_browsers_send(typed: str, kept: str)
 @pytest.mark.parametrize(
     "typed",
     [
-        *("http://shop.example", "ftp://shop.example", "javascript:alert(1)", "https://", "https://*.shop.example"),
+        *("http://shop.example", "ftp://shop.example", "javascript:alert(1)", "https://", "http://*.shop.example"),
+        *(
+            "null",
+            "https://*.example",
+            "https://*.example.",
+            "https://*",
+            "https://*.*.shop.example",
+            "https://a.*.example",
+        ),
         *("https://me:secret@shop.example", "https://shop.example:99999", "https://shop..example", "'none'", "*"),
         *("https://1.2.3.4.5", "file:///etc/passwd", 'https://shop.example"onload'),
     ],

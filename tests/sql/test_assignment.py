@@ -333,7 +333,11 @@ def test_places_are_counted_up_to_101(cast: Cast, database: Database, rows: Any)
     assert [visitor.chat["queue_position"] for visitor in (vera, *others)] == [101, 101, 101]
     told = database.call("conversations", session_ids=[visitor.chat["session_id"] for visitor in others])
     assert [chat["queue_position"] for chat in told] == [101, 101]
+    line = database.call("waiting_line")
+    assert (len(line["session_ids"]), line["behind"], line["somebody_here"]) == (100, 101, False)
+    assert vera.chat["session_id"] not in line["session_ids"]
     rows("delete from tickets where number = 1002")
+    assert database.call("waiting_line")["session_ids"][99] == vera.chat["session_id"]
     assert vera.chat["queue_position"] == 100
     rows("update tickets set awaiting_since = null where number = 1001")  # who has an answer comes last
     assert vera.chat["queue_position"] == 101

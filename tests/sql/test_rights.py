@@ -21,6 +21,14 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "follow_ticket": ("answer", {"number": 1001, "after": 0, "after_note": 0}),
     "post_reply": ("answer", {"number": 1001, "client_message_id": new_id(), "message": "Hi"}),
     "add_note": ("answer", {"number": 1001, "client_message_id": new_id(), "note": "Hi"}),
+    "reply_and_close": ("answer", {"number": 1001, "client_message_id": new_id(), "message": "Bye"}),
+    "list_replies": ("answer", {}),
+    "replies_for_ticket": ("answer", {"number": 1001}),
+    "save_reply": ("answer", {"values": {"name": "Hello", "message": "Hi"}}),
+    "delete_reply": ("answer", {"reply_id": new_id()}),
+    "import_replies": ("answer", {"rows": []}),
+    "use_reply": ("answer", {"reply_id": new_id()}),
+    "picture_of_reply": ("answer", {"reply_id": new_id()}),
     "assign_ticket": ("answer", {"number": 1001, "assignee_id": new_id()}),
     "unassign_ticket": ("answer", {"number": 1001}),
     "close_ticket": ("answer", {"number": 1001}),
@@ -47,6 +55,10 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "change_tickets": ("answer", {"numbers": [1001], "act": "tag", "value": "Parts"}),
     "snooze_ticket": ("answer", {"number": 1001}),
     "unsnooze_ticket": ("answer", {"number": 1001}),
+    "show_alerts": ("answer", {}),
+    "change_alerts": ("answer", {"values": {"sound": False}}),
+    "add_device": ("answer", {"endpoint": "https://x", "p256dh": "k", "auth": "a", "origin": "https://desk"}),
+    "test_device": ("answer", {"device_id": new_id()}),
     "list_people": ("manage_people", {}),
     "invite_person": ("manage_people", {"token_hash": "a" * 64, "email": "eve@example.com"}),
     "renew_invitation": ("manage_people", {"token_hash": "a" * 64, "link_id": new_id()}),
@@ -79,7 +91,7 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
 OWN = {
     *("set_language", "set_keys", "open_agent_session", "account", "change_name", "change_picture", "change_password"),
     *("end_agent_sessions", "begin_code", "use_code", "turn_on_two_factor", "turn_off_two_factor"),
-    *("replace_recovery_codes", "connect_identity", "disconnect_identity"),
+    *("replace_recovery_codes", "connect_identity", "disconnect_identity", "delete_device"),
 }
 
 
@@ -229,6 +241,7 @@ def test_nothing_is_done_for_who_was_disabled(bob: Agent, rows: Any) -> None:
         "replace_recovery_codes": codes,
         "connect_identity": {"issuer": "i", "subject": "7"},
         "disconnect_identity": {"issuer": "i"},
+        "delete_device": {"device_id": new_id()},
     }
     assert own.keys() | {"open_agent_session"} == OWN
     for function, arguments in own.items():

@@ -155,3 +155,15 @@ def test_the_customer_is_told_nothing_of_it(vera: Visitor, alice: Agent) -> None
     after = vera.chat
     assert {name for name in before if before[name] != after[name]} == {"version"}
     assert "snoozed" not in vera.events()
+
+
+def test_it_is_neither_stuck_nor_among_those_who_wait(cast: Cast, alice: Agent, database: Database, rows: Any) -> None:
+    alice.call("set_availability", availability="away")
+    cast.visitor().start()
+    alice.call("snooze_ticket", number=1001)
+    alice.call("set_availability", availability="available")
+    rows("alter table tickets disable trigger user")
+    rows("update tickets set updated_at = now() - interval '1 hour'")
+    rows("update server_processes set swept_at = now(), started_at = now() - interval '1 hour'")
+    assert database.call("stuck_tickets") == []
+    assert database.call("desk_figures")["waiting"] == 0

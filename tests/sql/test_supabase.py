@@ -97,6 +97,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     bob.call("close_ticket", number=number)
     alice.call("reopen_ticket", number=number)
     assert alice.call("ticket_of_agent", number=number)["mine"]
+    save_replies(alice, number)
     assert alice.call("show_ticket", number=number)["notes"]
     assert alice.call("follow_ticket", number=number, after=0, after_note=0)["messages"]
     assert door.call("join_conversation", number=number)["conversation"]["session_id"] == session_id
@@ -114,6 +115,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("events_after", cursor="1:1:")["events"]
     assert door.call("queue_changes", session_ids=[session_id], agent_ids=[alice.id])["rows"]
     assert door.call("queue_counts")["all"] == 0
+    assert door.call("waiting_line")["session_ids"] == []
     for function in ("desk_figures", "verify_chat", "applied_scripts"):
         assert door.call(function)
     assert door.call("stuck_tickets") == []
@@ -208,6 +210,20 @@ def look_after_oneself(door: Recorder, alice: Agent, carol: Agent) -> None:
     carol.call("change_settings", values={"two_factor_required": "admins"})
 
 
+def save_replies(alice: Agent, number: int) -> None:
+    """Save a reply, use it, and delete it."""
+    saved = alice.call("save_reply", values={"name": "Hello", "message": "Hi"})["reply"]["id"]
+    assert alice.call("import_replies", rows=[{"name": "Hello", "message": "Hello"}]) == {"added": 0, "changed": 1}
+    alice.call("use_reply", reply_id=saved)
+    assert alice.call("picture_of_reply", reply_id=saved) is None
+    [listed] = alice.call("list_replies")
+    assert (listed["message"], listed["uses"]) == ("Hello", 1)
+    assert alice.call("replies_for_ticket", number=number)["replies"] == [listed]
+    assert alice.call("delete_reply", reply_id=saved) is None
+    assert alice.call("reply_and_close", number=number, client_message_id=new_id(), message="Bye")["messages"]
+    alice.call("reopen_ticket", number=number)
+
+
 def shut_out(door: Recorder, cast: Cast, vera: Visitor) -> None:
     """Close a chat as spam, ban who wrote it, and take it back."""
     carol, number = cast.agent("carol"), vera.chat["number"]
@@ -247,6 +263,17 @@ def manage_people(door: Recorder, cast: Cast) -> None:
     bob.call("connect_identity", **identity)
     assert door.call("agent_of_identity", **identity, role="lead")["id"] == bob.id
     bob.call("disconnect_identity", issuer=identity["issuer"])
+    door.call("advance_alerts")
+    device = bob.call("add_device", endpoint="https://push.example.com/1", p256dh="k", auth="a", origin="https://desk")
+    bob.call("change_alerts", values={"scope": "all"})
+    bob.call("test_device", device_id=device)
+    [push] = door.call("take_pushes")
+    door.call("note_pushes", results=[{"id": push["id"], "kind": "test", "outcome": "sent"}])
+    assert door.call("push_arrived", push_id=push["id"])
+    assert bob.call("show_alerts")["devices"][0]["test"]["arrived_at"]
+    assert door.call("check_alerts")["devices"] == 1
+    assert door.call("push_keys", private_key="p", public_key="q")["public_key"] == "q"
+    bob.call("delete_device", device_id=device)
     carol.call("invite_person", token_hash="e" * 64, email="gil@example.com")
     assert door.call("accept_invitation_by_identity", token_hash="e" * 64, **identity, name="Gil")["name"] == "Gil"
     assert door.call("offer_setup", token_hash="d" * 64) == {"offered": False}

@@ -144,7 +144,7 @@ def test_an_agent_who_is_lost_is_led_to_the_desk(web: Web) -> None:
 def test_a_text_that_runs_from_the_right_leaves_its_bubble_where_it_was(web: Web, vera: Browser) -> None:
     vera.post("/chat/messages", message="\u05e9\u05dc\u05d5\u05dd")
     for page in (vera.get("/chat"), web.agent("alice").get("/agent?ticket=1001")):
-        assert '<p class="bubble"><span dir="auto">\u05e9\u05dc\u05d5\u05dd</span></p>' in page.get_data(as_text=True)
+        assert '<div class="bubble"><div dir="auto">\u05e9\u05dc\u05d5\u05dd</div></div>' in page.get_data(as_text=True)
 
 
 def test_the_headline_of_the_status_page_is_a_sentence(web: Web, rows: Any) -> None:

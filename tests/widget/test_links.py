@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from supportchat.database import Database
+from supportchat.database import Database, NotFound
 from supportchat.web.cookies import token_hash
 from supportchat.widget.sealing import opened, sealed
 from tests.cast import Agent, Cast
+from tests.identity.conftest import SECRET, identify
 from tests.web import ORIGIN, Browser, Web
 
 pytestmark = pytest.mark.mode("postgres")
@@ -82,6 +84,47 @@ def test_a_key_that_was_replaced_meanwhile_opens_nothing(web: Web, rows: Any) ->
     assert tab.post(link).status_code == 404
     assert tab.client.get_cookie("c") is not None
     assert "Hello" not in tab.get("/chat").text
+
+
+def test_of_many_who_use_a_link_at_once_one_has_the_chat(web: Web, database: Database, rows: Any) -> None:
+    token = link_of(web.customer()).rpartition("/")[2]
+
+    def take(_: int) -> bool:
+        try:
+            return bool(database.call("take_handover", token_hash=token_hash(token)))
+        except NotFound:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(take, range(8))) == [False] * 7 + [True]
+
+
+@pytest.mark.parametrize("end", ["forgotten", "erased", "named", "named and logged out"])
+def test_a_link_opens_nothing_after_its_chat_is_gone_from_the_browser(
+    end: str, web: Web, cast: Cast, rows: Any
+) -> None:
+    carol = cast.agent("carol")
+    carol.call("change_identity", key="main", values={"method": "secret"})
+    carol.call("add_site_secret", key="main", secret=SECRET)
+    vera, tab = web.customer("My secret"), web.visitor()
+    if end == "named and logged out":
+        identify(vera)
+    link = link_of(vera)
+    if end == "erased":
+        carol.call("erase_customer", number=1001)
+    elif end == "named":
+        identify(vera)
+    else:
+        vera.post("/chat/key/delete")
+    assert tab.post(link).status_code == 404
+    assert "My secret" not in tab.get("/chat").text
+    assert "My secret" not in tab.get(link).text
+
+
+def test_who_has_a_chat_already_keeps_it_until_they_go_on(web: Web) -> None:
+    victor, link = web.customer("Of Victor"), link_of(web.customer("Of Vera"))
+    victor.get(link)
+    assert "Of Victor" in victor.get("/chat").text
 
 
 def test_who_has_no_chat_gets_no_link(web: Web, rows: Any) -> None:
@@ -158,5 +201,11 @@ def test_no_other_page_learns_it(web: Web, shops: None, alice: Agent) -> None:
         status, text, allowed = unread(vera, origin)
         assert (status, allowed) == (403, None), origin
         assert text != "1"
+    # Nor does a page without CORS, as a script, a picture or a frame of its own.
+    for kind in ("script", "image", "iframe", "document"):
+        headers = {"Sec-Fetch-Dest": kind, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Site": "same-site"}
+        answer = vera.get("/chat/unread", headers=headers)
+        assert (answer.status_code, answer.text.strip() == "1") == (403, False)
+        assert "no-store" in answer.headers["Cache-Control"]
     # The site of another shop does not count the chats of this one.
     assert unread(vera, "https://books.example", "books") == (200, "0", "https://books.example")

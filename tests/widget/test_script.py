@@ -68,6 +68,16 @@ def test_only_the_chat_says_that_it_may_be_embedded_and_only_if_its_site_has_pag
     assert "X-Frame-Options" not in headers
     assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    # Only the page in the frame is embedded: what it asks for itself is its own, and nobody else's.
+    for kind in ("script", "image", "empty", "style"):
+        for path in (
+            "/chat",
+            "/chat/messages?after=0",
+            "/chat/people",
+            "/chat/images/00000000-0000-0000-0000-000000000000",
+        ):
+            headers = browser.get(path, headers={"Sec-Fetch-Dest": kind, "Sec-Fetch-Site": "same-site"}).headers
+            assert headers["Cross-Origin-Resource-Policy"] == "same-origin", (kind, path)
     for path in ("/agent/login", "/widget.js", "/chat/handover/x", "/status", "/nowhere"):
         headers = browser.get(path, headers=framed).headers
         assert headers["X-Frame-Options"] == "DENY", path

@@ -34,6 +34,8 @@ def said(*pages: Any, referrer: Any = "") -> str:
         (f"{SHOP}/?size=1&size=2&Size=3", f"{SHOP}/?size=1&size=2"),
         ("https://[::1]:3000/a", "https://[::1]:3000/a"),
         (f"{SHOP}/{'a' * 1000}", f"{SHOP}/{'a' * 479}"),
+        (f"{SHOP}/basket;jsessionid=secret/2;v=1?size=2", f"{SHOP}/basket/2?size=2"),
+        (f"{SHOP}/;jsessionid=secret", f"{SHOP}/"),
         ("javascript:alert(1)//https://shop.example/", None),
         ("data:text/html,<script>alert(1)</script>", None),
         ("file:///etc/passwd", None),
@@ -59,7 +61,7 @@ def test_of_an_address_what_a_site_names_is_kept_and_nothing_that_is_not_of_the_
 
 def test_the_last_ten_pages_are_kept_with_their_titles_cut_and_none_from_the_future() -> None:
     pages = [page(f"{SHOP}/{number}", "\x00\x1b[31m" + "t" * 300, float("inf")) for number in range(100)]
-    visit = visit_in(said(*pages[:30], page("javascript:1"), *pages[91:]), [])
+    visit = visit_in(said(*pages[:30], page("javascript:1"), *pages[91:]), [], bool)
     assert [each["url"] for each in visit["pages"]] == [f"{SHOP}/{number}" for number in range(91, 100)]
     assert {len(each["title"]) for each in visit["pages"]} == {200}
     assert visit["pages"][0]["title"].startswith("[31mt")
@@ -76,13 +78,13 @@ REFUSED = [
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:40])
 def test_what_no_frame_would_send_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
-        visit_in(text, [])
+        visit_in(text, [], bool)
 
 
 @pytest.fixture
 def follows(database: Database, cast: Cast) -> None:
     """The site follows pages, and keeps one parameter."""
-    values = {"follow_pages": True, "kept_parameters": ["size"]}
+    values = {"follow_pages": True, "kept_parameters": ["size"], "allowed_origins": [SHOP, "https://*.shops.example"]}
     cast.agent("carol").call("change_site", key="main", values=values)
 
 
@@ -112,6 +114,29 @@ def test_an_agent_sees_pages_as_text_with_links_that_tell_nothing(web: Web, foll
     assert "a.example/" in shown
     assert "q=1" not in shown
     assert "Widget on <bdi>shop.example</bdi>" in shown
+
+
+def test_only_pages_that_may_show_the_chat_are_where_a_customer_is(web: Web, follows: None, rows: Any) -> None:
+    vera = web.customer()
+    addresses = [
+        *(
+            "https://evil.example/login",
+            "http://shop.example/",
+            "https://shop.example:8443/",
+            "https://shop.example.evil/",
+        ),
+        *(
+            "https://shop.example@evil.example/",
+            "https://evilshops.example/",
+            f"{SHOP}/kettles",
+            "https://a.shops.example/",
+        ),
+    ]
+    vera.post("/chat/pages", visit=said(*map(page, addresses)))
+    kept = rows("select jsonb_array_elements(pages) ->> 'url' from customer_pages")
+    assert kept == [(f"{SHOP}/kettles",), ("https://a.shops.example/",)]
+    vera.post("/chat/pages", visit=said(page("https://evil.example/login")))
+    assert "evil.example" not in web.agent("alice").get("/agent?ticket=1001").text
 
 
 def test_the_log_knows_that_somebody_has_moved_and_not_where(web: Web, follows: None, rows: Any) -> None:

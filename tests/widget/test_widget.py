@@ -310,6 +310,32 @@ def test_no_other_window_speaks_for_the_chat_or_for_the_site(shop: Shop) -> None
     assert [said for said in shop.complaints if "supportchat" in said] == []
 
 
+def test_a_link_that_a_visitor_of_the_site_has_written_changes_nothing_on_its_page(shop: Shop) -> None:
+    comment = """<a href='{desk}/chat?"],*{display:none}a[x="'>By a visitor</a>"""
+    page = shop.open(SHOP_BODY + comment + "<p>And more</p><script async src='{desk}/widget.js'></script>")
+    expect(page.get_by_text("And more")).to_be_visible()
+    expect(page.get_by_role("link", name="By a visitor")).to_be_visible()
+
+
+def test_a_page_that_says_nonsense_to_the_chat_is_still_followed(shop: Shop, rows: Any) -> None:
+    page = shop.open()
+    shop.start()
+    page.evaluate(
+        """desk => { for (const pages of [[null], [{}], [{ url: 7, title: 7 }], {}, "x"])
+        for (const type of ["page", "hello"])
+        document.querySelector("support-chat").shadowRoot.querySelector("iframe").contentWindow
+        .postMessage({ supportchat: type, isOpen: true, visit: { pages, referrer: 7 } }, desk) }""",
+        shop.desk,
+    )
+    page.evaluate("history.pushState({}, '', '/grinders')")
+    deadline = time.monotonic() + 20
+    while [f"{SHOP}/machines", f"{SHOP}/grinders"] != [
+        url for (url,) in rows("select jsonb_array_elements(pages) ->> 'url' from customer_pages")
+    ]:
+        assert time.monotonic() < deadline
+        page.evaluate("new Promise(requestAnimationFrame)")
+
+
 def test_where_cookies_of_other_sites_are_blocked_the_chat_has_one_of_its_own(shop: Shop) -> None:
     page = shop.open()
     client = shop.context.new_cdp_session(page)

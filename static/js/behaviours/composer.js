@@ -12,7 +12,7 @@ const isComposing = (event) => event.isComposing || event.keyCode === 229;
 
 document.addEventListener("keydown", (event) => {
   const form = formWith(event.target.closest?.("[data-text]"));
-  if (!form || event.key !== "Enter" || isComposing(event) || event.shiftKey) return;
+  if (!form || event.key !== "Enter" || isComposing(event) || event.shiftKey || event.defaultPrevented) return;
   const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
   if (isPlain && !form.hasAttribute("data-composer")) return;
   if (isPlain && hasTouchKeyboard()) {

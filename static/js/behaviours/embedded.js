@@ -4,8 +4,7 @@ import { hasMouse } from "../lib/browser.js";
 import { post } from "../lib/http.js";
 import { messageList, seqOf } from "../lib/messages.js";
 import { word } from "../lib/words.js";
-import { forget } from "./forget.js";
-import { identify } from "./identity.js";
+import { identify, leave } from "./identity.js";
 import { keepVisit } from "./visit.js";
 
 const NO_WIDGET_AFTER = 3000; // a plain frame, as the site has written it into its page
@@ -21,11 +20,10 @@ const heard = {
   __proto__: null,
   hello(said) {
     for (const element of document.querySelectorAll("[data-embedded]")) element.hidden = false;
-    if (said.isLeaving) return leave();
     setShut(!said.isOpen);
     if (said.isOpen) focusBox();
     keepVisit(said.visit);
-    tell("ready", { canWork: keepsCookies(), hasChat: messageList() !== null, unread: said.token ? 0 : unread() });
+    tellReady(said.token ? 0 : unread());
     if (said.token) tellWho(said);
   },
   open() {
@@ -56,14 +54,15 @@ function focusBox() {
   if (hasMouse() && document.hasFocus()) document.querySelector("[data-text]")?.focus({ preventScroll: true });
 }
 
-async function tellWho({ token }) {
-  tell("identified", { isIdentified: await identify(token) });
+// `hasChat`: whether the page around has something to leave when its customer logs out.
+function tellReady(count) {
+  tell("ready", { canWork: keepsCookies(), hasChat: document.querySelector("[data-known]") !== null, unread: count });
 }
 
-async function leave() {
-  forget();
-  await post(document.querySelector("[data-leave]").dataset.leave).catch(() => {});
-  window.location.reload();
+async function tellWho({ token }) {
+  const isIdentified = await identify(token);
+  if (isIdentified) tellReady(unread());
+  tell("identified", { isIdentified });
 }
 
 // Esc closes what is open inside first.

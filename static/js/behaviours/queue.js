@@ -1,3 +1,4 @@
+import { showInIcon } from "../alerts/favicon.js";
 import { hasDraft } from "../lib/drafts.js";
 import { openTicket } from "../lib/messages.js";
 import { watchPointer } from "../lib/pointer.js";
@@ -21,6 +22,7 @@ function markAll() {
   const { unassigned } = state.counts;
   sayMore(unread, unassigned);
   markCount(unread + unassigned);
+  showInIcon(unread + unassigned);
   document.title = [unread + unassigned && `(${unread + unassigned})`, number && `#${number} ·`, title]
     .filter(Boolean)
     .join(" ");

@@ -2,6 +2,7 @@
 import { tell } from "../lib/http.js";
 
 const EVERY = 3000;
+const MOST_PAGES = 10;
 const MOST = 2000; // characters of an address, ten times the ones of a title
 const chat = document.querySelector("[data-pages]");
 
@@ -16,12 +17,13 @@ export function keepVisit(visit) {
 
 async function say() {
   if (next === null) return (timer = null);
+  timer = setTimeout(say, EVERY);
+  const pages = next.pages.slice(-MOST_PAGES).filter((page) => page?.url);
   const visit = {
     referrer: kept(next.referrer),
-    pages: next.pages.map((page) => ({ ...page, title: page.title.slice(0, MOST / 10), url: kept(page.url) })),
+    pages: pages.map(({ url, title, at }) => ({ url: kept(url), title: String(title).slice(0, MOST / 10), at })),
   };
   next = null;
-  timer = setTimeout(say, EVERY);
   await tell(chat.dataset.pages, { visit: JSON.stringify(visit) });
 }
 
@@ -29,12 +31,13 @@ async function say() {
 function kept(address) {
   let url;
   try {
-    url = new URL(address.slice(0, MOST));
+    url = new URL(String(address).slice(0, MOST));
   } catch {
     return ""; // not an address
   }
   const names = JSON.parse(chat.dataset.keptParameters);
   for (const name of new Set(url.searchParams.keys())) if (!names.includes(name)) url.searchParams.delete(name);
+  url.pathname = url.pathname.replaceAll(/;[^/]*/g, "");
   url.hash = url.username = url.password = "";
   return url.href;
 }

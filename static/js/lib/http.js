@@ -8,6 +8,8 @@ export function post(path, body, seconds = 20) {
   return fetch(path, { method: "POST", body, headers: headers(), signal: AbortSignal.timeout(seconds * 1000) });
 }
 
+export const ask = (path) => fetch(path, { headers: headers(), signal: AbortSignal.timeout(20_000) });
+
 // For what is soon sent again. Resolves to whether it arrived.
 export async function tell(path, values = {}) {
   try {

@@ -14,6 +14,7 @@ function start() {
   const MOVED_AFTER = 400; // single-page apps write the title after the address
   const PHONE = 480; // pixels, up to which the chat has the whole window: as in widget.css
   const OPEN = "open";
+  const LEAVING = "0";
 
   const desk = new URL(script.src).origin;
   const isWay = (link) => link?.origin === desk && link.pathname === "/chat";
@@ -29,25 +30,25 @@ function start() {
   let isReady = false;
   let isTab = origin === "null"; // the chat cannot run in a frame here
   let isOpen = false;
-  let isLeaving = false;
   let token = null;
   let told = null;
   let unread = null;
   let moved = 0;
 
-  const hasChat = () => keep("localStorage", name);
+  // Whether this browser has a chat, or is known as somebody: "1", "0" while that is being left, or "".
+  const known = (value) => keep("localStorage", name, value);
+  let isLeaving = known() === LEAVING; // on an earlier page, which did not wait for it
   const emit = (type, detail) => listeners[type]?.forEach((listener) => listener(detail));
   const send = (type, more) => frame.contentWindow.postMessage({ supportchat: type, ...more }, desk);
 
   function makeFrame() {
     if (frame || isTab) return;
     frame = add(panel, "iframe", { title: label, src: href });
-    frame.addEventListener("load", () => {
+    frame.onload = () => {
       isReady = false;
-      send("hello", { isOpen, token: (told = token), isLeaving, visit: site.follow ? seen() : null });
-      isLeaving = false;
+      send("hello", { isOpen, token: (told = isLeaving ? null : token), visit: site.follow ? seen() : null });
       setTimeout(giveUp, SILENT_FOR);
-    });
+    };
     setTimeout(giveUp, NEVER_AFTER);
   }
 
@@ -61,7 +62,7 @@ function start() {
   function turn(to, keepsFocus) {
     if (to === isOpen) return;
     view.turn((isOpen = to));
-    keep("sessionStorage", name, to ? OPEN : "closed");
+    keep("sessionStorage", name, to ? OPEN : "close");
     if (to) makeFrame();
     if (!keepsFocus) (to ? frame : button)?.focus({ preventScroll: true });
     if (isReady) send(to ? OPEN : "close");
@@ -78,13 +79,15 @@ function start() {
     __proto__: null,
     ready(said) {
       isReady = true;
-      // What was said between its hello and this.
-      if (isLeaving) api.logout();
-      else if (token !== told) api.identify(token);
       isTab = !said.canWork;
       panel.classList.remove("late");
       panel.classList.add("ready");
-      keep("localStorage", name, said.hasChat ? "1" : "");
+      isLeaving &&= said.hasChat || told;
+      if (isLeaving) return send("logout");
+      // What was said since its hello.
+      if (isOpen) send(OPEN);
+      if (token !== told) api.identify(token);
+      known(said.hasChat ? "1" : "");
       count(said.unread);
     },
     unread: (said) => count(said.unread),
@@ -110,17 +113,19 @@ function start() {
     },
     identify(signed) {
       token = signed;
-      if (isReady) send("identify", { token });
-      else if (hasChat()) makeFrame();
+      if (isReady && !isLeaving) send("identify", { token: (told = token) });
+      else if (known()) makeFrame();
     },
     logout() {
       token = null;
-      isLeaving = !isReady;
-      if (isReady) send("logout");
-      else if (hasChat()) makeFrame();
-      keep("localStorage", name, "");
       forgetVisit();
       count(0);
+      if (frame || known()) {
+        isLeaving = true;
+        known(LEAVING); // until the frame says that it has left
+        if (isReady) send("logout");
+        else makeFrame();
+      }
     },
     page() {
       if (!host.isConnected) document.documentElement.append(host);
@@ -133,9 +138,9 @@ function start() {
   addEventListener("message", ({ source, origin, data }) => {
     if (source === frame?.contentWindow && origin === desk) heard[data.supportchat]?.(data);
   });
-  button.addEventListener("click", api.toggle);
-  for (const type of ["pointerenter", "focus"]) button.addEventListener(type, makeFrame);
-  panel.addEventListener("keydown", (event) => event.key === "Escape" && turn(false));
+  button.onclick = api.toggle;
+  button.onpointerenter = button.onfocus = makeFrame;
+  panel.onkeydown = ({ key }) => key === "Escape" && turn(false);
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.shiftKey) return;
     if (!isWay(event.target.closest?.("a"))) return;
@@ -147,9 +152,9 @@ function start() {
   addEventListener("popstate", api.page);
   visualViewport.addEventListener("resize", ({ target }) => panel.style.setProperty("--height", `${target.height}px`));
 
-  // The link beside the script is the button now. A rule and not an attribute: the site may put the link in place again.
-  const written = (element, name) => `[${name}="${element?.getAttribute(name)}"]`;
-  const rule = `a${written(link, "href")}:has(+script${written(script, "src")}){display:none}`;
+  // The link beside the script is the button now. A rule and not an attribute: the site may put the link in place again. Nothing
+  // of the link is in it: one elsewhere on the page may be written by anybody.
+  const rule = `a[href*="/chat"]:has(+script[src="${script.getAttribute("src")}"]){display:none}`;
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheetOf(rule)];
   view.turn(false);
   count(0);
@@ -162,10 +167,10 @@ function start() {
   calls.forEach(play);
   calls.push = play; // for who has kept the stub
 
-  const before = keep("sessionStorage", name); // on another page of this visit
+  const before = isLeaving || keep("sessionStorage", name); // on another page of this visit
   if (before === OPEN && innerWidth > PHONE) turn(true, true);
-  else if (hasChat() && before) makeFrame();
-  else if (hasChat()) {
+  else if (known() && before) makeFrame();
+  else if (known()) {
     fetch(`${desk}/chat/unread?site=${key}`, { credentials: "include" })
       .then((answer) => answer.json())
       .then((found) => found && (count(found), makeFrame()))

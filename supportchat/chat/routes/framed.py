@@ -36,5 +36,6 @@ def record_pages() -> ResponseReturnValue:
     visitor, site = visitors.known_visitor(), site_of_request()
     limits.check_browser("pages", visitor)
     if site["follow_pages"]:
-        call("record_pages", visitor=visitor, visit=visit_in(request.form.get("visit", ""), site["kept_parameters"]))
+        visit = visit_in(request.form.get("visit", ""), site["kept_parameters"], security.may_frame)
+        call("record_pages", visitor=visitor, visit=visit)
     return "", 204

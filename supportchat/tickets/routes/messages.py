@@ -10,8 +10,9 @@ from ...database.batches import is_cut
 from ...database.rows import Answer, TicketLines
 from ...realtime.hub import current_hub
 from ...rendering.fragments import current_fragments, joined, partial
+from ...replies.variables import written_text
 from ...web import limits, posting
-from ...web.forms import message_text, whole_number
+from ...web.forms import whole_number
 from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from ..pages import earlier_lines, earlier_links
@@ -46,10 +47,11 @@ def _after(number: int) -> ResponseReturnValue:
 @bp.post(f"{TICKET}/messages")
 @for_people_with("answer")
 def reply(number: int) -> ResponseReturnValue:
-    """Send a reply to the customer."""
+    """Send a reply to the customer, and close the ticket then if the form says so."""
     agent_id = g.agent["id"]
     limits.check("messages", agent_id)
-    answer: Answer = posting.store_message("post_reply", message_text(), agent_id, agent_id=agent_id, number=number)
+    function = "reply_and_close" if request.form.get("then") == "close" else "post_reply"
+    answer: Answer = posting.store_message(function, written_text(), agent_id, agent_id=agent_id, number=number)
     current_hub().offer(answer)
     if not from_htmx():
         return to_desk(number)

@@ -8,8 +8,9 @@ from flask.typing import ResponseReturnValue
 from ...database import call
 from ...database.rows import AddedNote
 from ...rendering.fragments import current_fragments, joined, partial
+from ...replies.variables import written_text
 from ...web import limits
-from ...web.forms import message_id, message_text
+from ...web.forms import message_id
 from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from .blueprint import TICKET, bp, to_desk
@@ -21,7 +22,7 @@ def add_note(number: int) -> ResponseReturnValue:
     """Write a note that only agents see."""
     limits.check("messages", g.agent["id"])
     added: AddedNote = call(
-        "add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=message_text()
+        "add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=written_text()
     )
     if not from_htmx():
         return to_desk(number)

@@ -1,0 +1,1 @@
+"""Telling agents that somebody writes: on their open pages, and on their devices."""

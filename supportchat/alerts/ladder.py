@@ -1,0 +1,144 @@
+"""When a process brings alerts up to date: once it has heard of what decides who is told, and when something is due.
+
+The database decides everything (`advance_alerts`), for all processes once. Nothing is asked for at intervals.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from gevent.event import Event as Signal
+
+from ..database import Database, DatabaseError
+from ..database.rows import AdvancedAlerts
+from ..realtime.connection import Connection
+from ..realtime.events import Event
+from ..rendering.fragments import Fragments, event_frame
+from . import words
+from .sender import Sender
+
+SETTLE_SECONDS = 1.0  # by then who looks at the ticket has read it, and nobody need be told
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 30.0
+NEVER = float("inf")
+CHANGES = ("ticket.opened", "ticket.changed")
+
+log = logging.getLogger(__name__)
+
+
+class Ladder:
+    """Wakes at the next moment at which there is something to do, and tells the open pages of this process."""
+
+    def __init__(
+        self, database: Database, fragments: Fragments, sender: Sender, desks: AbstractSet[Connection]
+    ) -> None:
+        """:param desks: the open pages of agents."""
+        self._database = database
+        self._fragments = fragments
+        self._sender = sender
+        self._desks = desks
+        self._due_at = NEVER
+        self._wait = FIRST_WAIT_SECONDS
+        self._woken = Signal()
+        self._troubled = False
+
+    def run(self) -> None:
+        """Work until the process ends."""
+        self.wake(0)
+        while True:
+            left = self.due_in
+            if left > 0:
+                self._woken.wait(None if left == NEVER else left)
+                self._woken.clear()
+            else:
+                self._due_at = NEVER
+                self._attempt()
+
+    @property
+    def due_in(self) -> float:
+        """In how many seconds it looks next; infinity for not before it hears of something."""
+        return self._due_at - time.monotonic()
+
+    def wake(self, seconds: float = 0) -> None:
+        """Have it look after so many seconds, or sooner."""
+        self._due_at = min(self._due_at, time.monotonic() + seconds)
+        self._woken.set()
+
+    def hear(self, event: Event) -> None:
+        """Take in what has happened: see `Hub.listeners`."""
+        kind = event["event"]
+        if kind == "alert.raised":
+            self._tell_raised(event)
+        elif kind == "alert.ended":
+            self._tell_ended(event)
+        elif kind == "alerts.due":
+            self.wake()
+        elif _decides(event):
+            self._wait = FIRST_WAIT_SECONDS
+            self.wake(SETTLE_SECONDS)
+
+    def _attempt(self) -> None:
+        try:
+            self.advance()
+            self._troubled = False
+        except DatabaseError as error:
+            if not self._troubled:
+                log.warning("alerts have to wait: %s", error)
+            self._troubled = True
+            self._wait_longer()
+        except Exception:
+            log.exception("alerts could not be brought up to date")
+            self._wait_longer()
+
+    def advance(self) -> None:
+        """Bring the alerts up to date, and see to it that what is due is sent.
+
+        :raise DatabaseError: when it cannot be done now.
+        """
+        done: AdvancedAlerts = self._database.call("advance_alerts")
+        if done["due"]:
+            self._sender.send_soon(self.wake_for_more)
+        if done["is_held_up"]:
+            self._wait_longer()
+        if done["next_in"] is not None:
+            self.wake(done["next_in"])
+
+    def wake_for_more(self) -> None:
+        """Look when the next one is due: some may have to be tried again."""
+        self.wake(0.1)
+
+    def _wait_longer(self) -> None:
+        # Another process is at it, or somebody's transaction holds the log up: for long, perhaps.
+        self.wake(self._wait)
+        self._wait = min(2 * self._wait, LONGEST_WAIT_SECONDS)
+
+    # The open pages
+
+    def _tell_raised(self, event: Event) -> None:
+        told: dict[str, dict[str, bool]] = event["agents"]
+        for page in [page for page in self._desks if page.agent_id in told and page.view]:
+            wants = told[page.agent_id]
+            with self._fragments.in_language(page.language):
+                content = words.shown(event["about"], with_text=wants["text"])
+            page.push(event_frame("alert", **content, **_ways(wants), number=event["about"]["number"]))
+
+    def _tell_ended(self, event: Event) -> None:
+        frame = event_frame("alert_ended", tag=words.tag_of(event["about"]["number"]))
+        for page in [page for page in self._desks if page.agent_id in event["agents"] and page.view]:
+            page.push(frame)
+
+
+def _ways(wants: dict[str, bool]) -> dict[str, Any]:
+    return {"sound": wants["sound"], "desktop": wants["desktop"]}
+
+
+def _decides(event: Event) -> bool:
+    match event["event"]:
+        case "message.posted":
+            return event.get("actor") == "customer"
+        case "receipt.recorded":
+            return bool(event.get("agent_id"))
+    return event["event"] in CHANGES

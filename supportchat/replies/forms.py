@@ -1,0 +1,71 @@
+"""What somebody types about a saved reply: bounded, cleaned, and refused with a sentence at its field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _
+from wtforms import BooleanField, Field, Form, StringField, TextAreaField
+from wtforms.validators import DataRequired, Length, ValidationError
+
+from ..database.rows import SavedReply
+from ..web.forms import MESSAGE_CHARACTERS, uploaded_image
+from ..web.text import clean_line, clean_text, is_too_long
+
+NAME_CHARACTERS = 80
+
+
+def clean_name(value: str | None) -> str:
+    """Return a name on one line; one far above its limit as it is, for the validator to refuse."""
+    return value or "" if is_too_long(value or "", NAME_CHARACTERS) else clean_line(value or "")
+
+
+def _clean_message(value: str | None) -> str:
+    return value or "" if is_too_long(value or "", MESSAGE_CHARACTERS) else clean_text(value or "")
+
+
+class ReplyForm(Form):
+    """A saved reply."""
+
+    name = StringField(
+        _("Name"),
+        filters=[clean_name],
+        validators=[
+            DataRequired(_("Enter a name, so that you can find it again.")),
+            Length(max=NAME_CHARACTERS, message=_("A name can have up to %(max)s characters.")),
+        ],
+    )
+    message = TextAreaField(
+        _("Text"),
+        filters=[_clean_message],
+        validators=[Length(max=MESSAGE_CHARACTERS, message=_("This can have up to %(max)s characters."))],
+    )
+    shared = BooleanField(_("For everybody"))
+    close_after = BooleanField(_("Close the ticket after sending"))
+    drop_picture = BooleanField(_("Remove the picture"))
+    has_picture = False
+
+    def validate_message(self, field: Field) -> None:
+        """Refuse a reply that says nothing and shows nothing."""
+        if not field.data and not uploaded_image() and not (self.has_picture and not self.drop_picture.data):
+            raise ValidationError(_("Write a text, or add a picture."))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What `save_reply` takes, but for the picture."""
+        return {
+            "name": self.name.data,
+            "message": self.message.data,
+            "is_shared": bool(self.shared.data),
+            "close_after": bool(self.close_after.data),
+        }
+
+    @classmethod
+    def of(cls, reply: SavedReply) -> ReplyForm:
+        """Return the form that shows a reply as it is."""
+        return cls(
+            name=reply["name"],
+            message=reply["message"],
+            shared=reply["is_shared"],
+            close_after=reply["close_after"],
+        )

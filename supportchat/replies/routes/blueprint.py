@@ -1,0 +1,27 @@
+"""The blueprint that the routes of saved replies share, and what they load."""
+
+from __future__ import annotations
+
+from flask import Blueprint, g
+
+from ...database import NotFound, call
+from ...database.rows import SavedReply
+
+bp = Blueprint("replies", __name__)
+
+
+def replies_of_agent() -> list[SavedReply]:
+    """Return the replies that the agent who asks can use."""
+    found: list[SavedReply] = call("list_replies", agent_id=g.agent["id"])
+    return found
+
+
+def reply_for(reply_id: object) -> SavedReply:
+    """Return a reply that the agent who asks can use.
+
+    :raise NotFound: when there is none.
+    """
+    found = next((reply for reply in replies_of_agent() if reply["id"] == str(reply_id)), None)
+    if found is None:
+        raise NotFound("reply_not_found")
+    return found

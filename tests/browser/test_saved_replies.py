@@ -1,0 +1,138 @@
+"""Saved replies in the composer: found by a slash, filled in, with what goes along."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, expect
+
+from supportchat.database import Database
+from tests.browser.conftest import Agent, Customer
+from tests.cast import agent_id
+
+HELLO = "Hi {{customer.first_name|there}}, thanks for writing. This is ticket {{ticket.number}}."
+
+
+def save(database: Database, name: str, message: str, **values: Any) -> None:
+    database.call(
+        "save_reply", agent_id=agent_id(database, "alice"), values={"name": name, "message": message, **values}
+    )
+
+
+def option(alice: Agent, name: str) -> Locator:
+    return alice.page.get_by_role("option", name=name)
+
+
+def picture(alice: Agent, name: str) -> None:
+    if folder := os.environ.get("SHOTS"):
+        alice.page.screenshot(path=f"{folder}/{name}.png")
+
+
+def test_a_slash_finds_a_reply_and_enter_inserts_it_filled_in(alice: Agent, vera: Customer, database: Database) -> None:
+    save(database, "Hello", HELLO)
+    save(database, "Sensor replacement", "I’ve sent you a new heating sensor.", close_after=True)
+    vera.start("Is anybody there?", name="Vera Lindt")
+    alice.open()
+    alice.box.press_sequentially("/hel")
+    expect(option(alice, "Hello")).to_have_attribute("aria-selected", "true")
+    expect(option(alice, "Sensor replacement")).to_have_count(0)
+    picture(alice, "list")
+    alice.box.press("Enter")
+    expect(alice.box).to_have_value("Hi Vera, thanks for writing. This is ticket 1001.")
+    expect(alice.page.get_by_role("listbox")).to_have_count(0)
+    alice.box.press("Control+z")
+    expect(alice.box).to_have_value("/hel")
+    alice.box.fill("")
+    alice.box.press_sequentially("/")
+    expect(alice.page.get_by_role("option")).to_have_count(2)
+    alice.box.press("ArrowDown")
+    alice.box.press("Tab")
+    expect(alice.box).to_have_value("I’ve sent you a new heating sensor.")
+    expect(alice.page.get_by_label("Close the ticket after sending")).to_be_checked()
+    picture(alice, "inserted")
+    alice.box.press("Enter")
+    expect(vera.messages.last).to_have_text("I’ve sent you a new heating sensor.")
+    alice.sees("You closed this ticket.")
+
+
+def test_a_variable_that_stays_open_stops_send_and_nothing_is_lost(
+    alice: Agent, vera: Customer, database: Database
+) -> None:
+    save(database, "Order", "Hi {{customer.name}}, it is on its way.")
+    vera.start("Is anybody there?")
+    alice.open()
+    alice.box.press_sequentially("/ord")
+    option(alice, "Order").click()
+    expect(alice.box).to_have_value("Hi {{customer.name}}, it is on its way.")
+    alice.box.press("Enter")
+    alice.sees("Write something in place of {{customer.name}}")
+    expect(alice.box).to_have_value("Hi {{customer.name}}, it is on its way.")
+    alice.box.fill("Hi Vera, it is on its way.")
+    alice.box.press("Enter")
+    expect(vera.messages.last).to_have_text("Hi Vera, it is on its way.")
+
+
+def test_a_picture_goes_along_and_a_note_takes_a_reply_too(
+    alice: Agent, vera: Customer, database: Database, photo: Path
+) -> None:
+    alice.page.goto(f"{alice.url}/replies/new")
+    alice.page.get_by_label("Name").fill("Label")
+    alice.page.get_by_label("Text").fill("It is here:")
+    alice.page.locator("#reply-picture").set_input_files(photo)
+    alice.press("Save")
+    alice.page.goto(f"{alice.url}/agent")
+    vera.start("Where is the label?")
+    alice.open()
+    alice.press("Saved replies")
+    option(alice, "Label").click()
+    expect(alice.page.locator("#reply [data-preview-name]")).to_have_text("picture.webp")
+    alice.box.press("Enter")
+    expect(vera.messages.last).to_have_text("It is here:")
+    expect(vera.page.locator("[data-messages] .picture img")).to_be_visible()
+    alice.page.locator("label", has_text="Note").first.click()
+    note = alice.page.locator("#note-text")
+    note.press_sequentially("See /lab")
+    expect(option(alice, "Label")).to_be_visible()
+    note.press("Escape")
+    expect(alice.page.get_by_role("option")).to_have_count(0)
+    note.press_sequentially("x and 1/2, https://a.example/label")
+    expect(alice.page.get_by_role("option")).to_have_count(0)
+    note.press("Enter")
+    expect(alice.page.locator(".message--note .bubble")).to_have_text("See /labx and 1/2, https://a.example/label")
+
+
+LONG = """Sorry about that, **Vera**. E4 means that the heating sensor doesn’t answer.
+1. Unplug the machine for **30 seconds**.
+2. Hold `Rinse` while you plug it in, then see [the log](https://example.com/log).
+
+- descaler, *two* bottles
+- filter
+
+> Still cold, I’m afraid.
+
+```service.log
+14:11:11  boot     CM-410  fw 2.8.1
+14:11:12  heater   21 °C   target 93 °C and a line that is too long for it
+    indented
+```"""
+
+
+def test_what_is_marked_looks_so_on_both_sides(alice: Agent, vera: Customer) -> None:
+    vera.start("It shows **E4**:\n    indented", name="Vera Lindt")
+    alice.open()
+    alice.box.fill(LONG)
+    alice.box.press("Enter")
+    expect(vera.messages.last.get_by_role("listitem")).to_have_count(4)
+    code = LONG.partition("```service.log\n")[2].removesuffix("\n```")
+    expect(vera.messages.last.locator("pre")).to_have_text(code, use_inner_text=True)
+    vera.write("👍")
+    expect(alice.page.locator(".bubble[data-emoji]")).to_have_count(1)
+    expect(alice.row()).to_contain_text("👍")
+    picture(alice, "markup")
+    if folder := os.environ.get("SHOTS"):
+        for scheme in ("light", "dark"):
+            vera.page.emulate_media(color_scheme=scheme)
+            vera.page.set_viewport_size({"width": 390, "height": 844})
+            vera.page.screenshot(path=f"{folder}/markup-customer-{scheme}.png")
