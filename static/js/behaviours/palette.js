@@ -16,7 +16,7 @@ let does = new Map();
 class Palette extends Combobox {
   indicateDefaultOption() {
     const first = list.querySelector("[role=option]");
-    if (first && !("ends" in first.dataset)) this.navigate(1);
+    if (first && dialog.open && !("ends" in first.dataset)) this.navigate(1);
   }
 }
 
