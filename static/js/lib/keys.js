@@ -1,8 +1,14 @@
 // What a key press means, on every keyboard.
 import { matchKeyBindingPress, parseKeybinding } from "tinykeys";
+import { word } from "./words.js";
 
 const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
-const NAMES = { $mod: isApple ? "⌘" : "Ctrl", Shift: isApple ? "⇧" : "Shift", Enter: "↵" };
+const NAMES = {
+  $mod: isApple ? "⌘" : word("keyCtrl"),
+  Shift: isApple ? "⇧" : word("keyShift"),
+  Enter: "↵",
+  Escape: word("keyEsc"),
+};
 const SPOKEN = { $mod: isApple ? "Meta" : "Control" };
 
 export const isSingle = (key) => [...key].length === 1;
