@@ -8,9 +8,8 @@ from collections.abc import Callable
 from babel import Locale
 from babel.plural import PluralRule
 from flask import Flask
-from flask_babel import get_locale, get_translations
+from flask_babel import get_locale, get_translations, pgettext
 from flask_babel import gettext as _
-from flask_babel import pgettext
 
 from .languages import once_per_language
 
