@@ -76,13 +76,14 @@ declare
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
         reply_and_close(uuid, bigint, uuid, text, jsonb, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
-        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
-        use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
-        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
-        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
+        set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
+        begin_login(text, text, text, jsonb); refuse_login(text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
+        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
+        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
+        turn_on_two_factor(uuid, text, bigint, text[], text); replace_recovery_codes(uuid, text[], text);
+        turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid); account(uuid, text, text);
+        change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
@@ -363,6 +364,7 @@ begin
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
+        agents             | single_keys            | boolean     | required | true
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
         agents             | queue_order            | text        | required | 'longest'
@@ -2647,7 +2649,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'b46a8e6f888b');
+select _supportchat.record_script('supabase_schema.sql', 'ae843b8964ac');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -8494,7 +8496,7 @@ as $$
     select a.id, jsonb_build_object(
         'id', a.id, 'name', a.name, 'picture', a.picture_key, 'email', a.email, 'role', a.role,
         'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
-        'load', coalesce(taken.load, 0)
+        'single_keys', a.single_keys, 'load', coalesce(taken.load, 0)
     )
     from public.agents a
     left join _supportchat.loads_of_agents(p_agent_ids) as taken on taken.agent_id = a.id
@@ -8603,6 +8605,22 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
+-- Keeps whether single keys do something at the desk of an agent.
+create or replace function public.set_keys(p_agent_id uuid, p_single_keys boolean)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    update public.agents set single_keys = coalesce(p_single_keys, true) where id = p_agent_id and is_active returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    return _supportchat.colleague_json(who);
+end $$;
+
 -- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
 create or replace function _supportchat.colleagues_of_desk(p_limit integer)
 returns jsonb
@@ -8629,7 +8647,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'ce6be9d8f707');
+select _supportchat.record_script('functions/agents.sql', '3186a5eb6a22');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without

@@ -79,13 +79,14 @@ declare
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
         reply_and_close(uuid, bigint, uuid, text, jsonb, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
-        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
-        use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
-        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
-        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
+        set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
+        begin_login(text, text, text, jsonb); refuse_login(text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
+        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
+        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
+        turn_on_two_factor(uuid, text, bigint, text[], text); replace_recovery_codes(uuid, text[], text);
+        turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid); account(uuid, text, text);
+        change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
@@ -359,6 +360,7 @@ begin
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
+        agents             | single_keys            | boolean     | required | true
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
         agents             | queue_order            | text        | required | 'longest'
@@ -2643,7 +2645,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'b46a8e6f888b');
+select _supportchat.record_script('supabase_schema.sql', 'ae843b8964ac');
 
 notify pgrst, 'reload schema';
 

@@ -182,6 +182,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /agent, with a ticket", desk, "/agent?ticket=1001")
     act("POST /agent/availability", desk, availability="available")
     act("POST /agent/language", desk, status=303)
+    act("POST /account/keys", desk, status=303)
     day.open_socket("GET /agent/ws, and hello", desk, ticket=1001)
     act("GET /tickets", desk)
     act("GET /tickets/<number>", desk)

@@ -69,6 +69,7 @@ begin
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
+        agents             | single_keys            | boolean     | required | true
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
         agents             | queue_order            | text        | required | 'longest'

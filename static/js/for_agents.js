@@ -13,3 +13,6 @@ import "./behaviours/saved_replies.js";
 import "./behaviours/drawer.js";
 import "./behaviours/choosing.js";
 import "./behaviours/colours.js";
+import "./behaviours/keys.js";
+import "./behaviours/key_list.js";
+import "./behaviours/palette.js";

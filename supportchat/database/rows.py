@@ -30,6 +30,7 @@ class _Member(TypedDict):
     availability: str
     max_tickets: int
     language: str | None  # of the pages; None for that of the browser
+    single_keys: bool  # whether they do something
     load: int
 
 

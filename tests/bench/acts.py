@@ -368,6 +368,7 @@ class People:
             Act("agent_of_session", {"token_hash": "grown-1-1"}),
             Act("close_agent_session", {"token_hash": "grown-1-1"}),
             Act("set_language", {"agent_id": self.agent, "language": "de"}),
+            Act("set_keys", {"agent_id": self.agent, "single_keys": True}),
             Act("set_availability", {"agent_id": self.agent, "availability": "away"}, "away"),
             Act("set_availability", {"agent_id": self.agent, "availability": "available"}, "back", WAS_AWAY),
         ]

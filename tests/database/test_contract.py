@@ -440,6 +440,7 @@ def run_the_agents(door: Heard, alice: Agent) -> None:
     look_after_oneself(door, alice, Cast(door).agent("carol"))
     alice.call("set_availability", availability="away")
     alice.call("set_language", language="de")
+    alice.call("set_keys", single_keys=False)
     door.call("list_agents")
 
 

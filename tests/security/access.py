@@ -44,6 +44,7 @@ CLASSES = {
     "/agent": "agents",
     "/agent/availability": "agents",
     "/agent/language": "agents",
+    "/account/keys": "agents",
     "/agent/login": "anybody",
     "/agent/logout": "agents",
     "/agent/ws": "agents",

@@ -107,6 +107,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("join_conversation", number=number)["conversation"]["session_id"] == session_id
     alice.call("set_availability", availability="away")
     alice.call("set_language", language="de")
+    alice.call("set_keys", single_keys=False)
     assert door.call("name_customer", visitor=vera.key, session_id=vera.chat["session_id"], name="Vera")
     door.call("close_chat", visitor=vera.key)
     assert door.call("sweep_assignment") == {"returned": 0, "assigned": 0}
