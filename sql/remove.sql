@@ -76,7 +76,7 @@ declare
         change_tickets(uuid, bigint[], text, text); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_close(uuid, bigint, uuid, text, jsonb, integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
@@ -150,10 +150,12 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
         replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
-        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text);
-        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
-        open_agent_session(uuid, text, text, text, text);
+        import_replies(uuid, jsonb); reply_and_act(uuid, bigint, uuid, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
         use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
@@ -397,7 +399,7 @@ drop function if exists
     public.import_replies(uuid, jsonb, boolean),
     public.use_reply(uuid, uuid),
     public.picture_of_reply(uuid, uuid),
-    public.reply_and_close(uuid, bigint, uuid, text, jsonb, integer),
+    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer),
     public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),

@@ -77,7 +77,7 @@ declare
         change_tickets(uuid, bigint[], text, text); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_close(uuid, bigint, uuid, text, jsonb, integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
@@ -151,10 +151,12 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
         replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
-        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text);
-        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
-        open_agent_session(uuid, text, text, text, text);
+        import_replies(uuid, jsonb); reply_and_act(uuid, bigint, uuid, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
         use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
@@ -592,13 +594,15 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
-        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
-        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        -- Replies that agents have saved, of owner_id or (null) of everybody. Once one is sent, its ticket gets its tags, and close_after
+        -- has it closed, or snooze has it snoozed until then (a choice that the web code knows). uses counts for each agent, so that theirs come first. See replies.sql.
         saved_replies      | id                     | uuid        | key      | gen_random_uuid()
         saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
         saved_replies      | name                   | text        | required |
         saved_replies      | message                | text        | required | ''
         saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | snooze                 | text        |          |
+        saved_replies      | tags                   | text[]      | required | '{}'
         saved_replies      | picture_key            | text        |          |
         saved_replies      | picture_type           | text        |          |
         saved_replies      | picture_bytes          | integer     |          |
@@ -990,6 +994,8 @@ begin
         saved_replies | name           | char_length(name) between 1 and 80
         saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
         saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | snooze         | snooze is null or (snooze in ('hour', 'three_hours', 'tomorrow', 'monday', 'customer') and not close_after)
+        saved_replies | tags           | cardinality(tags) <= 20
         saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
         tickets       | urgency        | urgency between 1 and 4
@@ -2645,7 +2651,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'ae843b8964ac');
+select _supportchat.record_script('supabase_schema.sql', '3d4d3c1af386');
 
 notify pgrst, 'reload schema';
 

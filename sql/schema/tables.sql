@@ -301,13 +301,15 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
-        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
-        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        -- Replies that agents have saved, of owner_id or (null) of everybody. Once one is sent, its ticket gets its tags, and close_after
+        -- has it closed, or snooze has it snoozed until then (a choice that the web code knows). uses counts for each agent, so that theirs come first. See replies.sql.
         saved_replies      | id                     | uuid        | key      | gen_random_uuid()
         saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
         saved_replies      | name                   | text        | required |
         saved_replies      | message                | text        | required | ''
         saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | snooze                 | text        |          |
+        saved_replies      | tags                   | text[]      | required | '{}'
         saved_replies      | picture_key            | text        |          |
         saved_replies      | picture_type           | text        |          |
         saved_replies      | picture_bytes          | integer     |          |
@@ -699,6 +701,8 @@ begin
         saved_replies | name           | char_length(name) between 1 and 80
         saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
         saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | snooze         | snooze is null or (snooze in ('hour', 'three_hours', 'tomorrow', 'monday', 'customer') and not close_after)
+        saved_replies | tags           | cardinality(tags) <= 20
         saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
         tickets       | urgency        | urgency between 1 and 4

@@ -74,7 +74,7 @@ declare
         change_tickets(uuid, bigint[], text, text); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_close(uuid, bigint, uuid, text, jsonb, integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
@@ -148,10 +148,12 @@ declare
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
         replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
-        import_replies(uuid, jsonb); reply_and_close(uuid, bigint, uuid, text);
-        reply_and_close(uuid, bigint, uuid, text, jsonb); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
-        open_agent_session(uuid, text, text, text, text);
+        import_replies(uuid, jsonb); reply_and_act(uuid, bigint, uuid, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
         use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
@@ -596,13 +598,15 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
-        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
-        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        -- Replies that agents have saved, of owner_id or (null) of everybody. Once one is sent, its ticket gets its tags, and close_after
+        -- has it closed, or snooze has it snoozed until then (a choice that the web code knows). uses counts for each agent, so that theirs come first. See replies.sql.
         saved_replies      | id                     | uuid        | key      | gen_random_uuid()
         saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
         saved_replies      | name                   | text        | required |
         saved_replies      | message                | text        | required | ''
         saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | snooze                 | text        |          |
+        saved_replies      | tags                   | text[]      | required | '{}'
         saved_replies      | picture_key            | text        |          |
         saved_replies      | picture_type           | text        |          |
         saved_replies      | picture_bytes          | integer     |          |
@@ -994,6 +998,8 @@ begin
         saved_replies | name           | char_length(name) between 1 and 80
         saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
         saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | snooze         | snooze is null or (snooze in ('hour', 'three_hours', 'tomorrow', 'monday', 'customer') and not close_after)
+        saved_replies | tags           | cardinality(tags) <= 20
         saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
         tickets       | urgency        | urgency between 1 and 4
@@ -2649,7 +2655,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'ae843b8964ac');
+select _supportchat.record_script('supabase_schema.sql', '3d4d3c1af386');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -8186,7 +8192,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'id', p_row.id, 'name', p_row.name, 'message', p_row.message, 'is_shared', p_row.owner_id is null,
-        'close_after', p_row.close_after, 'has_picture', p_row.picture_key is not null,
+        'close_after', p_row.close_after, 'snooze', p_row.snooze, 'tags', to_jsonb(p_row.tags), 'has_picture', p_row.picture_key is not null,
         'uses', coalesce((select uses from public.saved_reply_uses u where u.reply_id = p_row.id and u.agent_id = p_agent_id), 0)
     )
 $$;
@@ -8307,7 +8313,8 @@ begin
     perform _supportchat.check_message(p_row.message, p_row.picture_key is not null);
 end $$;
 
--- Saves a reply, or (p_reply_id) changes what is given of one: name, message, is_shared, close_after, and picture, null for none.
+-- Saves a reply, or (p_reply_id) changes what is given of one: name, message, is_shared, close_after, snooze, tags, and picture,
+-- null for none.
 -- Returns it, with the key of a picture that nothing needs any more. PT409 when another one has this name.
 create or replace function public.save_reply(p_agent_id uuid, p_values jsonb, p_reply_id uuid default null)
 returns jsonb
@@ -8320,19 +8327,23 @@ declare
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     if jsonb_typeof(p_values) is distinct from 'object'
-        or p_values - array['name', 'message', 'is_shared', 'close_after', 'picture'] <> '{}' then
+        or p_values - array['name', 'message', 'is_shared', 'close_after', 'snooze', 'tags', 'picture'] <> '{}' then
         raise sqlstate 'PT422' using message = 'value_refused';
     end if;
     if p_reply_id is null then
         former.owner_id := p_agent_id;
         former.message := '';
         former.close_after := false;
+        former.tags := '{}';
     else
         former := _supportchat.lock_reply(p_agent_id, p_reply_id);
     end if;
     wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
     wanted.message := coalesce(wanted.message, '');
     wanted.close_after := coalesce(wanted.close_after, false);
+    wanted.tags := array(
+        select distinct _supportchat.tag_name(tag) from unnest(wanted.tags) as tag order by 1
+    );
     if p_values ? 'is_shared' then
         wanted.owner_id := case when (p_values ->> 'is_shared')::boolean then null else p_agent_id end;
     end if;
@@ -8347,16 +8358,18 @@ begin
     perform _supportchat.check_reply(wanted);
     begin
         if p_reply_id is null then
-            insert into public.saved_replies (owner_id, name, message, close_after, picture_key, picture_type, picture_bytes)
+            insert into public.saved_replies (
+                owner_id, name, message, close_after, snooze, tags, picture_key, picture_type, picture_bytes
+            )
             values (
-                wanted.owner_id, wanted.name, wanted.message, wanted.close_after,
+                wanted.owner_id, wanted.name, wanted.message, wanted.close_after, wanted.snooze, wanted.tags,
                 wanted.picture_key, wanted.picture_type, wanted.picture_bytes
             )
             returning * into wanted;
         else
             update public.saved_replies set
                 owner_id = wanted.owner_id, name = wanted.name, message = wanted.message, close_after = wanted.close_after,
-                picture_key = wanted.picture_key, picture_type = wanted.picture_type, picture_bytes = wanted.picture_bytes,
+                snooze = wanted.snooze, tags = wanted.tags, picture_key = wanted.picture_key, picture_type = wanted.picture_type, picture_bytes = wanted.picture_bytes,
                 updated_at = now()
             where id = p_reply_id returning * into wanted;
         end if;
@@ -8414,7 +8427,8 @@ begin
         wanted.close_after := coalesce((asked ->> 'close_after')::boolean, false);
         perform _supportchat.check_reply(wanted);
         update public.saved_replies set
-            name = wanted.name, message = wanted.message, close_after = wanted.close_after, updated_at = now()
+            name = wanted.name, message = wanted.message, close_after = wanted.close_after,
+            snooze = case when not wanted.close_after then snooze end, updated_at = now()
         where owner_id is not distinct from owner and lower(name) = lower(wanted.name);
         if found then
             changed := changed + 1;
@@ -8461,11 +8475,12 @@ begin
     );
 end $$;
 
--- Replies to a ticket and closes it, in one transaction. A repeated client_message_id gives the first answer again, and closes
--- nothing: the customer may have written since.
-create or replace function public.reply_and_close(
+-- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it ('snooze', until p_until; null: the
+-- customer's next message): all in one transaction. A repeated client_message_id gives the first answer again, and does nothing
+-- else: the customer may have written since. p_seen: as in post_reply.
+create or replace function public.reply_and_act(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
-    p_seen integer default null
+    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null
 )
 returns jsonb
 language plpgsql
@@ -8477,12 +8492,19 @@ begin
     perform _supportchat.lock_assignment();
     answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
     if not (answer ->> 'duplicate')::boolean then
-        perform public.close_ticket(p_agent_id, p_number);
+        if cardinality(p_tags) > 0 then
+            perform public.tag_ticket(p_agent_id, p_number, p_tags);
+        end if;
+        if p_then = 'close' then
+            perform public.close_ticket(p_agent_id, p_number);
+        elsif p_then = 'snooze' then
+            perform public.snooze_ticket(p_agent_id, p_number, p_until);
+        end if;
     end if;
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '31280d7e3123');
+select _supportchat.record_script('functions/replies.sql', '89a8d1a97226');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 

@@ -79,7 +79,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "record_receipt",
     "record_receipts",
     "renew_invitation",
-    "reply_and_close",
+    "reply_and_act",
     "report_process",
     "send_heartbeat",
     "send_ping",

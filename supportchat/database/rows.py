@@ -601,6 +601,8 @@ class SavedReply(TypedDict):
     message: str
     is_shared: bool
     close_after: bool  # the ticket, once it is sent
+    snooze: str | None  # the ticket then, until one of `tickets.times.CHOICES`
+    tags: list[str]  # that the ticket gets then
     has_picture: bool
     uses: int  # by the agent who asks
 

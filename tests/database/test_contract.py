@@ -408,7 +408,7 @@ def save_replies(door: Heard, cast: Cast, alice: Agent) -> None:
         alice.call("replies_for_ticket", number=number, words=words)
     door.refused("delete_reply", agent_id=alice.id, reply_id=saved)
     carol.call("delete_reply", reply_id=saved)
-    alice.call("reply_and_close", number=number, client_message_id=new_id(), message="Goodbye")
+    alice.call("reply_and_act", number=number, client_message_id=new_id(), message="Goodbye", then="close")
 
 
 def shut_out(door: Heard, cast: Cast, alice: Agent) -> None:

@@ -21,7 +21,7 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "follow_ticket": ("answer", {"number": 1001, "after": 0, "after_note": 0}),
     "post_reply": ("answer", {"number": 1001, "client_message_id": new_id(), "message": "Hi"}),
     "add_note": ("answer", {"number": 1001, "client_message_id": new_id(), "note": "Hi"}),
-    "reply_and_close": ("answer", {"number": 1001, "client_message_id": new_id(), "message": "Bye"}),
+    "reply_and_act": ("answer", {"number": 1001, "client_message_id": new_id(), "message": "Bye"}),
     "list_replies": ("answer", {}),
     "replies_for_ticket": ("answer", {"number": 1001}),
     "save_reply": ("answer", {"values": {"name": "Hello", "message": "Hi"}}),

@@ -224,7 +224,8 @@ def save_replies(alice: Agent, number: int) -> None:
     assert (listed["message"], listed["uses"]) == ("Hello", 1)
     assert alice.call("replies_for_ticket", number=number)["replies"] == [listed]
     assert alice.call("delete_reply", reply_id=saved) is None
-    assert alice.call("reply_and_close", number=number, client_message_id=new_id(), message="Bye")["messages"]
+    sent = {"client_message_id": new_id(), "message": "Bye", "then": "close"}
+    assert alice.call("reply_and_act", number=number, **sent)["messages"]
     alice.call("reopen_ticket", number=number)
 
 
