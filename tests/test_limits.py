@@ -323,6 +323,7 @@ def test_who_guesses_passwords_takes_no_time_from_others(helpers: Helpers) -> No
     assert helpers.ask("", "score", "correct horse battery staple", []) == 4
     [helper] = helpers._idle
     assert os.getpriority(os.PRIO_PROCESS, helper._pid) > os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getsid(helper._pid) == helper._pid  # see put_behind
 
 
 def test_a_process_for_passwords_that_was_killed_is_replaced(helpers: Helpers) -> None:

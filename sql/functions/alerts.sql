@@ -130,7 +130,7 @@ as $$
     join public.agents a on a.is_active
     left join public.alert_choices w on w.agent_id = a.id
     left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
-    where t.status <> 'closed' and t.held is null and s.erased_at is null
+    where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
         and (
@@ -558,11 +558,11 @@ begin
         return null;
     end if;
     begin
-        insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, session_id)
+        insert into public.agent_devices as known (agent_id, endpoint, p256dh, auth, origin, user_agent, language, login_id)
         values (p_agent_id, p_endpoint, p_p256dh, p_auth, p_origin, p_user_agent, p_language, login)
         on conflict (endpoint) do update set
             p256dh = excluded.p256dh, auth = excluded.auth, origin = excluded.origin, user_agent = excluded.user_agent,
-            language = excluded.language, session_id = excluded.session_id
+            language = excluded.language, login_id = excluded.login_id
         returning id into device;
     exception when check_violation then
         raise sqlstate 'PT422' using message = 'not_understood';
@@ -629,7 +629,7 @@ language sql
 set search_path = ''
 as $$
     select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
-    where agent_id = p_agent_id and (session_id is not distinct from p_session_id) <> p_others
+    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
 $$;
 
 -- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
@@ -681,7 +681,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', 'beb0c7e68207');
+select _supportchat.record_script('functions/alerts.sql', '12bab093d3c6');
 
 notify pgrst, 'reload schema';
 

@@ -31,7 +31,7 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'id', p_row.id, 'name', p_row.name, 'message', p_row.message, 'is_shared', p_row.owner_id is null,
-        'close_after', p_row.close_after, 'has_picture', p_row.picture_key is not null,
+        'close_after', p_row.close_after, 'snooze', p_row.snooze, 'tags', to_jsonb(p_row.tags), 'has_picture', p_row.picture_key is not null,
         'uses', coalesce((select uses from public.saved_reply_uses u where u.reply_id = p_row.id and u.agent_id = p_agent_id), 0)
     )
 $$;
@@ -152,7 +152,8 @@ begin
     perform _supportchat.check_message(p_row.message, p_row.picture_key is not null);
 end $$;
 
--- Saves a reply, or (p_reply_id) changes what is given of one: name, message, is_shared, close_after, and picture, null for none.
+-- Saves a reply, or (p_reply_id) changes what is given of one: name, message, is_shared, close_after, snooze, tags, and picture,
+-- null for none.
 -- Returns it, with the key of a picture that nothing needs any more. PT409 when another one has this name.
 create or replace function public.save_reply(p_agent_id uuid, p_values jsonb, p_reply_id uuid default null)
 returns jsonb
@@ -165,19 +166,23 @@ declare
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     if jsonb_typeof(p_values) is distinct from 'object'
-        or p_values - array['name', 'message', 'is_shared', 'close_after', 'picture'] <> '{}' then
+        or p_values - array['name', 'message', 'is_shared', 'close_after', 'snooze', 'tags', 'picture'] <> '{}' then
         raise sqlstate 'PT422' using message = 'value_refused';
     end if;
     if p_reply_id is null then
         former.owner_id := p_agent_id;
         former.message := '';
         former.close_after := false;
+        former.tags := '{}';
     else
         former := _supportchat.lock_reply(p_agent_id, p_reply_id);
     end if;
     wanted := jsonb_populate_record(former, p_values - array['is_shared', 'picture']);
     wanted.message := coalesce(wanted.message, '');
     wanted.close_after := coalesce(wanted.close_after, false);
+    wanted.tags := array(
+        select distinct _supportchat.tag_name(tag) from unnest(wanted.tags) as tag order by 1
+    );
     if p_values ? 'is_shared' then
         wanted.owner_id := case when (p_values ->> 'is_shared')::boolean then null else p_agent_id end;
     end if;
@@ -192,16 +197,18 @@ begin
     perform _supportchat.check_reply(wanted);
     begin
         if p_reply_id is null then
-            insert into public.saved_replies (owner_id, name, message, close_after, picture_key, picture_type, picture_bytes)
+            insert into public.saved_replies (
+                owner_id, name, message, close_after, snooze, tags, picture_key, picture_type, picture_bytes
+            )
             values (
-                wanted.owner_id, wanted.name, wanted.message, wanted.close_after,
+                wanted.owner_id, wanted.name, wanted.message, wanted.close_after, wanted.snooze, wanted.tags,
                 wanted.picture_key, wanted.picture_type, wanted.picture_bytes
             )
             returning * into wanted;
         else
             update public.saved_replies set
                 owner_id = wanted.owner_id, name = wanted.name, message = wanted.message, close_after = wanted.close_after,
-                picture_key = wanted.picture_key, picture_type = wanted.picture_type, picture_bytes = wanted.picture_bytes,
+                snooze = wanted.snooze, tags = wanted.tags, picture_key = wanted.picture_key, picture_type = wanted.picture_type, picture_bytes = wanted.picture_bytes,
                 updated_at = now()
             where id = p_reply_id returning * into wanted;
         end if;
@@ -259,7 +266,8 @@ begin
         wanted.close_after := coalesce((asked ->> 'close_after')::boolean, false);
         perform _supportchat.check_reply(wanted);
         update public.saved_replies set
-            name = wanted.name, message = wanted.message, close_after = wanted.close_after, updated_at = now()
+            name = wanted.name, message = wanted.message, close_after = wanted.close_after,
+            snooze = case when not wanted.close_after then snooze end, updated_at = now()
         where owner_id is not distinct from owner and lower(name) = lower(wanted.name);
         if found then
             changed := changed + 1;
@@ -306,10 +314,12 @@ begin
     );
 end $$;
 
--- Replies to a ticket and closes it, in one transaction. A repeated client_message_id gives the first answer again, and closes
--- nothing: the customer may have written since.
-create or replace function public.reply_and_close(
-    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
+-- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it ('snooze', until p_until; null: the
+-- customer's next message): all in one transaction. A repeated client_message_id gives the first answer again, and does nothing
+-- else: the customer may have written since. p_seen: as in post_reply.
+create or replace function public.reply_and_act(
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
+    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null
 )
 returns jsonb
 language plpgsql
@@ -319,14 +329,21 @@ declare
     answer jsonb;
 begin
     perform _supportchat.lock_assignment();
-    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image);
+    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
     if not (answer ->> 'duplicate')::boolean then
-        perform public.close_ticket(p_agent_id, p_number);
+        if cardinality(p_tags) > 0 then
+            perform public.tag_ticket(p_agent_id, p_number, p_tags);
+        end if;
+        if p_then = 'close' then
+            perform public.close_ticket(p_agent_id, p_number);
+        elsif p_then = 'snooze' then
+            perform public.snooze_ticket(p_agent_id, p_number, p_until);
+        end if;
     end if;
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', 'f27dfa061888');
+select _supportchat.record_script('functions/replies.sql', '89a8d1a97226');
 
 notify pgrst, 'reload schema';
 

@@ -69,6 +69,7 @@ begin
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
+        agents             | single_keys            | boolean     | required | true
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
         agents             | queue_order            | text        | required | 'longest'
@@ -300,13 +301,15 @@ begin
         bans               | created_at             | timestamptz | required | now()
         bans               | expires_at             | timestamptz | required |
 
-        -- Replies that agents have saved, of owner_id or (null) of everybody. close_after has the ticket closed once the reply is
-        -- sent. uses counts for each agent, so that theirs come first. See replies.sql.
+        -- Replies that agents have saved, of owner_id or (null) of everybody. Once one is sent, its ticket gets its tags, and close_after
+        -- has it closed, or snooze has it snoozed until then (a choice that the web code knows). uses counts for each agent, so that theirs come first. See replies.sql.
         saved_replies      | id                     | uuid        | key      | gen_random_uuid()
         saved_replies      | owner_id               | uuid        |          |                   | agents        | cascade
         saved_replies      | name                   | text        | required |
         saved_replies      | message                | text        | required | ''
         saved_replies      | close_after            | boolean     | required | false
+        saved_replies      | snooze                 | text        |          |
+        saved_replies      | tags                   | text[]      | required | '{}'
         saved_replies      | picture_key            | text        |          |
         saved_replies      | picture_type           | text        |          |
         saved_replies      | picture_bytes          | integer     |          |
@@ -420,6 +423,12 @@ begin
         ticket_reads       | read_seq               | integer     | required | 0
         ticket_reads       | read_lines             | integer     | computed | 0
 
+        -- What each agent has typed and not sent, as 'reply' or 'note'. It is empty once it was sent.
+        ticket_drafts      | agent_id               | uuid        | key      |                   | agents        | cascade
+        ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        ticket_drafts      | mode                   | text        | key      |
+        ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
         -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
         -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
         alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -432,7 +441,7 @@ begin
         alert_choices      | quiet_until            | text        |          |
         alert_choices      | time_zone              | text        | required | 'UTC'
 
-        -- The browsers that an agent has had ask for notifications (RFC 8030). session_id is the login session that said so last.
+        -- The browsers that an agent has had ask for notifications (RFC 8030). login_id is the login session that said so last.
         agent_devices      | id                     | uuid        | key      | gen_random_uuid()
         agent_devices      | agent_id               | uuid        | required |                   | agents        | cascade
         agent_devices      | endpoint               | text        | required |
@@ -441,7 +450,7 @@ begin
         agent_devices      | user_agent             | text        |          |
         agent_devices      | language               | text        | required | 'en'
         agent_devices      | origin                 | text        | required |
-        agent_devices      | session_id             | uuid        |          |
+        agent_devices      | login_id               | uuid        |          |
         agent_devices      | created_at             | timestamptz | required | now()
         agent_devices      | sent_at                | timestamptz |          |
         agent_devices      | arrived_at             | timestamptz |          |
@@ -595,6 +604,8 @@ begin
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
+        ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
         agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
         agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
         agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
@@ -690,6 +701,8 @@ begin
         saved_replies | name           | char_length(name) between 1 and 80
         saved_replies | message        | char_length(message) <= %1$s and (message ~ '\S' or picture_key is not null)
         saved_replies | picture_key    | picture_key ~ '^[0-9a-f]{64}$' and num_nonnulls(picture_key, picture_type, picture_bytes) in (0, 3)
+        saved_replies | snooze         | snooze is null or (snooze in ('hour', 'three_hours', 'tomorrow', 'monday', 'customer') and not close_after)
+        saved_replies | tags           | cardinality(tags) <= 20
         saved_replies | picture_type   | picture_type in (%2$s)
         tickets       | held           | held in ('link', 'spam')
         tickets       | urgency        | urgency between 1 and 4

@@ -30,6 +30,7 @@ class _Member(TypedDict):
     availability: str
     max_tickets: int
     language: str | None  # of the pages; None for that of the browser
+    single_keys: bool  # whether they do something
     load: int
 
 
@@ -600,6 +601,8 @@ class SavedReply(TypedDict):
     message: str
     is_shared: bool
     close_after: bool  # the ticket, once it is sent
+    snooze: str | None  # the ticket then, until one of `tickets.times.CHOICES`
+    tags: list[str]  # that the ticket gets then
     has_picture: bool
     uses: int  # by the agent who asks
 
@@ -707,12 +710,22 @@ class Unread(TypedDict):
     read_lines: int
 
 
+class Draft(TypedDict):
+    """What an agent has typed and not sent: `mode` is 'reply' or 'note', `saved_at` is in microseconds."""
+
+    number: int
+    mode: str
+    draft: str
+    saved_at: int
+
+
 class Queue(TypedDict):
     """One view of the queue."""
 
     counts: QueueCounts
     order: str  # 'longest', 'newest' or 'priority'
     unread: list[Unread]
+    drafts: list[Draft]
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None

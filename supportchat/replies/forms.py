@@ -6,13 +6,15 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _
 from wtforms import BooleanField, Field, Form, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length, ValidationError
+from wtforms.validators import AnyOf, DataRequired, Length, ValidationError
 
 from ..database.rows import SavedReply
 from ..web.forms import MESSAGE_CHARACTERS, uploaded_image
 from ..web.text import clean_line, clean_text, is_too_long
+from .acts import SNOOZES, TAGS_CHARACTERS, then_of, typed_tags
 
 NAME_CHARACTERS = 80
+AFTER = {"": _("Leave the ticket open"), "close": _("Close the ticket"), **SNOOZES}
 
 
 def clean_name(value: str | None) -> str:
@@ -22,6 +24,14 @@ def clean_name(value: str | None) -> str:
 
 def _clean_message(value: str | None) -> str:
     return value or "" if is_too_long(value or "", MESSAGE_CHARACTERS) else clean_text(value or "")
+
+
+def _clean_tags(value: str | None) -> str:
+    return clean_line((value or "")[:TAGS_CHARACTERS])
+
+
+def _or_nothing(value: str | None) -> str:
+    return value or ""
 
 
 class ReplyForm(Form):
@@ -41,7 +51,12 @@ class ReplyForm(Form):
         validators=[Length(max=MESSAGE_CHARACTERS, message=_("This can have up to %(max)s characters."))],
     )
     shared = BooleanField(_("For everybody"))
-    close_after = BooleanField(_("Close the ticket after sending"))
+    after = StringField(
+        _("After sending"),
+        filters=[_or_nothing],
+        validators=[AnyOf([*AFTER], message=_("Choose what happens to the ticket."))],
+    )
+    tags = StringField(_("Tags"), filters=[_clean_tags])
     drop_picture = BooleanField(_("Remove the picture"))
     has_picture = False
 
@@ -57,7 +72,9 @@ class ReplyForm(Form):
             "name": self.name.data,
             "message": self.message.data,
             "is_shared": bool(self.shared.data),
-            "close_after": bool(self.close_after.data),
+            "close_after": self.after.data == "close",
+            "snooze": self.after.data if self.after.data in SNOOZES else None,
+            "tags": typed_tags(),
         }
 
     @classmethod
@@ -67,5 +84,6 @@ class ReplyForm(Form):
             name=reply["name"],
             message=reply["message"],
             shared=reply["is_shared"],
-            close_after=reply["close_after"],
+            after=then_of(reply),
+            tags=", ".join(reply["tags"]),
         )

@@ -65,8 +65,13 @@ def uuid_of(given: str | None, refusal: str = "not_understood") -> str | None:
 
 
 def uploaded_image() -> FileStorage | None:
-    """Return the picture that was sent. A form without one sends an empty file without a name."""
-    file = request.files.get("image")
+    """Return the picture that was sent."""
+    return uploaded_file("image")
+
+
+def uploaded_file(name: str) -> FileStorage | None:
+    """Return a file that was sent. A form without one sends an empty file without a name."""
+    file = request.files.get(name)
     return file if file is not None and file.filename else None
 
 

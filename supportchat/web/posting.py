@@ -13,8 +13,13 @@ from ..database.rows import Answer
 from ..images import notices
 from ..images.pipeline import delete_unneeded, store_upload
 from ..images.stores import ImageStore
+from ..server.places import Full, Places
 from . import limits
 from .forms import message_id, uploaded_image
+
+# All of them wait for one lock, and each would do so with one of the few connections to the database.
+STARTS_AT_ONCE, MOST_WAITING = 2, 50
+_starts = Places(STARTS_AT_ONCE, STARTS_AT_ONCE, MOST_WAITING)
 
 
 def store_message(function: str, message: str, whose: str, **arguments: Any) -> Any:
@@ -34,7 +39,8 @@ def store_message(function: str, message: str, whose: str, **arguments: Any) -> 
         (limits.check_browser if visitor and whose else limits.check)("pictures", whose)
     image = _stored(upload, store, arguments.get("visitor")) if upload is not None else None
     try:
-        answer: Answer = call(function, client_message_id=client_message_id, message=message, image=image, **arguments)
+        values = {"client_message_id": client_message_id, "message": message, "image": image, **arguments}
+        answer: Answer = start_chat(**values) if function == "start_chat" else call(function, **values)
     except (Forbidden, NotFound, Conflict, Invalid, TooFast):
         if image is not None:
             delete_unneeded(image["key"], store)
@@ -43,6 +49,18 @@ def store_message(function: str, message: str, whose: str, **arguments: Any) -> 
     if image is not None and answer["duplicate"] and answer["image_key"] != image["key"]:
         delete_unneeded(image["key"], store)
     return answer
+
+
+def start_chat(**values: Any) -> Any:
+    """Start a chat when it is the turn of the address that it comes from.
+
+    :raise TooFast: when too many of that address wait already.
+    """
+    try:
+        with _starts.place(limits.address()):
+            return call("start_chat", **values)
+    except Full as error:
+        raise TooFast("starts_too_fast", "2") from error
 
 
 def _stored(upload: FileStorage, store: ImageStore, visitor: str | None) -> dict[str, Any]:

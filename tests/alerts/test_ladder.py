@@ -138,6 +138,16 @@ def test_nobody_is_told_of_a_held_ticket(ladder: Ladder, cast: Cast, alice: Agen
     assert ladder.told() == [("alice", "mine", 1)]
 
 
+def test_a_snoozed_ticket_tells_nobody_until_its_customer_writes(ladder: Ladder, cast: Cast, alice: Agent) -> None:
+    vera = cast.visitor()
+    number = vera.start()["number"]
+    assert ladder.told() == [("alice", "mine", 1)]
+    alice.call("snooze_ticket", number=number)
+    assert ladder.told() == []
+    vera.post("Hello?")
+    assert ladder.told() == [("alice", "mine", 2)]
+
+
 def test_when_its_agent_does_not_come_in_three_minutes_the_next_one_is_told_and_then_another(
     ladder: Ladder, cast: Cast, alice: Agent, bob: Agent, carol: Agent
 ) -> None:

@@ -347,6 +347,36 @@ def not_found(browser: Browser, seconds: float) -> None:
     in_parallel(8, seconds, lambda: browser.request("GET", f"/{uuid.uuid4()}"))
 
 
+def many(browser: Browser) -> Callable[[], Browser]:
+    """Return what gives a new browser, each at the next one of 250 addresses."""
+    sources = itertools.cycle(f"127.0.2.{number}" for number in range(1, 251))
+    return lambda: Browser(browser.url, next(sources))
+
+
+@attack
+def looks_of_many(browser: Browser, seconds: float) -> None:
+    """Pages for people at 250 addresses."""
+    ready()
+    someone = many(browser)
+    in_parallel(16, seconds, lambda: someone().request("GET", "/chat"))
+
+
+@attack
+def starts_of_many(browser: Browser, seconds: float) -> None:
+    """Chats begun at 250 addresses."""
+    ready()
+    someone = many(browser)
+    in_parallel(16, seconds, lambda: someone().start("Again"))
+
+
+@attack
+def logins_of_many(browser: Browser, seconds: float) -> None:
+    """One password, tried with account after account, from 250 addresses."""
+    ready()
+    someone = many(browser)
+    in_parallel(16, seconds, lambda: someone().post("/agent/login", email=f"{uuid.uuid4()}@example.com", password="x"))
+
+
 @attack
 def unknown_links(browser: Browser, seconds: float) -> None:
     """One-time links that nobody has made."""

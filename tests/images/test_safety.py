@@ -224,6 +224,7 @@ def test_a_waiting_decoder_has_nothing_open_and_lets_others_go_first(tmp_path: P
         decoder = Decoder(PROGRAM)
         process = process_of(decoder)
         assert process.nice() > 0  # while it loads, too
+        assert os.getsid(process.pid) == process.pid  # see put_behind
         until(lambda: "PIL" in Path(f"/proc/{process.pid}/maps").read_text() and process.num_fds() == 3)
         assert "KEY" not in "".join(process.environ())
         decoder.end()

@@ -46,7 +46,7 @@ def test_a_reply_is_written_changed_and_deleted(desk: Browser, alice: Agent) -> 
     )
     page = desk.get("/replies").text
     assert f'href="/replies/{reply["id"]}"' in page
-    assert desk.post(f"/replies/{reply['id']}", name="Bye", message="Goodbye", close_after="y").status_code == 303
+    assert desk.post(f"/replies/{reply['id']}", name="Bye", message="Goodbye", after="close").status_code == 303
     assert [each["close_after"] for each in alice.call("list_replies")] == [True]
     assert "Closes the ticket" in desk.get("/replies").text
     assert desk.post(f"/replies/{reply['id']}/delete").status_code == 303
@@ -117,13 +117,14 @@ def test_a_picture_is_kept_served_replaced_and_taken_away(app: Flask, web: Web, 
 def test_the_composer_gets_replies_filled_in(web: Web, desk: Browser, alice: Agent, rows: Any) -> None:
     rows("update sites set name = 'Halden'")
     web.customer("Help", customer_name="Vera Lindt")
-    desk.post("/replies", name="Hello", message=HELLO, close_after="y")
+    desk.post("/replies", name="Hello", message=HELLO, after="close")
     desk.post("/replies", name="Bye", message="Goodbye")
     reply = id_of(alice, "Hello")
     assert desk.get("/tickets/1001/replies?q=hel").json == [
         {
-            **{"name": "Hello", "text": "Hi Vera, this is #1001 at Halden.", "then": "close", "picture": ""},
+            **{"name": "Hello", "text": "Hi Vera, this is #1001 at Halden.", "picture": ""},
             "uses": f"/replies/{reply}/uses",
+            "acts": [{"name": "then", "value": "close", "label": "Close the ticket after sending"}],
         }
     ]
     assert len(desk.get("/tickets/1001/replies?q=").json or []) == 2
@@ -160,6 +161,27 @@ def test_a_reply_that_closes_its_ticket_is_sent_first(web: Web, desk: Browser, r
     assert "Goodbye" in vera.get("/chat").text
 
 
+def test_a_reply_may_snooze_and_tag_its_ticket(web: Web, desk: Browser, alice: Agent, rows: Any) -> None:
+    web.customer("Help")
+    saved = desk.post("/replies", name="Wait", message="Hi", after="tomorrow", tags="heating, CM-410,")
+    assert saved.status_code == 303
+    [found] = desk.get("/tickets/1001/replies").json or []
+    assert [act["label"] for act in found["acts"]] == [
+        "Snooze after sending: Tomorrow, 9:00",
+        "Add tags: CM-410, heating",
+    ]
+    fields = {act["name"]: act["value"] for act in found["acts"]}
+    desk.post("/tickets/1001/messages", htmx=True, message="Hi", client_message_id=new_id(), **fields)
+    ticket = alice.call("ticket_of_agent", number=1001)
+    assert [tag["name"] for tag in ticket["tags"]] == ["CM-410", "heating"]
+    assert rows("select snoozed_until > now() from tickets") == [(True,)]
+    form = desk.get(f"/replies/{id_of(alice, 'Wait')}").text
+    assert 'value="CM-410, heating"' in form
+    assert re.search(r'value="tomorrow" selected', form)
+    assert desk.post("/replies", name="Odd", message="Hi", after="never").status_code == 422
+    assert desk.post("/tickets/1001/messages", htmx=True, message="x", then="never").status_code == 200
+
+
 def test_a_sent_message_is_saved_in_two_clicks_with_the_name_left_open(web: Web, desk: Browser, alice: Agent) -> None:
     web.customer("Help", customer_name="Vera Lindt")
     alice.reply(1001, "Hi Vera, dear Vera Lindt: Verandas are closed.")
@@ -178,7 +200,7 @@ def test_without_scripts_a_reply_is_chosen_from_a_list_and_what_was_typed_stays(
     web: Web, desk: Browser, alice: Agent
 ) -> None:
     web.customer("Help", customer_name="Vera Lindt")
-    desk.post("/replies", name="Hello", message="Hi {{customer.first_name}}!", close_after="y", image=small_picture())
+    desk.post("/replies", name="Hello", message="Hi {{customer.first_name}}!", after="close", image=small_picture())
     assert "<select" not in desk.get("/agent?ticket=1001").text.split('id="reply"')[1].split("</form>")[0]
     shown = desk.post("/tickets/1001/replies", mode="reply", message="Typed before").text
     form = shown.split('id="reply"')[1].split("</form>")[0]

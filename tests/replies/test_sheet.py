@@ -23,7 +23,15 @@ def _in_english(app: Flask) -> Any:
 
 def reply(name: str, message: str, *, close_after: bool = False) -> SavedReply:
     return SavedReply(
-        id="", name=name, message=message, is_shared=False, close_after=close_after, has_picture=False, uses=0
+        id="",
+        name=name,
+        message=message,
+        is_shared=False,
+        close_after=close_after,
+        snooze=None,
+        tags=[],
+        has_picture=False,
+        uses=0,
     )
 
 

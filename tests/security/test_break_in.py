@@ -17,6 +17,7 @@ from supportchat.agents.helpers import Helpers
 from supportchat.app import create_app
 from supportchat.config import Config
 from supportchat.database import Database, DatabaseError, Forbidden, NotFound
+from supportchat.web import posting
 from supportchat.web.cookies import token_hash
 from tests.attacks import browser as attacks
 from tests.cast import PASSWORD, Agent, Cast, email_of, new_id
@@ -380,3 +381,28 @@ def test_row_b15_an_address_that_asks_for_sockets_without_end_keeps_nobody_from_
             stack.enter_context(stranger.connect()).sendall(stranger.head("GET", "/x/ws") * 20)
         for _ in range(3):
             stack.enter_context(vera.websocket())
+
+
+# B16: connections to the database that wait for one lock
+
+
+def test_row_b16_starts_at_many_addresses_leave_the_database_to_others(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[int] = []
+    running: list[str] = []
+
+    def call(function: str, **_: Any) -> None:
+        running.append(function)
+        at_once.append(len(running))
+        gevent.sleep(0.005)
+        running.pop()
+
+    monkeypatch.setattr(posting, "call", call)
+
+    def start(address: int) -> None:
+        with app.test_request_context(environ_base={"REMOTE_ADDR": f"192.0.2.{address}"}):
+            posting.start_chat()
+
+    gevent.joinall([gevent.spawn(start, address) for address in range(20)], raise_error=True)
+    assert (len(at_once), max(at_once)) == (20, posting.STARTS_AT_ONCE)

@@ -24,7 +24,7 @@ AGENTS = 10
 READING = own_names().reading
 # They say how many tickets wait and are open, and count them in the index; or look at every page that is open.
 COUNTING = (
-    *("desk_figures", "queue_counts", "list_tickets", "close_ticket", "reply_and_close", "list_people"),
+    *("desk_figures", "queue_counts", "list_tickets", "close_ticket", "reply_and_act", "list_people"),
     *("mark_spam", "ban_customer", "end_ban", "snooze_ticket"),
 )
 # The rows of tables that are read as a whole, and the entries of indexes.

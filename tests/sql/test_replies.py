@@ -177,14 +177,36 @@ def test_a_reply_that_closes_its_ticket_is_sent_and_closes_it_or_neither(
 ) -> None:
     number, once = hers.chat["number"], new_id()
     with pytest.raises(Conflict):
-        bob.call("reply_and_close", number=number, client_message_id=new_id(), message="Bye")
+        bob.call("reply_and_act", number=number, client_message_id=new_id(), message="Bye", then="close")
     assert (hers.chat["status"], hers.chat["last_seq"]) == ("open", 2)
-    alice.call("reply_and_close", number=number, client_message_id=once, message="Bye")
+    alice.call("reply_and_act", number=number, client_message_id=once, message="Bye", then="close")
     assert hers.chat["status"] == "closed"
     assert "Bye" in [line["message"] for line in hers.lines]
     hers.post("Thanks!")
-    again = alice.call("reply_and_close", number=number, client_message_id=once, message="Bye")
+    again = alice.call("reply_and_act", number=number, client_message_id=once, message="Bye", then="close")
     assert (again["duplicate"], hers.chat["status"]) == (True, "open")
+
+
+def test_a_reply_gives_its_ticket_tags_and_snoozes_it_once(alice: Agent, hers: Visitor, rows: Any) -> None:
+    number = hers.chat["number"]
+    sent = {"client_message_id": new_id(), "message": "Wait", "then": "snooze", "tags": ["heating"]}
+    alice.call("reply_and_act", number=number, **sent)
+    assert [tag["name"] for tag in alice.call("ticket_of_agent", number=number)["tags"]] == ["heating"]
+    snoozed = "select snoozed_until = 'infinity' from tickets where number = %s"
+    assert rows(snoozed, number) == [(True,)]
+    hers.post("Thanks!")
+    alice.call("reply_and_act", number=number, **sent)
+    assert rows(snoozed, number) == [(None,)]
+
+
+def test_a_reply_keeps_its_tags_and_when_a_snoozed_ticket_comes_back(alice: Agent) -> None:
+    reply = save(alice, "Wait", tags=[" #Heating ", "CM-410", "heating  "], snooze="tomorrow")
+    [kept] = alice.call("list_replies")
+    assert (kept["tags"], kept["snooze"]) == (["CM-410", "Heating", "heating"], "tomorrow")
+    many = [f"tag {n}" for n in range(21)]
+    for values in ({"snooze": "never"}, {"close_after": True}, {"tags": many}, {"tags": [" "]}):
+        with pytest.raises(Invalid):
+            alice.call("save_reply", reply_id=reply, values=values)
 
 
 def test_replies_that_close_and_closings_at_once_do_not_lock_each_other_out(
@@ -201,7 +223,7 @@ def test_replies_that_close_and_closings_at_once_do_not_lock_each_other_out(
 
     def act_often() -> None:
         for _ in range(8):
-            act("reply_and_close", client_message_id=new_id(), message="Bye")
+            act("reply_and_act", client_message_id=new_id(), message="Bye", then="close")
             act("reopen_ticket")
             act("close_ticket")
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
 from supportchat.database import Database
 from supportchat.web.cookies import token_hash
@@ -74,6 +74,20 @@ def test_somebody_else_at_the_same_browser_is_asked_and_sees_nothing(shop: Shop)
     shop.frame.get_by_role("button", name="Continue with my account").click()
     expect(shop.frame.get_by_role("button", name="Start Chat")).to_be_visible()
     expect(shop.frame.locator("body")).not_to_contain_text("Of Vera")
+
+
+def test_on_a_phone_the_question_can_be_closed(browser: Browser, desk: str) -> None:
+    shop = Shop(browser, desk, viewport={"width": 390, "height": 844})
+    shop.open()
+    hear(shop)
+    shop.start("Of Vera")
+    name(shop, "vera")
+    shop.page.wait_for_function("window.said.includes(true)")
+    name(shop, "victor")
+    expect(shop.frame.get_by_role("heading", name="Someone else’s chat")).to_be_visible()
+    shop.frame.get_by_role("button", name="Close").click()
+    expect(shop.button).to_be_visible()
+    shop.close()
 
 
 def test_logging_out_leaves_nothing_of_the_chat_in_the_browser(shop: Shop) -> None:

@@ -314,7 +314,7 @@ def test_a_link_that_a_visitor_of_the_site_has_written_changes_nothing_on_its_pa
     comment = """<a href='{desk}/chat?"],*{display:none}a[x="'>By a visitor</a>"""
     page = shop.open(SHOP_BODY + comment + "<p>And more</p><script async src='{desk}/widget.js'></script>")
     expect(page.get_by_text("And more")).to_be_visible()
-    expect(page.get_by_text("By a visitor")).to_be_visible()
+    expect(page.get_by_role("link", name="By a visitor")).to_be_visible()
 
 
 def test_a_page_that_says_nonsense_to_the_chat_is_still_followed(shop: Shop, rows: Any) -> None:
@@ -384,6 +384,19 @@ def test_on_a_phone_the_chat_has_the_whole_screen_and_a_button_that_closes_it(br
     shop.frame.get_by_role("button", name="Close").tap()
     expect(shop.button).to_be_visible()
     assert page.evaluate("scrollY") == 700
+    shop.close()
+
+
+def test_on_a_phone_a_chat_that_fails_later_leaves_the_button_that_closes_it(browser: Browser, desk: str) -> None:
+    shop = Shop(browser, desk, viewport={"width": 390, "height": 844})
+    page = shop.open()
+    shop.start()
+    page.route(f"{desk}/chat", lambda route: route.fulfill(status=502, body="Bad gateway"))
+    chat = next(frame for frame in page.frames if frame.url.startswith(desk))
+    chat.evaluate("location.reload()")
+    expect(page.locator("support-chat").get_by_role("link", name="Chat with us")).to_be_visible()
+    shop.button.click()
+    expect(shop.button).to_have_attribute("aria-expanded", "false")
     shop.close()
 
 

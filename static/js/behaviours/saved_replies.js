@@ -57,7 +57,7 @@ function choiceOf(reply, index) {
   choice.querySelector("[data-name]").textContent = reply.name;
   choice.querySelector("[data-preview-text]").textContent = reply.text.slice(0, 300);
   choice.querySelector("[data-has-picture]").hidden = !reply.picture;
-  choice.querySelector("[data-closes]").hidden = !reply.then;
+  choice.querySelector("[data-act-labels]").textContent = reply.acts.map(({ label }) => label).join(" · ");
   return choice;
 }
 
@@ -76,7 +76,7 @@ function insert(expander, reply) {
   expander.dismiss();
   tell(reply.uses);
   if (reply.picture) addPicture(form, reply.picture);
-  if (reply.then) setThen(form, true);
+  addActs(form, reply.acts);
 }
 
 // As if it were typed: so it can be undone.
@@ -107,14 +107,20 @@ async function picture(form, path) {
   showRefusal(form, word("replyPictureMissing"));
 }
 
-function setThen(form, isOn) {
-  const then = form.querySelector("[data-then]");
-  if (!then) return;
-  then.hidden = !isOn;
-  then.querySelector("input").checked = isOn;
+// What happens to the ticket once the reply is sent, each with a box to untick.
+function addActs(form, acts) {
+  const place = form.querySelector("[data-acts]");
+  if (!place) return; // of a note
+  for (const { name, value, label } of acts) {
+    const box = made("data-saved-act");
+    Object.assign(box.querySelector("input"), { name, value });
+    box.querySelector("span").textContent = label;
+    place.querySelector(`[name="${name}"]`)?.closest("label").remove();
+    place.append(box);
+  }
 }
 
-document.addEventListener("composer:sent", ({ target }) => setThen(target, false));
+document.addEventListener("composer:sent", ({ target }) => target.querySelector("[data-acts]")?.replaceChildren());
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-open-replies]");

@@ -9,6 +9,7 @@ from flask_babel import ngettext
 
 from ...database import call
 from ...database.rows import ImportedReplies
+from ...web.forms import uploaded_file
 from ...web.policies import for_people_with
 from .. import sheet
 from .blueprint import bp, replies_of_agent
@@ -30,8 +31,8 @@ def export() -> ResponseReturnValue:
 @for_people_with("answer")
 def import_file() -> ResponseReturnValue:
     """Save the replies of a CSV file: all of them, or none."""
-    file = request.files.get("file")
-    if file is None or not file.filename:
+    file = uploaded_file("file")
+    if file is None:
         return _page(problems=[_("Choose a file first.")]), 422
     try:
         rows = sheet.read(file.stream.read(sheet.MOST_BYTES + 1))

@@ -21,7 +21,7 @@ from ...web.errors import described
 from ...web.forms import uploaded_image, whole_number
 from ...web.policies import for_people_with
 from ...web.sentences import sentence
-from ..forms import NAME_CHARACTERS, ReplyForm
+from ..forms import AFTER, NAME_CHARACTERS, ReplyForm
 from .blueprint import bp, replies_of_agent, reply_for
 
 REPLY = "/replies/<uuid:reply_id>"
@@ -150,5 +150,6 @@ def _page(form: ReplyForm, reply: SavedReply | None = None, **values: Any) -> st
         reply=reply,
         ticket=whole_number("ticket"),
         name_characters=NAME_CHARACTERS,
+        after=AFTER,
         **values,
     )

@@ -15,6 +15,7 @@ from ...tickets.pages import queue_values, ticket_values
 from ...web.forms import MESSAGE_CHARACTERS, typed_text, uuid_of
 from ...web.policies import for_people_with
 from ...web.text import clean_text, is_too_long
+from ..acts import acts, then_of, typed_tags, typed_then
 from ..variables import filled, values_of
 from .blueprint import bp
 
@@ -43,7 +44,7 @@ def insert(number: int) -> ResponseReturnValue:
     written: dict[str, Any] = {
         "mode": "note" if request.form.get("mode") == "note" else "reply",
         "message": _joined(_typed(), reply["message"] if reply else ""),
-        "then": "close" if request.form.get("then") == "close" or (reply and reply["close_after"]) else "",
+        "acts": acts(then_of(reply), reply["tags"]) if reply else acts(typed_then(), typed_tags()),
         "picture": _picture_address(reply) if reply else "",
         "replies": sorted(replies, key=lambda each: each["name"].lower()),
     }
@@ -84,7 +85,7 @@ def _choice(reply: SavedReply, number: int) -> dict[str, Any]:
         "text": reply["message"],
         "uses": url_for("replies.use", reply_id=reply["id"]),
         "picture": _picture_address(reply),
-        "then": "close" if reply["close_after"] else "",
+        "acts": acts(then_of(reply), reply["tags"]),
     }
 
 

@@ -10,6 +10,7 @@ from ...database.batches import is_cut
 from ...database.rows import Answer, TicketLines
 from ...realtime.hub import current_hub
 from ...rendering.fragments import current_fragments, joined, partial
+from ...replies.acts import typed_acts
 from ...replies.variables import written_text
 from ...web import limits, posting
 from ...web.forms import whole_number
@@ -17,6 +18,7 @@ from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from ..pages import earlier_lines, earlier_links
 from .blueprint import TICKET, bp, to_desk
+from .drafts import forget_draft
 
 
 @bp.get(f"{TICKET}/messages")
@@ -47,12 +49,21 @@ def _after(number: int) -> ResponseReturnValue:
 @bp.post(f"{TICKET}/messages")
 @for_people_with("answer")
 def reply(number: int) -> ResponseReturnValue:
-    """Send a reply to the customer, and close the ticket then if the form says so."""
+    """Send a reply to the customer, and do with the ticket what the form says then."""
     agent_id = g.agent["id"]
     limits.check("messages", agent_id)
-    function = "reply_and_close" if request.form.get("then") == "close" else "post_reply"
-    answer: Answer = posting.store_message(function, written_text(), agent_id, agent_id=agent_id, number=number)
+    after = typed_acts()
+    answer: Answer = posting.store_message(
+        "reply_and_act" if after else "post_reply",
+        written_text(),
+        agent_id,
+        agent_id=agent_id,
+        number=number,
+        seen=whole_number("seen") or None,
+        **after,
+    )
     current_hub().offer(answer)
     if not from_htmx():
+        forget_draft(number, "reply")
         return to_desk(number)
     return current_fragments().lines(number, answer["messages"])
