@@ -5275,9 +5275,9 @@ begin
     end loop;
 end $$;
 
--- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
--- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running
--- already leaves it to the other. Gives what was done, or null then.
+-- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a
+-- transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
+-- few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
 language plpgsql
@@ -5329,7 +5329,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'b873826587ef');
+select _supportchat.record_script('functions/assignment.sql', '84eec063f55e');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -11359,9 +11359,10 @@ begin
     );
 end $$;
 
--- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a month ago,
--- bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log. Says whether there may be more.
+-- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used
+-- for 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a
+-- month ago, bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log.
+-- Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -11436,7 +11437,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'ecaea00e3ef0');
+select _supportchat.record_script('functions/privacy.sql', '73e3683bb535');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

@@ -459,9 +459,10 @@ begin
     );
 end $$;
 
--- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a month ago,
--- bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log. Says whether there may be more.
+-- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used
+-- for 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a
+-- month ago, bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log.
+-- Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -536,7 +537,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'ecaea00e3ef0');
+select _supportchat.record_script('functions/privacy.sql', '73e3683bb535');
 
 notify pgrst, 'reload schema';
 
