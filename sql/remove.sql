@@ -14,9 +14,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, alert_choices,
-        agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes, customers_here,
-        heartbeat, throttle_buckets
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
+        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -38,9 +38,9 @@ declare
         chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
         events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
         ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx,
-        agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx,
-        throttle_buckets_full_at_idx
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
+        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -58,13 +58,15 @@ declare
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
         conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
-        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
-        record_receipts(jsonb); post_message(text, uuid, uuid, text, jsonb);
+        signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
+        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
         ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
         reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer);
@@ -74,15 +76,16 @@ declare
         change_tickets(uuid, bigint[], text, text); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
-        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
-        use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
-        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
-        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
+        set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
+        begin_login(text, text, text, jsonb); refuse_login(text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
+        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
+        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
+        turn_on_two_factor(uuid, text, bigint, text[], text); replace_recovery_codes(uuid, text[], text);
+        turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid); account(uuid, text, text);
+        change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
@@ -107,8 +110,9 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        refuse_login(text, text); open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
@@ -135,7 +139,8 @@ declare
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
-        image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
+        image_of_session(uuid, text); drafts_of_agent(uuid); drafts_of_agent(uuid, integer);
+        save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
@@ -147,9 +152,10 @@ declare
         replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
         import_replies(uuid, jsonb); reply_and_act(uuid, bigint, uuid, text);
         reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
-        open_agent_session(uuid, text, text, text, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
         use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
@@ -352,6 +358,7 @@ drop function if exists
     public.conversation_of_visitor(text),
     public.join_conversation(text, bigint, uuid, integer, integer),
     public.signal_typing(text, uuid, bigint),
+    public.signal_looks(uuid, jsonb),
     public.record_receipt(integer, integer, text, uuid, bigint, text),
     public.record_receipts(jsonb),
     public.post_message(text, uuid, uuid, text, jsonb),
@@ -361,6 +368,8 @@ drop function if exists
     public.who_is_here(text, text),
     public.image_of_session(uuid, text, bigint),
     public.orphan_images(text[]),
+    public.drafts_of_agent(uuid, integer, integer),
+    public.save_draft(uuid, bigint, text, text, text),
     public.queue_changes(uuid[], uuid[]),
     public.queue_counts(),
     public.list_tickets(uuid, text, integer),
@@ -368,7 +377,7 @@ drop function if exists
     public.ticket_of_agent(uuid, bigint),
     public.show_ticket(uuid, bigint, integer, integer),
     public.follow_ticket(uuid, bigint, integer, integer),
-    public.post_reply(uuid, bigint, uuid, text, jsonb),
+    public.post_reply(uuid, bigint, uuid, text, jsonb, integer),
     public.assign_ticket(uuid, bigint, uuid, uuid),
     public.unassign_ticket(uuid, bigint),
     public.close_ticket(uuid, bigint),
@@ -390,10 +399,11 @@ drop function if exists
     public.import_replies(uuid, jsonb, boolean),
     public.use_reply(uuid, uuid),
     public.picture_of_reply(uuid, uuid),
-    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]),
+    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer),
     public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
+    public.set_keys(uuid, boolean),
     public.list_agents(),
     public.reset_password(text, text, boolean),
     public.begin_login(text, text, text, jsonb),
@@ -482,6 +492,7 @@ drop function if exists
     public.image_of_session(uuid, uuid),
     public.desk_fingerprint(),
     public.session_of_ticket(bigint),
+    public.post_reply(uuid, bigint, uuid, text, jsonb),
     public.notes_after(uuid, integer, integer),
     public.create_agent(text, text, text, text, integer),
     public.reset_password(text, text),
@@ -540,6 +551,7 @@ drop table if exists
     public.events,
     public.ticket_notes,
     public.ticket_reads,
+    public.ticket_drafts,
     public.alert_choices,
     public.agent_devices,
     public.agent_alerts,

@@ -12,9 +12,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, alert_choices,
-        agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes, customers_here,
-        heartbeat, throttle_buckets
+        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
+        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
+        customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -36,9 +36,9 @@ declare
         chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
         events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
         ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx,
-        agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx,
-        throttle_buckets_full_at_idx
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
+        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -56,13 +56,15 @@ declare
         sweep_assignment(); ban_customer(uuid, bigint, text, integer, text); end_ban(uuid, uuid); list_bans(uuid);
         release_ticket(uuid, bigint); mark_spam(uuid, bigint); conversations(uuid[]); waiting_line();
         conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
-        signal_typing(text, uuid, bigint); record_receipt(integer, integer, text, uuid, bigint, text);
-        record_receipts(jsonb); post_message(text, uuid, uuid, text, jsonb);
+        signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
+        record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
+        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
         queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
         ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb);
+        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
         reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer);
@@ -72,15 +74,16 @@ declare
         change_tickets(uuid, bigint[], text, text); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
-        list_agents(); reset_password(text, text, boolean); begin_login(text, text, text, jsonb);
-        refuse_login(text, text, text); open_agent_session(uuid, text, text, text, text, text, text, text, text, text);
-        agent_of_session(text); close_agent_session(text); begin_code(uuid, text, jsonb);
-        use_code(uuid, text, bigint, text); pending_login(text, text);
-        finish_login(text, text, text, text, bigint, text, text); turn_on_two_factor(uuid, text, bigint, text[], text);
-        replace_recovery_codes(uuid, text[], text); turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid);
-        account(uuid, text, text); change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
+        set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
+        begin_login(text, text, text, jsonb); refuse_login(text, text, text);
+        open_agent_session(uuid, text, text, text, text, text, text, text, text, text); agent_of_session(text);
+        close_agent_session(text); begin_code(uuid, text, jsonb); use_code(uuid, text, bigint, text);
+        pending_login(text, text); finish_login(text, text, text, text, bigint, text, text);
+        turn_on_two_factor(uuid, text, bigint, text[], text); replace_recovery_codes(uuid, text[], text);
+        turn_off_two_factor(uuid, text); remove_two_factor(uuid, uuid); account(uuid, text, text);
+        change_name(uuid, text); change_picture(uuid, text); is_open_picture(text);
         end_agent_sessions(uuid, text, uuid); change_password(uuid, text, text, text); list_people(uuid);
         invite_person(uuid, text, text, text, integer); renew_invitation(uuid, uuid, text);
         make_password_link(uuid, uuid, text); withdraw_link(uuid, uuid); change_person(uuid, uuid, text, text, integer);
@@ -105,8 +108,9 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        notes_after(uuid, integer, integer); create_agent(text, text, text, text, integer); reset_password(text, text);
-        refuse_login(text, text); open_agent_session(uuid, text); open_agent_session(uuid, text, text);
+        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
+        open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text); good_sessions(text[]);
         turn_on_two_factor(uuid, text, bigint, text[]); replace_recovery_codes(uuid, text[]); turn_off_two_factor(uuid);
@@ -133,7 +137,8 @@ declare
         post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
-        image_of_session(uuid, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
+        image_of_session(uuid, text); drafts_of_agent(uuid); drafts_of_agent(uuid, integer);
+        save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
         show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
         assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
@@ -145,9 +150,10 @@ declare
         replies_for_ticket(uuid, bigint); replies_for_ticket(uuid, bigint, text[]); save_reply(uuid, jsonb);
         import_replies(uuid, jsonb); reply_and_act(uuid, bigint, uuid, text);
         reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone); create_agent(text, text, text);
-        create_agent(text, text, text, text); begin_login(text, text, text); open_agent_session(uuid, text, text, text);
-        open_agent_session(uuid, text, text, text, text);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
+        open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text, text); begin_code(uuid, text);
         use_code(uuid, text); use_code(uuid, text, bigint); finish_login(text, text, text, text);
@@ -360,6 +366,7 @@ begin
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
+        agents             | single_keys            | boolean     | required | true
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
         agents             | queue_order            | text        | required | 'longest'
@@ -713,6 +720,12 @@ begin
         ticket_reads       | read_seq               | integer     | required | 0
         ticket_reads       | read_lines             | integer     | computed | 0
 
+        -- What each agent has typed and not sent, as 'reply' or 'note'. It is empty once it was sent.
+        ticket_drafts      | agent_id               | uuid        | key      |                   | agents        | cascade
+        ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        ticket_drafts      | mode                   | text        | key      |
+        ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
         -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
         -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
         alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -888,6 +901,8 @@ begin
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
+        ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
         agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
         agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
         agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)
@@ -2640,7 +2655,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '6773cd7b869d');
+select _supportchat.record_script('supabase_schema.sql', '3d4d3c1af386');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -5260,9 +5275,9 @@ begin
     end loop;
 end $$;
 
--- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
--- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running
--- already leaves it to the other. Gives what was done, or null then.
+-- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a
+-- transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
+-- few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
 language plpgsql
@@ -5314,7 +5329,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'b873826587ef');
+select _supportchat.record_script('functions/assignment.sql', '84eec063f55e');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -6013,6 +6028,22 @@ as $$
         and (p_number is null or _supportchat.has_ticket(p_agent_id, session_id))
 $$;
 
+-- Says to the desks of all processes what agents do in tickets, as those of one process know it: 'looks', writes a 'reply' or a
+-- 'note', or has 'left'. Nothing is stored; a process says it again before it is forgotten.
+create or replace function public.signal_looks(p_process_id uuid, p_looks jsonb)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change(jsonb_build_object('event', 'looking', 'process', p_process_id, 'looks', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'session_id', said.session_id, 'agent', _supportchat.person_json(said.agent_id), 'does', said.does
+        )), '[]')
+        from jsonb_to_recordset(p_looks) as said (session_id uuid, agent_id uuid, does text)
+        join public.agents a on a.id = said.agent_id
+    )))
+$$;
+
 -- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
 -- that shows another conversation, or another history of it, than p_epoch says.
 create or replace function public.record_receipt(
@@ -6078,7 +6109,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '554fce729046');
+select _supportchat.record_script('functions/marks.sql', 'deec385cb485');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -6598,6 +6629,88 @@ end $$;
 
 select _supportchat.record_script('functions/pictures.sql', '77a79ce8b11e');
 
+-- drafts.sql: what agents have typed and not sent, for their own pages only. Safe to run again.
+
+-- What an agent has typed and not sent, the newest first: so many, until their text comes to p_bytes. An empty one says that it
+-- was sent or deleted, so that a page which still shows its text knows. saved_at is in microseconds.
+create or replace function public.drafts_of_agent(p_agent_id uuid, p_limit integer default 50, p_bytes integer default 262144)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select _supportchat.demand_right(p_agent_id, 'answer');
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'number', t.number, 'mode', d.mode, 'draft', d.draft, 'saved_at', (extract(epoch from d.saved_at) * 1000000)::bigint
+    ) order by d.saved_at desc), '[]')
+    from (
+        select *, sum(octet_length(draft)) over (order by saved_at desc) - octet_length(draft) as bytes_before
+        from public.ticket_drafts
+        where agent_id = p_agent_id
+        order by saved_at desc
+        limit p_limit
+    ) as d
+    cross join lateral _supportchat.ticket_of_session(d.session_id) as t
+    where d.bytes_before < p_bytes
+$$;
+
+-- Tells the pages of an agent that their drafts have changed, all but the page that says so. Nothing of it is in the log.
+create or replace function _supportchat.tell_draft(p_agent_id uuid, p_page text default null)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change(jsonb_build_object('event', 'draft.saved', 'agent_id', p_agent_id, 'page', p_page))
+$$;
+
+-- Keeps what an agent has typed and not sent in a ticket, as 'reply' or as 'note'; the last one to come stays. Gives the moment
+-- in microseconds. p_page names the page that needs not be told.
+create or replace function public.save_draft(p_agent_id uuid, p_number bigint, p_mode text, p_draft text, p_page text default null)
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    chat uuid;
+    moment timestamptz;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    chat := _supportchat.session_of_ticket(p_number);
+    if p_mode not in ('reply', 'note') then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    elsif char_length(p_draft) > _supportchat.longest_message() then
+        raise sqlstate 'PT422' using message = 'message_too_long';
+    end if;
+    -- An erasure that runs at this moment would miss it.
+    perform from public.user_sessions where session_id = chat and erased_at is null for share;
+    if not found then
+        raise sqlstate 'PT409' using message = 'ticket_erased';
+    end if;
+    insert into public.ticket_drafts as mine (agent_id, session_id, mode, draft, saved_at)
+    values (p_agent_id, chat, p_mode, p_draft, clock_timestamp())
+    on conflict (agent_id, session_id, mode) do update set draft = excluded.draft, saved_at = clock_timestamp()
+    returning saved_at into moment;
+    perform _supportchat.tell_draft(p_agent_id, p_page);
+    return (extract(epoch from moment) * 1000000)::bigint;
+end $$;
+
+-- Empties an agent's draft when it has been sent. One that is no beginning of what was sent has been typed since.
+create or replace function _supportchat.end_draft(p_agent_id uuid, p_session_id uuid, p_mode text, p_sent text)
+returns void
+language sql
+set search_path = ''
+as $$
+    with ended as (
+        update public.ticket_drafts set draft = '', saved_at = clock_timestamp()
+        where agent_id = p_agent_id and session_id = p_session_id and mode = p_mode
+            and draft <> '' and starts_with(btrim(p_sent, E' \t\n'), btrim(draft, E' \t\n'))
+        returning agent_id
+    )
+    select _supportchat.tell_draft(agent_id) from ended
+$$;
+
+select _supportchat.record_script('functions/drafts.sql', '8fbd3ee5151e');
+
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 
 -- Of an earlier version: a row that was counted and worded for one agent.
@@ -6862,8 +6975,8 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread, the
--- first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
+-- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread and their
+-- drafts, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -6889,6 +7002,7 @@ as $$
             left join public.ticket_reads r on r.agent_id = p_agent_id and r.session_id = s.session_id
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
+        'drafts', public.drafts_of_agent(p_agent_id),
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, chosen.name, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
         'reason', case when p_view <> 'mine' and json ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
@@ -6913,7 +7027,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'ab9469c7e373');
+select _supportchat.record_script('functions/queue.sql', '2f4c52525f1a');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -7101,9 +7215,14 @@ begin
     );
 end $$;
 
--- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it.
+-- Of an earlier version, which did not ask what the agent had seen.
+drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb);
+
+-- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it. p_seen is
+-- the last line that the agent had seen: when the customer has written more since, PT422 says how much, and nothing is stored.
 create or replace function public.post_reply(
-    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
+    p_seen integer default null
 )
 returns jsonb
 language plpgsql
@@ -7113,6 +7232,7 @@ declare
     ticket public.tickets;
     answer jsonb;
     line jsonb;
+    unseen integer;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
@@ -7124,6 +7244,13 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
+    if p_seen is not null then
+        select count(*) into unseen from public.chat_messages
+        where session_id = ticket.session_id and seq > p_seen and sender = 'user';
+        if unseen > 0 then
+            raise sqlstate 'PT422' using message = 'messages_came', detail = unseen;
+        end if;
+    end if;
     line := _supportchat.append_message(
         ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
@@ -7133,6 +7260,7 @@ begin
         woke_at = null,
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
+    perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'reply', p_message);
     -- Who answers has read what was there.
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
@@ -7301,7 +7429,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'a5dbb1138712');
+select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7343,6 +7471,7 @@ begin
         insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
         values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
         returning * into line;
+        perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'note', p_note);
         perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id, jsonb_build_object('note_no', line.note_no));
     elsif line.note <> p_note or line.agent_id <> p_agent_id then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
@@ -7377,7 +7506,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '6d31a2f69858');
+select _supportchat.record_script('functions/notes.sql', '4603af0f5286');
 
 -- snooze.sql: tickets that are out of sight for a while. Safe to run again.
 
@@ -8348,10 +8477,10 @@ end $$;
 
 -- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it ('snooze', until p_until; null: the
 -- customer's next message): all in one transaction. A repeated client_message_id gives the first answer again, and does nothing
--- else: the customer may have written since.
+-- else: the customer may have written since. p_seen: as in post_reply.
 create or replace function public.reply_and_act(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
-    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}'
+    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null
 )
 returns jsonb
 language plpgsql
@@ -8361,7 +8490,7 @@ declare
     answer jsonb;
 begin
     perform _supportchat.lock_assignment();
-    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image);
+    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
     if not (answer ->> 'duplicate')::boolean then
         if cardinality(p_tags) > 0 then
             perform public.tag_ticket(p_agent_id, p_number, p_tags);
@@ -8375,7 +8504,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '7e120d051dd4');
+select _supportchat.record_script('functions/replies.sql', '89a8d1a97226');
 
 -- agents.sql: who agents are, and whether they take new tickets. Safe to run again.
 
@@ -8389,7 +8518,7 @@ as $$
     select a.id, jsonb_build_object(
         'id', a.id, 'name', a.name, 'picture', a.picture_key, 'email', a.email, 'role', a.role,
         'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
-        'load', coalesce(taken.load, 0)
+        'single_keys', a.single_keys, 'load', coalesce(taken.load, 0)
     )
     from public.agents a
     left join _supportchat.loads_of_agents(p_agent_ids) as taken on taken.agent_id = a.id
@@ -8498,6 +8627,22 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
+-- Keeps whether single keys do something at the desk of an agent.
+create or replace function public.set_keys(p_agent_id uuid, p_single_keys boolean)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    update public.agents set single_keys = coalesce(p_single_keys, true) where id = p_agent_id and is_active returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    return _supportchat.colleague_json(who);
+end $$;
+
 -- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
 create or replace function _supportchat.colleagues_of_desk(p_limit integer)
 returns jsonb
@@ -8524,7 +8669,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'ce6be9d8f707');
+select _supportchat.record_script('functions/agents.sql', '3186a5eb6a22');
 
 -- logins.sql: how agents log in, and for how long. Safe to run again.
 -- Login sessions are known by the SHA-256 of their cookie; they end after `login_lasts`, or after 30 minutes without
@@ -9549,6 +9694,7 @@ begin
     person := _supportchat.person_to_change(p_person_id);
     if person.is_active then
         returned := _supportchat.shut_out(person.id, p_agent_id);
+        delete from public.ticket_drafts where agent_id = person.id;
         perform _supportchat.keep_an_admin();
         perform _supportchat.audit('person.disabled', p_agent_id, jsonb_build_object('person', person.id, 'tickets', returned));
     end if;
@@ -9601,7 +9747,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'dcf8570ed794');
+select _supportchat.record_script('functions/people.sql', '1ea027525cf2');
 
 -- links.sql: links that somebody follows once, to set the desk up, to join it, or to set a new password. Safe to run again.
 -- A link is known by the SHA-256 of its token, which nobody can read anywhere but in the link itself.
@@ -10896,6 +11042,7 @@ begin
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.ticket_drafts where session_id = p_session_id;
     delete from public.agent_alerts where session_id = p_session_id;
     delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
@@ -11212,9 +11359,10 @@ begin
     );
 end $$;
 
--- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, the networks of chats that began a month ago, bans that have ended, counts of what is
--- limited, notifications of yesterday, and the oldest of the audit log. Says whether there may be more.
+-- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used
+-- for 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a
+-- month ago, bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log.
+-- Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -11246,6 +11394,10 @@ begin
         select session_id from public.customer_pages
         where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
+    delete from public.ticket_drafts where ctid = any (array(
+        select ctid from public.ticket_drafts
+        where saved_at < now() - interval '30 days' order by saved_at limit most for update skip locked
+    ));
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
         where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
@@ -11285,7 +11437,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'dab0d0436584');
+select _supportchat.record_script('functions/privacy.sql', '73e3683bb535');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

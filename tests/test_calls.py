@@ -40,7 +40,7 @@ from tests.web import ORIGIN, Browser, Web
 pytestmark = pytest.mark.mode("postgres")
 
 # What a process does for all its pages at once.
-BY_ITSELF = {"events_after", "report_process", "sites_in_use"}
+BY_ITSELF = {"signal_looks", "events_after", "report_process", "sites_in_use"}
 SOCKET = {
     "Upgrade": "websocket",
     "Connection": "Upgrade",
@@ -182,6 +182,7 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /agent, with a ticket", desk, "/agent?ticket=1001")
     act("POST /agent/availability", desk, availability="available")
     act("POST /agent/language", desk, status=303)
+    act("POST /account/keys", desk, status=303)
     day.open_socket("GET /agent/ws, and hello", desk, ticket=1001)
     act("GET /tickets", desk)
     act("GET /tickets/<number>", desk)
@@ -190,6 +191,10 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /tickets/<number>/messages, earlier ones", desk, "/tickets/1001/messages?before=3")
     act("POST /tickets/<number>/messages", desk, message="Of course")
     act("POST /tickets/<number>/notes", desk, message="Careful")
+    act("GET /tickets/drafts", desk)
+    act("POST /tickets/<number>/drafts", desk, mode="reply", message="Of")
+    act("POST /tickets/<number>/messages, without scripts", desk, status=303, message="Of course")
+    act("POST /tickets/<number>/notes, without scripts", desk, status=303, message="Careful")
     act("POST /tickets/<number>/typing", desk, status=204)
     act("POST /tickets/<number>/receipts", desk, status=204, delivered=2, read=2)
     act("GET /tickets/<number>/images/<id>", desk, f"/tickets/1001/images/{picture}", status=404)

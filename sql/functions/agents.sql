@@ -22,7 +22,7 @@ as $$
     select a.id, jsonb_build_object(
         'id', a.id, 'name', a.name, 'picture', a.picture_key, 'email', a.email, 'role', a.role,
         'availability', a.availability, 'max_tickets', a.max_tickets, 'language', a.language,
-        'load', coalesce(taken.load, 0)
+        'single_keys', a.single_keys, 'load', coalesce(taken.load, 0)
     )
     from public.agents a
     left join _supportchat.loads_of_agents(p_agent_ids) as taken on taken.agent_id = a.id
@@ -131,6 +131,22 @@ begin
     return _supportchat.colleague_json(who);
 end $$;
 
+-- Keeps whether single keys do something at the desk of an agent.
+create or replace function public.set_keys(p_agent_id uuid, p_single_keys boolean)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    who public.agents;
+begin
+    update public.agents set single_keys = coalesce(p_single_keys, true) where id = p_agent_id and is_active returning * into who;
+    if not found then
+        raise sqlstate 'PT404' using message = 'agent_not_found';
+    end if;
+    return _supportchat.colleague_json(who);
+end $$;
+
 -- The agents who could take over a ticket, the ones who are here first, with their load: so many at most, or all.
 create or replace function _supportchat.colleagues_of_desk(p_limit integer)
 returns jsonb
@@ -157,7 +173,7 @@ as $$
     select _supportchat.colleagues_of_desk(null)
 $$;
 
-select _supportchat.record_script('functions/agents.sql', 'ce6be9d8f707');
+select _supportchat.record_script('functions/agents.sql', '3186a5eb6a22');
 
 notify pgrst, 'reload schema';
 

@@ -475,9 +475,9 @@ begin
     end loop;
 end $$;
 
--- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a transaction has time for, logs who is gone,
--- forgets what is old, then drains the queue. Every server process calls it every few seconds; whoever finds it running
--- already leaves it to the other. Gives what was done, or null then.
+-- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a
+-- transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
+-- few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
 language plpgsql
@@ -529,7 +529,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', 'b873826587ef');
+select _supportchat.record_script('functions/assignment.sql', '84eec063f55e');
 
 notify pgrst, 'reload schema';
 

@@ -118,6 +118,22 @@ as $$
         and (p_number is null or _supportchat.has_ticket(p_agent_id, session_id))
 $$;
 
+-- Says to the desks of all processes what agents do in tickets, as those of one process know it: 'looks', writes a 'reply' or a
+-- 'note', or has 'left'. Nothing is stored; a process says it again before it is forgotten.
+create or replace function public.signal_looks(p_process_id uuid, p_looks jsonb)
+returns void
+language sql
+set search_path = ''
+as $$
+    select _supportchat.notify_change(jsonb_build_object('event', 'looking', 'process', p_process_id, 'looks', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'session_id', said.session_id, 'agent', _supportchat.person_json(said.agent_id), 'does', said.does
+        )), '[]')
+        from jsonb_to_recordset(p_looks) as said (session_id uuid, agent_id uuid, does text)
+        join public.agents a on a.id = said.agent_id
+    )))
+$$;
+
 -- Remembers how far the customer of this browser, or else an agent in a ticket, has received and read. Nothing of a page
 -- that shows another conversation, or another history of it, than p_epoch says.
 create or replace function public.record_receipt(
@@ -183,7 +199,7 @@ begin
     ));
 end $$;
 
-select _supportchat.record_script('functions/marks.sql', '554fce729046');
+select _supportchat.record_script('functions/marks.sql', 'deec385cb485');
 
 notify pgrst, 'reload schema';
 

@@ -50,6 +50,7 @@ begin
         insert into public.ticket_notes (session_id, note_no, after_seq, agent_id, client_message_id, note)
         values (ticket.session_id, line.note_no, line.after_seq, p_agent_id, p_client_message_id, p_note)
         returning * into line;
+        perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'note', p_note);
         perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id, jsonb_build_object('note_no', line.note_no));
     elsif line.note <> p_note or line.agent_id <> p_agent_id then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
@@ -84,7 +85,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '6d31a2f69858');
+select _supportchat.record_script('functions/notes.sql', '4603af0f5286');
 
 notify pgrst, 'reload schema';
 

@@ -322,6 +322,7 @@ begin
     person := _supportchat.person_to_change(p_person_id);
     if person.is_active then
         returned := _supportchat.shut_out(person.id, p_agent_id);
+        delete from public.ticket_drafts where agent_id = person.id;
         perform _supportchat.keep_an_admin();
         perform _supportchat.audit('person.disabled', p_agent_id, jsonb_build_object('person', person.id, 'tickets', returned));
     end if;
@@ -374,7 +375,7 @@ begin
     return closed;
 end $$;
 
-select _supportchat.record_script('functions/people.sql', 'dcf8570ed794');
+select _supportchat.record_script('functions/people.sql', '1ea027525cf2');
 
 notify pgrst, 'reload schema';
 

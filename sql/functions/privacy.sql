@@ -142,6 +142,7 @@ begin
     delete from public.ticket_notes where session_id = p_session_id;
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
+    delete from public.ticket_drafts where session_id = p_session_id;
     delete from public.agent_alerts where session_id = p_session_id;
     delete from public.agent_pushes where session_id = p_session_id;
     delete from public.customer_pages where session_id = p_session_id;
@@ -458,9 +459,10 @@ begin
     );
 end $$;
 
--- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used for
--- 180 days, links that ended a month ago, the networks of chats that began a month ago, bans that have ended, counts of what is
--- limited, notifications of yesterday, and the oldest of the audit log. Says whether there may be more.
+-- Forgets what nobody needs any more, a few rows of each kind: logins that have ended, browsers of agents that were not used
+-- for 180 days, links that ended a month ago, drafts that nobody has changed for a month, the networks of chats that began a
+-- month ago, bans that have ended, counts of what is limited, notifications of yesterday, and the oldest of the audit log.
+-- Says whether there may be more.
 create or replace function public.forget_old_data()
 returns boolean
 language plpgsql
@@ -492,6 +494,10 @@ begin
         select session_id from public.customer_pages
         where updated_at < now() - interval '7 days' order by updated_at limit most for update skip locked
     );
+    delete from public.ticket_drafts where ctid = any (array(
+        select ctid from public.ticket_drafts
+        where saved_at < now() - interval '30 days' order by saved_at limit most for update skip locked
+    ));
     delete from public.refused_logins where ctid = any (array(
         select ctid from public.refused_logins
         where began_at < now() - interval '1 hour' order by began_at limit most for update skip locked
@@ -531,7 +537,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', 'dab0d0436584');
+select _supportchat.record_script('functions/privacy.sql', '73e3683bb535');
 
 notify pgrst, 'reload schema';
 

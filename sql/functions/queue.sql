@@ -274,8 +274,8 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread, the
--- first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
+-- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread and their
+-- drafts, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -301,6 +301,7 @@ as $$
             left join public.ticket_reads r on r.agent_id = p_agent_id and r.session_id = s.session_id
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
+        'drafts', public.drafts_of_agent(p_agent_id),
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, chosen.name, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
         'reason', case when p_view <> 'mine' and json ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
@@ -325,7 +326,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'ab9469c7e373');
+select _supportchat.record_script('functions/queue.sql', '2f4c52525f1a');
 
 notify pgrst, 'reload schema';
 

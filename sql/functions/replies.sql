@@ -316,10 +316,10 @@ end $$;
 
 -- Replies to a ticket, and then gives it tags, and closes it (p_then 'close') or snoozes it ('snooze', until p_until; null: the
 -- customer's next message): all in one transaction. A repeated client_message_id gives the first answer again, and does nothing
--- else: the customer may have written since.
+-- else: the customer may have written since. p_seen: as in post_reply.
 create or replace function public.reply_and_act(
     p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
-    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}'
+    p_then text default null, p_until timestamptz default null, p_tags text[] default '{}', p_seen integer default null
 )
 returns jsonb
 language plpgsql
@@ -329,7 +329,7 @@ declare
     answer jsonb;
 begin
     perform _supportchat.lock_assignment();
-    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image);
+    answer := public.post_reply(p_agent_id, p_number, p_client_message_id, p_message, p_image, p_seen);
     if not (answer ->> 'duplicate')::boolean then
         if cardinality(p_tags) > 0 then
             perform public.tag_ticket(p_agent_id, p_number, p_tags);
@@ -343,7 +343,7 @@ begin
     return answer;
 end $$;
 
-select _supportchat.record_script('functions/replies.sql', '7e120d051dd4');
+select _supportchat.record_script('functions/replies.sql', '89a8d1a97226');
 
 notify pgrst, 'reload schema';
 

@@ -196,9 +196,14 @@ begin
     );
 end $$;
 
--- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it.
+-- Of an earlier version, which did not ask what the agent had seen.
+drop function if exists public.post_reply(uuid, bigint, uuid, text, jsonb);
+
+-- Stores an agent's reply. Only the agent who has it may reply: PT409 says who has it. p_seen is
+-- the last line that the agent had seen: when the customer has written more since, PT422 says how much, and nothing is stored.
 create or replace function public.post_reply(
-    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null
+    p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_message text, p_image jsonb default null,
+    p_seen integer default null
 )
 returns jsonb
 language plpgsql
@@ -208,6 +213,7 @@ declare
     ticket public.tickets;
     answer jsonb;
     line jsonb;
+    unseen integer;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
     ticket := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
@@ -219,6 +225,13 @@ begin
     end if;
     perform _supportchat.check_message(p_message, p_image is not null);
     perform _supportchat.check_owner(ticket, p_agent_id);
+    if p_seen is not null then
+        select count(*) into unseen from public.chat_messages
+        where session_id = ticket.session_id and seq > p_seen and sender = 'user';
+        if unseen > 0 then
+            raise sqlstate 'PT422' using message = 'messages_came', detail = unseen;
+        end if;
+    end if;
     line := _supportchat.append_message(
         ticket.session_id, 'agent', p_message, p_client_message_id, p_agent_id, _supportchat.add_image(ticket.session_id, p_image)
     );
@@ -228,6 +241,7 @@ begin
         woke_at = null,
         first_reply_at = case when awaiting_since is null then first_reply_at else coalesce(first_reply_at, clock_timestamp()) end
     where id = ticket.id;
+    perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'reply', p_message);
     -- Who answers has read what was there.
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
@@ -396,7 +410,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'a5dbb1138712');
+select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
 
 notify pgrst, 'reload schema';
 

@@ -69,6 +69,7 @@ begin
         agents             | availability           | text        | required | 'available'
         agents             | max_tickets            | integer     | required | 5
         agents             | language               | text        |          |
+        agents             | single_keys            | boolean     | required | true
         agents             | is_active              | boolean     | required | true
         agents             | picture_key            | text        |          |
         agents             | queue_order            | text        | required | 'longest'
@@ -422,6 +423,12 @@ begin
         ticket_reads       | read_seq               | integer     | required | 0
         ticket_reads       | read_lines             | integer     | computed | 0
 
+        -- What each agent has typed and not sent, as 'reply' or 'note'. It is empty once it was sent.
+        ticket_drafts      | agent_id               | uuid        | key      |                   | agents        | cascade
+        ticket_drafts      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        ticket_drafts      | mode                   | text        | key      |
+        ticket_drafts      | draft                  | text        | required |
+        ticket_drafts      | saved_at               | timestamptz | required | clock_timestamp()
         -- What each agent wants to be told of, and how: who has no row has the defaults. quiet_from and quiet_until are times of
         -- day ('22:00') in time_zone, between which nothing is shown or heard. See alerts.sql.
         alert_choices      | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -597,6 +604,8 @@ begin
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
+        ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
+        ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
         agent_devices_endpoint_key        | unique | agent_devices    | (endpoint)
         agent_devices_agent_id_idx        |        | agent_devices    | (agent_id)
         agent_alerts_session_id_idx       |        | agent_alerts     | (session_id)

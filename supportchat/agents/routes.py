@@ -138,7 +138,7 @@ def socket(client: ClientSocket) -> ResponseReturnValue:
         elif "view" in message:
             hub.desks.turn(page, view_of(message))
         elif "typing" in message:
-            hub.say_typing(page, message["typing"])
+            hub.say_typing(page, message["typing"], message.get("mode"))
 
     serve_page(hub, client, page, on_message)
     return ""

@@ -84,6 +84,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "send_heartbeat",
     "send_ping",
     "set_availability",
+    "set_keys",
     "set_language",
     "set_priority",
     "set_queue_order",

@@ -30,6 +30,7 @@ class _Member(TypedDict):
     availability: str
     max_tickets: int
     language: str | None  # of the pages; None for that of the browser
+    single_keys: bool  # whether they do something
     load: int
 
 
@@ -709,12 +710,22 @@ class Unread(TypedDict):
     read_lines: int
 
 
+class Draft(TypedDict):
+    """What an agent has typed and not sent: `mode` is 'reply' or 'note', `saved_at` is in microseconds."""
+
+    number: int
+    mode: str
+    draft: str
+    saved_at: int
+
+
 class Queue(TypedDict):
     """One view of the queue."""
 
     counts: QueueCounts
     order: str  # 'longest', 'newest' or 'priority'
     unread: list[Unread]
+    drafts: list[Draft]
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None

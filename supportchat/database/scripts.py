@@ -29,6 +29,7 @@ SCRIPTS = (
     "functions/marks.sql",
     "functions/chat.sql",
     "functions/pictures.sql",
+    "functions/drafts.sql",
     "functions/queue.sql",
     "functions/tickets.sql",
     "functions/notes.sql",

@@ -16,6 +16,7 @@ from ..database.rows import DeskCounts, Load, QueueChanges, QueueRow
 from ..rendering.fragments import Fragments, event_frame
 from ..rendering.languages import ENGLISH
 from .connection import Connection, Shown
+from .lookers import Looks
 
 TELL_SECONDS = 0.2
 RETRY_SECONDS = 2.0
@@ -141,6 +142,24 @@ class Desks:
         self._owners.clear()
         self._counts = None
         self._loads.clear()
+
+    def tell_drafts(self, agent_id: str, page: str | None) -> None:
+        """Have an agent's pages read their drafts, except for the one that has changed them."""
+        frame = event_frame("drafts_changed", page=page)
+        for desk in self.pages:
+            if desk.agent_id == agent_id:
+                desk.push_once(frame)
+
+    def tell_looks(self, page: Connection, looks: Looks, shown: str = "") -> None:
+        """Tell a page who looks at tickets, as far as it shows them: in its queue, or as the open one, `shown`."""
+        told = {session: some for session, some in looks.items() if session == shown or self._may_list(page, session)}
+        if told:
+            with self._fragments.in_language(page.language):
+                page.push(self._fragments.lookers_frame(told))
+
+    def _may_list(self, page: Connection, session_id: str) -> bool:
+        status, owner = self._owners.get(session_id, ("waiting", page.agent_id))
+        return page.view == "all" or page.agent_id == owner or (page.view == "unassigned" and status == "waiting")
 
     # Telling
 

@@ -20,6 +20,14 @@ from ..database.rows import AlertedOf, Detail, Message, Person
 log = logging.getLogger(__name__)
 
 
+class Look(TypedDict):
+    """What an agent does in a ticket: 'looks', writes a 'reply' or a 'note', or has 'left'."""
+
+    session_id: str
+    agent: Person
+    does: str
+
+
 class Event(TypedDict, total=False):
     """A hint. Its kind decides which of the other fields are set."""
 
@@ -37,6 +45,9 @@ class Event(TypedDict, total=False):
     agent: Person | None  # typing
     nonce: str  # ping
     beat: int  # heartbeat
+    page: str | None  # draft.saved: which page need not be told
+    process: str  # looking: whose desks
+    looks: list[Look]  # looking
     agents: Any  # alert.raised: how each is told, by id; alert.ended: their ids
     about: AlertedOf  # alert.raised and alert.ended
 

@@ -28,6 +28,7 @@ from .desks import Desks
 from .events import Event, Events
 from .kinds import KINDS, Kind
 from .log import Log
+from .lookers import AGAIN_SECONDS, Lookers, Looks
 from .news import Found, News
 from .pulse import ANSWER_SECONDS, BEAT_SECONDS, LEAST_SECONDS, Pulse
 from .receipts import Receipts
@@ -52,6 +53,7 @@ LIVE_SECONDS = 25.0  # for which a report counts: two more may be lost
 IDLE_LIVE_SECONDS = 75.0
 COMPARED_AT_ONCE = 1000  # conversations per statement, which has 3 seconds
 POLLER_SECONDS = 20.0
+OF_AGENTS = ("draft.saved", "looking")  # of no conversation's log
 UNLOGGED = ("alert.raised", "alert.ended")  # only listeners know them
 
 log = logging.getLogger(__name__)
@@ -88,6 +90,7 @@ class Hub:
         self._pulse = Pulse()
         self._chores = Chores()
         self.desks = Desks(database, fragments, self._chores.soon)
+        self.lookers = Lookers(database, self.process_id, self._looked_at, self._chores.soon, self._tell_looks)
         self.receipts = Receipts(database, self._chores.soon, allowance.receipts)
         self._typing, self._typing_limit = Buckets(), allowance.typing
         self._news = News()
@@ -160,6 +163,8 @@ class Hub:
         self._leave(page)
         if page.agent_id:
             self.desks.show(page, shown)
+            self.desks.tell_looks(page, self.lookers.others(page.agent_id), session_id or "")
+            self.lookers.look_around()
         if session_id is None:
             page.push(event_frame("caught_up", seq=0))
             return
@@ -181,6 +186,8 @@ class Hub:
         if conversation is not None:
             conversation.leave(page)
             self._pages[page] = None
+            if page.agent_id:
+                self.lookers.look_around()
             conversation.holders -= 1
             if not conversation.holders:
                 del self._conversations[conversation.session_id]
@@ -193,8 +200,20 @@ class Hub:
         if conversation is not None and conversation.state is not None:
             self.receipts.say(page, conversation.state, said)
 
-    def say_typing(self, page: Connection, epoch: Any) -> None:
-        """Tell the other side that somebody is typing at a page; `epoch` says in which conversation."""
+    def _looked_at(self) -> set[tuple[str, str]]:
+        shown = ((page.agent_id, self._pages.get(page)) for page in self.desks.pages)
+        return {(conversation.session_id, agent_id) for agent_id, conversation in shown if conversation is not None}
+
+    def _tell_looks(self, looks: Looks) -> None:
+        for page in list(self.desks.pages):
+            conversation = self._pages.get(page)
+            self.desks.tell_looks(page, looks, conversation.session_id if conversation else "")
+
+    def say_typing(self, page: Connection, epoch: Any, mode: Any = "reply") -> None:
+        """Tell others that somebody is typing at a page; `epoch` says in which conversation.
+
+        :param mode: what an agent types, 'reply' or 'note': of a note only the desks are told.
+        """
         conversation = self._pages.get(page)
         if conversation is None or conversation.state is None or conversation.state["epoch"] != epoch:
             return
@@ -202,6 +221,10 @@ class Hub:
             return
         who = {"agent_id": page.agent_id, "number": conversation.number}
         with contextlib.suppress(DatabaseError):  # it is said again in two seconds
+            if page.agent_id:
+                self.lookers.say_writing(conversation.session_id, page.agent_id, "note" if mode == "note" else "reply")
+            if page.agent_id and mode == "note":
+                return
             self._database.call("signal_typing", **(who if page.agent_id else {"visitor": page.token_hash}))
 
     def saw_poll(self, kind: str, viewer: str) -> None:
@@ -255,12 +278,20 @@ class Hub:
             self._chores.soon(0, self.follow)
         elif kind == "typing":
             self._to_conversation(event)
+        elif kind in OF_AGENTS:
+            self._hear_agents(event)
         elif kind in UNLOGGED:
             self._to_listeners(event)
         elif "id" not in event or self._log.is_new(event):
             self._apply(event)
             if self._pages and self._log.is_half_full:
                 self._chores.soon(FOLLOW_SECONDS, self._follow_in_time)
+
+    def _hear_agents(self, event: Event) -> None:
+        if event["event"] == "looking":
+            self.lookers.hear(event["process"], event["looks"])
+        else:
+            self.desks.tell_drafts(event["agent_id"] or "", event["page"])
 
     def _apply(self, event: Event) -> None:
         kind = KINDS.get(event["event"])
@@ -359,6 +390,7 @@ class Hub:
         self._chores.every(SWEEP_SECONDS, self.sweep)
         self._chores.every(REPORT_SECONDS, self.report)
         self._chores.every(BEAT_SECONDS, self.beat)
+        self._chores.every(AGAIN_SECONDS, self.lookers.say_looks_again)
         self._chores.every(INDEX_SECONDS, self.index_lines)
 
     def stop(self) -> None:

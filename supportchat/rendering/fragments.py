@@ -145,6 +145,10 @@ class Fragments:
             return event_frame("queue_marks", marks=marks)
         return content_frame(joined(*parts), "#queue-tray", "innerHTML", **({"marks": marks} if marks else {}))
 
+    def lookers_frame(self, looks: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+        """Return the frame that tells a desk who looks at conversations, for their rows and the head."""
+        return content_frame(self._render("tickets/_lookers.html", looks=looks), "#queue-tray", "innerHTML")
+
     def load_frame(self, load: Load) -> str:
         """Return the frame that shows an agent how many of their places are taken."""
         return content_frame(self._render("agents/_load.html", agent=load), "#load", "innerHTML")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from babel import Locale
 from babel.plural import PluralRule
 from flask import Flask
-from flask_babel import get_locale, get_translations
+from flask_babel import get_locale, get_translations, pgettext
 from flask_babel import gettext as _
 
 from .languages import once_per_language
@@ -63,6 +63,9 @@ def words_of_desk() -> Words:
         # Translators: how long a customer has been waiting, as in "waiting 5 min".
         "waiting": _("waiting %(duration)s"),
         "notSentYet": _("not sent yet"),
+        "keyCtrl": pgettext("key", "Ctrl"),
+        "keyShift": pgettext("key", "Shift"),
+        "keyEsc": pgettext("key", "Esc"),
         "you": _("You:"),
         "new": _forms(lambda n: ungettext("%(count)s new", "%(count)s new", n)),
         # Translators: of tickets in the queue.

@@ -30,6 +30,7 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
     queue: Queue = call("list_tickets", agent_id=g.agent["id"], view=view, limit=limit)
     return {
         "queue": queue,
+        "drafts": {(draft["number"], draft["mode"]): draft["draft"] for draft in queue["drafts"]},
         "groups": groups_of(queue),
         "view": view,
         "limit": limit,

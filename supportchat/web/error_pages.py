@@ -34,6 +34,7 @@ def failure(status: int, code: str, detail: str = "", number: str = "") -> Respo
         response = make_response(render_template("shared/_error.html", **values), status)
         response.headers["HX-Retarget"] = _place_of_error()
         response.headers["HX-Reswap"] = "innerHTML"
+        response.headers["X-Refused"] = code
         response.headers["X-Reason"] = quote(values["sentence"])  # to be said where the message stands
     elif _is_login() and not number:
         form = LoginForm(MultiDict(values["form"]))

@@ -214,9 +214,20 @@ def counting_down(code: str) -> str:
 
 def sentence(code: str, detail: str = "") -> str:
     """Return the sentence for a code; `detail` stands in where the sentence names somebody."""
+    if code == "messages_came":
+        return messages_came(int(detail))
     text = str(SENTENCES.get(code, SENTENCES["not_understood"]))
     values = {"characters": format_decimal(MESSAGE_CHARACTERS), "megabytes": format_decimal(MOST_BYTES // MEGABYTE)}
     return text % (values | {"detail": detail or gettext("Someone else")})
+
+
+def messages_came(count: int) -> str:
+    """Return what to say to an agent whose reply was written before the customer's last messages came."""
+    return ngettext(
+        "%(num)s new message came while you wrote. Nothing was sent yet.",
+        "%(num)s new messages came while you wrote. Nothing was sent yet.",
+        count,
+    )
 
 
 def in_words(seconds: int) -> str:

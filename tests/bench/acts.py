@@ -249,6 +249,13 @@ class People:
             Act("name_customer", {"visitor": ANSWERED, "session_id": self.open.session_id, "name": "Vera"}),
             Act("image_of_session", {"image_id": self.image, "visitor": ANSWERED}),
             Act("signal_typing", {"visitor": ANSWERED}),
+            Act(
+                "signal_looks",
+                {
+                    "process_id": self.agent,
+                    "looks": [{"session_id": self.open.session_id, "agent_id": self.agent, "does": "looks"}],
+                },
+            ),
             Act("record_receipt", {"delivered": 9, "read": 9, "visitor": LAST_IN_LINE}, "of a customer"),
             Act("who_is_here"),
         ]
@@ -262,6 +269,8 @@ class People:
         waiting, closed = self.waiting.number, self.closed.number
         return [
             act("ticket_of_agent", "open"),
+            act("save_draft", mode="reply", draft="Half an answer"),
+            Act("drafts_of_agent", {"agent_id": self.agent}),
             act("ticket_of_agent", "in line", number=waiting),
             act("ticket_of_agent", "closed", number=closed),
             act("show_ticket", "open"),
@@ -360,6 +369,7 @@ class People:
             Act("agent_of_session", {"token_hash": "grown-1-1"}),
             Act("close_agent_session", {"token_hash": "grown-1-1"}),
             Act("set_language", {"agent_id": self.agent, "language": "de"}),
+            Act("set_keys", {"agent_id": self.agent, "single_keys": True}),
             Act("set_availability", {"agent_id": self.agent, "availability": "away"}, "away"),
             Act("set_availability", {"agent_id": self.agent, "availability": "available"}, "back", WAS_AWAY),
         ]

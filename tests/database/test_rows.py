@@ -57,6 +57,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
     owner = alice if vera.chat["agent"]["id"] == alice.id else bob
     note = owner.call("add_note", number=number, client_message_id=new_id(), note="Careful")
     closed = call("close_chat", visitor=vera.key)
+    alice.call("save_draft", number=number, mode="reply", draft="Half an answer")
     for agent in (alice, bob):
         agent.call("set_availability", availability="away")
     waits = cast.visitor().start("And I?")["number"]
@@ -151,6 +152,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "follow_ticket": (owner.call("follow_ticket", number=number, after=1, after_note=0), shapes.TicketLines),
         "close_ticket": (owner.call("close_ticket", number=number), shapes.ClosedTicket),
         "ticket_of_agent that waits": (bob.call("ticket_of_agent", number=waits), shapes.Ticket),
+        "drafts_of_agent": (alice.call("drafts_of_agent"), list[shapes.Draft]),
         "list_tickets": (alice.call("list_tickets", view="all"), shapes.Queue),
         "queue_changes": (call("queue_changes", session_ids=[session_id], agent_ids=[bob.id]), shapes.QueueChanges),
         "queue_counts": (call("queue_counts"), shapes.DeskCounts),

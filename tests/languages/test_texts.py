@@ -41,6 +41,8 @@ NO_TEXTS = {
     # The name of the main site in the database, until somebody gives it one; an example
     *("Support", "https://www.example.com"),
     # In scripts: keys and the like
+    *("Meta", "Control", "Shift", "Shift+", "Shift+Slash", "Shift+Enter", "Slash", "Key"),
+    *("Dead", "Process", "Unidentified", "AltGraph"),
     *("Enter", "Escape", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "Files", "BroadcastChannel"),
     # Of push services and the browser's parts
     *("Authorization", "Topic", "Urgency", "htmx worker", "bold 36px sans-serif", "PushManager", "Notification"),

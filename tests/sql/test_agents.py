@@ -172,6 +172,12 @@ def test_an_agent_has_the_language_they_chose_until_they_choose_none(alice: Agen
         alice.call("set_language", language="German")
 
 
+def test_single_keys_do_something_until_an_agent_switches_them_off(alice: Agent) -> None:
+    assert alice.call("set_language", language=None)["single_keys"]
+    assert not alice.call("set_keys", single_keys=False)["single_keys"]
+    assert alice.call("set_keys", single_keys=True)["single_keys"]
+
+
 # Logins that are under way
 
 

@@ -38,6 +38,8 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "ban_customer": ("ban", {"number": 1001, "what": "browser"}),
     "list_bans": ("ban", {}),
     "end_ban": ("ban", {"ban_id": new_id()}),
+    "drafts_of_agent": ("answer", {}),
+    "save_draft": ("answer", {"number": 1001, "mode": "reply", "draft": "Hi"}),
     "signal_typing": ("answer", {"number": 1001}),
     "record_receipt": ("answer", {"number": 1001, "delivered": 1, "read": 1}),
     "set_availability": ("answer", {"availability": "away"}),
@@ -89,7 +91,7 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 # They act for the agent who is logged in, whatever their role.
 OWN = {
-    *("set_language", "open_agent_session", "account", "change_name", "change_picture", "change_password"),
+    *("set_language", "set_keys", "open_agent_session", "account", "change_name", "change_picture", "change_password"),
     *("end_agent_sessions", "begin_code", "use_code", "turn_on_two_factor", "turn_off_two_factor"),
     *("replace_recovery_codes", "connect_identity", "disconnect_identity", "delete_device"),
 }
@@ -228,6 +230,7 @@ def test_nothing_is_done_for_who_was_disabled(bob: Agent, rows: Any) -> None:
     token, codes = {"token_hash": "t"}, {"code_hashes": ["y"]}
     own: dict[str, dict[str, Any]] = {
         "set_language": {"language": "de"},
+        "set_keys": {"single_keys": False},
         "account": token,
         "change_name": {"name": "Bo"},
         "change_picture": {"key": None},

@@ -70,6 +70,10 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     receipt = {"session_id": session_id, "epoch": vera.chat["epoch"], "delivered": 2, "read": 2, "visitor": vera.key}
     assert door.call("record_receipts", receipts=[receipt])["busy"] == []
     door.call("signal_typing", visitor=vera.key)
+    alice.call("save_draft", number=number, mode="reply", draft="Hi")
+    assert len(alice.call("drafts_of_agent")) == 1
+    look = {"session_id": session_id, "agent_id": alice.id, "does": "looks"}
+    door.call("signal_looks", process_id=new_id(), looks=[look])
     alice.reply(number)
     bob.call("add_note", number=number, client_message_id=new_id(), note="I know her")
     assert len(door.call("notes_after", session_id=session_id, after=0)) == 1
@@ -103,6 +107,7 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     assert door.call("join_conversation", number=number)["conversation"]["session_id"] == session_id
     alice.call("set_availability", availability="away")
     alice.call("set_language", language="de")
+    alice.call("set_keys", single_keys=False)
     assert door.call("name_customer", visitor=vera.key, session_id=vera.chat["session_id"], name="Vera")
     door.call("close_chat", visitor=vera.key)
     assert door.call("sweep_assignment") == {"returned": 0, "assigned": 0}

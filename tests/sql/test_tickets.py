@@ -352,3 +352,20 @@ def test_a_mark_looks_no_further_than_a_hundred_unread_messages(vera: Visitor, a
     assert unread(alice, 1001) == 100
     alice.call("record_receipt", number=1001, delivered=150, read=149)
     assert unread(alice, 1001) == 1
+
+
+def test_a_reply_that_has_not_seen_the_customers_last_words_is_not_stored(cast: Cast, alice: Agent) -> None:
+    vera = cast.visitor()
+    number, seen = vera.start()["number"], vera.chat["last_seq"]
+    once = new_id()
+    alice.reply(number, "One", seen=seen, client_message_id=once)
+    alice.reply(number, "Two", seen=seen)  # one's own lines need not be seen
+    vera.post("Wait")
+    vera.post("It works now")
+    with pytest.raises(Invalid, match="messages_came") as refused:
+        alice.reply(number, "Three", seen=seen)
+    assert refused.value.detail == "2"
+    assert alice.reply(number, "One", seen=seen, client_message_id=once)["duplicate"]
+    alice.reply(number, "Three", seen=vera.chat["last_seq"])
+    alice.reply(number, "Four")
+    assert [line["message"] for line in vera.lines if line["sender"] == "agent"] == ["One", "Two", "Three", "Four"]

@@ -309,7 +309,7 @@ def test_an_upgraded_conversation_goes_on(door: PostgresDatabase, old_rows: Any)
     door.call("create_agent", name="Ann Kern", email="ann@example.com", password_hash="x", role="admin")
     ann = joined(door)
     vera = "c0000000-0000-0000-0000-000000000001"
-    assert ann.call("list_tickets", view="mine")["counts"] == {"mine": 1, "unassigned": 3, "all": 4}
+    assert ann.call("list_tickets", view="mine")["counts"] == {"mine": 1, "unassigned": 3, "all": 4, "snoozed": 0}
     [unread] = ann.call("list_tickets", view="mine")["unread"]
     assert (unread["number"], unread["customer_lines"], unread["read_lines"]) == (1001, 2, 0)
     ticket = ann.call("ticket_of_agent", number=1001)
@@ -391,7 +391,7 @@ def test_the_old_policies_checks_and_triggers_do_not_stand_in_the_way(old_rows: 
     )
     ours = ["tickets.guard_ticket", "agents.end_sessions", "agent_sessions.log_end_of_session"]
     ours += ["user_sessions.log_end_of_conversation", "tickets.log_version", "agent_credentials.end_demo"]
-    ours += ["audit_log.guard_audit", "audit_log.guard_audit_as_a_whole"]
+    ours += ["audit_log.guard_audit", "audit_log.guard_audit_as_a_whole", "agents.end_alerts_of_agent"]
     ours += ["user_sessions.check_user_sessions", "user_sessions.check_channel", "chat_messages.check_chat_messages"]
     assert states == {"user_sessions.touch": "D", "tickets.touch": "O", **dict.fromkeys(ours, "O")}
 

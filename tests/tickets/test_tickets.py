@@ -206,3 +206,29 @@ def test_more_notes_than_a_page_takes_are_left_to_its_socket(desk: Browser, rows
 def test_whatever_page_a_closing_says_it_came_from_it_is_done(desk: Browser, page: str) -> None:
     desk.client.environ_base["HTTP_HX_CURRENT_URL"] = page
     assert desk.post("/tickets/1001/closure", htmx=True).status_code == 200
+
+
+def test_a_reply_that_crosses_the_customers_messages_is_kept_and_sent_when_it_is_sent_again(
+    web: Web, alice: Agent
+) -> None:
+    vera = web.customer("Help me")
+    desk = web.agent("alice")
+    [seen] = re.findall(r'name="seen" value="(\d+)"', desk.get("/agent?ticket=1001").text)
+    vera.post("/chat/messages", message="It works now")
+    refused = desk.post("/tickets/1001/messages", message="Did you try?", seen=seen)
+    assert refused.status_code == 422
+    assert "1 new message came while you wrote." in refused.text
+    assert "Did you try?</textarea>" in refused.text
+    assert 'name="seen"' not in refused.text
+    assert desk.post("/tickets/1001/messages", message="Did you try?").status_code == 303
+
+
+def test_who_has_handed_a_ticket_over_is_offered_a_way_back(desk: Browser, alice: Agent, bob: Agent) -> None:
+    bob.come()
+    handed = desk.post("/tickets/1001/assignment", htmx=True, agent=bob.id, expected=alice.id).text
+    assert "Handed #1001 over to <bdi>Bob</bdi>." in handed
+    [undo] = re.findall(r"<form data-undo.*?</form>", handed, re.DOTALL)
+    fields = dict(re.findall(r'name="(agent|expected)" value="([^"]+)"', undo))
+    back = desk.post("/tickets/1001/assignment", htmx=True, undo="yes", **fields).text
+    assert "Assigned to you" in back
+    assert '<hx-partial hx-target="#toast" hx-swap="innerHTML"></hx-partial>' in back

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supportchat.server.background import LAST, NICENESS, put_behind
+from supportchat.server.background import NICENESS, SESSION_NICENESS, put_behind
 
 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="sessions have no share of their own")
@@ -18,8 +18,8 @@ def test_a_session_that_computes_for_long_goes_behind_all_others() -> None:
         put_behind(pid)
         assert os.getpriority(os.PRIO_PROCESS, pid) == NICENESS
         if os.geteuid() == 0:  # others may do so ten times a second, all of them together
-            assert Path(f"/proc/{pid}/autogroup").read_text().endswith(f"nice {LAST}\n")
-        assert f"nice {LAST}" not in Path("/proc/self/autogroup").read_text()
+            assert Path(f"/proc/{pid}/autogroup").read_text().endswith(f"nice {SESSION_NICENESS}\n")
+        assert f"nice {SESSION_NICENESS}" not in Path("/proc/self/autogroup").read_text()
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -32,4 +32,5 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-kept-as-note]")) addAsNote();
 });
 document.addEventListener("htmx:after:swap", show);
+document.addEventListener("drafts:taken", show);
 show();

@@ -1,3 +1,5 @@
+import { isField } from "../lib/fields.js";
+
 const ITEMS = "a[href], button:not(:disabled)";
 
 function closeAll(except) {
@@ -19,6 +21,8 @@ function move(menu, key) {
   items.at(to % items.length)?.focus();
 }
 
+export const openMenu = (menu) => move(menu, "Home");
+
 // A menu near the end of a page opens upwards, if there is room.
 function turn(menu) {
   const main = menu.closest("main");
@@ -36,7 +40,7 @@ document.addEventListener("keydown", (event) => {
   const open = document.querySelector("details.menu[open]");
   if (event.key === "Escape" && open) close(open);
   const menu = event.target.closest?.("details.menu");
-  if (!menu || !["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
+  if (!menu || isField(event.target) || !["ArrowDown", "ArrowUp", "Home", "End"].includes(event.key)) return;
   event.preventDefault();
   move(menu, event.key);
 });

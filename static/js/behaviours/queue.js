@@ -149,6 +149,7 @@ if (desk) {
   desk.addEventListener("htmx:after:swap", markAll);
   desk.addEventListener("click", aimBackLink);
   document.addEventListener("sending:changed", markAll);
+  document.addEventListener("drafts:taken", markAll);
   document.addEventListener("live:queue_changed", refreshWithin);
   document.addEventListener("live:availability", compareSwitch);
   readAfterGap();

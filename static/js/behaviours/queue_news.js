@@ -1,5 +1,6 @@
 // What has changed in the queue comes in frames: rows and counts, which find their places here.
 import { countAnew, noteRead, noteUnread, openRows, readState, state } from "../lib/queue_state.js";
+import { showLookers } from "../lib/lookers.js";
 import { groupOf, makeOwn, markUnread, orderOf, renew } from "../lib/rows.js";
 import { dropTasks } from "../lib/swaps.js";
 import { word } from "../lib/words.js";
@@ -46,6 +47,7 @@ export function showNews(desk, isHeld, onShown) {
   desk.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     if (ctx.target !== queue) return;
     readState(queue);
+    document.dispatchEvent(new CustomEvent("queue:read"));
     showAll(meanwhile.splice(0));
   });
   desk.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
@@ -89,6 +91,7 @@ function place(arrived) {
   }
   if (shown) renew(shown, arrived);
   const row = shown ?? arrived;
+  showLookers(row);
   aim(row);
   writeTimes(row);
   insert(row, queue.querySelector(`[data-group="${group}"] ul`), orderOf(group, state.order));

@@ -50,15 +50,16 @@ function tryLater({ outbox, message, wait, isLimited, reason }) {
 }
 
 // It will never be accepted as it is: it goes back into the box, if that is empty.
-function giveBack({ outbox, message, reason }) {
+function giveBack({ outbox, message, reason, code }) {
   const form = formOf(outbox.key);
   if (!hasConversation(outbox.key)) {
     outbox.drop(message); // its box still has the text
   } else if (form && !message.isTakenBack && !textOf(form).value.trim() && !newPicture(form)) {
     putIntoBox(outbox, message, form);
-    showRefusal(form, reason);
+    showRefusal(form, reason, code);
+    form.dispatchEvent(new CustomEvent("composer:refused", { bubbles: true, detail: code }));
   } else {
-    refuse({ outbox, message, reason, isFinal: true });
+    refuse({ outbox, message, reason, isFinal: code !== "messages_came" });
   }
 }
 
@@ -74,6 +75,7 @@ function refuse({ outbox, message, reason, isFinal = false }) {
 }
 
 export function retry(outbox, message) {
+  if (message.fields.seen) message.fields.seen = ""; // whoever sends it again has been told
   if (message.isStopped) outbox.restart(message);
   outbox.announce();
   attempt(outbox);

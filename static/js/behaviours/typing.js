@@ -11,6 +11,6 @@ document.addEventListener("input", (event) => {
   const now = performance.now();
   if (!form || !event.target.value.trim() || now - saidAt < SAY_EVERY) return;
   saidAt = now;
-  if (isLive()) say({ typing: messageList().dataset.epoch });
-  else tell(form.dataset.typing);
+  if (isLive()) say({ typing: messageList().dataset.epoch, mode: form.dataset.typingMode });
+  else if (form.dataset.typing) tell(form.dataset.typing);
 });

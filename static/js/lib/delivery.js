@@ -29,7 +29,7 @@ export async function deliver(outbox, message) {
 // By now the page shows another ticket, or the chat that the form has started.
 async function deliverWithoutForm(outgoing) {
   const body = encoded(outgoing, new FormData());
-  const response = await post(outgoing.message.path, body, outgoing.file ? 300 : 20);
+  const response = await post(outgoing.message.path, body, { seconds: outgoing.file ? 300 : 20 });
   readAnswer(outgoing, response, await response.text());
   if (outgoing.status === SIGNED_OUT) window.location.assign(response.headers.get("HX-Redirect"));
 }
@@ -79,6 +79,7 @@ function readAnswer(outgoing, response, text) {
     status: isNoAnswer ? 0 : response.status,
     isLimited: isOwn && response.status === TOO_FAST,
     isFinal: isOwn && UNPROCESSABLE.includes(response.status),
+    code: isOwn ? response.headers.get("X-Refused") : "",
     reason: isOwn ? reasonIn(response.headers) : reasonOf(response.status),
     wait: retryAfter(response.headers),
   });

@@ -7,13 +7,21 @@ const nameOfField = (form, field) => `${keyOf(form)}.${field.name}`;
 
 export const hasDraft = (key) => Boolean(recall("draft", key) || recall("unsent", key));
 
+export function setDraft(key, text) {
+  if ((recall("draft", key) ?? "") === text) return;
+  remember("draft", key, text);
+  document.dispatchEvent(new CustomEvent("draft:changed", { detail: key }));
+}
+
 export function keep(form) {
-  remember("draft", keyOf(form), textOf(form).value);
+  setDraft(keyOf(form), textOf(form).value);
   for (const field of keptFields(form)) remember("draft", nameOfField(form, field), field.value);
 }
 
 export function restore(form) {
   const box = textOf(form);
+  // What the server has may be older.
+  if (recall("unsaved", keyOf(form))) box.value = recall("draft", keyOf(form)) ?? "";
   box.value ||= recall("draft", keyOf(form)) ?? "";
   for (const field of keptFields(form)) field.value ||= recall("draft", nameOfField(form, field)) ?? "";
 }
@@ -26,16 +34,16 @@ export function without(draft, text) {
 export function forget(key, form, text) {
   for (const name of remembered("draft").filter((other) => other.startsWith(`${key}.`))) remember("draft", name, "");
   if (!form) {
-    remember("draft", key, without(recall("draft", key) ?? "", text));
+    setDraft(key, without(recall("draft", key) ?? "", text));
     return;
   }
   textOf(form).value = without(textOf(form).value, text);
-  remember("draft", key, textOf(form).value);
+  setDraft(key, textOf(form).value);
 }
 
 export function moveDraft(from, form, text = recall("draft", from)) {
   if (!text) return;
   textOf(form).value = tidied([textOf(form).value, text].join("\n"));
-  remember("draft", from, "");
+  setDraft(from, "");
   keep(form);
 }

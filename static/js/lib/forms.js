@@ -11,8 +11,9 @@ export const hasConversation = (key) => key !== "start";
 
 export const copyOf = (form, state) => form.querySelector(`[data-when=${state}]`).content.cloneNode(true);
 
-export function showRefusal(form, sentence) {
-  const copy = copyOf(form, "refused");
+export function showRefusal(form, sentence, code) {
+  const hasOwn = code && form.querySelector(`[data-when="${CSS.escape(code)}"]`);
+  const copy = copyOf(form, hasOwn ? code : "refused");
   copy.querySelector("span").textContent = sentence;
   placeOfError(form).replaceChildren(copy);
 }

@@ -4,8 +4,9 @@ function headers() {
   return { ...JSON.parse(document.body.getAttribute("hx-headers:inherited")), "HX-Request": "true" };
 }
 
-export function post(path, body, seconds = 20) {
-  return fetch(path, { method: "POST", body, headers: headers(), signal: AbortSignal.timeout(seconds * 1000) });
+export function post(path, body, { seconds = 20, keepalive = false } = {}) {
+  const signal = AbortSignal.timeout(seconds * 1000);
+  return fetch(path, { method: "POST", body, headers: headers(), signal, keepalive });
 }
 
 export const ask = (path) => fetch(path, { headers: headers(), signal: AbortSignal.timeout(20_000) });

@@ -35,6 +35,14 @@ def rename() -> ResponseReturnValue:
     return redirect(url_for("account.show"), 303)
 
 
+@bp.post("/account/keys")
+@for_people
+def choose_keys() -> ResponseReturnValue:
+    """Keep whether single keys do something at the desk of an agent."""
+    call("set_keys", agent_id=g.agent["id"], single_keys=request.form.get("single_keys") != "off")
+    return redirect(url_for("account.show"), 303)
+
+
 @bp.post("/account/picture")
 @for_people
 def change_picture() -> ResponseReturnValue:

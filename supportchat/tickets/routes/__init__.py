@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import assignment, bulk, closure, messages, notes, queue, reading, screening, snoozing, sorting, ticket
+from . import assignment, bulk, closure, drafts, messages, notes, queue, reading, screening, snoozing, sorting, ticket
 from .blueprint import bp
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "bp",
     "bulk",
     "closure",
+    "drafts",
     "messages",
     "notes",
     "queue",

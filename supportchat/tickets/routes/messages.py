@@ -18,6 +18,7 @@ from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from ..pages import earlier_lines, earlier_links
 from .blueprint import TICKET, bp, to_desk
+from .drafts import forget_draft
 
 
 @bp.get(f"{TICKET}/messages")
@@ -53,9 +54,16 @@ def reply(number: int) -> ResponseReturnValue:
     limits.check("messages", agent_id)
     after = typed_acts()
     answer: Answer = posting.store_message(
-        "reply_and_act" if after else "post_reply", written_text(), agent_id, agent_id=agent_id, number=number, **after
+        "reply_and_act" if after else "post_reply",
+        written_text(),
+        agent_id,
+        agent_id=agent_id,
+        number=number,
+        seen=whole_number("seen") or None,
+        **after,
     )
     current_hub().offer(answer)
     if not from_htmx():
+        forget_draft(number, "reply")
         return to_desk(number)
     return current_fragments().lines(number, answer["messages"])

@@ -14,6 +14,7 @@ from ...web.forms import message_id
 from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from .blueprint import TICKET, bp, to_desk
+from .drafts import forget_draft
 
 
 @bp.post(f"{TICKET}/notes")
@@ -25,6 +26,7 @@ def add_note(number: int) -> ResponseReturnValue:
         "add_note", agent_id=g.agent["id"], number=number, client_message_id=message_id(), note=written_text()
     )
     if not from_htmx():
+        forget_draft(number, "note")
         return to_desk(number)
     ticket = added["ticket"]
     return joined(

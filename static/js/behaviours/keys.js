@@ -1,0 +1,47 @@
+// Keys for what the page offers. Those of one character can be switched off, and are never taken from a text.
+import { actionsWithKeys, run } from "../lib/actions.js";
+import { isField } from "../lib/fields.js";
+import { isPress, isSingle, labelsOf, makesText, spokenOf } from "../lib/keys.js";
+
+const place = document.querySelector("[data-single-keys]");
+export const isOn = (key) => !isSingle(key) || place.dataset.singleKeys === "on";
+
+const isBusy = (target) =>
+  document.querySelector("dialog[open]") || isField(target) || target.closest?.("details.menu[open]");
+
+function onKey(event) {
+  if (event.defaultPrevented || makesText(event)) return;
+  const action = actionsWithKeys().find(({ dataset }) => isOn(dataset.key) && isPress(event, dataset.key));
+  if (!action) return;
+  const { key } = action.dataset;
+  if (isSingle(key) ? isBusy(event.target) : document.querySelector("dialog[open]")) return;
+  event.preventDefault();
+  if (!event.repeat || "step" in action.dataset) run(action);
+}
+
+// Out of the box, to where single keys work.
+function leave(event) {
+  const isOpen = event.target.getAttribute?.("aria-expanded") === "true";
+  if (event.key !== "Escape" || event.defaultPrevented || makesText(event) || isOpen) return;
+  if (event.target.matches?.("#ticket [data-text], #customer input"))
+    document.querySelector("[data-ticket-title]")?.focus();
+  else if (event.target.matches?.("#find")) document.querySelector("#queue")?.focus();
+}
+
+// What a pointer and a screen reader say of a button.
+function mark() {
+  for (const element of document.querySelectorAll("[data-key]:not([aria-keyshortcuts], [hidden])")) {
+    const { key, actionName } = element.dataset;
+    if (!isOn(key)) continue;
+    element.setAttribute("aria-keyshortcuts", spokenOf(key));
+    const labelled = element.matches("[data-mode]") ? element.parentElement : element;
+    labelled.title = `${labelled.title || actionName} (${labelsOf(key).join(" ")})`;
+  }
+}
+
+if (place) {
+  document.addEventListener("keydown", onKey);
+  document.addEventListener("keydown", leave);
+  document.addEventListener("htmx:after:swap", mark);
+  mark();
+}

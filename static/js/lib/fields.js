@@ -1,0 +1,5 @@
+const TEXT = "input:not([type=checkbox], [type=radio], [type=button], [type=submit], [type=reset], [type=file])";
+
+// Whether a key that is pressed in it writes or chooses something.
+export const isField = (element) =>
+  Boolean(element?.isContentEditable || element?.matches?.(`${TEXT}, textarea, select, [role=textbox]`));

@@ -1,0 +1,187 @@
+"""The keys of the desk: a day without a mouse, and what is no key but a part of a text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Agent, Customer, Opener
+from tests.browser.test_accessibility import violations
+
+
+def palette(page: Page) -> Locator:
+    return page.locator("[data-palette]")
+
+
+def options(page: Page) -> Locator:
+    return palette(page).get_by_role("option")
+
+
+def send_key(page: Page, **event: Any) -> bool:
+    """Dispatch a key press that no keyboard here can make. Return whether the page took it."""
+    taken: bool = page.evaluate(
+        """({ altGraph, ...init }) => {
+            const own = { bubbles: true, cancelable: true, modifierAltGraph: altGraph };
+            const event = new KeyboardEvent("keydown", { ...init, ...own });
+            return !(document.activeElement ?? document.body).dispatchEvent(event);
+        }""",
+        event,
+    )
+    return taken
+
+
+def leave_the_box(agent: Agent) -> None:
+    agent.page.keyboard.press("Escape")
+    expect(agent.page.locator("[data-ticket-title]")).to_be_focused()
+
+
+def test_a_day_by_keyboard_alone(alice: Agent, vera: Customer, windows: Opener) -> None:
+    vera.start("First", name="Vera")
+    windows(Customer).start("Second", name="Victor")
+    expect(alice.row(1002)).to_be_visible()
+    keys = alice.page.keyboard
+
+    keys.press("j")
+    expect(alice.row(1001).get_by_role("link")).to_be_focused()
+    keys.press("j")
+    keys.press("k")
+    keys.press("End")
+    expect(alice.row(1002).get_by_role("link")).to_be_focused()
+    keys.press("ArrowUp")
+    keys.press("Enter")
+    expect(alice.box).to_be_focused()
+    keys.type("jen?/")
+    expect(alice.box).to_have_value("jen?/")
+    keys.press("Control+Enter")
+    vera.sees("jen?/")
+
+    leave_the_box(alice)
+    keys.press("n")
+    expect(alice.page.locator("#note-text")).to_be_focused()
+    keys.type("A note")
+    keys.press("Enter")
+    alice.sees("A note")
+    leave_the_box(alice)
+    keys.press("r")
+    expect(alice.box).to_be_focused()
+
+    leave_the_box(alice)
+    keys.press("a")
+    expect(alice.page.locator("#hand-over-menu + .menu__panel")).to_be_visible()
+    expect(alice.page.locator("#hand-over-menu + .menu__panel :focus")).to_have_count(1)
+    keys.press("e")  # in a menu it does nothing
+    keys.press("Escape")
+    expect(alice.page.locator("#hand-over-menu")).to_be_focused()
+    keys.press("s")
+    expect(alice.page.locator("#snooze-hour")).to_be_focused()
+    keys.press("End")
+    keys.press("Escape")
+    keys.press("t")
+    expect(alice.page.locator("#tag-name")).to_be_focused()
+    keys.press("Escape")
+    keys.press("/")
+    expect(alice.page.locator("#find")).to_be_focused()
+    keys.press("Escape")
+
+    keys.press("e")
+    alice.sees("Closed #1001")
+    expect(alice.page.locator("#messages-1002")).to_be_visible()
+    expect(alice.box).to_be_focused()
+    keys.type("Bye")
+    keys.press("Control+Shift+Enter")
+    expect(alice.page.locator("#ticket-reopen")).to_be_visible()
+
+
+def test_the_palette_runs_what_the_page_offers_and_never_ends_anything_by_itself(alice: Agent, vera: Customer) -> None:
+    vera.start("First", name="Vera")
+    alice.open()
+    keys = alice.page.keyboard
+    keys.press("Control+k")
+    expect(palette(alice.page)).to_be_visible()
+    box = alice.page.get_by_role("combobox", name="Type a command")
+    expect(box).to_be_focused()
+    expect(options(alice.page).filter(has_text="Close ticket").locator("kbd")).to_have_text("E")
+    expect(alice.page.locator("[role=option][aria-selected=true]")).to_have_count(1)
+    assert violations(alice.page) == []
+
+    keys.type("clos")
+    expect(options(alice.page).first).to_contain_text("Close")
+    expect(alice.page.locator("[role=option][aria-selected=true]")).to_have_count(0)
+    keys.press("Enter")
+    expect(palette(alice.page)).to_be_visible()  # nothing was chosen
+
+    keys.press("Escape")
+    expect(palette(alice.page)).not_to_be_visible()
+    expect(alice.box).to_be_focused()
+
+    keys.press("Control+k")
+    keys.type("note")
+    keys.press("Enter")
+    expect(alice.page.locator("#note-text")).to_be_focused()
+
+    keys.press("Control+k")
+    keys.type("close ticket")
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    alice.sees("Closed #1001")
+
+
+def test_the_list_of_keys_has_what_the_page_offers(alice: Agent, vera: Customer) -> None:
+    keys = alice.page.keyboard
+    dialog = alice.page.get_by_role("dialog", name="Keyboard shortcuts")
+    keys.press("?")
+    expect(dialog).to_be_visible()
+    expect(dialog).not_to_contain_text("Close ticket")
+    expect(dialog).to_contain_text("New line")
+    assert violations(alice.page) == []
+    keys.press("Escape")
+    vera.start("First", name="Vera")
+    alice.open()
+    expect(alice.page.locator("#ticket-close")).to_have_attribute("aria-keyshortcuts", "E")
+    expect(alice.page.locator("#ticket-close")).to_have_attribute("title", "Close ticket (E)")
+    leave_the_box(alice)
+    keys.press("?")
+    expect(dialog).to_contain_text("Close ticket")
+    keys.press("e")  # not while a dialog is open
+    expect(dialog).to_be_visible()
+    expect(alice.page.locator("#ticket-close")).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("event", "is_taken"),
+    [
+        ({"key": "e", "altGraph": True}, False),
+        ({"key": "Dead", "code": "KeyE"}, False),
+        ({"key": "e", "isComposing": True}, False),
+        ({"key": "e", "keyCode": 229}, False),
+        ({"key": "e", "altKey": True}, False),
+        ({"key": "e", "ctrlKey": True}, False),
+        ({"key": "E", "shiftKey": True}, False),
+        ({"key": "é", "code": "Slash"}, False),
+        ({"key": "?", "shiftKey": True, "code": "Minus"}, True),
+        ({"key": "؟", "shiftKey": True, "code": "Slash"}, True),
+        ({"key": "о", "code": "KeyJ"}, True),
+        ({"key": "J"}, True),
+        ({"key": "/", "shiftKey": True, "code": "Digit7"}, True),
+    ],
+)
+def test_what_writes_a_text_is_no_key(alice: Agent, event: dict[str, Any], is_taken: bool, vera: Customer) -> None:
+    vera.start("First")
+    expect(alice.row()).to_be_visible()
+    assert send_key(alice.page, **event) is is_taken
+
+
+def test_single_keys_can_be_switched_off(alice: Agent, vera: Customer) -> None:
+    vera.start("First", name="Vera")
+    alice.page.goto(f"{alice.url}/account")
+    alice.page.get_by_label("Single keys").select_option("off")
+    expect(alice.page.get_by_label("Single keys")).to_have_value("off")
+    alice.page.goto(f"{alice.url}/agent?ticket=1001")
+    expect(alice.page.locator("#ticket-close")).not_to_have_attribute("aria-keyshortcuts", "E")
+    for key in ("e", "j", "r", "?"):
+        assert not send_key(alice.page, key=key)
+    alice.page.keyboard.press("Control+k")
+    expect(palette(alice.page)).to_be_visible()
+    expect(options(alice.page).filter(has_text="Close ticket").locator("kbd")).to_have_count(0)
