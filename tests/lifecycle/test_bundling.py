@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     for name in ("bin/bundle", "bundle.js", "package.json", "package-lock.json", "static/favicon.svg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy2(ROOT / name, tmp_path / name)
-    for name in ("css", "js"):
+    for name in ("css", "js", "icons"):
         shutil.copytree(ROOT / "static" / name, tmp_path / "static" / name)
     (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
     assert bundled(tmp_path).returncode == 0

@@ -83,7 +83,7 @@ def handshake(opened: Opener, path: str, cookie: str) -> int:
 def said_by_pages() -> set[str]:
     """Return the kinds of messages that our scripts send."""
     scripts = "".join(path.read_text() for path in Path(ROOT / "static/js").rglob("*.js"))
-    return {*re.findall(r"\bsay\(\{ (\w+)", scripts), *re.findall(r"\b(hello): true", scripts)}
+    return {*re.findall(r"(?<!function )\bsay\(\{ (\w+)", scripts), *re.findall(r"\b(hello): true", scripts)}
 
 
 def heard_by_the_desk() -> set[str]:
@@ -91,7 +91,8 @@ def heard_by_the_desk() -> set[str]:
     sources = [*ROOT.glob("supportchat/*/routes/socket.py"), ROOT / "supportchat/agents/routes.py"]
     sources.append(ROOT / "supportchat/realtime/page_socket.py")
     code = "".join(source.read_text() for source in sources)
-    return {*re.findall(r'"(\w+)" in (?:message|said)', code), *re.findall(r'message\.get\("(\w+)"\)', code)}
+    heard = {*re.findall(r'"(\w+)" in (?:message|said)', code), *re.findall(r'message\.get\("(\w+)"\)', code)}
+    return heard - {"mode"}  # a part of "typing"
 
 
 # Everything that a page can say, each with what belongs to others in every place.
@@ -107,7 +108,12 @@ KINDS: dict[str, Said] = {
         "number": number,
     },
     "view": lambda epoch, number, session: {"view": "all", "session_id": session, "agent": session},
-    "typing": lambda epoch, number, session: {"typing": epoch, "number": number, "session_id": session},
+    "typing": lambda epoch, number, session: {
+        "typing": epoch,
+        "mode": "note",
+        "number": number,
+        "session_id": session,
+    },
     "receipt": lambda epoch, number, session: {
         "receipt": {
             "delivered": 3,

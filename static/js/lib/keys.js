@@ -3,17 +3,18 @@ import { matchKeyBindingPress, parseKeybinding } from "tinykeys";
 import { word } from "./words.js";
 
 const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
-const NAMES = {
-  $mod: isApple ? "⌘" : word("keyCtrl"),
-  Shift: isApple ? "⇧" : word("keyShift"),
-  Enter: "↵",
-  Escape: word("keyEsc"),
+// Only the pages of agents bring the words.
+const nameOf = {
+  $mod: () => (isApple ? "⌘" : word("keyCtrl")),
+  Shift: () => (isApple ? "⇧" : word("keyShift")),
+  Enter: () => "↵",
+  Escape: () => word("keyEsc"),
 };
 const SPOKEN = { $mod: isApple ? "Meta" : "Control" };
 
 export const isSingle = (key) => [...key].length === 1;
 const partsOf = (key) => key.split("+").map((part) => (isSingle(part) ? part.toUpperCase() : part));
-export const labelsOf = (key) => partsOf(key).map((part) => NAMES[part] ?? part);
+export const labelsOf = (key) => partsOf(key).map((part) => nameOf[part]?.() ?? part);
 export const spokenOf = (key) =>
   partsOf(key)
     .map((part) => SPOKEN[part] ?? part)
