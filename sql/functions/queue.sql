@@ -150,9 +150,9 @@ as $$
 $$;
 
 -- Where a ticket stands in an order of the queue, as an array of numbers to sort by: first what has woken; then who waits for an
--- answer, then the latest activity. 'longest' has the longest wait first, behind what is urgent; 'newest' the shortest;
--- 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way.
-create or replace function _supportchat.place_in_order(p_ticket public.tickets, p_order text)
+-- answer, then the latest activity, or for 'unassigned' the first come. 'longest' has the longest wait first, behind what is
+-- urgent; 'newest' the shortest; 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way.
+create or replace function _supportchat.place_in_order(p_ticket public.tickets, p_view text, p_order text)
 returns numeric[]
 language sql
 stable
@@ -166,7 +166,9 @@ as $$
             extract(epoch from p_ticket.awaiting_since) * case p_order when 'newest' then -1 else 1 end
         ]
         else array[
-            2, case p_order when 'priority' then p_ticket.urgency else 0 end, -extract(epoch from p_ticket.updated_at)
+            2,
+            case p_order when 'priority' then p_ticket.urgency else 0 end,
+            case p_view when 'unassigned' then 0 else -extract(epoch from p_ticket.updated_at) end
         ]
     end || p_ticket.number::numeric
 $$;
@@ -187,7 +189,7 @@ begin
         return array(
             select t.id from public.tickets t
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and t.snoozed_until is null
-            order by _supportchat.place_in_order(t, p_order)
+            order by _supportchat.place_in_order(t, p_view, p_order)
             limit p_limit
         );
     elsif p_view = 'snoozed' then
@@ -196,8 +198,8 @@ begin
         );
     elsif p_view = 'unassigned' then
         return array(
-            select t.id from public.tickets t
-            where t.snoozed_until is null and t.status = 'waiting' and t.id in (
+            select (found.ticket).id
+            from (
                 (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
                 union (
                     select id from public.tickets where status <> 'closed' and urgency <> 3 and status = 'waiting'
@@ -215,16 +217,19 @@ begin
                 )
                 union (
                     select id from public.tickets where status = 'waiting' and awaiting_since is null and snoozed_until is null
-                    order by number limit p_limit
+                    order by awaiting_since, number limit p_limit
                 )
-            )
-            order by _supportchat.place_in_order(t, p_order)
+            ) as first (id)
+            -- One by one: the planner would rather read all that wait.
+            cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
+            where (found.ticket).snoozed_until is null and (found.ticket).status = 'waiting'
+            order by _supportchat.place_in_order(found.ticket, p_view, p_order)
             limit p_limit
         );
     end if;
     return array(
-        select t.id from public.tickets t
-        where t.snoozed_until is null and t.status <> 'closed' and t.id in (
+        select (found.ticket).id
+        from (
             (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
             union (
                 select id from public.tickets where status <> 'closed' and urgency <> 3
@@ -245,8 +250,10 @@ begin
                 select id from public.tickets where status <> 'closed' and awaiting_since is null and snoozed_until is null
                 order by updated_at desc, number limit p_limit
             )
-        )
-        order by _supportchat.place_in_order(t, p_order)
+        ) as first (id)
+        cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
+        where (found.ticket).snoozed_until is null and (found.ticket).status <> 'closed'
+        order by _supportchat.place_in_order(found.ticket, p_view, p_order)
         limit p_limit
     );
 end $$;
@@ -326,7 +333,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '2f4c52525f1a');
+select _supportchat.record_script('functions/queue.sql', '1b97e0bf8cd2');
 
 notify pgrst, 'reload schema';
 

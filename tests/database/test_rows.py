@@ -28,8 +28,10 @@ PAGE = {"url": "https://shop.example/", "title": "Shop", "at": "2026-11-27T09:00
 
 def misfits(value: Any, shape: Any, place: str = "") -> list[str]:
     """Return where a value differs from a type."""
-    if shape is Any or get_origin(shape) is dict:
+    if shape is Any:
         return []
+    if get_origin(shape) is dict and isinstance(value, dict):
+        return [problem for key in value for problem in misfits(value[key], get_args(shape)[1], f"{place}[{key}]")]
     if get_origin(shape) in (Union, types.UnionType):
         found = [misfits(value, part, place) for part in get_args(shape)]
         return [] if [] in found else found[0]
@@ -99,6 +101,11 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
     rows("update agents set lease_expires_at = null where id = %s", alice.id)
     advanced = call("advance_alerts")
     alice.call("test_device", device_id=device)
+    [parts, spares] = alice.call("tag_ticket", number=number, add=["Parts", "Spares"])["tags"]
+    tagged = alice.call("list_tags")
+    renamed = carol.call("rename_tag", tag_id=spares["id"], name="Spare parts")
+    indexed = call("index_lines")
+    viewed = alice.call("save_view", name="Open", query="is:open")
     lines, picture = list[shapes.Message], vera.lines[0]["image"]["id"]
     return {
         "agent_of_session": (call("agent_of_session", token_hash=alice.token_hash), shapes.Agent),
@@ -155,6 +162,17 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "drafts_of_agent": (alice.call("drafts_of_agent"), list[shapes.Draft]),
         "list_tickets": (alice.call("list_tickets", view="all"), shapes.Queue),
         "queue_changes": (call("queue_changes", session_ids=[session_id], agent_ids=[bob.id]), shapes.QueueChanges),
+        "list_tags": (tagged, list[shapes.ListedTag]),
+        "complete_tag": (alice.call("complete_tag", text=parts["name"][:3]), list[shapes.Tag]),
+        "rename_tag": (renamed, shapes.RenamedTag),
+        "index_lines": (indexed, shapes.IndexedLines),
+        "search_tickets": (alice.call("search_tickets", words="still here"), shapes.Found),
+        "save_view": (viewed, shapes.View),
+        "list_views": (alice.call("list_views"), list[shapes.View]),
+        "change_tickets": (
+            alice.call("change_tickets", numbers=[number, 77], act="tag", value="Parts"),
+            shapes.ChangedTickets,
+        ),
         "queue_counts": (call("queue_counts"), shapes.DeskCounts),
         "report_process": (
             call("report_process", process_id=new_id(), sockets=0, came=[], left=[], token_hashes=[]),

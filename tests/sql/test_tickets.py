@@ -171,7 +171,7 @@ def test_the_queue_counts_and_lists_by_view(vera: Visitor, cast: Cast, alice: Ag
     alice.call("set_availability", availability="away")
     cast.visitor().start("I wait")
     mine = alice.call("list_tickets", view="mine")
-    assert mine["counts"] == {"mine": 1, "unassigned": 1, "all": 2}
+    assert mine["counts"] == {"mine": 1, "unassigned": 1, "all": 2, "snoozed": 0}
     assert [row["customer_name"] for row in mine["rows"]] == ["Vera Lindt"]
     assert len(alice.call("list_tickets", view="unassigned")["rows"]) == 1
     assert len(alice.call("list_tickets", view="all")["rows"]) == 2
@@ -278,7 +278,8 @@ def test_the_counts_of_all_desks_are_those_of_each(vera: Visitor, cast: Cast, al
     cast.visitor().start("I wait")
     counts = alice._database.call("queue_counts")
     for agent in (alice, bob):
-        own = {"mine": counts["agents"].get(agent.id, 0), "unassigned": counts["unassigned"], "all": counts["all"]}
+        shared = {name: counts[name] for name in ("unassigned", "all", "snoozed")}
+        own = {"mine": counts["agents"].get(agent.id, 0), **shared}
         assert agent.call("list_tickets")["counts"] == own
     assert counts["reason"] == alice.call("list_tickets", view="all")["reason"]
     assert (counts["unassigned"], counts["all"], counts["reason"]["code"]) == (1, 4, "everybody_away")

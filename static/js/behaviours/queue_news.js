@@ -94,7 +94,7 @@ function place(arrived) {
   showLookers(row);
   aim(row);
   writeTimes(row);
-  insert(row, queue.querySelector(`[data-group="${group}"] ul`), orderOf(group, state.order));
+  insert(row, queue.querySelector(`[data-group="${group}"] ul`), orderOf(group, state.order, state.view));
   if (!shown && row.isConnected) noteArrival(row);
 }
 

@@ -58,12 +58,13 @@ const ORDERS = {
   priority: { reply: [by("priority"), by("awaiting")], customer: [by("priority")] },
 };
 
-export function orderOf(group, order) {
+export function orderOf(group, order, view) {
   if (group === "closed") return inOrder(latestFirst("closed"), latestFirst("row"));
   if (group === "snoozed") return inOrder(by("snoozed"), by("row"));
   const { reply, customer } = ORDERS[order];
-  return group === "reply"
-    ? inOrder(wokenFirst, ...reply, by("row"))
+  if (group === "reply") return inOrder(wokenFirst, ...reply, by("row"));
+  return view === "unassigned"
+    ? inOrder(...customer, by("row"))
     : inOrder(...customer, latestFirst("updated"), by("row"));
 }
 
