@@ -28,6 +28,7 @@ from .links import CACHE_BYTES, LINK, Cache, address_of, has_hint, linkified, li
 _ITEM = r"(?:[-*]|\d{1,9}\.)[ \t]+\S"
 _QUOTE = r">{1,6} +\S"  # with a space: `>_<` is no quote
 _MARKS = re.compile(rf"\*[^\s*]|(?<!\w)_[^\s_]|`|\]\(|^[ \t]*(?:{_ITEM}|{_QUOTE})", re.MULTILINE)
+_FIRST = "-> \t0123456789"  # of a list or a quote
 _BLOCK = re.compile(r"^[ \t]*(?:[-*>]|\d{1,9}\.)", re.MULTILINE)
 _ITEM_MARK, _QUOTE_MARK = re.compile(_ITEM), re.compile(_QUOTE)
 MOST_BLOCKS = 200  # lines of lists and quotes: each costs as much as a page of text
@@ -64,9 +65,15 @@ _FENCE_HTML = Markup('<pre tabindex="0" dir="ltr"><code>{}</code></pre>')
 
 def marked_up(text: str) -> Markup:
     """Return a text as HTML, with what is marked in it as such and addresses as links."""
-    if not _MARKS.search(text):
+    if not _has_marks(text):
         return linkified(text)
     return _cache.html_of(text)
+
+
+def _has_marks(text: str) -> bool:
+    # The rest takes ten times as long, and few texts need it: each message is asked this.
+    has_signs = "*" in text or "_" in text or "`" in text or "](" in text
+    return (has_signs or "\n" in text or text[:1] in _FIRST) and _MARKS.search(text) is not None
 
 
 def plain(text: str) -> str:
@@ -84,7 +91,7 @@ def render(text: str) -> Markup:
 
 
 def _is_marked(text: str) -> bool:
-    return bool(_MARKS.search(text)) and sum(1 for _ in _BLOCK.finditer(text)) <= MOST_BLOCKS
+    return _has_marks(text) and sum(1 for _ in _BLOCK.finditer(text)) <= MOST_BLOCKS
 
 
 def _tokens(text: str) -> list[Token]:

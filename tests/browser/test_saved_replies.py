@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, expect
 
 from supportchat.database import Database
-from tests.browser.conftest import Agent, Customer
+from tests.browser.conftest import Agent, Customer, Opener
+from tests.browser.test_accessibility import PHONE, small_targets, violations
 from tests.cast import agent_id
 
 HELLO = "Hi {{customer.first_name|there}}, thanks for writing. This is ticket {{ticket.number}}."
@@ -138,3 +138,29 @@ def test_what_is_marked_looks_so_on_both_sides(alice: Agent, vera: Customer) -> 
             vera.page.emulate_media(color_scheme=scheme)
             vera.page.set_viewport_size({"width": 390, "height": 844})
             vera.page.screenshot(path=f"{folder}/markup-customer-{scheme}.png")
+
+
+def test_axe_finds_nothing_and_a_finger_hits_everything(windows: Opener, vera: Customer, database: Database) -> None:
+    save(database, "Hello", HELLO, tags=["heating"], snooze="tomorrow")
+    vera.start("It shows **E4**", name="Vera Lindt")
+    database.call(
+        "assign_ticket", agent_id=agent_id(database, "alice"), number=1001, assignee_id=agent_id(database, "alice")
+    )
+    alice: Agent = windows(Agent, **PHONE, bypass_csp=True, reduced_motion="reduce").come("alice", "/agent?ticket=1001")
+    alice.box.fill(LONG)
+    alice.press("Send")
+    expect(alice.page.get_by_role("link", name="Save as reply")).to_be_visible()
+    picture(alice, "phone-message")
+    alice.press("Saved replies")
+    expect(option(alice, "Hello")).to_be_visible()
+    found = {"list": [*violations(alice.page), *small_targets(alice.page)]}
+    picture(alice, "phone-list")
+    option(alice, "Hello").click()
+    expect(alice.page.get_by_label("Add tags: heating")).to_be_checked()
+    picture(alice, "phone-acts")
+    found["inserted"] = violations(alice.page)
+    for path in ("replies", "replies/new?ticket=1001&seq=3"):
+        alice.page.goto(f"{alice.url}/{path}")
+        found[path] = violations(alice.page)
+        picture(alice, f"phone-{path[:11].replace('/', '-')}")
+    assert {name: problems for name, problems in found.items() if problems} == {}

@@ -61,6 +61,15 @@ function choiceOf(reply, index) {
   return choice;
 }
 
+// No box of several lines may be called a combobox. It stays a text box, which names the choice as its active descendant.
+on("text-expander-activate", ({ target: expander }) => {
+  const box = expander.querySelector("textarea");
+  queueMicrotask(() => {
+    box.removeAttribute("role");
+    box.removeAttribute("aria-expanded");
+  });
+});
+
 on("text-expander-value", (event) => {
   const { item, key } = event.detail;
   if (key !== KEY || !item.reply) return;
