@@ -36,7 +36,9 @@ def service(tmp_path: Path) -> Iterator[PushService]:
 @pytest.fixture
 def keys(database: Database) -> PushKeys:
     """The desk's keys."""
-    return PushKeys(database)
+    made = PushKeys(database)
+    made.make()
+    return made
 
 
 @pytest.fixture
@@ -244,6 +246,7 @@ def test_the_addresses_of_those_that_browsers_use_are_good() -> None:
 
 
 def test_the_keys_are_made_once_for_all_processes(database: Database, keys: PushKeys) -> None:
+    PushKeys(database).make()
     assert PushKeys(database).public() == keys.public()
     assert database.call("push_keys", private_key="other", public_key="other")["public_key"] == keys.public()
     point = unpacked(keys.public())
