@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -18,6 +19,7 @@ from supportchat.alerts.keys import PushKeys
 from supportchat.alerts.sender import Sender, outcome_of, retry_after
 from supportchat.database import Database
 from tests.cast import Agent, Cast
+from tests.server import Server
 
 from .push_service import PushService, Subscriber, packed, unpacked
 
@@ -251,6 +253,11 @@ def test_the_keys_are_made_once_for_all_processes(database: Database, keys: Push
     assert database.call("push_keys", private_key="other", public_key="other")["public_key"] == keys.public()
     point = unpacked(keys.public())
     assert (len(point), point[0]) == (65, 4)
+
+
+def test_a_server_makes_the_keys_when_it_starts(server: Server, database: Database) -> None:
+    while not PushKeys(database).public():
+        time.sleep(0.05)
 
 
 def test_a_token_is_used_again_until_it_is_about_to_end(keys: PushKeys) -> None:
