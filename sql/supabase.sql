@@ -7722,15 +7722,26 @@ begin
         from (
             select own.*, row_number() over (order by own.seq desc, own.note_no desc) as place_of_line
             from (
-                select m.seq, 0 as note_no, m.message as text from public.chat_messages m
-                where m.session_id = ticket.session_id and m.sender <> 'system' and m.message <> ''
+                -- Each in the order of an index, and no further.
+                (
+                    select m.seq, 0 as note_no, m.message as text from public.chat_messages m
+                    where m.session_id = ticket.session_id and m.sender <> 'system' and m.message <> ''
+                        and not exists (
+                            select from public.search_lines l
+                            where l.session_id = ticket.session_id and l.seq = m.seq and l.note_no = 0
+                        )
+                    order by m.seq desc limit p_limit
+                )
                 union all
-                select n.after_seq, n.note_no, n.note from public.ticket_notes n where n.session_id = ticket.session_id
+                (
+                    select n.after_seq, n.note_no, n.note from public.ticket_notes n
+                    where n.session_id = ticket.session_id and not exists (
+                        select from public.search_lines l
+                        where l.session_id = ticket.session_id and l.seq = n.after_seq and l.note_no = n.note_no
+                    )
+                    order by n.note_no desc limit p_limit
+                )
             ) as own
-            where not exists (
-                select from public.search_lines l
-                where l.session_id = ticket.session_id and l.seq = own.seq and l.note_no = own.note_no
-            )
             order by place_of_line limit p_limit
         ) as numbered
         on conflict (session_id, seq, note_no) do nothing;
@@ -8040,7 +8051,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '2957e3317b6b');
+select _supportchat.record_script('functions/search.sql', '703bc8965be1');
 
 -- views.sql: searches with a name. Safe to run again.
 

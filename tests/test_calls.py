@@ -359,7 +359,7 @@ def be_reached(day: Day, admin: Browser) -> None:
     """Do what there is on the page of alerts."""
     act, subscriber = day.act, Subscriber("")
     day.app.extensions["push_keys"] = PushKeys(day.app.extensions["database"])
-    PushKeys(day.app.extensions["database"]).public()
+    PushKeys(day.app.extensions["database"]).make()
     act("GET /alerts, first of a process", admin, "/alerts")
     act("GET /alerts", admin)
     act("POST /alerts/settings", admin, status=303, scope="all")

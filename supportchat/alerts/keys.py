@@ -11,6 +11,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 from ..database import Database
+from ..database.rows import PushKeyPair
 from .encryption import decoded, encoded
 
 LIFETIME_SECONDS = 12 * 3600  # services take 24 hours at most
@@ -19,7 +20,10 @@ MOST_TOKENS = 50
 
 
 class PushKeys:
-    """The keys, read when they are first needed, and what was signed with them lately."""
+    """The keys, read when they are first needed, and what was signed with them lately.
+
+    A server process makes them when it starts, because no page may: showing one changes nothing.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,12 +32,21 @@ class PushKeys:
         self._tokens: dict[tuple[str, str], tuple[float, str]] = {}
 
     def public(self) -> str:
-        """Return the public key, as browsers want it.
+        """Return the public key, as browsers want it; '' while none is made.
 
         :raise DatabaseError: when it cannot be read.
         """
-        self._read()
+        if self._key is None and (kept := self._database.call("push_keys")):
+            self._keep(kept)
         return self._public
+
+    def make(self) -> ECKey:
+        """Make the keys unless the desk has some, and return the private one.
+
+        :raise DatabaseError: when they cannot be read or kept.
+        """
+        self.public()
+        return self._key or self._keep(self._new())
 
     def authorization(self, endpoint: str, contact: str) -> str:
         """Return the header by which a push service knows who sends.
@@ -54,15 +67,15 @@ class PushKeys:
 
     def _signed(self, claims: dict[str, Any]) -> str:
         head = {"typ": "JWT", "alg": "ES256"}
-        return jws.serialize_compact(head, json.dumps(claims), self._read(), algorithms=["ES256"])
+        return jws.serialize_compact(head, json.dumps(claims), self.make(), algorithms=["ES256"])
 
-    def _read(self) -> ECKey:
-        if self._key is None:
-            kept = self._database.call("push_keys")
-            if kept is None:
-                private, public = _new_pair()
-                kept = self._database.call("push_keys", private_key=private, public_key=public)
-            self._public, self._key = kept["public_key"], _key_of(kept["private_key"], kept["public_key"])
+    def _new(self) -> PushKeyPair:
+        private, public = _new_pair()
+        kept: PushKeyPair = self._database.call("push_keys", private_key=private, public_key=public)
+        return kept  # those of another process, if it was faster
+
+    def _keep(self, kept: PushKeyPair) -> ECKey:
+        self._public, self._key = kept["public_key"], _key_of(kept["private_key"], kept["public_key"])
         return self._key
 
 

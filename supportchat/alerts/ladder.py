@@ -18,6 +18,7 @@ from ..realtime.connection import Connection
 from ..realtime.events import Event
 from ..rendering.fragments import Fragments, event_frame
 from . import words
+from .keys import PushKeys
 from .sender import Sender
 
 SETTLE_SECONDS = 1.0  # by then who looks at the ticket has read it, and nobody need be told
@@ -33,11 +34,17 @@ class Ladder:
     """Wakes at the next moment at which there is something to do, and tells the open pages of this process."""
 
     def __init__(
-        self, database: Database, fragments: Fragments, sender: Sender, desks: AbstractSet[Connection]
+        self,
+        database: Database,
+        fragments: Fragments,
+        keys: PushKeys,
+        sender: Sender,
+        desks: AbstractSet[Connection],
     ) -> None:
         """:param desks: the open pages of agents."""
         self._database = database
         self._fragments = fragments
+        self._keys = keys
         self._sender = sender
         self._desks = desks
         self._due_at = NEVER
@@ -82,6 +89,7 @@ class Ladder:
 
     def _attempt(self) -> None:
         try:
+            self._keys.make()
             self.advance()
             self._troubled = False
         except DatabaseError as error:

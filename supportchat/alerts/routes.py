@@ -204,7 +204,7 @@ def init_app(app: Any) -> None:
 
     database, fragments, hub = (app.extensions[name] for name in ("database", "fragments", "hub"))
     keys = app.extensions["push_keys"] = PushKeys(database)
-    ladder = Ladder(database, fragments, Sender(database, fragments, keys), hub.desks.pages)
+    ladder = Ladder(database, fragments, keys, Sender(database, fragments, keys), hub.desks.pages)
     app.extensions["ladder"] = ladder
     hub.listeners.append(ladder.hear)
     app.jinja_env.filters["alert_problem"] = alert_problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -18,6 +19,7 @@ from supportchat.alerts.keys import PushKeys
 from supportchat.alerts.sender import Sender, outcome_of, retry_after
 from supportchat.database import Database
 from tests.cast import Agent, Cast
+from tests.server import Server
 
 from .push_service import PushService, Subscriber, packed, unpacked
 
@@ -36,7 +38,9 @@ def service(tmp_path: Path) -> Iterator[PushService]:
 @pytest.fixture
 def keys(database: Database) -> PushKeys:
     """The desk's keys."""
-    return PushKeys(database)
+    made = PushKeys(database)
+    made.make()
+    return made
 
 
 @pytest.fixture
@@ -244,10 +248,16 @@ def test_the_addresses_of_those_that_browsers_use_are_good() -> None:
 
 
 def test_the_keys_are_made_once_for_all_processes(database: Database, keys: PushKeys) -> None:
+    PushKeys(database).make()
     assert PushKeys(database).public() == keys.public()
     assert database.call("push_keys", private_key="other", public_key="other")["public_key"] == keys.public()
     point = unpacked(keys.public())
     assert (len(point), point[0]) == (65, 4)
+
+
+def test_a_server_makes_the_keys_when_it_starts(server: Server, database: Database) -> None:
+    while not PushKeys(database).public():
+        time.sleep(0.05)
 
 
 def test_a_token_is_used_again_until_it_is_about_to_end(keys: PushKeys) -> None:

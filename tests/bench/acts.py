@@ -53,6 +53,7 @@ update public.tickets set snoozed_until = 'infinity' where session_id in (
     select session_id from public.user_sessions join public.visitors using (visitor_id) where token_hash = '{ANSWERED}'
 ) and status = 'open'
 """
+LOG_UNREAD = "update public.search_state set cursor = '3:3:', read_at = now(), next_ticket = null"
 BANNED = (
     f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
     f" from public.visitors where token_hash = '{ANSWERED}'"
@@ -336,7 +337,8 @@ class People:
             act("unsnooze_ticket", given=SNOOZED, **number),
             act("search_tickets", "words that are not there", words="unheard of"),
             act("search_tickets", "snoozed", SNOOZED, states=["snoozed"]),
-            Act("index_lines", {"limit": 10}, "what is new"),
+            Act("index_lines", {"limit": 10}, "what is new", LOG_UNREAD),
+            Act("index_lines", {"limit": 10}, "what is older"),
             act("list_views", given=VIEWED),
             act("save_view", name="Open", query="is:open"),
             act("delete_view", given=VIEWED, view_id=NEW_ID),
