@@ -15,7 +15,10 @@ export const copyOf = (form, state) => form.querySelector(`[data-when=${state}]`
 export function addAct(form, box) {
   const place = form.querySelector("[data-acts]");
   const { name } = box.querySelector("input");
-  place.querySelector(`[name="${CSS.escape(name)}"]`)?.closest("label").remove();
+  place
+    .querySelector(`[name="${CSS.escape(name)}"]`)
+    ?.closest("label")
+    .remove();
   place.append(box);
 }
 
