@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from wsgiref.headers import Headers
 
@@ -18,6 +19,7 @@ from ..web.security import is_for_desk
 
 # Icons that point along the line of the text: mirrored where that runs from right to left.
 DIRECTED = ("arrow-left", "chevron-right", "log-in", "log-out", "undo-2")
+BETWEEN_TAGS = re.compile(r">\s+<")  # would count as text of what an icon stands in
 BUILT: Path = ROOT / "static" / "built"
 # A page in a sandbox has no origin, and needs styles and scripts to say that the chat cannot work there.
 PUBLIC = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
@@ -73,4 +75,5 @@ def _add_headers(headers: Headers, path: str, url: str) -> None:
 def icon(name: str, size: int = 20) -> Markup:
     """Draw an icon of the Lucide set, in the colour of the text around it. Words beside it say what it means."""
     css = "icon icon--directed" if name in DIRECTED else "icon"
-    return Markup(lucide(name, size=size, stroke_width=1.75, aria_hidden="true", **{"class": css}))  # noqa: S704 - an icon of the package
+    drawn = str(lucide(name, size=size, stroke_width=1.75, aria_hidden="true", **{"class": css}))
+    return Markup(BETWEEN_TAGS.sub("><", drawn).strip())  # noqa: S704 - an icon of the package

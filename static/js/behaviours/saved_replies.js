@@ -1,6 +1,6 @@
 // "/" at the start of a word opens the list of saved replies above the box.
 import "@github/text-expander-element";
-import { formWith, showRefusal, textOf } from "../lib/forms.js";
+import { addAct, formWith, showRefusal, textOf } from "../lib/forms.js";
 import { ask, tell } from "../lib/http.js";
 import { word } from "../lib/words.js";
 import { offerPicture } from "./pictures.js";
@@ -118,14 +118,12 @@ async function picture(form, path) {
 
 // What happens to the ticket once the reply is sent, each with a box to untick.
 function addActs(form, acts) {
-  const place = form.querySelector("[data-acts]");
-  if (!place) return; // of a note
+  if (!form.querySelector("[data-acts]")) return; // of a note
   for (const { name, value, label } of acts) {
     const box = made("data-saved-act");
     Object.assign(box.querySelector("input"), { name, value });
     box.querySelector("span").textContent = label;
-    place.querySelector(`[name="${name}"]`)?.closest("label").remove();
-    place.append(box);
+    addAct(form, box);
   }
 }
 

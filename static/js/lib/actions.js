@@ -2,7 +2,7 @@
 // the palette are made of them.
 import { isShown } from "./browser.js";
 import { isField } from "./fields.js";
-import { formWith, textOf } from "./forms.js";
+import { addAct, formWith, textOf } from "./forms.js";
 import { openMenu } from "../behaviours/menus.js";
 import { step } from "../behaviours/queue_keys.js";
 
@@ -21,7 +21,7 @@ export const actionsWithKeys = () => actions().filter(({ dataset }) => dataset.k
 
 function isOffered(element) {
   if (element.matches("[data-step]")) return Boolean(document.querySelector("[data-row]"));
-  if (element.matches("[data-send-and-close]")) return Boolean(thenOf(element));
+  if (element.matches("[data-send-and-close]")) return isShown(formWith(element));
   if (element.disabled || element.closest("[hidden], dialog")) return false;
   return isShown(element) || !(element.matches("summary") || isField(element));
 }
@@ -35,17 +35,13 @@ export function run(element) {
   else element.click();
 }
 
-const thenOf = (element) => formWith(element).querySelector("[name=then]");
-
 function sendAndClose(element) {
-  const then = thenOf(element);
   const form = formWith(element);
   if (!textOf(form).value.trim()) {
     textOf(form).focus();
     return;
   }
-  then.checked = true;
-  then.closest("[data-then]").hidden = false; // if it is not sent, one sees what will happen
+  addAct(form, element.content.firstElementChild.cloneNode(true)); // if it is not sent, one sees what will happen
   form.requestSubmit();
 }
 
