@@ -5802,8 +5802,8 @@ as $$
         'session_ids', to_jsonb(array(
             -- As place_of_ticket counts.
             select session_id from public.tickets
-            where status = 'waiting' and held is null
-            order by awaiting_since nulls last, number
+            where status = 'waiting' and held is null and snoozed_until is null
+            order by urgency, awaiting_since nulls last, number
             limit _supportchat.last_place() - 1
         )),
         'behind', _supportchat.last_place(),
@@ -5918,7 +5918,7 @@ create or replace trigger log_end_of_conversation
 after delete on public.user_sessions
 for each row execute function _supportchat.log_end_of_conversation();
 
-select _supportchat.record_script('functions/conversations.sql', '2d0b966a72eb');
+select _supportchat.record_script('functions/conversations.sql', '090e55bddecd');
 
 -- marks.sql: who is typing, and how far each side has received and read. Safe to run again.
 
