@@ -6,18 +6,10 @@ from typing import Any, TypedDict
 
 from flask import request
 from flask_babel import gettext
-from flask_babel import lazy_gettext as _
 
 from ..database.rows import SavedReply
 from ..tickets.times import CHOICES, due_time
 
-SNOOZES = {
-    "hour": _("In 1 hour"),
-    "three_hours": _("In 3 hours"),
-    "tomorrow": _("Tomorrow, 9:00"),
-    "monday": _("Next Monday, 9:00"),
-    "customer": _("The customer’s next message"),
-}
 FIELD_CHARACTERS = 64
 TAGS_CHARACTERS = 1000
 MOST_TAGS = 20
@@ -41,8 +33,8 @@ def acts(then: str, tags: list[str]) -> list[Act]:
     found: list[Act] = []
     if then == "close":
         found.append({"name": "then", "value": then, "label": gettext("Close the ticket after sending")})
-    elif then in SNOOZES:
-        until = str(SNOOZES[then])
+    elif then in CHOICES:
+        until = str(CHOICES[then])
         found.append({"name": "then", "value": then, "label": gettext("Snooze after sending: %(until)s", until=until)})
     if tags:
         named = ", ".join(tags)

@@ -9,12 +9,13 @@ from wtforms import BooleanField, Field, Form, StringField, TextAreaField
 from wtforms.validators import AnyOf, DataRequired, Length, ValidationError
 
 from ..database.rows import SavedReply
+from ..tickets.times import CHOICES
 from ..web.forms import MESSAGE_CHARACTERS, uploaded_image
 from ..web.text import clean_line, clean_text, is_too_long
-from .acts import SNOOZES, TAGS_CHARACTERS, then_of, typed_tags
+from .acts import TAGS_CHARACTERS, then_of, typed_tags
 
 NAME_CHARACTERS = 80
-AFTER = {"": _("Leave the ticket open"), "close": _("Close the ticket"), **SNOOZES}
+AFTER = {"": _("Leave the ticket open"), "close": _("Close the ticket"), **CHOICES}
 
 
 def clean_name(value: str | None) -> str:
@@ -73,7 +74,7 @@ class ReplyForm(Form):
             "message": self.message.data,
             "is_shared": bool(self.shared.data),
             "close_after": self.after.data == "close",
-            "snooze": self.after.data if self.after.data in SNOOZES else None,
+            "snooze": self.after.data if self.after.data in CHOICES else None,
             "tags": typed_tags(),
         }
 

@@ -13,6 +13,7 @@ from ..database.rows import Line, Message, Note, Queue, QueueRow, Ticket, Ticket
 from ..realtime.connection import VIEWS
 from ..web.forms import new_message_id, whole_number
 from .changes import said_of
+from .times import CHOICES
 
 PAGE = 50
 ROWS = 100
@@ -69,6 +70,7 @@ def state_values(ticket: Ticket) -> dict[str, Any]:
         "note_id": new_message_id(),
         "agent": g.agent,
         "said": said_of(ticket, g.agent),
+        "snooze_choices": CHOICES,
     }
 
 

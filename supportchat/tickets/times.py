@@ -5,11 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from flask_babel import lazy_gettext as _
+
 from ..chat.time_zones import known_time_zone
 from ..database import Invalid
 
 MORNING = time(9)
-CHOICES = ("hour", "three_hours", "tomorrow", "monday", "customer")
+# What `due_time` knows, and what agents call it.
+CHOICES = {
+    "hour": _("In 1 hour"),
+    "three_hours": _("In 3 hours"),
+    "tomorrow": _("Tomorrow, 9:00"),
+    "monday": _("Next Monday, 9:00"),
+    "customer": _("The customer’s next message"),
+}
 MOMENT_CHARACTERS = 19
 
 

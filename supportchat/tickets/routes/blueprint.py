@@ -49,6 +49,14 @@ def after_action(ticket: Ticket) -> ResponseReturnValue:
     return changed(ticket) if from_htmx() else to_desk(ticket["number"])
 
 
+def after_return(ticket: Ticket) -> ResponseReturnValue:
+    """Answer what has brought a ticket back as `after_action` does; with `show` the page turns to it."""
+    if from_htmx() and "show" in request.args:
+        number = ticket["number"]
+        return in_pane(joined(whole_ticket(number), partial("", "#toast")), number)
+    return after_action(ticket)
+
+
 def to_desk(number: int) -> ResponseReturnValue:
     """Lead to the page of a ticket."""
     return redirect(url_for("agents.desk", ticket=number), 303)

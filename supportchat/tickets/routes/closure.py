@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import g, render_template, request
+from flask import g, render_template
 from flask.typing import ResponseReturnValue
 
 from ...database import call
@@ -11,7 +11,7 @@ from ...rendering.fragments import joined, partial
 from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from ..pages import waiting_ticket
-from .blueprint import TICKET, after_action, bp, in_pane, to_desk, whole_ticket
+from .blueprint import TICKET, after_return, bp, in_pane, to_desk, whole_ticket
 
 
 @bp.post(f"{TICKET}/closure")
@@ -43,6 +43,4 @@ def go_on(closed: ClosedTicket, done: str = "closed") -> ResponseReturnValue:
 def reopen(number: int) -> ResponseReturnValue:
     """Open a closed ticket again, for oneself. With `show` the page turns to it."""
     ticket: Ticket = call("reopen_ticket", agent_id=g.agent["id"], number=number)
-    if from_htmx() and "show" in request.args:
-        return in_pane(joined(whole_ticket(number), partial("", "#toast")), number)
-    return after_action(ticket)
+    return after_return(ticket)

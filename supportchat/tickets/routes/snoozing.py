@@ -7,11 +7,10 @@ from flask.typing import ResponseReturnValue
 
 from ...database import call
 from ...database.rows import ClosedTicket, Ticket
-from ...rendering.fragments import joined, partial
 from ...web.htmx import from_htmx
 from ...web.policies import for_people_with
 from ..times import due_time
-from .blueprint import TICKET, after_action, bp, in_pane, to_desk, whole_ticket
+from .blueprint import TICKET, after_return, bp, to_desk
 from .closure import go_on
 
 FIELD_CHARACTERS = 64
@@ -35,6 +34,4 @@ def snooze(number: int) -> ResponseReturnValue:
 def unsnooze(number: int) -> ResponseReturnValue:
     """Bring a snoozed ticket back. With `show` the page turns to it."""
     ticket: Ticket = call("unsnooze_ticket", agent_id=g.agent["id"], number=number)
-    if from_htmx() and "show" in request.args:
-        return in_pane(joined(whole_ticket(number), partial("", "#toast")), number)
-    return after_action(ticket)
+    return after_return(ticket)
