@@ -15,8 +15,8 @@ declare
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
         search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
-        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        held_replies, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -38,8 +38,9 @@ declare
         chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
         events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
         ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, held_replies_agent_id_idx, held_replies_due_at_idx,
+        held_replies_held_at_idx, held_replies_image_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx,
+        agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
         agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
@@ -63,10 +64,12 @@ declare
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
-        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
+        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text, jsonb);
+        release_replies(uuid); take_back_reply(uuid, bigint, uuid); forget_reply(uuid, bigint, uuid);
+        held_replies(uuid, bigint); picture_of_held(uuid, bigint, uuid); queue_changes(uuid[], uuid[]); queue_counts();
+        list_tickets(uuid, text, integer); set_queue_order(uuid, text); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer);
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
         reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer);
@@ -76,7 +79,7 @@ declare
         change_tickets(uuid, bigint[], text, text); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
-        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer);
         create_agent(text, text, text, text, integer, boolean); set_availability(uuid, text); set_language(uuid, text);
         set_keys(uuid, boolean); list_agents(); reset_password(text, text, boolean);
         begin_login(text, text, text, jsonb); refuse_login(text, text, text);
@@ -109,8 +112,10 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
-        image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
-        post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
+        image_of_session(uuid, uuid); save_draft(uuid, bigint, text, text, text); desk_fingerprint();
+        session_of_ticket(bigint); post_reply(uuid, bigint, uuid, text, jsonb);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); notes_after(uuid, integer, integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
         open_agent_session(uuid, text, text, text, text, text);
@@ -140,9 +145,11 @@ declare
         start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
         image_of_session(uuid, text); drafts_of_agent(uuid); drafts_of_agent(uuid, integer);
-        save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
-        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
+        save_draft(uuid, bigint, text, text); release_replies(); queue_changes(uuid[]); list_tickets(uuid);
+        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb); assign_ticket(uuid, bigint, uuid);
+        notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
         notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
         search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
         search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
@@ -154,6 +161,8 @@ declare
         reply_and_act(uuid, bigint, uuid, text, jsonb); reply_and_act(uuid, bigint, uuid, text, jsonb, text);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[]);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer);
+        reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean);
         create_agent(text, text, text); create_agent(text, text, text, text); begin_login(text, text, text);
         open_agent_session(uuid, text, text, text); open_agent_session(uuid, text, text, text, text);
         open_agent_session(uuid, text, text, text, text, text, text, text);
@@ -369,7 +378,12 @@ drop function if exists
     public.image_of_session(uuid, text, bigint),
     public.orphan_images(text[]),
     public.drafts_of_agent(uuid, integer, integer),
-    public.save_draft(uuid, bigint, text, text, text),
+    public.save_draft(uuid, bigint, text, text, text, jsonb),
+    public.release_replies(uuid),
+    public.take_back_reply(uuid, bigint, uuid),
+    public.forget_reply(uuid, bigint, uuid),
+    public.held_replies(uuid, bigint),
+    public.picture_of_held(uuid, bigint, uuid),
     public.queue_changes(uuid[], uuid[]),
     public.queue_counts(),
     public.list_tickets(uuid, text, integer),
@@ -377,7 +391,7 @@ drop function if exists
     public.ticket_of_agent(uuid, bigint),
     public.show_ticket(uuid, bigint, integer, integer),
     public.follow_ticket(uuid, bigint, integer, integer),
-    public.post_reply(uuid, bigint, uuid, text, jsonb, integer),
+    public.post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer),
     public.assign_ticket(uuid, bigint, uuid, uuid),
     public.unassign_ticket(uuid, bigint),
     public.close_ticket(uuid, bigint),
@@ -399,7 +413,7 @@ drop function if exists
     public.import_replies(uuid, jsonb, boolean),
     public.use_reply(uuid, uuid),
     public.picture_of_reply(uuid, uuid),
-    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer),
+    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer),
     public.create_agent(text, text, text, text, integer, boolean),
     public.set_availability(uuid, text),
     public.set_language(uuid, text),
@@ -490,10 +504,13 @@ drop function if exists
     public.close_chat(text),
     public.who_is_here(),
     public.image_of_session(uuid, uuid),
+    public.save_draft(uuid, bigint, text, text, text),
     public.desk_fingerprint(),
     public.session_of_ticket(bigint),
     public.post_reply(uuid, bigint, uuid, text, jsonb),
+    public.post_reply(uuid, bigint, uuid, text, jsonb, integer),
     public.notes_after(uuid, integer, integer),
+    public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer),
     public.create_agent(text, text, text, text, integer),
     public.reset_password(text, text),
     public.refuse_login(text, text),
@@ -552,6 +569,7 @@ drop table if exists
     public.ticket_notes,
     public.ticket_reads,
     public.ticket_drafts,
+    public.held_replies,
     public.alert_choices,
     public.agent_devices,
     public.agent_alerts,

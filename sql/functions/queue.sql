@@ -309,6 +309,7 @@ as $$
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
         'drafts', public.drafts_of_agent(p_agent_id),
+        'unsent', _supportchat.unsent_of_agent(p_agent_id),
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, chosen.name, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
         'reason', case when p_view <> 'mine' and json ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
@@ -333,7 +334,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '1b97e0bf8cd2');
+select _supportchat.record_script('functions/queue.sql', '9a500d705286');
 
 notify pgrst, 'reload schema';
 

@@ -27,7 +27,9 @@ as $$
         ('retention_days', 'null', '[null]', 1, 3650),
         ('audit_days', '730', '[]', 365, 3650),
         -- After how many minutes the next agent is told of somebody to whom nobody has come (null: never): see alerts.sql.
-        ('alert_next_minutes', '3', '[null]', 1, 60)
+        ('alert_next_minutes', '3', '[null]', 1, 60),
+        -- For how many seconds a reply waits, so that it can be taken back (0: not at all): see held.sql.
+        ('undo_send_seconds', '0', '[]', 0, 30)
 $$;
 
 -- The value of a setting: what an admin has set, or else the default.
@@ -97,7 +99,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'b2e538b86dc2');
+select _supportchat.record_script('functions/settings.sql', 'f57b62ea16cf');
 
 notify pgrst, 'reload schema';
 

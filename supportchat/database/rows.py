@@ -378,7 +378,7 @@ Line = Message | Note
 
 
 class Answer(TypedDict):
-    """What became of a message that was sent: the lines that it has made."""
+    """What became of a message that was sent: the lines that it has made; none while it is held."""
 
     duplicate: bool  # stored by an earlier attempt with the same client_message_id
     session_id: str
@@ -568,6 +568,7 @@ class Ticket(Conversation):
     snoozed_until: str | None  # None when it is until the customer writes
     woke_at: str | None  # when it came back, until somebody answers
     tags: list[Tag]
+    held_replies: list[HeldReply]  # of the agent who asks
     site_name: str | None  # None while there is only one
     customer: Customer
     bans: list[Ban]  # of this customer
@@ -716,7 +717,45 @@ class Draft(TypedDict):
     number: int
     mode: str
     draft: str
+    acts: HeldActs
     saved_at: int
+
+
+class HeldActs(TypedDict, total=False):
+    """What is to happen to a ticket once a reply is sent: `then` is 'close' or a choice of `times.py`, `until` its moment."""
+
+    then: str
+    until: str
+    tags: list[str]
+
+
+class HeldReply(TypedDict):
+    """A reply that is held, or that was not sent, for the agent who has written it."""
+
+    client_message_id: str
+    message: str
+    acts: HeldActs
+    has_picture: bool
+    due_in: float | None  # in seconds; None: it is not going to be sent
+    refused: str | None  # why not: 'undone', or the code of a sentence
+    detail: str
+    held_at: str
+
+
+class UnsentReply(TypedDict):
+    """In which ticket a held reply was refused when its time had come, and why."""
+
+    number: int
+    client_message_id: str
+    refused: str
+    detail: str
+
+
+class ReleasedReplies(TypedDict):
+    """What has come of held replies whose time had come."""
+
+    answers: list[Answer]
+    more: bool
 
 
 class Queue(TypedDict):
@@ -726,6 +765,7 @@ class Queue(TypedDict):
     order: str  # 'longest', 'newest' or 'priority'
     unread: list[Unread]
     drafts: list[Draft]
+    unsent: list[UnsentReply]
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None
@@ -769,6 +809,12 @@ class ClosedTicket(TypedDict):
     queue: Queue
 
 
+class RepliedAndActed(Answer):
+    """The same of a reply after which something has happened: `went` if its ticket was closed or snoozed."""
+
+    went: ClosedTicket | None
+
+
 class MarkedSpam(ClosedTicket):
     """A ticket that was closed as spam, and whether its browser was banned by it."""
 
@@ -785,10 +831,11 @@ class ProcessReport(TypedDict):
 
 
 class Sweep(TypedDict):
-    """How many tickets a sweep has moved."""
+    """How many tickets a sweep has moved, and whether held replies are overdue."""
 
     returned: int
     assigned: int
+    held_due: bool
 
 
 class IdleReport(ProcessReport):

@@ -30,6 +30,7 @@ SCRIPTS = (
     "functions/chat.sql",
     "functions/pictures.sql",
     "functions/drafts.sql",
+    "functions/held.sql",
     "functions/queue.sql",
     "functions/tickets.sql",
     "functions/notes.sql",
