@@ -71,12 +71,12 @@ declare
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer);
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        reopen_ticket(uuid, bigint, boolean); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        change_tickets(uuid, bigint[], text, text); undo_tickets(uuid, text, jsonb); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer);
@@ -114,7 +114,8 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); save_draft(uuid, bigint, text, text, text); desk_fingerprint();
         session_of_ticket(bigint); post_reply(uuid, bigint, uuid, text, jsonb);
-        post_reply(uuid, bigint, uuid, text, jsonb, integer); notes_after(uuid, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); reopen_ticket(uuid, bigint);
+        notes_after(uuid, integer, integer);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
@@ -395,7 +396,7 @@ drop function if exists
     public.assign_ticket(uuid, bigint, uuid, uuid),
     public.unassign_ticket(uuid, bigint),
     public.close_ticket(uuid, bigint),
-    public.reopen_ticket(uuid, bigint),
+    public.reopen_ticket(uuid, bigint, boolean),
     public.add_note(uuid, bigint, uuid, text),
     public.notes_after(uuid, integer, integer, integer, integer, integer),
     public.snooze_ticket(uuid, bigint, timestamp with time zone),
@@ -406,6 +407,7 @@ drop function if exists
     public.save_view(uuid, text, text, boolean, uuid),
     public.delete_view(uuid, uuid),
     public.change_tickets(uuid, bigint[], text, text),
+    public.undo_tickets(uuid, text, jsonb),
     public.list_replies(uuid),
     public.replies_for_ticket(uuid, bigint, text[], integer),
     public.save_reply(uuid, jsonb, uuid),
@@ -509,6 +511,7 @@ drop function if exists
     public.session_of_ticket(bigint),
     public.post_reply(uuid, bigint, uuid, text, jsonb),
     public.post_reply(uuid, bigint, uuid, text, jsonb, integer),
+    public.reopen_ticket(uuid, bigint),
     public.notes_after(uuid, integer, integer),
     public.reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer),
     public.create_agent(text, text, text, text, integer),

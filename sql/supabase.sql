@@ -69,12 +69,12 @@ declare
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer);
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        reopen_ticket(uuid, bigint, boolean); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        change_tickets(uuid, bigint[], text, text); undo_tickets(uuid, text, jsonb); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer);
@@ -112,7 +112,8 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); save_draft(uuid, bigint, text, text, text); desk_fingerprint();
         session_of_ticket(bigint); post_reply(uuid, bigint, uuid, text, jsonb);
-        post_reply(uuid, bigint, uuid, text, jsonb, integer); notes_after(uuid, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); reopen_ticket(uuid, bigint);
+        notes_after(uuid, integer, integer);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);
@@ -7765,9 +7766,13 @@ begin
     );
 end $$;
 
--- Opens a closed ticket again, for the agent who does it; it is no spam then. A customer who had no answer waits for one again. PT409 when
--- somebody has it open already, or when the customer has begun another chat since.
-create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
+-- Of an earlier version, which gave it to nobody else.
+drop function if exists public.reopen_ticket(uuid, bigint);
+
+-- Opens a closed ticket again, for the agent who does it, or (p_as_before) for whoever had it, if anybody did; it is no spam then. A
+-- customer who had no answer waits for one again. PT409 when somebody has it open already, or when the customer has begun another chat
+-- since.
+create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint, p_as_before boolean default false)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -7775,6 +7780,7 @@ as $$
 declare
     ticket public.tickets;
     newer bigint;
+    owner uuid := p_agent_id;
 begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
@@ -7800,6 +7806,10 @@ begin
     if ticket.is_spam then
         perform _supportchat.unmark_spam(ticket, p_agent_id);
     end if;
+    if p_as_before then
+        select case when a.is_active is false then p_agent_id else ticket.assigned_agent_id end into owner
+        from (select) as one left join public.agents a on a.id = ticket.assigned_agent_id;
+    end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
@@ -7810,11 +7820,15 @@ begin
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
-    perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
+    if owner is null then
+        perform _supportchat.drain_queue();
+    else
+        perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
+    end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '87c299caa0c7');
+select _supportchat.record_script('functions/tickets.sql', 'ae981c8737ac');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -8527,7 +8541,8 @@ select _supportchat.record_script('functions/views.sql', 'a7d78e32360e');
 -- bulk.sql: what agents do with many tickets at once. Safe to run again.
 
 -- Does the same with many tickets, 50 at most, each as by itself: 'close', 'tag' (p_value is the name of the tag), 'assign' (the
--- id of the agent), 'priority' (1 to 4), 'snooze' (a moment, or null). Gives which were done, and why the others were not.
+-- id of the agent), 'priority' (1 to 4), 'snooze' (a moment, or null). Gives which were done, why the others were not, and which
+-- have another version by that, for undo_tickets.
 create or replace function public.change_tickets(p_agent_id uuid, p_numbers bigint[], p_act text, p_value text default null)
 returns jsonb
 language plpgsql
@@ -8537,6 +8552,8 @@ declare
     one bigint;
     done bigint[] := '{}';
     refused jsonb := '[]';
+    changes jsonb := '[]';
+    before integer;
     code text;
     about text;
 begin
@@ -8548,6 +8565,8 @@ begin
     perform _supportchat.lock_assignment();
     foreach one in array p_numbers loop
         begin
+            perform _supportchat.send_held(p_agent_id, one) where p_act in ('close', 'assign', 'snooze');
+            before := (select version from public.tickets where number = one);
             case p_act
                 when 'close' then perform public.close_ticket(p_agent_id, one);
                 when 'tag' then perform public.tag_ticket(p_agent_id, one, array[p_value]);
@@ -8558,15 +8577,122 @@ begin
                 else perform public.snooze_ticket(p_agent_id, one, p_value::timestamptz);
             end case;
             done := done || one;
+            changes := changes || coalesce((
+                select jsonb_agg(jsonb_build_object('number', number, 'version', version)) from public.tickets
+                where number = one and version > before
+            ), '[]');
         exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
             get stacked diagnostics code = message_text, about = pg_exception_detail;
             refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
         end;
     end loop;
+    return jsonb_build_object('done', done, 'refused', refused, 'changes', changes);
+end $$;
+
+select _supportchat.record_script('functions/bulk.sql', 'e66cccba3b9d');
+
+-- undo.sql: taking back what was done with tickets a moment ago. Safe to run again.
+
+-- Whether somebody else has done something with a ticket since an event of it; what the system has done does not count.
+create or replace function _supportchat.is_touched_since(p_ticket public.tickets, p_event public.events)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.events e where e.ticket_id = p_ticket.id and e.id > p_event.id and e.actor <> 'system'
+    ) or exists (
+        select from public.chat_messages m
+        where m.session_id = p_ticket.session_id and m.sender = 'agent' and m.created_at > p_event.created_at
+    )
+$$;
+
+-- Takes back what an agent has done with a ticket (p_act, as in undo_tickets) and by which it got this version. PT409 when anything has
+-- become of it since: nothing that somebody else has done is overridden. The caller holds the assignment lock.
+create or replace function _supportchat.undo_ticket(p_agent_id uuid, p_act text, p_number bigint, p_version integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    ticket public.tickets := _supportchat.lock_ticket(_supportchat.session_of_ticket(p_number));
+    done public.events;
+    former uuid;
+begin
+    select * into done from public.events
+    where ticket_id = ticket.id and kind = 'ticket.' || case p_act
+        when 'close' then 'closed' when 'tag' then 'tagged' when 'assign' then 'assigned' when 'priority' then 'prioritised'
+        when 'snooze' then 'snoozed' else 'returned'
+    end
+    order by id desc limit 1;
+    if done.agent_id is distinct from p_agent_id
+        -- Whoever got a returned ticket from the system, and has done nothing with it, has not changed it.
+        or (ticket.version <> p_version and p_act <> 'return')
+        or (p_act in ('assign', 'return') and _supportchat.is_touched_since(ticket, done))
+    then
+        raise sqlstate 'PT409' using message = 'changed_since';
+    end if;
+    former := done.detail ->> 'from';
+    case p_act
+        when 'close' then perform public.reopen_ticket(p_agent_id, p_number, p_as_before => true);
+        when 'snooze' then perform public.unsnooze_ticket(p_agent_id, p_number);
+        when 'priority' then perform public.set_priority(p_agent_id, p_number, (done.detail ->> 'before')::integer);
+        when 'tag' then perform public.tag_ticket(
+            p_agent_id, p_number,
+            array(select t.name from public.desk_tags t where done.detail -> 'removed' @> to_jsonb(t.tag_id)),
+            array(select jsonb_array_elements_text(done.detail -> 'added')::bigint)
+        );
+        else
+            if former is not null then
+                perform public.assign_ticket(p_agent_id, p_number, former, ticket.assigned_agent_id);
+            else
+                perform _supportchat.return_to_queue(
+                    ticket, _supportchat.has_taker(ticket.assigned_agent_id), 'given_back', 'agent', p_agent_id
+                );
+            end if;
+    end case;
+end $$;
+
+-- Takes back what an agent has done with tickets a moment ago, 50 at most: p_act is as in change_tickets, or 'return', for what
+-- unassign_ticket has done; p_changes are objects with the number of a ticket and the version that it got by that. Gives with which it
+-- was done, and why not with the others.
+create or replace function public.undo_tickets(p_agent_id uuid, p_act text, p_changes jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    change record;
+    done bigint[] := '{}';
+    refused jsonb := '[]';
+    code text;
+    about text;
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    if jsonb_typeof(p_changes) is distinct from 'array' or jsonb_array_length(p_changes) > 50
+        or p_act not in ('close', 'tag', 'assign', 'priority', 'snooze', 'return') then
+        raise sqlstate 'PT422' using message = 'not_understood';
+    end if;
+    if p_act = 'close' then
+        -- Before the assignment lock, as whoever starts a chat has it.
+        perform _supportchat.lock_browser_of_ticket(asked.number)
+        from (select number from jsonb_to_recordset(p_changes) as given (number bigint) order by number) as asked;
+    end if;
+    perform _supportchat.lock_assignment();
+    for change in select * from jsonb_to_recordset(p_changes) as given (number bigint, version integer) loop
+        begin
+            perform _supportchat.undo_ticket(p_agent_id, p_act, change.number, change.version);
+            done := done || change.number;
+        exception when sqlstate 'PT403' or sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT422' then
+            get stacked diagnostics code = message_text, about = pg_exception_detail;
+            refused := refused || jsonb_build_object('number', change.number, 'code', code, 'detail', about);
+        end;
+    end loop;
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', '5f8108df6b84');
+select _supportchat.record_script('functions/undo.sql', '99aeb26d1ef4');
 
 -- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
 

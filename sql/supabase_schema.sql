@@ -72,12 +72,12 @@ declare
         show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
         post_reply(uuid, bigint, uuid, text, jsonb, integer, boolean, jsonb, integer);
         assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
+        reopen_ticket(uuid, bigint, boolean); add_note(uuid, bigint, uuid, text);
         notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
-        change_tickets(uuid, bigint[], text, text); list_replies(uuid);
+        change_tickets(uuid, bigint[], text, text); undo_tickets(uuid, text, jsonb); list_replies(uuid);
         replies_for_ticket(uuid, bigint, text[], integer); save_reply(uuid, jsonb, uuid); delete_reply(uuid, uuid);
         import_replies(uuid, jsonb, boolean); use_reply(uuid, uuid); picture_of_reply(uuid, uuid);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamp with time zone, text[], integer, boolean, integer);
@@ -115,7 +115,8 @@ declare
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); save_draft(uuid, bigint, text, text, text); desk_fingerprint();
         session_of_ticket(bigint); post_reply(uuid, bigint, uuid, text, jsonb);
-        post_reply(uuid, bigint, uuid, text, jsonb, integer); notes_after(uuid, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); reopen_ticket(uuid, bigint);
+        notes_after(uuid, integer, integer);
         reply_and_act(uuid, bigint, uuid, text, jsonb, text, timestamptz, text[], integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
         open_agent_session(uuid, text); open_agent_session(uuid, text, text);

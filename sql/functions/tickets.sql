@@ -387,9 +387,13 @@ begin
     );
 end $$;
 
--- Opens a closed ticket again, for the agent who does it; it is no spam then. A customer who had no answer waits for one again. PT409 when
--- somebody has it open already, or when the customer has begun another chat since.
-create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint)
+-- Of an earlier version, which gave it to nobody else.
+drop function if exists public.reopen_ticket(uuid, bigint);
+
+-- Opens a closed ticket again, for the agent who does it, or (p_as_before) for whoever had it, if anybody did; it is no spam then. A
+-- customer who had no answer waits for one again. PT409 when somebody has it open already, or when the customer has begun another chat
+-- since.
+create or replace function public.reopen_ticket(p_agent_id uuid, p_number bigint, p_as_before boolean default false)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -397,6 +401,7 @@ as $$
 declare
     ticket public.tickets;
     newer bigint;
+    owner uuid := p_agent_id;
 begin
     perform _supportchat.lock_browser_of_ticket(p_number);
     perform _supportchat.lock_assignment();
@@ -422,6 +427,10 @@ begin
     if ticket.is_spam then
         perform _supportchat.unmark_spam(ticket, p_agent_id);
     end if;
+    if p_as_before then
+        select case when a.is_active is false then p_agent_id else ticket.assigned_agent_id end into owner
+        from (select) as one left join public.agents a on a.id = ticket.assigned_agent_id;
+    end if;
     update public.tickets set
         status = 'waiting', assigned_agent_id = null, closed_at = null,
         awaiting_since = case when (
@@ -432,11 +441,15 @@ begin
     where id = ticket.id;
     perform _supportchat.tell_event(ticket, 'reopened', 'The chat is open again.', 'agent', p_agent_id);
     select * into ticket from public.tickets where id = ticket.id;
-    perform _supportchat.give_ticket(ticket, p_agent_id, 'reopened', 'agent', p_agent_id);
+    if owner is null then
+        perform _supportchat.drain_queue();
+    else
+        perform _supportchat.give_ticket(ticket, owner, 'reopened', 'agent', p_agent_id);
+    end if;
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '87c299caa0c7');
+select _supportchat.record_script('functions/tickets.sql', 'ae981c8737ac');
 
 notify pgrst, 'reload schema';
 

@@ -787,11 +787,24 @@ class RefusedTicket(TypedDict):
     detail: str
 
 
-class ChangedTickets(TypedDict):
-    """With which tickets it was done, and why not with the others."""
+class ChangedTicket(TypedDict):
+    """Which version a ticket has by what was done with it."""
+
+    number: int
+    version: int
+
+
+class UndoneTickets(TypedDict):
+    """With which tickets it was taken back, and why not with the others."""
 
     done: list[int]
     refused: list[RefusedTicket]
+
+
+class ChangedTickets(UndoneTickets):
+    """With which tickets it was done, why not with the others, and which have changed by it."""
+
+    changes: list[ChangedTicket]
 
 
 class IndexedLines(TypedDict):

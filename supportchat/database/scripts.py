@@ -38,6 +38,7 @@ SCRIPTS = (
     "functions/search.sql",
     "functions/views.sql",
     "functions/bulk.sql",
+    "functions/undo.sql",
     "functions/replies.sql",
     "functions/agents.sql",
     "functions/logins.sql",

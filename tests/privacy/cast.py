@@ -13,6 +13,7 @@ PICTURE = {"content_type": "image/png", "width": 2, "height": 2, "bytes": 4, "di
 OF_CONVERSATIONS = {
     *("user_sessions", "chat_messages", "tickets", "chat_images", "events", "ticket_notes", "ticket_reads"),
     *("customers_here", "customer_pages", "bans", "search_lines", "ticket_tags", "ticket_drafts"),
+    "held_replies",
     *("agent_alerts", "agent_pushes"),
 }
 
