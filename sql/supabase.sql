@@ -44,7 +44,7 @@ declare
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
         events_after(text, integer); send_ping(text); send_heartbeat(double precision); database_epoch();
-        change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
+        show_settings(uuid); change_settings(uuid, jsonb); sites_in_use(); list_sites(uuid); add_site(uuid, text, text);
         change_site(uuid, text, jsonb); change_logo(uuid, text, text); archive_site(uuid, text, boolean);
         identity_rules(text); show_identity(uuid, text); change_identity(uuid, text, jsonb);
         add_site_secret(uuid, text, text); delete_site_secret(uuid, text, uuid);
@@ -3334,6 +3334,18 @@ as $$
     )
 $$;
 
+-- Every setting of the desk, for those who may change them.
+create or replace function public.show_settings(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    return (select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings());
+end $$;
+
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
 returns boolean
@@ -3388,7 +3400,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'f57b62ea16cf');
+select _supportchat.record_script('functions/settings.sql', 'b6eb410639bd');
 
 -- folding.sql: how texts are compared, by search and by tags. Safe to run again.
 
@@ -4681,7 +4693,7 @@ begin
     return found_id;
 end $$;
 
--- Gives a ticket tags by their names, and takes some away by their ids. PT422 for more than 20 at once, or on one ticket.
+-- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
     p_agent_id uuid, p_number bigint, p_add text[] default '{}', p_remove bigint[] default '{}'
 )
@@ -4723,7 +4735,7 @@ begin
             ticket, 'tagged', 'agent', p_agent_id, jsonb_build_object('added', added, 'removed', removed)
         );
     end if;
-    return public.ticket_of_agent(p_agent_id, p_number);
+    return public.ticket_of_agent(p_agent_id, p_number) || jsonb_build_object('changed', cardinality(added || removed) > 0);
 end $$;
 
 -- Tags whose name, or a word in it, begins with a text, for whoever types one: the most used come first.
@@ -4844,7 +4856,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', '0564f5914df2');
+select _supportchat.record_script('functions/tags.sql', '6a0bb47968b0');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -6772,7 +6784,9 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'client_message_id', p_row.client_message_id, 'message', p_row.message, 'acts', p_row.acts,
-        'has_picture', p_row.image is not null,
+        'image', case when p_row.image is not null then jsonb_build_object(
+            'id', p_row.client_message_id, 'width', (p_row.image ->> 'width')::integer, 'height', (p_row.image ->> 'height')::integer
+        ) end,
         'due_in', case when p_row.due_at is not null then greatest(0, extract(epoch from p_row.due_at - clock_timestamp()))::double precision end,
         'refused', p_row.refused, 'detail', coalesce(p_row.detail, ''), 'held_at', p_row.held_at
     )
@@ -6815,8 +6829,8 @@ language sql
 set search_path = ''
 as $$
     select _supportchat.notify_change(jsonb_build_object(
-        'event', 'held.changed', 'agent_id', p_row.agent_id, 'number', t.number,
-        'is_refused', coalesce(p_row.refused not in ('gone', 'undone'), false)
+        'event', 'held.changed', 'agent_id', p_row.agent_id, 'number', t.number, 'reply', p_row.client_message_id,
+        'state', coalesce(p_row.refused, 'held')
     ))
     from _supportchat.ticket_of_session(p_row.session_id) as t
 $$;
@@ -7061,7 +7075,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/held.sql', '6002a818e6ed');
+select _supportchat.record_script('functions/held.sql', '9424816b6fb1');
 
 -- queue.sql: the list of tickets that an agent sees. Safe to run again.
 

@@ -23,7 +23,9 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'client_message_id', p_row.client_message_id, 'message', p_row.message, 'acts', p_row.acts,
-        'has_picture', p_row.image is not null,
+        'image', case when p_row.image is not null then jsonb_build_object(
+            'id', p_row.client_message_id, 'width', (p_row.image ->> 'width')::integer, 'height', (p_row.image ->> 'height')::integer
+        ) end,
         'due_in', case when p_row.due_at is not null then greatest(0, extract(epoch from p_row.due_at - clock_timestamp()))::double precision end,
         'refused', p_row.refused, 'detail', coalesce(p_row.detail, ''), 'held_at', p_row.held_at
     )
@@ -66,8 +68,8 @@ language sql
 set search_path = ''
 as $$
     select _supportchat.notify_change(jsonb_build_object(
-        'event', 'held.changed', 'agent_id', p_row.agent_id, 'number', t.number,
-        'is_refused', coalesce(p_row.refused not in ('gone', 'undone'), false)
+        'event', 'held.changed', 'agent_id', p_row.agent_id, 'number', t.number, 'reply', p_row.client_message_id,
+        'state', coalesce(p_row.refused, 'held')
     ))
     from _supportchat.ticket_of_session(p_row.session_id) as t
 $$;
@@ -312,7 +314,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/held.sql', '6002a818e6ed');
+select _supportchat.record_script('functions/held.sql', '9424816b6fb1');
 
 notify pgrst, 'reload schema';
 

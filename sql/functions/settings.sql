@@ -45,6 +45,18 @@ as $$
     )
 $$;
 
+-- Every setting of the desk, for those who may change them.
+create or replace function public.show_settings(p_agent_id uuid)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'manage_desk');
+    return (select jsonb_object_agg(name, _supportchat.setting(name)) from _supportchat.declared_settings());
+end $$;
+
 -- Whether an agent has to set up two-factor before anything else. Not who has no password here: another one lets them in.
 create or replace function _supportchat.needs_two_factor(p_agent public.agents)
 returns boolean
@@ -99,7 +111,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/settings.sql', 'f57b62ea16cf');
+select _supportchat.record_script('functions/settings.sql', 'b6eb410639bd');
 
 notify pgrst, 'reload schema';
 

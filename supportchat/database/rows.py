@@ -579,6 +579,12 @@ class Ticket(Conversation):
     colleagues: list[Colleague] | None  # the first 20 who could take it over, of one's own
 
 
+class TaggedTicket(Ticket):
+    """A ticket whose tags were to be changed, and whether they were."""
+
+    changed: bool
+
+
 class TicketLines(TypedDict):
     """A ticket with some of its lines."""
 
@@ -722,7 +728,7 @@ class Draft(TypedDict):
 
 
 class HeldActs(TypedDict, total=False):
-    """What is to happen to a ticket once a reply is sent: `then` is 'close' or a choice of `times.py`, `until` its moment."""
+    """What is to happen to a ticket once a reply is sent: `then` is 'close', or a choice of when it comes back."""
 
     then: str
     until: str
@@ -735,7 +741,7 @@ class HeldReply(TypedDict):
     client_message_id: str
     message: str
     acts: HeldActs
-    has_picture: bool
+    image: Picture | None  # with the id of the reply
     due_in: float | None  # in seconds; None: it is not going to be sent
     refused: str | None  # why not: 'undone', or the code of a sentence
     detail: str

@@ -462,6 +462,7 @@ class People:
             act("preview_erasure", number=number),
             act("erase_customer", number=number, everything=True),
             act("show_privacy"),
+            act("show_settings"),
             act("preview_retention", days=3650),
             act("list_sites"),
             act("add_site", key="shop", name="The shop"),

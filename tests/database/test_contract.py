@@ -428,6 +428,7 @@ def hold_replies(door: Heard, alice: Agent, carol: Agent, number: int) -> None:
     alice.reply(number, "Sent", may_hold=True)
     door.run("update public.held_replies set due_at = now() where due_at is not null")
     door.call("release_replies")
+    carol.call("show_settings")
     carol.call("change_settings", values={"undo_send_seconds": 0})
 
 

@@ -190,6 +190,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "drafts_of_agent": (alice.call("drafts_of_agent"), list[shapes.Draft]),
         "list_tickets": (alice.call("list_tickets", view="all"), shapes.Queue),
         "queue_changes": (call("queue_changes", session_ids=[session_id], agent_ids=[bob.id]), shapes.QueueChanges),
+        "tag_ticket": (alice.call("tag_ticket", number=number), shapes.TaggedTicket),
         "list_tags": (tagged, list[shapes.ListedTag]),
         "complete_tag": (alice.call("complete_tag", text=parts["name"][:3]), list[shapes.Tag]),
         "rename_tag": (renamed, shapes.RenamedTag),

@@ -144,7 +144,9 @@ def test_each_held_reply_is_sent_once_by_however_many_processes(desk: Held) -> N
     desk.rows("update held_replies set due_at = due_at - interval '1 minute'")
     session_id = desk.vera.chat["session_id"]
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda some: desk.database.call("release_replies", **some), [{}, {"session_id": session_id}] * 4))
+        done = list(
+            pool.map(lambda some: desk.database.call("release_replies", **some), [{}, {"session_id": session_id}] * 4)
+        )
     assert sorted(line["message"] for one in done for answer in one["answers"] for line in answer["messages"]) == texts
     assert desk.said == ["Hello?", *texts]
 
@@ -182,9 +184,11 @@ def test_a_reply_that_is_refused_when_its_time_comes_is_kept_with_the_reason(
     bob.call("assign_ticket", number=desk.number, assignee_id=bob.id, expected_id=desk.alice.id)
     desk.wait()
     [kept] = desk.alice.call("held_replies", number=desk.number)
-    assert (kept["message"], kept["has_picture"], kept["due_in"]) == ("Taken over", True, None)
+    assert (kept["message"], kept["image"]["width"], kept["due_in"]) == ("Taken over", 2, None)
     notice = {"number": desk.number, "client_message_id": kept["client_message_id"]}
-    assert desk.alice.call("list_tickets")["unsent"] == [notice | {"refused": "assigned_to_other", "detail": "Bob Ortiz"}]
+    assert desk.alice.call("list_tickets")["unsent"] == [
+        notice | {"refused": "assigned_to_other", "detail": "Bob Ortiz"}
+    ]
     assert desk.alice.call("picture_of_held", **notice)["key"] == image["key"]
     assert desk.database.call("orphan_images", keys=[image["key"]]) == []
     assert desk.said == ["Hello?"]
@@ -235,7 +239,9 @@ def test_a_sweep_says_that_a_reply_is_overdue_which_its_own_process_has_not_sent
     assert desk.database.call("sweep_assignment")["held_due"] is True
 
 
-def test_the_picture_of_a_held_reply_is_sent_with_it_and_erased_with_the_chat(desk: Held, carol: Agent, rows: Any) -> None:
+def test_the_picture_of_a_held_reply_is_sent_with_it_and_erased_with_the_chat(
+    desk: Held, carol: Agent, rows: Any
+) -> None:
     desk.hold("", image=picture(1))
     desk.wait()
     assert desk.vera.lines[-1]["image"]["width"] == 2

@@ -76,6 +76,7 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "enable_person": ("manage_people", {"person_id": new_id()}),
     "remove_two_factor": ("manage_people", {"person_id": new_id()}),
     "change_settings": ("manage_desk", {"values": {"none": 1}}),
+    "show_settings": ("manage_desk", {}),
     "show_privacy": ("manage_desk", {}),
     "list_sites": ("manage_desk", {}),
     "add_site": ("manage_desk", {"key": "shop", "name": "The shop"}),

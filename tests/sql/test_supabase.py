@@ -241,6 +241,7 @@ def hold_replies(alice: Agent, carol: Agent, number: int) -> None:
     alice.call("forget_reply", **once)
     assert alice.call("held_replies", number=number) == []
     assert alice._database.call("release_replies") == {"answers": [], "more": False}
+    assert carol.call("show_settings")["undo_send_seconds"] == 30
     carol.call("change_settings", values={"undo_send_seconds": 0})
 
 

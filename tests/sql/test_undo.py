@@ -30,7 +30,8 @@ class Tickets:
         return list(
             self.rows(
                 "select t.status, (select split_part(name, ' ', 1) from agents where id = t.assigned_agent_id),"
-                " t.urgency, t.snoozed_until is not null, _supportchat.tags_of_ticket(t.id) from tickets t order by number"
+                " t.urgency, t.snoozed_until is not null, _supportchat.tags_of_ticket(t.id)"
+                " from tickets t order by number"
             )
         )
 

@@ -1,6 +1,8 @@
 // "/" at the start of a word opens the list of saved replies above the box.
 import "@github/text-expander-element";
-import { addAct, formWith, showRefusal, textOf } from "../lib/forms.js";
+import { addActs } from "../lib/acts.js";
+import { keep } from "../lib/drafts.js";
+import { formWith, showRefusal, textOf } from "../lib/forms.js";
 import { ask, tell } from "../lib/http.js";
 import { word } from "../lib/words.js";
 import { offerPicture } from "./pictures.js";
@@ -86,6 +88,7 @@ function insert(expander, reply) {
   tell(reply.uses);
   if (reply.picture) addPicture(form, reply.picture);
   addActs(form, reply.acts);
+  keep(form);
 }
 
 // As if it were typed: so it can be undone.
@@ -101,8 +104,12 @@ function replace(box, start, end, text) {
   box.scrollTop = box.scrollHeight;
 }
 
-function addPicture(form, path) {
-  if (form.querySelector("[data-picture-input]")) offerPicture(form, picture(form, path));
+// Resolves to whether there is one.
+export async function addPicture(form, path) {
+  if (!form.querySelector("[data-picture-input]")) return false;
+  const file = await picture(form, path);
+  await offerPicture(form, file);
+  return Boolean(file);
 }
 
 async function picture(form, path) {
@@ -117,18 +124,10 @@ async function picture(form, path) {
   showRefusal(form, word("replyPictureMissing"));
 }
 
-// What happens to the ticket once the reply is sent, each with a box to untick.
-function addActs(form, acts) {
-  if (!form.querySelector("[data-acts]")) return; // of a note
-  for (const { name, value, label } of acts) {
-    const box = made("data-saved-act");
-    Object.assign(box.querySelector("input"), { name, value });
-    box.querySelector("span").textContent = label;
-    addAct(form, box);
-  }
-}
-
-document.addEventListener("composer:sent", ({ target }) => target.querySelector("[data-acts]")?.replaceChildren());
+document.addEventListener("composer:sent", ({ target }) => {
+  target.querySelector("[data-acts]")?.replaceChildren();
+  keep(target);
+});
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-open-replies]");

@@ -1,4 +1,5 @@
 // From the box into the outbox.
+import { actsOf } from "../lib/acts.js";
 import { keep } from "../lib/drafts.js";
 import { formWith, hasConversation, isForm, keyOf, textOf } from "../lib/forms.js";
 import { findMessage, outboxOf } from "../lib/outbox.js";
@@ -42,7 +43,7 @@ function messageIn(form, id, file) {
   const at = Date.now();
   const text = tidied(textOf(form).value);
   const path = form.getAttribute("hx-post");
-  return { id, path, text, fields: fieldsOf(form), hasPicture: Boolean(file), at, since: at };
+  return { id, path, text, fields: fieldsOf(form), acts: actsOf(form), hasPicture: Boolean(file), at, since: at };
 }
 
 function fieldsOf(form) {

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from . import assignment, bulk, closure, drafts, messages, notes, queue, reading, screening, snoozing, sorting, ticket
+from . import (
+    assignment,
+    bulk,
+    closure,
+    drafts,
+    held,
+    messages,
+    notes,
+    queue,
+    reading,
+    screening,
+    snoozing,
+    sorting,
+    ticket,
+    undo,
+)
 from .blueprint import bp
 
 __all__ = [
@@ -11,6 +26,7 @@ __all__ = [
     "bulk",
     "closure",
     "drafts",
+    "held",
     "messages",
     "notes",
     "queue",
@@ -19,4 +35,5 @@ __all__ = [
     "snoozing",
     "sorting",
     "ticket",
+    "undo",
 ]
