@@ -4693,7 +4693,8 @@ begin
     return found_id;
 end $$;
 
--- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more than 20 at once, or on one ticket.
+-- Gives a ticket tags by their names, and takes some away by their ids; 'changed' says whether that made a difference. PT422 for more
+-- than 20 at once, or on one ticket.
 create or replace function public.tag_ticket(
     p_agent_id uuid, p_number bigint, p_add text[] default '{}', p_remove bigint[] default '{}'
 )
@@ -4856,7 +4857,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', '6a0bb47968b0');
+select _supportchat.record_script('functions/tags.sql', 'fa6de9b70219');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --

@@ -33,7 +33,9 @@ function onChanged({ detail: { number, reply, state } }) {
 
 function dropSent({ detail: items }) {
   for (const { dataset } of items) {
-    const held = dataset.clientId && document.getElementById(`held-${dataset.clientId}`);
+    if (!dataset.clientId) continue;
+    document.querySelector(`[data-toast-of="${CSS.escape(dataset.clientId)}"]`)?.remove();
+    const held = document.getElementById(`held-${dataset.clientId}`);
     if (!held) continue;
     if (held.contains(document.activeElement)) document.getElementById("reply-text")?.focus();
     held.remove();
