@@ -441,10 +441,11 @@ $$;
 -- The newest lines that have all terms, p_enough of them, written in a span of time. It goes through the slices from the newest to
 -- the oldest, so words that are common are found in the first ones, and those that are rare are looked up in all of them. Of common words
 -- that seldom stand in one line it stops once it has read about so many entries of the index as p_work slices have lines. A
--- rare word is looked up by itself, whatever else is asked for. is_complete says whether there is no other line.
+-- rare word is looked up by itself, whatever else is asked for. is_complete says whether there is no other line, and back_to how far
+-- back all lines were found otherwise.
 create or replace function _supportchat.newest_lines(
     p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 24,
-    out lines bigint[], out is_complete boolean
+    out lines bigint[], out is_complete boolean, out back_to timestamptz
 )
 returns record
 language plpgsql
@@ -494,6 +495,11 @@ begin
         step := slices[seen + 1:seen + least(seen + 1, 32)];
     end loop;
     is_complete := seen >= cardinality(slices) and cardinality(lines) < p_enough;
+    if cardinality(lines) >= p_enough then
+        back_to := (select created_at from public.search_lines where line_id = lines[p_enough]);
+    elsif not is_complete then
+        back_to := (select max(last_at) from public.search_slices where slice < slices[seen]);
+    end if;
 end $$;
 
 -- The same, of the lines of some conversations, each of which is looked at.
@@ -628,7 +634,7 @@ end $$;
 -- some customers (p_customers, by their conversations), or by anybody.
 create or replace function _supportchat.lines_found(
     p_terms text[], p_sessions uuid[], p_authors uuid[], p_customers uuid[], p_before timestamptz, p_after timestamptz, p_enough integer,
-    out lines bigint[], out is_complete boolean
+    out lines bigint[], out is_complete boolean, out back_to timestamptz
 )
 returns record
 language plpgsql
@@ -650,7 +656,7 @@ begin
         lines := '{}';
         is_complete := true;
     elsif p_sessions is null then
-        select * into lines, is_complete from _supportchat.newest_lines(by_agents, p_enough, p_before, p_after);
+        select * into lines, is_complete, back_to from _supportchat.newest_lines(by_agents, p_enough, p_before, p_after);
     else
         select * into lines, is_complete from _supportchat.lines_within(p_sessions, by_agents, p_enough, p_before, p_after);
     end if;
@@ -668,8 +674,8 @@ end $$;
 -- The tickets that agents look for: by words of a message, of a note, of a tag, of who the customer is, or by the number, the
 -- newest line first; without words by what else is asked for, the newest ticket first. p_author is who has written the line
 -- ('me' for oneself), or without words who the customer or the agent is; p_tags and p_states see tickets_that_fit; p_before and p_after
--- are moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all:
--- 200 lines are looked for, at most, and of 3,000 where the tickets that are asked for are many.
+-- are moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all: 200
+-- lines are looked for, at most, and among 3,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
 create or replace function public.search_tickets(
     p_agent_id uuid, p_words text default '', p_author text default null, p_tags text[] default '{}', p_states text[] default '{}',
     p_before timestamptz default null, p_after timestamptz default null, p_limit integer default 50
@@ -694,6 +700,7 @@ declare
     hits jsonb := '[]';
     shown uuid[];
     is_complete boolean := true;
+    back_to timestamptz;
     state public.search_state;
 begin
     perform _supportchat.demand_right(p_agent_id, 'answer');
@@ -755,6 +762,7 @@ begin
             candidates := 3000;
         end if;
         select * into got from _supportchat.lines_found(terms, sessions, authors, customers, p_before, p_after, candidates);
+        back_to := got.back_to;
         with found as materialized (
             select l.line_id, l.session_id, l.seq, l.note_no, t.id as ticket_id
             -- One by one: the planner would rather read a table of some thousand rows as a whole.
@@ -801,11 +809,12 @@ begin
             ) as grouped
             where lines is not null
         ),
-        'is_complete', is_complete and cardinality(shown) <= p_limit
+        'is_complete', is_complete and cardinality(shown) <= p_limit,
+        'back_to', back_to
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '21adcd5b43db');
+select _supportchat.record_script('functions/search.sql', '1b3461a227e3');
 
 notify pgrst, 'reload schema';
 

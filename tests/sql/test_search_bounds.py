@@ -25,6 +25,7 @@ class Answer:
     numbers: list[int]
     texts: list[str]
     is_complete: bool
+    back_to: str | None
     read: dict[str, int]
 
 
@@ -53,7 +54,7 @@ def search(alice: Agent, database_url: str) -> Callable[..., Answer]:
                 " from pg_stat_xact_user_tables where schemaname = 'public'"
             ).fetchone()
         texts = [hit["text"] for lines in found["hits"].values() for hit in lines if hit]
-        return Answer([row["number"] for row in found["rows"]], texts, found["is_complete"], read)
+        return Answer([row["number"] for row in found["rows"]], texts, found["is_complete"], found["back_to"], read)
 
     return search
 
@@ -96,11 +97,15 @@ def test_beside_a_rare_word_common_ones_cost_nothing(old_lines: Write, search: A
 
 
 def test_of_common_words_that_never_stand_together_the_newest_slices_are_looked_at(
-    old_lines: Write, search: Any
+    old_lines: Write, search: Any, rows: Any
 ) -> None:
     for slice in range(-60, 0):
         old_lines("cold", "warm", slice=slice, times=4)
-    assert search("cold warm").is_complete is False
+    answer = search("cold warm")
+    assert (answer.numbers, answer.is_complete) == ([], False)
+    assert answer.back_to
+    assert rows("select now() - %s::timestamptz > interval '20 days'", answer.back_to) == [(True,)]
+    assert answer.read["search_lines"] < 60 * 8
     old_lines("warm and cold", slice=1)
     assert search("cold warm").numbers == [1001]
 
