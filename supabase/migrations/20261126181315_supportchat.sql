@@ -8363,26 +8363,25 @@ begin
         'hits', (
             select coalesce(jsonb_object_agg(number, lines), '{}')
             from (
-                select t.number, jsonb_agg(
-                    _supportchat.hit_json((hit ->> 'session_id')::uuid, (hit ->> 'seq')::integer, (hit ->> 'note_no')::integer)
-                    order by turn
-                ) filter (where hit ->> 'seq' <> '0' or hit ->> 'note_no' <> '0') as lines
+                select t.number, jsonb_agg(line order by turn) as lines
                 from (
                     select hit, row_number() over (partition by hit ->> 'ticket_id' order by place) as turn
                     from jsonb_array_elements(hits) with ordinality as one (hit, place)
                 ) as numbered
                 join public.tickets t on t.id = (hit ->> 'ticket_id')::uuid
-                where turn <= 3 and t.id = any (shown[:p_limit])
+                cross join lateral _supportchat.hit_json(
+                    (hit ->> 'session_id')::uuid, (hit ->> 'seq')::integer, (hit ->> 'note_no')::integer
+                ) as line
+                where turn <= 3 and t.id = any (shown[:p_limit]) and line is not null
                 group by t.number
             ) as grouped
-            where lines is not null
         ),
         'is_complete', is_complete and cardinality(shown) <= p_limit,
         'back_to', back_to
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '1b3461a227e3');
+select _supportchat.record_script('functions/search.sql', 'fd9d4781aa89');
 
 -- views.sql: searches with a name. Safe to run again.
 

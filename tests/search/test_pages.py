@@ -59,7 +59,8 @@ def test_a_search_that_did_not_go_back_to_the_first_message_says_so(desk: Browse
     assert "Only messages since" not in desk.get("/search?q=heating").text
     rows(
         "insert into search_lines (line_id, session_id, seq, words, created_at)"
-        " select -row_number() over (), session_id, n, '-1/cold', '2025-03-04' from user_sessions, generate_series(1001, 1101) as n"
+        " select -1000 - row_number() over (), session_id, n, '-1/cold', '2025-03-04'"
+        " from user_sessions, generate_series(1001, 1101) as n"
     )
     rows("select _supportchat.note_slices(-65536, -1)")
     page = desk.get("/search?q=cold").text
