@@ -123,11 +123,14 @@ as $$
     insert into public.search_lines as line (line_id, session_id, seq, words, created_at)
     select own.line_id, own.id, 0, own.words, own.created_at
     from (
-        select place.line_id, s.session_id as id, s.created_at, _supportchat.words_of_customer(s.session_id, place.line_id) as words, l.words as former
+        select
+            place.line_id, s.session_id as id, s.created_at, l.words as former,
+            _supportchat.words_of_customer(s.session_id, place.line_id) as words
         from unnest(p_session_ids) with ordinality as asked (id, turn)
         join public.user_sessions s on s.session_id = asked.id
         left join public.search_lines l on l.session_id = asked.id and l.seq = 0 and l.note_no = 0
         cross join lateral (select coalesce(l.line_id, p_last + turn) as line_id) as place
+        offset 0
     ) as own
     where own.words is not null and own.words is distinct from own.former
     on conflict (session_id, seq, note_no) do update set words = excluded.words
@@ -707,9 +710,9 @@ begin
     -- What was written a moment ago.
     select * into state from public.search_state for update skip locked;
     if state.only_row then
-        perform _supportchat.index_new_lines(state, 300);
+        perform _supportchat.index_new_lines(state, 100);
         if state.cursor is null then
-            perform _supportchat.index_older_lines(300);
+            perform _supportchat.index_older_lines(100);
         end if;
     end if;
     if p_author = 'me' then
@@ -813,7 +816,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'fd9d4781aa89');
+select _supportchat.record_script('functions/search.sql', '1c6f8a208b52');
 
 notify pgrst, 'reload schema';
 
