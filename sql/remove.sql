@@ -14,9 +14,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
-        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads,
+        ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -545,6 +545,7 @@ drop table if exists
     public.desk_tags,
     public.ticket_tags,
     public.search_lines,
+    public.search_slices,
     public.search_state,
     public.desk_views,
     public.ticket_transitions,

@@ -15,9 +15,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
-        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads,
+        ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers,
+        server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -660,13 +660,18 @@ begin
         ticket_tags        | tag_id                 | bigint      | key      |                   | desk_tags     | cascade
 
         -- What search knows: the words of each message (note_no 0), of each note, and of who the customer is (seq and note_no 0); the
-        -- newest has the highest line_id. search_state says how far the log has been read, and at which ticket the older ones
-        -- are, on their way from the newest to the first. See search.sql.
-        search_lines       | line_id                | bigint      | key      | identity
+        -- newest has the highest line_id. 65,536 numbers are a slice, and search_slices says when the lines of each were written.
+        -- search_state says how far the log has been read, and at which ticket the older ones are, on their way from the newest
+        -- to the first. See search.sql.
+        search_lines       | line_id                | bigint      | key      |
         search_lines       | session_id             | uuid        | required |                   | user_sessions | cascade
         search_lines       | seq                    | integer     | required |
         search_lines       | note_no                | integer     | required | 0
         search_lines       | words                  | tsvector    | required |
+        search_lines       | created_at             | timestamptz | required | now()
+        search_slices      | slice                  | bigint      | key      |
+        search_slices      | first_at               | timestamptz | required |
+        search_slices      | last_at                | timestamptz | required |
         search_state       | only_row               | boolean     | key      | true
         search_state       | cursor                 | text        |          |
         search_state       | last_event             | bigint      | required | 0
@@ -2494,6 +2499,11 @@ insert into public.sites (site_id, key, name) overriding system value values (1,
 select setval(pg_get_serial_sequence('public.sites', 'site_id'), max(site_id)) from public.sites;
 
 insert into public.search_state (only_row, read_at) values (true, 'epoch') on conflict do nothing;
+-- Words that an earlier version has written without their slice are written anew.
+with former as (
+    delete from public.search_lines where not exists (select from public.search_slices) returning line_id
+)
+update public.search_state set cursor = null where exists (select from former);
 insert into public.heartbeat (only_row) values (true) on conflict do nothing;
 
 -- Refuses a change of state that ticket_transitions does not list, keeps the status of the conversation, which nothing here
@@ -2651,7 +2661,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '3d4d3c1af386');
+select _supportchat.record_script('supabase_schema.sql', 'e7d8a045bf0e');
 
 notify pgrst, 'reload schema';
 

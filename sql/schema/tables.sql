@@ -367,13 +367,18 @@ begin
         ticket_tags        | tag_id                 | bigint      | key      |                   | desk_tags     | cascade
 
         -- What search knows: the words of each message (note_no 0), of each note, and of who the customer is (seq and note_no 0); the
-        -- newest has the highest line_id. search_state says how far the log has been read, and at which ticket the older ones
-        -- are, on their way from the newest to the first. See search.sql.
-        search_lines       | line_id                | bigint      | key      | identity
+        -- newest has the highest line_id. 65,536 numbers are a slice, and search_slices says when the lines of each were written.
+        -- search_state says how far the log has been read, and at which ticket the older ones are, on their way from the newest
+        -- to the first. See search.sql.
+        search_lines       | line_id                | bigint      | key      |
         search_lines       | session_id             | uuid        | required |                   | user_sessions | cascade
         search_lines       | seq                    | integer     | required |
         search_lines       | note_no                | integer     | required | 0
         search_lines       | words                  | tsvector    | required |
+        search_lines       | created_at             | timestamptz | required | now()
+        search_slices      | slice                  | bigint      | key      |
+        search_slices      | first_at               | timestamptz | required |
+        search_slices      | last_at                | timestamptz | required |
         search_state       | only_row               | boolean     | key      | true
         search_state       | cursor                 | text        |          |
         search_state       | last_event             | bigint      | required | 0

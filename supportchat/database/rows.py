@@ -732,11 +732,12 @@ class Queue(TypedDict):
 
 
 class Found(TypedDict):
-    """What a search has found: tickets, and the lines in them, by number, the newest first."""
+    """What a search has found: tickets, and the lines in them, by number, the newest first, and how far back it went."""
 
     rows: list[QueueRow]
     hits: dict[str, list[Hit]]
     is_complete: bool
+    back_to: str | None
 
 
 class RefusedTicket(TypedDict):

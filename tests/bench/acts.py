@@ -338,6 +338,8 @@ class People:
             act("unsnooze_ticket", given=SNOOZED, **number),
             act("search_tickets", "words that are not there", words="unheard of"),
             act("search_tickets", "snoozed", SNOOZED, states=["snoozed"]),
+            act("search_tickets", "a view's count", states=["open"], limit=100),
+            act("search_tickets", "closed ones of a customer", author="customer", states=["closed"]),
             Act("index_lines", {"limit": 10}, "what is new", LOG_UNREAD),
             Act("index_lines", {"limit": 10}, "what is older"),
             act("list_views", given=VIEWED),
