@@ -5668,7 +5668,7 @@ begin
         perform _supportchat.make_ban(ticket, p_agent_id, 'browser', now() + interval '1 day', '', p_is_spam => true);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1),
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id),
         'banned', bans
     );
 end $$;
@@ -5692,7 +5692,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', '9ee5ed798835');
+select _supportchat.record_script('functions/spam.sql', '12bb457403c7');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -6837,7 +6837,18 @@ as $$
     from waiting
 $$;
 
--- The same, and why the tickets that nobody has wait, for all desks at once.
+-- The counts of each view, as an agent sees them.
+create or replace function _supportchat.counts_for(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select counts - 'agents' || jsonb_build_object('mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::integer, 0))
+    from _supportchat.open_tickets_json() as counts
+$$;
+
+-- The counts, and why the tickets that nobody has wait, for all desks at once.
 create or replace function public.queue_counts()
 returns jsonb
 language sql
@@ -6992,12 +7003,12 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
     with counted as materialized (
-        select _supportchat.open_tickets_json() as json
+        select _supportchat.counts_for(p_agent_id) as json
     ), chosen as materialized (
         select queue_order as name from public.agents where id = p_agent_id
     )
     select jsonb_build_object(
-        'counts', json - 'agents' || jsonb_build_object('mine', coalesce((json -> 'agents' ->> p_agent_id::text)::integer, 0)),
+        'counts', json,
         'order', chosen.name,
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
@@ -7017,6 +7028,20 @@ as $$
     from counted cross join chosen
 $$;
 
+-- Where an agent goes on once a ticket is done: the counts of each view, and the first of their own tickets.
+create or replace function _supportchat.queue_ahead(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'counts', _supportchat.counts_for(id),
+        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(id, 'mine', queue_order, 1))
+    )
+    from public.agents where id = p_agent_id
+$$;
+
 -- Remembers in which order an agent wants the queue: 'longest', 'newest' or 'priority'. PT422 for any other.
 create or replace function public.set_queue_order(p_agent_id uuid, p_order text)
 returns void
@@ -7034,7 +7059,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '1b97e0bf8cd2');
+select _supportchat.record_script('functions/queue.sql', '52f8b332a70f');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -7364,7 +7389,7 @@ begin
 end $$;
 
 -- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one
--- changes nothing. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- changes nothing. Gives the ticket, and where the agent goes on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -7383,7 +7408,7 @@ begin
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
@@ -7436,7 +7461,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
+select _supportchat.record_script('functions/tickets.sql', '90b38c822152');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7519,7 +7544,7 @@ select _supportchat.record_script('functions/notes.sql', '4603af0f5286');
 
 -- Puts a ticket out of sight: one's own, one that nobody has, or any with the right 'reassign'. It has no place in the line and takes
 -- none of its agent's, until p_until (null: no such time), the customer's next message, or wake_ticket. PT422 for a time that is
--- over or more than a year ahead. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- over or more than a year ahead. Gives the ticket, and where the agent goes on.
 create or replace function public.snooze_ticket(p_agent_id uuid, p_number bigint, p_until timestamptz default null)
 returns jsonb
 language plpgsql
@@ -7543,7 +7568,7 @@ begin
     perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object('until', p_until));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
@@ -7566,7 +7591,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', 'cc62fd70d10a');
+select _supportchat.record_script('functions/snooze.sql', '86d6312e8e3a');
 
 -- search.sql: how agents find a line of any conversation, and tickets by what they are. Safe to run again.
 -- Storing a message writes no word of it here: server processes read the log and do it, and so does whoever searches.

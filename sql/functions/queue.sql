@@ -136,7 +136,18 @@ as $$
     from waiting
 $$;
 
--- The same, and why the tickets that nobody has wait, for all desks at once.
+-- The counts of each view, as an agent sees them.
+create or replace function _supportchat.counts_for(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select counts - 'agents' || jsonb_build_object('mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::integer, 0))
+    from _supportchat.open_tickets_json() as counts
+$$;
+
+-- The counts, and why the tickets that nobody has wait, for all desks at once.
 create or replace function public.queue_counts()
 returns jsonb
 language sql
@@ -291,12 +302,12 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
     with counted as materialized (
-        select _supportchat.open_tickets_json() as json
+        select _supportchat.counts_for(p_agent_id) as json
     ), chosen as materialized (
         select queue_order as name from public.agents where id = p_agent_id
     )
     select jsonb_build_object(
-        'counts', json - 'agents' || jsonb_build_object('mine', coalesce((json -> 'agents' ->> p_agent_id::text)::integer, 0)),
+        'counts', json,
         'order', chosen.name,
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
@@ -316,6 +327,20 @@ as $$
     from counted cross join chosen
 $$;
 
+-- Where an agent goes on once a ticket is done: the counts of each view, and the first of their own tickets.
+create or replace function _supportchat.queue_ahead(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'counts', _supportchat.counts_for(id),
+        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(id, 'mine', queue_order, 1))
+    )
+    from public.agents where id = p_agent_id
+$$;
+
 -- Remembers in which order an agent wants the queue: 'longest', 'newest' or 'priority'. PT422 for any other.
 create or replace function public.set_queue_order(p_agent_id uuid, p_order text)
 returns void
@@ -333,7 +358,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '1b97e0bf8cd2');
+select _supportchat.record_script('functions/queue.sql', '52f8b332a70f');
 
 notify pgrst, 'reload schema';
 
