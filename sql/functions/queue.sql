@@ -211,10 +211,20 @@ begin
         return array(
             select (found.ticket).id
             from (
-                (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
+                (
+                    select id from public.tickets where woke_at is not null and status <> 'closed' and status = 'waiting'
+                    order by woke_at, number limit p_limit
+                )
                 union (
-                    select id from public.tickets where status <> 'closed' and urgency <> 3 and status = 'waiting'
-                    order by urgency, awaiting_since, number limit p_limit
+                    select raised.id
+                    from unnest(array[1, 2, 4]) as level
+                    cross join lateral (
+                        select id from public.tickets
+                        where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                            and awaiting_since is not null and snoozed_until is null
+                        order by awaiting_since, number limit p_limit
+                    ) as raised
+                    where p_order = 'priority' or (p_order = 'longest' and level = 1)
                 )
                 union (
                     select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
@@ -227,7 +237,19 @@ begin
                     order by awaiting_since desc, number desc limit p_limit
                 )
                 union (
-                    select id from public.tickets where status = 'waiting' and awaiting_since is null and snoozed_until is null
+                    select raised.id
+                    from unnest(array[1, 2, 4]) as level
+                    cross join lateral (
+                        select id from public.tickets
+                        where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                            and awaiting_since is null and snoozed_until is null
+                        order by awaiting_since, number limit p_limit
+                    ) as raised
+                    where p_order = 'priority'
+                )
+                union (
+                    select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                        and awaiting_since is null and snoozed_until is null
                     order by awaiting_since, number limit p_limit
                 )
             ) as first (id)
@@ -243,8 +265,15 @@ begin
         from (
             (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
             union (
-                select id from public.tickets where status <> 'closed' and urgency <> 3
-                order by urgency, awaiting_since, number limit p_limit
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is not null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority' or (p_order = 'longest' and level = 1)
             )
             union (
                 select id from public.tickets
@@ -258,7 +287,19 @@ begin
                 order by awaiting_since desc, number desc limit p_limit
             )
             union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is null and snoozed_until is null
+                    order by updated_at desc, number limit p_limit
+                ) as raised
+                where p_order = 'priority'
+            )
+            union (
                 select id from public.tickets where status <> 'closed' and awaiting_since is null and snoozed_until is null
+                    and (p_order <> 'priority' or urgency <= 3)
                 order by updated_at desc, number limit p_limit
             )
         ) as first (id)
@@ -358,7 +399,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '52f8b332a70f');
+select _supportchat.record_script('functions/queue.sql', 'eebff074e3bf');
 
 notify pgrst, 'reload schema';
 

@@ -23,22 +23,23 @@ declare
         chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
         tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
-        tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
-        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
-        tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
-        tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
-        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
-        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
-        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
+        tickets_raised_idx, tickets_raised_answered_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key,
+        ticket_tags_tag_id_idx, search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx,
+        desk_views_shared_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
+        tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        pending_logins_agent_id_idx, pending_logins_created_at_idx, agent_identities_agent_id_key,
+        provider_flows_created_at_idx, provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key,
+        one_time_links_agent_id_idx, one_time_links_visitor_id_idx, customer_pages_updated_at_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, saved_replies_name_key,
+        saved_replies_shared_name_key, saved_replies_picture_key_key, saved_reply_uses_agent_id_idx,
+        audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx,
+        refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx,
+        erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
+        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, ticket_drafts_session_id_idx,
+        ticket_drafts_saved_at_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx,
+        agent_alerts_passes_at_idx, agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx,
+        agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -850,6 +851,7 @@ begin
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_line_idx                  |        | tickets          | (urgency, awaiting_since, number) where status = 'waiting' and held is null and snoozed_until is null
         tickets_raised_idx                |        | tickets          | (urgency, awaiting_since, number) where status <> 'closed' and urgency <> 3
+        tickets_raised_answered_idx       |        | tickets          | (urgency, updated_at desc, number) where status <> 'closed' and urgency <> 3 and awaiting_since is null
         tickets_snoozed_idx               |        | tickets          | (snoozed_until) where snoozed_until is not null
         tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
         desk_tags_folded_key              | unique | desk_tags        | (folded)
@@ -2655,7 +2657,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '3d4d3c1af386');
+select _supportchat.record_script('supabase_schema.sql', 'c90a1cd19003');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -5275,8 +5277,8 @@ begin
     end loop;
 end $$;
 
--- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a
--- transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
+-- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, the most urgent first, no
+-- more than a transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
 -- few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
@@ -5309,7 +5311,7 @@ begin
                 coalesce(a.lease_expires_at, '-infinity') < t.assigned_at - interval '5 seconds'
                 and exists (select from public.agent_sessions s where s.agent_id = a.id and s.last_seen_at > now() - interval '10 minutes')
             )
-        order by t.awaiting_since, t.number
+        order by t.urgency, t.awaiting_since, t.number
     loop
         exit when returned = 25;
         ticket := _supportchat.lock_ticket(candidate.session_id);
@@ -5329,7 +5331,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '84eec063f55e');
+select _supportchat.record_script('functions/assignment.sql', '5816d0b9559e');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -6912,10 +6914,20 @@ begin
         return array(
             select (found.ticket).id
             from (
-                (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
+                (
+                    select id from public.tickets where woke_at is not null and status <> 'closed' and status = 'waiting'
+                    order by woke_at, number limit p_limit
+                )
                 union (
-                    select id from public.tickets where status <> 'closed' and urgency <> 3 and status = 'waiting'
-                    order by urgency, awaiting_since, number limit p_limit
+                    select raised.id
+                    from unnest(array[1, 2, 4]) as level
+                    cross join lateral (
+                        select id from public.tickets
+                        where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                            and awaiting_since is not null and snoozed_until is null
+                        order by awaiting_since, number limit p_limit
+                    ) as raised
+                    where p_order = 'priority' or (p_order = 'longest' and level = 1)
                 )
                 union (
                     select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
@@ -6928,7 +6940,19 @@ begin
                     order by awaiting_since desc, number desc limit p_limit
                 )
                 union (
-                    select id from public.tickets where status = 'waiting' and awaiting_since is null and snoozed_until is null
+                    select raised.id
+                    from unnest(array[1, 2, 4]) as level
+                    cross join lateral (
+                        select id from public.tickets
+                        where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                            and awaiting_since is null and snoozed_until is null
+                        order by awaiting_since, number limit p_limit
+                    ) as raised
+                    where p_order = 'priority'
+                )
+                union (
+                    select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                        and awaiting_since is null and snoozed_until is null
                     order by awaiting_since, number limit p_limit
                 )
             ) as first (id)
@@ -6944,8 +6968,15 @@ begin
         from (
             (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
             union (
-                select id from public.tickets where status <> 'closed' and urgency <> 3
-                order by urgency, awaiting_since, number limit p_limit
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is not null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority' or (p_order = 'longest' and level = 1)
             )
             union (
                 select id from public.tickets
@@ -6959,7 +6990,19 @@ begin
                 order by awaiting_since desc, number desc limit p_limit
             )
             union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is null and snoozed_until is null
+                    order by updated_at desc, number limit p_limit
+                ) as raised
+                where p_order = 'priority'
+            )
+            union (
                 select id from public.tickets where status <> 'closed' and awaiting_since is null and snoozed_until is null
+                    and (p_order <> 'priority' or urgency <= 3)
                 order by updated_at desc, number limit p_limit
             )
         ) as first (id)
@@ -7059,7 +7102,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '52f8b332a70f');
+select _supportchat.record_script('functions/queue.sql', 'eebff074e3bf');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -11941,7 +11984,7 @@ as $$
         where status = 'waiting' and held is null and snoozed_until is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
-        order by awaiting_since nulls last, number
+        order by urgency, awaiting_since nulls last, number
         limit 100
     ) as stuck
 $$;
@@ -11996,6 +12039,6 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', 'a472f06441b7');
+select _supportchat.record_script('functions/status.sql', '58dc34ea5396');
 
 notify pgrst, 'reload schema';
