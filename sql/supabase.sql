@@ -857,7 +857,7 @@ begin
         desk_tags_folded_key              | unique | desk_tags        | (folded)
         ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
         search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
-        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = on, gin_pending_list_limit = 64)
         desk_views_agent_id_idx           |        | desk_views       | (agent_id)
         desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
@@ -2657,7 +2657,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'c90a1cd19003');
+select _supportchat.record_script('supabase_schema.sql', '0f5bdd846c48');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3403,9 +3403,10 @@ as $$
         || '\u3400-\u4DBF\u4E00-\u9FFF\uF900-\uFAFF\U00020000-\U0003FFFF'
 $$;
 
--- A text as it is compared: words in small letters, without accents, each with no more than 64 characters and with one space
--- between them. Where writing has no spaces, each two neighbours are a word, and so is the last character alone. Marks go before
--- Postgres takes characters apart: it sorts runs of marks, in quadratic time.
+-- A text as it is compared: words in small letters, without accents, in a long text each with no more than 64 characters, and with one
+-- space between them. Where writing has no spaces, each two neighbours are a word, and so is the last character alone. Marks go before
+-- Postgres takes characters apart: it sorts runs of marks, in quadratic time. Each expression takes as long as all else that
+-- is done for a line, so a text gets none that it does not need.
 create or replace function _supportchat.folded(p_text text)
 returns text
 language plpgsql
@@ -3418,7 +3419,9 @@ declare
     marks text;
     dense text;
 begin
-    if rest ~ '[^\x01-\x7f]' then
+    if octet_length(rest) = char_length(rest) then
+        rest := regexp_replace(rest, '[^0-9a-z]+', ' ', 'g');
+    else
         marks := '[' || _supportchat.combining_marks() || ']+';
         rest := regexp_replace(normalize(regexp_replace(rest, marks, '', 'g'), nfkd), marks, '', 'g');
         -- What has no parts, and what lower() leaves in a database whose locale is C.
@@ -3427,21 +3430,26 @@ begin
             'øØłŁđĐıςΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
             'oollddiσαβγδεζηθικλμνξοπρστυφχψωабвгдежзийклмнопрстуфхцчшщъыьэюя'
         ));
+        rest := regexp_replace(rest, '[\x01-\x2f\x3a-\x60\x7b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7'
+            || '\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u0640\u066a-\u066d\u06d4\u0964\u0965\u1361-\u1368\u1680'
+            || '\u2000-\u206f\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30fb\ufe10-\ufe1f\ufe30-\ufe6f]+', ' ', 'g');
+        dense := '[' || _supportchat.dense_writing() || ']';
+        if rest ~ dense then
+            rest := regexp_replace(rest, '(' || dense || '+)', ' \1 ', 'g');
+            rest := regexp_replace(rest, '(' || dense || '{2})', '\1 ', 'g') || ' ' || regexp_replace(
+                regexp_replace(rest, '(^|\s)' || dense, ' ', 'g'), '(' || dense || '{2})', '\1 ', 'g'
+            );
+        end if;
+        rest := regexp_replace(rest, '\s+', ' ', 'g');
     end if;
-    rest := regexp_replace(rest, '[\x01-\x2f\x3a-\x60\x7b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7'
-        || '\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u0640\u066a-\u066d\u06d4\u0964\u0965\u1361-\u1368\u1680'
-        || '\u2000-\u206f\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30fb\ufe10-\ufe1f\ufe30-\ufe6f]+', ' ', 'g');
-    dense := '[' || _supportchat.dense_writing() || ']';
-    if rest ~ dense then
-        rest := regexp_replace(rest, '(' || dense || '+)', ' \1 ', 'g');
-        rest := regexp_replace(rest, '(' || dense || '{2})', '\1 ', 'g') || ' ' || regexp_replace(
-            regexp_replace(rest, '(^|\s)' || dense, ' ', 'g'), '(' || dense || '{2})', '\1 ', 'g'
-        );
+    -- What fits into an index, as one word, needs no cut.
+    if octet_length(rest) > 1000 then
+        rest := regexp_replace(rest, '(\S{64})\S+', '\1', 'g');
     end if;
-    return btrim(regexp_replace(regexp_replace(rest, '(\S{64})\S+', '\1', 'g'), '\s+', ' ', 'g'));
+    return btrim(rest);
 end $$;
 
-select _supportchat.record_script('functions/folding.sql', '57f0c90279a1');
+select _supportchat.record_script('functions/folding.sql', '183085024735');
 
 -- sites.sql: the sites from which customers chat, each with its look and its words. Safe to run again.
 
@@ -6737,10 +6745,18 @@ as $$
         'snoozed', t.snoozed_until is not null,
         'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
         'woke_at', case when t.status <> 'closed' then t.woke_at end,
-        'tags', _supportchat.tags_of_ticket(t.id),
+        -- As tags_of_ticket and site_label have them, each of which takes longer to be called than to be looked up.
+        'tags', (
+            select coalesce(jsonb_agg(jsonb_build_object('id', g.tag_id, 'name', g.name) order by g.folded, g.tag_id), '[]')
+            from public.ticket_tags own join public.desk_tags g on g.tag_id = own.tag_id
+            where own.ticket_id = t.id
+        ),
         'customer_name', coalesce(p.name, s.customer_name),
         'is_verified', p.person_id is not null,
-        'site_name', _supportchat.site_label(t.site_id),
+        'site_name', case
+            when t.site_id <> 1 or exists (select from public.sites o where o.site_id <> 1 and o.archived_at is null)
+                then (select name from public.sites where site_id = t.site_id)
+        end,
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
@@ -6863,109 +6879,77 @@ as $$
     from _supportchat.open_tickets_json() as counts
 $$;
 
--- Where a ticket stands in an order of the queue, as an array of numbers to sort by: first what has woken; then who waits for an
--- answer, then the latest activity, or for 'unassigned' the first come. 'longest' has the longest wait first, behind what is
--- urgent; 'newest' the shortest; 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way.
-create or replace function _supportchat.place_in_order(p_ticket public.tickets, p_view text, p_order text)
-returns numeric[]
-language sql
-stable
-set search_path = ''
-as $$
-    select case
-        when p_ticket.woke_at is not null then array[0, extract(epoch from p_ticket.woke_at)]
-        when p_ticket.awaiting_since is not null then array[
-            1,
-            case p_order when 'priority' then p_ticket.urgency when 'longest' then (p_ticket.urgency > 1)::integer else 0 end,
-            extract(epoch from p_ticket.awaiting_since) * case p_order when 'newest' then -1 else 1 end
-        ]
-        else array[
-            2,
-            case p_order when 'priority' then p_ticket.urgency else 0 end,
-            case p_view when 'unassigned' then 0 else -extract(epoch from p_ticket.updated_at) end
-        ]
-    end || p_ticket.number::numeric
-$$;
-
--- Of an earlier version, which had one order.
+-- Of earlier versions, which had one order, and called a function for the place of each ticket.
 drop function if exists _supportchat.tickets_in_view(uuid, text, integer);
+drop function if exists _supportchat.place_in_order(public.tickets, text, text);
 
--- The first tickets of a view of the queue, in an order. Of many tickets only those are looked at that can be among the first: the
--- beginning of each index that has them in the order of one of its parts.
+-- The first tickets of a view of the queue, in an order: first what has woken; then who waits for an answer, then the latest
+-- activity, or for 'unassigned' the first come. 'longest' has the longest wait first, behind what is urgent; 'newest' the shortest;
+-- 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way. Of many tickets only those are looked
+-- at that can be among the first: the beginning of each index that has them in the order of one of its parts.
 create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_order text, p_limit integer)
 returns uuid[]
 language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+    candidates uuid[];
 begin
-    if p_view = 'mine' then
-        return array(
-            select t.id from public.tickets t
-            where t.status = 'open' and t.assigned_agent_id = p_agent_id and t.snoozed_until is null
-            order by _supportchat.place_in_order(t, p_view, p_order)
-            limit p_limit
-        );
-    elsif p_view = 'snoozed' then
+    if p_view = 'snoozed' then
         return array(
             select id from public.tickets where snoozed_until is not null order by snoozed_until, number limit p_limit
         );
+    elsif p_view = 'mine' then
+        candidates := array(
+            select id from public.tickets where status = 'open' and assigned_agent_id = p_agent_id and snoozed_until is null
+        );
     elsif p_view = 'unassigned' then
-        return array(
-            select (found.ticket).id
-            from (
-                (
-                    select id from public.tickets where woke_at is not null and status <> 'closed' and status = 'waiting'
-                    order by woke_at, number limit p_limit
-                )
-                union (
-                    select raised.id
-                    from unnest(array[1, 2, 4]) as level
-                    cross join lateral (
-                        select id from public.tickets
-                        where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
-                            and awaiting_since is not null and snoozed_until is null
-                        order by awaiting_since, number limit p_limit
-                    ) as raised
-                    where p_order = 'priority' or (p_order = 'longest' and level = 1)
-                )
-                union (
-                    select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
-                        and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
-                    order by awaiting_since, number limit p_limit
-                )
-                union (
+        candidates := array(
+            (
+                select id from public.tickets where woke_at is not null and status <> 'closed' and status = 'waiting'
+                order by woke_at, number limit p_limit
+            )
+            union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
                     select id from public.tickets
-                    where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
-                    order by awaiting_since desc, number desc limit p_limit
-                )
-                union (
-                    select raised.id
-                    from unnest(array[1, 2, 4]) as level
-                    cross join lateral (
-                        select id from public.tickets
-                        where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
-                            and awaiting_since is null and snoozed_until is null
-                        order by awaiting_since, number limit p_limit
-                    ) as raised
-                    where p_order = 'priority'
-                )
-                union (
-                    select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                    where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                        and awaiting_since is not null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority' or (p_order = 'longest' and level = 1)
+            )
+            union (
+                select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                    and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
+                order by awaiting_since, number limit p_limit
+            )
+            union (
+                select id from public.tickets
+                where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
+                order by awaiting_since desc, number desc limit p_limit
+            )
+            union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
                         and awaiting_since is null and snoozed_until is null
                     order by awaiting_since, number limit p_limit
-                )
-            ) as first (id)
-            -- One by one: the planner would rather read all that wait.
-            cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
-            where (found.ticket).snoozed_until is null and (found.ticket).status = 'waiting'
-            order by _supportchat.place_in_order(found.ticket, p_view, p_order)
-            limit p_limit
+                ) as raised
+                where p_order = 'priority'
+            )
+            union (
+                select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                    and awaiting_since is null and snoozed_until is null
+                order by awaiting_since, number limit p_limit
+            )
         );
-    end if;
-    return array(
-        select (found.ticket).id
-        from (
+    else
+        candidates := array(
             (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
             union (
                 select raised.id
@@ -7005,10 +6989,31 @@ begin
                     and (p_order <> 'priority' or urgency <= 3)
                 order by updated_at desc, number limit p_limit
             )
-        ) as first (id)
-        cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
-        where (found.ticket).snoozed_until is null and (found.ticket).status <> 'closed'
-        order by _supportchat.place_in_order(found.ticket, p_view, p_order)
+        );
+    end if;
+    return array(
+        select t.id
+        from unnest(candidates) as candidate (id)
+        -- One by one: the planner would rather read all that wait.
+        cross join lateral (select * from public.tickets where id = candidate.id limit 1) as t
+        where t.snoozed_until is null and (t.status = 'waiting' or (t.status = 'open' and p_view <> 'unassigned'))
+        order by
+            t.woke_at,
+            t.woke_at is null and t.awaiting_since is null,
+            case
+                when t.woke_at is not null then 0
+                when p_order = 'priority' then t.urgency
+                when p_order = 'longest' and t.awaiting_since is not null then (t.urgency > 1)::integer
+                else 0
+            end,
+            case
+                when t.woke_at is not null then 0
+                when t.awaiting_since is not null then
+                    date_part('epoch', t.awaiting_since) * case p_order when 'newest' then -1 else 1 end
+                when p_view = 'unassigned' then 0
+                else -date_part('epoch', t.updated_at)
+            end,
+            t.number
         limit p_limit
     );
 end $$;
@@ -7102,7 +7107,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'eebff074e3bf');
+select _supportchat.record_script('functions/queue.sql', 'c46bec440cdd');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -7657,7 +7662,8 @@ language sql
 immutable
 set search_path = ''
 as $$
-    select string_agg(word || ':*', ' & ')::tsquery
+    -- As folded cuts the words of a long text.
+    select string_agg(left(word, 64) || ':*', ' & ')::tsquery
     from (
         select word from unnest(string_to_array(nullif(_supportchat.folded(left(p_text, 200)), ''), ' ')) as word limit 12
     ) as counted
@@ -8119,7 +8125,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '703bc8965be1');
+select _supportchat.record_script('functions/search.sql', 'a804e1aa210f');
 
 -- views.sql: searches with a name. Safe to run again.
 

@@ -31,7 +31,8 @@ language sql
 immutable
 set search_path = ''
 as $$
-    select string_agg(word || ':*', ' & ')::tsquery
+    -- As folded cuts the words of a long text.
+    select string_agg(left(word, 64) || ':*', ' & ')::tsquery
     from (
         select word from unnest(string_to_array(nullif(_supportchat.folded(left(p_text, 200)), ''), ' ')) as word limit 12
     ) as counted
@@ -493,7 +494,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '703bc8965be1');
+select _supportchat.record_script('functions/search.sql', 'a804e1aa210f');
 
 notify pgrst, 'reload schema';
 

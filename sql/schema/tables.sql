@@ -559,7 +559,7 @@ begin
         desk_tags_folded_key              | unique | desk_tags        | (folded)
         ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
         search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
-        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = on, gin_pending_list_limit = 64)
         desk_views_agent_id_idx           |        | desk_views       | (agent_id)
         desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
