@@ -26,22 +26,23 @@ declare
         chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
         tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
-        tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
-        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
-        tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
-        tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
-        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
-        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
-        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
+        tickets_raised_idx, tickets_raised_answered_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key,
+        ticket_tags_tag_id_idx, search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx,
+        desk_views_shared_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
+        tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        pending_logins_agent_id_idx, pending_logins_created_at_idx, agent_identities_agent_id_key,
+        provider_flows_created_at_idx, provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key,
+        one_time_links_agent_id_idx, one_time_links_visitor_id_idx, customer_pages_updated_at_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, saved_replies_name_key,
+        saved_replies_shared_name_key, saved_replies_picture_key_key, saved_reply_uses_agent_id_idx,
+        audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx,
+        refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx,
+        erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
+        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, ticket_drafts_session_id_idx,
+        ticket_drafts_saved_at_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx,
+        agent_alerts_passes_at_idx, agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx,
+        agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -851,12 +852,13 @@ begin
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_line_idx                  |        | tickets          | (urgency, awaiting_since, number) where status = 'waiting' and held is null and snoozed_until is null
         tickets_raised_idx                |        | tickets          | (urgency, awaiting_since, number) where status <> 'closed' and urgency <> 3
+        tickets_raised_answered_idx       |        | tickets          | (urgency, updated_at desc, number) where status <> 'closed' and urgency <> 3 and awaiting_since is null
         tickets_snoozed_idx               |        | tickets          | (snoozed_until) where snoozed_until is not null
         tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
         desk_tags_folded_key              | unique | desk_tags        | (folded)
         ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
         search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
-        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = on, gin_pending_list_limit = 64)
         desk_views_agent_id_idx           |        | desk_views       | (agent_id)
         desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
@@ -2661,7 +2663,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'e7d8a045bf0e');
+select _supportchat.record_script('supabase_schema.sql', '9a5914e81a43');
 
 notify pgrst, 'reload schema';
 

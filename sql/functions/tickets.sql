@@ -338,7 +338,7 @@ begin
 end $$;
 
 -- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one
--- changes nothing. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- changes nothing. Gives the ticket, and where the agent goes on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -357,7 +357,7 @@ begin
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
@@ -410,7 +410,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
+select _supportchat.record_script('functions/tickets.sql', '90b38c822152');
 
 notify pgrst, 'reload schema';
 

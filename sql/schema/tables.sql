@@ -558,12 +558,13 @@ begin
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_line_idx                  |        | tickets          | (urgency, awaiting_since, number) where status = 'waiting' and held is null and snoozed_until is null
         tickets_raised_idx                |        | tickets          | (urgency, awaiting_since, number) where status <> 'closed' and urgency <> 3
+        tickets_raised_answered_idx       |        | tickets          | (urgency, updated_at desc, number) where status <> 'closed' and urgency <> 3 and awaiting_since is null
         tickets_snoozed_idx               |        | tickets          | (snoozed_until) where snoozed_until is not null
         tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
         desk_tags_folded_key              | unique | desk_tags        | (folded)
         ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
         search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
-        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = on, gin_pending_list_limit = 64)
         desk_views_agent_id_idx           |        | desk_views       | (agent_id)
         desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam

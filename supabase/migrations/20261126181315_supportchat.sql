@@ -23,22 +23,23 @@ declare
         chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
         tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
-        tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
-        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
-        tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
-        tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
-        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
-        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
-        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
-        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
-        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
+        tickets_raised_idx, tickets_raised_answered_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key,
+        ticket_tags_tag_id_idx, search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx,
+        desk_views_shared_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
+        tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        pending_logins_agent_id_idx, pending_logins_created_at_idx, agent_identities_agent_id_key,
+        provider_flows_created_at_idx, provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key,
+        one_time_links_agent_id_idx, one_time_links_visitor_id_idx, customer_pages_updated_at_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, saved_replies_name_key,
+        saved_replies_shared_name_key, saved_replies_picture_key_key, saved_reply_uses_agent_id_idx,
+        audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx,
+        refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx,
+        erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
+        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, ticket_drafts_session_id_idx,
+        ticket_drafts_saved_at_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx,
+        agent_alerts_passes_at_idx, agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx,
+        agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -855,12 +856,13 @@ begin
         tickets_closed_of_agent_idx       |        | tickets          | (assigned_agent_id, closed_at desc nulls last, number desc) where status = 'closed'
         tickets_line_idx                  |        | tickets          | (urgency, awaiting_since, number) where status = 'waiting' and held is null and snoozed_until is null
         tickets_raised_idx                |        | tickets          | (urgency, awaiting_since, number) where status <> 'closed' and urgency <> 3
+        tickets_raised_answered_idx       |        | tickets          | (urgency, updated_at desc, number) where status <> 'closed' and urgency <> 3 and awaiting_since is null
         tickets_snoozed_idx               |        | tickets          | (snoozed_until) where snoozed_until is not null
         tickets_woken_idx                 |        | tickets          | (woke_at, number) where woke_at is not null and status <> 'closed'
         desk_tags_folded_key              | unique | desk_tags        | (folded)
         ticket_tags_tag_id_idx            |        | ticket_tags      | (tag_id)
         search_lines_place_key            | unique | search_lines     | (session_id, seq, note_no)
-        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = off)
+        search_lines_words_idx            |        | search_lines     | using gin (words) with (fastupdate = on, gin_pending_list_limit = 64)
         desk_views_agent_id_idx           |        | desk_views       | (agent_id)
         desk_views_shared_idx             |        | desk_views       | (name) where is_shared
         tickets_spam_idx                  |        | tickets          | (closed_at desc) where is_spam
@@ -2665,7 +2667,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'e7d8a045bf0e');
+select _supportchat.record_script('supabase_schema.sql', '9a5914e81a43');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -3411,9 +3413,10 @@ as $$
         || '\u3400-\u4DBF\u4E00-\u9FFF\uF900-\uFAFF\U00020000-\U0003FFFF'
 $$;
 
--- A text as it is compared: words in small letters, without accents, each with no more than 64 characters and with one space
--- between them. Where writing has no spaces, each two neighbours are a word, and so is the last character alone. Marks go before
--- Postgres takes characters apart: it sorts runs of marks, in quadratic time.
+-- A text as it is compared: words in small letters, without accents, in a long text each with no more than 64 characters, and with one
+-- space between them. Where writing has no spaces, each two neighbours are a word, and so is the last character alone. Marks go before
+-- Postgres takes characters apart: it sorts runs of marks, in quadratic time. Each expression takes as long as all else that
+-- is done for a line, so a text gets none that it does not need.
 create or replace function _supportchat.folded(p_text text)
 returns text
 language plpgsql
@@ -3426,7 +3429,9 @@ declare
     marks text;
     dense text;
 begin
-    if rest ~ '[^\x01-\x7f]' then
+    if octet_length(rest) = char_length(rest) then
+        rest := regexp_replace(rest, '[^0-9a-z]+', ' ', 'g');
+    else
         marks := '[' || _supportchat.combining_marks() || ']+';
         rest := regexp_replace(normalize(regexp_replace(rest, marks, '', 'g'), nfkd), marks, '', 'g');
         -- What has no parts, and what lower() leaves in a database whose locale is C.
@@ -3435,21 +3440,26 @@ begin
             'øØłŁđĐıςΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
             'oollddiσαβγδεζηθικλμνξοπρστυφχψωабвгдежзийклмнопрстуфхцчшщъыьэюя'
         ));
+        rest := regexp_replace(rest, '[\x01-\x2f\x3a-\x60\x7b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7'
+            || '\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u0640\u066a-\u066d\u06d4\u0964\u0965\u1361-\u1368\u1680'
+            || '\u2000-\u206f\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30fb\ufe10-\ufe1f\ufe30-\ufe6f]+', ' ', 'g');
+        dense := '[' || _supportchat.dense_writing() || ']';
+        if rest ~ dense then
+            rest := regexp_replace(rest, '(' || dense || '+)', ' \1 ', 'g');
+            rest := regexp_replace(rest, '(' || dense || '{2})', '\1 ', 'g') || ' ' || regexp_replace(
+                regexp_replace(rest, '(^|\s)' || dense, ' ', 'g'), '(' || dense || '{2})', '\1 ', 'g'
+            );
+        end if;
+        rest := regexp_replace(rest, '\s+', ' ', 'g');
     end if;
-    rest := regexp_replace(rest, '[\x01-\x2f\x3a-\x60\x7b-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u00d7\u00f7'
-        || '\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u0640\u066a-\u066d\u06d4\u0964\u0965\u1361-\u1368\u1680'
-        || '\u2000-\u206f\u2e00-\u2e7f\u3000-\u3004\u3008-\u3020\u3030\u303d\u30fb\ufe10-\ufe1f\ufe30-\ufe6f]+', ' ', 'g');
-    dense := '[' || _supportchat.dense_writing() || ']';
-    if rest ~ dense then
-        rest := regexp_replace(rest, '(' || dense || '+)', ' \1 ', 'g');
-        rest := regexp_replace(rest, '(' || dense || '{2})', '\1 ', 'g') || ' ' || regexp_replace(
-            regexp_replace(rest, '(^|\s)' || dense, ' ', 'g'), '(' || dense || '{2})', '\1 ', 'g'
-        );
+    -- What fits into an index, as one word, needs no cut.
+    if octet_length(rest) > 1000 then
+        rest := regexp_replace(rest, '(\S{64})\S+', '\1', 'g');
     end if;
-    return btrim(regexp_replace(regexp_replace(rest, '(\S{64})\S+', '\1', 'g'), '\s+', ' ', 'g'));
+    return btrim(rest);
 end $$;
 
-select _supportchat.record_script('functions/folding.sql', '57f0c90279a1');
+select _supportchat.record_script('functions/folding.sql', '183085024735');
 
 -- sites.sql: the sites from which customers chat, each with its look and its words. Safe to run again.
 
@@ -5285,8 +5295,8 @@ begin
     end loop;
 end $$;
 
--- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, no more than a
--- transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
+-- Wakes the snoozed tickets that are due, returns the unanswered tickets of agents whose lease ran out, the most urgent first, no
+-- more than a transaction has time for, logs who is gone, forgets what is old, then drains the queue. Every server process calls it every
 -- few seconds; whoever finds it running already leaves it to the other. Gives what was done, or null then.
 create or replace function public.sweep_assignment()
 returns jsonb
@@ -5319,7 +5329,7 @@ begin
                 coalesce(a.lease_expires_at, '-infinity') < t.assigned_at - interval '5 seconds'
                 and exists (select from public.agent_sessions s where s.agent_id = a.id and s.last_seen_at > now() - interval '10 minutes')
             )
-        order by t.awaiting_since, t.number
+        order by t.urgency, t.awaiting_since, t.number
     loop
         exit when returned = 25;
         ticket := _supportchat.lock_ticket(candidate.session_id);
@@ -5339,7 +5349,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/assignment.sql', '84eec063f55e');
+select _supportchat.record_script('functions/assignment.sql', '5816d0b9559e');
 
 -- bans.sql: who may not write to the desk for a time: a browser, or whoever comes from a network. Safe to run again.
 -- A ban for good has no end: 'infinity'. Whoever makes or ends one locks the browser first, then takes the assignment lock, as
@@ -5678,7 +5688,7 @@ begin
         perform _supportchat.make_ban(ticket, p_agent_id, 'browser', now() + interval '1 day', '', p_is_spam => true);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1),
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id),
         'banned', bans
     );
 end $$;
@@ -5702,7 +5712,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', '9ee5ed798835');
+select _supportchat.record_script('functions/spam.sql', '12bb457403c7');
 
 -- conversations.sql: what a page shows about a conversation besides its messages. Safe to run again.
 
@@ -6745,10 +6755,18 @@ as $$
         'snoozed', t.snoozed_until is not null,
         'snoozed_until', case when isfinite(t.snoozed_until) then t.snoozed_until end,
         'woke_at', case when t.status <> 'closed' then t.woke_at end,
-        'tags', _supportchat.tags_of_ticket(t.id),
+        -- As tags_of_ticket and site_label have them, each of which takes longer to be called than to be looked up.
+        'tags', (
+            select coalesce(jsonb_agg(jsonb_build_object('id', g.tag_id, 'name', g.name) order by g.folded, g.tag_id), '[]')
+            from public.ticket_tags own join public.desk_tags g on g.tag_id = own.tag_id
+            where own.ticket_id = t.id
+        ),
         'customer_name', coalesce(p.name, s.customer_name),
         'is_verified', p.person_id is not null,
-        'site_name', _supportchat.site_label(t.site_id),
+        'site_name', case
+            when t.site_id <> 1 or exists (select from public.sites o where o.site_id <> 1 and o.archived_at is null)
+                then (select name from public.sites where site_id = t.site_id)
+        end,
         'agent', case when a.id is not null then jsonb_build_object('id', a.id, 'name', a.name, 'picture', a.picture_key) end,
         'awaiting_since', case when t.status <> 'closed' then t.awaiting_since end,
         'updated_at', t.updated_at,
@@ -6847,7 +6865,18 @@ as $$
     from waiting
 $$;
 
--- The same, and why the tickets that nobody has wait, for all desks at once.
+-- The counts of each view, as an agent sees them.
+create or replace function _supportchat.counts_for(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select counts - 'agents' || jsonb_build_object('mine', coalesce((counts -> 'agents' ->> p_agent_id::text)::integer, 0))
+    from _supportchat.open_tickets_json() as counts
+$$;
+
+-- The counts, and why the tickets that nobody has wait, for all desks at once.
 create or replace function public.queue_counts()
 returns jsonb
 language sql
@@ -6860,91 +6889,88 @@ as $$
     from _supportchat.open_tickets_json() as counts
 $$;
 
--- Where a ticket stands in an order of the queue, as an array of numbers to sort by: first what has woken; then who waits for an
--- answer, then the latest activity, or for 'unassigned' the first come. 'longest' has the longest wait first, behind what is
--- urgent; 'newest' the shortest; 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way.
-create or replace function _supportchat.place_in_order(p_ticket public.tickets, p_view text, p_order text)
-returns numeric[]
-language sql
-stable
-set search_path = ''
-as $$
-    select case
-        when p_ticket.woke_at is not null then array[0, extract(epoch from p_ticket.woke_at)]
-        when p_ticket.awaiting_since is not null then array[
-            1,
-            case p_order when 'priority' then p_ticket.urgency when 'longest' then (p_ticket.urgency > 1)::integer else 0 end,
-            extract(epoch from p_ticket.awaiting_since) * case p_order when 'newest' then -1 else 1 end
-        ]
-        else array[
-            2,
-            case p_order when 'priority' then p_ticket.urgency else 0 end,
-            case p_view when 'unassigned' then 0 else -extract(epoch from p_ticket.updated_at) end
-        ]
-    end || p_ticket.number::numeric
-$$;
-
--- Of an earlier version, which had one order.
+-- Of earlier versions, which had one order, and called a function for the place of each ticket.
 drop function if exists _supportchat.tickets_in_view(uuid, text, integer);
+drop function if exists _supportchat.place_in_order(public.tickets, text, text);
 
--- The first tickets of a view of the queue, in an order. Of many tickets only those are looked at that can be among the first: the
--- beginning of each index that has them in the order of one of its parts.
+-- The first tickets of a view of the queue, in an order: first what has woken; then who waits for an answer, then the latest
+-- activity, or for 'unassigned' the first come. 'longest' has the longest wait first, behind what is urgent; 'newest' the shortest;
+-- 'priority' goes by that, and then by the wait. static/js/lib/rows.js sorts in the same way. Of many tickets only those are looked
+-- at that can be among the first: the beginning of each index that has them in the order of one of its parts.
 create or replace function _supportchat.tickets_in_view(p_agent_id uuid, p_view text, p_order text, p_limit integer)
 returns uuid[]
 language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+    candidates uuid[];
 begin
-    if p_view = 'mine' then
-        return array(
-            select t.id from public.tickets t
-            where t.status = 'open' and t.assigned_agent_id = p_agent_id and t.snoozed_until is null
-            order by _supportchat.place_in_order(t, p_view, p_order)
-            limit p_limit
-        );
-    elsif p_view = 'snoozed' then
+    if p_view = 'snoozed' then
         return array(
             select id from public.tickets where snoozed_until is not null order by snoozed_until, number limit p_limit
         );
-    elsif p_view = 'unassigned' then
-        return array(
-            select (found.ticket).id
-            from (
-                (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
-                union (
-                    select id from public.tickets where status <> 'closed' and urgency <> 3 and status = 'waiting'
-                    order by urgency, awaiting_since, number limit p_limit
-                )
-                union (
-                    select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
-                        and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
-                    order by awaiting_since, number limit p_limit
-                )
-                union (
-                    select id from public.tickets
-                    where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
-                    order by awaiting_since desc, number desc limit p_limit
-                )
-                union (
-                    select id from public.tickets where status = 'waiting' and awaiting_since is null and snoozed_until is null
-                    order by awaiting_since, number limit p_limit
-                )
-            ) as first (id)
-            -- One by one: the planner would rather read all that wait.
-            cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
-            where (found.ticket).snoozed_until is null and (found.ticket).status = 'waiting'
-            order by _supportchat.place_in_order(found.ticket, p_view, p_order)
-            limit p_limit
+    elsif p_view = 'mine' then
+        candidates := array(
+            select id from public.tickets where status = 'open' and assigned_agent_id = p_agent_id and snoozed_until is null
         );
-    end if;
-    return array(
-        select (found.ticket).id
-        from (
+    elsif p_view = 'unassigned' then
+        candidates := array(
+            (
+                select id from public.tickets where woke_at is not null and status <> 'closed' and status = 'waiting'
+                order by woke_at, number limit p_limit
+            )
+            union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                        and awaiting_since is not null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority' or (p_order = 'longest' and level = 1)
+            )
+            union (
+                select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                    and awaiting_since is not null and snoozed_until is null and p_order <> 'newest'
+                order by awaiting_since, number limit p_limit
+            )
+            union (
+                select id from public.tickets
+                where status = 'waiting' and awaiting_since is not null and snoozed_until is null and p_order = 'newest'
+                order by awaiting_since desc, number desc limit p_limit
+            )
+            union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and status = 'waiting' and urgency <> 3 and urgency = level
+                        and awaiting_since is null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority'
+            )
+            union (
+                select id from public.tickets where status = 'waiting' and (p_order <> 'priority' or urgency <= 3)
+                    and awaiting_since is null and snoozed_until is null
+                order by awaiting_since, number limit p_limit
+            )
+        );
+    else
+        candidates := array(
             (select id from public.tickets where woke_at is not null and status <> 'closed' order by woke_at, number limit p_limit)
             union (
-                select id from public.tickets where status <> 'closed' and urgency <> 3
-                order by urgency, awaiting_since, number limit p_limit
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is not null and snoozed_until is null
+                    order by awaiting_since, number limit p_limit
+                ) as raised
+                where p_order = 'priority' or (p_order = 'longest' and level = 1)
             )
             union (
                 select id from public.tickets
@@ -6958,13 +6984,46 @@ begin
                 order by awaiting_since desc, number desc limit p_limit
             )
             union (
+                select raised.id
+                from unnest(array[1, 2, 4]) as level
+                cross join lateral (
+                    select id from public.tickets
+                    where status <> 'closed' and urgency <> 3 and urgency = level
+                        and awaiting_since is null and snoozed_until is null
+                    order by updated_at desc, number limit p_limit
+                ) as raised
+                where p_order = 'priority'
+            )
+            union (
                 select id from public.tickets where status <> 'closed' and awaiting_since is null and snoozed_until is null
+                    and (p_order <> 'priority' or urgency <= 3)
                 order by updated_at desc, number limit p_limit
             )
-        ) as first (id)
-        cross join lateral (select t as ticket from public.tickets t where t.id = first.id limit 1) as found
-        where (found.ticket).snoozed_until is null and (found.ticket).status <> 'closed'
-        order by _supportchat.place_in_order(found.ticket, p_view, p_order)
+        );
+    end if;
+    return array(
+        select t.id
+        from unnest(candidates) as candidate (id)
+        -- One by one: the planner would rather read all that wait.
+        cross join lateral (select * from public.tickets where id = candidate.id limit 1) as t
+        where t.snoozed_until is null and (t.status = 'waiting' or (t.status = 'open' and p_view <> 'unassigned'))
+        order by
+            t.woke_at,
+            t.woke_at is null and t.awaiting_since is null,
+            case
+                when t.woke_at is not null then 0
+                when p_order = 'priority' then t.urgency
+                when p_order = 'longest' and t.awaiting_since is not null then (t.urgency > 1)::integer
+                else 0
+            end,
+            case
+                when t.woke_at is not null then 0
+                when t.awaiting_since is not null then
+                    date_part('epoch', t.awaiting_since) * case p_order when 'newest' then -1 else 1 end
+                when p_view = 'unassigned' then 0
+                else -date_part('epoch', t.updated_at)
+            end,
+            t.number
         limit p_limit
     );
 end $$;
@@ -7002,12 +7061,12 @@ set search_path = ''
 as $$
     select _supportchat.demand_right(p_agent_id, 'answer');
     with counted as materialized (
-        select _supportchat.open_tickets_json() as json
+        select _supportchat.counts_for(p_agent_id) as json
     ), chosen as materialized (
         select queue_order as name from public.agents where id = p_agent_id
     )
     select jsonb_build_object(
-        'counts', json - 'agents' || jsonb_build_object('mine', coalesce((json -> 'agents' ->> p_agent_id::text)::integer, 0)),
+        'counts', json,
         'order', chosen.name,
         'unread', (
             select coalesce(jsonb_agg(jsonb_build_object(
@@ -7027,6 +7086,20 @@ as $$
     from counted cross join chosen
 $$;
 
+-- Where an agent goes on once a ticket is done: the counts of each view, and the first of their own tickets.
+create or replace function _supportchat.queue_ahead(p_agent_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'counts', _supportchat.counts_for(id),
+        'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(id, 'mine', queue_order, 1))
+    )
+    from public.agents where id = p_agent_id
+$$;
+
 -- Remembers in which order an agent wants the queue: 'longest', 'newest' or 'priority'. PT422 for any other.
 create or replace function public.set_queue_order(p_agent_id uuid, p_order text)
 returns void
@@ -7044,7 +7117,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '1b97e0bf8cd2');
+select _supportchat.record_script('functions/queue.sql', 'c46bec440cdd');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -7374,7 +7447,7 @@ begin
 end $$;
 
 -- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one
--- changes nothing. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- changes nothing. Gives the ticket, and where the agent goes on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -7393,7 +7466,7 @@ begin
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
@@ -7446,7 +7519,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
+select _supportchat.record_script('functions/tickets.sql', '90b38c822152');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7529,7 +7602,7 @@ select _supportchat.record_script('functions/notes.sql', '4603af0f5286');
 
 -- Puts a ticket out of sight: one's own, one that nobody has, or any with the right 'reassign'. It has no place in the line and takes
 -- none of its agent's, until p_until (null: no such time), the customer's next message, or wake_ticket. PT422 for a time that is
--- over or more than a year ahead. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- over or more than a year ahead. Gives the ticket, and where the agent goes on.
 create or replace function public.snooze_ticket(p_agent_id uuid, p_number bigint, p_until timestamptz default null)
 returns jsonb
 language plpgsql
@@ -7553,7 +7626,7 @@ begin
     perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object('until', p_until));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
@@ -7576,7 +7649,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', 'cc62fd70d10a');
+select _supportchat.record_script('functions/snooze.sql', '86d6312e8e3a');
 
 -- search.sql: how agents find a line of any conversation, and tickets by what they are. Safe to run again.
 -- Storing a message writes no word of it here: server processes read the log and do it, and so does whoever searches.
@@ -7631,7 +7704,8 @@ as $$
         from unnest(string_to_array(nullif(_supportchat.folded(left(p_text, 200)), ''), ' ')) with ordinality as every (word, place)
         group by word
     )
-    select array_agg('~/' || p_mark || word || case when is_pair then '' else ':*' end order by place)
+    -- As folded cuts the words of a long text.
+    select array_agg('~/' || p_mark || left(word, 64) || case when is_pair then '' else ':*' end order by place)
     from (
         select * from typed where not exists (
             select from typed as pair where pair.is_pair and char_length(typed.word) = 1 and right(pair.word, 1) = typed.word
@@ -8384,7 +8458,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '1c6f8a208b52');
+select _supportchat.record_script('functions/search.sql', 'dcb9e6fb7e9c');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -12249,7 +12323,7 @@ as $$
         where status = 'waiting' and held is null and snoozed_until is null and updated_at < now() - interval '15 seconds'
             and exists (select from free) -- at first, and then the queue is not read
             and exists (select from free where free.agent_id is distinct from given_back_by)
-        order by awaiting_since nulls last, number
+        order by urgency, awaiting_since nulls last, number
         limit 100
     ) as stuck
 $$;
@@ -12304,6 +12378,6 @@ $$;
 -- The last script: nothing calls them any more.
 select _supportchat.drop_former_helpers();
 
-select _supportchat.record_script('functions/status.sql', 'a472f06441b7');
+select _supportchat.record_script('functions/status.sql', '58dc34ea5396');
 
 notify pgrst, 'reload schema';

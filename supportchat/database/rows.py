@@ -731,6 +731,13 @@ class Queue(TypedDict):
     reason: Reason | None
 
 
+class QueueAhead(TypedDict):
+    """Where an agent goes on: the counts, and the first of their own tickets."""
+
+    counts: QueueCounts
+    rows: list[QueueRow]
+
+
 class Found(TypedDict):
     """What a search has found: tickets, and the lines in them, by number, the newest first, and how far back it went."""
 
@@ -764,10 +771,10 @@ class IndexedLines(TypedDict):
 
 
 class ClosedTicket(TypedDict):
-    """A ticket that was closed, and the beginning of the agent's own queue."""
+    """A ticket that was closed, and where the agent goes on."""
 
     ticket: Ticket
-    queue: Queue
+    queue: QueueAhead
 
 
 class MarkedSpam(ClosedTicket):
