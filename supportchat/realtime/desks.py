@@ -34,7 +34,8 @@ class Desks:
     """Collects for 0.2 seconds what has changed, reads it, renders it once per language, and tells those it concerns.
 
     A row goes to the desks whose view shows it now or showed it before, and to all desks of its agent and of those whom
-    a note in it mentions, which count what is unread in whatever view. A page that has not said which view it shows is only told that the queue has changed.
+    a note in it mentions, which count what is unread in whatever view. A page that has not said which view it shows is
+    only told that the queue has changed.
     """
 
     def __init__(
