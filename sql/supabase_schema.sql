@@ -15,9 +15,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads,
-        ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, note_mentions,
+        ticket_reads, ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys,
+        event_readers, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -39,10 +39,10 @@ declare
         refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx,
         erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
         events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, ticket_drafts_session_id_idx,
-        ticket_drafts_saved_at_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx,
-        agent_alerts_passes_at_idx, agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx,
-        agent_pushes_created_at_idx, throttle_buckets_full_at_idx
+        ticket_notes_agent_id_idx, note_mentions_agent_id_idx, note_mentions_unread_idx, ticket_reads_session_id_idx,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
+        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -62,6 +62,7 @@ declare
         conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
         signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        read_mentions(uuid, bigint, integer); complete_mention(uuid, text, integer);
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
@@ -138,16 +139,17 @@ declare
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
-        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
-        image_of_session(uuid, text); drafts_of_agent(uuid); drafts_of_agent(uuid, integer);
-        save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
-        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
-        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
-        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
+        complete_mention(uuid, text); post_message(text, uuid, uuid, text); start_chat(text, uuid, text);
+        start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        who_is_here(text); image_of_session(uuid); image_of_session(uuid, text); drafts_of_agent(uuid);
+        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid);
+        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer);
+        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
+        snooze_ticket(uuid, bigint); index_lines(); search_tickets(uuid); search_tickets(uuid, text);
+        search_tickets(uuid, text, text); search_tickets(uuid, text, text, text[]);
+        search_tickets(uuid, text, text, text[], text[]);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
@@ -715,6 +717,13 @@ begin
         ticket_notes       | note                   | text        | required |
         ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
 
+        -- Whom a note mentions, in which spellings, and when they have read it.
+        note_mentions      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        note_mentions      | note_no                | integer     | key      |
+        note_mentions      | agent_id               | uuid        | key      |                   | agents        | cascade
+        note_mentions      | written                | text[]      | required |
+        note_mentions      | read_at                | timestamptz |          |
+
         -- How far each agent has read each conversation. read_lines is what customer_lines was there: what it has grown by since
         -- is unread.
         ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -757,12 +766,13 @@ begin
         agent_devices      | problem_at             | timestamptz |          |
 
         -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
-        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
-        -- one is told. A row goes when its agent has read, or need not any more.
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'); or that the note note_no
+        -- mentions them ('mentioned'). At passes_at the next one is told. A row goes when its agent has read, or need not any more.
         agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
         agent_alerts       | lines                  | integer     | required |
         agent_alerts       | why                    | text        | required |
+        agent_alerts       | note_no                | integer     | required | 0
         agent_alerts       | raised_at              | timestamptz | required | now()
         agent_alerts       | passes_at              | timestamptz |          |
 
@@ -903,6 +913,8 @@ begin
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
+        note_mentions_agent_id_idx        |        | note_mentions    | (agent_id, read_at)
+        note_mentions_unread_idx          |        | note_mentions    | (session_id) where read_at is null
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
@@ -1029,7 +1041,7 @@ begin
         agent_devices | user_agent     | char_length(user_agent) <= 256
         agent_devices | language       | language ~ '^[a-z]{2,3}$'
         agent_devices | problem        | char_length(problem) <= 80
-        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next', 'mentioned')
         agent_pushes  | kind           | kind in ('alert', 'end', 'test')
         desk_push_keys | only_row       | only_row
     $checks$,
@@ -2663,7 +2675,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '9a5914e81a43');
+select _supportchat.record_script('supabase_schema.sql', 'ac0bd8542955');
 
 notify pgrst, 'reload schema';
 

@@ -140,6 +140,7 @@ begin
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
+    perform _supportchat.erase_mentions(p_session_id);
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.ticket_drafts where session_id = p_session_id;
@@ -537,7 +538,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '73e3683bb535');
+select _supportchat.record_script('functions/privacy.sql', '6e5878f7f677');
 
 notify pgrst, 'reload schema';
 

@@ -246,6 +246,7 @@ begin
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
     );
+    perform _supportchat.end_mentions(p_agent_id, ticket.session_id, 2147483647);
     return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
@@ -410,7 +411,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '90b38c822152');
+select _supportchat.record_script('functions/tickets.sql', 'ec0b83696beb');
 
 notify pgrst, 'reload schema';
 

@@ -421,6 +421,13 @@ begin
         ticket_notes       | note                   | text        | required |
         ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
 
+        -- Whom a note mentions, in which spellings, and when they have read it.
+        note_mentions      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        note_mentions      | note_no                | integer     | key      |
+        note_mentions      | agent_id               | uuid        | key      |                   | agents        | cascade
+        note_mentions      | written                | text[]      | required |
+        note_mentions      | read_at                | timestamptz |          |
+
         -- How far each agent has read each conversation. read_lines is what customer_lines was there: what it has grown by since
         -- is unread.
         ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -463,12 +470,13 @@ begin
         agent_devices      | problem_at             | timestamptz |          |
 
         -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
-        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
-        -- one is told. A row goes when its agent has read, or need not any more.
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'); or that the note note_no
+        -- mentions them ('mentioned'). At passes_at the next one is told. A row goes when its agent has read, or need not any more.
         agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
         agent_alerts       | lines                  | integer     | required |
         agent_alerts       | why                    | text        | required |
+        agent_alerts       | note_no                | integer     | required | 0
         agent_alerts       | raised_at              | timestamptz | required | now()
         agent_alerts       | passes_at              | timestamptz |          |
 
@@ -609,6 +617,8 @@ begin
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
+        note_mentions_agent_id_idx        |        | note_mentions    | (agent_id, read_at)
+        note_mentions_unread_idx          |        | note_mentions    | (session_id) where read_at is null
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
@@ -735,7 +745,7 @@ begin
         agent_devices | user_agent     | char_length(user_agent) <= 256
         agent_devices | language       | language ~ '^[a-z]{2,3}$'
         agent_devices | problem        | char_length(problem) <= 80
-        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next', 'mentioned')
         agent_pushes  | kind           | kind in ('alert', 'end', 'test')
         desk_push_keys | only_row       | only_row
     $checks$,

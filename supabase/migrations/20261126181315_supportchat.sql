@@ -12,9 +12,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads,
-        ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers,
-        server_processes, customers_here, heartbeat, throttle_buckets
+        search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, note_mentions,
+        ticket_reads, ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys,
+        event_readers, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -36,10 +36,10 @@ declare
         refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx,
         erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
         events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
-        ticket_notes_agent_id_idx, ticket_reads_session_id_idx, ticket_drafts_session_id_idx,
-        ticket_drafts_saved_at_idx, agent_devices_endpoint_key, agent_devices_agent_id_idx, agent_alerts_session_id_idx,
-        agent_alerts_passes_at_idx, agent_pushes_device_id_key, agent_pushes_session_id_idx, agent_pushes_due_at_idx,
-        agent_pushes_created_at_idx, throttle_buckets_full_at_idx
+        ticket_notes_agent_id_idx, note_mentions_agent_id_idx, note_mentions_unread_idx, ticket_reads_session_id_idx,
+        ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
+        agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
+        agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
     }';
     functions text[] := regexp_split_to_array(btrim('
         orphan_rows(text); list_audit(uuid, text[], uuid, bigint, integer, boolean); note_audit_export(uuid, text);
@@ -59,6 +59,7 @@ declare
         conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
         signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        read_mentions(uuid, bigint, integer); complete_mention(uuid, text, integer);
         post_message(text, uuid, uuid, text, jsonb);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
         close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
@@ -135,16 +136,17 @@ declare
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
-        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
-        image_of_session(uuid, text); drafts_of_agent(uuid); drafts_of_agent(uuid, integer);
-        save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
-        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
-        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
-        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
+        complete_mention(uuid, text); post_message(text, uuid, uuid, text); start_chat(text, uuid, text);
+        start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        who_is_here(text); image_of_session(uuid); image_of_session(uuid, text); drafts_of_agent(uuid);
+        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid);
+        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer);
+        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
+        snooze_ticket(uuid, bigint); index_lines(); search_tickets(uuid); search_tickets(uuid, text);
+        search_tickets(uuid, text, text); search_tickets(uuid, text, text, text[]);
+        search_tickets(uuid, text, text, text[], text[]);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
@@ -719,6 +721,13 @@ begin
         ticket_notes       | note                   | text        | required |
         ticket_notes       | created_at             | timestamptz | required | clock_timestamp()
 
+        -- Whom a note mentions, in which spellings, and when they have read it.
+        note_mentions      | session_id             | uuid        | key      |                   | user_sessions | cascade
+        note_mentions      | note_no                | integer     | key      |
+        note_mentions      | agent_id               | uuid        | key      |                   | agents        | cascade
+        note_mentions      | written                | text[]      | required |
+        note_mentions      | read_at                | timestamptz |          |
+
         -- How far each agent has read each conversation. read_lines is what customer_lines was there: what it has grown by since
         -- is unread.
         ticket_reads       | agent_id               | uuid        | key      |                   | agents        | cascade
@@ -761,12 +770,13 @@ begin
         agent_devices      | problem_at             | timestamptz |          |
 
         -- Who has been told that somebody writes, up to which of the customer's lines, and why: the ticket is theirs ('mine'),
-        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'). At passes_at the next
-        -- one is told. A row goes when its agent has read, or need not any more.
+        -- nobody's ('waiting'), they want to know of all ('all'), or whoever has it has not come ('next'); or that the note note_no
+        -- mentions them ('mentioned'). At passes_at the next one is told. A row goes when its agent has read, or need not any more.
         agent_alerts       | agent_id               | uuid        | key      |                   | agents        | cascade
         agent_alerts       | session_id             | uuid        | key      |                   | user_sessions | cascade
         agent_alerts       | lines                  | integer     | required |
         agent_alerts       | why                    | text        | required |
+        agent_alerts       | note_no                | integer     | required | 0
         agent_alerts       | raised_at              | timestamptz | required | now()
         agent_alerts       | passes_at              | timestamptz |          |
 
@@ -907,6 +917,8 @@ begin
         ticket_notes_note_no_key          | unique | ticket_notes     | (session_id, note_no)
         ticket_notes_client_key           | unique | ticket_notes     | (session_id, client_message_id)
         ticket_notes_agent_id_idx         |        | ticket_notes     | (agent_id)
+        note_mentions_agent_id_idx        |        | note_mentions    | (agent_id, read_at)
+        note_mentions_unread_idx          |        | note_mentions    | (session_id) where read_at is null
         ticket_reads_session_id_idx       |        | ticket_reads     | (session_id)
         ticket_drafts_session_id_idx      |        | ticket_drafts    | (session_id)
         ticket_drafts_saved_at_idx        |        | ticket_drafts    | (saved_at)
@@ -1033,7 +1045,7 @@ begin
         agent_devices | user_agent     | char_length(user_agent) <= 256
         agent_devices | language       | language ~ '^[a-z]{2,3}$'
         agent_devices | problem        | char_length(problem) <= 80
-        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next')
+        agent_alerts  | why            | why in ('mine', 'waiting', 'all', 'next', 'mentioned')
         agent_pushes  | kind           | kind in ('alert', 'end', 'test')
         desk_push_keys | only_row       | only_row
     $checks$,
@@ -2667,7 +2679,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', '9a5914e81a43');
+select _supportchat.record_script('supabase_schema.sql', 'ac0bd8542955');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -6131,6 +6143,241 @@ end $$;
 
 select _supportchat.record_script('functions/marks.sql', 'deec385cb485');
 
+-- mentions.sql: who is named in a note with an @, and has to read it. Safe to run again.
+
+-- The agents who can be mentioned, and how each is written: by the name, and where somebody else has the same one also with the
+-- e-mail address behind it.
+create or replace function _supportchat.mentionable_agents()
+returns table (agent_id uuid, name text, written text, folded text, is_shared boolean)
+language sql
+stable
+set search_path = ''
+as $$
+    with named as materialized (
+        select a.id, a.name, a.email, f.folded, count(*) over (partition by f.folded) > 1 as is_shared
+        from public.agents a
+        cross join lateral (select _supportchat.folded(a.name) as folded) as f
+        where a.is_active and f.folded <> ''
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+    )
+    select id, name, case when is_shared then name || ' (' || email || ')' else name end,
+        case when is_shared then _supportchat.folded(name || ' ' || email) else folded end, is_shared
+    from named
+$$;
+
+-- What follows each @ that begins a word, up to the end of its line: the first 20 of a text.
+create or replace function _supportchat.mention_signs(p_text text)
+returns table (rest text)
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+    place integer := 0;
+    step integer;
+    looked integer := 0;
+    signs integer := 0;
+    before text;
+    line text;
+begin
+    loop
+        step := strpos(substr(p_text, place + 1), '@');
+        exit when step = 0 or signs = 20 or looked = 200;
+        place := place + step;
+        looked := looked + 1;
+        before := substr(p_text, place - 1, case when place > 1 then 1 else 0 end);
+        line := split_part(substr(p_text, place + 1, 400), E'\n', 1);
+        continue when _supportchat.folded(left(line, 1)) = '';
+        if _supportchat.folded(before) = '' or before ~ ('[' || _supportchat.dense_writing() || ']') then
+            signs := signs + 1;
+            rest := line;
+            return next;
+        end if;
+    end loop;
+end $$;
+
+-- Who is mentioned in a text, 20 at most, and in which spellings. The longest name counts, whatever its case and accents, up to where
+-- a word ends. A name that several have means each of them.
+create or replace function _supportchat.mentions_in(p_text text)
+returns table (agent_id uuid, written text[])
+language sql
+stable
+set search_path = ''
+as $$
+    with signs as materialized (
+        select row_number() over () as sign, rest from _supportchat.mention_signs(p_text)
+    ), known as materialized (
+        select agent_id, written, folded from _supportchat.mentionable_agents() where exists (select from signs)
+        union
+        select agent_id, name, _supportchat.folded(name) from _supportchat.mentionable_agents()
+        where is_shared and exists (select from signs)
+    ), named as (
+        -- The shortest text that reads as the name, before what ends its last word.
+        select distinct on (signs.sign, known.agent_id) signs.sign, known.agent_id, known.folded, cut.length, signs.rest
+        from signs
+        cross join lateral generate_series(
+            1, least(char_length(signs.rest), (select max(char_length(written)) + 16 from known))
+        ) as cut (length)
+        join known on known.folded = _supportchat.folded(left(signs.rest, cut.length))
+        where _supportchat.folded(substr(signs.rest, cut.length + 1, 1)) = ''
+            or substr(signs.rest, cut.length, 2) ~ ('[' || _supportchat.dense_writing() || ']')
+        order by signs.sign, known.agent_id, char_length(known.folded) desc, cut.length
+    ), longest as (
+        select *, rank() over (partition by sign order by char_length(folded) desc) as place from named
+    )
+    select agent_id, array_agg(distinct '@' || left(rest, length) || coalesce(case
+        when strpos(left(rest, length), '(') > 0 then substring(substr(rest, length + 1) from '^\)')
+        else substring(substr(rest, length + 1) from '^[' || _supportchat.combining_marks() || ']+')
+    end, ''))
+    from longest
+    where place = 1
+    group by agent_id
+    order by min(sign), agent_id
+    limit 20
+$$;
+
+-- The agents who are mentioned in a note, and in which spellings.
+create or replace function _supportchat.mentions_json(p_session_id uuid, p_note_no integer)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'agent', _supportchat.person_json(agent_id), 'written', written
+    ) order by agent_id), '[]')
+    from public.note_mentions where session_id = p_session_id and note_no = p_note_no
+$$;
+
+-- The agents who are mentioned in a conversation in notes that they have not read.
+create or replace function _supportchat.mentioned_json(p_session_id uuid)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(distinct agent_id), '[]') from public.note_mentions
+    where session_id = p_session_id and read_at is null
+$$;
+
+-- The tickets with notes that mention an agent, and that they have not read: the last active first, 100 at most.
+create or replace function _supportchat.tickets_mentioning(p_agent_id uuid)
+returns setof public.tickets
+language sql
+stable
+set search_path = ''
+as $$
+    select t.*
+    from (
+        select distinct session_id from public.note_mentions where agent_id = p_agent_id and read_at is null
+    ) as unread
+    cross join lateral _supportchat.ticket_of_session(unread.session_id) as t
+    where t.id is not null
+    order by t.updated_at desc, t.number
+    limit 100
+$$;
+
+-- Keeps who is mentioned in a new note, and tells them. Whoever mentions themselves is told nothing.
+create or replace function _supportchat.mention_agents(p_note public.ticket_notes)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    others jsonb;
+begin
+    if strpos(p_note.note, '@') = 0 then
+        return;
+    end if;
+    with mentioned as (
+        insert into public.note_mentions (session_id, note_no, agent_id, written, read_at)
+        select p_note.session_id, p_note.note_no, agent_id, written, case when agent_id = p_note.agent_id then now() end
+        from _supportchat.mentions_in(p_note.note)
+        returning agent_id, read_at
+    )
+    select jsonb_agg(agent_id order by agent_id) into others from mentioned where read_at is null;
+    if others is not null then
+        perform _supportchat.log_event(
+            'mention.added', p_note.session_id, jsonb_build_object('note_no', p_note.note_no, 'agents', others),
+            'agent', p_note.agent_id
+        );
+    end if;
+end $$;
+
+-- Notes that an agent has read the notes of a conversation that mention them, up to a number.
+create or replace function _supportchat.end_mentions(p_agent_id uuid, p_session_id uuid, p_note_no integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.note_mentions set read_at = now()
+    where session_id = p_session_id and agent_id = p_agent_id and note_no <= p_note_no and read_at is null;
+    if found then
+        perform _supportchat.log_event(
+            'mention.read', p_session_id, jsonb_build_object('agents', jsonb_build_array(p_agent_id)), 'agent', p_agent_id
+        );
+    end if;
+end $$;
+
+-- Takes away the mentions of a conversation, and tells whoever was to read one.
+create or replace function _supportchat.erase_mentions(p_session_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    unread jsonb;
+begin
+    with gone as (
+        delete from public.note_mentions where session_id = p_session_id returning agent_id, read_at
+    )
+    select jsonb_agg(distinct agent_id) into unread from gone where read_at is null;
+    if unread is not null then
+        perform _supportchat.log_event('mention.read', p_session_id, jsonb_build_object('agents', unread));
+    end if;
+end $$;
+
+-- Notes that an agent has read the notes of a ticket that mention them, up to a number.
+create or replace function public.read_mentions(p_agent_id uuid, p_number bigint, p_note_no integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    perform _supportchat.end_mentions(p_agent_id, _supportchat.session_of_ticket(p_number), p_note_no);
+end $$;
+
+-- Colleagues who can be mentioned and whose name, or a word in it, begins with a text: who is here comes first. 'written' is what
+-- stands behind the @; 'email' is there where somebody else has the same name.
+create or replace function public.complete_mention(p_agent_id uuid, p_text text, p_limit integer default 8)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    wanted text := _supportchat.folded(left(p_text, 80));
+begin
+    perform _supportchat.demand_right(p_agent_id, 'answer');
+    return (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'id', id, 'name', name, 'email', email, 'picture', picture_key, 'here', here, 'written', written
+        ) order by here desc, name, written), '[]')
+        from (
+            select a.id, a.name, m.written, a.picture_key, a.lease_expires_at > now() is true as here,
+                case when m.is_shared then a.email end as email
+            from _supportchat.mentionable_agents() as m
+            join public.agents a on a.id = m.agent_id
+            where a.id <> p_agent_id and (starts_with(m.folded, wanted) or strpos(m.folded, ' ' || wanted) > 0)
+            order by here desc, a.name, m.written limit least(p_limit, 50)
+        ) as found
+    );
+end $$;
+
+select _supportchat.record_script('functions/mentions.sql', '38b838668c87');
+
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
 
@@ -6773,6 +7020,7 @@ as $$
         'closed_at', case when t.status = 'closed' then t.closed_at end,
         'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
+        'mentioned', _supportchat.mentioned_json(s.session_id),
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
             from public.ticket_reads r where r.session_id = s.session_id
@@ -7051,8 +7299,9 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread and their
--- drafts, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
+-- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread, their
+-- drafts, which tickets have notes that mention them, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'; with
+-- 'mine' other tickets that mention them too), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -7064,6 +7313,8 @@ as $$
         select _supportchat.counts_for(p_agent_id) as json
     ), chosen as materialized (
         select queue_order as name from public.agents where id = p_agent_id
+    ), mentioning as materialized (
+        select * from _supportchat.tickets_mentioning(p_agent_id)
     )
     select jsonb_build_object(
         'counts', json,
@@ -7079,6 +7330,11 @@ as $$
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
         'drafts', public.drafts_of_agent(p_agent_id),
+        'mentions', (select coalesce(jsonb_agg(number), '[]') from mentioning),
+        'mentioned', case when p_view <> 'mine' then '[]' else _supportchat.queue_rows_json(array(
+            select id from mentioning
+            where status <> 'open' or snoozed_until is not null or assigned_agent_id is distinct from p_agent_id
+        )) end,
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, chosen.name, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
         'reason', case when p_view <> 'mine' and json ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
@@ -7117,7 +7373,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'c46bec440cdd');
+select _supportchat.record_script('functions/queue.sql', 'f822052801a0');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -7355,6 +7611,7 @@ begin
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
     );
+    perform _supportchat.end_mentions(p_agent_id, ticket.session_id, 2147483647);
     return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
@@ -7519,7 +7776,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '90b38c822152');
+select _supportchat.record_script('functions/tickets.sql', 'ec0b83696beb');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -7533,12 +7790,13 @@ as $$
     select jsonb_build_object(
         'session_id', p_row.session_id, 'note_no', p_row.note_no, 'after_seq', p_row.after_seq,
         'agent', _supportchat.person_json(p_row.agent_id), 'client_message_id', p_row.client_message_id,
-        'note', p_row.note, 'created_at', p_row.created_at
+        'note', p_row.note, 'created_at', p_row.created_at,
+        'mentions', _supportchat.mentions_json(p_row.session_id, p_row.note_no)
     )
 $$;
 
--- Adds a private note, which agents see between the messages and a customer never receives, and gives the ticket as it is
--- then. A repeated client_message_id gives the first note again.
+-- Adds a private note, which agents see between the messages and a customer never receives, tells whom it mentions ("@Name"), and
+-- gives the ticket as it is then. A repeated client_message_id gives the first note again.
 create or replace function public.add_note(p_agent_id uuid, p_number bigint, p_client_message_id uuid, p_note text)
 returns jsonb
 language plpgsql
@@ -7563,6 +7821,9 @@ begin
         returning * into line;
         perform _supportchat.end_draft(p_agent_id, ticket.session_id, 'note', p_note);
         perform _supportchat.record_event(ticket, 'noted', 'agent', p_agent_id, jsonb_build_object('note_no', line.note_no));
+        -- Who answers has read what was there.
+        perform _supportchat.end_mentions(p_agent_id, ticket.session_id, line.note_no);
+        perform _supportchat.mention_agents(line);
     elsif line.note <> p_note or line.agent_id <> p_agent_id then
         raise sqlstate 'PT422' using message = 'client_message_id_reused';
     end if;
@@ -7596,7 +7857,7 @@ as $$
     where n.bytes_before < p_bytes
 $$;
 
-select _supportchat.record_script('functions/notes.sql', '4603af0f5286');
+select _supportchat.record_script('functions/notes.sql', '10b2a485a9bf');
 
 -- snooze.sql: tickets that are out of sight for a while. Safe to run again.
 
@@ -10744,7 +11005,7 @@ begin
     select count(*) as read, max(transaction::text::numeric) as last_transaction,
         (array_agg(id order by transaction desc, id desc))[1] as last_id,
         coalesce(jsonb_agg(distinct session_id) filter (where session_id is not null and (
-            kind in ('ticket.opened', 'ticket.changed') or (kind = 'message.posted' and actor = 'customer')
+            kind in ('ticket.opened', 'ticket.changed', 'mention.added', 'mention.read') or (kind = 'message.posted' and actor = 'customer')
             or (kind = 'receipt.recorded' and agent_id is not null)
         )), '[]') as sessions
     into found_events
@@ -10763,10 +11024,15 @@ begin
     );
 end $$;
 
+-- Of an earlier version, in which nobody was mentioned.
+drop function if exists _supportchat.wanted_alerts(uuid[]);
+drop function if exists _supportchat.alert_json(uuid);
+drop function if exists _supportchat.tell_pages(uuid, uuid[]);
+
 -- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
 -- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
 -- is to know until that one has read.
-create or replace function _supportchat.wanted_alerts(p_session_ids uuid[])
+create or replace function _supportchat.awaited_agents(p_session_ids uuid[])
 returns table (agent_id uuid, session_id uuid, lines integer, why text)
 language sql
 stable
@@ -10801,6 +11067,38 @@ as $$
         )
 $$;
 
+-- The newest note of a conversation that mentions an agent, and that they have not read; null for none.
+create or replace function _supportchat.mention_of(p_agent_id uuid, p_session_id uuid)
+returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select max(note_no) from public.note_mentions
+    where agent_id = p_agent_id and session_id = p_session_id and read_at is null
+$$;
+
+-- Who is to know of some conversations: of the customer, of a note that mentions them, or of both. The customer's wait is the reason
+-- then.
+create or replace function _supportchat.wanted_alerts(p_session_ids uuid[])
+returns table (agent_id uuid, session_id uuid, lines integer, note_no integer, why text)
+language sql
+stable
+set search_path = ''
+as $$
+    with mentioned as materialized (
+        select m.agent_id, m.session_id, max(m.note_no) as note_no
+        from public.note_mentions m
+        join public.agents a on a.id = m.agent_id and a.is_active
+        where m.session_id = any (p_session_ids) and m.read_at is null
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        group by m.agent_id, m.session_id
+    )
+    select agent_id, session_id, coalesce(awaited.lines, 0), coalesce(mentioned.note_no, 0), coalesce(awaited.why, 'mentioned')
+    from _supportchat.awaited_agents(p_session_ids) as awaited
+    full join mentioned using (agent_id, session_id)
+$$;
+
 -- After how long the next one is told when nobody has come; null for never.
 create or replace function _supportchat.passes_after()
 returns interval
@@ -10811,8 +11109,9 @@ as $$
     select make_interval(mins => (_supportchat.setting('alert_next_minutes') #>> '{}')::integer)
 $$;
 
--- What is shown of a conversation to who is told of it: who writes, and the last that they wrote.
-create or replace function _supportchat.alert_json(p_session_id uuid)
+-- What is shown of a conversation to who is told of it: who writes, and the last that they wrote; or the note that mentions them,
+-- and by whom it is.
+create or replace function _supportchat.alert_json(p_session_id uuid, p_note_no integer)
 returns jsonb
 language sql
 stable
@@ -10822,7 +11121,11 @@ as $$
         'number', t.number,
         'customer_name', coalesce(p.name, s.customer_name),
         'message', left(m.message, 200),
-        'has_image', m.image_id is not null
+        'has_image', m.image_id is not null,
+        'mention', (
+            select jsonb_build_object('agent', _supportchat.person_json(n.agent_id), 'note', left(n.note, 200))
+            from public.ticket_notes n where n.session_id = s.session_id and n.note_no = p_note_no
+        )
     )
     from public.user_sessions s
     cross join lateral _supportchat.ticket_of_session(s.session_id) as t
@@ -10833,16 +11136,17 @@ as $$
     where s.session_id = p_session_id
 $$;
 
--- Tells the open pages of some agents of a conversation. How each is told is theirs to say: by sound, by a notification, with the
--- text. Who has quiet hours is left out.
-create or replace function _supportchat.tell_pages(p_session_id uuid, p_agent_ids uuid[])
+-- Tells the open pages of some agents of a conversation, or of a note there that mentions them. How each is told is theirs to say: by
+-- sound, by a notification, with the text. Who has quiet hours is left out.
+create or replace function _supportchat.tell_pages(p_session_id uuid, p_agent_ids uuid[], p_note_no integer default null)
 returns void
 language sql
 set search_path = ''
 as $$
     -- Not more at once than a hint can hold.
     select _supportchat.notify_change(jsonb_build_object(
-        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents, 'about', _supportchat.alert_json(p_session_id)
+        'event', 'alert.raised', 'session_id', p_session_id, 'agents', told.agents,
+        'about', _supportchat.alert_json(p_session_id, p_note_no)
     ))
     from (
         select jsonb_object_agg(id, jsonb_build_object('sound', w.sound, 'desktop', w.desktop, 'text', w.shows_text)) as agents
@@ -10917,23 +11221,34 @@ begin
         perform _supportchat.end_alerts(chat.session_id, chat.agents);
     end loop;
     update public.agent_alerts a set
-        why = w.why, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
+        why = w.why, lines = case when w.why = 'mentioned' then 0 else a.lines end, passes_at = case when w.why = 'mine' then now() + _supportchat.passes_after() end
     from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, why text)
     where w.agent_id = a.agent_id and w.session_id = a.session_id and w.why <> a.why;
     for chat in
-        with told as (
-            insert into public.agent_alerts as known (agent_id, session_id, lines, why, passes_at)
-            select w.agent_id, w.session_id, w.lines, w.why, case when w.why = 'mine' then now() + _supportchat.passes_after() end
-            from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, why text)
+        with former as materialized (
+            select agent_id, session_id, note_no from public.agent_alerts where session_id = any (p_session_ids)
+        ), told as (
+            insert into public.agent_alerts as known (agent_id, session_id, lines, note_no, why, passes_at)
+            select w.agent_id, w.session_id, w.lines, w.note_no, w.why,
+                case when w.why = 'mine' then now() + _supportchat.passes_after() end
+            from jsonb_to_recordset(wanted) as w (agent_id uuid, session_id uuid, lines integer, note_no integer, why text)
             order by w.agent_id
-            on conflict (agent_id, session_id) do update set lines = excluded.lines where known.lines < excluded.lines
+            on conflict (agent_id, session_id) do update set
+                lines = greatest(known.lines, excluded.lines), note_no = greatest(known.note_no, excluded.note_no)
+            where known.lines < excluded.lines or known.note_no < excluded.note_no
             returning known.*
         )
-        select session_id, array_agg(agent_id) as agents, array_agg(agent_id) filter (where raised_at = now()) as new_ones
-        from told group by session_id
+        select told.session_id, mention.note_no, array_agg(told.agent_id) as agents,
+            array_agg(told.agent_id) filter (where told.raised_at = now() or mention.note_no is not null) as new_ones
+        from told
+        left join former using (agent_id, session_id)
+        cross join lateral (
+            select case when told.note_no > coalesce(former.note_no, 0) then told.note_no end as note_no
+        ) as mention
+        group by told.session_id, mention.note_no
     loop
-        perform _supportchat.tell_pages(chat.session_id, chat.agents);
-        -- Once until they have read: a telephone need not ring for each line.
+        perform _supportchat.tell_pages(chat.session_id, chat.agents, chat.note_no);
+        -- Once until they have read: a telephone need not ring for each line. A mention is told by itself.
         perform _supportchat.push_alert(agent_id, chat.session_id) from unnest(chat.new_ones) as agent_id;
     end loop;
 end $$;
@@ -10951,7 +11266,9 @@ as $$
     cross join lateral _supportchat.alert_settings_of(a.id) as w
     where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
-        and not exists (select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id)
+        and not exists (
+            select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id and k.why <> 'mentioned'
+        )
         and (
             a.lease_expires_at > now()
             or (w.push and exists (select from public.agent_devices d where d.agent_id = a.id))
@@ -10980,7 +11297,9 @@ begin
         colleague := _supportchat.next_to_tell(late.session_id);
         continue when colleague is null;
         insert into public.agent_alerts (agent_id, session_id, lines, why, passes_at)
-        values (colleague, late.session_id, late.lines, 'next', now() + _supportchat.passes_after());
+        values (colleague, late.session_id, late.lines, 'next', now() + _supportchat.passes_after())
+        on conflict (agent_id, session_id) do update set
+            lines = excluded.lines, why = excluded.why, passes_at = excluded.passes_at;
         perform _supportchat.tell_pages(late.session_id, array[colleague]);
         perform _supportchat.push_alert(colleague, late.session_id);
     end loop;
@@ -11049,7 +11368,7 @@ as $$
         'id', p.id, 'kind', p.kind, 'tries', p.tries,
         'endpoint', d.endpoint, 'p256dh', d.p256dh, 'auth', d.auth,
         'language', coalesce(a.language, d.language), 'origin', d.origin,
-        'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id),
+        'session_id', p.session_id, 'about', _supportchat.alert_json(p.session_id, _supportchat.mention_of(a.id, p.session_id)),
         'shows_text', (_supportchat.alert_settings_of(a.id)).shows_text
     ) order by p.created_at, p.id), '[]')
     from taken p
@@ -11333,7 +11652,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '12bab093d3c6');
+select _supportchat.record_script('functions/alerts.sql', '2de40f720141');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
@@ -11465,6 +11784,7 @@ begin
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
+    perform _supportchat.erase_mentions(p_session_id);
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.ticket_drafts where session_id = p_session_id;
@@ -11862,7 +12182,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '73e3683bb535');
+select _supportchat.record_script('functions/privacy.sql', '6e5878f7f677');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

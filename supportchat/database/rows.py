@@ -361,6 +361,24 @@ class Message(TypedDict):
     continues: bool
 
 
+class Mention(TypedDict):
+    """An agent whom a note mentions, and in which spellings."""
+
+    agent: Person
+    written: list[str]
+
+
+class MentionChoice(TypedDict):
+    """An agent who can be mentioned."""
+
+    id: str
+    name: str
+    email: str | None  # where somebody else has the same name
+    picture: str | None
+    here: bool
+    written: str  # what stands behind the @
+
+
 @final
 class Note(TypedDict):
     """A private note of an agent, after the message `after_seq`."""
@@ -372,6 +390,7 @@ class Note(TypedDict):
     client_message_id: str
     note: str
     created_at: str
+    mentions: list[Mention]
 
 
 Line = Message | Note
@@ -662,6 +681,7 @@ class QueueRow(TypedDict):
     closed_at: str | None
     is_erased: bool
     customer_lines: int  # how many the customer has written
+    mentioned: list[str]  # the ids of agents whom a note mentions, and who have not read it
     marks: dict[str, int]  # how many of them each agent who has read some has read, by their id; none when it is closed
     last: LastMessage | None
 
@@ -726,6 +746,8 @@ class Queue(TypedDict):
     order: str  # 'longest', 'newest' or 'priority'
     unread: list[Unread]
     drafts: list[Draft]
+    mentions: list[int]  # the numbers of tickets with notes that mention the agent, and that they have not read
+    mentioned: list[QueueRow]  # those that are not among their own, with their own view
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None
@@ -973,6 +995,13 @@ def read_marks(state: Conversation, side: str) -> tuple[int, int]:
     return state["agent_delivered_seq"], state["agent_read_seq"]
 
 
+class AlertedMention(TypedDict):
+    """A note that mentions whoever is told."""
+
+    agent: Person  # who wrote it
+    note: str  # its beginning
+
+
 class AlertedOf(TypedDict):
     """What may be shown of a ticket to whoever is told of it."""
 
@@ -980,6 +1009,7 @@ class AlertedOf(TypedDict):
     customer_name: str | None
     message: str | None  # the beginning of the last one of the customer
     has_image: bool
+    mention: AlertedMention | None  # then they are told of this
 
 
 class AdvancedAlerts(TypedDict):

@@ -35,6 +35,7 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
         "groups": groups_of(queue),
         "view": view,
         "limit": limit,
+        "snooze_choices": CHOICES,
         "selected": request.args.get("ticket", ""),
     }
 
@@ -42,11 +43,13 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
 def groups_of(queue: Queue) -> list[tuple[str, str, list[QueueRow]]]:
     """Return the rows of a queue as the page shows them: groups of name, heading and rows, also those without rows."""
     groups = {name: [row for row in queue["rows"] if _group(row) == name] for name in ("reply", "customer", "snoozed")}
+    mentioned = {row["number"] for row in queue["mentioned"]}
     return [
+        ("mentioned", _("Mentioned you"), queue["mentioned"]),
         ("reply", _("Needs a reply"), groups["reply"]),
         ("customer", _("Waiting for the customer"), groups["customer"]),
         ("snoozed", _("Snoozed"), groups["snoozed"]),
-        ("closed", _("Recently closed"), queue["closed"]),
+        ("closed", _("Recently closed"), [row for row in queue["closed"] if row["number"] not in mentioned]),
     ]
 
 

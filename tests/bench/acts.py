@@ -58,6 +58,12 @@ update public.tickets set snoozed_until = 'infinity' where session_id in (
     select session_id from public.user_sessions join public.visitors using (visitor_id) where token_hash = '{ANSWERED}'
 ) and status = 'open'
 """
+MENTIONED = f"""
+insert into public.note_mentions (session_id, note_no, agent_id, written)
+select s.session_id, 1, a.id, '{{@Agent 1}}' from public.agents a
+cross join public.user_sessions s join public.visitors using (visitor_id)
+where token_hash = '{ANSWERED}' and a.name = 'Agent 1'
+"""
 LOG_UNREAD = "update public.search_state set cursor = '3:3:', read_at = now(), next_ticket = null"
 BANNED = (
     f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
@@ -281,6 +287,9 @@ class People:
             act("follow_ticket", after=self.open.last_seq - 2, after_note=0),
             act("post_reply", client_message_id=NEW_ID, message="How can I help?"),
             act("add_note", client_message_id=NEW_ID, note="Careful"),
+            act("add_note", "mention", client_message_id=NEW_ID, note="@Agent 1 and @Agent 2"),
+            act("read_mentions", note_no=9, given=MENTIONED),
+            Act("complete_mention", {"agent_id": self.agent, "text": "a"}),
             act("reply_and_act", "close", client_message_id=NEW_ID, message="Goodbye", then="close"),
             act("reply_and_act", "snooze", client_message_id=NEW_ID, message="Wait", then="snooze", tags=["heating"]),
             act("replies_for_ticket", given=REPLY, words=["hello"]),
