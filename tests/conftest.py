@@ -31,7 +31,7 @@ from supportchat.server.buckets import Limit
 from .cast import Agent, Cast, create_cast
 from .postgres import COPY, running_postgres, superuser_of
 from .server import Server
-from .serving import CompiledTemplates
+from .serving import compile_once
 from .supabase.project import SupabaseProject
 from .supabase.server import SupabaseServer
 from .web import Web
@@ -98,6 +98,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Bundle scripts and styles as they are now, once for all processes."""
+    compile_once()
     if not hasattr(config, "workerinput"):
         subprocess.run([ROOT / "bin" / "bundle"], check=True)
 
@@ -162,8 +163,11 @@ def database_url(place: Place) -> str:
 
 
 @pytest.fixture
-def database(config: Config) -> Iterator[Database]:
-    """The door to the fresh database."""
+def database(request: pytest.FixtureRequest, config: Config) -> Iterator[Database]:
+    """The door to the fresh database: that of the app which browsers use, as a connection's first calls take long."""
+    if "web" in request.fixturenames:
+        yield request.getfixturevalue("app").extensions["database"]
+        return
     door = open_mode(config)[0]
     yield door
     door.close()
@@ -212,17 +216,10 @@ def config(place: Place, tmp_path: Path) -> Config:
     return Config(data_dir=tmp_path, limit_requests=Limit(0, 1), **place.settings)
 
 
-@pytest.fixture(scope="session")
-def compiled_templates() -> CompiledTemplates:
-    """What Jinja makes of the templates, once for all apps of this process instead of in each test."""
-    return CompiledTemplates()
-
-
 @pytest.fixture
-def app(config: Config, compiled_templates: CompiledTemplates) -> Iterator[Flask]:
+def app(config: Config) -> Iterator[Flask]:
     """The app on the fresh database, without the tasks that only a server runs."""
     made = create_app(config)
-    made.jinja_env.bytecode_cache = compiled_templates
     yield made
     made.extensions["database"].close()
 
