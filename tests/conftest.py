@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from .server import Server
 from .serving import compile_once
 from .supabase.project import SupabaseProject
 from .supabase.server import SupabaseServer
+from .variants import ALL
 from .web import Web
 
 pytest_plugins = ["tests.supabase.fixtures"]
@@ -92,7 +92,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test of a desk in the one mode that its mark names, or on any Postgres, or in both modes."""
     if "place" in metafunc.fixturenames:
         named, both = (metafunc.definition.get_closest_marker(mark) for mark in ("mode", "both_modes"))
-        modes = named.args if named else MODES if both or os.environ.get("MODES") == "all" else MODES[:1]
+        modes = named.args if named else MODES if both or ALL else MODES[:1]
         metafunc.parametrize("place", modes, indirect=True)
 
 
@@ -101,6 +101,13 @@ def pytest_configure(config: pytest.Config) -> None:
     compile_once()
     if not hasattr(config, "workerinput"):
         subprocess.run([ROOT / "bin" / "bundle"], check=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only varies another test, but for bin/test --all."""
+    if not ALL:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("variant")])
+        items[:] = [item for item in items if not item.get_closest_marker("variant")]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
