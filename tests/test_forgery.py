@@ -128,7 +128,9 @@ def test_no_unsafe_route_takes_what_is_not_from_our_pages(app: Flask, web: Web, 
     before = everything(rows)
     unsafe = [(method, path) for _, method, path in calls(app, hers) if method != "GET"]
     assert len(unsafe) > 15
-    for (method, path), headers in itertools.product(unsafe, FOREIGN):
+    # Of each route some of them, in turn: that there is one rule for all of them, the next tests say.
+    foreign = itertools.cycle(FOREIGN)
+    for method, path, headers in [(*route, next(foreign)) for route in unsafe for _ in range(4)]:
         browser = agent if path.startswith(("/agent", "/tickets")) else customer
         answer = browser.client.open(path, method=method, headers=headers, data={"message": "x"})
         assert answer.status_code == 403, (method, path, headers)
