@@ -231,6 +231,12 @@ def app(config: Config) -> Iterator[Flask]:
     made.extensions["database"].close()
 
 
+@pytest.fixture(scope="session")
+def lone_app() -> Flask:
+    """The app on no database, for tests of what asks for nothing."""
+    return create_app(Config(database_url="dbname=none"))
+
+
 @pytest.fixture
 def web(app: Flask) -> Web:
     """Browsers on the app: `web.visitor()`, `web.agent("alice")`."""
