@@ -20,6 +20,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, NoReturn
 
+from babel import localedata
 from gevent import monkey
 from gunicorn.app.wsgiapp import WSGIApplication
 from jinja2 import BytecodeCache
@@ -121,7 +122,7 @@ def main() -> None:
 
 
 def load_everything() -> None:
-    """Import all modules and compile all routes and templates, and have the children share them."""
+    """Import all modules, compile all routes and templates and read what English needs, for the children to share."""
     importlib.import_module("gunicorn.arbiter")
     for module in pkgutil.walk_packages(supportchat.__path__, "supportchat."):
         if not module.name.endswith("__main__"):
@@ -129,6 +130,7 @@ def load_everything() -> None:
     app = create_app(Config(database_url="dbname=none"))
     for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)
+    localedata.load("en")
     gc.freeze()
 
 
