@@ -64,15 +64,15 @@ declare
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         read_mentions(uuid, bigint, integer); complete_mention(uuid, text, integer);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
-        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
-        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text);
+        name_customer(text, uuid, text); close_chat(text, uuid); who_is_here(text, text);
+        image_of_session(uuid, text, bigint); orphan_images(text[]); drafts_of_agent(uuid, integer, integer);
+        save_draft(uuid, bigint, text, text, text); queue_changes(uuid[], uuid[]); queue_counts();
+        list_tickets(uuid, text, integer); set_queue_order(uuid, text); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
@@ -111,7 +111,8 @@ declare
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
@@ -439,6 +440,8 @@ begin
         user_sessions      | time_zone              | text        |          |
         -- From which network it was started: an IPv4 address, or the /64 of an IPv6 one.
         user_sessions      | address                | text        |          |
+        -- The origin of the page in whose frame it was started, as that page says it.
+        user_sessions      | framed_on              | text        |          |
         user_sessions      | channel                | text        | required | 'web-chat'
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
@@ -1007,6 +1010,7 @@ begin
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
         user_sessions | status         | new.status in ('active', 'ended')
         user_sessions | address        | char_length(new.address) between 1 and 64
+        user_sessions | framed_on      | char_length(new.framed_on) between 1 and 300
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
@@ -2675,7 +2679,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'ac0bd8542955');
+select _supportchat.record_script('supabase_schema.sql', '84fef3ce81f9');
 
 notify pgrst, 'reload schema';
 

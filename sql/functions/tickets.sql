@@ -101,7 +101,8 @@ begin
             'tags', _supportchat.tags_of_ticket(t.id),
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
-                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'framed_on', s.framed_on,
+                'time_zone', s.time_zone,
                 'person', _supportchat.person_of_visitor(s.visitor_id),
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
             ),
@@ -411,7 +412,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'ec0b83696beb');
+select _supportchat.record_script('functions/tickets.sql', 'caf45613620f');
 
 notify pgrst, 'reload schema';
 

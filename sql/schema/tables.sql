@@ -143,6 +143,8 @@ begin
         user_sessions      | time_zone              | text        |          |
         -- From which network it was started: an IPv4 address, or the /64 of an IPv6 one.
         user_sessions      | address                | text        |          |
+        -- The origin of the page in whose frame it was started, as that page says it.
+        user_sessions      | framed_on              | text        |          |
         user_sessions      | channel                | text        | required | 'web-chat'
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
@@ -711,6 +713,7 @@ begin
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
         user_sessions | status         | new.status in ('active', 'ended')
         user_sessions | address        | char_length(new.address) between 1 and 64
+        user_sessions | framed_on      | char_length(new.framed_on) between 1 and 300
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200

@@ -61,15 +61,15 @@ declare
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
         read_mentions(uuid, bigint, integer); complete_mention(uuid, text, integer);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
-        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
-        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text);
+        name_customer(text, uuid, text); close_chat(text, uuid); who_is_here(text, text);
+        image_of_session(uuid, text, bigint); orphan_images(text[]); drafts_of_agent(uuid, integer, integer);
+        save_draft(uuid, bigint, text, text, text); queue_changes(uuid[], uuid[]); queue_counts();
+        list_tickets(uuid, text, integer); set_queue_order(uuid, text); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
@@ -108,7 +108,8 @@ declare
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
@@ -443,6 +444,8 @@ begin
         user_sessions      | time_zone              | text        |          |
         -- From which network it was started: an IPv4 address, or the /64 of an IPv6 one.
         user_sessions      | address                | text        |          |
+        -- The origin of the page in whose frame it was started, as that page says it.
+        user_sessions      | framed_on              | text        |          |
         user_sessions      | channel                | text        | required | 'web-chat'
         user_sessions      | is_anonymous           | boolean     | computed | true
         user_sessions      | status                 | text        | required | 'active'
@@ -1011,6 +1014,7 @@ begin
         user_sessions | time_zone      | char_length(new.time_zone) <= 64
         user_sessions | status         | new.status in ('active', 'ended')
         user_sessions | address        | char_length(new.address) between 1 and 64
+        user_sessions | framed_on      | char_length(new.framed_on) between 1 and 300
         bans          | subject        | num_nonnulls(visitor_id, network) = 1
         bans          | network        | char_length(network) between 1 and 64
         bans          | reason         | char_length(reason) <= 200
@@ -2679,7 +2683,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('supabase_schema.sql', 'ac0bd8542955');
+select _supportchat.record_script('supabase_schema.sql', '84fef3ce81f9');
 
 -- fix_foreign_keys.sql gives every table its foreign keys.
 -- Run it after supabase_schema.sql; it is safe to run again. A key that is missing is added, one that points elsewhere is
@@ -6603,9 +6607,11 @@ declare
     chat uuid;
     ticket public.tickets;
 begin
-    insert into public.user_sessions (visitor_id, customer_name, customer_phone, time_zone, address, is_anonymous, created_at)
-    values (
+    insert into public.user_sessions (
+        visitor_id, customer_name, customer_phone, time_zone, address, framed_on, is_anonymous, created_at
+    ) values (
         p_session.visitor_id, p_session.customer_name, p_session.customer_phone, p_session.time_zone, p_session.address,
+        p_session.framed_on,
         p_session.customer_name is null and p_session.customer_phone is null,
         -- After the browser's last one, which a wrong clock may have dated into the future: the newest is found by it.
         greatest(now(), (
@@ -6628,17 +6634,18 @@ begin
     return chat;
 end $$;
 
--- Of earlier versions, without limits, without a key of its own for each new browser, and without sites.
+-- Of earlier versions, without limits, without a key of its own for each new browser, without sites, and without frames.
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
 drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
+drop function if exists public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text);
 
 -- Starts a chat: session, ticket, first message and assignment in one transaction. A browser whose chat still runs
 -- gets its message into that chat; a repeated client_message_id gives the first answer again. Only a new chat counts:
 -- for its browser where that is known, and for the address it comes from; p_limits may have 'browser' and 'address'.
 -- A browser whose key nobody has chatted with chats under p_fresh, if that is given: somebody else may have chosen its key.
 -- The answer says which of the two it is. PT403 for a browser or an address that is banned. p_site is the key of the site; one
--- that is not there, or is archived, means the main one.
+-- that is not there, or is archived, means the main one. p_framed_on is the origin of the page that shows the chat in a frame.
 create or replace function public.start_chat(
     p_visitor text,
     p_client_message_id uuid,
@@ -6650,7 +6657,8 @@ create or replace function public.start_chat(
     p_address text default '',
     p_limits jsonb default '{}',
     p_fresh text default null,
-    p_site text default null
+    p_site text default null,
+    p_framed_on text default null
 )
 returns jsonb
 language plpgsql
@@ -6685,6 +6693,7 @@ begin
             new_session.customer_phone := p_customer_phone;
             new_session.time_zone := p_time_zone;
             new_session.address := nullif(left(p_address, 64), '');
+            new_session.framed_on := p_framed_on;
             chat := _supportchat.open_chat(new_session, p_client_message_id, p_message, p_image, p_site);
             answer := _supportchat.answer_json(chat, public.messages_after(chat, 0));
         end if;
@@ -6830,7 +6839,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
+select _supportchat.record_script('functions/chat.sql', '779369e60d2f');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 
@@ -7466,7 +7475,8 @@ begin
             'tags', _supportchat.tags_of_ticket(t.id),
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
-                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'framed_on', s.framed_on,
+                'time_zone', s.time_zone,
                 'person', _supportchat.person_of_visitor(s.visitor_id),
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
             ),
@@ -7776,7 +7786,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', 'ec0b83696beb');
+select _supportchat.record_script('functions/tickets.sql', 'caf45613620f');
 
 -- notes.sql: private notes, which agents see between the messages and a customer never receives. Safe to run again.
 
@@ -11714,7 +11724,7 @@ begin
     ));
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
-            'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
+            'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel, 'framed_on', s.framed_on,
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
@@ -11794,7 +11804,7 @@ begin
     -- What was written of the customer goes; the ban itself stays until it ends.
     update public.bans set reason = '' where session_id = p_session_id and reason <> '';
     update public.user_sessions set
-        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
+        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, framed_on = null, legacy = null,
         erased_at = now(),
         last_seq = 0, last_spoken_seq = 0, last_note_no = 0,
         customer_delivered_seq = 0, customer_read_seq = 0, agent_delivered_seq = 0, agent_read_seq = 0
@@ -12182,7 +12192,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '6e5878f7f677');
+select _supportchat.record_script('functions/privacy.sql', '4d9abd3f534b');
 
 -- exposures.sql: what of the desk somebody else than its server can reach, and how to close it. Safe to run again.
 

@@ -510,6 +510,7 @@ class Customer(TypedDict):
     phone: str | None
     person: NamedCustomer | None
     channel: str
+    framed_on: str | None  # the origin of the page whose frame it was started in
     time_zone: str | None
     address: str | None  # the network that the chat came from, for those who may ban
 
@@ -869,6 +870,7 @@ class ExportedConversation(TypedDict):
     number: int
     status: str
     channel: str
+    framed_on: str | None
     customer_name: str | None
     customer_phone: str | None
     time_zone: str | None
