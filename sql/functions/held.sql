@@ -131,6 +131,7 @@ begin
     returning * into held;
     perform _supportchat.end_draft(p_agent_id, p_ticket.session_id, 'reply', p_message);
     perform _supportchat.move_marks(p_ticket.session_id, seen, seen, p_agent_id);
+    perform _supportchat.end_mentions(p_agent_id, p_ticket.session_id, 2147483647);
     perform _supportchat.tell_held(held);
     return _supportchat.answer_json(p_ticket.session_id, '[]');
 end $$;
@@ -314,7 +315,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/held.sql', '9424816b6fb1');
+select _supportchat.record_script('functions/held.sql', 'f98d45cdc85e');
 
 notify pgrst, 'reload schema';
 

@@ -117,7 +117,7 @@ begin
         perform _supportchat.make_ban(ticket, p_agent_id, 'browser', now() + interval '1 day', '', p_is_spam => true);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1),
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id),
         'banned', bans
     );
 end $$;
@@ -141,7 +141,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', 'd6b51f5cb841');
+select _supportchat.record_script('functions/spam.sql', '8e299dc1c4cd');
 
 notify pgrst, 'reload schema';
 

@@ -11,6 +11,8 @@ import "./alerts/reach.js";
 import "./behaviours/ticket.js";
 import "./behaviours/saved_replies.js";
 import "./behaviours/held.js";
+import "./behaviours/mentions.js";
+import "./behaviours/mentioned.js";
 import "./behaviours/drawer.js";
 import "./behaviours/choosing.js";
 import "./behaviours/colours.js";

@@ -9,7 +9,7 @@ from flask import Blueprint, g, make_response, redirect, render_template, reques
 from flask.typing import ResponseReturnValue
 
 from ...database import Conflict, DatabaseError, call
-from ...database.rows import Queue, Ticket
+from ...database.rows import QueueAhead, Ticket
 from ...rendering.fragments import joined, partial
 from ...web.errors import on_refusal
 from ...web.htmx import from_htmx, shown_address
@@ -90,7 +90,7 @@ def whole_ticket(number: int) -> str:
     return joined(render_template("tickets/_ticket.html", **values), partial(customer, "#customer"))
 
 
-def turn_to_next(queue: Queue, toast: str, leaving: int) -> Paned:
+def turn_to_next(queue: QueueAhead, toast: str, leaving: int) -> Paned:
     """Have the page go on with the ticket that has waited longest, which is not the one that it leaves."""
     following = waiting_ticket(queue, leaving)
     if following:
