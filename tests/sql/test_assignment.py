@@ -117,7 +117,7 @@ def test_an_agent_who_leaves_loses_unanswered_tickets_only(
     answered, unanswered = started(cast, 2)
     alice.reply(answered.chat["number"])
     leave(rows, alice)
-    assert database.call("sweep_assignment") == {"returned": 1, "assigned": 0}
+    assert database.call("sweep_assignment") == {"returned": 1, "assigned": 0, "held_due": False}
     assert answered.chat["agent"]["id"] == alice.id
     assert unanswered.chat["status"] == "waiting"
     assert unanswered.events() == ["assigned", "returned"]
