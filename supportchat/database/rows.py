@@ -510,6 +510,7 @@ class Customer(TypedDict):
     phone: str | None
     person: NamedCustomer | None
     channel: str
+    framed_on: str | None  # the origin of the page whose frame it was started in
     time_zone: str | None
     address: str | None  # the network that the chat came from, for those who may ban
 
@@ -753,12 +754,20 @@ class Queue(TypedDict):
     reason: Reason | None
 
 
+class QueueAhead(TypedDict):
+    """Where an agent goes on: the counts, and the first of their own tickets."""
+
+    counts: QueueCounts
+    rows: list[QueueRow]
+
+
 class Found(TypedDict):
-    """What a search has found: tickets, and the lines in them, by number, the newest first."""
+    """What a search has found: tickets, and the lines in them, by number, the newest first, and how far back it went."""
 
     rows: list[QueueRow]
     hits: dict[str, list[Hit]]
     is_complete: bool
+    back_to: str | None
 
 
 class RefusedTicket(TypedDict):
@@ -785,10 +794,10 @@ class IndexedLines(TypedDict):
 
 
 class ClosedTicket(TypedDict):
-    """A ticket that was closed, and the beginning of the agent's own queue."""
+    """A ticket that was closed, and where the agent goes on."""
 
     ticket: Ticket
-    queue: Queue
+    queue: QueueAhead
 
 
 class MarkedSpam(ClosedTicket):
@@ -861,6 +870,7 @@ class ExportedConversation(TypedDict):
     number: int
     status: str
     channel: str
+    framed_on: str | None
     customer_name: str | None
     customer_phone: str | None
     time_zone: str | None

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from ..database import call
 from ..database.batches import is_cut
-from ..database.rows import Line, Message, Note, Queue, QueueRow, Ticket, TicketLines
+from ..database.rows import Line, Message, Note, Queue, QueueAhead, QueueRow, Ticket, TicketLines
 from ..realtime.connection import VIEWS
 from ..web.forms import new_message_id, whole_number
 from .changes import said_of
@@ -59,7 +59,7 @@ def _group(row: QueueRow) -> str:
     return "reply" if row["awaiting_since"] or row["woke_at"] else "customer"
 
 
-def waiting_ticket(queue: Queue) -> int | None:
+def waiting_ticket(queue: QueueAhead) -> int | None:
     """Return the number of the agent's own ticket that comes first in their queue, if it needs a reply."""
     return next((row["number"] for row in queue["rows"][:1] if _group(row) == "reply"), None)
 

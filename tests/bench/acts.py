@@ -17,11 +17,16 @@ ALL_HAVE_LEFT = "update public.agents set lease_expires_at = now() - interval '1
 WAS_AWAY = "update public.agents set availability = 'away' where name = 'Agent 1'"
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
 LIMITS = {of: [60, 60] for of in ("address", "browser", "account", "codes")}
-IS_ADMIN = "update public.agents set role = 'admin' where name = 'Agent 1'"
+HAS_PASSWORD = """
+insert into public.agent_credentials (agent_id, password_hash)
+select id, 'x' from public.agents where name in ('Agent 1', 'Agent 2') on conflict do nothing
+"""
+# An admin counts only with a way in.
+IS_ADMIN = f"{HAS_PASSWORD}; update public.agents set role = 'admin' where name = 'Agent 1'"
 NO_ADMIN = "update public.agents set role = 'agent' where role = 'admin'"
 # As many of the colleague's tickets go back to the queue however large the desk is.
-HAS_THREE = """
-update public.agents set role = 'admin' where name = 'Agent 1';
+HAS_THREE = f"""
+{IS_ADMIN};
 update public.tickets set assigned_agent_id = (select id from public.agents where name = 'Agent 1')
 where id in (
     select t.id from public.tickets t join public.agents a on a.id = t.assigned_agent_id
@@ -70,10 +75,6 @@ LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
 insert into public.one_time_links (token_hash, id, purpose, email, role, max_tickets, expires_at)
 values ('{TOKEN}', '{NEW_ID}', 'invitation', 'eve@example.com', 'agent', 5, now() + interval '1 day')
-"""
-HAS_PASSWORD = """
-insert into public.agent_credentials (agent_id, password_hash)
-select id, 'x' from public.agents where name in ('Agent 1', 'Agent 2') on conflict do nothing
 """
 TWO_FACTOR = f"""
 {HAS_PASSWORD};
@@ -346,6 +347,8 @@ class People:
             act("unsnooze_ticket", given=SNOOZED, **number),
             act("search_tickets", "words that are not there", words="unheard of"),
             act("search_tickets", "snoozed", SNOOZED, states=["snoozed"]),
+            act("search_tickets", "a view's count", states=["open"], limit=100),
+            act("search_tickets", "closed ones of a customer", author="customer", states=["closed"]),
             Act("index_lines", {"limit": 10}, "what is new", LOG_UNREAD),
             Act("index_lines", {"limit": 10}, "what is older"),
             act("list_views", given=VIEWED),

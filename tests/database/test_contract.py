@@ -292,7 +292,13 @@ def chat(door: Heard, cast: Cast, alice: Agent) -> None:
     """Have a customer and an agent talk."""
     limits = {"address": Limit(2, 60), "browser": Limit(9, 60)}
     vera, once = cast.visitor(), new_id()
-    vera.start("Hello \N{WAVING HAND SIGN}", customer_name="Vera", address="192.0.2.1", limits=limits)
+    vera.start(
+        "Hello \N{WAVING HAND SIGN}",
+        customer_name="Vera",
+        address="192.0.2.1",
+        framed_on="https://a.example",
+        limits=limits,
+    )
     session_id, number = vera.chat["session_id"], vera.chat["number"]
     vera.post("One", client_message_id=once)
     vera.post("One", client_message_id=once)

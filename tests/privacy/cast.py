@@ -25,7 +25,13 @@ def picture(number: int) -> dict[str, Any]:
 
 def talk(database: Database, vera: Visitor, alice: Agent) -> int:
     """Have a customer with a name and a phone number, a picture and a note on them; return the number of the ticket."""
-    vera.start("My secret", customer_name="Vera Lindt", customer_phone="+49 30 1234567", time_zone="Europe/Berlin")
+    vera.start(
+        "My secret",
+        customer_name="Vera Lindt",
+        customer_phone="+49 30 1234567",
+        time_zone="Europe/Berlin",
+        framed_on="https://shop.example",
+    )
     number = int(vera.chat["number"])
     vera.post("", image=picture(number))
     alice.reply(number, "An answer")

@@ -54,6 +54,7 @@ def test_a_copy_has_every_chat_and_every_picture_of_the_customer(
     assert archive.read("pictures/1001-3.png") == BYTES
     text = archive.read("conversation.json").decode()
     first, second = json.loads(text)["conversations"]
+    assert first["page_around"] == "https://shop.example"
     assert first["customer"] == {
         "name": "Vera Lindt",
         "phone": "+49 30 1234567",

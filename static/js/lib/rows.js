@@ -55,7 +55,7 @@ const wokenFirst = (one, other) =>
   Number(!one.dataset.woke) - Number(!other.dataset.woke) || Number(one.dataset.woke) - Number(other.dataset.woke);
 const urgentFirst = (one, other) => Number(one.dataset.priority > 1) - Number(other.dataset.priority > 1);
 
-// As `place_in_order` and `tickets_closed_last` in sql/functions/queue.sql.
+// As `tickets_in_view` and `tickets_closed_last` in sql/functions/queue.sql.
 const ORDERS = {
   longest: { reply: [urgentFirst, by("awaiting")], customer: [] },
   newest: { reply: [latestFirst("awaiting")], customer: [] },
