@@ -63,7 +63,8 @@ as $$
         from unnest(string_to_array(nullif(_supportchat.folded(left(p_text, 200)), ''), ' ')) with ordinality as every (word, place)
         group by word
     )
-    select array_agg('~/' || p_mark || word || case when is_pair then '' else ':*' end order by place)
+    -- As folded cuts the words of a long text.
+    select array_agg('~/' || p_mark || left(word, 64) || case when is_pair then '' else ':*' end order by place)
     from (
         select * from typed where not exists (
             select from typed as pair where pair.is_pair and char_length(typed.word) = 1 and right(pair.word, 1) = typed.word
@@ -825,7 +826,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'afb1304b84df');
+select _supportchat.record_script('functions/search.sql', '6fa477ed24dd');
 
 notify pgrst, 'reload schema';
 
