@@ -252,7 +252,7 @@ def port() -> int:
 @pytest.fixture
 def server(config: Config, port: int) -> Iterator[Server]:
     """The desk as it is served: gunicorn, sockets and all, on the fresh database."""
-    running = Server(config, port)
+    running = Server(config, PORT=str(port))
     running.start()
     yield running
     running.kill()

@@ -47,9 +47,8 @@ def kill_family(parent: psutil.Process) -> None:
 class Server:
     """One gunicorn. It can be stopped and started again on the same port."""
 
-    def __init__(self, config: Config, port: int = 0, **environ: str) -> None:
-        """:param port: where it listens; by default anywhere."""
-        self.port = port or free_port()
+    def __init__(self, config: Config, **environ: str) -> None:
+        self.port = int(environ.get("PORT") or free_port())
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = config.data_dir / "server.log"
         self._environ = {
