@@ -762,7 +762,7 @@ class QueueAhead(TypedDict):
 
 
 class Found(TypedDict):
-    """What a search has found: tickets, and the lines in them, by number, the newest first, and how far back it went."""
+    """What a search has found: tickets and lines in them, by number, the newest first, and how far back it went."""
 
     rows: list[QueueRow]
     hits: dict[str, list[Hit]]
