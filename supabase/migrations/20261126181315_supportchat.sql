@@ -8707,7 +8707,7 @@ as $$
 $$;
 
 -- Gives an agent another password, ends every login session and link for a password of theirs, here and in every server process,
--- and forgets the browsers that they are known in: whoever has guessed the former one has had one of them.
+-- and forgets the browsers that they are known or notified in: whoever has guessed the former one has had one of them.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
@@ -8724,6 +8724,7 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
+    perform _supportchat.log_devices_out(p_agent_id, null, p_others => true);
     update public.agents set lease_expires_at = now() where id = p_agent_id and lease_expires_at > now();
     perform _supportchat.note_absent_agents();
 end $$;
@@ -9018,7 +9019,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
+select _supportchat.record_script('functions/logins.sql', 'd44058f4ce82');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -9254,10 +9255,11 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_person_id;
+    perform _supportchat.log_devices_out(p_person_id, null, p_others => true);
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '7e4f42805690');
+select _supportchat.record_script('functions/two_factor.sql', 'f94349671236');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -10358,7 +10360,7 @@ end $$;
 
 -- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
 -- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
--- is to know until that one has read.
+-- is to know until that one has read. Not who may not see the desk before they have two-factor.
 create or replace function _supportchat.wanted_alerts(p_session_ids uuid[])
 returns table (agent_id uuid, session_id uuid, lines integer, why text)
 language sql
@@ -10378,6 +10380,7 @@ as $$
     where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and (
             t.assigned_agent_id = a.id
             or (t.awaiting_since is not null and case t.status
@@ -10544,6 +10547,7 @@ as $$
     cross join lateral _supportchat.alert_settings_of(a.id) as w
     where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and not exists (select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id)
         and (
             a.lease_expires_at > now()
@@ -10867,14 +10871,14 @@ begin
     insert into public.agent_pushes (device_id, kind, due_at) values (p_device_id, 'test', now());
 end $$;
 
--- Forgets the devices of an agent that log out: those of one login session, or all but those of one.
+-- Forgets the devices of an agent that log out: those of one login session, or (p_others) all but those of one, all where that is null.
 create or replace function _supportchat.log_devices_out(p_agent_id uuid, p_session_id uuid, p_others boolean)
 returns void
 language sql
 set search_path = ''
 as $$
     select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
-    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
+    where agent_id = p_agent_id and ((login_id = p_session_id) is true) <> p_others
 $$;
 
 -- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
@@ -10926,7 +10930,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '12bab093d3c6');
+select _supportchat.record_script('functions/alerts.sql', 'da96e49f2640');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
