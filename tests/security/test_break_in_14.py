@@ -11,6 +11,7 @@ from supportchat.web.cookies import token_hash
 from tests.alerts.test_ladder import Ladder, give_device
 from tests.cast import Agent, Cast, email_of
 from tests.people.cast import link_for
+from tests.web import ORIGIN, Browser, Web
 
 pytestmark = pytest.mark.mode("postgres")
 
@@ -54,3 +55,37 @@ def test_row_d1_who_has_to_set_up_two_factor_first_is_told_of_nobody(
     carol.call("change_settings", values={"two_factor_required": "admins"})
     cast.visitor().start()
     assert {name for name, _, _ in ladder.told()} == {"alice"}
+
+
+# D2: many tickets at once
+
+
+def bulk(desk: Browser, act: str, *numbers: int, **fields: str) -> tuple[int, str]:
+    data = {"act": act, "number": [str(number) for number in numbers], **fields}
+    answer = desk.client.post("/tickets/bulk", data=data, headers={"Origin": ORIGIN, "HX-Request": "true"})
+    return answer.status_code, answer.text
+
+
+def test_row_d2_fifty_tickets_are_changed_at_once_and_no_more(web: Web, cast: Cast, alice: Agent, rows: Any) -> None:
+    for _ in range(2):
+        cast.visitor().start()
+    desk = web.agent("alice")
+    status, said = bulk(desk, "tag", *range(1001, 1051), tag="parts")
+    assert (status, "Tagged 2 tickets." in said, "45 more could not be changed." in said) == (200, True, True)
+    status, said = bulk(desk, "close", *range(1001, 1052))
+    assert (status, "Choose up to 50 tickets at once." in said) == (422, True)
+    assert bulk(desk, "close", *range(1001, 2002))[0] == 413
+    assert rows("select distinct status from tickets") == [("open",)]
+
+
+def test_row_d2_a_ticket_that_is_full_of_tags_keeps_no_other_from_getting_one(
+    web: Web, cast: Cast, alice: Agent, rows: Any
+) -> None:
+    for _ in range(2):
+        cast.visitor().start()
+    alice.call("tag_ticket", number=1001, add=[f"tag {n}" for n in range(20)])
+    status, said = bulk(web.agent("alice"), "tag", 1001, 1002, 1002, tag="parts")
+    assert (status, "Tagged 1 ticket." in said, "#1001" in said) == (200, True, True)
+    assert bulk(web.agent("alice"), "tag", 1001, 1002, tag="x" * 41)[0] == 422
+    tagged = "select number from ticket_tags join tickets on id = ticket_id join desk_tags using (tag_id) where name = %s"
+    assert rows(tagged, "parts") == [(1002,)]
