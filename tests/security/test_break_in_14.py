@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
-from supportchat.database import Database
+from supportchat.alerts import reach
+from supportchat.database import Database, Invalid
+from supportchat.rendering.sheets import safe_cell, value_of_cell
+from supportchat.replies.routes.replies import _without_name
 from supportchat.web.cookies import token_hash
 from tests.alerts.test_ladder import Ladder, give_device
 from tests.cast import Agent, Cast, email_of
@@ -87,5 +91,100 @@ def test_row_d2_a_ticket_that_is_full_of_tags_keeps_no_other_from_getting_one(
     status, said = bulk(web.agent("alice"), "tag", 1001, 1002, 1002, tag="parts")
     assert (status, "Tagged 1 ticket." in said, "#1001" in said) == (200, True, True)
     assert bulk(web.agent("alice"), "tag", 1001, 1002, tag="x" * 41)[0] == 422
-    tagged = "select number from ticket_tags join tickets on id = ticket_id join desk_tags using (tag_id) where name = %s"
+    tagged = (
+        "select number from ticket_tags join tickets on id = ticket_id join desk_tags using (tag_id) where name = %s"
+    )
     assert rows(tagged, "parts") == [(1002,)]
+
+
+# D3: addresses that are not the internet's
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("fec0::1", "::7f00:1", "::10.0.0.1", "::ffff:0:7f00:1", "64:ff9b:1::7f00:1", "5f00::1", "4000::1"),
+        *("100:0:0:1::1", "3fff::1", "2001:20::1", "192.0.0.8", "192.88.99.1", "198.18.0.1", "240.0.0.1"),
+    ],
+)
+def test_row_d3_no_way_to_write_an_address_of_ones_own_network_is_public(address: str) -> None:
+    assert not reach.is_public(address)
+
+
+# D4: names of tags
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("\u202egpj.evil", "gpj.evil"),
+        ("\u2066parts\u2069", "parts"),
+        ("pa\x07rts\x85", "parts"),
+        ("\U000e0070\U000e0061parts", "parts"),
+        ("spare\u2028parts", "spare parts"),
+        ("\u3164", None),
+        ("\u2800 \u200b", None),
+        ("a\0b", "ab"),
+    ],
+)
+def test_row_d4_a_tag_looks_like_what_it_is(
+    web: Web, cast: Cast, alice: Agent, rows: Any, typed: str, kept: str | None
+) -> None:
+    cast.visitor().start()
+    desk = web.agent("alice")
+    assert desk.post("/tickets/1001/tags", htmx=True, tag=typed).status_code == (200 if kept else 422)
+    desk.post("/replies", name="Wait", message="Wait", tags=f"{typed},")
+    expected = [kept] if kept else []
+    assert rows("select name from desk_tags") == [(name,) for name in expected]
+    assert rows("select tags from saved_replies") == [(expected,)]
+
+
+# D5: files of replies
+
+
+def test_row_d5_whatever_a_reply_says_it_comes_back_from_a_file() -> None:
+    lost = []
+    for length in (1, 2, 3, 4):
+        for characters in itertools.product("'\"=\t\n;\u200b-a", repeat=length):
+            text = "".join(characters)
+            if value_of_cell(safe_cell(text)) != text:
+                lost.append(text)
+    assert lost == []
+
+
+# D6: views
+
+
+def test_row_d6_a_view_that_is_shared_no_more_belongs_to_who_said_so(alice: Agent, carol: Agent, rows: Any) -> None:
+    rows("update agents set role = 'lead' where id = %s", alice.id)
+    view = alice.call("save_view", name="Parts", query="tag:parts", is_shared=True)["id"]
+    carol.call("save_view", name="Parts", query="tag:parts", is_shared=True, view_id=view)
+    carol.call("save_view", name="Parts", query="tag:parts", view_id=view)
+    assert [[each["id"] for each in agent.call("list_views")] for agent in (carol, alice)] == [[view], []]
+
+
+def test_row_d6_there_are_fifty_views_however_they_came_about(carol: Agent) -> None:
+    for number in range(50):
+        view = carol.call("save_view", name=f"View {number}", query="is:open", is_shared=True)["id"]
+    own = carol.call("save_view", name="Mine", query="is:mine")["id"]
+    with pytest.raises(Invalid, match="views_too_many"):
+        carol.call("save_view", name="Ours", query="is:mine", is_shared=True, view_id=own)
+    carol.call("save_view", name="Another name", query="is:open", is_shared=True, view_id=view)
+
+
+# D7: replies made from messages
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reply"),
+    [
+        ("name", "Hello name!", "Hello {{customer.name}}!"),
+        ("customer", "Dear customer", "Dear {{customer.name}}"),
+        ("Vera Lindt", "Hi Vera, Mrs Vera Lindt", "Hi {{customer.first_name|there}}, Mrs {{customer.name}}"),
+        ("there name", "there, there name", "{{customer.first_name|there}}, {{customer.name}}"),
+        ("a{{agent.name}}|b", "Hi a{{agent.name}}|b", "Hi {{customer.name}}"),
+        ("(.*)+ [", "Hi (.*)+ [", "Hi {{customer.name}}"),
+    ],
+)
+def test_row_d7_a_customer_may_be_called_like_a_part_of_a_variable(name: str, text: str, reply: str) -> None:
+    assert _without_name(text, name) == reply
