@@ -1,20 +1,28 @@
-"""What was tried on an agent's day: saved replies, search, tags, snooze, keys and alerts. See docs/security.md, D1 and on."""
+"""What was tried on an agent's day: saved replies, search, tags, snooze and alerts. See docs/security.md, D1 and on."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from collections.abc import Callable
 from typing import Any
 
+import gevent
 import pytest
+from flask import Flask
 
 from supportchat.alerts import reach
 from supportchat.database import Database, Invalid
+from supportchat.rendering.markup import plain
 from supportchat.rendering.sheets import safe_cell, value_of_cell
+from supportchat.replies import sheet
 from supportchat.replies.routes.replies import _without_name
+from supportchat.search.marking import marked
 from supportchat.web.cookies import token_hash
 from tests.alerts.test_ladder import Ladder, give_device
 from tests.cast import Agent, Cast, email_of
 from tests.people.cast import link_for
+from tests.replies.test_sheet import reply
 from tests.web import ORIGIN, Browser, Web
 
 pytestmark = pytest.mark.mode("postgres")
@@ -188,3 +196,41 @@ def test_row_d6_there_are_fifty_views_however_they_came_about(carol: Agent) -> N
 )
 def test_row_d7_a_customer_may_be_called_like_a_part_of_a_variable(name: str, text: str, reply: str) -> None:
     assert _without_name(text, name) == reply
+
+
+# D8: work that holds up everybody else
+
+
+def turns_within(work: Callable[[], object]) -> int:
+    """How often somebody else gets a turn meanwhile."""
+    turns: list[None] = []
+
+    def take_turns() -> None:
+        while True:
+            turns.append(None)
+            gevent.sleep(0.0001)
+
+    others = gevent.spawn(take_turns)
+    with contextlib.suppress(sheet.SheetRefusedError):
+        work()
+    others.kill()
+    return len(turns)
+
+
+def test_row_d8_hits_in_long_texts_are_shown_in_turns() -> None:
+    texts = [f"{number} {'*_' * 3000}" for number in range(20)]
+    assert turns_within(lambda: [marked(plain(text), "x") for text in texts]) >= len(texts) // 2
+
+
+def test_row_d8_a_file_of_empty_lines_is_read_in_turns(app: Flask) -> None:
+    with app.test_request_context():
+        assert turns_within(lambda: sheet.read(b"name,text\n" + b"\n" * 500_000)) > 10
+        replies = [reply(str(number), "a;" * 4000) for number in range(100)]
+        assert turns_within(lambda: sheet.written(replies)) > 10
+
+
+def test_row_d8_columns_that_nobody_looks_at_are_left_out(app: Flask) -> None:
+    with app.test_request_context():
+        assert sheet.read(b"name,text" + b",x" * 100 + b",close\na,b" + b",=c" * 100 + b",yes\n") == [
+            {"name": "a", "message": "b", "close_after": False}
+        ]
