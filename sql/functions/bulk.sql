@@ -44,7 +44,11 @@ begin
                 else perform public.snooze_ticket(p_agent_id, one, p_value::timestamptz);
             end case;
             done := done || one;
-        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
+        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' or sqlstate 'PT422' then
+            -- What else is wrong with the act is wrong with it for every ticket.
+            if sqlstate = 'PT422' and sqlerrm <> 'ticket_tags_too_many' then
+                raise;
+            end if;
             get stacked diagnostics code = message_text, about = pg_exception_detail;
             refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
         end;
@@ -52,7 +56,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', '5f8108df6b84');
+select _supportchat.record_script('functions/bulk.sql', '5b4d29f0205f');
 
 notify pgrst, 'reload schema';
 

@@ -8803,12 +8803,19 @@ begin
     end if;
     if p_view_id is not null then
         saved := _supportchat.own_view(p_agent_id, p_view_id);
-        update public.desk_views set name = btrim(p_name), query = p_query, is_shared = p_is_shared
-        where view_id = saved.view_id returning * into saved;
-    elsif (
-        select count(*) from public.desk_views where case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
+    end if;
+    if (
+        select count(*) from public.desk_views
+        where view_id is distinct from p_view_id and case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
     ) >= 50 then
         raise sqlstate 'PT422' using message = 'views_too_many';
+    end if;
+    if p_view_id is not null then
+        -- One that is not everybody's any more belongs to who has said so, or it would vanish for them.
+        update public.desk_views set
+            name = btrim(p_name), query = p_query, is_shared = p_is_shared,
+            agent_id = case when p_is_shared then agent_id else p_agent_id end
+        where view_id = saved.view_id returning * into saved;
     else
         insert into public.desk_views (agent_id, name, query, is_shared) values (p_agent_id, btrim(p_name), p_query, p_is_shared)
         returning * into saved;
@@ -8831,7 +8838,7 @@ begin
     return jsonb_build_object('name', gone.name);
 end $$;
 
-select _supportchat.record_script('functions/views.sql', 'a7d78e32360e');
+select _supportchat.record_script('functions/views.sql', '2795cf1e9898');
 
 -- bulk.sql: what agents do with many tickets at once. Safe to run again.
 
@@ -8867,7 +8874,11 @@ begin
                 else perform public.snooze_ticket(p_agent_id, one, p_value::timestamptz);
             end case;
             done := done || one;
-        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
+        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' or sqlstate 'PT422' then
+            -- What else is wrong with the act is wrong with it for every ticket.
+            if sqlstate = 'PT422' and sqlerrm <> 'ticket_tags_too_many' then
+                raise;
+            end if;
             get stacked diagnostics code = message_text, about = pg_exception_detail;
             refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
         end;
@@ -8875,7 +8886,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', '5f8108df6b84');
+select _supportchat.record_script('functions/bulk.sql', '5b4d29f0205f');
 
 -- replies.sql: replies that agents have saved, their own and everybody's. Safe to run again.
 
@@ -9395,7 +9406,7 @@ as $$
 $$;
 
 -- Gives an agent another password, ends every login session and link for a password of theirs, here and in every server process,
--- and forgets the browsers that they are known in: whoever has guessed the former one has had one of them.
+-- and forgets the browsers that they are known or notified in: whoever has guessed the former one has had one of them.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
@@ -9412,6 +9423,7 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
+    perform _supportchat.log_devices_out(p_agent_id, null, p_others => true);
     update public.agents set lease_expires_at = now() where id = p_agent_id and lease_expires_at > now();
     perform _supportchat.note_absent_agents();
 end $$;
@@ -9706,7 +9718,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
+select _supportchat.record_script('functions/logins.sql', 'd44058f4ce82');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -9942,10 +9954,11 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_person_id;
+    perform _supportchat.log_devices_out(p_person_id, null, p_others => true);
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '7e4f42805690');
+select _supportchat.record_script('functions/two_factor.sql', 'f94349671236');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -11051,7 +11064,7 @@ drop function if exists _supportchat.tell_pages(uuid, uuid[]);
 
 -- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
 -- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
--- is to know until that one has read.
+-- is to know until that one has read. Not who may not see the desk before they have two-factor.
 create or replace function _supportchat.awaited_agents(p_session_ids uuid[])
 returns table (agent_id uuid, session_id uuid, lines integer, why text)
 language sql
@@ -11071,6 +11084,7 @@ as $$
     where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and (
             t.assigned_agent_id = a.id
             or (t.awaiting_since is not null and case t.status
@@ -11112,6 +11126,7 @@ as $$
         join public.agents a on a.id = m.agent_id and a.is_active
         where m.session_id = any (p_session_ids) and m.read_at is null
             and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+            and not _supportchat.needs_two_factor(a)
         group by m.agent_id, m.session_id
     )
     select agent_id, session_id, coalesce(awaited.lines, 0), coalesce(mentioned.note_no, 0), coalesce(awaited.why, 'mentioned')
@@ -11286,6 +11301,7 @@ as $$
     cross join lateral _supportchat.alert_settings_of(a.id) as w
     where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and not exists (
             select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id and k.why <> 'mentioned'
         )
@@ -11613,14 +11629,14 @@ begin
     insert into public.agent_pushes (device_id, kind, due_at) values (p_device_id, 'test', now());
 end $$;
 
--- Forgets the devices of an agent that log out: those of one login session, or all but those of one.
+-- Forgets the devices of an agent that log out: those of one login session, or (p_others) all but those of one, all where that is null.
 create or replace function _supportchat.log_devices_out(p_agent_id uuid, p_session_id uuid, p_others boolean)
 returns void
 language sql
 set search_path = ''
 as $$
     select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
-    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
+    where agent_id = p_agent_id and ((login_id = p_session_id) is true) <> p_others
 $$;
 
 -- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
@@ -11672,7 +11688,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '2de40f720141');
+select _supportchat.record_script('functions/alerts.sql', '7ebd25ded130');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
