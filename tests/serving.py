@@ -14,6 +14,7 @@ import json
 import os
 import pkgutil
 import signal
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 
 import supportchat
+from supportchat.alerts import reach, sender
 from supportchat.app import create_app
 from supportchat.config import ROOT, Config
 from supportchat.server.embedded import die_with_parent
@@ -123,6 +125,12 @@ def serve(templates: CompiledTemplates, environ: dict[str, str], log: str) -> No
     sys.exit()
 
 
+def let_pushes_go_to(certificate: str) -> None:
+    """Let notifications reach the push service of the tests, which is on this machine and has this certificate."""
+    trusted = ssl.create_default_context(cafile=certificate)
+    sender.open_pool = functools.partial(reach.open_pool, {"127.0.0.1", "::1"}.__contains__, trusted)  # type: ignore[attr-defined]
+
+
 class Gunicorn(WSGIApplication):  # type: ignore[misc]
     """What `gunicorn` runs, with templates that are compiled already."""
 
@@ -132,6 +140,8 @@ class Gunicorn(WSGIApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """Load the app, in a worker."""
+        if "PUSHES" in os.environ:
+            let_pushes_go_to(os.environ["PUSHES"])
         app = super().load()
         app.jinja_env.bytecode_cache = self._templates
         if "STALLS" in os.environ:

@@ -26,7 +26,7 @@ const hasAll = (text, words) => words.every((word) => folded(text).includes(word
 const copy = (name) => dialog.querySelector(`[data-palette-${name}]`).content.firstElementChild.cloneNode(true);
 
 function groupOf(element) {
-  if (element.closest("#ticket, #customer")) return "ticket";
+  if (element.closest("#ticket, #customer, #toast")) return "ticket";
   return "step" in element.dataset ? "tickets" : "go";
 }
 
