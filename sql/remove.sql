@@ -14,9 +14,9 @@ declare
         chat_messages, tickets, agent_credentials, recovery_codes, agent_sessions, pending_logins, agent_identities,
         provider_flows, agent_browsers, desk_settings, role_rights, one_time_links, audit_log, bans, saved_replies,
         saved_reply_uses, refused_logins, chat_images, customer_pages, erasures, erasure_files, desk_tags, ticket_tags,
-        search_lines, search_state, desk_views, ticket_transitions, events, ticket_notes, ticket_reads, ticket_drafts,
-        alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys, event_readers, server_processes,
-        customers_here, heartbeat, throttle_buckets
+        search_lines, search_slices, search_state, desk_views, ticket_transitions, events, ticket_notes, note_mentions,
+        ticket_reads, ticket_drafts, alert_choices, agent_devices, agent_alerts, agent_pushes, desk_push_keys,
+        event_readers, server_processes, customers_here, heartbeat, throttle_buckets
     }';
     indexes text[] := '{
         visitors_token_hash_key, sites_key_key, site_secrets_site_id_idx, persons_sub_key, persons_visitor_id_key,
@@ -25,19 +25,20 @@ declare
         chat_messages_created_at_idx, chat_messages_of_agent_idx, chat_messages_with_image_idx, tickets_number_key,
         tickets_of_session_idx, tickets_assigned_agent_id_idx, tickets_waiting_idx, tickets_open_of_agent_idx,
         tickets_unanswered_idx, tickets_answered_idx, tickets_closed_idx, tickets_closed_of_agent_idx, tickets_line_idx,
-        tickets_raised_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key, ticket_tags_tag_id_idx,
-        search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx, desk_views_shared_idx,
-        tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx, tickets_created_at_idx,
-        tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx, pending_logins_agent_id_idx,
-        pending_logins_created_at_idx, agent_identities_agent_id_key, provider_flows_created_at_idx,
-        provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key, one_time_links_agent_id_idx,
-        one_time_links_visitor_id_idx, customer_pages_updated_at_idx, user_sessions_address_idx, bans_visitor_id_key,
-        bans_network_key, bans_session_id_idx, saved_replies_name_key, saved_replies_shared_name_key,
-        saved_replies_picture_key_key, saved_reply_uses_agent_id_idx, audit_log_created_at_idx, audit_log_kind_idx,
-        audit_log_agent_id_idx, audit_log_person_idx, refused_logins_began_at_idx, chat_images_storage_key_key,
-        chat_images_session_id_idx, erasures_created_at_idx, erasure_files_erasure_id_idx, erasure_files_tried_at_idx,
-        events_transaction_idx, events_of_ticket_idx, events_created_at_idx, customers_here_process_id_idx,
-        ticket_notes_note_no_key, ticket_notes_client_key, ticket_notes_agent_id_idx, ticket_reads_session_id_idx,
+        tickets_raised_idx, tickets_raised_answered_idx, tickets_snoozed_idx, tickets_woken_idx, desk_tags_folded_key,
+        ticket_tags_tag_id_idx, search_lines_place_key, search_lines_words_idx, desk_views_agent_id_idx,
+        desk_views_shared_idx, tickets_spam_idx, tickets_given_back_by_idx, tickets_first_reply_idx,
+        tickets_created_at_idx, tickets_to_erase_idx, agent_sessions_agent_id_idx, agent_sessions_created_at_idx,
+        pending_logins_agent_id_idx, pending_logins_created_at_idx, agent_identities_agent_id_key,
+        provider_flows_created_at_idx, provider_flows_address_idx, one_time_links_id_key, one_time_links_invited_key,
+        one_time_links_agent_id_idx, one_time_links_visitor_id_idx, customer_pages_updated_at_idx,
+        user_sessions_address_idx, bans_visitor_id_key, bans_network_key, bans_session_id_idx, saved_replies_name_key,
+        saved_replies_shared_name_key, saved_replies_picture_key_key, saved_reply_uses_agent_id_idx,
+        audit_log_created_at_idx, audit_log_kind_idx, audit_log_agent_id_idx, audit_log_person_idx,
+        refused_logins_began_at_idx, chat_images_storage_key_key, chat_images_session_id_idx, erasures_created_at_idx,
+        erasure_files_erasure_id_idx, erasure_files_tried_at_idx, events_transaction_idx, events_of_ticket_idx,
+        events_created_at_idx, customers_here_process_id_idx, ticket_notes_note_no_key, ticket_notes_client_key,
+        ticket_notes_agent_id_idx, note_mentions_agent_id_idx, note_mentions_unread_idx, ticket_reads_session_id_idx,
         ticket_drafts_session_id_idx, ticket_drafts_saved_at_idx, agent_devices_endpoint_key,
         agent_devices_agent_id_idx, agent_alerts_session_id_idx, agent_alerts_passes_at_idx, agent_pushes_device_id_key,
         agent_pushes_session_id_idx, agent_pushes_due_at_idx, agent_pushes_created_at_idx, throttle_buckets_full_at_idx
@@ -60,16 +61,17 @@ declare
         conversation_of_visitor(text); join_conversation(text, bigint, uuid, integer, integer);
         signal_typing(text, uuid, bigint); signal_looks(uuid, jsonb);
         record_receipt(integer, integer, text, uuid, bigint, text); record_receipts(jsonb);
+        read_mentions(uuid, bigint, integer); complete_mention(uuid, text, integer);
         post_message(text, uuid, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); name_customer(text, uuid, text);
-        close_chat(text, uuid); who_is_here(text, text); image_of_session(uuid, text, bigint); orphan_images(text[]);
-        drafts_of_agent(uuid, integer, integer); save_draft(uuid, bigint, text, text, text);
-        queue_changes(uuid[], uuid[]); queue_counts(); list_tickets(uuid, text, integer); set_queue_order(uuid, text);
-        ticket_of_agent(uuid, bigint); show_ticket(uuid, bigint, integer, integer);
-        follow_ticket(uuid, bigint, integer, integer); post_reply(uuid, bigint, uuid, text, jsonb, integer);
-        assign_ticket(uuid, bigint, uuid, uuid); unassign_ticket(uuid, bigint); close_ticket(uuid, bigint);
-        reopen_ticket(uuid, bigint); add_note(uuid, bigint, uuid, text);
-        notes_after(uuid, integer, integer, integer, integer, integer);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text);
+        name_customer(text, uuid, text); close_chat(text, uuid); who_is_here(text, text);
+        image_of_session(uuid, text, bigint); orphan_images(text[]); drafts_of_agent(uuid, integer, integer);
+        save_draft(uuid, bigint, text, text, text); queue_changes(uuid[], uuid[]); queue_counts();
+        list_tickets(uuid, text, integer); set_queue_order(uuid, text); ticket_of_agent(uuid, bigint);
+        show_ticket(uuid, bigint, integer, integer); follow_ticket(uuid, bigint, integer, integer);
+        post_reply(uuid, bigint, uuid, text, jsonb, integer); assign_ticket(uuid, bigint, uuid, uuid);
+        unassign_ticket(uuid, bigint); close_ticket(uuid, bigint); reopen_ticket(uuid, bigint);
+        add_note(uuid, bigint, uuid, text); notes_after(uuid, integer, integer, integer, integer, integer);
         snooze_ticket(uuid, bigint, timestamp with time zone); unsnooze_ticket(uuid, bigint); index_lines(integer);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone, integer);
         list_views(uuid); save_view(uuid, text, text, boolean, uuid); delete_view(uuid, uuid);
@@ -108,7 +110,8 @@ declare
         conversation_heads(uuid[]); signal_typing(uuid, text, uuid); record_receipt(uuid, text, integer, integer, uuid);
         start_chat(text, uuid, text, jsonb, text, text, text);
         start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text); close_chat(text); who_is_here();
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text); close_chat(text); who_is_here();
         image_of_session(uuid, uuid); desk_fingerprint(); session_of_ticket(bigint);
         post_reply(uuid, bigint, uuid, text, jsonb); notes_after(uuid, integer, integer);
         create_agent(text, text, text, text, integer); reset_password(text, text); refuse_login(text, text);
@@ -136,16 +139,17 @@ declare
         join_conversation(text, bigint, uuid, integer); signal_typing(); signal_typing(text); signal_typing(text, uuid);
         record_receipt(integer, integer); record_receipt(integer, integer, text);
         record_receipt(integer, integer, text, uuid); record_receipt(integer, integer, text, uuid, bigint);
-        post_message(text, uuid, uuid, text); start_chat(text, uuid, text); start_chat(text, uuid, text, jsonb);
-        start_chat(text, uuid, text, jsonb, text); start_chat(text, uuid, text, jsonb, text, text);
-        start_chat(text, uuid, text, jsonb, text, text, text, text); who_is_here(text); image_of_session(uuid);
-        image_of_session(uuid, text); drafts_of_agent(uuid); drafts_of_agent(uuid, integer);
-        save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid); list_tickets(uuid, text);
-        show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer); post_reply(uuid, bigint, uuid, text);
-        assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer); notes_after(uuid, integer, integer, integer);
-        notes_after(uuid, integer, integer, integer, integer); snooze_ticket(uuid, bigint); index_lines();
-        search_tickets(uuid); search_tickets(uuid, text); search_tickets(uuid, text, text);
-        search_tickets(uuid, text, text, text[]); search_tickets(uuid, text, text, text[], text[]);
+        complete_mention(uuid, text); post_message(text, uuid, uuid, text); start_chat(text, uuid, text);
+        start_chat(text, uuid, text, jsonb); start_chat(text, uuid, text, jsonb, text);
+        start_chat(text, uuid, text, jsonb, text, text); start_chat(text, uuid, text, jsonb, text, text, text, text);
+        who_is_here(text); image_of_session(uuid); image_of_session(uuid, text); drafts_of_agent(uuid);
+        drafts_of_agent(uuid, integer); save_draft(uuid, bigint, text, text); queue_changes(uuid[]); list_tickets(uuid);
+        list_tickets(uuid, text); show_ticket(uuid, bigint); show_ticket(uuid, bigint, integer);
+        post_reply(uuid, bigint, uuid, text); assign_ticket(uuid, bigint, uuid); notes_after(uuid, integer);
+        notes_after(uuid, integer, integer, integer); notes_after(uuid, integer, integer, integer, integer);
+        snooze_ticket(uuid, bigint); index_lines(); search_tickets(uuid); search_tickets(uuid, text);
+        search_tickets(uuid, text, text); search_tickets(uuid, text, text, text[]);
+        search_tickets(uuid, text, text, text[], text[]);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone);
         search_tickets(uuid, text, text, text[], text[], timestamp with time zone, timestamp with time zone);
         save_view(uuid, text, text); save_view(uuid, text, text, boolean); change_tickets(uuid, bigint[], text);
@@ -361,8 +365,10 @@ drop function if exists
     public.signal_looks(uuid, jsonb),
     public.record_receipt(integer, integer, text, uuid, bigint, text),
     public.record_receipts(jsonb),
+    public.read_mentions(uuid, bigint, integer),
+    public.complete_mention(uuid, text, integer),
     public.post_message(text, uuid, uuid, text, jsonb),
-    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text),
+    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text, text),
     public.name_customer(text, uuid, text),
     public.close_chat(text, uuid),
     public.who_is_here(text, text),
@@ -487,6 +493,7 @@ drop function if exists
     public.start_chat(text, uuid, text, jsonb, text, text, text),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb),
     public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text),
+    public.start_chat(text, uuid, text, jsonb, text, text, text, text, jsonb, text, text),
     public.close_chat(text),
     public.who_is_here(),
     public.image_of_session(uuid, uuid),
@@ -545,11 +552,13 @@ drop table if exists
     public.desk_tags,
     public.ticket_tags,
     public.search_lines,
+    public.search_slices,
     public.search_state,
     public.desk_views,
     public.ticket_transitions,
     public.events,
     public.ticket_notes,
+    public.note_mentions,
     public.ticket_reads,
     public.ticket_drafts,
     public.alert_choices,

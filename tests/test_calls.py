@@ -191,6 +191,8 @@ def day(app: Flask, web: Web, alice: Agent, database: Database) -> Day:
     act("GET /tickets/<number>/messages, earlier ones", desk, "/tickets/1001/messages?before=3")
     act("POST /tickets/<number>/messages", desk, message="Of course")
     act("POST /tickets/<number>/notes", desk, message="Careful")
+    act("GET /tickets/mentions", desk, "/tickets/mentions?q=al")
+    act("POST /tickets/<number>/mentions", desk, status=204, note=1)
     act("GET /tickets/drafts", desk)
     act("POST /tickets/<number>/drafts", desk, mode="reply", message="Of")
     act("POST /tickets/<number>/messages, without scripts", desk, status=303, message="Of course")

@@ -70,7 +70,7 @@ begin
     ));
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
-            'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel,
+            'session_id', s.session_id, 'number', t.number, 'status', t.status, 'channel', s.channel, 'framed_on', s.framed_on,
             'customer_name', s.customer_name, 'customer_phone', s.customer_phone, 'time_zone', s.time_zone, 'address', s.address,
             'created_at', s.created_at, 'closed_at', case when t.status = 'closed' then t.closed_at end,
             'customer_delivered_seq', s.customer_delivered_seq, 'customer_read_seq', s.customer_read_seq,
@@ -140,6 +140,7 @@ begin
     delete from public.chat_messages where session_id = p_session_id;
     delete from public.chat_images where session_id = p_session_id;
     delete from public.ticket_notes where session_id = p_session_id;
+    perform _supportchat.erase_mentions(p_session_id);
     delete from public.search_lines where session_id = p_session_id;
     delete from public.ticket_reads where session_id = p_session_id;
     delete from public.ticket_drafts where session_id = p_session_id;
@@ -149,7 +150,7 @@ begin
     -- What was written of the customer goes; the ban itself stays until it ends.
     update public.bans set reason = '' where session_id = p_session_id and reason <> '';
     update public.user_sessions set
-        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, legacy = null,
+        visitor_id = null, customer_name = null, customer_phone = null, time_zone = null, address = null, framed_on = null, legacy = null,
         erased_at = now(),
         last_seq = 0, last_spoken_seq = 0, last_note_no = 0,
         customer_delivered_seq = 0, customer_read_seq = 0, agent_delivered_seq = 0, agent_read_seq = 0
@@ -537,7 +538,7 @@ begin
     return forgotten = most;
 end $$;
 
-select _supportchat.record_script('functions/privacy.sql', '73e3683bb535');
+select _supportchat.record_script('functions/privacy.sql', '4d9abd3f534b');
 
 notify pgrst, 'reload schema';
 

@@ -14,7 +14,7 @@ end $look$;
 
 -- Puts a ticket out of sight: one's own, one that nobody has, or any with the right 'reassign'. It has no place in the line and takes
 -- none of its agent's, until p_until (null: no such time), the customer's next message, or wake_ticket. PT422 for a time that is
--- over or more than a year ahead. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- over or more than a year ahead. Gives the ticket, and where the agent goes on.
 create or replace function public.snooze_ticket(p_agent_id uuid, p_number bigint, p_until timestamptz default null)
 returns jsonb
 language plpgsql
@@ -38,7 +38,7 @@ begin
     perform _supportchat.record_event(ticket, 'snoozed', 'agent', p_agent_id, jsonb_build_object('until', p_until));
     perform _supportchat.drain_queue();
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
@@ -61,7 +61,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/snooze.sql', 'cc62fd70d10a');
+select _supportchat.record_script('functions/snooze.sql', '86d6312e8e3a');
 
 notify pgrst, 'reload schema';
 

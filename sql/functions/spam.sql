@@ -116,7 +116,7 @@ begin
         perform _supportchat.make_ban(ticket, p_agent_id, 'browser', now() + interval '1 day', '', p_is_spam => true);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1),
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id),
         'banned', bans
     );
 end $$;
@@ -140,7 +140,7 @@ begin
     end if;
 end $$;
 
-select _supportchat.record_script('functions/spam.sql', '9ee5ed798835');
+select _supportchat.record_script('functions/spam.sql', '12bb457403c7');
 
 notify pgrst, 'reload schema';
 

@@ -101,7 +101,8 @@ begin
             'tags', _supportchat.tags_of_ticket(t.id),
             'site_name', _supportchat.site_label(t.site_id),
             'customer', jsonb_build_object(
-                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'time_zone', s.time_zone,
+                'name', coalesce(p.name, s.customer_name), 'typed_name', s.customer_name, 'phone', s.customer_phone, 'channel', s.channel, 'framed_on', s.framed_on,
+                'time_zone', s.time_zone,
                 'person', _supportchat.person_of_visitor(s.visitor_id),
                 'address', case when _supportchat.has_right(p_agent_id, 'ban') then s.address end
             ),
@@ -246,6 +247,7 @@ begin
     perform _supportchat.move_marks(
         ticket.session_id, (line ->> 'seq')::integer, (line ->> 'seq')::integer, p_agent_id
     );
+    perform _supportchat.end_mentions(p_agent_id, ticket.session_id, 2147483647);
     return _supportchat.answer_json(ticket.session_id, jsonb_build_array(line));
 end $$;
 
@@ -338,7 +340,7 @@ begin
 end $$;
 
 -- Closes a ticket from the agent's side: one's own, one that nobody has, or any with the right 'reassign'. Closing a closed one
--- changes nothing. Gives the ticket, and the beginning of the agent's own queue, where they go on.
+-- changes nothing. Gives the ticket, and where the agent goes on.
 create or replace function public.close_ticket(p_agent_id uuid, p_number bigint)
 returns jsonb
 language plpgsql
@@ -357,7 +359,7 @@ begin
         perform _supportchat.end_ticket(ticket, 'agent', p_agent_id);
     end if;
     return jsonb_build_object(
-        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', public.list_tickets(p_agent_id, 'mine', 1)
+        'ticket', public.ticket_of_agent(p_agent_id, p_number), 'queue', _supportchat.queue_ahead(p_agent_id)
     );
 end $$;
 
@@ -410,7 +412,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tickets.sql', '641e61a46d73');
+select _supportchat.record_script('functions/tickets.sql', 'caf45613620f');
 
 notify pgrst, 'reload schema';
 

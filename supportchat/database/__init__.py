@@ -74,6 +74,7 @@ REPEATABLE = frozenset(own_names().reading) | {
     "post_message",
     "push_arrived",
     "push_keys",
+    "read_mentions",
     "post_reply",
     "record_pages",
     "record_receipt",

@@ -361,6 +361,24 @@ class Message(TypedDict):
     continues: bool
 
 
+class Mention(TypedDict):
+    """An agent whom a note mentions, and in which spellings."""
+
+    agent: Person
+    written: list[str]
+
+
+class MentionChoice(TypedDict):
+    """An agent who can be mentioned."""
+
+    id: str
+    name: str
+    email: str | None  # where somebody else has the same name
+    picture: str | None
+    here: bool
+    written: str  # what stands behind the @
+
+
 @final
 class Note(TypedDict):
     """A private note of an agent, after the message `after_seq`."""
@@ -372,6 +390,7 @@ class Note(TypedDict):
     client_message_id: str
     note: str
     created_at: str
+    mentions: list[Mention]
 
 
 Line = Message | Note
@@ -491,6 +510,7 @@ class Customer(TypedDict):
     phone: str | None
     person: NamedCustomer | None
     channel: str
+    framed_on: str | None  # the origin of the page whose frame it was started in
     time_zone: str | None
     address: str | None  # the network that the chat came from, for those who may ban
 
@@ -662,6 +682,7 @@ class QueueRow(TypedDict):
     closed_at: str | None
     is_erased: bool
     customer_lines: int  # how many the customer has written
+    mentioned: list[str]  # the ids of agents whom a note mentions, and who have not read it
     marks: dict[str, int]  # how many of them each agent who has read some has read, by their id; none when it is closed
     last: LastMessage | None
 
@@ -726,17 +747,27 @@ class Queue(TypedDict):
     order: str  # 'longest', 'newest' or 'priority'
     unread: list[Unread]
     drafts: list[Draft]
+    mentions: list[int]  # the numbers of tickets with notes that mention the agent, and that they have not read
+    mentioned: list[QueueRow]  # those that are not among their own, with their own view
     rows: list[QueueRow]
     closed: list[QueueRow]
     reason: Reason | None
 
 
+class QueueAhead(TypedDict):
+    """Where an agent goes on: the counts, and the first of their own tickets."""
+
+    counts: QueueCounts
+    rows: list[QueueRow]
+
+
 class Found(TypedDict):
-    """What a search has found: tickets, and the lines in them, by number, the newest first."""
+    """What a search has found: tickets, and the lines in them, by number, the newest first, and how far back it went."""
 
     rows: list[QueueRow]
     hits: dict[str, list[Hit]]
     is_complete: bool
+    back_to: str | None
 
 
 class RefusedTicket(TypedDict):
@@ -763,10 +794,10 @@ class IndexedLines(TypedDict):
 
 
 class ClosedTicket(TypedDict):
-    """A ticket that was closed, and the beginning of the agent's own queue."""
+    """A ticket that was closed, and where the agent goes on."""
 
     ticket: Ticket
-    queue: Queue
+    queue: QueueAhead
 
 
 class MarkedSpam(ClosedTicket):
@@ -839,6 +870,7 @@ class ExportedConversation(TypedDict):
     number: int
     status: str
     channel: str
+    framed_on: str | None
     customer_name: str | None
     customer_phone: str | None
     time_zone: str | None
@@ -965,6 +997,13 @@ def read_marks(state: Conversation, side: str) -> tuple[int, int]:
     return state["agent_delivered_seq"], state["agent_read_seq"]
 
 
+class AlertedMention(TypedDict):
+    """A note that mentions whoever is told."""
+
+    agent: Person  # who wrote it
+    note: str  # its beginning
+
+
 class AlertedOf(TypedDict):
     """What may be shown of a ticket to whoever is told of it."""
 
@@ -972,6 +1011,7 @@ class AlertedOf(TypedDict):
     customer_name: str | None
     message: str | None  # the beginning of the last one of the customer
     has_image: bool
+    mention: AlertedMention | None  # then they are told of this
 
 
 class AdvancedAlerts(TypedDict):

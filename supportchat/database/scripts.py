@@ -27,6 +27,7 @@ SCRIPTS = (
     "functions/spam.sql",
     "functions/conversations.sql",
     "functions/marks.sql",
+    "functions/mentions.sql",
     "functions/chat.sql",
     "functions/pictures.sql",
     "functions/drafts.sql",

@@ -342,7 +342,7 @@ class Hub:
     def _to_desks(self, kind: Kind, event: Event) -> None:
         session_id, detail = event.get("session_id") or "", event.get("detail", {})
         if kind.touches_row:
-            self.desks.touch(session_id, [detail["had"]] if "had" in detail else ())
+            self.desks.touch(session_id, [detail["had"]] if "had" in detail else detail.get("agents", ()))
         if kind.touches_agent:
             self.desks.agent_changed(event["agent_id"])
         if "read_lines" in detail:

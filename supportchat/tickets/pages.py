@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from ..database import call
 from ..database.batches import is_cut
-from ..database.rows import Line, Message, Note, Queue, QueueRow, Ticket, TicketLines
+from ..database.rows import Line, Message, Note, Queue, QueueAhead, QueueRow, Ticket, TicketLines
 from ..realtime.connection import VIEWS
 from ..web.forms import new_message_id, whole_number
 from .changes import said_of
@@ -35,6 +35,7 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
         "groups": groups_of(queue),
         "view": view,
         "limit": limit,
+        "snooze_choices": CHOICES,
         "selected": request.args.get("ticket", ""),
     }
 
@@ -42,11 +43,13 @@ def queue_values(view: str | None = None) -> dict[str, Any]:
 def groups_of(queue: Queue) -> list[tuple[str, str, list[QueueRow]]]:
     """Return the rows of a queue as the page shows them: groups of name, heading and rows, also those without rows."""
     groups = {name: [row for row in queue["rows"] if _group(row) == name] for name in ("reply", "customer", "snoozed")}
+    mentioned = {row["number"] for row in queue["mentioned"]}
     return [
+        ("mentioned", _("Mentioned you"), queue["mentioned"]),
         ("reply", _("Needs a reply"), groups["reply"]),
         ("customer", _("Waiting for the customer"), groups["customer"]),
         ("snoozed", _("Snoozed"), groups["snoozed"]),
-        ("closed", _("Recently closed"), queue["closed"]),
+        ("closed", _("Recently closed"), [row for row in queue["closed"] if row["number"] not in mentioned]),
     ]
 
 
@@ -56,7 +59,7 @@ def _group(row: QueueRow) -> str:
     return "reply" if row["awaiting_since"] or row["woke_at"] else "customer"
 
 
-def waiting_ticket(queue: Queue) -> int | None:
+def waiting_ticket(queue: QueueAhead) -> int | None:
     """Return the number of the agent's own ticket that comes first in their queue, if it needs a reply."""
     return next((row["number"] for row in queue["rows"][:1] if _group(row) == "reply"), None)
 

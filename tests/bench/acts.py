@@ -17,11 +17,16 @@ ALL_HAVE_LEFT = "update public.agents set lease_expires_at = now() - interval '1
 WAS_AWAY = "update public.agents set availability = 'away' where name = 'Agent 1'"
 PICTURE = {"key": "a" * 64, "content_type": "image/png", "width": 64, "height": 48, "bytes": 900, "digest": "d" * 64}
 LIMITS = {of: [60, 60] for of in ("address", "browser", "account", "codes")}
-IS_ADMIN = "update public.agents set role = 'admin' where name = 'Agent 1'"
+HAS_PASSWORD = """
+insert into public.agent_credentials (agent_id, password_hash)
+select id, 'x' from public.agents where name in ('Agent 1', 'Agent 2') on conflict do nothing
+"""
+# An admin counts only with a way in.
+IS_ADMIN = f"{HAS_PASSWORD}; update public.agents set role = 'admin' where name = 'Agent 1'"
 NO_ADMIN = "update public.agents set role = 'agent' where role = 'admin'"
 # As many of the colleague's tickets go back to the queue however large the desk is.
-HAS_THREE = """
-update public.agents set role = 'admin' where name = 'Agent 1';
+HAS_THREE = f"""
+{IS_ADMIN};
 update public.tickets set assigned_agent_id = (select id from public.agents where name = 'Agent 1')
 where id in (
     select t.id from public.tickets t join public.agents a on a.id = t.assigned_agent_id
@@ -53,6 +58,12 @@ update public.tickets set snoozed_until = 'infinity' where session_id in (
     select session_id from public.user_sessions join public.visitors using (visitor_id) where token_hash = '{ANSWERED}'
 ) and status = 'open'
 """
+MENTIONED = f"""
+insert into public.note_mentions (session_id, note_no, agent_id, written)
+select s.session_id, 1, a.id, '{{@Agent 1}}' from public.agents a
+cross join public.user_sessions s join public.visitors using (visitor_id)
+where token_hash = '{ANSWERED}' and a.name = 'Agent 1'
+"""
 LOG_UNREAD = "update public.search_state set cursor = '3:3:', read_at = now(), next_ticket = null"
 BANNED = (
     f"insert into public.bans (id, visitor_id, expires_at) select '{NEW_ID}', visitor_id, 'infinity'"
@@ -64,10 +75,6 @@ LINK = f"""
 update public.agents set role = 'admin' where name = 'Agent 1';
 insert into public.one_time_links (token_hash, id, purpose, email, role, max_tickets, expires_at)
 values ('{TOKEN}', '{NEW_ID}', 'invitation', 'eve@example.com', 'agent', 5, now() + interval '1 day')
-"""
-HAS_PASSWORD = """
-insert into public.agent_credentials (agent_id, password_hash)
-select id, 'x' from public.agents where name in ('Agent 1', 'Agent 2') on conflict do nothing
 """
 TWO_FACTOR = f"""
 {HAS_PASSWORD};
@@ -280,6 +287,9 @@ class People:
             act("follow_ticket", after=self.open.last_seq - 2, after_note=0),
             act("post_reply", client_message_id=NEW_ID, message="How can I help?"),
             act("add_note", client_message_id=NEW_ID, note="Careful"),
+            act("add_note", "mention", client_message_id=NEW_ID, note="@Agent 1 and @Agent 2"),
+            act("read_mentions", note_no=9, given=MENTIONED),
+            Act("complete_mention", {"agent_id": self.agent, "text": "a"}),
             act("reply_and_act", "close", client_message_id=NEW_ID, message="Goodbye", then="close"),
             act("reply_and_act", "snooze", client_message_id=NEW_ID, message="Wait", then="snooze", tags=["heating"]),
             act("replies_for_ticket", given=REPLY, words=["hello"]),
@@ -337,6 +347,8 @@ class People:
             act("unsnooze_ticket", given=SNOOZED, **number),
             act("search_tickets", "words that are not there", words="unheard of"),
             act("search_tickets", "snoozed", SNOOZED, states=["snoozed"]),
+            act("search_tickets", "a view's count", states=["open"], limit=100),
+            act("search_tickets", "closed ones of a customer", author="customer", states=["closed"]),
             Act("index_lines", {"limit": 10}, "what is new", LOG_UNREAD),
             Act("index_lines", {"limit": 10}, "what is older"),
             act("list_views", given=VIEWED),

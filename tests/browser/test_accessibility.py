@@ -8,7 +8,7 @@ from typing import Any
 
 import pyotp
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Frame, Page, expect
 
 from supportchat.config import ROOT
 from tests.browser.conftest import DESK, Agent, Customer, Opener
@@ -46,7 +46,7 @@ def violations(page: Page) -> list[str]:
     return found
 
 
-def run_axe(page: Page, options: dict[str, Any]) -> list[str]:
+def run_axe(page: Page | Frame, options: dict[str, Any]) -> list[str]:
     """Return the violations as lines to read."""
     found: list[dict[str, Any]] = page.evaluate(
         "(options) => axe.run(document, { resultTypes: ['violations'], ...options }).then((r) => r.violations)", options

@@ -292,14 +292,23 @@ def chat(door: Heard, cast: Cast, alice: Agent) -> None:
     """Have a customer and an agent talk."""
     limits = {"address": Limit(2, 60), "browser": Limit(9, 60)}
     vera, once = cast.visitor(), new_id()
-    vera.start("Hello \N{WAVING HAND SIGN}", customer_name="Vera", address="192.0.2.1", limits=limits)
+    vera.start(
+        "Hello \N{WAVING HAND SIGN}",
+        customer_name="Vera",
+        address="192.0.2.1",
+        framed_on="https://a.example",
+        limits=limits,
+    )
     session_id, number = vera.chat["session_id"], vera.chat["number"]
     vera.post("One", client_message_id=once)
     vera.post("One", client_message_id=once)
     vera.post("", image=PICTURE)
     door.refused("post_message", visitor=vera.key, session_id=session_id, client_message_id=once, message="Two")
     alice.reply(number, "Good morning")
-    alice.call("add_note", number=number, client_message_id=new_id(), note="Careful")
+    alice.call("complete_mention", text="o")
+    alice.call("add_note", number=number, client_message_id=new_id(), note="Careful, @Bob Ortiz")
+    cast.agent("bob").call("read_mentions", number=number, note_no=1)
+    door.refused("read_mentions", agent_id=alice.id, number=9999, note_no=1)
     [image_id] = [line["image"]["id"] for line in vera.lines if line.get("image")]
     door.call("image_of_session", image_id=image_id, visitor=vera.key)
     door.call("orphan_images", keys=["a" * 64, "b" * 64])

@@ -57,7 +57,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
     number, call = vera.chat["number"], database.call
     posted = vera.post("Still here?", client_message_id=once, image=IMAGE | {"key": "e" * 64})
     owner = alice if vera.chat["agent"]["id"] == alice.id else bob
-    note = owner.call("add_note", number=number, client_message_id=new_id(), note="Careful")
+    note = owner.call("add_note", number=number, client_message_id=new_id(), note="Careful, @Carol Tan")
     closed = call("close_chat", visitor=vera.key)
     alice.call("save_draft", number=number, mode="reply", draft="Half an answer")
     for agent in (alice, bob):
@@ -97,6 +97,7 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "add_device", endpoint="https://push.example.com/1", p256dh="k", auth="a", origin="https://desk"
     )
     alice.call("change_alerts", values={"scope": "all"})
+    carol.call("add_note", number=waits, client_message_id=new_id(), note="@Alice Kern")
     cast.visitor().start("Hello")
     rows("update agents set lease_expires_at = null where id = %s", alice.id)
     advanced = call("advance_alerts")
@@ -161,6 +162,8 @@ def returned(database: Database, cast: Cast, alice: Agent, bob: Agent, rows: Any
         "ticket_of_agent that waits": (bob.call("ticket_of_agent", number=waits), shapes.Ticket),
         "drafts_of_agent": (alice.call("drafts_of_agent"), list[shapes.Draft]),
         "list_tickets": (alice.call("list_tickets", view="all"), shapes.Queue),
+        "list_tickets of who is mentioned": (carol.call("list_tickets"), shapes.Queue),
+        "complete_mention": (alice.call("complete_mention", text="bo"), list[shapes.MentionChoice]),
         "queue_changes": (call("queue_changes", session_ids=[session_id], agent_ids=[bob.id]), shapes.QueueChanges),
         "list_tags": (tagged, list[shapes.ListedTag]),
         "complete_tag": (alice.call("complete_tag", text=parts["name"][:3]), list[shapes.Tag]),

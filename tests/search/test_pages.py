@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,18 @@ def test_nothing_found_says_what_to_do_and_an_operator_that_is_none_is_named(des
     page = desk.get("/search?q=zzz+is:purple").text
     assert "Nothing found." in page
     assert "<bdi>is:purple</bdi>" in page
+
+
+def test_a_search_that_did_not_go_back_to_the_first_message_says_so(desk: Browser, rows: Any) -> None:
+    assert "Only messages since" not in desk.get("/search?q=heating").text
+    rows(
+        "insert into search_lines (line_id, session_id, seq, words, created_at)"
+        " select -1000 - row_number() over (), session_id, n, '-1/cold', '2025-03-04'"
+        " from user_sessions, generate_series(1001, 1101) as n"
+    )
+    rows("select _supportchat.note_slices(-65536, -1)")
+    page = desk.get("/search?q=cold").text
+    assert "Only messages since 2025-03-04 were searched." in page
 
 
 def test_a_view_is_saved_shown_counted_and_deleted(desk: Browser) -> None:

@@ -21,6 +21,8 @@ ACTS: dict[str, tuple[str, dict[str, Any]]] = {
     "follow_ticket": ("answer", {"number": 1001, "after": 0, "after_note": 0}),
     "post_reply": ("answer", {"number": 1001, "client_message_id": new_id(), "message": "Hi"}),
     "add_note": ("answer", {"number": 1001, "client_message_id": new_id(), "note": "Hi"}),
+    "complete_mention": ("answer", {"text": "a"}),
+    "read_mentions": ("answer", {"number": 1001, "note_no": 1}),
     "reply_and_act": ("answer", {"number": 1001, "client_message_id": new_id(), "message": "Bye"}),
     "list_replies": ("answer", {}),
     "replies_for_ticket": ("answer", {"number": 1001}),

@@ -75,7 +75,10 @@ def test_service_role_may_do_everything_that_the_web_code_does(service: Postgres
     look = {"session_id": session_id, "agent_id": alice.id, "does": "looks"}
     door.call("signal_looks", process_id=new_id(), looks=[look])
     alice.reply(number)
-    bob.call("add_note", number=number, client_message_id=new_id(), note="I know her")
+    bob.call("add_note", number=number, client_message_id=new_id(), note="I know her, @Alice Kern")
+    assert bob.call("complete_mention", text="ali")[0]["written"] == "Alice Kern"
+    assert alice.call("list_tickets")["mentions"] == [number]
+    alice.call("read_mentions", number=number, note_no=1)
     assert len(door.call("notes_after", session_id=session_id, after=0)) == 1
     assert len(door.call("messages_before", session_id=session_id)) == vera.chat["last_seq"]
     assert door.call("list_agents")

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from . import assignment, bulk, closure, drafts, messages, notes, queue, reading, screening, snoozing, sorting, ticket
+from . import (
+    assignment,
+    bulk,
+    closure,
+    drafts,
+    mentions,
+    messages,
+    notes,
+    queue,
+    reading,
+    screening,
+    snoozing,
+    sorting,
+    ticket,
+)
 from .blueprint import bp
 
 __all__ = [
@@ -11,6 +25,7 @@ __all__ = [
     "bulk",
     "closure",
     "drafts",
+    "mentions",
     "messages",
     "notes",
     "queue",
