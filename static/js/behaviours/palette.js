@@ -67,12 +67,9 @@ function groups(text) {
   );
   return {
     ticket: of("ticket").sort(endsLast).map(optionOf),
-    tickets: [
-      ...of("tickets").map(optionOf),
-      ...rows.slice(0, words.length ? rows.length : FEW).map(ticketOption),
-      ...searches(text),
-    ],
+    tickets: [...of("tickets").map(optionOf), ...rows.slice(0, words.length ? rows.length : FEW).map(ticketOption)],
     go: of("go").map(optionOf),
+    search: searches(text),
   };
 }
 

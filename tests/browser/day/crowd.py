@@ -59,15 +59,12 @@ class Crowd:
         )
 
     def _is_over(self, number: int) -> bool:
-        closed = self._day.rows("select from tickets where number = %s and status = 'closed'", number)
+        closed = self._day.rows("select 1 from tickets where number = %s and status = 'closed'", number)
         return bool(closed) and self._customers[number].is_done
 
     def _work(self, desk: Typist) -> bool:
         """Answer what stands on top of a queue. Whether there was anything."""
-        shown = desk.page.locator("[data-group='reply'] [data-row]").evaluate_all(
-            "rows => rows.map((r) => r.dataset.row)"
-        )
-        ours = [self._customers[int(number)] for number in shown if int(number) in self._customers]
+        ours = [self._customers[number] for number in desk.queue if number in self._customers]
         if not ours:
             return False
         customer = ours[0]

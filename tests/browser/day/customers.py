@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
@@ -52,8 +53,19 @@ class Customer(Person):
         number, self._session, self._epoch = (match[1] for match in found if match)
         self.number = int(number)
         self._take(html)
-        threading.Thread(target=self._read, daemon=True).start()
+        headers: dict[str, Any] = {"Cookie": self.cookies}
+        address = self.url.replace("http", "ws", 1) + "/chat/ws"
+        self._socket = connect(address, origin=self.url, additional_headers=headers, proxy=None)  # type: ignore[arg-type]
+        self._socket.send(json.dumps({"hello": True, "after": max(self.shown), "epoch": self._epoch}))
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
         return self
+
+    def leave(self) -> None:
+        """Close the page."""
+        self._socket.close()
+        self._reader.join()
+        self.client.close()
 
     def write(self, message: str) -> None:
         """Send a message."""
@@ -92,15 +104,9 @@ class Customer(Person):
         return new
 
     def _read(self) -> None:
-        headers: dict[str, Any] = {"Cookie": self.cookies}
-        address = self.url.replace("http", "ws", 1) + "/chat/ws"
-        try:
-            with connect(address, origin=self.url, additional_headers=headers, proxy=None) as socket:  # type: ignore[arg-type]
-                socket.send(json.dumps({"hello": True, "after": max(self.shown), "epoch": self._epoch}))
-                for data in socket:
-                    self._hear(json.loads(data))
-        except (OSError, WebSocketException):
-            return  # the day is over
+        with contextlib.suppress(OSError, WebSocketException):  # the day is over
+            for data in self._socket:
+                self._hear(json.loads(data))
 
     def _hear(self, frame: dict[str, Any]) -> None:
         if not frame.get("target", "").startswith("#messages-"):

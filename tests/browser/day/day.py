@@ -54,7 +54,9 @@ class Day:
         for name in AGENTS:
             agent, phone = self._cast.agent(name), self._pushes.subscribe(name)
             agent.call("change_alerts", values={"shows_text": True})
-            agent.call("add_device", endpoint=self._pushes.origin + phone.path, origin=self.url, **phone.keys)
+            agent.call(
+                "add_device", endpoint=self._pushes.origin + phone.path, origin="https://desk.example", **phone.keys
+            )
             self.phones[name] = phone
 
     # People
@@ -87,8 +89,9 @@ class Day:
 
     def give(self, customer: Customer, to: str) -> Typist:
         """Have somebody in particular have a ticket."""
-        self.agent_of(customer)
-        self._cast.agent("carol").call("assign_ticket", number=customer.number, assignee_id=self._cast.agent(to).id)
+        owner, wanted = self._cast.agent(self.agent_of(customer).name), self._cast.agent(to)
+        if owner.id != wanted.id:
+            owner.call("assign_ticket", number=customer.number, assignee_id=wanted.id, expected_id=owner.id)
         return self.desks[to]
 
     # Replies
@@ -100,10 +103,10 @@ class Day:
         self.note_reply(customer, text, desk)
         return desk
 
-    def send_saved(self, customer: Customer, name: str, key: str = "Enter") -> Typist:
+    def send_saved(self, customer: Customer, name: str) -> Typist:
         """Have the agent of a customer send a saved reply."""
         desk = self.agent_of(customer)
-        desk.send_saved(customer.number, name[:3].lower(), key)
+        desk.send_saved(customer.number, name)
         self.note_reply(customer, filled(name, customer), desk)
         return desk
 

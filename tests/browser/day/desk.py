@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, expect
@@ -60,15 +59,24 @@ class Typist(Agent):
         self.type(command)
         option = self.page.locator("[data-palette] [role=option]").first
         expect(option).to_contain_text(command)
-        if option.get_attribute("aria-selected") != "true":
+        if option.get_attribute("aria-selected") != "true":  # what ends something
             self.keys("ArrowDown")
         self.keys("Enter")
 
     def leave_the_box(self) -> None:
         """Go to where single keys work."""
-        if self.page.locator("#ticket textarea:focus, #customer input:focus").count():
+        if self.page.locator(":is(textarea, input, select):focus").count():
             self.keys("Escape")
-            expect(self.page.locator("[data-ticket-title]")).to_be_focused()
+            expect(self.page.locator(":is([data-ticket-title], #queue):focus")).to_have_count(1)
+
+    def walk_to(self, number: int) -> None:
+        """Go through the queue until a ticket has the focus."""
+        self.keys("j", "Home")
+        for _ in range(MOST_TABS):
+            if self.row(number).locator("a:focus").count():
+                return
+            self.keys("ArrowDown")
+        raise AssertionError(f"#{number} is not in the queue")
 
     # What they do
 
@@ -88,7 +96,7 @@ class Typist(Agent):
     def go_to(self, page: str, path: str) -> None:
         """Go to another page by the palette."""
         self.run(page)
-        self.page.wait_for_url(f"**{path}")
+        self.page.wait_for_url(f"**{path}", wait_until="commit", timeout=15_000)
 
     def go_back(self) -> None:
         """Go back to the desk."""
@@ -117,14 +125,15 @@ class Typist(Agent):
         self.type(text)
         self.keys("Enter")
 
-    def send_saved(self, number: int, letters: str, key: str = "Enter") -> None:
-        """Send a saved reply that some letters find."""
+    def send_saved(self, number: int, name: str) -> None:
+        """Send a saved reply, found by its first letters."""
+        letters = f"/{name[:3].lower()}"
         self.write_in(number)
-        self.type(f"/{letters}")
-        expect(self.page.locator(".replies [role=option][aria-selected=true]")).to_have_count(1)
+        self.type(letters)
+        expect(self.page.locator(".replies [role=option][aria-selected=true]")).to_contain_text(name)
         self.keys("Enter")
-        expect(self.box).not_to_have_value(f"/{letters}")
-        self.keys(key)
+        expect(self.box).not_to_have_value(letters)
+        self.keys("Enter")
 
     def close(self, number: int) -> None:
         """Close a ticket."""
@@ -153,7 +162,8 @@ class Typist(Agent):
         return found
 
     @property
-    def count_in_title(self) -> int:
-        """The number that the title of the tab shows."""
-        found = re.match(r"\((\d+)\)", self.page.title())
-        return int(found[1]) if found else 0
+    def queue(self) -> list[int]:
+        """The tickets that need a reply, as they stand in the queue."""
+        rows = self.page.locator("[data-group='reply'] [data-row]")
+        numbers: list[int] = rows.evaluate_all("rows => rows.map((row) => Number(row.dataset.row))")
+        return numbers
