@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Agent, Customer, Opener
+from tests.browser.conftest import DESK, Agent, Customer, Opener
 from tests.browser.test_accessibility import violations
 
 
@@ -184,3 +184,32 @@ def test_single_keys_can_be_switched_off(alice: Agent, vera: Customer) -> None:
     alice.page.keyboard.press("Control+k")
     expect(palette(alice.page)).to_be_visible()
     expect(options(alice.page).filter(has_text="Close ticket").locator("kbd")).to_have_count(0)
+
+
+def test_on_a_mac_keys_are_called_and_pressed_as_there(windows: Opener, vera: Customer) -> None:
+    alice: Agent = windows(Agent, **DESK)
+    alice.context.add_init_script("Object.defineProperty(navigator, 'platform', { get: () => 'MacIntel' })")
+    alice.come()
+    vera.start("First", name="Vera")
+    alice.open()
+    leave_the_box(alice)
+    alice.page.keyboard.press("?")
+    dialog = alice.page.get_by_role("dialog", name="Keyboard shortcuts")
+    row = dialog.locator(".key-list__row").filter(has_text="Send and close")
+    expect(row.locator("kbd")).to_have_text(["⌘", "⇧", "↵"])
+    alice.page.keyboard.press("Escape")
+    alice.page.keyboard.press("Control+k")
+    expect(palette(alice.page)).not_to_be_visible()
+    alice.page.keyboard.press("Meta+k")
+    expect(palette(alice.page)).to_be_visible()
+
+
+def test_undo_has_a_key_for_as_long_as_it_is_offered(alice: Agent, vera: Customer) -> None:
+    vera.start("First", name="Vera")
+    alice.open()
+    leave_the_box(alice)
+    alice.page.keyboard.press("e")
+    alice.sees("Closed #1001")
+    alice.page.keyboard.press("z")
+    expect(alice.row()).to_have_attribute("data-status", "open")
+    expect(alice.box).to_be_focused()
