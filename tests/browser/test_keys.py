@@ -210,6 +210,6 @@ def test_undo_has_a_key_for_as_long_as_it_is_offered(alice: Agent, vera: Custome
     leave_the_box(alice)
     alice.page.keyboard.press("e")
     alice.sees("Closed #1001")
-    alice.page.keyboard.press("z")
+    alice.page.keyboard.press("Control+z")
     expect(alice.row()).to_have_attribute("data-status", "open")
     expect(alice.box).to_be_focused()
