@@ -203,14 +203,3 @@ def test_on_a_mac_keys_are_called_and_pressed_as_there(windows: Opener, vera: Cu
     expect(palette(alice.page)).not_to_be_visible()
     alice.page.keyboard.press("Meta+k")
     expect(palette(alice.page)).to_be_visible()
-
-
-def test_undo_has_a_key_for_as_long_as_it_is_offered(alice: Agent, vera: Customer) -> None:
-    vera.start("First", name="Vera")
-    alice.open()
-    leave_the_box(alice)
-    alice.page.keyboard.press("e")
-    alice.sees("Closed #1001")
-    alice.page.keyboard.press("z")
-    expect(alice.row()).to_have_attribute("data-status", "open")
-    expect(alice.box).to_be_focused()

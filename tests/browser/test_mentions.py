@@ -25,7 +25,7 @@ def note_box(agent: Agent) -> Locator:
 def picture(agent: Agent, name: str) -> None:
     if folder := os.environ.get("SHOTS"):
         for scheme in ("light", "dark"):
-            agent.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            agent.page.emulate_media(color_scheme=scheme)
             agent.page.screenshot(path=f"{folder}/{name}-{scheme}.png")
         agent.page.emulate_media(color_scheme="light")
 

@@ -14,6 +14,7 @@ function onKey(event) {
   const action = actionsWithKeys().find(({ dataset }) => isOn(dataset.key) && isPress(event, dataset.key));
   if (!action) return;
   const { key } = action.dataset;
+  if (key === "$mod+z" && isField(event.target) && event.target.value) return; // undoes what was typed
   if (isSingle(key) ? isBusy(event.target) : document.querySelector("dialog[open]")) return;
   event.preventDefault();
   if (!event.repeat || "step" in action.dataset) run(action);

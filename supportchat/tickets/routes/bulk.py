@@ -44,7 +44,7 @@ def change_many() -> ResponseReturnValue:
     )
     if not from_htmx():
         return redirect(sending_page(), 303)
-    toast = render_template("tickets/_bulk_done.html", changed=changed, act=act)
+    toast = render_template("tickets/_bulk_done.html", changed=changed, act=act, agent=g.agent)
     return joined(partial(toast, "#toast"))
 
 
