@@ -6262,11 +6262,12 @@ set search_path = ''
 as $$
     with signs as materialized (
         select row_number() over () as sign, rest from _supportchat.mention_signs(p_text)
+    ), listed as materialized (
+        select * from _supportchat.mentionable_agents() where exists (select from signs)
     ), known as materialized (
-        select agent_id, written, folded from _supportchat.mentionable_agents() where exists (select from signs)
+        select agent_id, written, folded from listed
         union
-        select agent_id, name, _supportchat.folded(name) from _supportchat.mentionable_agents()
-        where is_shared and exists (select from signs)
+        select agent_id, name, _supportchat.folded(name) from listed where is_shared
     ), named as (
         -- The shortest text that reads as the name, before what ends its last word.
         select distinct on (signs.sign, known.agent_id) signs.sign, known.agent_id, known.folded, cut.length, signs.rest
@@ -6432,7 +6433,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/mentions.sql', '38b838668c87');
+select _supportchat.record_script('functions/mentions.sql', '360b00213d3f');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -8651,40 +8652,51 @@ begin
     return array(select tag_id from public.desk_tags where query is not null and folded::tsvector @@ query);
 end $$;
 
--- Those of some tickets that are what a search asks for, in their order: with a tag of each of the lists in p_tags, and all that
--- p_states say.
-create or replace function _supportchat.tickets_that_fit(p_ids uuid[], p_agent_id uuid, p_tags jsonb, p_states text[])
+-- Those of some tickets that are what a search asks for, in their order: with a tag of each list in p_tags (such as '{1, 2}'),
+-- and all that p_states say.
+create or replace function _supportchat.tickets_that_fit(p_ids uuid[], p_agent_id uuid, p_tags text[], p_states text[])
 returns uuid[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select array(
+declare
+    left_over uuid[] := p_ids;
+    named text;
+    ids bigint[];
+begin
+    foreach named in array p_tags loop
+        ids := named;
+        left_over := array(
+            select asked.id
+            from unnest(left_over) with ordinality as asked (id, place)
+            cross join lateral (
+                select from public.ticket_tags own where own.ticket_id = asked.id and own.tag_id = any (ids) limit 1
+            ) as tag
+            order by asked.place
+        );
+    end loop;
+    return array(
         select t.id
-        from unnest(p_ids) with ordinality as asked (id, place)
+        from unnest(left_over) with ordinality as asked (id, place)
         cross join lateral (select * from public.tickets where id = asked.id limit 1) as t
         where t.session_id is not null and t.erased_at is null
             and p_states <@ array[
                 case when t.status = 'closed' then 'closed' else 'open' end,
-                case t.status when 'waiting' then 'unassigned' when 'open' then case when t.assigned_agent_id = p_agent_id then 'mine' end end,
+                case when t.status = 'waiting' then 'unassigned' end,
+                case when t.status = 'open' and t.assigned_agent_id = p_agent_id then 'mine' end,
                 case when t.snoozed_until is not null then 'snoozed' end,
                 case when t.status <> 'closed' and t.awaiting_since is not null then 'waiting' end,
                 case when t.is_spam then 'spam' end,
                 case when t.status <> 'closed' then (array['urgent', 'high', null, 'low'])[t.urgency] end
             ]
-            and (p_tags = '[]' or not exists (
-                select from jsonb_array_elements(p_tags) as named
-                where not exists (
-                    select from public.ticket_tags own where own.ticket_id = t.id and named @> to_jsonb(own.tag_id)
-                )
-            ))
         order by asked.place
-    )
-$$;
+    );
+end $$;
 
 -- The tickets of a tag, or of a state, that are asked for, if there are no more than p_most of one of them; null if there are more.
 -- Without sequential scans: the planner would read the table from its beginning, because few are asked for.
-create or replace function _supportchat.few_tickets(p_agent_id uuid, p_tags jsonb, p_states text[], p_most integer)
+create or replace function _supportchat.few_tickets(p_agent_id uuid, p_tags text[], p_states text[], p_most integer)
 returns uuid[]
 language plpgsql
 stable
@@ -8695,11 +8707,8 @@ declare
     ids uuid[];
     asked text;
 begin
-    for asked in select tags::text from jsonb_array_elements(p_tags) as tags loop
-        ids := array(
-            select ticket_id from public.ticket_tags
-            where tag_id = any (array(select id::bigint from jsonb_array_elements_text(asked::jsonb) as id)) limit p_most + 1
-        );
+    foreach asked in array p_tags loop
+        ids := array(select ticket_id from public.ticket_tags where tag_id = any (asked::bigint[]) limit p_most + 1);
         if cardinality(ids) <= p_most then
             return array(select distinct id from unnest(ids) as id);
         end if;
@@ -8752,7 +8761,7 @@ as $$
             order by line_id limit 512 / cardinality(p_slices)
         ) as l
     ), asked as materialized (
-        select slice, place, _supportchat.query_of(array[term], slice) as query
+        select slice, place, replace(term, '~', slice::text)::tsquery as query
         from unnest(p_slices) as slice cross join unnest(p_terms) with ordinality as every (term, place)
     ), shares as (
         select a.place, count(*) filter (where l.words @@ a.query)::real / count(*) as share
@@ -8771,7 +8780,7 @@ $$;
 -- rare word is looked up by itself, whatever else is asked for. is_complete says whether there is no other line, and back_to how far
 -- back all lines were found otherwise.
 create or replace function _supportchat.newest_lines(
-    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 24,
+    p_terms text[], p_enough integer, p_before timestamptz default null, p_after timestamptz default null, p_work real default 8,
     out lines bigint[], out is_complete boolean, out back_to timestamptz
 )
 returns record
@@ -8797,12 +8806,15 @@ begin
     while cardinality(step) > 0 and cardinality(lines) < p_enough and left_over > 0 loop
         if cardinality(p_terms) > 1 then
             shares := _supportchat.shares_of(p_terms, step);
-            rarest := greatest((select min(share) from unnest(shares) as share), 0.002);
             -- To read one row costs as much as to read ten entries of the index.
-            rare := array(select term from unnest(p_terms, shares) as every (term, share) where share <= 10 * rarest);
-            others := nullif(array(select term from unnest(p_terms, shares) as every (term, share) where share > 10 * rarest), '{}');
-            work := (select sum(share) from unnest(shares) as share where share <= 10 * rarest)
-                + case when others is null then 0 else 10 * rarest end;
+            rarest := greatest((select min(share) from unnest(shares) as share), 0.002);
+            rare := array(
+                select term from unnest(p_terms, shares) as every (term, share) where share <= 10 * rarest order by share limit 4
+            );
+            others := nullif(array(select unnest(p_terms) except select unnest(rare)), '{}');
+            work := (
+                select sum(share) from unnest(p_terms, shares) as every (term, share) where term = any (rare)
+            ) + case when others is null then 0 else 10 * rarest end;
             step := step[:greatest(1, floor(left_over / greatest(work, 0.001)))::integer];
             left_over := left_over - cardinality(step) * work;
         end if;
@@ -8819,7 +8831,7 @@ begin
             select array(select line_id from every order by line_id desc limit p_enough - cardinality(lines))
         );
         seen := seen + cardinality(step);
-        step := slices[seen + 1:seen + least(seen + 1, 32)];
+        step := slices[seen + 1:seen + least(seen + 1, case when cardinality(p_terms) > 1 then 32 else 8 end)];
     end loop;
     is_complete := seen >= cardinality(slices) and cardinality(lines) < p_enough;
     if cardinality(lines) >= p_enough then
@@ -8879,10 +8891,10 @@ as $$
     from public.chat_messages m where p_note_no = 0 and m.session_id = p_session_id and m.seq = p_seq
 $$;
 
--- Of all tickets, from the newest to the oldest, those that fit, p_enough of them; 10,000 are looked at, at most. is_complete says
+-- Of all tickets, from the newest to the oldest, those that fit, p_enough of them; 6,000 are looked at, at most. is_complete says
 -- whether there is no other one.
 create or replace function _supportchat.newest_tickets(
-    p_agent_id uuid, p_tags jsonb, p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
+    p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
     out ids uuid[], out is_complete boolean
 )
 returns record
@@ -8898,7 +8910,7 @@ declare
     step uuid[];
 begin
     ids := '{}';
-    for turn in 1..20 loop
+    for turn in 1..12 loop
         step := array(
             select id from public.tickets
             where created_at <= place and (created_at, number) < (place, place_no) and created_at >= coalesce(p_after, '-infinity')
@@ -8915,7 +8927,7 @@ end $$;
 -- The newest tickets that are what a search asks for, p_enough of them. Where one of what is asked for is rare, all of those are looked
 -- at; of somebody's the newest 1,000.
 create or replace function _supportchat.tickets_found(
-    p_agent_id uuid, p_tags jsonb, p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
+    p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
     p_few uuid[], p_authors uuid[] default null, p_customers uuid[] default null, out ids uuid[], out is_complete boolean
 )
 returns record
@@ -9002,7 +9014,7 @@ end $$;
 -- newest line first; without words by what else is asked for, the newest ticket first. p_author is who has written the line
 -- ('me' for oneself), or without words who the customer or the agent is; p_tags and p_states see tickets_that_fit; p_before and p_after
 -- are moments of the line, or of the ticket. Each with its last three lines that were found. 'is_complete' is whether that is all: 200
--- lines are looked for, at most, and among 3,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
+-- lines are looked for, at most, and among 2,000 where the tickets that are asked for are many; 'back_to' is how far back they were.
 create or replace function public.search_tickets(
     p_agent_id uuid, p_words text default '', p_author text default null, p_tags text[] default '{}', p_states text[] default '{}',
     p_before timestamptz default null, p_after timestamptz default null, p_limit integer default 50
@@ -9017,9 +9029,8 @@ declare
     terms text[] := _supportchat.terms_of(p_words);
     authors uuid[];
     customers uuid[];
-    tags jsonb := (select coalesce(jsonb_agg(to_jsonb(_supportchat.tags_named(name))), '[]') from unnest(p_tags[:5]) as name);
+    tags text[] := array(select _supportchat.tags_named(name)::text from unnest(p_tags[:5]) as name);
     tags_of_words bigint[];
-    tags_with jsonb;
     few_tickets uuid[];
     sessions uuid[];
     candidates integer := most + 1;
@@ -9045,16 +9056,16 @@ begin
     elsif p_author is not null then
         authors := array(
             select id from public.agents
-            where _supportchat.folded(name)::tsvector @@ _supportchat.query_of(_supportchat.terms_of(p_author)) limit 20
+            where _supportchat.folded(name)::tsvector @@ _supportchat.query_of(_supportchat.terms_of(p_author)) limit 10
         );
         select * into got from _supportchat.newest_lines(_supportchat.terms_of(p_author, '='), few);
         customers := array(
             select l.session_id from unnest(got.lines) as asked (line_id)
             cross join lateral (select session_id from public.search_lines where line_id = asked.line_id limit 1) as l
         );
-        is_complete := got.is_complete and cardinality(authors) < 20;
+        is_complete := got.is_complete and cardinality(authors) < 10;
     end if;
-    if jsonb_array_length(tags) > 0 or cardinality(p_states) > 0 then
+    if cardinality(tags) > 0 or cardinality(p_states) > 0 then
         few_tickets := _supportchat.few_tickets(p_agent_id, tags, p_states, few);
     end if;
     if terms is null then
@@ -9072,10 +9083,9 @@ begin
             ), p_agent_id, tags, p_states);
         end if;
         if cardinality(tags_of_words) > 0 then
-            tags_with := tags || jsonb_build_array(tags_of_words);
             select * into got from _supportchat.tickets_found(
-                p_agent_id, tags_with, p_states, p_before, p_after, p_limit + 1,
-                coalesce(few_tickets, _supportchat.few_tickets(p_agent_id, jsonb_build_array(tags_of_words), '{}', few))
+                p_agent_id, tags || tags_of_words::text, p_states, p_before, p_after, p_limit + 1,
+                coalesce(few_tickets, _supportchat.few_tickets(p_agent_id, array[tags_of_words::text], '{}', few))
             );
             shown := shown || got.ids;
             is_complete := is_complete and got.is_complete;
@@ -9085,8 +9095,8 @@ begin
                 select session_id from public.tickets
                 where id = any (_supportchat.tickets_that_fit(few_tickets, p_agent_id, tags, p_states))
             );
-        elsif jsonb_array_length(tags) > 0 or cardinality(p_states) > 0 then
-            candidates := 3000;
+        elsif cardinality(tags) > 0 or cardinality(p_states) > 0 then
+            candidates := 2000;
         end if;
         select * into got from _supportchat.lines_found(terms, sessions, authors, customers, p_before, p_after, candidates);
         back_to := got.back_to;
@@ -9140,7 +9150,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'dcb9e6fb7e9c');
+select _supportchat.record_script('functions/search.sql', '6fa477ed24dd');
 
 -- views.sql: searches with a name. Safe to run again.
 
@@ -9204,12 +9214,19 @@ begin
     end if;
     if p_view_id is not null then
         saved := _supportchat.own_view(p_agent_id, p_view_id);
-        update public.desk_views set name = btrim(p_name), query = p_query, is_shared = p_is_shared
-        where view_id = saved.view_id returning * into saved;
-    elsif (
-        select count(*) from public.desk_views where case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
+    end if;
+    if (
+        select count(*) from public.desk_views
+        where view_id is distinct from p_view_id and case when p_is_shared then is_shared else agent_id = p_agent_id and not is_shared end
     ) >= 50 then
         raise sqlstate 'PT422' using message = 'views_too_many';
+    end if;
+    if p_view_id is not null then
+        -- One that is not everybody's any more belongs to who has said so, or it would vanish for them.
+        update public.desk_views set
+            name = btrim(p_name), query = p_query, is_shared = p_is_shared,
+            agent_id = case when p_is_shared then agent_id else p_agent_id end
+        where view_id = saved.view_id returning * into saved;
     else
         insert into public.desk_views (agent_id, name, query, is_shared) values (p_agent_id, btrim(p_name), p_query, p_is_shared)
         returning * into saved;
@@ -9232,7 +9249,7 @@ begin
     return jsonb_build_object('name', gone.name);
 end $$;
 
-select _supportchat.record_script('functions/views.sql', 'a7d78e32360e');
+select _supportchat.record_script('functions/views.sql', '2795cf1e9898');
 
 -- bulk.sql: what agents do with many tickets at once. Safe to run again.
 
@@ -9277,7 +9294,11 @@ begin
                 select jsonb_agg(jsonb_build_object('number', number, 'version', version)) from public.tickets
                 where number = one and version > before
             ), '[]');
-        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' then
+        exception when sqlstate 'PT404' or sqlstate 'PT409' or sqlstate 'PT403' or sqlstate 'PT422' then
+            -- What else is wrong with the act is wrong with it for every ticket.
+            if sqlstate = 'PT422' and sqlerrm <> 'ticket_tags_too_many' then
+                raise;
+            end if;
             get stacked diagnostics code = message_text, about = pg_exception_detail;
             refused := refused || jsonb_build_object('number', one, 'code', code, 'detail', about);
         end;
@@ -9285,7 +9306,7 @@ begin
     return jsonb_build_object('done', done, 'refused', refused, 'changes', changes);
 end $$;
 
-select _supportchat.record_script('functions/bulk.sql', 'e66cccba3b9d');
+select _supportchat.record_script('functions/bulk.sql', '43d9e5f32b22');
 
 -- undo.sql: taking back what was done with tickets a moment ago. Safe to run again.
 
@@ -9923,7 +9944,7 @@ as $$
 $$;
 
 -- Gives an agent another password, ends every login session and link for a password of theirs, here and in every server process,
--- and forgets the browsers that they are known in: whoever has guessed the former one has had one of them.
+-- and forgets the browsers that they are known or notified in: whoever has guessed the former one has had one of them.
 create or replace function _supportchat.set_password(p_agent_id uuid, p_password_hash text)
 returns void
 language plpgsql
@@ -9940,6 +9961,7 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_agent_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_agent_id;
+    perform _supportchat.log_devices_out(p_agent_id, null, p_others => true);
     update public.agents set lease_expires_at = now() where id = p_agent_id and lease_expires_at > now();
     perform _supportchat.note_absent_agents();
 end $$;
@@ -10234,7 +10256,7 @@ create or replace trigger end_sessions
 after update of is_active on public.agents
 for each row when (old.is_active and not new.is_active) execute function _supportchat.end_sessions();
 
-select _supportchat.record_script('functions/logins.sql', '342eb0676d79');
+select _supportchat.record_script('functions/logins.sql', 'd44058f4ce82');
 
 -- two_factor.sql: the second step of a login: codes of an authenticator app, and recovery codes. Safe to run again.
 -- The server computes the codes (RFC 6238); what is exact is counted here: how often somebody may try, and that each code
@@ -10470,10 +10492,11 @@ begin
     -- In the order of report_process, so that the two do not wait for each other in a circle.
     perform from public.agent_sessions where agent_id = p_person_id order by token_hash for update;
     delete from public.agent_sessions where agent_id = p_person_id;
+    perform _supportchat.log_devices_out(p_person_id, null, p_others => true);
     return person.name;
 end $$;
 
-select _supportchat.record_script('functions/two_factor.sql', '7e4f42805690');
+select _supportchat.record_script('functions/two_factor.sql', 'f94349671236');
 
 -- account.sql: what agents change about themselves: name, picture, password, open sessions. Safe to run again.
 
@@ -11580,7 +11603,7 @@ drop function if exists _supportchat.tell_pages(uuid, uuid[]);
 
 -- Who is to know that the customer of some conversations waits, and why: whoever has the ticket and has not read it; while nobody
 -- has it, those who take new ones and want to know; those who want to know of all. Who was told because its agent did not come
--- is to know until that one has read.
+-- is to know until that one has read. Not who may not see the desk before they have two-factor.
 create or replace function _supportchat.awaited_agents(p_session_ids uuid[])
 returns table (agent_id uuid, session_id uuid, lines integer, why text)
 language sql
@@ -11600,6 +11623,7 @@ as $$
     where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and (
             t.assigned_agent_id = a.id
             or (t.awaiting_since is not null and case t.status
@@ -11641,6 +11665,7 @@ as $$
         join public.agents a on a.id = m.agent_id and a.is_active
         where m.session_id = any (p_session_ids) and m.read_at is null
             and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+            and not _supportchat.needs_two_factor(a)
         group by m.agent_id, m.session_id
     )
     select agent_id, session_id, coalesce(awaited.lines, 0), coalesce(mentioned.note_no, 0), coalesce(awaited.why, 'mentioned')
@@ -11815,6 +11840,7 @@ as $$
     cross join lateral _supportchat.alert_settings_of(a.id) as w
     where a.is_active and a.availability = 'available' and _supportchat.quiet_until(w) <= now()
         and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+        and not _supportchat.needs_two_factor(a)
         and not exists (
             select from public.agent_alerts k where k.agent_id = a.id and k.session_id = p_session_id and k.why <> 'mentioned'
         )
@@ -12142,14 +12168,14 @@ begin
     insert into public.agent_pushes (device_id, kind, due_at) values (p_device_id, 'test', now());
 end $$;
 
--- Forgets the devices of an agent that log out: those of one login session, or all but those of one.
+-- Forgets the devices of an agent that log out: those of one login session, or (p_others) all but those of one, all where that is null.
 create or replace function _supportchat.log_devices_out(p_agent_id uuid, p_session_id uuid, p_others boolean)
 returns void
 language sql
 set search_path = ''
 as $$
     select _supportchat.forget_device(id, 'logged_out') from public.agent_devices
-    where agent_id = p_agent_id and (login_id is not distinct from p_session_id) <> p_others
+    where agent_id = p_agent_id and ((login_id = p_session_id) is true) <> p_others
 $$;
 
 -- Forgets the devices and the alerts of an agent who is deactivated, by whatever statement.
@@ -12201,7 +12227,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '2de40f720141');
+select _supportchat.record_script('functions/alerts.sql', '7ebd25ded130');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.

@@ -60,9 +60,9 @@ update public.tickets set snoozed_until = 'infinity' where session_id in (
 """
 MENTIONED = f"""
 insert into public.note_mentions (session_id, note_no, agent_id, written)
-select s.session_id, 1, a.id, '{{@Agent 1}}' from public.agents a
-cross join public.user_sessions s join public.visitors using (visitor_id)
-where token_hash = '{ANSWERED}' and a.name = 'Agent 1'
+select session_id, 1, a.id, '{{@Agent 1}}' from public.agents a cross join public.tickets t
+join public.user_sessions using (session_id) join public.visitors using (visitor_id)
+where token_hash = '{ANSWERED}' and t.status = 'open' and a.name = 'Agent 1'
 """
 LOG_UNREAD = "update public.search_state set cursor = '3:3:', read_at = now(), next_ticket = null"
 BANNED = (

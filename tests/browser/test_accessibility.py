@@ -13,6 +13,7 @@ from playwright.sync_api import Frame, Page, expect
 from supportchat.config import ROOT
 from tests.browser.conftest import DESK, Agent, Customer, Opener
 from tests.cast import PASSWORD
+from tests.variants import first
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -54,7 +55,7 @@ def run_axe(page: Page | Frame, options: dict[str, Any]) -> list[str]:
     return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"]]
 
 
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("width", first([1440, 360]))
 def test_every_page(windows: Opener, photo: Path, width: int, rows: Any) -> None:
     options: dict[str, Any] = {
         "viewport": {"width": width, "height": 860},
