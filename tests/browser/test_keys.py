@@ -92,6 +92,7 @@ def test_a_day_by_keyboard_alone(alice: Agent, vera: Customer, windows: Opener) 
     keys.press("Control+Shift+Enter")
     alice.sees("Closed #1002")
     expect(alice.page.locator("[data-caught-up]")).to_be_visible()
+    alice.sees("All caught up")
 
 
 def test_the_palette_runs_what_the_page_offers_and_never_ends_anything_by_itself(alice: Agent, vera: Customer) -> None:
