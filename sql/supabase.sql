@@ -3045,37 +3045,27 @@ $$;
 -- Of an earlier version, which put the name of the event in itself.
 drop function if exists _supportchat.notify_change(text, jsonb);
 
--- Tells every server process that something changed: a JSON object with the 'event'. It is a hint: whoever misses it finds the change
--- in the log. With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
-create or replace function _supportchat.send_hint(p_event text, p_hint text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    nothing text;
-begin
-    -- The send is not even parsed where there is none.
-    if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
-        perform realtime.send(p_hint::jsonb, p_event, 'supportchat', true);
-    end if;
-    -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database. An assignment takes a fraction
-    -- of the time of a statement.
-    nothing := pg_catalog.pg_notify('supportchat', case
-        when octet_length(p_hint) < 7900 then p_hint else (p_hint::jsonb - 'row')::text
-    end);
-end $$;
-
--- The same of an object that is no text yet, which takes longer.
+-- Tells every server process that something changed, the 'event'. It is a hint: whoever misses it finds the change in the log.
+-- With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
 create or replace function _supportchat.notify_change(p_body jsonb)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
+    payload text := p_body;
     nothing text;
 begin
-    nothing := _supportchat.send_hint(p_body ->> 'event', p_body::text);
+    -- The send is not even parsed where there is none.
+    if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
+        perform realtime.send(p_body, p_body ->> 'event', 'supportchat', true);
+    end if;
+    -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
+    if octet_length(payload) >= 7900 then
+        payload := (p_body - 'row')::text;
+    end if;
+    -- An assignment takes a fraction of the time of a statement.
+    nothing := pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
 -- Of an earlier version, which called it for each event.
@@ -3099,12 +3089,10 @@ begin
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
     returning id into logged;
     if p_hint then
-        -- As events_after has it. Written as text, for to build it takes as long as to store the event; names of kinds and of actors
-        -- need no quoting.
-        nothing := _supportchat.send_hint(p_kind, format(
-            '{"id": %s, "event": "%s", "session_id": %s, "actor": "%s", "agent_id": %s, "detail": %s, "row": %s}',
-            logged, p_kind, coalesce('"' || p_session_id || '"', 'null'), p_actor, coalesce('"' || p_agent_id || '"', 'null'),
-            p_detail, coalesce(p_row::text, 'null')
+        -- As events_after has it.
+        nothing := _supportchat.notify_change(jsonb_build_object(
+            'id', logged, 'event', p_kind, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id,
+            'detail', p_detail, 'row', p_row
         ));
     end if;
 end $$;
@@ -3277,7 +3265,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '97d7272e9d6b');
+select _supportchat.record_script('functions/events.sql', 'f7d16242dce9');
 
 -- settings.sql: what admins set in the app, for the whole desk. Safe to run again.
 
@@ -4175,22 +4163,10 @@ $$;
 -- Of an earlier version, which did not look whose conversation it is.
 drop function if exists _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb);
 
--- Drops a function that an earlier version has left with another result, which cannot be changed.
-do $$
-begin
-    if (
-        select prorettype = 'jsonb'::regtype from pg_catalog.pg_proc
-        where oid = to_regprocedure('_supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb, text)')
-    ) then
-        drop function _supportchat.append_message(uuid, text, text, uuid, uuid, uuid, text, jsonb, text);
-    end if;
-end $$;
-
 -- Writes one line at the end of a conversation, and gives it as known_message_json has it. The row lock that it takes makes commit
 -- order the order of seq. With p_visitor it is written only if this is the newest conversation of that browser, which is not
 -- banned, an agent has it, and the line is new there; or else null. The statement that counts the line looks all of that up:
--- each one of its own takes a tenth of the time. The line is json, not jsonb: as text it is put together once, and goes as it is into
--- the hint and the answer.
+-- each one of its own takes a tenth of the time.
 create or replace function _supportchat.append_message(
     p_session_id uuid,
     p_sender text,
@@ -4202,7 +4178,7 @@ create or replace function _supportchat.append_message(
     p_detail jsonb default '{}',
     p_visitor text default null
 )
-returns json
+returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -4211,11 +4187,8 @@ declare
     writer text := coalesce(p_sender_agent_id::text, p_sender);
     actor text := case p_sender when 'user' then 'customer' else p_sender end;
     counted record;
-    agent jsonb;
-    image jsonb;
-    stored record;
-    line json;
-    place text;
+    line jsonb;
+    detail jsonb;
     logged bigint;
     nothing text;
 begin
@@ -4271,10 +4244,6 @@ begin
         end if;
     end if;
 
-    if coalesce(p_sender_agent_id, p_image_id) is not null then
-        agent := _supportchat.person_json(p_sender_agent_id);
-        image := _supportchat.image_json(p_image_id);
-    end if;
     insert into public.chat_messages (
         session_id, seq, sender, sender_agent_id, client_message_id, message, image_id, event, detail, created_at
     )
@@ -4282,24 +4251,33 @@ begin
         p_session_id, counted.last_seq, p_sender, p_sender_agent_id, p_client_message_id, p_message, p_image_id, p_event, p_detail,
         counted.last_at
     )
-    on conflict (session_id, sender, client_message_id) do nothing
-    returning
-        session_id, seq, sender, agent, case sender when 'user' then counted.customer_name end as customer_name, message, image,
-        event, detail, client_message_id, created_at, sender <> 'system' and counted.last_continues is true as continues
-    into stored;
+    on conflict (session_id, sender, client_message_id) do nothing;
     if not found then
         -- Two attempts at once, and the other one has stored it: the call is made again, and finds it.
         raise sqlstate '40001' using message = 'stored_meanwhile';
     end if;
-    line := to_json(stored);
+    line := jsonb_build_object(
+        'session_id', p_session_id,
+        'seq', counted.last_seq,
+        'sender', p_sender,
+        'agent', case when p_sender_agent_id is not null then _supportchat.person_json(p_sender_agent_id) end,
+        'customer_name', case p_sender when 'user' then counted.customer_name end,
+        'message', p_message,
+        'image', _supportchat.image_json(p_image_id),
+        'event', p_event,
+        'detail', p_detail,
+        'client_message_id', p_client_message_id,
+        'created_at', counted.last_at,
+        'continues', p_sender <> 'system' and counted.last_continues is true
+    );
     -- As log_event does it.
-    place := format('{"seq": %s}', counted.last_seq);
+    detail := jsonb_build_object('seq', counted.last_seq);
     insert into public.events (kind, session_id, actor, agent_id, detail)
-    values ('message.posted', p_session_id, actor, p_sender_agent_id, place::jsonb)
+    values ('message.posted', p_session_id, actor, p_sender_agent_id, detail)
     returning id into logged;
-    nothing := _supportchat.send_hint('message.posted', format(
-        '{"id": %s, "event": "message.posted", "session_id": "%s", "actor": "%s", "agent_id": %s, "detail": %s, "row": %s}',
-        logged, p_session_id, actor, coalesce('"' || p_sender_agent_id || '"', 'null'), place, line
+    nothing := _supportchat.notify_change(jsonb_build_object(
+        'id', logged, 'event', 'message.posted', 'session_id', p_session_id, 'actor', actor, 'agent_id', p_sender_agent_id,
+        'detail', detail, 'row', line
     ));
     return line;
 end $$;
@@ -4428,7 +4406,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/messages.sql', '7b4342bcd486');
+select _supportchat.record_script('functions/messages.sql', '1cd4a605b5b1');
 
 -- processes.sql: the server processes, and who has a page open in them. Safe to run again.
 
@@ -6144,12 +6122,9 @@ select _supportchat.record_script('functions/marks.sql', '5f3d99b0bb5a');
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
 
--- Of an earlier version, of a line as jsonb.
-drop function if exists _supportchat.heed_message(uuid, jsonb, boolean);
-
 -- Does for its ticket what a customer's new message means: reopens a closed one, seeks an agent. Gives the answer with the lines
 -- that there are by now.
-create or replace function _supportchat.heed_message(p_session_id uuid, p_line json, p_may_assign boolean)
+create or replace function _supportchat.heed_message(p_session_id uuid, p_line jsonb, p_may_assign boolean)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -6226,17 +6201,6 @@ begin
     );
 end $$;
 
--- Drops a function that an earlier version has left with another result, which cannot be changed.
-do $$
-begin
-    if (
-        select prorettype = 'jsonb'::regtype from pg_catalog.pg_proc
-        where oid = to_regprocedure('public.post_message(text, uuid, uuid, text, jsonb)')
-    ) then
-        drop function public.post_message(text, uuid, uuid, text, jsonb);
-    end if;
-end $$;
-
 -- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
 -- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
 -- client_message_id that was stored. PT403 for a browser that is banned, or when nobody has the
@@ -6244,7 +6208,7 @@ end $$;
 create or replace function public.post_message(
     p_visitor text, p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
-returns json
+returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -6256,7 +6220,7 @@ declare
     is_banned boolean;
     is_awaited boolean;
     may_assign boolean := false;
-    line json;
+    line jsonb;
     answer jsonb;
 begin
     -- Most messages are new, of the chat that an agent has, and change nothing of its ticket.
@@ -6268,9 +6232,9 @@ begin
         where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
         if is_awaited then
             -- As answer_json has it.
-            return json_build_object(
-                'duplicate', false, 'session_id', p_session_id, 'messages', json_build_array(line), 'image_key', null,
-                'conversation', json_build_object('session_id', p_session_id, 'number', number)
+            return jsonb_build_object(
+                'duplicate', false, 'session_id', p_session_id, 'messages', jsonb_build_array(line), 'image_key', null,
+                'conversation', jsonb_build_object('session_id', p_session_id, 'number', number)
             );
         end if;
         return _supportchat.heed_message(p_session_id, line, false)
@@ -6607,7 +6571,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '88e43ce3fe8c');
+select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
 
 -- pictures.sql: where the bytes of a picture lie, and who may see them. Safe to run again.
 

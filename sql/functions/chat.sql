@@ -13,12 +13,9 @@ begin
 end $look$;
 -- The check ends here.
 
--- Of an earlier version, of a line as jsonb.
-drop function if exists _supportchat.heed_message(uuid, jsonb, boolean);
-
 -- Does for its ticket what a customer's new message means: reopens a closed one, seeks an agent. Gives the answer with the lines
 -- that there are by now.
-create or replace function _supportchat.heed_message(p_session_id uuid, p_line json, p_may_assign boolean)
+create or replace function _supportchat.heed_message(p_session_id uuid, p_line jsonb, p_may_assign boolean)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -95,17 +92,6 @@ begin
     );
 end $$;
 
--- Drops a function that an earlier version has left with another result, which cannot be changed.
-do $$
-begin
-    if (
-        select prorettype = 'jsonb'::regtype from pg_catalog.pg_proc
-        where oid = to_regprocedure('public.post_message(text, uuid, uuid, text, jsonb)')
-    ) then
-        drop function public.post_message(text, uuid, uuid, text, jsonb);
-    end if;
-end $$;
-
 -- Stores a customer's message in the browser's conversation, and gives which one that is. The session_id says which one
 -- the page showed (null: not said): when the browser has begun another one since, PT409. The first answer comes again for a
 -- client_message_id that was stored. PT403 for a browser that is banned, or when nobody has the
@@ -113,7 +99,7 @@ end $$;
 create or replace function public.post_message(
     p_visitor text, p_session_id uuid, p_client_message_id uuid, p_message text, p_image jsonb default null
 )
-returns json
+returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -125,7 +111,7 @@ declare
     is_banned boolean;
     is_awaited boolean;
     may_assign boolean := false;
-    line json;
+    line jsonb;
     answer jsonb;
 begin
     -- Most messages are new, of the chat that an agent has, and change nothing of its ticket.
@@ -137,9 +123,9 @@ begin
         where t.session_id = p_session_id order by t.status = 'closed', t.number desc limit 1;
         if is_awaited then
             -- As answer_json has it.
-            return json_build_object(
-                'duplicate', false, 'session_id', p_session_id, 'messages', json_build_array(line), 'image_key', null,
-                'conversation', json_build_object('session_id', p_session_id, 'number', number)
+            return jsonb_build_object(
+                'duplicate', false, 'session_id', p_session_id, 'messages', jsonb_build_array(line), 'image_key', null,
+                'conversation', jsonb_build_object('session_id', p_session_id, 'number', number)
             );
         end if;
         return _supportchat.heed_message(p_session_id, line, false)
@@ -476,7 +462,7 @@ as $$
     )
 $$;
 
-select _supportchat.record_script('functions/chat.sql', '88e43ce3fe8c');
+select _supportchat.record_script('functions/chat.sql', 'fd3c36c171e1');
 
 notify pgrst, 'reload schema';
 

@@ -32,37 +32,27 @@ $$;
 -- Of an earlier version, which put the name of the event in itself.
 drop function if exists _supportchat.notify_change(text, jsonb);
 
--- Tells every server process that something changed: a JSON object with the 'event'. It is a hint: whoever misses it finds the change
--- in the log. With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
-create or replace function _supportchat.send_hint(p_event text, p_hint text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-    nothing text;
-begin
-    -- The send is not even parsed where there is none.
-    if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
-        perform realtime.send(p_hint::jsonb, p_event, 'supportchat', true);
-    end if;
-    -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database. An assignment takes a fraction
-    -- of the time of a statement.
-    nothing := pg_catalog.pg_notify('supportchat', case
-        when octet_length(p_hint) < 7900 then p_hint else (p_hint::jsonb - 'row')::text
-    end);
-end $$;
-
--- The same of an object that is no text yet, which takes longer.
+-- Tells every server process that something changed, the 'event'. It is a hint: whoever misses it finds the change in the log.
+-- With Supabase Realtime it goes to the private topic 'supportchat' as well, and leaves with the same commit.
 create or replace function _supportchat.notify_change(p_body jsonb)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
+    payload text := p_body;
     nothing text;
 begin
-    nothing := _supportchat.send_hint(p_body ->> 'event', p_body::text);
+    -- The send is not even parsed where there is none.
+    if to_regnamespace('realtime') is not null and _supportchat.has_realtime() then
+        perform realtime.send(p_body, p_body ->> 'event', 'supportchat', true);
+    end if;
+    -- NOTIFY refuses 8000 bytes and more. Without the row the receiver reads it from the database.
+    if octet_length(payload) >= 7900 then
+        payload := (p_body - 'row')::text;
+    end if;
+    -- An assignment takes a fraction of the time of a statement.
+    nothing := pg_catalog.pg_notify('supportchat', payload);
 end $$;
 
 -- Of an earlier version, which called it for each event.
@@ -86,12 +76,10 @@ begin
     values (p_kind, p_session_id, p_ticket_id, p_actor, p_agent_id, p_detail)
     returning id into logged;
     if p_hint then
-        -- As events_after has it. Written as text, for to build it takes as long as to store the event; names of kinds and of actors
-        -- need no quoting.
-        nothing := _supportchat.send_hint(p_kind, format(
-            '{"id": %s, "event": "%s", "session_id": %s, "actor": "%s", "agent_id": %s, "detail": %s, "row": %s}',
-            logged, p_kind, coalesce('"' || p_session_id || '"', 'null'), p_actor, coalesce('"' || p_agent_id || '"', 'null'),
-            p_detail, coalesce(p_row::text, 'null')
+        -- As events_after has it.
+        nothing := _supportchat.notify_change(jsonb_build_object(
+            'id', logged, 'event', p_kind, 'session_id', p_session_id, 'actor', p_actor, 'agent_id', p_agent_id,
+            'detail', p_detail, 'row', p_row
         ));
     end if;
 end $$;
@@ -264,7 +252,7 @@ as $$
     select left(md5(p_database || p_session_id), 12)
 $$;
 
-select _supportchat.record_script('functions/events.sql', '97d7272e9d6b');
+select _supportchat.record_script('functions/events.sql', 'f7d16242dce9');
 
 notify pgrst, 'reload schema';
 
