@@ -52,6 +52,7 @@ as $$
         'closed_at', case when t.status = 'closed' then t.closed_at end,
         'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
+        'mentioned', _supportchat.mentioned_json(s.session_id),
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
             from public.ticket_reads r where r.session_id = s.session_id
@@ -330,8 +331,9 @@ begin
     return '{}';
 end $$;
 
--- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread and their
--- drafts, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'), and the tickets closed last.
+-- The queue of an agent, in the order that they have chosen: the counts of each view, their own tickets with something unread, their
+-- drafts, which tickets have notes that mention them, the first rows of one view ('mine', 'unassigned', 'snoozed' or 'all'; with
+-- 'mine' other tickets that mention them too), and the tickets closed last.
 create or replace function public.list_tickets(p_agent_id uuid, p_view text default 'mine', p_limit integer default 100)
 returns jsonb
 language sql
@@ -343,6 +345,8 @@ as $$
         select _supportchat.counts_for(p_agent_id) as json
     ), chosen as materialized (
         select queue_order as name from public.agents where id = p_agent_id
+    ), mentioning as materialized (
+        select * from _supportchat.tickets_mentioning(p_agent_id)
     )
     select jsonb_build_object(
         'counts', json,
@@ -358,6 +362,12 @@ as $$
             where t.status = 'open' and t.assigned_agent_id = p_agent_id and s.customer_lines > coalesce(r.read_lines, 0)
         ),
         'drafts', public.drafts_of_agent(p_agent_id),
+        'unsent', _supportchat.unsent_of_agent(p_agent_id),
+        'mentions', (select coalesce(jsonb_agg(number), '[]') from mentioning),
+        'mentioned', case when p_view <> 'mine' then '[]' else _supportchat.queue_rows_json(array(
+            select id from mentioning
+            where status <> 'open' or snoozed_until is not null or assigned_agent_id is distinct from p_agent_id
+        )) end,
         'rows', _supportchat.queue_rows_json(_supportchat.tickets_in_view(p_agent_id, p_view, chosen.name, p_limit)),
         'closed', _supportchat.queue_rows_json(_supportchat.tickets_closed_last(p_agent_id, p_view, p_limit)),
         'reason', case when p_view <> 'mine' and json ->> 'unassigned' <> '0' then _supportchat.unassigned_reason() end
@@ -396,7 +406,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', 'c46bec440cdd');
+select _supportchat.record_script('functions/queue.sql', '81b356d6d7b2');
 
 notify pgrst, 'reload schema';
 

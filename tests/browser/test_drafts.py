@@ -73,6 +73,7 @@ def test_what_came_while_somebody_wrote_is_shown_before_their_reply_goes_out(
     alice.write("Did you try?")
     expect(alice.page.locator("[data-pending] li")).to_be_visible()
     vera.write("It works now")
+    expect(vera.messages.filter(has_text="It works now")).to_be_visible()
     alice.context.set_offline(False)
     notice = alice.page.locator("#reply-error")
     expect(notice).to_contain_text("1 new message came while you wrote. Nothing was sent yet.")

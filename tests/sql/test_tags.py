@@ -157,7 +157,8 @@ def test_a_queue_of_every_kind_of_ticket_is_cut_where_its_order_says(
     start(cast, 48)
     rows("alter table tickets disable trigger user")
     rows(
-        "update tickets set urgency = 1 + number %% 4, status = case when number %% 5 = 0 then 'open' else 'waiting' end,"
+        "update tickets set urgency = 1 + number %% 4,"
+        " status = case when number %% 5 = 0 then 'open' else 'waiting' end,"
         " assigned_agent_id = case when number %% 5 = 0 then %s::uuid end,"
         " awaiting_since = case when number %% 3 > 0 then now() - (number * 31 %% 47) * interval '1 minute' end,"
         " updated_at = now() - (number * 17 %% 43) * interval '1 minute',"
