@@ -6304,17 +6304,6 @@ as $$
     from public.note_mentions where session_id = p_session_id and note_no = p_note_no
 $$;
 
--- The agents who are mentioned in a conversation in notes that they have not read.
-create or replace function _supportchat.mentioned_json(p_session_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(jsonb_agg(distinct agent_id), '[]') from public.note_mentions
-    where session_id = p_session_id and read_at is null
-$$;
-
 -- The tickets with notes that mention an agent, and that they have not read: the last active first, 100 at most.
 create or replace function _supportchat.tickets_mentioning(p_agent_id uuid)
 returns setof public.tickets
@@ -6431,7 +6420,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/mentions.sql', '360b00213d3f');
+select _supportchat.record_script('functions/mentions.sql', '6efed022487c');
 
 -- chat.sql: what a customer can do. Safe to run again.
 -- p_visitor is the SHA-256 of the browser's cookie, in hex. It alone decides which conversation is meant.
@@ -7396,7 +7385,11 @@ as $$
         'closed_at', case when t.status = 'closed' then t.closed_at end,
         'is_erased', t.erased_at is not null,
         'customer_lines', s.customer_lines,
-        'mentioned', _supportchat.mentioned_json(s.session_id),
+        -- The agents who are mentioned in notes that they have not read.
+        'mentioned', (
+            select coalesce(jsonb_agg(distinct n.agent_id), '[]') from public.note_mentions n
+            where n.session_id = s.session_id and n.read_at is null
+        ),
         'marks', case when t.status = 'closed' then '{}' else (
             select coalesce(jsonb_object_agg(r.agent_id, r.read_lines), '{}')
             from public.ticket_reads r where r.session_id = s.session_id
@@ -7750,7 +7743,7 @@ end $$;
 -- Of an earlier version, which had no log.
 drop function if exists public.desk_fingerprint();
 
-select _supportchat.record_script('functions/queue.sql', '81b356d6d7b2');
+select _supportchat.record_script('functions/queue.sql', '01b2fa1fcebe');
 
 -- tickets.sql: what an agent can do with a ticket. Safe to run again.
 -- p_agent_id is the agent who acts. A ticket is named by its number.
@@ -11608,20 +11601,27 @@ language sql
 stable
 set search_path = ''
 as $$
+    -- Once for all conversations: to look whether somebody needs two-factor takes longer than the rest.
+    with able as materialized (
+        select a.* from public.agents a
+        where a.is_active and not _supportchat.needs_two_factor(a)
+            and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
+    )
     select a.id, s.session_id, s.customer_lines, case
         when t.assigned_agent_id = a.id then 'mine' when t.status = 'waiting' then 'waiting'
         when w.scope = 'all' then 'all' else 'next'
     end
     from unnest(p_session_ids) as asked (id)
     join public.user_sessions s on s.session_id = asked.id
-    cross join lateral _supportchat.ticket_of_session(s.session_id) as t
-    join public.agents a on a.is_active
+    -- As ticket_of_session has it.
+    cross join lateral (
+        select * from public.tickets where session_id = s.session_id order by status = 'closed', number desc limit 1
+    ) as t
+    cross join able as a
     left join public.alert_choices w on w.agent_id = a.id
     left join public.ticket_reads mine on mine.agent_id = a.id and mine.session_id = s.session_id
     where t.status <> 'closed' and t.held is null and t.snoozed_until is null and s.erased_at is null
         and s.customer_lines > coalesce(mine.read_lines, 0)
-        and exists (select from public.role_rights r where r.role = a.role and r.right_name = 'answer')
-        and not _supportchat.needs_two_factor(a)
         and (
             t.assigned_agent_id = a.id
             or (t.awaiting_since is not null and case t.status
@@ -12225,7 +12225,7 @@ as $$
     ))
 $$;
 
-select _supportchat.record_script('functions/alerts.sql', '7ebd25ded130');
+select _supportchat.record_script('functions/alerts.sql', '3d1f7ae22a89');
 
 -- privacy.sql: what customers may ask for, a copy of what we have of them or its end, and how long things are kept. Safe to run
 -- again. docs/privacy.md says what is stored where, and for how long.
