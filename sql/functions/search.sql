@@ -452,7 +452,7 @@ $$;
 
 -- The newest lines that have all terms, p_enough of them, written in a span of time. It goes through the slices from the newest to
 -- the oldest, so words that are common are found in the first ones, and those that are rare are looked up in all of them. Of common words
--- that seldom stand in one line it stops once it has read about so many entries of the index as p_work slices have lines. A
+-- that seldom stand in one line it stops once it has read about as many entries of the index as p_work slices have lines. A
 -- rare word is looked up by itself, whatever else is asked for. is_complete says whether there is no other line, and back_to how far
 -- back all lines were found otherwise.
 create or replace function _supportchat.newest_lines(
@@ -476,38 +476,42 @@ declare
     rarest real;
     rare text[] := p_terms;
     others text[];
-    work real;
+    -- Of each slice, in slices: what the index is to be read for, and what rows cost; to read one costs as much as twenty entries.
+    entries real := 0;
+    rows real := 0;
+    more bigint[];
 begin
     lines := '{}';
     while cardinality(step) > 0 and cardinality(lines) < p_enough and left_over > 0 loop
         if cardinality(p_terms) > 1 then
             shares := _supportchat.shares_of(p_terms, step);
-            -- To read one row costs as much as to read ten entries of the index.
             rarest := greatest((select min(share) from unnest(shares) as share), 0.002);
             rare := array(
                 select term from unnest(p_terms, shares) as every (term, share) where share <= 10 * rarest order by share limit 4
             );
             others := nullif(array(select unnest(p_terms) except select unnest(rare)), '{}');
-            work := (
-                select sum(share) from unnest(p_terms, shares) as every (term, share) where term = any (rare)
-            ) + case when others is null then 0 else 10 * rarest end;
-            step := step[:greatest(1, floor(left_over / greatest(work, 0.001)))::integer];
-            left_over := left_over - cardinality(step) * work;
+            entries := (select sum(share) from unnest(p_terms, shares) as every (term, share) where term = any (rare));
+            rows := greatest(rows, case when others is null then 0 else 20 * rarest end);
+            step := step[:greatest(1, floor(left_over / (entries + rows + 0.001)))::integer];
         end if;
+        with asked as materialized (
+            select _supportchat.query_of(rare, slice) as rare, _supportchat.query_of(others, slice) as others
+            from unnest(step) as slice
+        ), looked_at as materialized (
+            select l.line_id, (asked.others is null or l.words @@ asked.others)
+                and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after) as fits
+            from asked cross join public.search_lines l
+            where l.words @@ asked.rare
+        )
         -- In two parts: to give few lines in order, the planner would go through all of them.
-        lines := lines || (
-            with asked as materialized (
-                select _supportchat.query_of(rare, slice) as rare, _supportchat.query_of(others, slice) as others
-                from unnest(step) as slice
-            ), every as materialized (
-                select l.line_id from asked cross join public.search_lines l
-                where l.words @@ asked.rare and (asked.others is null or l.words @@ asked.others)
-                    and (p_before is null or l.created_at < p_before) and (p_after is null or l.created_at >= p_after)
-            )
-            select array(select line_id from every order by line_id desc limit p_enough - cardinality(lines))
-        );
+        select array(select line_id from looked_at where fits order by line_id desc limit p_enough - cardinality(lines)),
+            20.0 * count(*) / 65536 / cardinality(step)
+        into more, rows
+        from looked_at;
+        lines := lines || more;
+        left_over := left_over - cardinality(step) * (entries + rows);
         seen := seen + cardinality(step);
-        step := slices[seen + 1:seen + least(seen + 1, case when cardinality(p_terms) > 1 then 32 else 8 end)];
+        step := slices[seen + 1:seen + least(seen + 1, case when cardinality(p_terms) > 1 then 32 else 4 end)];
     end loop;
     is_complete := seen >= cardinality(slices) and cardinality(lines) < p_enough;
     if cardinality(lines) >= p_enough then
@@ -826,7 +830,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '6fa477ed24dd');
+select _supportchat.record_script('functions/search.sql', '16cb3619df57');
 
 notify pgrst, 'reload schema';
 
