@@ -4751,7 +4751,7 @@ begin
     );
 end $$;
 
--- Every tag, with the number of its tickets: 1,001 stands for more.
+-- Every tag, with the number of its tickets: 101 stands for more.
 create or replace function public.list_tags(p_agent_id uuid)
 returns jsonb
 language plpgsql
@@ -4763,7 +4763,7 @@ begin
     return (
         select coalesce(jsonb_agg(jsonb_build_object(
             'id', t.tag_id, 'name', t.name, 'tickets', (
-                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 1001) as counted
+                select count(*) from (select from public.ticket_tags own where own.tag_id = t.tag_id limit 101) as counted
             )
         ) order by t.folded), '[]')
         from public.desk_tags t
@@ -4844,7 +4844,7 @@ begin
     return public.ticket_of_agent(p_agent_id, p_number);
 end $$;
 
-select _supportchat.record_script('functions/tags.sql', '0564f5914df2');
+select _supportchat.record_script('functions/tags.sql', '76f7b72330fd');
 
 -- assignment.sql: who answers whom, and why nobody does. Safe to run again.
 --
@@ -8483,8 +8483,8 @@ as $$
     from public.chat_messages m where p_note_no = 0 and m.session_id = p_session_id and m.seq = p_seq
 $$;
 
--- Of all tickets, from the newest to the oldest, those that fit, p_enough of them; 6,000 are looked at, at most. is_complete says
--- whether there is no other one.
+-- Of the newest 6,000 tickets those that fit, p_enough of them: of closed ones of those that were closed last. is_complete says whether
+-- there is no other one.
 create or replace function _supportchat.newest_tickets(
     p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
     out ids uuid[], out is_complete boolean
@@ -8497,22 +8497,28 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
-    place timestamptz := coalesce(p_before, 'infinity');
-    place_no bigint := 0;
-    step uuid[];
+    most constant integer := 6000;
+    is_ever boolean := p_before is null and p_after is null;
+    newest uuid[] := case
+        when is_ever and 'spam' = any (p_states) then array(
+            select id from public.tickets where is_spam order by closed_at desc limit most
+        )
+        when is_ever and 'closed' = any (p_states) then array(
+            select id from public.tickets where status = 'closed' order by closed_at desc nulls last, number desc limit most
+        )
+        else array(
+            select id from public.tickets
+            where created_at < coalesce(p_before, 'infinity') and created_at >= coalesce(p_after, '-infinity')
+            order by created_at desc, number desc limit most
+        )
+    end;
 begin
     ids := '{}';
-    for turn in 1..12 loop
-        step := array(
-            select id from public.tickets
-            where created_at <= place and (created_at, number) < (place, place_no) and created_at >= coalesce(p_after, '-infinity')
-            order by created_at desc, number desc limit 500
-        );
-        ids := ids || _supportchat.tickets_that_fit(step, p_agent_id, p_tags, p_states);
-        is_complete := cardinality(step) < 500 and cardinality(ids) < p_enough;
-        exit when cardinality(step) < 500 or cardinality(ids) >= p_enough;
-        select created_at, number into place, place_no from public.tickets where id = step[500];
+    for place in 1..cardinality(newest) by 500 loop
+        ids := ids || _supportchat.tickets_that_fit(newest[place:place + 499], p_agent_id, p_tags, p_states);
+        exit when cardinality(ids) >= p_enough;
     end loop;
+    is_complete := cardinality(newest) < most and cardinality(ids) < p_enough;
     ids := ids[:p_enough];
 end $$;
 
@@ -8542,11 +8548,14 @@ begin
         of_agents := array(
             select t.id from unnest(p_authors) as agent_id
             cross join lateral (
-                select id, assigned_at from public.tickets where assigned_agent_id = agent_id order by assigned_at desc limit most
+                select id, assigned_at from public.tickets
+                -- By the index; who was given one later is not looked for.
+                where assigned_agent_id = agent_id and assigned_at < coalesce(p_before + interval '1 day', 'infinity')
+                order by assigned_at desc limit most
             ) as t
             order by t.assigned_at desc limit most
         );
-        is_complete := cardinality(of_agents) < most;
+        is_complete := cardinality(of_agents) < most and p_before is null;
         ids := of_agents || array(
             select t.id from unnest(p_customers) as session (id) join public.tickets t on t.session_id = session.id
         );
@@ -8742,7 +8751,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '16cb3619df57');
+select _supportchat.record_script('functions/search.sql', 'def13f53c8a3');
 
 -- views.sql: searches with a name. Safe to run again.
 

@@ -571,8 +571,8 @@ as $$
     from public.chat_messages m where p_note_no = 0 and m.session_id = p_session_id and m.seq = p_seq
 $$;
 
--- Of all tickets, from the newest to the oldest, those that fit, p_enough of them; 6,000 are looked at, at most. is_complete says
--- whether there is no other one.
+-- Of the newest 6,000 tickets those that fit, p_enough of them: of closed ones of those that were closed last. is_complete says whether
+-- there is no other one.
 create or replace function _supportchat.newest_tickets(
     p_agent_id uuid, p_tags text[], p_states text[], p_before timestamptz, p_after timestamptz, p_enough integer,
     out ids uuid[], out is_complete boolean
@@ -585,22 +585,28 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
-    place timestamptz := coalesce(p_before, 'infinity');
-    place_no bigint := 0;
-    step uuid[];
+    most constant integer := 6000;
+    is_ever boolean := p_before is null and p_after is null;
+    newest uuid[] := case
+        when is_ever and 'spam' = any (p_states) then array(
+            select id from public.tickets where is_spam order by closed_at desc limit most
+        )
+        when is_ever and 'closed' = any (p_states) then array(
+            select id from public.tickets where status = 'closed' order by closed_at desc nulls last, number desc limit most
+        )
+        else array(
+            select id from public.tickets
+            where created_at < coalesce(p_before, 'infinity') and created_at >= coalesce(p_after, '-infinity')
+            order by created_at desc, number desc limit most
+        )
+    end;
 begin
     ids := '{}';
-    for turn in 1..12 loop
-        step := array(
-            select id from public.tickets
-            where created_at <= place and (created_at, number) < (place, place_no) and created_at >= coalesce(p_after, '-infinity')
-            order by created_at desc, number desc limit 500
-        );
-        ids := ids || _supportchat.tickets_that_fit(step, p_agent_id, p_tags, p_states);
-        is_complete := cardinality(step) < 500 and cardinality(ids) < p_enough;
-        exit when cardinality(step) < 500 or cardinality(ids) >= p_enough;
-        select created_at, number into place, place_no from public.tickets where id = step[500];
+    for place in 1..cardinality(newest) by 500 loop
+        ids := ids || _supportchat.tickets_that_fit(newest[place:place + 499], p_agent_id, p_tags, p_states);
+        exit when cardinality(ids) >= p_enough;
     end loop;
+    is_complete := cardinality(newest) < most and cardinality(ids) < p_enough;
     ids := ids[:p_enough];
 end $$;
 
@@ -630,11 +636,14 @@ begin
         of_agents := array(
             select t.id from unnest(p_authors) as agent_id
             cross join lateral (
-                select id, assigned_at from public.tickets where assigned_agent_id = agent_id order by assigned_at desc limit most
+                select id, assigned_at from public.tickets
+                -- By the index; who was given one later is not looked for.
+                where assigned_agent_id = agent_id and assigned_at < coalesce(p_before + interval '1 day', 'infinity')
+                order by assigned_at desc limit most
             ) as t
             order by t.assigned_at desc limit most
         );
-        is_complete := cardinality(of_agents) < most;
+        is_complete := cardinality(of_agents) < most and p_before is null;
         ids := of_agents || array(
             select t.id from unnest(p_customers) as session (id) join public.tickets t on t.session_id = session.id
         );
@@ -830,7 +839,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', '16cb3619df57');
+select _supportchat.record_script('functions/search.sql', 'def13f53c8a3');
 
 notify pgrst, 'reload schema';
 

@@ -190,7 +190,7 @@ def test_a_query_has_twelve_terms_at_most(rows: Any, words: str, terms: list[str
     assert rows("select _supportchat.terms_of(%s)", words) == [(terms,)]
 
 
-def test_without_words_the_newest_tickets_are_read_until_there_are_enough(
+def test_without_words_the_newest_6000_tickets_are_looked_at(
     vera: Visitor, alice: Agent, search: Any, rows: Any
 ) -> None:
     rows(
@@ -200,10 +200,26 @@ def test_without_words_the_newest_tickets_are_read_until_there_are_enough(
     )
     rows("analyze tickets")
     for narrowed in ({"states": ["closed"]}, {"before": "2100-01-01T00:00:00Z"}):
-        assert search(limit=30, **narrowed).read["tickets"] < 1500
+        assert search(limit=30, **narrowed).read["tickets"] < 6000 + 1500
     assert search(author="vera", states=["open"]).numbers == [1001]
     nothing = search(states=["closed", "spam"])
     assert (nothing.numbers, nothing.is_complete) == ([], True)
+
+
+@pytest.mark.parametrize("states", [["closed"], ["spam"], ["closed", "spam"]])
+def test_closed_tickets_are_found_behind_however_many_open_ones(
+    vera: Visitor, search: Any, rows: Any, states: list[str]
+) -> None:
+    rows(
+        "insert into tickets (id, number, session_id, status, awaiting_since, closed_at, is_spam, created_at)"
+        " select gen_random_uuid(), 5000 + n, session_id, case when n > 0 then 'waiting' else 'closed' end,"
+        " case when n > 0 then now() end, case when n = 0 then now() end, n = 0, now() + n * interval '1 second'"
+        " from user_sessions, generate_series(0, 6500) as n"
+    )
+    rows("analyze tickets")
+    answer = search(states=states)
+    assert (answer.numbers, answer.is_complete) == ([5000], True)
+    assert answer.read["tickets"] < 50
 
 
 def test_storing_a_message_touches_nothing_of_search(vera: Visitor, database_url: str) -> None:
