@@ -638,7 +638,7 @@ begin
             cross join lateral (
                 select id, assigned_at from public.tickets
                 -- By the index; who was given one later is not looked for.
-                where assigned_agent_id = agent_id and assigned_at < coalesce(p_before + interval '1 day', 'infinity')
+                where assigned_agent_id = agent_id and (p_before is null or assigned_at < p_before + interval '1 day')
                 order by assigned_at desc limit most
             ) as t
             order by t.assigned_at desc limit most
@@ -839,7 +839,7 @@ begin
     );
 end $$;
 
-select _supportchat.record_script('functions/search.sql', 'def13f53c8a3');
+select _supportchat.record_script('functions/search.sql', '6ae917b833e9');
 
 notify pgrst, 'reload schema';
 
